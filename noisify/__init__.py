@@ -1,0 +1,32 @@
+"""Add reproducible noise to data files: the same seed, the same noise for the same cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from noisify.errors import DataError, NoisifyError, UsageError
+
+if TYPE_CHECKING:
+    from noisify.api import add_noise, noisify_file
+
+__all__ = [
+    "DataError",
+    "NoisifyError",
+    "UsageError",
+    "__version__",
+    "add_noise",
+    "noisify_file",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import NumPy and the rest only when they are used: `noisify --help` should be quick."""
+    if name == "__version__":
+        from noisify.report import own_version  # noqa: PLC0415
+
+        return own_version()
+    if name in {"add_noise", "noisify_file"}:
+        from noisify import api  # noqa: PLC0415
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'noisify' has no attribute {name!r}")

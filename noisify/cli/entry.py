@@ -1,0 +1,135 @@
+"""Start, stop, and what the exit status says."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from noisify.errors import NoisifyError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+CLOSED_PIPE = 141
+FAILED = 1
+USAGE = 2
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Stopped(BaseException):  # noqa: N818 - it is no error
+    """A signal asked to stop; cleaning up happens on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+stopped_by: list[int] = []
+"""The signal that asked to stop, in case its exception was swallowed on the way."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
+    _open_missing_streams()
+    _catch_signals()
+    try:
+        from noisify.cli.command import noisify  # noqa: PLC0415 - after the signals are caught
+
+        noisify.main(arguments, prog_name="noisify", standalone_mode=False)
+        _flush()
+        status = 0
+    except (Stopped, KeyboardInterrupt) as stop:
+        status = 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+    except BrokenPipeError:
+        _abandon_standard_output()
+        status = CLOSED_PIPE
+    except NoisifyError as error:
+        status = _fail(str(error), error.exit_status)
+    except click.exceptions.Abort:
+        status = 128 + signal.SIGINT
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.ClickException as error:
+        status = _fail(_usage_message(error), USAGE)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            status = CLOSED_PIPE
+        else:
+            where = f"{error.filename}: " if error.filename else ""
+            status = _fail(f"{where}{error.strerror or error}", FAILED)
+        _abandon_standard_output()
+    except MemoryError:
+        status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
+    sys.exit(status)
+
+
+def check_stopped() -> None:
+    """Stop now if a signal asked to."""
+    if stopped_by:
+        raise Stopped(stopped_by[0])
+
+
+def _catch_signals() -> None:
+    """Turn the signals that ask to stop into an exception, except those that are ignored."""
+    stopped_by.clear()
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    for name in _SIGNALS:  # let the cleaning up finish
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    stopped_by.append(number)
+    raise Stopped(number)
+
+
+def _open_missing_streams() -> None:
+    """Keep descriptors 0 to 2 taken, so that no file opened later becomes standard output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _fail(message: str, status: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"noisify: {message}", err=True)
+    return status
+
+
+def _usage_message(error: click.ClickException) -> str:
+    """Return a usage error in one line, with the option that was perhaps meant."""
+    if isinstance(error, click.NoSuchOption):
+        meant = did_you_mean(error.option_name, [*_option_names(error), *(error.possibilities or [])])
+        return f"no option is called {error.option_name}{meant or '; see noisify --help'}"
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}; see noisify --help"
+
+
+def _option_names(error: click.NoSuchOption) -> list[str]:
+    if error.ctx is None:
+        return []
+    return [name for option in error.ctx.command.params for name in option.opts]
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _abandon_standard_output() -> None:
+    """Keep the interpreter from failing to flush standard output once more on its way out."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())

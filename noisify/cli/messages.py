@@ -1,0 +1,163 @@
+"""What is said on standard error, and the preview of a dry run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisify import levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from noisify.formats.interface import NoisyColumn
+    from noisify.plan import Plan, Step
+    from noisify.report import RunReport
+
+_NAMES_SHOWN = 6
+_FIRST_SHOWN = 1.0
+_SHOWN_EVERY = 0.2
+
+
+def say(text: str) -> None:
+    """Print one line on standard error."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"noisify: {text}\n")
+        sys.stderr.flush()
+
+
+def summary_line(report: RunReport, *, verbose: bool) -> str:
+    """Return one line: the fields changed, the fields left and why, the seed."""
+    parts = []
+    for name, field in report.fields.items():
+        text = f"{name} ({field.changed:,} of {field.elements:,}"
+        details = field.as_json()
+        if verbose and details.get("change_sd") is not None:
+            text += f", sd {details['change_sd']:.4g}"
+        if verbose and details.get("snr_db") is not None:
+            text += f", SNR {details['snr_db']:.2f} dB"
+        parts.append(text + ")")
+    model = report.plan.steps[0].model.name if report.plan.steps else "no"
+    changed = f"{model} noise on {_listing(parts)}" if parts else "nothing changed"
+    reasons: dict[str, list[str]] = {}
+    for name, why in report.plan.left.items():
+        reasons.setdefault(why, []).append(name)
+    left = "; ".join(f"{_listing(names)} ({why})" for why, names in reasons.items())
+    return (
+        f"{report.input} -> {report.output}: {changed}; "
+        + (f"left alone: {left}; " if left else "")
+        + f"seed {report.plan.seed}"
+    )
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[NoisyColumn]) -> str:
+    """Return a dry run's text: the plan, then a few elements of each field before and after."""
+    lines = [f"plan for {name} ({format_name}), seed {plan.seed}, rng {plan.rng}"]
+    lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
+    lines += [f"  {field}: left alone, {why}" for field, why in plan.left.items()]
+    shown: set[str] = set()
+    for result in columns:
+        field = result.column.field
+        if field.name in shown:
+            continue
+        shown.add(field.name)
+        rows = [("row", "before", "after"), *_rows(result)]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines += ["", field.name]
+        lines += [
+            "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+    return "\n".join(lines)
+
+
+def describe(step: Step) -> str:
+    """Return what a step does, in a few words.
+
+    The absolute scale is shown as it was settled for the field.
+    """
+    values = {k: v for k, v in step.as_json().items() if k not in {"field", "model", "clip"}}
+    settings = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+    clip = "" if step.clip is None else f", clipped to {step.clip[0]:g}..{step.clip[1]:g}"
+    return f"{step.model.name}, {settings}{clip}"
+
+
+def _value(value: object) -> str:
+    return str(levels.Absolute(value)) if isinstance(value, float) else str(value)
+
+
+def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
+    column = result.column
+    start = int(column.positions.starts[0]) if column.positions.size else 0
+    rows = []
+    for at in range(len(column.values)):
+        there = column.valid is None or bool(column.valid[at])
+        before = _number(column.values[at], column.number.decimal_scale) if there else "(left)"
+        after = _number(result.values[at], column.number.decimal_scale) if there else "(left)"
+        rows.append((str(start + at), before, after))
+    return rows
+
+
+def _number(value: object, decimal_scale: int) -> str:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if decimal_scale:
+        digits = f"{abs(int(str(plain))):0{decimal_scale + 1}d}"
+        sign = "-" if str(plain).startswith("-") else ""
+        return f"{sign}{digits[:-decimal_scale]}.{digits[-decimal_scale:]}"
+    return str(np.float32(plain)) if isinstance(value, np.float32) else str(plain)
+
+
+class Progress:
+    """A line on standard error that says how far a run is: after a second, on a terminal.
+
+    Args:
+        path: The input, whose size tells how much there is to do.
+        shown: True to show it anywhere, False nowhere, None on a terminal.
+        check: Called for each chunk; raises if the run is to stop.
+    """
+
+    def __init__(self, path: str, *, shown: bool | None, check: Callable[[], None]) -> None:
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = terminal if shown is None else shown
+        self._check = check
+        self._size = os.path.getsize(path) if os.path.isfile(path) else 0
+        self._done = 0
+        self._start = time.monotonic()
+        self._next = self._start + _FIRST_SHOWN
+        self._drawn = False
+
+    def advance(self, count: int) -> None:
+        """Take note of `count` more bytes done."""
+        self._check()
+        self._done += count
+        if self._shown and time.monotonic() >= self._next:
+            self._draw()
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        self._next = now + _SHOWN_EVERY
+        rate = self._done / (now - self._start) / 1e6
+        share = f" of {self._size / 1e6:,.0f}" if self._size else ""
+        sys.stderr.write(f"\rnoisify: {self._done / 1e6:,.0f}{share} MB, {rate:,.0f} MB/s\x1b[K")
+        sys.stderr.flush()
+        self._drawn = True
+
+    def __enter__(self) -> Progress:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the line away."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

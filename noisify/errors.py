@@ -1,0 +1,84 @@
+"""The one family of errors: one line that says what, where, and what to do instead."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+class NoisifyError(Exception):
+    """Say what went wrong, where, and what to do instead.
+
+    Args:
+        message: What is wrong, in a few words, with what to type instead where that is known.
+        path: The file concerned.
+        line: The line of that file, counted from 1.
+        field: The field (column, dataset) concerned.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line
+        self.field = field
+
+    def __str__(self) -> str:
+        """Return `path, line N, field 'name': message`, leaving out what is not known."""
+        where = [
+            str(self.path) if self.path is not None else "",
+            f"line {self.line}" if self.line is not None else "",
+            f"field {self.field!r}" if self.field is not None else "",
+        ]
+        place = ", ".join(part for part in where if part)
+        text = f"{place}: {self.message}" if place else self.message
+        return " ".join(text.split())
+
+    def at(self, path: str | Path) -> NoisifyError:
+        """Return this error with its file named, unless it names one already."""
+        if self.path is None:
+            self.path = path
+        return self
+
+
+class UsageError(NoisifyError):
+    """The command was asked for something that makes no sense; nothing was read."""
+
+    exit_status = 2
+
+
+class DataError(NoisifyError):
+    """The input is not what it should be."""
+
+    exit_status = 3
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known word nearest to `word`, or an empty string.
+
+    >>> did_you_mean("temprature", ["time", "temperature"])
+    "; did you mean 'temperature'?"
+    >>> did_you_mean("zzz", ["time", "temperature"])
+    ''
+    """
+    words = list(known)
+    near = difflib.get_close_matches(word, words, n=1)
+    if not near:
+        folded = {candidate.casefold(): candidate for candidate in words}
+        near = [
+            folded[key] for key in difflib.get_close_matches(word.casefold(), list(folded), n=1)
+        ]
+    return f"; did you mean {near[0]!r}?" if near else ""

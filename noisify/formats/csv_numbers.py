@@ -1,0 +1,289 @@
+"""Text to numbers and numbers to text, in bulk.
+
+What counts as a number: an optional sign, digits with an optional point, an optional exponent, with
+spaces or tabs around it (`7`, `-1.50`, `.5`, `5.`, `+1e-3`). `nan`, `inf` and `infinity`, in any
+case, are numbers that are not finite. Everything else is not a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+USUAL_NULLS = (
+    "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nil", "-", "NaN", "nan",
+)  # fmt: skip
+"""Texts that mean null unless the user says which do."""
+
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NOT_FINITE = r"[+-]?(?i:nan|inf|infinity)"
+WHOLE = r"[+-]?[0-9]+"
+CODE = r"[+-]?0[0-9]+"
+"""A whole number with leading zeros: a code, rather."""
+
+_ALTERNATING = 0xAA
+"""Validity bits of kept, chosen, kept, chosen, …: the chosen slices only."""
+
+_LONGEST_INT64 = 18
+_LONGEST_WHOLE = 38
+_PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
+"""Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Cells read as numbers.
+
+    Attributes:
+        values: Shape (n,), float64, int64 or Python integers.
+        valid: Shape (n,), which cells are such numbers; None: all.
+        nulls: How many cells are null.
+        strange: Shape (n,), which cells are neither numbers nor null; None: none.
+    """
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_] | None
+    nulls: int = 0
+    strange: NDArray[np.bool_] | None = None
+
+
+def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
+    """Lay an Arrow string array over `data` without copying: kept, chosen, kept, …, kept.
+
+    Args:
+        data: The bytes.
+        starts: Where each chosen slice starts, rising, shape (n,).
+        ends: Where each ends, shape (n,).
+
+    Returns:
+        2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
+    """
+    count = len(starts)
+    offsets = np.empty(2 * count + 2, np.int32)
+    offsets[0], offsets[-1] = 0, len(data)
+    offsets[1:-1:2] = starts
+    offsets[2:-1:2] = ends
+    filled = ends > starts
+    if filled.all():
+        bits = np.full(2 * count // 8 + 1, _ALTERNATING, np.uint8)
+    else:
+        bits = _odd_bits(filled)
+    return pa.Array.from_buffers(
+        pa.utf8(),
+        2 * count + 1,
+        [pa.py_buffer(bits), pa.py_buffer(offsets), pa.py_buffer(data)],
+    )
+
+
+def _odd_bits(which: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a bitmap of 2n + 1 bits with those at the odd places set where `which` is."""
+    spread = np.zeros(2 * len(which) + 1, bool)
+    spread[1::2] = which
+    return np.packbits(spread, bitorder="little")
+
+
+def array(values: NDArray[Any]) -> pa.Array:
+    """Return a NumPy array of numbers as an Arrow array, without importing pandas."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def bools(values: NDArray[np.bool_]) -> pa.Array:
+    """Return a NumPy array of booleans as an Arrow array."""
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def to_numpy(values: pa.Array) -> NDArray[Any]:
+    """Return an Arrow array of numbers as NumPy, whatever stands in the null places."""
+    dtype = values.type.to_pandas_dtype()
+    return np.frombuffer(values.buffers()[1], dtype, len(values) + values.offset)[values.offset :]
+
+
+def to_bools(values: pa.Array) -> NDArray[np.bool_]:
+    """Return an Arrow array of booleans as NumPy; null counts as False."""
+    return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)
+
+
+class CellParser:
+    """Reads cells as numbers.
+
+    Args:
+        nulls: The texts that mean null, besides the empty cell.
+    """
+
+    def __init__(self, nulls: Sequence[str] | None = None) -> None:
+        self._nulls = pa.array(list(USUAL_NULLS if nulls is None else nulls), pa.utf8())
+
+    def floats(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
+        """Read cells as float64.
+
+        Args:
+            data: The bytes they stand in.
+            starts: Where each starts; moved past leading blanks if there are any, shape (n,).
+            ends: Where each ends; likewise.
+        """
+        laid = slices(data, starts, ends)
+        try:
+            values = to_numpy(pc.cast(laid, pa.float64()))[1::2]
+        except pa.ArrowInvalid:
+            return self._floats_with_care(laid)
+        filled = ends > starts
+        if filled.all():
+            return Parsed(values, None)
+        return Parsed(values, filled, int(len(filled) - np.count_nonzero(filled)))
+
+    def integers(
+        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> tuple[Parsed, ...]:
+        """Read cells as whole numbers where they are, as float64 where they have a fraction.
+
+        Returns:
+            The int64 ones; then, if there are any, those with a fraction or exponent, as float64,
+            and those too long for int64, as Python integers.
+        """
+        laid = slices(data, starts, ends)
+        try:
+            pc.cast(laid, pa.float64())  # 0x10 would pass for a whole number
+            values = to_numpy(pc.cast(laid, pa.int64()))[1::2]
+        except pa.ArrowInvalid:
+            return self._integers_with_care(laid)
+        filled = ends > starts
+        if filled.all():
+            return (Parsed(values, None),)
+        return (Parsed(values, filled, int(len(filled) - np.count_nonzero(filled))),)
+
+    def is_null(self, texts: pa.Array) -> NDArray[np.bool_]:
+        """Return which texts mean null; a null text does."""
+        return to_bools(pc.is_in(texts, self._nulls)) | to_bools(pc.is_null(texts))
+
+    def _floats_with_care(self, laid: pa.Array) -> Parsed:
+        texts = chosen(laid)
+        null = self.is_null(texts)
+        if null.any():
+            texts = pc.if_else(bools(null), pa.scalar(None, pa.utf8()), texts)
+        try:
+            values = to_numpy(pc.cast(texts, pa.float64()))
+        except pa.ArrowInvalid:
+            return self._floats_one_by_one(texts, null)
+        return Parsed(values, ~null, int(np.count_nonzero(null)))
+
+    def _floats_one_by_one(self, texts: pa.Array, null: NDArray[np.bool_]) -> Parsed:
+        texts = pc.ascii_trim(texts, " \t")
+        null = null | self.is_null(texts)
+        number = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~null
+        readable = pc.if_else(bools(number), texts, pa.scalar(None, pa.utf8()))
+        values = to_numpy(pc.cast(readable, pa.float64()))
+        return Parsed(values, number, int(np.count_nonzero(null)), ~number & ~null)
+
+    def _integers_with_care(self, laid: pa.Array) -> tuple[Parsed, ...]:
+        texts = pc.ascii_trim(chosen(laid), " \t")
+        null = self.is_null(texts)
+        lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
+        whole = matches(texts, WHOLE) & ~null
+        short = whole & (lengths <= _LONGEST_INT64)
+        long = whole & ~short & (lengths <= _LONGEST_WHOLE)
+        fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
+        bare = pc.ascii_ltrim(texts, "+")
+        integers = to_numpy(pc.cast(_only(bare, short), pa.int64()))
+        strange = ~null & ~short & ~long & ~fraction
+        parsed = [Parsed(integers, short, int(np.count_nonzero(null)), strange)]
+        if fraction.any():
+            floats = to_numpy(pc.cast(_only(texts, fraction), pa.float64()))
+            parsed.append(Parsed(floats, fraction))
+        if long.any():
+            python = np.zeros(len(texts), object)
+            python[long] = [int(text) for text in _only(bare, long).drop_null().to_pylist()]
+            parsed.append(Parsed(python, long))
+        return tuple(parsed)
+
+
+def chosen(laid: pa.Array) -> pa.Array:
+    """Return the chosen slices of what `slices` laid out."""
+    return laid.take(array(np.arange(1, len(laid), 2, dtype=np.int64)))
+
+
+def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Return which texts match a pattern as a whole."""
+    return to_bools(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
+
+
+def _only(texts: pa.Array, which: NDArray[np.bool_]) -> pa.Array:
+    return pc.if_else(bools(which), texts, pa.scalar(None, pa.utf8()))
+
+
+def decimals_of(laid: pa.Array) -> NDArray[np.int64]:
+    """Return the digits after the point of each chosen slice; -1 with an exponent."""
+    texts = pc.fill_null(pc.ascii_trim(chosen(laid), " \t"), "")
+    lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
+    points = to_numpy(pc.find_substring(texts, ".")).astype(np.int64)
+    decimals = np.where(points < 0, 0, lengths - points - 1)
+    decimals[to_bools(pc.match_substring_regex(texts, "[eE]"))] = -1
+    return decimals
+
+
+def format_floats(values: NDArray[np.float64]) -> pa.Array:
+    """Write floats as Python's repr does: the shortest digits that read back as the same number."""
+    texts = pc.cast(array(values), pa.utf8())
+    magnitude = np.abs(values)
+    otherwise = (magnitude < _PLAIN_LOW) | (magnitude >= _PLAIN_HIGH) | (values == np.rint(values))
+    if not otherwise.any():
+        return texts
+    by_python = pa.array([repr(value) for value in values[otherwise].tolist()], pa.utf8())
+    return pc.replace_with_mask(texts, bools(otherwise), by_python)
+
+
+def format_fixed(values: NDArray[np.float64], decimals: int | NDArray[np.int64]) -> pa.Array:
+    """Write floats with so many digits after the point each; -1: as `format_floats`."""
+    digits = np.broadcast_to(decimals, values.shape).tolist()
+    pairs = zip(values.tolist(), digits, strict=True)
+    return pa.array([f"{v:.{d}f}" if d >= 0 else repr(v) for v, d in pairs], pa.utf8())
+
+
+def format_integers(values: NDArray[Any]) -> pa.Array:
+    """Write whole numbers."""
+    if values.dtype == object:
+        return pa.array([str(value) for value in values], pa.utf8())
+    return pc.cast(array(values), pa.utf8())
+
+
+def splice(
+    data: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    changed: NDArray[np.bool_],
+    texts: pa.Array,
+) -> pa.Buffer:
+    """Put new texts in the place of the changed cells; every other byte stays.
+
+    Args:
+        data: The bytes.
+        starts: Where each cell starts, in rising order, shape (n,).
+        ends: Where each ends.
+        changed: Which cells change.
+        texts: A text for each changed cell, in order.
+    """
+    laid = slices(data, starts, ends)
+    laid = pa.Array.from_buffers(laid.type, len(laid), [None, *laid.buffers()[1:]])
+    if changed.all():
+        bits = np.full(2 * len(starts) // 8 + 1, _ALTERNATING, np.uint8)
+    else:
+        bits = _odd_bits(changed)
+    mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, pa.py_buffer(bits)])
+    spliced = pc.replace_with_mask(laid, mask, texts)
+    return _text_bytes(spliced)
+
+
+def _text_bytes(texts: pa.Array) -> pa.Buffer:
+    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + texts.offset + 1)
+    first, last = int(offsets[texts.offset]), int(offsets[-1])
+    return texts.buffers()[2].slice(first, last - first)

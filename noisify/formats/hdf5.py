@@ -1,0 +1,275 @@
+"""HDF5: the file is copied as it is, then the chosen datasets are noised in the copy.
+
+So its tree, attributes, links, types, chunks and filters are kept to the byte. Contiguous datasets
+are read and written at their place in the file, past the HDF5 library; others go through it, in
+boxes of whole chunks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import h5py
+import numpy as np
+
+from noisify.chunks import Chunk, Column, Field, NumberType, Positions, boxes
+from noisify.errors import DataError, NoisifyError
+from noisify.formats.npy import kind_of_dtype
+from noisify.inputs import read_into
+from noisify.sink import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a field is stored.
+
+    Attributes:
+        path: Its dataset's path.
+        member: The member of the dataset's compound type that it is, or None.
+        shape: The dataset's shape.
+        chunks: The shape of its chunks, or None.
+        dtype: Its dtype in the file.
+        offset: Where its elements stand in the file, one after the other; None: nowhere so.
+    """
+
+    path: str
+    member: str | None
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...] | None
+    dtype: np.dtype[Any]
+    offset: int | None
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some elements of fields that come together.
+
+    Attributes:
+        values: The elements by field name, flat, as they stand in the file.
+        positions: Where they stand in their datasets.
+        box: The part of the datasets they are; None: consecutive elements.
+    """
+
+    values: dict[str, NDArray[Any]]
+    positions: Positions
+    box: tuple[slice, ...] | None
+
+
+class Hdf5Source:
+    """An open HDF5 file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        source.spool()
+        self.name = source.name
+        self.path: Path = source.path  # type: ignore[assignment]
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise DataError(f"is not a readable HDF5 file: {error}", path=self.name) from None
+        self.stored: dict[str, Stored] = {}
+        self.notes: list[str] = []
+        self.in_flight = None
+        found: list[Field] = []
+        try:
+            self._file.visititems(lambda path, item: found.extend(self._fields_at(path, item)))
+        except (OSError, RuntimeError, KeyError) as error:
+            raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
+        self.fields = tuple(found)
+        self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
+
+    def _fields_at(self, path: str, item: Any) -> Iterator[Field]:  # noqa: ANN401
+        if not isinstance(item, h5py.Dataset):
+            return
+        dtype = item.dtype
+        members: list[tuple[str | None, np.dtype[Any]]] = [(None, dtype)]
+        if dtype.names is not None:
+            members = [(name, dtype[name]) for name in dtype.names]
+        for member, kind in members:
+            name = path if member is None else f"{path}.{member}"
+            number = NumberType.of_dtype(kind) if self._holds_numbers(item, kind) else None
+            type_name = str(kind.newbyteorder("=")) if kind.kind != "O" else "text or objects"
+            table = f"{item.shape} {item.chunks}"
+            text = h5py.check_string_dtype(kind) is not None
+            shown = "text" if text else kind_of_dtype(kind) if number or kind.kind in "b" else "other"
+            yield Field(name, shown, "text" if text else type_name, number, table)
+            if number is not None:
+                self.stored[name] = Stored(
+                    path, member, item.shape, item.chunks, kind, self._offset(item)
+                )
+
+    def _holds_numbers(self, item: Any, kind: np.dtype[Any]) -> bool:  # noqa: ANN401
+        """Return whether a dataset's numbers can be read and written here."""
+        plain = h5py.check_enum_dtype(kind) is None and kind.shape == ()
+        return plain and item.shape is not None and not item.is_virtual and not item.external
+
+    def _offset(self, item: Any) -> int | None:  # noqa: ANN401
+        """Return where a contiguous dataset of plain numbers stands in the file, if it does."""
+        layout = item.id.get_create_plist().get_layout()
+        if layout != h5py.h5d.CONTIGUOUS or item.dtype.names is not None or self._file.userblock_size:
+            return None
+        stored = item.id.get_type()
+        same = stored == h5py.h5t.py_create(item.dtype) and stored.get_size() == item.dtype.itemsize
+        offset = item.id.get_offset()
+        whole = offset is not None and offset + item.nbytes <= self.path.stat().st_size
+        return int(offset) if same and whole else None
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """Yield the elements of each group of fields, dataset after dataset."""
+        with self.path.open("rb", buffering=0) as raw_file:
+            for group in wanted:
+                stored = {field.name: self.stored[field.name] for field in group}
+                first = next(iter(stored.values()))
+                width = sum(part.dtype.itemsize for part in stored.values())
+                elements = max(1, size // width)
+                if all(part.offset is not None for part in stored.values()):
+                    yield from self._consecutive(raw_file, stored, elements)
+                    continue
+                for box in boxes(first.shape, elements, first.chunks):
+                    values = {name: self._read(part, box) for name, part in stored.items()}
+                    yield Piece(values, Positions.box(first.shape, box), box)
+
+    def _consecutive(
+        self, raw_file: BinaryIO, stored: dict[str, Stored], elements: int
+    ) -> Iterator[Piece]:
+        count = next(iter(stored.values())).count
+        for start in range(0, count, elements):
+            stop = min(start + elements, count)
+            values = {}
+            for name, part in stored.items():
+                values[name] = np.empty(stop - start, part.dtype)
+                raw_file.seek((part.offset or 0) + start * part.dtype.itemsize)
+                read_into(raw_file, memoryview(values[name].view(np.uint8)))
+            yield Piece(values, Positions.range(start, stop), None)
+
+    def _read(self, part: Stored, box: tuple[slice, ...]) -> NDArray[Any]:
+        dataset = self._file[part.path]
+        try:
+            values = dataset[box] if part.member is None else dataset.fields(part.member)[box]
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"cannot be read: {error}", path=self.name, field=part.path) from None
+        return np.asarray(values).reshape(-1)
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the piece's fields in native byte order."""
+        columns = []
+        for field in wanted:
+            if field.name in raw.values and field.number is not None:
+                values = raw.values[field.name].astype(field.number.dtype, copy=False)
+                columns.append(Column(field, field.number, raw.positions, values))
+        return Chunk(tuple(columns))
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece."""
+        return sum(values.nbytes for values in raw.values.values())
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.stored[field.name].count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Hdf5Sink:
+    """A copy of an HDF5 file, in which datasets are overwritten."""
+
+    def __init__(self, source: Hdf5Source, output: Output) -> None:
+        self._source = source
+        self._path = output.local_path()
+        self._name = output.name
+        self._file: Any = None
+        try:
+            self._copy()
+            self._raw = self._path.open("r+b", buffering=0)
+        except OSError as error:
+            raise NoisifyError(f"cannot be written: {error.strerror}", path=self._name) from None
+
+    def _copy(self) -> None:
+        """Copy the file, byte for byte."""
+        with self._source.path.open("rb", 0) as old, self._path.open("r+b", 0) as new:
+            if hasattr(os, "copy_file_range"):
+                with contextlib.suppress(OSError):  # not between all file systems
+                    while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                        pass
+            while data := old.read(_COPY_BYTES):
+                write_all(new, data)
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
+        """Return the noisy fields of a piece, in their dtypes in the file."""
+        values = {}
+        for result in noisy:
+            name = result.column.field.name
+            dtype = self._source.stored[name].dtype
+            values[name] = result.values.astype(dtype, copy=False)
+        return Piece(values, raw.positions, raw.box)
+
+    def write(self, encoded: Piece) -> None:
+        """Write the fields of a piece to their places."""
+        for name, values in encoded.values.items():
+            part = self._source.stored[name]
+            if part.offset is not None and encoded.box is None:
+                start = int(encoded.positions.starts[0])
+                self._raw.seek(part.offset + start * part.dtype.itemsize)
+                write_all(self._raw, memoryview(values.view(np.uint8)))
+            else:
+                self._write_through_library(part, encoded, values)
+
+    def _write_through_library(self, part: Stored, piece: Piece, values: NDArray[Any]) -> None:
+        box = piece.box or ()
+        shape = tuple(cut.stop - cut.start for cut in box)
+        try:
+            if self._file is None:
+                self._file = h5py.File(self._path, "r+")
+            dataset = self._file[part.path]
+            if part.member is None:
+                dataset[box] = values.reshape(shape)
+            else:
+                dataset[(*box, part.member)] = values.reshape(shape)
+        except (OSError, RuntimeError) as error:
+            raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
+
+    def finish(self) -> None:
+        """Close the copy."""
+        self._raw.close()
+        if self._file is not None:
+            try:
+                self._file.close()
+            except (OSError, RuntimeError) as error:
+                raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
+
+
+def open_source(source: Input, options: ReadOptions) -> Hdf5Source:
+    """Open an HDF5 file."""
+    return Hdf5Source(source, options)
+
+
+def open_sink(source: Hdf5Source, output: Output) -> Hdf5Sink:
+    """Start a copy of the source."""
+    return Hdf5Sink(source, output)

@@ -1,0 +1,146 @@
+"""What a format is: a source that yields raw pieces, and a sink that takes them back.
+
+A format never knows a noise model. Reading (`chunks`) and writing (`write`) are serial and in
+order; `decode` and `encode` run in worker threads and must not touch shared state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from noisify.chunks import Column, Positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Chunk, Field
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read what a file does not say of itself.
+
+    Attributes:
+        delimiter: The character between cells; None: by the suffix, else sniffed.
+        header: Whether the first record names the columns.
+        nulls: Texts that mean null, besides the empty cell; None: the usual ones.
+        encoding: The text encoding.
+        strict: Whether a cell that is not a number is an error in a field that gets noise.
+        keep_decimals: Whether columns should say how many decimals each cell has.
+    """
+
+    delimiter: str | None = None
+    header: bool = True
+    nulls: tuple[str, ...] | None = None
+    encoding: str = "utf-8"
+    strict: bool = False
+    keep_decimals: bool = False
+
+
+@dataclass(frozen=True)
+class NoisyColumn:
+    """A column after noise.
+
+    Attributes:
+        column: The column before it.
+        values: Shape (n,), the column's dtype.
+        changed: Shape (n,), which elements are other than before; None: none is.
+        decimals: How floats are to be written: digits after the point, one for all or one an
+            element (-1: shortest); None: shortest.
+    """
+
+    column: Column
+    values: NDArray[Any]
+    changed: NDArray[Any] | None
+    decimals: int | NDArray[Any] | None = None
+
+
+def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
+    """Return the first elements of a noisy column."""
+    column = noisy.column
+    start = Positions(column.positions.starts[:1], min(rows, column.positions.size))
+    valid = None if column.valid is None else column.valid[:rows]
+    return NoisyColumn(
+        Column(column.field, column.number, start, column.values[:rows], valid),
+        noisy.values[:rows],
+        None if noisy.changed is None else noisy.changed[:rows],
+    )
+
+
+class Source(Protocol):
+    """An open file of some format.
+
+    Attributes:
+        fields: All its fields, in file order.
+        notes: What the user should know of it.
+        in_flight: How many of its chunks may be in memory at once; None: as many as there are
+            workers, and two more.
+        empty: Whether it is known to hold no rows or elements.
+    """
+
+    fields: tuple[Field, ...]
+    notes: list[str]
+    in_flight: int | None
+    empty: bool
+
+    def chunks(
+        self, wanted: Sequence[Sequence[Field]], size: int, *, complete: bool
+    ) -> Iterator[Any]:
+        """Yield raw pieces of about `size` bytes, in order.
+
+        Args:
+            wanted: The fields that will be decoded, in groups that have to come together; the
+                fields of a table come together anyway.
+            size: Bytes a piece should have.
+            complete: Whether everything that the output needs is wanted too, not just `wanted`.
+        """
+        ...
+
+    def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:  # noqa: ANN401
+        """Return the wanted fields of a raw piece."""
+        ...
+
+    def size_of(self, raw: Any) -> int:  # noqa: ANN401
+        """Return how many bytes of the input a raw piece stands for, for the progress bar."""
+        ...
+
+    def length(self, field: Field) -> int | None:
+        """Return how many elements a field has, or None if only reading it all would tell."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class Sink(Protocol):
+    """An output of some format, made for one source."""
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        """Return what `write` takes: the raw piece with its noisy columns put back."""
+        ...
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Write one piece."""
+        ...
+
+    def finish(self) -> None:
+        """Write what comes last."""
+        ...
+
+
+class Format(Protocol):
+    """The two functions a format's module has."""
+
+    def open_source(self, source: Input, options: ReadOptions) -> Source:
+        """Open an input; raise `DataError` if it is not of this format."""
+        ...
+
+    def open_sink(self, source: Source, output: Output) -> Sink:
+        """Start an output of this format for a source of the same."""
+        ...

@@ -1,0 +1,328 @@
+"""NPY: one array, read and written in pieces, never whole and never unpickled."""
+
+from __future__ import annotations
+
+import ast
+import io
+import mmap
+import os
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions, boxes
+from noisify.errors import DataError
+from noisify.inputs import read_into
+from noisify.sink import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+ARRAY_NAME = "data"
+"""The field's name, and so its random stream's, of a file that holds one plain array."""
+
+_LONGEST_HEADER = 1 << 24
+_FORTRAN_ROWS = 64
+_FORTRAN_ELEMENTS = 1 << 20
+_KINDS: dict[str, Kind] = {
+    "f": "float", "i": "int", "u": "int", "c": "complex", "b": "bool",
+    "U": "text", "S": "text", "M": "time", "m": "time",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an NPY file says of itself.
+
+    Attributes:
+        text: The header's bytes, to be written as they are.
+        shape: The array's shape.
+        fortran: Whether the first axis varies fastest in the file.
+        dtype: The dtype, byte order included.
+    """
+
+    text: bytes
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+
+def read_header(head: bytes, name: str) -> Header:
+    """Parse the header at the start of `head`.
+
+    Raises:
+        DataError: If it is broken, or says that the array is pickled.
+    """
+    stream = io.BytesIO(head)
+    readers = {
+        (1, 0): npy_format.read_array_header_1_0,
+        (2, 0): npy_format.read_array_header_2_0,
+        (3, 0): _read_array_header_3_0,
+    }
+    try:
+        version = npy_format.read_magic(stream)
+        if version not in readers:
+            raise DataError(f"has an unknown NPY version, {version[0]}.{version[1]}", path=name)
+        shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
+    except (ValueError, EOFError, SyntaxError, LookupError, TypeError) as error:
+        raise DataError(f"has a broken NPY header: {error}", path=name) from None
+    if dtype.hasobject:
+        raise DataError(
+            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
+            path=name,
+        )
+    return Header(head[: stream.tell()], shape, fortran and len(shape) > 1, dtype)
+
+
+def _read_array_header_3_0(
+    stream: BinaryIO, max_header_size: int
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of version 3.0, which is that of 2.0 in UTF-8; NumPy keeps its own private."""
+    size = int.from_bytes(stream.read(4), "little")
+    if size > max_header_size:
+        raise ValueError("the header is too long")
+    described = ast.literal_eval(stream.read(size).decode("utf-8"))
+    dtype = npy_format.descr_to_dtype(described["descr"])
+    return tuple(described["shape"]), bool(described["fortran_order"]), dtype
+
+
+def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
+    """Return the fields of an array: itself under `name`, or the members of a structured dtype."""
+    members = [(name, dtype)] if dtype.names is None else list(_members(dtype, ""))
+    return tuple(
+        Field(
+            name=path,
+            kind=kind_of_dtype(member.base),
+            type_name=str(member.base.newbyteorder("=")),
+            number=NumberType.of_dtype(member.base),
+            table=str(prod(member.shape)),
+        )
+        for path, member in members
+    )
+
+
+def kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
+    """Return what a NumPy dtype holds."""
+    return _KINDS.get(dtype.kind, "other")
+
+
+def _members(dtype: np.dtype[Any], prefix: str) -> Iterator[tuple[str, np.dtype[Any]]]:
+    for name in dtype.names or ():
+        member = dtype[name]
+        if member.names is None:
+            yield prefix + name, member
+        else:
+            yield from _members(member, f"{prefix}{name}.")
+
+
+def member_of(array: NDArray[Any], path: str) -> NDArray[Any]:
+    """Return the view of a member of a structured array, or a plain array itself."""
+    while array.dtype.names is not None:
+        name = next(n for n in array.dtype.names if path == n or path.startswith(f"{n}."))
+        array, path = array[name], path[len(name) + 1 :]
+    return array
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some elements as they stand in the file.
+
+    Attributes:
+        values: The elements: 1-D, or the box of a Fortran-order array.
+        positions: Where they stand in the array, in C order.
+        box: The part of a Fortran-order array they are; None otherwise.
+    """
+
+    values: NDArray[Any]
+    positions: Positions
+    box: tuple[slice, ...] | None = None
+
+
+class NpySource:
+    """An open NPY file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        self._input = source
+        self.header = read_header(source.head(), source.name)
+        self.fields = fields_of(self.header.dtype, ARRAY_NAME)
+        self.notes: list[str] = []
+        self.in_flight = None
+        self.empty = not self.header.count
+        if source.size is not None:
+            self._check_size(source.size - len(self.header.text))
+        elif self.header.fortran:
+            source.spool()
+
+    def _check_size(self, found: int) -> None:
+        expected = self.header.count * self.header.dtype.itemsize
+        if found != expected:
+            state = "is cut short" if found < expected else "goes on after its array"
+            raise DataError(
+                f"{state}: its header promises {expected} bytes of data and there are {found}",
+                path=self._input.name,
+            )
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """Yield consecutive elements, or boxes of a Fortran-order array."""
+        if self.header.fortran:
+            yield from self._boxes()
+            return
+        dtype = self.header.dtype
+        per_piece = max(1, size // max(1, dtype.itemsize))
+        with self._input.open() as file:
+            read_into(file, memoryview(bytearray(len(self.header.text))))
+            for start in range(0, self.header.count, per_piece):
+                count = min(per_piece, self.header.count - start)
+                values = np.empty(count, dtype)
+                if dtype.itemsize:
+                    self._fill(file, values, start)
+                yield Piece(values, Positions.range(start, start + count))
+            if self._input.size is None and file.read(1):
+                raise DataError("goes on after its array", path=self._input.name)
+
+    def _fill(self, file: Any, values: NDArray[Any], start: int) -> None:  # noqa: ANN401
+        found = read_into(file, memoryview(values.view(np.uint8)))
+        if found < values.nbytes:
+            whole = start * self.header.dtype.itemsize + found
+            self._check_size(whole)
+
+    def _boxes(self) -> Iterator[Piece]:
+        """Yield boxes of a Fortran-order array, dropping each from memory after its turn."""
+        shape = self.header.shape
+        with self._input.open() as file, map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
+            array = np.ndarray(
+                shape, self.header.dtype, mapped, len(self.header.text), order="F"
+            )
+            unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))
+            for box in boxes(shape, _FORTRAN_ELEMENTS, unit):
+                values = np.ascontiguousarray(array[box])
+                drop_from_memory(mapped)
+                yield Piece(values, Positions.box(shape, box), box)
+            del array
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted fields in native byte order."""
+        return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece."""
+        return int(raw.values.nbytes)
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.header.count * int(field.table)
+
+    def close(self) -> None:
+        """Do nothing: the file is open only while it is read."""
+
+
+def column_of(values: NDArray[Any], positions: Positions, field: Field) -> Column:
+    """Return one field of an array, in native byte order, at the positions of the array's elements.
+
+    A sub-array member has as many elements of its own in every element of the array.
+    """
+    if field.number is None:
+        raise AssertionError(field)
+    width = int(field.table)
+    member = member_of(values, field.name).reshape(-1).astype(field.number.dtype, copy=False)
+    starts = tuple(start * width for start in positions.starts)
+    return Column(field, field.number, Positions(starts, positions.length * width), member)
+
+
+def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn]) -> NDArray[Any]:
+    """Return the array with its noisy fields in it, in its own dtype."""
+    if values.dtype.names is None:
+        return noisy[0].values.astype(values.dtype, copy=False).reshape(values.shape)
+    out = values.copy()
+    for column in noisy:
+        member = member_of(out, column.column.field.name)
+        member[...] = column.values.reshape(member.shape)
+    return out
+
+
+def map_file(descriptor: int, access: int) -> mmap.mmap:
+    """Map a whole file into memory."""
+    return mmap.mmap(descriptor, 0, access=access)
+
+
+def drop_from_memory(mapped: mmap.mmap) -> None:
+    """Let go of a map's pages, so that a large file does not fill memory; its data stay."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class NpySink:
+    """An NPY file being written, with its source's own header."""
+
+    def __init__(self, source: NpySource, output: Output) -> None:
+        self._output = output
+        self._header = source.header
+        self._mapped: mmap.mmap | None = None
+        if self._header.fortran and self._header.count:
+            self._open_map()
+        else:
+            write_all(output.file, self._header.text)
+
+    def _open_map(self) -> None:
+        size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
+        self._file = self._output.local_path().open("r+b")
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, not a crash later
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        else:
+            self._file.truncate(size)
+        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+        self._mapped[: len(self._header.text)] = self._header.text
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
+        """Return the piece with noise in it."""
+        return Piece(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
+
+    def write(self, encoded: Piece) -> None:
+        """Write one piece at the end, or at its place in a Fortran-order array."""
+        if self._mapped is None:
+            if encoded.values.nbytes:
+                write_all(self._output.file, memoryview(encoded.values.view(np.uint8)))
+            return
+        header = self._header
+        array: NDArray[Any] = np.ndarray(
+            header.shape, header.dtype, self._mapped, len(header.text), order="F"
+        )
+        array[encoded.box] = encoded.values
+        del array
+        drop_from_memory(self._mapped)
+
+    def finish(self) -> None:
+        """Close the map, if there is one."""
+        if self._mapped is not None:
+            self._mapped.close()
+            self._file.close()
+
+
+def open_source(source: Input, options: ReadOptions) -> NpySource:
+    """Open an NPY file."""
+    return NpySource(source, options)
+
+
+def open_sink(source: NpySource, output: Output) -> NpySink:
+    """Start an NPY file like the source's."""
+    return NpySink(source, output)

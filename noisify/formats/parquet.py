@@ -1,0 +1,347 @@
+"""Parquet: row group by row group; what is not noised goes through as it came."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions
+from noisify.errors import DataError
+from noisify.sink import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+MEMORY_BUDGET = 192 << 20
+"""Bytes of decoded row groups that may be in flight; one is allowed whatever its size."""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Which rows of the file to read; a worker reads them.
+
+    Attributes:
+        index: The row group's number.
+        start: Its first row's number in the file.
+        rows: How many rows it has.
+        columns: The columns to read; None: all.
+        size: Its bytes in the file.
+    """
+
+    index: int
+    start: int
+    rows: int
+    columns: list[str] | None
+    size: int
+
+
+class ParquetSource:
+    """An open Parquet file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        source.spool()
+        self._name = source.name
+        self._path = str(source.path)
+        self._local = threading.local()
+        self.file = self._open()
+        self.schema: pa.Schema = self.file.schema_arrow
+        self.metadata: pq.FileMetaData = self.file.metadata
+        self._local.file = self.file
+        names = self.schema.names
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise DataError(f"has two columns called {min(repeated)!r}", path=self._name)
+        self.fields = tuple(field_of(f.name, f.type) for f in self.schema)
+        self.notes: list[str] = []
+        largest = max((self._decoded_size(i) for i in range(self.metadata.num_row_groups)), default=1)
+        self.empty = not self.metadata.num_rows
+        self.in_flight = max(1, MEMORY_BUDGET // max(1, largest))
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self._path, memory_map=False)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"is not a readable Parquet file: {error}", path=self._name) from None
+
+    def _decoded_size(self, index: int) -> int:
+        """Estimate the bytes of a row group in memory."""
+        group = self.metadata.row_group(index)
+        columns = [group.column(i) for i in range(group.num_columns)]
+        return sum(max(c.total_uncompressed_size, 8 * group.num_rows) for c in columns)
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,  # noqa: ARG002
+        *,
+        complete: bool,
+    ) -> Iterator[RowGroup]:
+        """Yield the row groups, not read yet."""
+        columns = None if complete else [field.name for group in wanted for field in group]
+        start = 0
+        for index in range(self.metadata.num_row_groups):
+            group = self.metadata.row_group(index)
+            stored = sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+            yield RowGroup(index, start, group.num_rows, columns, stored)
+            start += group.num_rows
+
+    def decode(self, raw: RowGroup, wanted: Sequence[Field]) -> Chunk:
+        """Read a row group and return its wanted columns.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        if getattr(self._local, "file", None) is None:
+            self._local.file = self._open()
+        try:
+            table = self._local.file.read_row_group(
+                raw.index, columns=raw.columns, use_threads=False
+            )
+        except (pa.ArrowException, OSError) as error:
+            where = f"has a row group {raw.index} that cannot be read: {error}"
+            raise DataError(where, path=self._name) from None
+        positions = Positions.range(raw.start, raw.start + raw.rows)
+        columns = tuple(
+            column_of(field, _whole(table.column(field.name)), positions) for field in wanted
+        )
+        return Chunk(columns, table)
+
+    def size_of(self, raw: RowGroup) -> int:
+        """Return the bytes of a row group in the file."""
+        return raw.size
+
+    def length(self, field: Field) -> int:  # noqa: ARG002
+        """Return the number of rows."""
+        return int(self.metadata.num_rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def field_of(name: str, kind: pa.DataType) -> Field:
+    """Return the field of an Arrow column."""
+    number = number_type(kind)
+    return Field(name, kind_of(kind), str(kind), number)
+
+
+def kind_of(kind: pa.DataType) -> Kind:
+    """Return what a column of an Arrow type holds."""
+    tests: tuple[tuple[Any, Kind], ...] = (
+        (pa.types.is_floating, "float"),
+        (pa.types.is_integer, "int"),
+        (pa.types.is_decimal, "decimal"),
+        (pa.types.is_boolean, "bool"),
+        (pa.types.is_temporal, "time"),
+        (pa.types.is_string, "text"),
+        (pa.types.is_large_string, "text"),
+        (lambda t: pa.types.is_dictionary(t) and kind_of(t.value_type) == "text", "text"),
+    )
+    return next((found for test, found in tests if test(kind)), "other")
+
+
+def number_type(kind: pa.DataType) -> NumberType | None:
+    """Return how numbers of an Arrow type are kept, or None if it holds none."""
+    if pa.types.is_decimal(kind):
+        return NumberType.decimal(kind.precision, kind.scale) if kind.scale >= 0 else None
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return NumberType.of_dtype(np.dtype(kind.to_pandas_dtype()))
+    return None
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def column_of(field: Field, values: pa.Array, positions: Positions) -> Column:
+    """Return an Arrow array as a column; what stands where it is null means nothing."""
+    if field.number is None:
+        raise AssertionError(field)
+    valid = None
+    if values.null_count:
+        valid = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), bool)
+    numbers = (
+        _unscaled(values, field.number) if field.kind == "decimal" else _numbers(values, field.number)
+    )
+    return Column(field, field.number, positions, numbers, valid, nulls=values.null_count)
+
+
+def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
+    buffer = values.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(values), number.dtype)
+    return np.frombuffer(buffer, number.dtype, len(values) + values.offset)[values.offset :]
+
+
+def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
+    """Return decimals as unscaled integers."""
+    if number.dtype != object and values.type.bit_width == 128:  # noqa: PLR2004
+        words = np.frombuffer(values.buffers()[1], np.int64)
+        return words[2 * values.offset : 2 * (values.offset + len(values)) : 2].copy()
+    scale = number.decimal_scale
+    integers = [0 if v is None else int(v.scaleb(scale)) for v in values.to_pylist()]
+    out = np.empty(len(integers), number.dtype)
+    out[:] = integers
+    return out
+
+
+def array_of(
+    values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None
+) -> pa.Array:
+    """Return numbers as an Arrow array of the given type."""
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if not pa.types.is_decimal(kind):
+        data = pa.py_buffer(np.ascontiguousarray(values))
+        return pa.Array.from_buffers(kind, len(values), [bits, data])
+    if values.dtype != object and kind.bit_width == 128:  # noqa: PLR2004
+        words = np.stack((values, values >> 63), axis=1)
+        return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(words)])
+    there = np.ones(len(values), bool) if valid is None else valid
+    exact = [
+        Decimal(int(value)).scaleb(-kind.scale) if ok else None
+        for value, ok in zip(values, there, strict=True)
+    ]
+    return pa.array(exact, kind)
+
+
+def with_noise(table: pa.Table, noisy: Sequence[NoisyColumn]) -> pa.Table:
+    """Return a table with its noisy columns in the place of the old ones."""
+    for result in noisy:
+        column = result.column
+        place = table.schema.get_field_index(column.field.name)
+        field = table.schema.field(place)
+        table = table.set_column(place, field, array_of(result.values, field.type, column.valid))
+    return table
+
+
+class ParquetSink:
+    """A Parquet file being written: its source's schema, metadata, codecs and row groups."""
+
+    def __init__(self, source: ParquetSource, output: Output) -> None:
+        self._source = source
+        self._output = output
+        self._writer: pq.ParquetWriter | None = None
+
+    def _open(self, noised: set[str]) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            _Whole(self._output),
+            self._source.schema,
+            **writer_options(self._source.metadata, self._source.schema, noised),
+        )
+
+    def encode(
+        self,
+        raw: RowGroup,  # noqa: ARG002
+        chunk: Chunk,
+        noisy: Sequence[NoisyColumn],
+    ) -> tuple[pa.Table, set[str]]:
+        """Return the row group's table with noise in it, and the names of its noisy columns."""
+        return with_noise(chunk.layout, noisy), {c.column.field.name for c in noisy}
+
+    def write(self, encoded: tuple[pa.Table, set[str]]) -> None:
+        """Write one row group."""
+        table, noised = encoded
+        if self._writer is None:
+            self._writer = self._open(noised)
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        if self._writer is None:
+            self._writer = self._open(set())
+        self._writer.close()
+
+
+class _Whole:
+    """An output that takes whatever it is given; what pyarrow asks of a Python file."""
+
+    def __init__(self, output: Output) -> None:
+        self._file = output.file
+        self._place = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401
+        view = memoryview(data)
+        write_all(self._file, view)
+        self._place += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self._place
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
+
+    def close(self) -> None:
+        """Do nothing: the output closes its file."""
+
+
+def writer_options(
+    metadata: pq.FileMetaData, schema: pa.Schema, noised: set[str]
+) -> dict[str, Any]:
+    """Return the writer's settings that make the output like the file that was read.
+
+    Columns that get noise have no dictionary: noisy floats hardly repeat.
+    """
+    columns: dict[str, Any] = {}
+    if metadata.num_row_groups:
+        group = metadata.row_group(0)
+        columns = {
+            group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)
+        }
+    codecs = {path: _codec(column.compression) for path, column in columns.items()}
+    tops = {path: path if path in schema.names else path.split(".", 1)[0] for path in columns}
+    dictionary = [
+        path
+        for path, column in columns.items()
+        if column.has_dictionary_page or any("DICTIONARY" in e for e in column.encodings)
+        if tops[path] not in noised
+    ]
+    times = [f for f in schema if pa.types.is_timestamp(f.type)]
+    physical = {path: column.physical_type for path, column in columns.items()}
+    return {
+        "compression": codecs or "snappy",
+        "use_dictionary": dictionary or False,
+        "write_statistics": [p for p, c in columns.items() if c.is_stats_set] or False,
+        "version": "1.0" if metadata.format_version == "1.0" else "2.6",
+        "use_deprecated_int96_timestamps": bool(times)
+        and all(physical.get(f.name) == "INT96" for f in times),
+        "write_page_index": any(
+            c.has_column_index and c.has_offset_index for c in columns.values()
+        ),
+        "use_compliant_nested_type": not any(
+            part in {"item", "array"} for path in columns for part in path.split(".")[1:]
+        ),
+        "store_decimal_as_integer": any(
+            pa.types.is_decimal(f.type) and physical.get(f.name) in {"INT32", "INT64"}
+            for f in schema
+        ),
+        "store_schema": b"ARROW:schema" in (metadata.metadata or {}),
+    }
+
+
+def _codec(name: str) -> str:
+    """Return a codec as the writer calls it."""
+    return {"UNCOMPRESSED": "none", "LZ4": "lz4", "LZ4_RAW": "lz4"}.get(name, name.lower())
+
+
+def open_source(source: Input, options: ReadOptions) -> ParquetSource:
+    """Open a Parquet file."""
+    return ParquetSource(source, options)
+
+
+def open_sink(source: ParquetSource, output: Output) -> ParquetSink:
+    """Start a Parquet file like the source's."""
+    return ParquetSink(source, output)

@@ -1,0 +1,162 @@
+"""How much noise: what a level says, and what it comes to for one field.
+
+`0.5` absolute, `5%` of each value's magnitude, `0.1sd` `0.2iqr` `1%range` of the field,
+`@flux_err` from another field, and a signal-to-noise ratio in dB.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from noisify.errors import UsageError
+
+if TYPE_CHECKING:
+    from noisify.statistics import FieldStatistics
+
+STATISTICS = ("sd", "iqr", "range")
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_LEVEL = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?(?P<unit>sd|iqr|range)?")
+_FROM_FIELD = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?@(?P<field>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Absolute:
+    """The same amount for every element, in the field's unit."""
+
+    value: float
+
+    def times(self, factor: float) -> Absolute:
+        """Return this level times a factor."""
+        return Absolute(self.value * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(self.value)
+
+
+@dataclass(frozen=True)
+class Percent:
+    """A share of each value's magnitude."""
+
+    share: float
+
+    def times(self, factor: float) -> Percent:
+        """Return this level times a factor."""
+        return Percent(self.share * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{self.share * 100:.15g}%"
+
+
+@dataclass(frozen=True)
+class OfField:
+    """A share of a statistic of the whole field; needs a first pass over the data."""
+
+    factor: float
+    statistic: Literal["sd", "iqr", "range"]
+
+    def times(self, factor: float) -> OfField:
+        """Return this level times a factor."""
+        return OfField(self.factor * factor, self.statistic)
+
+    def resolve(self, statistics: FieldStatistics) -> Absolute:
+        """Return what this comes to for a field with such statistics."""
+        return Absolute(self.factor * float(getattr(statistics, self.statistic)))
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{self.factor:.15g}{self.statistic}"
+
+
+@dataclass(frozen=True)
+class FromField:
+    """The magnitude of another field's value in the same row, times a factor."""
+
+    field: str
+    factor: float = 1.0
+
+    def times(self, factor: float) -> FromField:
+        """Return this level times a factor."""
+        return FromField(self.field, self.factor * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"@{self.field}" if self.factor == 1 else f"{self.factor:.15g}@{self.field}"
+
+
+Level = Absolute | Percent | OfField | FromField
+
+DEFAULT = OfField(0.1, "sd")
+
+
+def parse(text: str | float | Level, *, option: str = "scale") -> Level:
+    """Read a level.
+
+    Args:
+        text: The level as typed, a number, or a level already.
+        option: What to call it in an error.
+
+    Raises:
+        UsageError: If it is none, is negative or is not finite.
+
+    >>> parse("0.1sd"), parse("5%"), parse("1%range")
+    (OfField(factor=0.1, statistic='sd'), Percent(share=0.05), OfField(factor=0.01, statistic='range'))
+    """
+    if isinstance(text, Absolute | Percent | OfField | FromField):
+        return text
+    typed = str(text).strip()
+    from_field = _FROM_FIELD.fullmatch(typed)
+    match = from_field or _LEVEL.fullmatch(typed)
+    if match is None or not typed or typed == "%":
+        raise UsageError(
+            f"{option} {typed!r} is not a level; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column"
+        )
+    number = float(match["number"] or 1)
+    if match["percent"]:
+        number = number / 100
+    if number < 0 or not math.isfinite(number):
+        raise UsageError(f"{option} {typed!r} must be a finite number of at least 0")
+    if from_field:
+        return FromField(match["field"], number)
+    match match["unit"]:
+        case "sd" | "iqr" | "range" as statistic:
+            return OfField(number, statistic)
+        case _:
+            return Percent(number) if match["percent"] else Absolute(number)
+
+
+def parse_decibels(text: str | float) -> float:
+    """Read a signal-to-noise ratio in dB.
+
+    Raises:
+        UsageError: If it is not a finite number.
+
+    >>> parse_decibels("20dB")
+    20.0
+    """
+    typed = str(text).strip()
+    try:
+        decibels = float(re.sub(r"\s*dB$", "", typed, flags=re.IGNORECASE))
+    except ValueError:
+        decibels = math.nan
+    if not math.isfinite(decibels):
+        raise UsageError(f"snr {typed!r} is not a finite number of decibels; type 20 or -3.5")
+    return decibels
+
+
+def noise_power(signal_power: float, decibels: float) -> float:
+    """Return the mean square of the noise that is `decibels` below a signal's mean square.
+
+    SNR in dB is 10 log10(P_signal / P_noise), both powers being mean squares (the mean not
+    removed), as MATLAB's `awgn(..., "measured")` takes them.
+    """
+    return float(signal_power / 10.0 ** (decibels / 10.0))
+
+
+def as_json(level: Level) -> Any:  # noqa: ANN401
+    """Return a level as it stands in a report: a plain number where it is absolute."""
+    return level.value if isinstance(level, Absolute) else str(level)

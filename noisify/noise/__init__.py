@@ -1,0 +1,1 @@
+"""The noise models: pure functions over arrays, listed in `table`."""

@@ -1,0 +1,177 @@
+"""Random numbers as a pure function of position.
+
+No generator is carried from one chunk to the next. A stream is named; its name gives its entropy;
+it is cut into blocks of 8,192 elements (`chunks.BLOCK`); block *b* comes from a fresh generator that knows the
+entropy and *b* only. Whoever asks for elements start...stop therefore gets the same variates,
+however the data were cut, in whatever order, on however many threads.
+
+The generator is SFC64 seeded through NumPy's `SeedSequence` with the block number as spawn key
+(https://numpy.org/doc/stable/reference/random/parallel.html).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+from noisify.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Positions
+
+    NumpyGenerator: TypeAlias = np.random.Generator | np.random.RandomState
+    Sampler: TypeAlias = Callable[[NumpyGenerator, int], NDArray[np.float64]]
+
+STREAM_VERSION = 1
+"""Moves whenever the same command would give other noise than the version before."""
+
+SEED_LIMIT = 2**128
+LEGACY_SEED_LIMIT = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class StreamName:
+    """What a stream of variates is called; equal names give equal variates.
+
+    Attributes:
+        seed: 0 to 2**128 - 1.
+        field: The column's name, the HDF5 path without its leading slash, `data` for a lone array.
+        model: The noise model's name.
+        ordinal: How many earlier specs of the run used this model on this field.
+        replicate: Which of several noisy copies this is.
+    """
+
+    seed: int
+    field: str
+    model: str
+    ordinal: int = 0
+    replicate: int = 0
+
+    def entropy(self, lane: str) -> int:
+        """Return the 128-bit BLAKE2b of this name and `lane`, one use of randomness in a model.
+
+        Every part is preceded by its length, so that no two names encode alike.
+        """
+        parts = (
+            STREAM_VERSION.to_bytes(4, "little"),
+            self.seed.to_bytes(16, "little"),
+            self.replicate.to_bytes(8, "little"),
+            self.field.encode("utf-8", "surrogateescape"),
+            self.model.encode(),
+            self.ordinal.to_bytes(8, "little"),
+            lane.encode(),
+        )
+        digest = hashlib.blake2b(digest_size=16)
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        return int.from_bytes(digest.digest(), "little")
+
+
+def block_generator(entropy: int, block: int) -> np.random.Generator:
+    """Return the fresh generator of one block of one stream."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(block,))))
+
+
+class Variates(Protocol):
+    """The variates of one stream at the positions of one chunk, always float64."""
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
+        """Return what `sampler(generator, count)` draws for these positions, one an element.
+
+        `sampler` must draw its elements one after another, so that its first *k* variates do not
+        depend on `count`; every method of NumPy's `Generator` used here does.
+        """
+        ...
+
+    def normal(self, lane: str) -> NDArray[np.float64]:
+        """Return standard normal variates."""
+        ...
+
+    def uniform(self, lane: str) -> NDArray[np.float64]:
+        """Return variates uniform on [0, 1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlockVariates:
+    """Noisify's own streams: every block from a generator of its own."""
+
+    name: StreamName
+    positions: Positions
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
+        """Return what `sampler` draws in each block touched, at these positions."""
+        entropy = self.name.entropy(lane)
+        out = np.empty(self.positions.size)
+        for block, inside, here in self.positions.by_block():
+            out[here] = sampler(block_generator(entropy, block), _reach(inside))[inside]
+        return out
+
+    def normal(self, lane: str) -> NDArray[np.float64]:
+        """Return standard normal variates, drawn in place where a block is wanted from its start."""
+        entropy = self.name.entropy(lane)
+        out = np.empty(self.positions.size)
+        for block, inside, here in self.positions.by_block():
+            generator = block_generator(entropy, block)
+            if isinstance(inside, slice) and inside.start == 0:
+                generator.standard_normal(out=out[here])
+            else:
+                out[here] = generator.standard_normal(_reach(inside))[inside]
+        return out
+
+    def uniform(self, lane: str) -> NDArray[np.float64]:
+        """Return variates uniform on [0, 1)."""
+        return self.sample(lane, lambda generator, count: generator.uniform(size=count))
+
+
+def _reach(inside: slice | NDArray[np.int64]) -> int:
+    """Return how many variates of a block have to be drawn to have those at `inside`."""
+    return int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialVariates:
+    """The compatibility streams: whatever one NumPy generator gives next.
+
+    Chunks must ask in the order in which a script would have drawn; the lane is of no account.
+    """
+
+    generator: NumpyGenerator
+    positions: Positions
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return what `sampler` draws next."""
+        return np.asarray(sampler(self.generator, self.positions.size))
+
+    def normal(self, lane: str) -> NDArray[np.float64]:
+        """Return the next standard normal variates."""
+        return self.sample(lane, lambda generator, count: generator.standard_normal(count))
+
+    def uniform(self, lane: str) -> NDArray[np.float64]:
+        """Return the next variates uniform on [0, 1)."""
+        return self.sample(lane, lambda generator, count: generator.uniform(size=count))
+
+
+def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
+    """Return the generator of a compatibility stream.
+
+    Args:
+        rng: `numpy` for `default_rng(seed)`, `numpy-legacy` for `RandomState(seed)`.
+        seed: The seed; `RandomState` takes 0 to 2**32 - 1.
+
+    Raises:
+        UsageError: If the seed is out of that generator's range.
+    """
+    if rng == "numpy":
+        return np.random.default_rng(seed)
+    if seed >= LEGACY_SEED_LIMIT:
+        raise UsageError(f"--rng numpy-legacy takes a seed from 0 to 2**32 - 1, not {seed}")
+    return np.random.RandomState(seed)

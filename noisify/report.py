@@ -1,0 +1,166 @@
+"""What was done and what noise did to each field: counted, or measured on what was written."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from noisify.statistics import BlockMoments
+
+if TYPE_CHECKING:
+    from noisify.plan import Plan
+    from noisify.statistics import BlockPieces
+
+REPORT_VERSION = 1
+_LIBRARIES = ("numpy", "pyarrow", "h5py", "pandas")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What noise did to one field in one chunk."""
+
+    elements: int = 0
+    nulls: int = 0
+    strangers: int = 0
+    changed: int = 0
+    clipped: int = 0
+    saturated: int = 0
+    signal: BlockPieces | None = None
+    change: BlockPieces | None = None
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return both together, for two columns over the same positions."""
+        return Tally(
+            elements=max(self.elements, other.elements),
+            nulls=max(self.nulls, other.nulls),
+            strangers=max(self.strangers, other.strangers),
+            changed=self.changed + other.changed,
+            clipped=self.clipped + other.clipped,
+            saturated=self.saturated + other.saturated,
+            signal=other.signal or self.signal,
+            change=other.change or self.change,
+        )
+
+
+@dataclass
+class FieldReport:
+    """What noise did to one field in all; chunks are added in order."""
+
+    elements: int = 0
+    nulls: int = 0
+    strangers: int = 0
+    changed: int = 0
+    clipped: int = 0
+    saturated: int = 0
+    signal: BlockMoments | None = None
+    change: BlockMoments | None = None
+
+    def __iadd__(self, tally: Tally) -> FieldReport:  # noqa: PYI034
+        """Take in one chunk."""
+        self.elements += tally.elements
+        self.nulls += tally.nulls
+        self.strangers += tally.strangers
+        self.changed += tally.changed
+        self.clipped += tally.clipped
+        self.saturated += tally.saturated
+        if tally.signal is not None and tally.change is not None:
+            self.signal = self.signal or BlockMoments()
+            self.change = self.change or BlockMoments()
+            self.signal += tally.signal
+            self.change += tally.change
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the field as it stands in a report."""
+        counts: dict[str, Any] = {
+            "count": self.elements,
+            "nulls": self.nulls,
+            "not_numbers": self.strangers,
+            "changed": self.changed,
+            "clipped": self.clipped,
+            "saturated": self.saturated,
+        }
+        if self.signal is None or self.change is None:
+            return counts
+        signal, change = self.signal.total(), self.change.total()
+        mean: Any = change.mean
+        if isinstance(mean, complex):
+            mean = [mean.real, mean.imag]
+        return {
+            **counts,
+            "change_mean": mean if change.count else None,
+            "change_sd": _finite_or_none(change.sd),
+            "snr_db": snr(signal.power, change.power),
+        }
+
+
+def snr(signal_power: float, noise_power: float) -> float | None:
+    """Return 10 log10(signal_power / noise_power) in dB, or None where it has no finite value."""
+    if not (0 < signal_power < math.inf and 0 < noise_power < math.inf):
+        return None
+    return 10 * (math.log10(signal_power) - math.log10(noise_power))
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One file done.
+
+    Attributes:
+        input: The input's name.
+        output: The output's name.
+        format: The format's name.
+        plan: What was done.
+        fields: What it did, by field.
+    """
+
+    input: str
+    output: str
+    format: str
+    plan: Plan
+    fields: dict[str, FieldReport] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as plain values for JSON."""
+        types = {f.name: f.type_name for f in self.plan.fields}
+        return {
+            "report_version": REPORT_VERSION,
+            "input": self.input,
+            "output": self.output,
+            "format": self.format,
+            "versions": versions(),
+            "seed": self.plan.seed,
+            "plan": self.plan.as_json(),
+            "fields": {
+                name: {"type": types.get(name), **report.as_json()}
+                for name, report in self.fields.items()
+            },
+            "left": dict(self.plan.left),
+        }
+
+    def as_text(self) -> str:
+        """Return the report as JSON text; NaN never occurs in it."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run depends on."""
+    found = {"noisify": own_version(), "python": platform.python_version()}
+    for library in _LIBRARIES:
+        found[library] = version(library)
+    return found
+
+
+def own_version() -> str:
+    """Return the installed version of noisify."""
+    try:
+        return version("noisify-cli")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,204 @@
+"""One file from input to output: recognise it, plan, run, report."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from noisify import formats, pipeline
+from noisify.errors import DataError, NoisifyError, UsageError
+from noisify.formats.interface import ReadOptions
+from noisify.inputs import Input
+from noisify.plan import Plan, Request, needs_first_pass, resolve
+from noisify.report import RunReport
+from noisify.sink import STANDARD_OUTPUT, open_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from noisify.chunks import Chunk, Field
+    from noisify.formats.interface import NoisyColumn, Sink, Source
+    from noisify.statistics import FieldStatistics
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run goes about its work; none of it changes the noise.
+
+    Attributes:
+        read: How to read what a file does not say of itself.
+        from_format: The input's format; None: by its suffix or first bytes.
+        to_format: The output's format; None: by the output's suffix, else the input's.
+        in_place: Whether the output may be the input.
+        clobber: Whether an existing output may be replaced.
+        jobs: Worker threads.
+        chunk_bytes: Bytes in a chunk.
+        measure: Whether to measure what noise did, beyond counting.
+        note: Told what the user should know, a line at a time.
+        progress: Told the bytes of each chunk done.
+    """
+
+    read: ReadOptions = field(default_factory=ReadOptions)
+    from_format: str | None = None
+    to_format: str | None = None
+    in_place: bool = False
+    clobber: bool = True
+    jobs: int = field(default_factory=lambda: default_jobs())
+    chunk_bytes: int = pipeline.CHUNK_BYTES
+    measure: bool = False
+    note: Callable[[str], None] = lambda _: None
+    progress: Callable[[int], None] = lambda _: None
+
+
+class OpenInput:
+    """An input that has been recognised and opened, spooled first where that is needed.
+
+    Args:
+        path: The input's path, or `-`.
+        request: What will be asked of it.
+        settings: How to read it.
+    """
+
+    def __init__(self, path: str | Path, request: Request, settings: Settings) -> None:
+        self.input = Input(path)
+        self._settings = settings
+        try:
+            self.format = formats.recognise(self.input, settings.from_format)
+            if self.input.path is None and needs_first_pass(request):
+                self._spool(
+                    "the noise level depends on all of it; an absolute level (-s 0.5) streams"
+                )
+            elif self.input.path is None and self.format.seeks:
+                self._spool(f"{self.format.title} is not read from start to end")
+            self.source: Source = self.format.load().open_source(self.input, settings.read)
+        except BaseException:
+            self.input.close()
+            raise
+
+    def _spool(self, reason: str) -> None:
+        self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
+        self.input.spool()
+
+    def plan(self, request: Request) -> Plan:
+        """Settle a request for this input."""
+        if self.source.empty:
+            self._settings.note(f"{self.input.name} has no rows; it passes through as it is")
+            chosen = [spec for spec in request.specs if spec.columns]
+            if not chosen:
+                return Plan((), request.seed, request.rng)
+        plan = resolve(request, self.source.fields, self._survey)
+        if not plan.steps:
+            self._settings.note(
+                f"no chosen field of {self.input.name} holds numbers; it passes through as it is"
+            )
+        for note in (*self.source.notes, *plan.notes):
+            self._settings.note(note)
+        return plan
+
+    def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        return pipeline.survey(
+            self.source,
+            needs,
+            jobs=self._settings.jobs,
+            size=self._settings.chunk_bytes,
+            progress=self._settings.progress,
+        )
+
+    def preview(self, plan: Plan, rows: int) -> Iterator[list[NoisyColumn]]:
+        """Yield the noisy columns of the first chunk of each table or array with noise."""
+        yield from pipeline.preview(self.source, plan, rows, self._settings.chunk_bytes)
+
+    def __enter__(self) -> OpenInput:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the source and its input."""
+        self.source.close()
+        self.input.close()
+
+
+def process(
+    path: str | Path, target: str | Path, request: Request, settings: Settings
+) -> RunReport:
+    """Add noise to one file.
+
+    Args:
+        path: The input's path, or `-` for standard input.
+        target: The output's path, or `-` for standard output.
+        request: What noise.
+        settings: How to go about it.
+
+    Raises:
+        NoisifyError: If anything is wrong; no output is left then.
+    """
+    try:
+        with OpenInput(path, request, settings) as opened:
+            _check_output_format(opened, target, settings)
+            plan = opened.plan(request)
+            inputs = [] if settings.in_place else [path]
+            with open_output(target, inputs=inputs, clobber=settings.clobber) as output:
+                sink = opened.format.load().open_sink(opened.source, output)
+                fields = pipeline.run(
+                    opened.source,
+                    _GuardedSink(sink, output.name),
+                    plan,
+                    jobs=settings.jobs,
+                    size=settings.chunk_bytes,
+                    measure=settings.measure,
+                    progress=settings.progress,
+                )
+    except NoisifyError as error:
+        raise error.at("standard input" if str(path) == "-" else path) from None
+    return RunReport(opened.input.name, output.name, opened.format.name, plan, fields)
+
+
+class _GuardedSink:
+    """A sink whose failures to write name the output."""
+
+    def __init__(self, sink: Sink, name: str) -> None:
+        self._sink = sink
+        self._name = name
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        return self._sink.encode(raw, chunk, noisy)
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        self._guard(self._sink.write, encoded)
+
+    def finish(self) -> None:
+        self._guard(self._sink.finish)
+
+    def _guard(self, action: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        try:
+            action(*arguments)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
+
+
+def _check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+    """Refuse an output of another format than the input's."""
+    suffix = "" if str(target) == STANDARD_OUTPUT else os.path.splitext(target)[1]
+    wanted = (
+        formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
+    )
+    if wanted is not None and wanted.module != opened.format.module:
+        raise UsageError(
+            f"{opened.format.title} cannot be written as {wanted.title}; "
+            f"give the output a {opened.format.suffixes[0]} suffix, or --to {opened.format.name}"
+        )
+
+
+def default_jobs() -> int:
+    """Return the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+__all__ = ["DataError", "OpenInput", "Settings", "default_jobs", "process"]

@@ -1,0 +1,142 @@
+"""Which fields get noise: names, globs, /regular expressions/ and kinds."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from noisify.chunks import NUMBER_KINDS
+from noisify.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.chunks import Field
+
+KINDS = {
+    ":float": frozenset({"float", "complex"}),
+    ":int": frozenset({"int"}),
+    ":number": NUMBER_KINDS,
+    ":text": frozenset({"text"}),
+    ":time": frozenset({"time"}),
+}
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The fields chosen, in file order.
+
+    Attributes:
+        fields: The chosen fields.
+        named: The names of those that were named exactly, not matched by a pattern.
+    """
+
+    fields: tuple[Field, ...]
+    named: frozenset[str] = frozenset()
+
+
+def split(selectors: str) -> list[str]:
+    r"""Split a selector list at its commas, not at those in a /regular expression/ or after \.
+
+    >>> split(r"a,/b{1,2}/,!c,d\,e")
+    ['a', '/b{1,2}/', '!c', 'd\\,e']
+    """
+    pattern = r"!?/(?:[^/\\]|\\.)*/(?=,|$)|(?:[^,\\]|\\.)+"
+    return [part for part in re.findall(pattern, selectors) if part.strip()]
+
+
+def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[str]) -> Choice:
+    """Choose fields.
+
+    Args:
+        fields: All fields of the file, in file order.
+        selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
+            fields, the default choice: every floating-point field, or else the one number field.
+        exclude: Comma-separated selectors of fields to leave out.
+
+    Raises:
+        UsageError: If a selector matches no field, or there is no sensible default.
+    """
+    names = {field.name for field in fields}
+    parts = [part for text in selectors for part in _parts(text, fields)]
+    wanted = [part for part in parts if part in names or not part.startswith("!")]
+    chosen: set[str] = set()
+    named: set[str] = set()
+    for part in wanted:
+        matched, exact = _match(part, fields)
+        chosen |= matched
+        named |= matched if exact else set()
+    unwanted = [part.removeprefix("!") for part in parts if part not in wanted]
+    unwanted += [part for text in exclude for part in _parts(text, fields)]
+    left_out = {name for part in unwanted for name in _match(part, fields)[0]}
+    if not wanted:
+        chosen = _default([field for field in fields if field.name not in left_out])
+    chosen -= left_out
+    kept = tuple(field for field in fields if field.name in chosen)
+    return Choice(kept, frozenset(named & chosen))
+
+
+def _parts(text: str, fields: Sequence[Field]) -> list[str]:
+    """Return a selector list's parts; a field's whole name is one part, commas and all."""
+    if any(text == field.name for field in fields):
+        return [text]
+    return split(text)
+
+
+def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
+    """Return the names a selector matches, and whether it named one exactly."""
+    names = [field.name for field in fields]
+    plain = re.sub(r"\\(.)", r"\1", selector)
+    for exact in (selector, plain, plain.strip(), plain.lstrip("/")):
+        if exact in names:
+            return {exact}, True
+    if selector.startswith(":"):
+        if selector not in KINDS:
+            raise UsageError(
+                f"no kind of field is called {selector!r}{did_you_mean(selector, KINDS)} "
+                f"(there are {' '.join(KINDS)})"
+            )
+        return {field.name for field in fields if field.kind in KINDS[selector]}, False
+    if len(selector) > 2 and selector[0] == selector[-1] == "/":  # noqa: PLR2004
+        try:
+            pattern = re.compile(selector[1:-1])
+        except re.error as error:
+            raise UsageError(f"{selector} is not a regular expression: {error}") from None
+        matched = {name for name in names if pattern.search(name)}
+    else:
+        glob = selector.strip().lstrip("/")
+        matched = {name for name in names if fnmatch.fnmatchcase(name, glob)}
+    if not matched:
+        raise UsageError(
+            f"no field matches {selector!r}{did_you_mean(selector, names)} "
+            f"(the file has {_listing(names)})"
+        )
+    return matched, False
+
+
+def _default(fields: Sequence[Field]) -> set[str]:
+    floating = {field.name for field in fields if field.kind in KINDS[":float"]}
+    if floating:
+        return floating
+    numeric = [field for field in fields if field.kind in NUMBER_KINDS]
+    if len(numeric) == 1:
+        return {numeric[0].name}
+    if not numeric:
+        held = _listing([f"{field.name} ({field.type_name})" for field in fields])
+        raise UsageError(
+            "no field holds numbers, so there is nothing to add noise to"
+            + (f" (the file has {held}); name the fields with -c to try them anyway" if held else "")
+        )
+    listing = _listing([f"{field.name} ({field.type_name})" for field in numeric])
+    raise UsageError(
+        f"no field is floating-point, and {len(numeric)} hold whole numbers: {listing}; "
+        f"choose with -c, for example -c {numeric[-1].name}"
+    )
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,224 @@
+"""Where data goes: beside the target and renamed over it on success, or to standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from noisify.errors import NoisifyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+STANDARD_OUTPUT = "-"
+_LONGEST_NAME = 200
+
+
+class Output:
+    """What a format writes to; a context manager that keeps the result only on success.
+
+    Attributes:
+        name: What to call it in messages.
+        file: The open file, for formats that write from start to end.
+    """
+
+    name: str
+    file: BinaryIO
+
+    def local_path(self) -> Path:
+        """Return the path of a regular file to write instead of `file`, closed by then."""
+        raise NotImplementedError  # pragma: no cover - every output defines it
+
+    def commit(self) -> None:
+        """Make what was written the result."""
+        raise NotImplementedError  # pragma: no cover - every output defines it
+
+    def discard(self) -> None:
+        """Leave things as they were before."""
+        raise NotImplementedError  # pragma: no cover - every output defines it
+
+    def __enter__(self) -> Output:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit if all went well, discard otherwise."""
+        if error is not None:
+            self.discard()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.discard()
+            raise
+
+
+class FileOutput(Output):
+    """A regular file: written beside the target, synced, given its mode, renamed over it.
+
+    Args:
+        target: The file to make or replace; a symbolic link stays and its file is replaced.
+        clobber: Whether an existing file may be replaced.
+
+    Raises:
+        NoisifyError: If the folder cannot be written.
+        UsageError: If the file exists and `clobber` is False.
+    """
+
+    def __init__(self, target: str | Path, *, clobber: bool = True) -> None:
+        self.name = str(target)
+        self._target = Path(os.path.realpath(target))
+        self._clobber = clobber
+        if not clobber and self._target.exists():
+            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
+        stem = self._target.name[:_LONGEST_NAME]
+        self._temporary = self._target.with_name(f".{stem}.{secrets.token_hex(6)}.tmp")
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self.file = cast("BinaryIO", os.fdopen(os.open(self._temporary, flags, 0o666), "r+b", 0))
+        except OSError as error:
+            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
+
+    def local_path(self) -> Path:
+        """Return the temporary file's path."""
+        self.file.close()
+        return self._temporary
+
+    def commit(self) -> None:
+        """Sync the temporary file, give it the old one's mode and put it in its place."""
+        if self.file.closed:
+            self.file = self._temporary.open("r+b", 0)
+        os.fsync(self.file.fileno())
+        self.file.close()
+        with contextlib.suppress(FileNotFoundError):
+            old = self._target.stat()
+            self._temporary.chmod(stat.S_IMODE(old.st_mode))
+            with contextlib.suppress(OSError, AttributeError):  # the owner is kept where we may
+                os.chown(self._temporary, old.st_uid, old.st_gid)
+                self._temporary.chmod(stat.S_IMODE(old.st_mode))
+        if self._clobber:
+            self._temporary.replace(self._target)
+        else:
+            self._claim_new_name()
+        _sync_folder(self._target.parent)
+
+    def _claim_new_name(self) -> None:
+        """Take the target's name only if nobody has taken it meanwhile."""
+        try:
+            os.link(self._temporary, self._target)
+        except FileExistsError:
+            raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
+        self._temporary.unlink()
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        self.file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+class StreamOutput(Output):
+    """Standard output, a pipe or a device: what is written cannot be taken back."""
+
+    def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
+        self.name = name
+        self.file = file
+        self._close = close
+        self._local: Path | None = None
+
+    def local_path(self) -> Path:
+        """Return a temporary file's path, which `commit` copies over."""
+        with tempfile.NamedTemporaryFile(prefix="noisify-", delete=False) as file:
+            self._local = Path(file.name)
+        return self._local
+
+    def commit(self) -> None:
+        """Copy the temporary file, if any, and flush."""
+        if self._local is not None:
+            with self._local.open("rb") as file:
+                shutil.copyfileobj(file, self.file, 1 << 20)
+        self.file.flush()
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the temporary file, if any."""
+        if self._local is not None:
+            self._local.unlink(missing_ok=True)
+        if self._close:
+            self.file.close()
+
+
+def open_output(
+    target: str | Path, *, inputs: Iterable[str | Path] = (), clobber: bool = True
+) -> Output:
+    """Open an output.
+
+    Args:
+        target: A path, or `-` for standard output.
+        inputs: The inputs it must not be, under whatever name; empty when that is asked for.
+        clobber: Whether an existing file may be replaced.
+
+    Raises:
+        UsageError: If it is an input too, or exists and `clobber` is False.
+        NoisifyError: If it cannot be written.
+    """
+    if str(target) == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise NoisifyError("is closed; name an output with -o FILE", path="standard output")
+        return StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
+    for other in inputs:
+        if str(other) != "-" and _same_file(target, other):
+            raise UsageError(
+                f"is also the input {other}; give another name, or --in-place to replace it",
+                path=str(target),
+            )
+    path = Path(target)
+    try:
+        if path.is_dir():
+            raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
+        if path.exists() and not path.is_file():
+            return StreamOutput(path.open("wb", 0), str(path), close=True)
+    except OSError as error:
+        raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
+    return FileOutput(path, clobber=clobber)
+
+
+def _unbuffered_standard_output() -> BinaryIO:
+    sys.stdout.flush()
+    return cast("BinaryIO", getattr(sys.stdout.buffer, "raw", sys.stdout.buffer))
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of `data` to an unbuffered file, which may take it in pieces."""
+    view = memoryview(data).cast("B") if len(data) else memoryview(b"")
+    while view:
+        count = file.write(view)
+        view = view[count or 0 :]
+
+
+def _same_file(one: str | Path, other: str | Path) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(one).samefile(other)
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync a folder, so that a rename in it outlives a power cut; not every system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,373 @@
+"""Statistics of whole fields that do not depend, to the bit, on how the data were cut.
+
+Floating-point sums depend on their order, so they are taken over whole noise blocks and merged in
+block order; quantiles are exact, by counting passes over the values' bit patterns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.chunks import BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Positions
+
+QUARTILES = (0.25, 0.75)
+GATHER_LIMIT = 1 << 20
+"""Candidates for a quantile that are simply gathered and sorted; 8 MB."""
+_DIGIT_BITS = 16
+_KEY_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and sum of squared deviations of some values.
+
+    Merged by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
+    computing sample variances". For complex values the deviations are squared moduli.
+    """
+
+    count: int = 0
+    mean: complex = 0.0
+    deviations: float = 0.0
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Moments:
+        """Return the moments of values, shape (n,), float64 or complex128."""
+        if not len(values):
+            return cls()
+        mean = values.sum() / len(values)
+        centred = values - mean
+        squares = centred * centred if centred.dtype.kind != "c" else abs(centred) ** 2
+        return cls(len(values), mean.item(), float(squares.sum()))
+
+    def __add__(self, other: Moments) -> Moments:
+        """Return the moments of both sets of values together."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        step = other.mean - self.mean
+        share = other.count / count
+        return Moments(
+            count,
+            self.mean + step * share,
+            self.deviations + other.deviations + abs(step) ** 2 * self.count * share,
+        )
+
+    @property
+    def variance(self) -> float:
+        """The variance, dividing by the count; NaN without values."""
+        return self.deviations / self.count if self.count else math.nan
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation, dividing by the count; NaN without values."""
+        return math.sqrt(self.variance) if self.count else math.nan
+
+    @property
+    def power(self) -> float:
+        """The mean square, the mean not removed; NaN without values."""
+        return abs(self.mean) ** 2 + self.variance
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPieces:
+    """The values of one chunk, cut at the borders of noise blocks: made in a worker.
+
+    Attributes:
+        whole: Moments of the blocks that lie in the chunk whole.
+        parts: (block, elements covered, values) of those that do not.
+    """
+
+    whole: list[tuple[int, Moments]]
+    parts: list[tuple[int, NDArray[np.int64], NDArray[Any]]]
+
+    @classmethod
+    def cut(
+        cls, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
+    ) -> BlockPieces:
+        """Cut values at positions into blocks, leaving out those that are not valid."""
+        whole, parts = [], []
+        for block, inside, here in positions.by_block():
+            piece = values[here]
+            kept = None if valid is None else valid[here]
+            if len(piece) == BLOCK:
+                whole.append((block, Moments.of(piece if kept is None else piece[kept])))
+                continue
+            where = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
+            masked = piece.copy() if kept is None else np.where(kept, piece, np.nan)
+            parts.append((block, where, masked))
+        return cls(whole, parts)
+
+
+@dataclass
+class BlockMoments:
+    """Moments of a field, merged in block order whatever the order its pieces come in."""
+
+    merged: Moments = field(default_factory=Moments)
+    next_block: int = 0
+    waiting: dict[int, Moments] = field(default_factory=dict)
+    partial: dict[int, tuple[int, NDArray[Any]]] = field(default_factory=dict)
+
+    def __iadd__(self, pieces: BlockPieces) -> BlockMoments:  # noqa: PYI034
+        """Take in the pieces of one chunk."""
+        self.waiting.update(pieces.whole)
+        for block, where, values in pieces.parts:
+            seen, buffer = self.partial.pop(block, (0, np.full(BLOCK, np.nan, values.dtype)))
+            buffer[where] = values
+            if seen + len(where) == BLOCK:
+                self.waiting[block] = _moments_of_block(buffer)
+            else:
+                self.partial[block] = (seen + len(where), buffer)
+        while self.next_block in self.waiting:
+            self.merged += self.waiting.pop(self.next_block)
+            self.next_block += 1
+        return self
+
+    def total(self) -> Moments:
+        """Return the moments of everything taken in, the last partial block included."""
+        rest = dict(self.waiting)
+        rest.update({block: _moments_of_block(part) for block, (_, part) in self.partial.items()})
+        total = self.merged
+        for block in sorted(rest):
+            total += rest[block]
+        return total
+
+
+def _moments_of_block(buffer: NDArray[Any]) -> Moments:
+    missing = np.isnan(buffer)
+    return Moments.of(buffer[~missing] if missing.any() else buffer)
+
+
+@dataclass
+class Extremes:
+    """The smallest and the largest of some values."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def __iadd__(self, values: NDArray[np.float64]) -> Extremes:  # noqa: PYI034
+        """Take in finite values."""
+        if len(values):
+            self.low = min(self.low, float(values.min()))
+            self.high = max(self.high, float(values.max()))
+        return self
+
+    @property
+    def range(self) -> float:
+        """The largest less the smallest; NaN without values."""
+        return self.high - self.low if self.low <= self.high else math.nan
+
+
+def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Map float64 to unsigned integers of the same order.
+
+    >>> sort_keys(np.array([-1.0, -0.0, 0.0, 2.5])).argsort().tolist()
+    [0, 1, 2, 3]
+    """
+    bits = np.ascontiguousarray(values, np.float64).view(np.uint64)
+    negative = bits >> np.uint64(63)
+    return bits ^ ((np.uint64(0) - negative) | np.uint64(1 << 63))
+
+
+def from_sort_key(key: int) -> float:
+    """Return the float64 with such a sort key."""
+    bits = key ^ (1 << 63) if key >> 63 else key ^ (2**64 - 1)
+    return float(np.array([bits], np.uint64).view(np.float64)[0])
+
+
+@dataclass
+class Quantiles:
+    """Exact quantiles in passes over the data: counts first, then the few that are left.
+
+    Each pass counts the values by the next 16 bits of their sort keys within the prefixes that
+    still hold a wanted order statistic; once few enough values are left they are gathered and
+    sorted. Constant memory, at most five passes, two as a rule.
+    """
+
+    shares: Sequence[float] = QUARTILES
+    count: int = 0
+    depth: int = 0
+    found: dict[int, float] = field(default_factory=dict)
+    prefixes: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    tallies: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    gathered: list[NDArray[np.uint64]] | None = None
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        """Count every value in the first pass."""
+        self.prefixes = {0: []}
+        self.tallies = {0: np.zeros(1 << _DIGIT_BITS, np.int64)}
+
+    def look(self, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
+        """Return what a chunk of finite values adds to this pass; safe in a worker."""
+        keys = sort_keys(values)
+        if self.gathered is not None:
+            return np.concatenate([self._within(keys, prefix) for prefix in self.prefixes])
+        return {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
+
+    def take(self, looked: Any) -> None:  # noqa: ANN401
+        """Take in what `look` returned."""
+        if self.gathered is not None:
+            self.gathered.append(looked)
+            return
+        for prefix, tally in looked.items():
+            self.tallies[prefix] += tally
+
+    def end_pass(self) -> None:
+        """Settle what this pass told, and prepare the next or be done."""
+        if self.depth == 0 and self.gathered is None:
+            self.count = int(self.tallies[0].sum())
+            if not self.count:
+                self.done = True
+                return
+            self.prefixes = {0: [(rank, rank) for rank in self._ranks()]}
+        if self.gathered is not None:
+            self._settle(np.sort(np.concatenate(self.gathered)))
+            return
+        narrowed: dict[int, list[tuple[int, int]]] = {}
+        candidates: dict[int, int] = {}
+        for prefix, wanted in self.prefixes.items():
+            running = np.cumsum(self.tallies[prefix])
+            for rank, within in wanted:
+                digit = int(np.searchsorted(running, within, side="right"))
+                before = int(running[digit - 1]) if digit else 0
+                longer = (prefix << _DIGIT_BITS) | digit
+                narrowed.setdefault(longer, []).append((rank, within - before))
+                candidates[longer] = int(self.tallies[prefix][digit])
+        self.depth += 1
+        self.prefixes = dict(sorted(narrowed.items()))
+        if self.depth * _DIGIT_BITS == _KEY_BITS:
+            for key, wanted in self.prefixes.items():
+                self.found.update((rank, from_sort_key(key)) for rank, _ in wanted)
+            self.done = True
+        elif sum(candidates.values()) <= GATHER_LIMIT:
+            self.gathered = []
+        else:
+            self.tallies = {p: np.zeros(1 << _DIGIT_BITS, np.int64) for p in self.prefixes}
+
+    def value(self, share: float) -> float:
+        """Return one quantile, interpolated linearly as NumPy does by default; NaN without values.
+
+        Hyndman and Fan (1996), definition 7.
+        """
+        if not self.count:
+            return math.nan
+        place = (self.count - 1) * share
+        low = math.floor(place)
+        below, above = self.found[low], self.found[min(low + 1, self.count - 1)]
+        return below + (above - below) * (place - low)
+
+    def _ranks(self) -> list[int]:
+        places = [math.floor((self.count - 1) * share) for share in self.shares]
+        return sorted({min(p + step, self.count - 1) for p in places for step in (0, 1)})
+
+    def _within(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.uint64]:
+        if not self.depth:
+            return keys
+        shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
+        return keys[(keys >> shift) == np.uint64(prefix)]
+
+    def _tally(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.int64]:
+        shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)
+        digits = (self._within(keys, prefix) >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
+        return np.bincount(digits.astype(np.int64), minlength=1 << _DIGIT_BITS)
+
+    def _settle(self, keys: NDArray[np.uint64]) -> None:
+        shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
+        for prefix, wanted in self.prefixes.items():
+            start = int(np.searchsorted(keys >> shift, np.uint64(prefix)))
+            for rank, within in wanted:
+                self.found[rank] = from_sort_key(int(keys[start + within]))
+        self.done = True
+
+
+@dataclass(frozen=True, slots=True)
+class FieldStatistics:
+    """What a first pass tells of a field; NaN where it was not asked for or has no values."""
+
+    count: int
+    mean: float = math.nan
+    sd: float = math.nan
+    power: float = math.nan
+    range: float = math.nan
+    iqr: float = math.nan
+
+
+@dataclass
+class Survey:
+    """The first pass, or passes, over one field: what is needed of it, and no more.
+
+    Args:
+        needs: Any of sd, power, range, iqr.
+    """
+
+    needs: frozenset[str]
+    moments: BlockMoments = field(default_factory=BlockMoments)
+    extremes: Extremes = field(default_factory=Extremes)
+    quantiles: Quantiles = field(default_factory=Quantiles)
+    passes: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether no further pass is needed."""
+        return self.passes > 0 and ("iqr" not in self.needs or self.quantiles.done)
+
+    def look(
+        self, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
+    ) -> tuple[Any, ...]:
+        """Return what one chunk adds to this pass; safe in a worker.
+
+        Args:
+            positions: Where the values stand.
+            values: Shape (n,), float64 or complex128.
+            valid: Which of them count; None: all.
+        """
+        kept = values if valid is None else values[valid]
+        pieces = BlockPieces.cut(positions, values, valid) if not self.passes else None
+        ends = kept if not self.passes and "range" in self.needs else kept[:0]
+        digits = self.quantiles.look(kept) if "iqr" in self.needs else None
+        low_high = np.array([ends.min(), ends.max()]) if len(ends) else np.empty(0)
+        return pieces, low_high, digits
+
+    def take(self, looked: tuple[Any, ...]) -> None:
+        """Take in what `look` returned, in the order of the chunks."""
+        pieces, ends, digits = looked
+        if pieces is not None:
+            self.moments += pieces
+        self.extremes += ends
+        if digits is not None:
+            self.quantiles.take(digits)
+
+    def end_pass(self) -> None:
+        """Settle one pass over the whole field."""
+        self.passes += 1
+        if "iqr" in self.needs:
+            self.quantiles.end_pass()
+
+    def result(self) -> FieldStatistics:
+        """Return the statistics."""
+        total = self.moments.total()
+        quartiles: Iterable[float] = (
+            (self.quantiles.value(share) for share in QUARTILES)
+            if "iqr" in self.needs
+            else (math.nan, math.nan)
+        )
+        low, high = quartiles
+        return FieldStatistics(
+            count=total.count,
+            mean=total.mean.real,
+            sd=total.sd,
+            power=total.power,
+            range=self.extremes.range,
+            iqr=high - low,
+        )
