@@ -56,7 +56,8 @@ class Noiser:
         tallies: dict[str, Tally] = {}
         for name, steps in self._steps.items():
             for column in columns.get(name, ()):
-                result, tally = self._noise(column, steps, companions)
+                with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
+                    result, tally = self._noise(column, steps, companions)
                 noisy.append(result)
                 tallies[name] = tallies.get(name, Tally()) + tally
             if self._measure and name in columns:

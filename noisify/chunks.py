@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import prod
@@ -52,7 +53,11 @@ class Positions:
         length, inner = 1, 1
         while axes and length == inner:  # merge the trailing axes that are taken whole
             extent, cut = axes.pop()
-            length, inner, first = length * (cut.stop - cut.start), inner * extent, cut.start * inner
+            length, inner, first = (
+                length * (cut.stop - cut.start),
+                inner * extent,
+                cut.start * inner,
+            )
         starts = np.array([first if shape else 0], dtype=np.int64)
         for extent, cut in reversed(axes):
             starts = (np.arange(cut.start, cut.stop)[:, None] * inner + starts).reshape(-1)
@@ -121,7 +126,7 @@ class NumberType:
 
     @classmethod
     def decimal(cls, precision: int, scale: int) -> NumberType:
-        """Return the number type of a decimal of so many digits, `scale` of them after the point."""
+        """Return the type of a decimal of `precision` digits, `scale` of them after the point."""
         dtype = np.dtype(np.int64 if precision <= 18 else object)  # noqa: PLR2004
         return cls("decimal", dtype, scale, precision)
 
@@ -137,13 +142,17 @@ class NumberType:
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded."""
         if self.kind == "complex":
-            return values.astype(np.result_type(values.dtype, np.complex128), copy=False)
+            wide = np.result_type(values.dtype, np.complex128)
+            widened: NDArray[Any] = values.astype(wide, copy=False)
+            return widened
         if self.kind != "decimal":
-            return values.astype(np.result_type(np.float64, values.dtype), copy=False)
+            wide = np.result_type(values.dtype, np.float64)
+            widened: NDArray[Any] = values.astype(wide, copy=False)
+            return widened
         if values.dtype != object and self.decimal_scale <= 22 and np.all(abs(values) < 2**53):  # noqa: PLR2004
             return values / 10.0**self.decimal_scale  # both exact in float64: rounded once
-        exact = (Decimal(int(value)).scaleb(-self.decimal_scale) for value in values)
-        return np.fromiter((float(value) for value in exact), np.float64, len(values))
+        unit = 10**self.decimal_scale  # Python divides integers with one rounding
+        return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
 
     def finite(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return which values are finite, or None when all are."""
@@ -234,14 +243,25 @@ class NumberType:
         return rounded
 
     def bounds(self, low: float, high: float) -> tuple[Any, Any]:
-        """Return bounds given in the field's unit as values of the arrays, rounded inwards."""
+        """Return bounds given in the field's unit as values of the arrays, rounded inwards.
+
+        A bound that lies beyond what the type can hold becomes the type's own.
+        """
         least, most = self.limits
         if self.kind == "float":
-            return self.dtype.type(max(low, least)), self.dtype.type(min(high, most))
+            return self._float_bound(low, np.inf), self._float_bound(high, -np.inf)
         unit = 10**self.decimal_scale
-        inner_low = least if low == -np.inf else -int(-Decimal(low) * unit // 1)
-        inner_high = most if high == np.inf else int(Decimal(high) * unit // 1)
-        return max(least, inner_low), min(most, inner_high)
+        inner_low = least if low == -np.inf else math.ceil(Fraction(repr(float(low))) * unit)
+        inner_high = most if high == np.inf else math.floor(Fraction(repr(float(high))) * unit)
+        return min(max(least, inner_low), most), max(min(most, inner_high), least)
+
+    def _float_bound(self, bound: float, inwards: float) -> Any:  # noqa: ANN401
+        least, most = self.limits
+        if not float(least) < bound < float(most):
+            return least if bound < 0 else most
+        nearest = self.dtype.type(bound)
+        outside = float(nearest) < bound if inwards > 0 else float(nearest) > bound
+        return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
 
 
 def _add_wide(
@@ -399,7 +419,9 @@ def boxes(
     """
     if 0 in shape:
         return
-    steps = [min(part, extent) for part, extent in zip(unit or (1,) * len(shape), shape, strict=True)]
+    steps = [
+        min(part, extent) for part, extent in zip(unit or (1,) * len(shape), shape, strict=True)
+    ]
     for axis in reversed(range(len(shape))):  # grow the box from the last axis to the first
         room = max(1, limit // prod(steps))
         whole = -(-shape[axis] // steps[axis])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.errors import NoisifyError
 
@@ -45,13 +44,13 @@ class Input:
                 if sys.stdin is None:
                     raise NoisifyError("is closed; name a file, or pipe data in", path=self.name)
                 self._open_standard_input()
-            elif stat.S_ISDIR(os.stat(source).st_mode):
+            elif stat.S_ISDIR(Path(source).stat().st_mode):
                 raise NoisifyError("is a directory; name the files in it", path=self.name)
-            elif stat.S_ISREG(os.stat(source).st_mode):
-                with open(source, "rb"):  # say now that it cannot be read
+            elif stat.S_ISREG(Path(source).stat().st_mode):
+                with Path(source).open("rb"):  # say now that it cannot be read
                     self.path = Path(source)
             else:
-                self._stream = cast("BinaryIO", open(source, "rb"))  # noqa: SIM115 - close() does
+                self._stream = cast("BinaryIO", Path(source).open("rb"))  # noqa: SIM115 - close() does
         except OSError as error:
             raise NoisifyError(f"cannot be read: {error.strerror}", path=self.name) from None
 
@@ -111,7 +110,7 @@ class Input:
         if self._spooled is not None:
             self._spooled.unlink(missing_ok=True)
 
-    def __enter__(self) -> Input:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

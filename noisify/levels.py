@@ -103,8 +103,8 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
     Raises:
         UsageError: If it is none, is negative or is not finite.
 
-    >>> parse("0.1sd"), parse("5%"), parse("1%range")
-    (OfField(factor=0.1, statistic='sd'), Percent(share=0.05), OfField(factor=0.01, statistic='range'))
+    >>> parse("5%"), parse("1%range")
+    (Percent(share=0.05), OfField(factor=0.01, statistic='range'))
     """
     if isinstance(text, Absolute | Percent | OfField | FromField):
         return text

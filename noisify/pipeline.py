@@ -4,7 +4,7 @@
     in order        └────────── in a pool of threads ──────────┘       in order
 
 Reading and writing are serial and in order; the three in the middle run in worker threads. At most
-workers + 2 chunks are in flight, so memory is constant. The first failure anywhere cancels the rest.
+workers + 2 chunks are in flight, so memory is constant. The first failure cancels the rest.
 A first pass over the data (`survey`) is the same loop without noise, encode and sink.
 """
 
@@ -21,9 +21,9 @@ import numpy as np
 from noisify.apply import Noiser
 from noisify.chunks import Positions, merged_floats
 from noisify.errors import UsageError
+from noisify.formats.interface import first_rows
 from noisify.noise.interface import Draw
 from noisify.random_streams import SequentialVariates, numpy_generator
-from noisify.formats.interface import first_rows
 from noisify.report import FieldReport
 from noisify.statistics import Survey
 
@@ -45,7 +45,10 @@ _SKIP_ELEMENTS = 1 << 17
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], jobs: int, in_flight: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    jobs: int,
+    in_flight: int | None = None,
 ) -> Iterator[Result]:
     """Yield function(item) for each item, in order, worked on by `jobs` threads.
 
@@ -56,7 +59,7 @@ def ordered_map(
         in_flight: Items that may be read and not yet yielded; default: jobs + 2.
 
     Raises:
-        BaseException: The first failure, in the order of the items; what was to follow is cancelled.
+        BaseException: The first failure, in the order of the items; the rest is cancelled.
     """
     limit = max(1, min(in_flight or jobs + MORE_IN_FLIGHT, jobs + MORE_IN_FLIGHT))
     if jobs <= 1 or limit == 1:
@@ -146,7 +149,9 @@ def run(
 
     reports = {field.name: FieldReport() for field in plan.noised}
     raws = source.chunks(plan.groups(), size, complete=True)
-    for encoded, tallies, done in ordered_map(work, raws, 1 if generators else jobs, source.in_flight):
+    for encoded, tallies, done in ordered_map(
+        work, raws, 1 if generators else jobs, source.in_flight
+    ):
         sink.write(encoded)
         for name, tally in tallies.items():
             reports[name] += tally

@@ -219,7 +219,9 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
                 "choose number fields with -c :number",
                 field=field_.name,
             )
-        if field_.kind in NUMBER_KINDS or (field_.number is not None and (exactly or _empty(field_))):
+        if field_.kind in NUMBER_KINDS or (
+            field_.number is not None and (exactly or _empty(field_))
+        ):
             kept.append(field_)
         else:
             left[field_.name] = f"holds {field_.type_name}"
@@ -322,9 +324,7 @@ def _finite(value: float, what: str, field_: Field) -> float:
     return value
 
 
-def _checked_clip(
-    clip: tuple[float, float] | None, field_: Field
-) -> tuple[float, float] | None:
+def _checked_clip(clip: tuple[float, float] | None, field_: Field) -> tuple[float, float] | None:
     if clip is not None and field_.kind == "complex":
         raise UsageError("complex numbers have no order to clip by; drop --clip", field=field_.name)
     return clip

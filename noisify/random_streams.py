@@ -1,9 +1,9 @@
 """Random numbers as a pure function of position.
 
 No generator is carried from one chunk to the next. A stream is named; its name gives its entropy;
-it is cut into blocks of 8,192 elements (`chunks.BLOCK`); block *b* comes from a fresh generator that knows the
-entropy and *b* only. Whoever asks for elements start...stop therefore gets the same variates,
-however the data were cut, in whatever order, on however many threads.
+it is cut into blocks of 8,192 elements (`chunks.BLOCK`); block *b* comes from a fresh generator
+that knows the entropy and *b* only. Whoever asks for elements start...stop therefore gets the same
+variates, however the data were cut, in whatever order, on however many threads.
 
 The generator is SFC64 seeded through NumPy's `SeedSequence` with the block number as spawn key
 (https://numpy.org/doc/stable/reference/random/parallel.html).
@@ -116,7 +116,7 @@ class BlockVariates:
         return out
 
     def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates, drawn in place where a block is wanted from its start."""
+        """Return standard normal variates, drawn in place where a block's start is wanted."""
         entropy = self.name.entropy(lane)
         out = np.empty(self.positions.size)
         for block, inside, here in self.positions.by_block():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from noisify import formats, pipeline
 from noisify.errors import DataError, NoisifyError, UsageError
@@ -16,7 +17,6 @@ from noisify.sink import STANDARD_OUTPUT, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from noisify.chunks import Chunk, Field
     from noisify.formats.interface import NoisyColumn, Sink, Source
@@ -45,7 +45,7 @@ class Settings:
     to_format: str | None = None
     in_place: bool = False
     clobber: bool = True
-    jobs: int = field(default_factory=lambda: default_jobs())
+    jobs: int = 1
     chunk_bytes: int = pipeline.CHUNK_BYTES
     measure: bool = False
     note: Callable[[str], None] = lambda _: None
@@ -110,7 +110,7 @@ class OpenInput:
         """Yield the noisy columns of the first chunk of each table or array with noise."""
         yield from pipeline.preview(self.source, plan, rows, self._settings.chunk_bytes)
 
-    def __enter__(self) -> OpenInput:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -183,10 +183,8 @@ class _GuardedSink:
 
 def _check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
     """Refuse an output of another format than the input's."""
-    suffix = "" if str(target) == STANDARD_OUTPUT else os.path.splitext(target)[1]
-    wanted = (
-        formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
-    )
+    suffix = "" if str(target) == STANDARD_OUTPUT else Path(target).suffix
+    wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}; "

@@ -128,7 +128,11 @@ def _default(fields: Sequence[Field]) -> set[str]:
         held = _listing([f"{field.name} ({field.type_name})" for field in fields])
         raise UsageError(
             "no field holds numbers, so there is nothing to add noise to"
-            + (f" (the file has {held}); name the fields with -c to try them anyway" if held else "")
+            + (
+                f" (the file has {held}); name the fields with -c to try them anyway"
+                if held
+                else ""
+            )
         )
     listing = _listing([f"{field.name} ({field.type_name})" for field in numeric])
     raise UsageError(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.errors import NoisifyError, UsageError
 
@@ -45,7 +44,7 @@ class Output:
         """Leave things as they were before."""
         raise NotImplementedError  # pragma: no cover - every output defines it
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -85,10 +84,12 @@ class FileOutput(Output):
         if not clobber and self._target.exists():
             raise UsageError("exists, and --no-clobber keeps it", path=self.name)
         stem = self._target.name[:_LONGEST_NAME]
-        self._temporary = self._target.with_name(f".{stem}.{secrets.token_hex(6)}.tmp")
+        self._temporary = self._target.with_name(f".{stem}.{os.urandom(6).hex()}.tmp")
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self.file = cast("BinaryIO", os.fdopen(os.open(self._temporary, flags, 0o666), "r+b", 0))
+            self.file = cast(
+                "BinaryIO", os.fdopen(os.open(self._temporary, flags, 0o666), "r+b", 0)
+            )
         except OSError as error:
             raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
 

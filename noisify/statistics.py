@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -45,10 +45,15 @@ class Moments:
         """Return the moments of values, shape (n,), float64 or complex128."""
         if not len(values):
             return cls()
-        mean = values.sum() / len(values)
-        centred = values - mean
-        squares = centred * centred if centred.dtype.kind != "c" else abs(centred) ** 2
-        return cls(len(values), mean.item(), float(squares.sum()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = values.sum() / len(values)
+            centred = values - mean
+            if values.dtype.kind == "c":
+                squares = centred.real * centred.real + centred.imag * centred.imag
+            else:
+                squares = centred * centred
+        plain = complex(mean) if values.dtype.kind == "c" else float(mean)
+        return cls(len(values), plain, float(squares.sum()))
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both sets of values together."""
@@ -60,7 +65,7 @@ class Moments:
         return Moments(
             count,
             self.mean + step * share,
-            self.deviations + other.deviations + abs(step) ** 2 * self.count * share,
+            self.deviations + other.deviations + _square(step) * self.count * share,
         )
 
     @property
@@ -76,7 +81,12 @@ class Moments:
     @property
     def power(self) -> float:
         """The mean square, the mean not removed; NaN without values."""
-        return abs(self.mean) ** 2 + self.variance
+        return _square(self.mean) + self.variance
+
+
+def _square(value: complex) -> float:
+    """Return |value| squared; infinity where that overflows."""
+    return value.real * value.real + value.imag * value.imag
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,7 @@ class BlockMoments:
     waiting: dict[int, Moments] = field(default_factory=dict)
     partial: dict[int, tuple[int, NDArray[Any]]] = field(default_factory=dict)
 
-    def __iadd__(self, pieces: BlockPieces) -> BlockMoments:  # noqa: PYI034
+    def __iadd__(self, pieces: BlockPieces) -> Self:
         """Take in the pieces of one chunk."""
         self.waiting.update(pieces.whole)
         for block, where, values in pieces.parts:
@@ -155,7 +165,7 @@ class Extremes:
     low: float = math.inf
     high: float = -math.inf
 
-    def __iadd__(self, values: NDArray[np.float64]) -> Extremes:  # noqa: PYI034
+    def __iadd__(self, values: NDArray[np.float64]) -> Self:
         """Take in finite values."""
         if len(values):
             self.low = min(self.low, float(values.min()))
@@ -174,9 +184,10 @@ def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     >>> sort_keys(np.array([-1.0, -0.0, 0.0, 2.5])).argsort().tolist()
     [0, 1, 2, 3]
     """
-    bits = np.ascontiguousarray(values, np.float64).view(np.uint64)
+    bits: NDArray[np.uint64] = np.ascontiguousarray(values, np.float64).view(np.uint64)
     negative = bits >> np.uint64(63)
-    return bits ^ ((np.uint64(0) - negative) | np.uint64(1 << 63))
+    flip: NDArray[np.uint64] = (np.uint64(0) - negative) | np.uint64(1 << 63)
+    return np.bitwise_xor(bits, flip)
 
 
 def from_sort_key(key: int) -> float:

@@ -209,4 +209,4 @@ def noisify(**given: Any) -> None:  # noqa: ANN401
     carry_out(Asked(**given))
 
 
-noisify.examples = EXAMPLES  # type: ignore[attr-defined]
+noisify.examples = EXAMPLES

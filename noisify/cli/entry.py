@@ -23,7 +23,7 @@ USAGE = 2
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-class Stopped(BaseException):  # noqa: N818 - it is no error
+class Stopped(BaseException):
     """A signal asked to stop; cleaning up happens on the way out."""
 
     def __init__(self, number: int) -> None:
@@ -111,7 +111,9 @@ def _fail(message: str, status: int) -> int:
 def _usage_message(error: click.ClickException) -> str:
     """Return a usage error in one line, with the option that was perhaps meant."""
     if isinstance(error, click.NoSuchOption):
-        meant = did_you_mean(error.option_name, [*_option_names(error), *(error.possibilities or [])])
+        meant = did_you_mean(
+            error.option_name, [*_option_names(error), *(error.possibilities or [])]
+        )
         return f"no option is called {error.option_name}{meant or '; see noisify --help'}"
     text = " ".join(error.format_message().split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}; see noisify --help"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from noisify.report import RunReport
 
 _PREVIEW_ROWS = 5
-_SEED_BITS = 128
+_SEED_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,9 @@ def carry_out(asked: Asked) -> None:
     """
     inputs = asked.inputs or (STANDARD_OUTPUT,)
     spec = _spec(asked)
-    seed = asked.seed if asked.seed is not None else secrets.randbits(_SEED_BITS)
+    seed = (
+        asked.seed if asked.seed is not None else int.from_bytes(os.urandom(_SEED_BYTES), "little")
+    )
     request = Request((spec,), seed, asked.rng, asked.decimals, asked.strict)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
@@ -93,8 +94,7 @@ def carry_out(asked: Asked) -> None:
     if asked.seed is None and not asked.quiet:
         say(f"seed {seed}")
     reports = [
-        _process(path, target, request, asked)
-        for path, target in zip(inputs, targets, strict=True)
+        _process(path, target, request, asked) for path, target in zip(inputs, targets, strict=True)
     ]
     if asked.report is not None:
         _write_report(asked.report, reports)
@@ -218,7 +218,9 @@ def _spare_terminal(path: str, asked: Asked) -> None:
 def _check_report(report: str, inputs: Sequence[str], targets: Sequence[str]) -> None:
     for other in (*inputs, *targets):
         same = Path(report) == Path(other)
-        if same or (Path(report).exists() and Path(other).exists() and Path(report).samefile(other)):
+        if same or (
+            Path(report).exists() and Path(other).exists() and Path(report).samefile(other)
+        ):
             raise UsageError(f"--report {report} is an input or an output too; give another name")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def _number(value: object, decimal_scale: int) -> str:
         digits = f"{abs(int(str(plain))):0{decimal_scale + 1}d}"
         sign = "-" if str(plain).startswith("-") else ""
         return f"{sign}{digits[:-decimal_scale]}.{digits[-decimal_scale:]}"
-    return str(np.float32(plain)) if isinstance(value, np.float32) else str(plain)
+    return str(value) if isinstance(value, np.float32) else str(plain)
 
 
 class Progress:
@@ -130,7 +130,7 @@ class Progress:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown
         self._check = check
-        self._size = os.path.getsize(path) if os.path.isfile(path) else 0
+        self._size = Path(path).stat().st_size if Path(path).is_file() else 0
         self._done = 0
         self._start = time.monotonic()
         self._next = self._start + _FIRST_SHOWN
@@ -152,7 +152,7 @@ class Progress:
         sys.stderr.flush()
         self._drawn = True
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

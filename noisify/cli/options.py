@@ -28,7 +28,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 class GroupedOption(click.Option):
     """An option with the heading it is listed under."""
 
-    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
 
@@ -63,14 +63,14 @@ class ModelType(ParamType):
 
     name = "model"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the model's own name."""
         return table.find(str(value)).name
 
     def shell_complete(
         self,
-        ctx: click.Context,  # noqa: ARG002
-        param: click.Parameter,  # noqa: ARG002
+        ctx: click.Context,
+        param: click.Parameter,
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """Return the models' names that start so."""
@@ -83,7 +83,9 @@ class LevelType(ParamType):
 
     name = "level"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Level:  # noqa: ANN401, ARG002
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Level:
         """Read the level."""
         return levels.parse(value, option=_option_name(param))
 
@@ -93,7 +95,9 @@ class DecibelType(ParamType):
 
     name = "dB"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401, ARG002
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """Read the ratio."""
         return levels.parse_decibels(value)
 
@@ -103,10 +107,12 @@ class SeedType(ParamType):
 
     name = "n"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401, ARG002
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the seed."""
         try:
-            seed = value if isinstance(value, int) else int(value, 16 if "x" in value.lower() else 10)
+            seed = (
+                value if isinstance(value, int) else int(value, 16 if "x" in value.lower() else 10)
+            )
         except ValueError:
             seed = -1
         if not 0 <= seed < SEED_LIMIT:
@@ -119,7 +125,7 @@ class SizeType(ParamType):
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401, ARG002
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the size."""
         match = _SIZE.fullmatch(str(value).strip())
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
@@ -135,9 +141,9 @@ class ClipType(ParamType):
 
     def convert(
         self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> tuple[float, float]:
         """Read the bounds."""
         if isinstance(value, tuple):
@@ -159,9 +165,9 @@ class DecimalsType(ParamType):
 
     def convert(
         self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> int | str:
         """Read the digits."""
         if value == "keep" or (str(value).isdecimal() and int(value) <= 300):  # noqa: PLR2004
@@ -176,9 +182,9 @@ class ParameterType(ParamType):
 
     def convert(
         self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> tuple[str, str]:
         """Split at the first equals sign."""
         if isinstance(value, tuple):

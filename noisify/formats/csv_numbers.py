@@ -94,7 +94,9 @@ def _odd_bits(which: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def array(values: NDArray[Any]) -> pa.Array:
     """Return a NumPy array of numbers as an Arrow array, without importing pandas."""
     kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    return pa.Array.from_buffers(
+        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 def bools(values: NDArray[np.bool_]) -> pa.Array:

@@ -139,9 +139,7 @@ class RecordReader:
             data = data[:used]
         return Block(data, self._row, rows, self._line, quotes=quotes is not None)
 
-    def _quotes_in_place(
-        self, characters: NDArray[np.uint8], quotes: NDArray[np.int64]
-    ) -> bool:
+    def _quotes_in_place(self, characters: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
         """Return whether each opening quote starts a cell and each closing one ends it."""
         delimiter = self._dialect.delimiter[0]
         opening, closing = quotes[0::2], quotes[1::2]
@@ -188,7 +186,9 @@ class RecordReader:
         if not used:
             return None
         shape = (rows, self._columns)
-        cells = Cells(np.array(starts, np.int64).reshape(shape), np.array(ends, np.int64).reshape(shape))
+        cells = Cells(
+            np.array(starts, np.int64).reshape(shape), np.array(ends, np.int64).reshape(shape)
+        )
         return Block(data[:used], self._row, rows, self._line, quotes=True, cells=cells)
 
     def _check_width(self, found: int, data: bytes, start: int) -> None:
@@ -329,7 +329,7 @@ def without_blanks(
 
 def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.bool_]:
     here = characters[np.minimum(at, len(characters) - 1)]
-    return (here == SPACE) | (here == TAB)
+    return np.asarray((here == SPACE) | (here == TAB))
 
 
 def _only_crlf(characters: NDArray[np.uint8]) -> bool:
@@ -395,4 +395,3 @@ def unquote(cell: bytes) -> bytes:
         return cell
     body, _, rest = cell[1:].rpartition(b'"')
     return body.replace(b'""', b'"') + rest
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -96,7 +96,7 @@ class DelimitedSource:
         for bom, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
             if head.startswith(bom):
                 raise DataError(
-                    f"is {encoding} text; convert it with: iconv -f {encoding} -t utf-8 FILE | noisify",
+                    f"is {encoding} text; convert it: iconv -f {encoding} -t utf-8 FILE | noisify",
                     path=self._input.name,
                 )
         if head[:512].count(b"\0") > len(head[:512]) // 8:
@@ -166,6 +166,8 @@ class DelimitedSource:
         Raises:
             DataError: If a record is ragged, or, with `strict`, if a cell is not a number.
         """
+        if not wanted:
+            return Chunk(())
         places = [self._places[field.name] for field in wanted]
         cells = find_cells(raw, self.dialect, self._columns, places, self._input.name)
         positions = Positions.range(raw.row, raw.row + raw.rows)
@@ -247,15 +249,21 @@ def delimiter_bytes(text: str) -> bytes:
         UsageError: If it is not one ASCII character that can stand between cells.
     """
     character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(character) != 1 or not character.isascii() or character in '"\r\n' or character.isalnum():
+    if (
+        len(character) != 1
+        or not character.isascii()
+        or character in '"\r\n'
+        or character.isalnum()
+    ):
         raise UsageError(f"delimiter {text!r} is not one character such as , ; | or \\t")
     return character.encode()
 
 
 def sniff(text: bytes) -> bytes:
-    """Guess the delimiter: the one that cuts the first records into equally many cells, two or more.
+    """Guess the delimiter: the one that cuts the first records into equally many cells.
 
-    The comma wins when it does that; a table in which nothing does has one column.
+    That is two cells or more. The comma wins when it does that; a table in which nothing does has
+    one column.
     """
     for delimiter in DELIMITERS:
         widths = _widths(text, Dialect(delimiter))
@@ -332,7 +340,7 @@ class DelimitedSink:
 
     def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> bytes | pa.Buffer:
         """Return the block's bytes with its changed cells in them."""
-        noisy = [column for column in noisy if column.changed is not None and column.changed.any()]
+        noisy = [column for column in noisy if column.changed.any()]
         if not noisy:
             return raw.data
         layout: Layout = chunk.layout

@@ -108,10 +108,11 @@ class Hdf5Source:
             name = path if member is None else f"{path}.{member}"
             number = NumberType.of_dtype(kind) if self._holds_numbers(item, kind) else None
             type_name = str(kind.newbyteorder("=")) if kind.kind != "O" else "text or objects"
-            table = f"{item.shape} {item.chunks}"
             text = h5py.check_string_dtype(kind) is not None
-            shown = "text" if text else kind_of_dtype(kind) if number or kind.kind in "b" else "other"
-            yield Field(name, shown, "text" if text else type_name, number, table)
+            shown = (
+                "text" if text else kind_of_dtype(kind) if number or kind.kind == "b" else "other"
+            )
+            yield Field(name, shown, "text" if text else type_name, number, str(item.shape))
             if number is not None:
                 self.stored[name] = Stored(
                     path, member, item.shape, item.chunks, kind, self._offset(item)
@@ -125,7 +126,11 @@ class Hdf5Source:
     def _offset(self, item: Any) -> int | None:  # noqa: ANN401
         """Return where a contiguous dataset of plain numbers stands in the file, if it does."""
         layout = item.id.get_create_plist().get_layout()
-        if layout != h5py.h5d.CONTIGUOUS or item.dtype.names is not None or self._file.userblock_size:
+        if (
+            layout != h5py.h5d.CONTIGUOUS
+            or item.dtype.names is not None
+            or self._file.userblock_size
+        ):
             return None
         stored = item.id.get_type()
         same = stored == h5py.h5t.py_create(item.dtype) and stored.get_size() == item.dtype.itemsize
@@ -164,7 +169,7 @@ class Hdf5Source:
             for name, part in stored.items():
                 values[name] = np.empty(stop - start, part.dtype)
                 raw_file.seek((part.offset or 0) + start * part.dtype.itemsize)
-                read_into(raw_file, memoryview(values[name].view(np.uint8)))
+                read_into(raw_file, values[name].view(np.uint8).data)
             yield Piece(values, Positions.range(start, stop), None)
 
     def _read(self, part: Stored, box: tuple[slice, ...]) -> NDArray[Any]:
@@ -237,7 +242,7 @@ class Hdf5Sink:
             if part.offset is not None and encoded.box is None:
                 start = int(encoded.positions.starts[0])
                 self._raw.seek(part.offset + start * part.dtype.itemsize)
-                write_all(self._raw, memoryview(values.view(np.uint8)))
+                write_all(self._raw, values.view(np.uint8).data)
             else:
                 self._write_through_library(part, encoded, values)
 

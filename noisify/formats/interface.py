@@ -14,6 +14,7 @@ from noisify.chunks import Column, Positions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.chunks import Chunk, Field
@@ -49,14 +50,14 @@ class NoisyColumn:
     Attributes:
         column: The column before it.
         values: Shape (n,), the column's dtype.
-        changed: Shape (n,), which elements are other than before; None: none is.
+        changed: Shape (n,), which elements are other than before.
         decimals: How floats are to be written: digits after the point, one for all or one an
             element (-1: shortest); None: shortest.
     """
 
     column: Column
     values: NDArray[Any]
-    changed: NDArray[Any] | None
+    changed: NDArray[np.bool_]
     decimals: int | NDArray[Any] | None = None
 
 
@@ -68,7 +69,7 @@ def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
     return NoisyColumn(
         Column(column.field, column.number, start, column.values[:rows], valid),
         noisy.values[:rows],
-        None if noisy.changed is None else noisy.changed[:rows],
+        noisy.changed[:rows],
     )
 
 

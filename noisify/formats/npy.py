@@ -68,7 +68,7 @@ def read_header(head: bytes, name: str) -> Header:
         DataError: If it is broken, or says that the array is pickled.
     """
     stream = io.BytesIO(head)
-    readers = {
+    readers: dict[tuple[int, int], Any] = {
         (1, 0): npy_format.read_array_header_1_0,
         (2, 0): npy_format.read_array_header_2_0,
         (3, 0): _read_array_header_3_0,
@@ -85,13 +85,15 @@ def read_header(head: bytes, name: str) -> Header:
             "holds pickled Python objects, which are never unpickled; save it with a number dtype",
             path=name,
         )
+    if any(extent < 0 for extent in shape):
+        raise DataError(f"has a broken NPY header: shape {shape}", path=name)
     return Header(head[: stream.tell()], shape, fortran and len(shape) > 1, dtype)
 
 
 def _read_array_header_3_0(
     stream: BinaryIO, max_header_size: int
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of version 3.0, which is that of 2.0 in UTF-8; NumPy keeps its own private."""
+    """Read the header of version 3.0: that of 2.0, in UTF-8. NumPy's own reader is private."""
     size = int.from_bytes(stream.read(4), "little")
     if size > max_header_size:
         raise ValueError("the header is too long")
@@ -162,10 +164,10 @@ class NpySource:
         self.notes: list[str] = []
         self.in_flight = None
         self.empty = not self.header.count
+        if self.header.fortran:
+            source.spool()
         if source.size is not None:
             self._check_size(source.size - len(self.header.text))
-        elif self.header.fortran:
-            source.spool()
 
     def _check_size(self, found: int) -> None:
         expected = self.header.count * self.header.dtype.itemsize
@@ -201,7 +203,7 @@ class NpySource:
                 raise DataError("goes on after its array", path=self._input.name)
 
     def _fill(self, file: Any, values: NDArray[Any], start: int) -> None:  # noqa: ANN401
-        found = read_into(file, memoryview(values.view(np.uint8)))
+        found = read_into(file, values.view(np.uint8).data)
         if found < values.nbytes:
             whole = start * self.header.dtype.itemsize + found
             self._check_size(whole)
@@ -210,9 +212,7 @@ class NpySource:
         """Yield boxes of a Fortran-order array, dropping each from memory after its turn."""
         shape = self.header.shape
         with self._input.open() as file, map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
-            array = np.ndarray(
-                shape, self.header.dtype, mapped, len(self.header.text), order="F"
-            )
+            array = np.ndarray(shape, self.header.dtype, mapped, len(self.header.text), order="F")
             unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))
             for box in boxes(shape, _FORTRAN_ELEMENTS, unit):
                 values = np.ascontiguousarray(array[box])
@@ -301,7 +301,7 @@ class NpySink:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         if self._mapped is None:
             if encoded.values.nbytes:
-                write_all(self._output.file, memoryview(encoded.values.view(np.uint8)))
+                write_all(self._output.file, encoded.values.view(np.uint8).data)
             return
         header = self._header
         array: NDArray[Any] = np.ndarray(

@@ -40,11 +40,11 @@ class Additive(Model):
         """Return values + loc + scale * variates."""
         scale = draw.level(self.scale, values)
         if draw.number.kind == "complex":
-            noise = np.empty(len(values), np.complex128)
+            parts = np.empty(len(values), np.complex128)
             half = scale * math.sqrt(0.5)
-            noise.real = self.scaled(draw.variates, "noise", half) + self.loc
-            noise.imag = self.scaled(draw.variates, "imaginary", half)
-            return draw.add(values, noise)
+            parts.real = self.scaled(draw.variates, "noise", half) + self.loc
+            parts.imag = self.scaled(draw.variates, "imaginary", half)
+            return draw.add(values, parts)
         noise = self.scaled(draw.variates, "noise", scale)
         if self.loc:
             noise += self.loc
@@ -95,9 +95,10 @@ class Uniform(Additive):
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return variates uniform on [-scale, scale), rounded as NumPy's uniform(low, high) does."""
+        """Return variates uniform on [-scale, scale), as NumPy's uniform(low, high) rounds them."""
         noise = variates.uniform(lane)
-        noise *= 2 * scale
+        noise *= scale
+        noise *= 2
         noise -= scale
         return noise
 

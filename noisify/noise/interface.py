@@ -13,7 +13,7 @@ from noisify import levels
 from noisify.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -124,7 +124,9 @@ def check_parameters(model: Model) -> None:
         if above is not None and value <= above:
             raise UsageError(f"{field.name} {value:g} of {model.name} must be above {above:g}")
         if at_least is not None and value < at_least:
-            raise UsageError(f"{field.name} {value:g} of {model.name} must be at least {at_least:g}")
+            raise UsageError(
+                f"{field.name} {value:g} of {model.name} must be at least {at_least:g}"
+            )
 
 
 def make(model: type[Model], given: Mapping[str, Any]) -> Model:
@@ -159,7 +161,12 @@ def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa
     kind = str(field.type)
     if kind == "Level":
         return levels.parse(value, option=field.name)
-    readers = {"float": float, "int": int, "str": str, "bool": _read_bool}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "float": float,
+        "int": int,
+        "str": str,
+        "bool": _read_bool,
+    }
     try:
         return readers[kind](value)
     except ValueError:

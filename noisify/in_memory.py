@@ -1,0 +1,222 @@
+"""Arrays and tables in memory as sources and sinks, so that the library is the same engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions
+from noisify.errors import UsageError
+from noisify.formats.npy import ARRAY_NAME, column_of, fields_of, kind_of_dtype, put_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn
+
+
+class _InMemory:
+    """What the sources here have in common: a range of rows is all there is to a raw piece."""
+
+    fields: tuple[Field, ...]
+    notes: list[str]
+    in_flight: int | None
+    empty: bool
+    rows: int
+    row_bytes: int
+
+    def _describe(self, fields: Iterable[Field], rows: int, row_bytes: int) -> None:
+        self.fields = tuple(fields)
+        self.rows, self.row_bytes, self.empty = rows, row_bytes, not rows
+        self.notes, self.in_flight = [], None
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[range]:
+        """Yield ranges of rows."""
+        step = max(1, size // max(1, self.row_bytes))
+        for start in range(0, self.rows, step):
+            yield range(start, min(start + step, self.rows))
+
+    def size_of(self, raw: range) -> int:
+        """Return the bytes of some rows, about."""
+        return len(raw) * self.row_bytes
+
+    def length(self, field: Field) -> int:  # noqa: ARG002
+        """Return the number of rows."""
+        return self.rows
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+    def finish(self) -> None:
+        """Do nothing: the result is complete."""
+
+
+class ArrayInMemory(_InMemory):
+    """A NumPy array, and the noisy copy that is made of it.
+
+    Args:
+        array: Any shape, order and dtype that an NPY file may have.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self._flat = np.ascontiguousarray(array).reshape(-1)
+        self._noisy = self._flat.copy()
+        fields = fields_of(array.dtype, ARRAY_NAME)
+        self._describe(fields, len(self._flat), array.dtype.itemsize)
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some elements."""
+        positions = Positions.range(raw.start, raw.stop)
+        values = self._flat[raw.start : raw.stop]
+        return Chunk(tuple(column_of(values, positions, field) for field in wanted))
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.rows * int(field.table)
+
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
+        """Put noisy elements in their place; no two chunks share one."""
+        if noisy:
+            self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
+
+    def write(self, encoded: None) -> None:
+        """Do nothing: `encode` has done it."""
+
+    def result(self) -> NDArray[Any]:
+        """Return the noisy array, in the shape and order of the one given."""
+        shaped = self._noisy.reshape(self._array.shape)
+        fortran = self._array.flags.f_contiguous and not self._array.flags.c_contiguous
+        return np.asfortranarray(shaped) if fortran else shaped
+
+
+class FrameInMemory(_InMemory):
+    """A pandas DataFrame, and the noisy copy that is made of it.
+
+    Args:
+        frame: Any DataFrame; columns of NumPy and of nullable number dtypes can get noise.
+    """
+
+    def __init__(self, frame: Any) -> None:  # noqa: ANN401
+        names = [str(name) for name in frame.columns]
+        if len(set(names)) < len(names):
+            raise UsageError("the DataFrame has two columns of the same name; rename one")
+        self._frame = frame
+        self._places = {name: place for place, name in enumerate(names)}
+        self._noisy: dict[str, Any] = {}
+        fields = (_field_of_dtype(n, frame.dtypes.iloc[at]) for n, at in self._places.items())
+        self._describe(fields, len(frame), 8 * max(1, len(names)))
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some rows of the wanted columns."""
+        positions = Positions.range(raw.start, raw.stop)
+        columns = []
+        for field in wanted:
+            if field.number is None:
+                continue
+            series = self._frame.iloc[raw.start : raw.stop, self._places[field.name]]
+            missing = np.asarray(series.isna(), bool)
+            zero = field.number.dtype.type(0)
+            nullable = not isinstance(series.dtype, np.dtype)
+            values = series.to_numpy(field.number.dtype, na_value=zero) if nullable else None
+            if values is None:
+                values, missing = series.to_numpy(), np.zeros(len(series), bool)
+            values = values.astype(field.number.dtype, copy=False)
+            valid = ~missing if missing.any() else None
+            count = int(np.count_nonzero(missing))
+            columns.append(Column(field, field.number, positions, values, valid, nulls=count))
+        return Chunk(tuple(columns))
+
+    def encode(
+        self,
+        raw: range,
+        chunk: Chunk,  # noqa: ARG002
+        noisy: Sequence[NoisyColumn],
+    ) -> tuple[range, list[NoisyColumn]]:
+        """Return the noisy columns and where they belong."""
+        return raw, list(noisy)
+
+    def write(self, encoded: tuple[range, list[NoisyColumn]]) -> None:
+        """Set the changed cells in a copy of each column."""
+        rows, noisy = encoded
+        for result in noisy:
+            name = result.column.field.name
+            if name not in self._noisy:
+                self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
+            if result.changed.any():
+                at = np.flatnonzero(result.changed)
+                self._noisy[name][rows.start + at] = result.values[at]
+
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy DataFrame."""
+        frame = self._frame.copy()
+        for name, array in self._noisy.items():
+            place = self._places[name]
+            frame.isetitem(place, type(frame.iloc[:, place])(array, index=frame.index))
+        return frame
+
+
+def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
+    """Return the field of a pandas column."""
+    numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
+    if numpy_dtype is None or numpy_dtype.kind == "O":
+        kind: Kind = "other"
+        if str(dtype) in {"str", "string", "object", "category"}:
+            kind = "text"
+        elif "datetime" in str(dtype):
+            kind = "time"
+        return Field(name, kind, str(dtype))
+    number = NumberType.of_dtype(numpy_dtype)
+    return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
+
+
+class TableInMemory(_InMemory):
+    """An Arrow table, and the noisy copy that is made of it.
+
+    Args:
+        table: Any Arrow table.
+    """
+
+    def __init__(self, table: Any) -> None:  # noqa: ANN401
+        from noisify.formats import arrow_columns  # noqa: PLC0415 - pyarrow is slow to import
+
+        self._arrow = arrow_columns
+        self._table = table
+        self._pieces: list[Any] = []
+        fields = (arrow_columns.field_of(f.name, f.type) for f in table.schema)
+        self._describe(fields, table.num_rows, max(1, table.nbytes // max(1, table.num_rows)))
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some rows of the wanted columns."""
+        piece = self._table.slice(raw.start, len(raw))
+        positions = Positions.range(raw.start, raw.stop)
+        columns = (
+            self._arrow.column_of(f, self._arrow.whole(piece.column(f.name)), positions)
+            for f in wanted
+        )
+        return Chunk(tuple(columns), piece)
+
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401, ARG002
+        """Return the rows with noise in them."""
+        return self._arrow.with_noise(chunk.layout, noisy)
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Keep a piece of the result."""
+        self._pieces.append(encoded)
+
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy table."""
+        if not self._pieces:
+            return self._table
+        import pyarrow as pa  # noqa: PLC0415 - as above
+
+        return pa.concat_tables(self._pieces)
