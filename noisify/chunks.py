@@ -141,16 +141,12 @@ class NumberType:
 
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded."""
-        if self.kind == "complex":
-            wide = np.result_type(values.dtype, np.complex128)
-            widened: NDArray[Any] = values.astype(wide, copy=False)
-            return widened
         if self.kind != "decimal":
-            wide = np.result_type(values.dtype, np.float64)
-            widened: NDArray[Any] = values.astype(wide, copy=False)
-            return widened
+            least = np.complex128 if self.kind == "complex" else np.float64
+            return values.astype(np.result_type(values.dtype, least), copy=False)
         if values.dtype != object and self.decimal_scale <= 22 and np.all(abs(values) < 2**53):  # noqa: PLR2004
-            return values / 10.0**self.decimal_scale  # both exact in float64: rounded once
+            shifted: NDArray[Any] = values / 10.0**self.decimal_scale  # both exact: rounded once
+            return shifted
         unit = 10**self.decimal_scale  # Python divides integers with one rounding
         return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
 
@@ -165,10 +161,10 @@ class NumberType:
         """Return after - before as float64 (complex128), exact for integers before rounding."""
         if self.kind in {"float", "complex"}:
             with np.errstate(invalid="ignore", over="ignore"):
-                return self.to_float(after) - self.to_float(before)
+                return np.subtract(self.to_float(after), self.to_float(before))
         if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
-            return _wide_difference(after, before) * 10.0**-self.decimal_scale
-        return after.astype(np.float64) - before
+            return np.multiply(_wide_difference(after, before), 10.0**-self.decimal_scale)
+        return np.subtract(after.astype(np.float64), before)
 
     def add(
         self, values: NDArray[Any], noise: NDArray[Any]

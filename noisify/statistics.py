@@ -187,7 +187,8 @@ def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     bits: NDArray[np.uint64] = np.ascontiguousarray(values, np.float64).view(np.uint64)
     negative = bits >> np.uint64(63)
     flip: NDArray[np.uint64] = (np.uint64(0) - negative) | np.uint64(1 << 63)
-    return np.bitwise_xor(bits, flip)
+    keys: NDArray[np.uint64] = bits ^ flip
+    return keys
 
 
 def from_sort_key(key: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from noisify.chunks import Column, Field, Kind, NumberType, Positions
+from noisify.formats.arrow_arrays import validity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def column_of(field: Field, values: pa.Array, positions: Positions) -> Column:
         raise AssertionError(field)
     valid = None
     if values.null_count:
-        valid = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), bool)
+        valid = validity(values)
     numbers = (
         _unscaled(values, field.number)
         if field.kind == "decimal"

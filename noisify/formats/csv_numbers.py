@@ -14,6 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from noisify.formats.arrow_arrays import (
+    array,
+    bools,
+    strings,
+    to_bools,
+    to_numpy,
+    validity,
+    with_nulls,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,6 +45,7 @@ _ALTERNATING = 0xAA
 
 _LONGEST_INT64 = 18
 _LONGEST_WHOLE = 38
+_FEW = 64
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
 
@@ -91,31 +102,6 @@ def _odd_bits(which: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(spread, bitorder="little")
 
 
-def array(values: NDArray[Any]) -> pa.Array:
-    """Return a NumPy array of numbers as an Arrow array, without importing pandas."""
-    kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(
-        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
-    )
-
-
-def bools(values: NDArray[np.bool_]) -> pa.Array:
-    """Return a NumPy array of booleans as an Arrow array."""
-    bits = np.packbits(values, bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
-
-
-def to_numpy(values: pa.Array) -> NDArray[Any]:
-    """Return an Arrow array of numbers as NumPy, whatever stands in the null places."""
-    dtype = values.type.to_pandas_dtype()
-    return np.frombuffer(values.buffers()[1], dtype, len(values) + values.offset)[values.offset :]
-
-
-def to_bools(values: pa.Array) -> NDArray[np.bool_]:
-    """Return an Arrow array of booleans as NumPy; null counts as False."""
-    return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)
-
-
 class CellParser:
     """Reads cells as numbers.
 
@@ -124,7 +110,7 @@ class CellParser:
     """
 
     def __init__(self, nulls: Sequence[str] | None = None) -> None:
-        self._nulls = pa.array(list(USUAL_NULLS if nulls is None else nulls), pa.utf8())
+        self._nulls = strings(USUAL_NULLS if nulls is None else nulls)
 
     def floats(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
         """Read cells as float64.
@@ -166,13 +152,13 @@ class CellParser:
 
     def is_null(self, texts: pa.Array) -> NDArray[np.bool_]:
         """Return which texts mean null; a null text does."""
-        return to_bools(pc.is_in(texts, self._nulls)) | to_bools(pc.is_null(texts))
+        return to_bools(pc.is_in(texts, self._nulls)) | ~validity(texts)
 
     def _floats_with_care(self, laid: pa.Array) -> Parsed:
         texts = chosen(laid)
         null = self.is_null(texts)
         if null.any():
-            texts = pc.if_else(bools(null), pa.scalar(None, pa.utf8()), texts)
+            texts = with_nulls(texts, null)
         try:
             values = to_numpy(pc.cast(texts, pa.float64()))
         except pa.ArrowInvalid:
@@ -183,7 +169,7 @@ class CellParser:
         texts = pc.ascii_trim(texts, " \t")
         null = null | self.is_null(texts)
         number = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~null
-        readable = pc.if_else(bools(number), texts, pa.scalar(None, pa.utf8()))
+        readable = with_nulls(texts, ~number)
         values = to_numpy(pc.cast(readable, pa.float64()))
         return Parsed(values, number, int(np.count_nonzero(null)), ~number & ~null)
 
@@ -196,15 +182,15 @@ class CellParser:
         long = whole & ~short & (lengths <= _LONGEST_WHOLE)
         fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
         bare = pc.ascii_ltrim(texts, "+")
-        integers = to_numpy(pc.cast(_only(bare, short), pa.int64()))
+        integers = to_numpy(pc.cast(with_nulls(bare, ~short), pa.int64()))
         strange = ~null & ~short & ~long & ~fraction
         parsed = [Parsed(integers, short, int(np.count_nonzero(null)), strange)]
         if fraction.any():
-            floats = to_numpy(pc.cast(_only(texts, fraction), pa.float64()))
+            floats = to_numpy(pc.cast(with_nulls(texts, ~fraction), pa.float64()))
             parsed.append(Parsed(floats, fraction))
         if long.any():
             python = np.zeros(len(texts), object)
-            python[long] = [int(text) for text in _only(bare, long).drop_null().to_pylist()]
+            python[long] = [int(text) for text in with_nulls(bare, ~long).drop_null().to_pylist()]
             parsed.append(Parsed(python, long))
         return tuple(parsed)
 
@@ -219,13 +205,9 @@ def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
     return to_bools(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
 
 
-def _only(texts: pa.Array, which: NDArray[np.bool_]) -> pa.Array:
-    return pc.if_else(bools(which), texts, pa.scalar(None, pa.utf8()))
-
-
 def decimals_of(laid: pa.Array) -> NDArray[np.int64]:
     """Return the digits after the point of each chosen slice; -1 with an exponent."""
-    texts = pc.fill_null(pc.ascii_trim(chosen(laid), " \t"), "")
+    texts = pc.ascii_trim(chosen(laid), " \t")
     lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
     points = to_numpy(pc.find_substring(texts, ".")).astype(np.int64)
     decimals = np.where(points < 0, 0, lengths - points - 1)
@@ -240,21 +222,32 @@ def format_floats(values: NDArray[np.float64]) -> pa.Array:
     otherwise = (magnitude < _PLAIN_LOW) | (magnitude >= _PLAIN_HIGH) | (values == np.rint(values))
     if not otherwise.any():
         return texts
-    by_python = pa.array([repr(value) for value in values[otherwise].tolist()], pa.utf8())
-    return pc.replace_with_mask(texts, bools(otherwise), by_python)
+    return _replaced(texts, otherwise, strings([repr(v) for v in values[otherwise].tolist()]))
+
+
+def _replaced(texts: pa.Array, which: NDArray[np.bool_], others: pa.Array) -> pa.Array:
+    """Put other texts in the place of some; a few are quicker put between slices of the rest."""
+    if len(others) * _FEW > len(texts):
+        return pc.replace_with_mask(texts, bools(which), others)
+    pieces = []
+    start = 0
+    for number, place in enumerate(np.flatnonzero(which).tolist()):
+        pieces += [texts.slice(start, place - start), others.slice(number, 1)]
+        start = place + 1
+    return pa.concat_arrays([*pieces, texts.slice(start)])
 
 
 def format_fixed(values: NDArray[np.float64], decimals: int | NDArray[np.int64]) -> pa.Array:
     """Write floats with so many digits after the point each; -1: as `format_floats`."""
     digits = np.broadcast_to(decimals, values.shape).tolist()
     pairs = zip(values.tolist(), digits, strict=True)
-    return pa.array([f"{v:.{d}f}" if d >= 0 else repr(v) for v, d in pairs], pa.utf8())
+    return strings([f"{v:.{d}f}" if d >= 0 else repr(v) for v, d in pairs])
 
 
 def format_integers(values: NDArray[Any]) -> pa.Array:
     """Write whole numbers."""
     if values.dtype == object:
-        return pa.array([str(value) for value in values], pa.utf8())
+        return strings([str(value) for value in values])
     return pc.cast(array(values), pa.utf8())
 
 

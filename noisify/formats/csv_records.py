@@ -55,6 +55,7 @@ class Block:
         row: The first record's number, counted from 0, the header and empty lines not counted.
         rows: How many records there are.
         line: The line of the file at which they start, counted from 1.
+        lines: How many line ends there are, those inside quotes included.
         quotes: Whether there is a quote among them.
         cells: All their cells, where the quick way would not find them.
     """
@@ -63,6 +64,7 @@ class Block:
     row: int
     rows: int
     line: int
+    lines: int
     quotes: bool = False
     cells: Cells | None = None
 
@@ -99,7 +101,7 @@ class RecordReader:
             block = self._cut(data, at_end=at_end)
             if block is not None:
                 self._row += block.rows
-                self._line += block.data.count(b"\n")
+                self._line += block.lines
                 yield block
             used = 0 if block is None else len(block.data)
             if at_end:
@@ -119,7 +121,7 @@ class RecordReader:
         if not data:
             return None
         characters = np.frombuffer(data, np.uint8)
-        ends = np.flatnonzero(characters == LF)
+        every_end = ends = np.flatnonzero(characters == LF)
         quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
         if quotes is not None:
             if not self._quotes_in_place(characters, quotes):
@@ -137,7 +139,8 @@ class RecordReader:
             rows += 1
         if used < len(data):
             data = data[:used]
-        return Block(data, self._row, rows, self._line, quotes=quotes is not None)
+        lines = int(np.searchsorted(every_end, used))
+        return Block(data, self._row, rows, self._line, lines, quotes=quotes is not None)
 
     def _quotes_in_place(self, characters: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
         """Return whether each opening quote starts a cell and each closing one ends it."""
@@ -165,7 +168,7 @@ class RecordReader:
             match = pattern.match(data, position)
             if match is None:
                 if at_end:
-                    line = self._line + data.count(b"\n", 0, position)
+                    line = self._line + count_lines(data, position)
                     raise DataError("has a quote that is never closed", path=self._name, line=line)
                 break
             terminator = match[2]
@@ -189,12 +192,19 @@ class RecordReader:
         cells = Cells(
             np.array(starts, np.int64).reshape(shape), np.array(ends, np.int64).reshape(shape)
         )
-        return Block(data[:used], self._row, rows, self._line, quotes=True, cells=cells)
+        lines = count_lines(data, used)
+        return Block(data[:used], self._row, rows, self._line, lines, quotes=True, cells=cells)
 
     def _check_width(self, found: int, data: bytes, start: int) -> None:
         if found != self._columns:
-            line = self._line + data.count(b"\n", 0, start)
+            line = self._line + count_lines(data, start)
             raise ragged(self._name, line, found, self._columns)
+
+
+def count_lines(data: bytes, stop: int) -> int:
+    """Count the line ends before `stop`: LF, CRLF and CR."""
+    crlf = data.count(b"\r\n", 0, stop)
+    return data.count(b"\n", 0, stop) + data.count(b"\r", 0, stop) - crlf
 
 
 def ragged(name: str, line: int, found: int, expected: int) -> DataError:
@@ -291,7 +301,7 @@ def _without_empty_lines(
     wrong = np.flatnonzero(~empty & (widths != columns))
     if len(wrong):
         first = int(starts[last[wrong[0]] - widths[wrong[0]] + 1])
-        line = block.line + block.data.count(b"\n", 0, first)
+        line = block.line + count_lines(block.data, first)
         raise ragged(name, line, int(widths[wrong[0]]), columns)
     kept = np.ones(len(separators), bool)
     kept[last[empty]] = False

@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions
 from noisify.errors import DataError, UsageError
 from noisify.formats import csv_numbers
+from noisify.formats.arrow_arrays import array, bools
 from noisify.formats.csv_numbers import CellParser, Parsed, decimals_of, slices
 from noisify.formats.csv_records import (
     Block,
     Cells,
     Dialect,
     RecordReader,
+    count_lines,
     find_cells,
     first_record,
     unquote,
@@ -113,7 +115,7 @@ class DelimitedSource:
 
     def _names(self, cells: list[bytes]) -> list[str]:
         """Return the columns' names; empty and repeated ones are told apart as pandas does it."""
-        names: list[str] = []
+        names: dict[str, None] = {}  # in order, and quick to look up
         for place, cell in enumerate(cells):
             text = unquote(cell).decode(self._options.encoding, "surrogateescape")
             name = text or f"Unnamed: {place}"
@@ -121,8 +123,8 @@ class DelimitedSource:
             while name in names:
                 copies += 1
                 name = f"{text or f'Unnamed: {place}'}.{copies}"
-            names.append(name)
-        return names
+            names[name] = None
+        return list(names)
 
     def _infer(self, names: list[str], sample: bytes, *, whole: bool) -> tuple[Field, ...]:
         """Guess each column's type from the whole records in a sample."""
@@ -143,7 +145,7 @@ class DelimitedSource:
         return next(iter(reader.blocks(len(sample))), None)
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
-        line = 1 + self.prefix.count(b"\n")
+        line = 1 + count_lines(self.prefix, len(self.prefix))
         return RecordReader(stream, self.dialect, self._columns, self._input.name, line)
 
     def chunks(
@@ -215,7 +217,7 @@ class DelimitedSource:
         raise DataError(
             f"{cell!r} is not a number; drop --strict to leave such cells as they are",
             path=self._input.name,
-            line=block.line + block.data.count(b"\n", 0, int(starts[row])),
+            line=block.line + count_lines(block.data, int(starts[row])),
             field=field.name,
         )
 
@@ -299,11 +301,14 @@ def _guess(
     ends: NDArray[np.int64],
 ) -> Field:
     """Guess a column's type from a sample of its cells."""
+    parsed = parser.floats(data, starts, ends)
+    values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
+    if parsed.strange is None and not (values == np.rint(values)).all():
+        return Field(name, "float", "float64", _FLOAT)
     texts = csv_numbers.chosen(slices(data, starts, ends))
-    filled = texts.filter(csv_numbers.bools(~parser.is_null(texts)))
+    filled = texts.filter(bools(~parser.is_null(texts)))
     if not len(filled):
         return Field(name, "other", "empty", _FLOAT)
-    parsed = parser.floats(data, starts, ends)
     readable = len(filled)
     if parsed.strange is not None:
         readable -= int(np.count_nonzero(parsed.strange))
@@ -383,7 +388,7 @@ def _texts(
             for column, place in zip(noisy, places, strict=True)
         ]
     )
-    return pa.concat_arrays(texts).take(csv_numbers.array(np.argsort(where, kind="stable")))
+    return pa.concat_arrays(texts).take(array(np.argsort(where, kind="stable")))
 
 
 def _text(column: NoisyColumn) -> pa.Array:

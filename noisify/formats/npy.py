@@ -60,6 +60,11 @@ class Header:
         """The number of elements."""
         return prod(self.shape)
 
+    @property
+    def opaque(self) -> np.dtype[Any]:
+        """A dtype of the same size that is copied byte for byte."""
+        return np.dtype(f"V{self.dtype.itemsize}")
+
 
 def read_header(head: bytes, name: str) -> Header:
     """Parse the header at the start of `head`.
@@ -212,10 +217,11 @@ class NpySource:
         """Yield boxes of a Fortran-order array, dropping each from memory after its turn."""
         shape = self.header.shape
         with self._input.open() as file, map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
-            array = np.ndarray(shape, self.header.dtype, mapped, len(self.header.text), order="F")
+            whole = self.header.opaque  # bytes between members come along
+            array = np.ndarray(shape, whole, mapped, len(self.header.text), order="F")
             unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))
             for box in boxes(shape, _FORTRAN_ELEMENTS, unit):
-                values = np.ascontiguousarray(array[box])
+                values = np.ascontiguousarray(array[box]).view(self.header.dtype)
                 drop_from_memory(mapped)
                 yield Piece(values, Positions.box(shape, box), box)
             del array
@@ -253,11 +259,17 @@ def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn]) -> NDArray[Any]
     """Return the array with its noisy fields in it, in its own dtype."""
     if values.dtype.names is None:
         return noisy[0].values.astype(values.dtype, copy=False).reshape(values.shape)
-    out = values.copy()
+    out = np.empty_like(values)
+    raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
     for column in noisy:
         member = member_of(out, column.column.field.name)
         member[...] = column.values.reshape(member.shape)
     return out
+
+
+def raw_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the bytes of a contiguous array."""
+    return values.reshape(-1).view(np.uint8)
 
 
 def map_file(descriptor: int, access: int) -> mmap.mmap:
@@ -305,9 +317,9 @@ class NpySink:
             return
         header = self._header
         array: NDArray[Any] = np.ndarray(
-            header.shape, header.dtype, self._mapped, len(header.text), order="F"
+            header.shape, header.opaque, self._mapped, len(header.text), order="F"
         )
-        array[encoded.box] = encoded.values
+        array[encoded.box] = encoded.values.view(header.opaque)
         del array
         drop_from_memory(self._mapped)
 

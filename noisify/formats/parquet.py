@@ -70,7 +70,7 @@ class ParquetSource:
 
     def _open(self) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self._path, memory_map=False)
+            return pq.ParquetFile(self._path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"is not a readable Parquet file: {error}", path=self._name) from None
 

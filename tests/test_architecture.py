@@ -1,0 +1,179 @@
+"""The house is built as it was drawn: imports point one way, and the start is quick."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import noisify
+
+PACKAGE = Path(noisify.__file__).parent
+FLOORS = [
+    {"errors", "chunks"},
+    {"formats", "noise", "selection", "sink", "inputs", "levels", "random_streams", "statistics"},
+    {"plan", "recipe", "pipeline", "apply", "report", "run", "api", "in_memory"},
+    {"cli"},
+]
+"""The parts of the package, from the ground up: each may import its own floor and those below."""
+
+
+def sources():
+    """Return the syntax tree of every module, by its dotted name without the package's."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def imports(tree):
+    """Return what a module imports, as dotted names; what only type checkers see is left out."""
+    found = set()
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for part in node.body
+        for inner in ast.walk(part)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+MODULES = sources()
+INNER = {
+    name: {i.removeprefix("noisify.") for i in imports(tree) if i.startswith("noisify.")}
+    for name, tree in MODULES.items()
+}
+
+
+def floor(module):
+    part = module.split(".")[0]
+    (number,) = [n for n, parts in enumerate(FLOORS) if part in parts]
+    return number
+
+
+def importers(of, among=""):
+    """Return the modules below a name that import from below another."""
+    return {
+        module
+        for module, imported in INNER.items()
+        if f"{module}.".startswith(among) and any(f"{name}.".startswith(of) for name in imported)
+    }
+
+
+def test_the_map_of_imports_sees_what_there_is():
+    assert "chunks.BLOCK" in INNER["statistics"]
+    assert {"cli", "noise.additive", "formats.interface"} <= set(MODULES)
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if name not in {"__init__", "__main__"}]
+)
+def test_every_part_has_its_floor_and_imports_no_higher_one(module):
+    higher = {name for name in INNER[module] if floor(name) > floor(module)}
+    assert set() == higher
+
+
+def test_nothing_imports_the_command():
+    assert {"__main__"} == {name for name in importers("cli.") if not f"{name}.".startswith("cli.")}
+
+
+def test_no_format_imports_a_model():
+    assert set() == importers("noise.", among="formats.")
+
+
+@pytest.mark.parametrize("part", ["formats.", "inputs.", "sink.", "pipeline.", "run.", "report."])
+def test_no_model_imports_a_format_or_does_io(part):
+    assert set() == importers(part, among="noise.")
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "pandas", "h5py", "io", "os", "pathlib", "click"])
+def test_no_model_imports_a_library_that_reads_files(library):
+    modules = [tree for name, tree in MODULES.items() if name.startswith("noise.")]
+    assert modules
+    assert not any(library == name.split(".")[0] for tree in modules for name in imports(tree))
+
+
+def test_only_the_command_knows_click():
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if "click" in {i.split(".")[0] for i in imports(tree)}
+    }
+    assert users
+    assert all(f"{name}.".startswith("cli.") for name in users)
+
+
+def test_no_module_is_called_utils():
+    bins = {"utils", "util", "helpers", "common", "misc"}
+    assert set() == bins & {part for name in MODULES for part in name.split(".")}
+
+
+def test_no_module_keeps_to_itself_what_all_should_import():
+    assert set() == {name for name in MODULES if "import *" in ast.unparse(MODULES[name])}
+
+
+HEAVY = ("numpy", "pandas", "pyarrow", "h5py")
+
+
+@pytest.mark.parametrize("module", ["noisify", "noisify.cli", "noisify.cli.command"])
+def test_importing_the_command_imports_no_heavy_library(module):
+    code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]\n" == done.stdout
+
+
+def test_help_imports_no_heavy_library():
+    code = (
+        "import sys\n"
+        "sys.argv = ['noisify', '--help']\n"
+        "from noisify.cli import main\n"
+        "try:\n    main()\n"
+        f"finally:\n    print('heavy:', [m for m in {HEAVY} if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "heavy: []" == done.stdout.splitlines()[-1]
+
+
+class TestPublicNames:
+    def test_are_those_of_the_design(self):
+        assert {"add_noise", "noisify_file", "NoisifyError"} <= set(noisify.__all__)
+
+    @pytest.mark.parametrize("name", noisify.__all__)
+    def test_can_be_used(self, name):
+        assert getattr(noisify, name) is not None
+
+    def test_there_are_no_others(self):
+        code = (
+            "import noisify, types\n"
+            "print(sorted(n for n, v in vars(noisify).items() if not n.startswith('_')\n"
+            "    and n not in noisify.__all__ and not isinstance(v, types.ModuleType)\n"
+            "    and getattr(v, '__module__', 'noisify').startswith('noisify')\n"
+            "    and n not in ('annotations', 'TYPE_CHECKING')))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert "[]\n" == done.stdout
+
+    def test_an_unknown_name_is_an_attribute_error(self):
+        with pytest.raises(AttributeError, match="no attribute 'nosiy'"):
+            _ = noisify.nosiy
+
+    def test_all_are_sorted(self):
+        assert sorted(noisify.__all__) == noisify.__all__
+
+    def test_have_docstrings(self):
+        for name in noisify.__all__:
+            assert name == "__version__" or getattr(noisify, name).__doc__

@@ -1,0 +1,201 @@
+"""Which fields get noise."""
+
+import numpy as np
+import pytest
+
+from noisify.chunks import Field, NumberType
+from noisify.errors import UsageError
+from noisify.selection import choose, split
+
+
+def field(name, kind="float"):
+    dtypes = {"float": "f8", "int": "i8", "complex": "c16"}
+    number = NumberType.of_dtype(np.dtype(dtypes[kind])) if kind in dtypes else None
+    if kind == "decimal":
+        number = NumberType.decimal(9, 2)
+    return Field(name, kind, {"float": "float64", "int": "int64"}.get(kind, kind), number)
+
+
+TABLE = [
+    field("id", "int"),
+    field("time", "time"),
+    field("temp_in"),
+    field("temp_out"),
+    field("note", "text"),
+    field("a,b"),
+    field("!odd"),
+    field("impedance", "complex"),
+    field("price", "decimal"),
+    field("entry/data"),
+    field("x[1]"),
+    field("on", "bool"),
+]
+
+
+def chosen(*selectors, exclude=(), fields=TABLE):
+    return [chosen.name for chosen in choose(fields, selectors, exclude).fields]
+
+
+class TestDefault:
+    def test_every_floating_point_field(self):
+        expected = ["temp_in", "temp_out", "a,b", "!odd", "impedance", "entry/data", "x[1]"]
+        assert expected == chosen()
+
+    def test_else_the_one_number_field(self):
+        assert ["pixels"] == chosen(fields=[field("note", "text"), field("pixels", "int")])
+        assert ["price"] == chosen(fields=[field("price", "decimal"), field("on", "bool")])
+
+    def test_else_an_error_that_lists_the_candidates(self):
+        fields = [field("id", "int"), field("label", "int"), field("note", "text")]
+        with pytest.raises(UsageError, match=r"id \(int64\), label \(int64\); choose with -c"):
+            chosen(fields=fields)
+
+    def test_without_numbers_an_error_that_says_what_there_is(self):
+        with pytest.raises(UsageError, match=r"no field holds numbers.*note \(text\)"):
+            chosen(fields=[field("note", "text")])
+
+    def test_of_what_exclude_leaves(self):
+        assert ["temp_in", "temp_out"] == chosen(exclude=["a*,!odd,impedance,entry/*,x*"])
+        assert ["pixels"] == chosen(
+            exclude=["label"], fields=[field("pixels", "int"), field("label", "int")]
+        )
+
+    def test_of_what_a_bare_not_leaves(self):
+        assert ["temp_out"] == chosen("!temp_in", fields=[field("temp_in"), field("temp_out")])
+
+    def test_excluding_every_float_never_falls_on_an_id(self):
+        fields = [field("id", "int"), field("temp")]
+        try:
+            left = chosen(exclude=["temp"], fields=fields)
+        except UsageError:
+            left = []
+        assert [] == left
+
+    def test_a_long_listing_is_cut(self):
+        fields = [field(f"label{n}", "int") for n in range(30)]
+        with pytest.raises(UsageError, match=r"label11 \(int64\) and 18 more; choose"):
+            chosen(fields=fields)
+
+
+class TestSelectors:
+    @pytest.mark.parametrize(
+        ("selector", "expected"),
+        [
+            ("id", ["id"]),
+            ("temp_out,id", ["id", "temp_out"]),
+            ("temp_out , id", ["id", "temp_out"]),
+            ("temp_*", ["temp_in", "temp_out"]),
+            ("temp_i?", ["temp_in"]),
+            ("[it]*e*", ["time", "temp_in", "temp_out", "impedance"]),
+            ("/^t/", ["time", "temp_in", "temp_out"]),
+            ("/i(d|n)$/", ["id", "temp_in"]),
+            ("/_.{2,3}$/", ["temp_in", "temp_out"]),
+            ("/y.d/,id", ["id", "entry/data"]),
+            ("/entry/data", ["entry/data"]),
+            ("/entry/d*", ["entry/data"]),
+            ("x[1]", ["x[1]"]),
+            ("temp_*,!temp_in", ["temp_out"]),
+            ("!temp_in,temp_*", ["temp_out"]),
+            ("/temp/,!/out/", ["temp_in"]),
+            (":int", ["id"]),
+            (":text", ["note"]),
+            (":time", ["time"]),
+            (":number,!:float", ["id", "price"]),
+            (":float,!:number,id", []),
+            ("id,!id", []),
+        ],
+    )
+    def test_choose_in_file_order(self, selector, expected):
+        assert expected == chosen(selector)
+
+    def test_float_includes_complex_but_no_decimal(self):
+        assert "impedance" in chosen(":float")
+        assert "price" not in chosen(":float")
+
+    @pytest.mark.parametrize("selector", ["a,b", r"a\,b", "/a,b/"])
+    def test_a_name_with_a_comma(self, selector):
+        assert ["a,b"] == chosen(selector)
+
+    def test_a_name_with_a_comma_in_a_list(self):
+        assert ["id", "a,b"] == chosen(r"a\,b,id")
+
+    def test_a_name_that_starts_with_an_exclamation_mark(self):
+        assert ["!odd"] == chosen("!odd")
+        assert "!odd" not in chosen("!!odd")
+
+    def test_selectors_given_one_by_one_are_a_list(self):
+        assert ["id", "temp_in"] == chosen("temp_in", "id")
+
+    def test_exclude_takes_away_what_columns_added(self):
+        assert ["temp_out"] == chosen("temp_*", exclude=["temp_in"])
+        assert ["id"] == chosen("id,temp_*", exclude=["/^temp/,note"])
+
+    @pytest.mark.parametrize(
+        ("selector", "expected"),
+        [
+            ("id, :text", ["id", "note"]),
+            ("id, /^no/", ["id", "note"]),
+            ("temp_*, !temp_in", ["temp_out"]),
+            ("id, temp_*", ["id", "temp_in", "temp_out"]),
+        ],
+    )
+    def test_a_space_after_a_comma_is_of_no_account(self, selector, expected):
+        assert expected == chosen(selector)
+
+    def test_globs_and_names_heed_case(self):
+        fields = [field("Temp"), field("temp")]
+        assert ["Temp"] == chosen("T*", fields=fields)
+        assert ["temp"] == chosen("temp", fields=fields)
+
+    def test_an_empty_name_can_be_chosen(self):
+        assert [""] == chosen("", fields=[field(""), field("x")])
+
+    def test_names_given_exactly_are_known_from_patterns(self):
+        choice = choose(TABLE, ["note", "temp_*", "/^id$/"], [])
+        assert frozenset({"note"}) == choice.named
+
+
+class TestErrors:
+    def test_no_such_field_says_what_is_near(self):
+        with pytest.raises(
+            UsageError, match=r"no field matches 'temp_inn'; did you mean 'temp_in'\?"
+        ):
+            chosen("temp_inn")
+
+    def test_no_such_field_lists_what_there_is(self):
+        with pytest.raises(UsageError, match=r"\(the file has one, two\)$"):
+            chosen("zzzz", fields=[field("one"), field("two")])
+
+    @pytest.mark.parametrize("selector", ["zz*", "/zz+/", "!zz*", "id,zz*"])
+    def test_a_pattern_that_matches_nothing(self, selector):
+        with pytest.raises(UsageError, match="no field matches"):
+            chosen(selector)
+
+    def test_an_exclusion_that_matches_nothing(self):
+        with pytest.raises(UsageError, match="no field matches 'zz'"):
+            chosen("id", exclude=["zz"])
+
+    def test_no_such_kind(self):
+        with pytest.raises(UsageError, match=r"':flaot'; did you mean ':float'\?.*:time"):
+            chosen(":flaot")
+
+    def test_no_regular_expression(self):
+        with pytest.raises(UsageError, match=r"/\(/ is not a regular expression"):
+            chosen("/(/")
+
+
+@pytest.mark.parametrize(
+    ("selectors", "expected"),
+    [
+        ("a,b", ["a", "b"]),
+        ("a,,b,", ["a", "b"]),
+        (r"a\,b,c", [r"a\,b", "c"]),
+        ("/a,b/,c", ["/a,b/", "c"]),
+        ("!/a,b/,c", ["!/a,b/", "c"]),
+        (r"/a\/,b/,c", [r"/a\/,b/", "c"]),
+        ("/a/b,c", ["/a/b", "c"]),
+        ("", []),
+    ],
+)
+def test_split(selectors, expected):
+    assert expected == split(selectors)
