@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,8 +58,7 @@ class Noiser:
         tallies: dict[str, Tally] = {}
         for name, steps in self._steps.items():
             for column in columns.get(name, ()):
-                with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-                    result, tally = self._noise(column, steps, companions)
+                result, tally = self._noise(column, steps, companions)
                 noisy.append(result)
                 tallies[name] = tallies.get(name, Tally()) + tally
             if self._measure and name in columns:
@@ -94,7 +95,7 @@ class Noiser:
             values = after
         decimals = self._decimals(column)
         if decimals is not None:
-            values = _rounded(column, before, values, decimals)
+            values = _rounded(column, before, values, decimals, steps[-1].clip)
         changed = values != before
         if usable is not None:
             changed &= usable
@@ -140,10 +141,32 @@ def _clip(
 
 
 def _rounded(
-    column: Column, before: NDArray[Any], after: NDArray[Any], decimals: int | NDArray[Any]
+    column: Column,
+    before: NDArray[Any],
+    after: NDArray[Any],
+    decimals: int | NDArray[Any],
+    clip: tuple[float, float] | None,
 ) -> NDArray[Any]:
-    """Round what noise changed."""
-    return np.where(after != before, column.number.round(after, decimals), before)
+    """Round what noise changed, never past its bounds."""
+    rounded = column.number.round(after, decimals)
+    if clip is not None and column.number.kind == "float":
+        digits = np.broadcast_to(decimals, after.shape)
+        for count in np.unique(digits[digits >= 0]).tolist():
+            low, high = _coarse_bounds(clip, count)
+            here = digits == count
+            rounded[here] = np.clip(rounded[here], low, high)
+    return np.where(after != before, rounded, before)
+
+
+def _coarse_bounds(clip: tuple[float, float], decimals: int) -> tuple[float, float]:
+    """Return bounds rounded inwards to so many decimals; as they are if none lies between."""
+    unit = 10**decimals
+    low, high = clip
+    if math.isfinite(low):
+        low = float(Fraction(math.ceil(Fraction(repr(low)) * unit), unit))
+    if math.isfinite(high):
+        high = float(Fraction(math.floor(Fraction(repr(high)) * unit), unit))
+    return (low, high) if low <= high else clip
 
 
 def _both(

@@ -143,10 +143,9 @@ class NumberType:
         """Return the values as float64 (complex128 for complex), correctly rounded."""
         if self.kind != "decimal":
             least = np.complex128 if self.kind == "complex" else np.float64
-            return values.astype(np.result_type(values.dtype, least), copy=False)
+            return np.asarray(values, np.result_type(values.dtype, least))
         if values.dtype != object and self.decimal_scale <= 22 and np.all(abs(values) < 2**53):  # noqa: PLR2004
-            shifted: NDArray[Any] = values / 10.0**self.decimal_scale  # both exact: rounded once
-            return shifted
+            return np.asarray(values / 10.0**self.decimal_scale)  # both exact: rounded once
         unit = 10**self.decimal_scale  # Python divides integers with one rounding
         return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
 
@@ -161,10 +160,10 @@ class NumberType:
         """Return after - before as float64 (complex128), exact for integers before rounding."""
         if self.kind in {"float", "complex"}:
             with np.errstate(invalid="ignore", over="ignore"):
-                return np.subtract(self.to_float(after), self.to_float(before))
+                return np.asarray(self.to_float(after) - self.to_float(before))
         if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
-            return np.multiply(_wide_difference(after, before), 10.0**-self.decimal_scale)
-        return np.subtract(after.astype(np.float64), before)
+            return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
+        return np.asarray(after.astype(np.float64) - before)
 
     def add(
         self, values: NDArray[Any], noise: NDArray[Any]
@@ -323,6 +322,7 @@ class Field:
         type_name: Its type as its format calls it, for listings.
         number: Its number type; None for a field that cannot hold numbers.
         table: Which rows or elements it shares: fields of one table are as long as each other.
+        aliases: Other names that choose it.
     """
 
     name: str
@@ -330,6 +330,7 @@ class Field:
     type_name: str
     number: NumberType | None = None
     table: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

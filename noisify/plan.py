@@ -149,14 +149,6 @@ class Plan:
         }
 
 
-def needs_first_pass(request: Request) -> bool:
-    """Return whether any level depends on the whole field."""
-    return any(
-        spec.snr is not None or isinstance(spec.sd or _scale(spec), levels.OfField)
-        for spec in request.specs
-    )
-
-
 def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan:
     """Settle a request for one file.
 
@@ -263,6 +255,7 @@ def _settle(
     """Return the model with its level made absolute for one field."""
     model = interface.make(model_class, spec.parameters)
     if spec.snr is not None:
+        _moments(model, "--snr")
         if statistics is None or not statistics.count:
             return _with_scale(model, levels.Absolute(0.0))
         power = _finite(statistics.power, "mean square", field_)
@@ -271,6 +264,7 @@ def _settle(
         noise_power = levels.noise_power(power, spec.snr)
         return _with_scale(model, levels.Absolute(_scale_for_power(model, noise_power)))
     level = spec.sd or _scale(spec)
+    factor = 1.0 if spec.sd is None else 1 / _moments(model, "--sd")[1]
     if isinstance(level, levels.OfField):
         if statistics is None or not statistics.count:
             level = levels.Absolute(0.0)
@@ -279,9 +273,7 @@ def _settle(
             typed, level = level, level.resolve(statistics)
             if level.value == 0 and typed.factor:
                 notes.append(f"field {field_.name!r} has {typed.statistic} 0: {typed} of it is 0")
-    if spec.sd is not None:
-        level = level.times(1 / _moments(model, "--sd")[1])
-    return _with_scale(model, level)
+    return _with_scale(model, level.times(factor) if spec.sd is not None else level)
 
 
 def _with_scale(model: Model, level: Level) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,9 +12,9 @@ from noisify import formats, pipeline
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.inputs import Input
-from noisify.plan import Plan, Request, needs_first_pass, resolve
+from noisify.plan import Plan, Request, resolve
 from noisify.report import RunReport
-from noisify.sink import STANDARD_OUTPUT, open_output
+from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,24 +54,19 @@ class Settings:
 
 
 class OpenInput:
-    """An input that has been recognised and opened, spooled first where that is needed.
+    """An input that has been recognised and opened; spooled once it has to be.
 
     Args:
         path: The input's path, or `-`.
-        request: What will be asked of it.
         settings: How to read it.
     """
 
-    def __init__(self, path: str | Path, request: Request, settings: Settings) -> None:
+    def __init__(self, path: str | Path, settings: Settings) -> None:
         self.input = Input(path)
         self._settings = settings
         try:
             self.format = formats.recognise(self.input, settings.from_format)
-            if self.input.path is None and needs_first_pass(request):
-                self._spool(
-                    "the noise level depends on all of it; an absolute level (-s 0.5) streams"
-                )
-            elif self.input.path is None and self.format.seeks:
+            if self.format.seeks:
                 self._spool(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, settings.read)
         except BaseException:
@@ -78,8 +74,10 @@ class OpenInput:
             raise
 
     def _spool(self, reason: str) -> None:
-        self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
-        self.input.spool()
+        """Make sure that the input can be read more than once."""
+        if self.input.path is None:
+            self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
+            self.input.spool()
 
     def plan(self, request: Request) -> Plan:
         """Settle a request for this input."""
@@ -89,6 +87,8 @@ class OpenInput:
             if not chosen:
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)
+        if plan.rng != "noisify" and len(plan.steps) > 1:
+            self._spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:
             self._settings.note(
                 f"no chosen field of {self.input.name} holds numbers; it passes through as it is"
@@ -98,6 +98,7 @@ class OpenInput:
         return plan
 
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        self._spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
         return pipeline.survey(
             self.source,
             needs,
@@ -135,21 +136,25 @@ def process(
         NoisifyError: If anything is wrong; no output is left then.
     """
     try:
-        with OpenInput(path, request, settings) as opened:
+        with OpenInput(path, settings) as opened:
             _check_output_format(opened, target, settings)
             plan = opened.plan(request)
             inputs = [] if settings.in_place else [path]
             with open_output(target, inputs=inputs, clobber=settings.clobber) as output:
-                sink = opened.format.load().open_sink(opened.source, output)
-                fields = pipeline.run(
-                    opened.source,
-                    _GuardedSink(sink, output.name),
-                    plan,
-                    jobs=settings.jobs,
-                    size=settings.chunk_bytes,
-                    measure=settings.measure,
-                    progress=settings.progress,
-                )
+                with naming(output.name):
+                    sink = opened.format.load().open_sink(opened.source, output)
+                try:
+                    fields = pipeline.run(
+                        opened.source,
+                        _GuardedSink(sink, output.name),
+                        plan,
+                        jobs=settings.jobs,
+                        size=settings.chunk_bytes,
+                        measure=settings.measure,
+                        progress=settings.progress,
+                    )
+                finally:
+                    sink.close()
     except NoisifyError as error:
         raise error.at("standard input" if str(path) == "-" else path) from None
     return RunReport(opened.input.name, output.name, opened.format.name, plan, fields)
@@ -166,23 +171,22 @@ class _GuardedSink:
         return self._sink.encode(raw, chunk, noisy)
 
     def write(self, encoded: Any) -> None:  # noqa: ANN401
-        self._guard(self._sink.write, encoded)
+        with naming(self._name):
+            self._sink.write(encoded)
 
     def finish(self) -> None:
-        self._guard(self._sink.finish)
+        with naming(self._name):
+            self._sink.finish()
 
-    def _guard(self, action: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        try:
-            action(*arguments)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
+    def close(self) -> None:
+        self._sink.close()
 
 
 def _check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
-    """Refuse an output of another format than the input's."""
+    """Refuse an output of another format than the input's, and bytes on a terminal."""
+    to_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
+        raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
     suffix = "" if str(target) == STANDARD_OUTPUT else Path(target).suffix
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
     if wanted is not None and wanted.module != opened.format.module:

@@ -73,7 +73,7 @@ def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[
     unwanted += [part for text in exclude for part in _parts(text, fields)]
     left_out = {name for part in unwanted for name in _match(part, fields)[0]}
     if not wanted:
-        chosen = _default([field for field in fields if field.name not in left_out])
+        chosen = _default(fields, left_out)
     chosen -= left_out
     kept = tuple(field for field in fields if field.name in chosen)
     return Choice(kept, frozenset(named & chosen))
@@ -81,18 +81,20 @@ def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[
 
 def _parts(text: str, fields: Sequence[Field]) -> list[str]:
     """Return a selector list's parts; a field's whole name is one part, commas and all."""
-    if any(text == field.name for field in fields):
+    names = {name for field in fields for name in (field.name, *field.aliases)}
+    if text in names:
         return [text]
-    return split(text)
+    return [part if part in names else part.strip() for part in split(text)]
 
 
 def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
     """Return the names a selector matches, and whether it named one exactly."""
     names = [field.name for field in fields]
+    aliases = {alias: field.name for field in fields for alias in field.aliases}
     plain = re.sub(r"\\(.)", r"\1", selector)
     for exact in (selector, plain, plain.strip(), plain.lstrip("/")):
-        if exact in names:
-            return {exact}, True
+        if exact in names or exact in aliases:
+            return {aliases.get(exact, exact)}, True
     if selector.startswith(":"):
         if selector not in KINDS:
             raise UsageError(
@@ -117,10 +119,14 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
     return matched, False
 
 
-def _default(fields: Sequence[Field]) -> set[str]:
+def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
+    """Return the default choice: all floats, or in a file without any its only number field."""
+    fields = [field for field in every if field.name not in left_out]
     floating = {field.name for field in fields if field.kind in KINDS[":float"]}
     if floating:
         return floating
+    if any(field.kind in KINDS[":float"] for field in every):
+        raise UsageError("every floating-point field is excluded; choose others with -c")
     numeric = [field for field in fields if field.kind in NUMBER_KINDS]
     if len(numeric) == 1:
         return {numeric[0].name}

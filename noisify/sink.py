@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from noisify.errors import NoisifyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 STANDARD_OUTPUT = "-"
@@ -59,10 +59,27 @@ class Output:
             self.discard()
             return
         try:
-            self.commit()
+            with naming(self.name):
+                self.commit()
         except BaseException:
             self.discard()
             raise
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Let a failure to write name the output; a closed pipe is no failure.
+
+    Raises:
+        NoisifyError: Instead of an OSError.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NoisifyError(f"cannot be written: {reason}", path=name) from None
 
 
 class FileOutput(Output):
@@ -178,7 +195,11 @@ def open_output(
     if str(target) == STANDARD_OUTPUT:
         if sys.stdout is None:
             raise NoisifyError("is closed; name an output with -o FILE", path="standard output")
-        return StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
+        output = StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
+        for other in inputs:
+            if str(other) != "-" and _is_open_as(output.file, other):
+                raise UsageError(f"standard output is also the input {other}; write elsewhere")
+        return output
     for other in inputs:
         if str(other) != "-" and _same_file(target, other):
             raise UsageError(
@@ -212,6 +233,13 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 def _same_file(one: str | Path, other: str | Path) -> bool:
     with contextlib.suppress(OSError):
         return Path(one).samefile(other)
+    return False
+
+
+def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        opened = os.fstat(file.fileno())
+        return stat.S_ISREG(opened.st_mode) and os.path.samestat(opened, Path(path).stat())
     return False
 
 

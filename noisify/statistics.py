@@ -187,8 +187,7 @@ def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     bits: NDArray[np.uint64] = np.ascontiguousarray(values, np.float64).view(np.uint64)
     negative = bits >> np.uint64(63)
     flip: NDArray[np.uint64] = (np.uint64(0) - negative) | np.uint64(1 << 63)
-    keys: NDArray[np.uint64] = bits ^ flip
-    return keys
+    return np.asarray(bits ^ flip, np.uint64)
 
 
 def from_sort_key(key: int) -> float:
@@ -287,7 +286,8 @@ class Quantiles:
         if not self.depth:
             return keys
         shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
-        return keys[(keys >> shift) == np.uint64(prefix)]
+        within: NDArray[np.bool_] = (keys >> shift) == np.uint64(prefix)
+        return keys[within]
 
     def _tally(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.int64]:
         shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)

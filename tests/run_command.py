@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest import mock
 
-import numpy as np
-
 from noisify.chunks import Positions
 from noisify.cli import main
 from noisify.random_streams import BlockVariates, StreamName
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 COMMAND = (sys.executable, "-m", "noisify")
@@ -45,7 +44,9 @@ class Done:
 
 
 def run(
-    *arguments: object, given: bytes | io.RawIOBase = b"", variables: Mapping[str, str] | None = None
+    *arguments: object,
+    given: bytes | io.RawIOBase = b"",
+    variables: Mapping[str, str] | None = None,
 ) -> Done:
     """Run the command in this process, `given` on its standard input."""
     standard_input = io.BytesIO(given) if isinstance(given, bytes) else given

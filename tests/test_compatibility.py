@@ -71,7 +71,7 @@ def test_numpy_draws_one_field_after_the_other(model: str, cut: tuple[object, ..
     level, draw = MODELS[model]
 
     actual = noisy(
-        "--rng", "numpy", "--seed", 42, "-d", model, *level, *cut, given=table.encode()
+        "-q", "--rng", "numpy", "--seed", 42, "-d", model, *level, *cut, "-q", given=table.encode()
     )
 
     rng = np.random.default_rng(42)
@@ -87,9 +87,7 @@ def test_numpy_legacy_draws_as_random_state_does(model: str) -> None:
     table = "x\n" + "".join(f"{value!r}\n" for value in values.tolist())
     level, draw = MODELS[model]
 
-    actual = noisy(
-        "--rng", "numpy-legacy", "--seed", 7, "-d", model, *level, given=table.encode()
-    )
+    actual = noisy("--rng", "numpy-legacy", "--seed", 7, "-d", model, *level, given=table.encode())
 
     expected = values + draw(np.random.RandomState(7), 50)  # type: ignore[arg-type]
     assert [repr(value) for value in expected.tolist()] == actual.decode().splitlines()[1:]
@@ -98,7 +96,7 @@ def test_numpy_legacy_draws_as_random_state_does(model: str) -> None:
 def test_numpy_draws_for_missing_cells_too() -> None:
     table = b"a,b\n0.5,1.5\n,2.5\n0.5,\n0.5,4.5\n"
 
-    actual = noisy("--rng", "numpy", "--seed", 42, "-s", 1, given=table)
+    actual = noisy("-q", "--rng", "numpy", "--seed", 42, "-s", 1, given=table)
 
     rng = np.random.default_rng(42)
     a = np.array([0.5, np.nan, 0.5, 0.5]) + rng.normal(0, 1, 4)
@@ -108,6 +106,13 @@ def test_numpy_draws_for_missing_cells_too() -> None:
 
 
 @pytest.mark.parametrize("rng", ["numpy", "numpy-legacy"])
+def test_numpy_keeps_a_pipe_of_several_fields_with_a_note() -> None:
+    done = run("--rng", "numpy", "--seed", 42, "-s", 1, given=b"a,b\n0.5,1.5\n")
+
+    assert (0, 1) == (done.status, len(done.lines))
+    assert "standard input is kept in a temporary file" in done.messages
+
+
 def test_a_percentage_scales_the_same_draws(tmp_path: Path, rng: str) -> None:
     source = tmp_path / "line.npy"
     np.save(source, LINE)
@@ -123,10 +128,10 @@ def test_numpy_legacy_refuses_a_seed_that_random_state_does_not_take() -> None:
     done = run("--rng", "numpy-legacy", "--seed", 2**32, "-s", 1, given=b"x\n0.5\n")
 
     assert done.status == 2
-    assert done.lines == [
+    assert done.messages == (
         "noisify: standard input: --rng numpy-legacy takes a seed from 0 to 2**32 - 1, "
-        "not 4294967296"
-    ]
+        "not 4294967296\n"
+    )
 
 
 def test_numpy_draws_in_index_order_whatever_the_order_in_the_file(tmp_path: Path) -> None:

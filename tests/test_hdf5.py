@@ -82,7 +82,7 @@ def links(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from links(group[name], f"{prefix}/{name}")
 
 
-def attributes(item: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401
+def attributes(item: Any) -> list[tuple[str, str, str]]:
     return [(k, repr(v), str(getattr(v, "dtype", ""))) for k, v in item.attrs.items()]
 
 
@@ -274,7 +274,7 @@ def test_a_named_dataset_without_numbers_is_refused(survey: Path, name: str) -> 
 
 
 @pytest.mark.parametrize(("name", "values"), [("scalar", 2.5), ("unwritten", [3.5] * 5)])
-def test_scalar_and_unwritten_datasets_get_noise(survey: Path, name: str, values: Any) -> None:  # noqa: ANN401
+def test_scalar_and_unwritten_datasets_get_noise(survey: Path, name: str, values: Any) -> None:
     target = noisy_file(survey, "-s", 1, "-c", f"entry/{name}")
 
     values = np.array(values)

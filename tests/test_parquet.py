@@ -24,7 +24,7 @@ UTC = dt.UTC
 START = dt.datetime(2024, 3, 1, 12, 30, 15, 123456)  # noqa: DTZ001 - Parquet has times without zone
 
 
-def repeated(*values: Any) -> list[Any]:  # noqa: ANN401
+def repeated(*values: Any) -> list[Any]:
     return list(itertools.islice(itertools.cycle(values), COUNT))
 
 
@@ -167,7 +167,7 @@ def test_every_codec_is_kept(tmp_path: Path, codec: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.0", "2.4", "2.6"])
 @pytest.mark.parametrize("pages", ["1.0", "2.0"])
-def test_format_versions_are_read(tmp_path: Path, version: Any, pages: Any) -> None:  # noqa: ANN401
+def test_format_versions_are_read(tmp_path: Path, version: Any, pages: Any) -> None:
     source = tmp_path / "data.parquet"
     table = pa.table({"x": [0.5, None], "at": pa.array([1, 2], pa.timestamp("us"))})
     pq.write_table(table, source, version=version, data_page_version=pages)
@@ -440,7 +440,7 @@ def flipped(data: bytes, at: int) -> bytes:
         pytest.param(lambda data: flipped(data, 4), id="first-page-flipped"),
     ],
 )
-def test_a_broken_file_is_refused(tmp_path: Path, change: Any) -> None:  # noqa: ANN401
+def test_a_broken_file_is_refused(tmp_path: Path, change: Any) -> None:
     source, target = tmp_path / "data.parquet", tmp_path / "out.parquet"
     file = io.BytesIO()
     pq.write_table(pa.table({"x": np.arange(1000.0)}), file, compression="zstd")

@@ -161,7 +161,7 @@ def test_jobs_and_chunk_size_do_not_change_a_table(
     ],
 )
 def test_jobs_and_chunk_size_do_not_change_a_file(
-    files: Path, tmp_path: Path, suffix: str, level: tuple[str, ...], cut: tuple[object, ...]
+    files: Path, suffix: str, level: tuple[str, ...], cut: tuple[object, ...]
 ) -> None:
     source = files / f"data.{suffix}"
     expected = noisy(source, *level, "--jobs", 1)
@@ -198,9 +198,7 @@ def test_a_pipe_gives_what_the_file_gives(
 ) -> None:
     expected = noisy(small_csv, *level)
 
-    actual = noisy(
-        *level, "-q", "--chunk-size", 100, given=Dribble(small_csv.read_bytes(), pieces)
-    )
+    actual = noisy(*level, "-q", "--chunk-size", 100, given=Dribble(small_csv.read_bytes(), pieces))
 
     assert expected == actual
 

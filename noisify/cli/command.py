@@ -18,6 +18,8 @@ from noisify.cli.options import (
     ParameterType,
     SeedType,
     SizeType,
+    WordType,
+    check_standard_output,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def _show_models(context: click.Context, _: click.Parameter, asked: bool) -> Non
     if asked and not context.resilient_parsing:
         from noisify.cli.explain import models_listing  # noqa: PLC0415
 
+        check_standard_output()
         click.echo(models_listing(), nl=False)
         context.exit()
 
@@ -51,6 +54,7 @@ def _explain(context: click.Context, _: click.Parameter, model: str | None) -> N
     if model and not context.resilient_parsing:
         from noisify.cli.explain import model_page  # noqa: PLC0415
 
+        check_standard_output()
         click.echo(model_page(model), nl=False)
         context.exit()
 
@@ -59,10 +63,12 @@ def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> No
     if asked and not context.resilient_parsing:
         from noisify.report import own_version  # noqa: PLC0415
 
+        check_standard_output()
         click.echo(f"noisify {own_version()}")
         context.exit()
 
 
+RNGS = ["noisify", "numpy", "numpy-legacy"]
 FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 
 
@@ -109,7 +115,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     "[default: a new one, printed]",
 )  # fmt: skip
 @option(
-    "Noise", "--rng", type=click.Choice(["noisify", "numpy", "numpy-legacy"]), default="noisify",
+    "Noise", "--rng", type=WordType("rng", RNGS), metavar="NAME", default="noisify",
     help="numpy and numpy-legacy give the very numbers of default_rng(N) and np.random.seed(N), "
     "fields in file order, on one thread. [default: noisify]",
 )  # fmt: skip
@@ -135,7 +141,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option("Output", "--in-place", is_flag=True, help="Replace each INPUT by its noisy copy.")
 @option("Output", "--no-clobber", is_flag=True, help="Never replace an existing file.")
 @option(
-    "Output", "--to", "to_format", type=click.Choice(FORMAT_NAMES), metavar="FORMAT",
+    "Output", "--to", "to_format", type=WordType("format", FORMAT_NAMES), metavar="FORMAT",
     help=f"Output format: {', '.join(FORMAT_NAMES)}. [default: by FILE's suffix, else the input's]",
 )  # fmt: skip
 @option(
@@ -147,7 +153,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help="Write what was done, and what noise did to each field, measured on the output.",
 )  # fmt: skip
 @option(
-    "Input", "--from", "from_format", type=click.Choice(FORMAT_NAMES), metavar="FORMAT",
+    "Input", "--from", "from_format", type=WordType("format", FORMAT_NAMES), metavar="FORMAT",
     help="Input format. [default: by suffix, else by the first bytes, else csv]",
 )  # fmt: skip
 @option(

@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         from noisify.cli.command import noisify  # noqa: PLC0415 - after the signals are caught
 
-        noisify.main(arguments, prog_name="noisify", standalone_mode=False)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with noisify.make_context("noisify", words) as context:  # main() hides a closed pipe
+            noisify.invoke(context)
         _flush()
         status = 0
     except (Stopped, KeyboardInterrupt) as stop:
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Abort:
         status = 128 + signal.SIGINT
     except click.exceptions.Exit as done:
+        _flush()
         status = done.exit_code
     except click.ClickException as error:
         status = _fail(_usage_message(error), USAGE)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisify import formats
 from noisify.cli.entry import check_stopped
 from noisify.cli.messages import Progress, preview_text, say, summary_line
+from noisify.cli.options import check_standard_output
 from noisify.errors import UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.noise import interface, table
 from noisify.plan import NoiseSpec, Request
 from noisify.run import OpenInput, Settings, default_jobs, process
-from noisify.sink import STANDARD_OUTPUT, open_output, write_all
+from noisify.sink import STANDARD_OUTPUT, naming, open_output, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from noisify.levels import Level
     from noisify.plan import Decimals
@@ -91,11 +92,11 @@ def carry_out(asked: Asked) -> None:
     targets = _targets(inputs, asked, seed)
     if asked.report is not None:
         _check_report(asked.report, inputs, targets)
-    if asked.seed is None and not asked.quiet:
-        say(f"seed {seed}")
     reports = [
         _process(path, target, request, asked) for path, target in zip(inputs, targets, strict=True)
     ]
+    if asked.seed is None and not asked.quiet:
+        say(f"seed {seed}")
     if asked.report is not None:
         _write_report(asked.report, reports)
 
@@ -171,10 +172,7 @@ def _targets(inputs: Sequence[str], asked: Asked, seed: int) -> list[str]:
         return _named_outputs(inputs, asked, seed)
     if len(inputs) > 1:
         raise UsageError(f"{len(inputs)} inputs need --output-dir DIR or --in-place")
-    target = asked.output or STANDARD_OUTPUT
-    if target == STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty():
-        _spare_terminal(inputs[0], asked)
-    return [target]
+    return [asked.output or STANDARD_OUTPUT]
 
 
 def _named_outputs(inputs: Sequence[str], asked: Asked, seed: int) -> list[str]:
@@ -187,32 +185,34 @@ def _named_outputs(inputs: Sequence[str], asked: Asked, seed: int) -> list[str]:
             "stem": Path(path).stem, "suffix": Path(path).suffix, "seed": seed,
             "model": asked.model,
         }  # fmt: skip
-        try:
-            name = asked.name_template.format(**words)
-        except (KeyError, ValueError, IndexError, AttributeError):
-            offered = " ".join(f"{{{word}}}" for word in words)
-            raise UsageError(f"--name {asked.name_template!r} may use {offered} only") from None
+        name = _fill(asked.name_template, words)
         target = str(folder / name)
         if target in targets:
             raise UsageError(f"{path} and {targets[target]} would both become {target}; see --name")
-        if not name or os.sep in name:
+        if name in {"", ".", ".."} or os.sep in name:
             raise UsageError(f"--name {asked.name_template!r} does not make a file name: {name!r}")
         targets[target] = path
     for target in targets:
         for path in inputs:
             if Path(target).exists() and Path(target).samefile(path):
                 raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
+        if asked.no_clobber and Path(target).exists():
+            raise UsageError("exists, and --no-clobber keeps it", path=target)
     folder.mkdir(parents=True, exist_ok=True)
     return list(targets)
 
 
-def _spare_terminal(path: str, asked: Asked) -> None:
-    """Refuse to write a binary format to a terminal."""
-    entry = formats.find(asked.from_format) if asked.from_format else None
-    if entry is None and path != STANDARD_OUTPUT:
-        entry = formats.of_suffix(Path(path).suffix)
-    if entry is not None and entry.binary:
-        raise UsageError(f"{entry.title} is not for a terminal; add -o FILE or > FILE")
+def _fill(template: str, words: Mapping[str, object]) -> str:
+    """Put words in the place of their {name}s; a brace means nothing else.
+
+    Raises:
+        UsageError: If any other brace is left.
+    """
+    pattern = "|".join(re.escape(f"{{{word}}}") for word in words)
+    if re.search(r"[{}]", re.sub(pattern, "", template)):
+        offered = " ".join(f"{{{word}}}" for word in words)
+        raise UsageError(f"--name {template!r} may use {offered} only")
+    return re.sub(pattern, lambda match: str(words[match[0][1:-1]]), template)
 
 
 def _check_report(report: str, inputs: Sequence[str], targets: Sequence[str]) -> None:
@@ -239,9 +239,10 @@ def _process(path: str, target: str, request: Request, asked: Asked) -> RunRepor
 
 
 def _preview(path: str, request: Request, asked: Asked) -> None:
-    with OpenInput(path, request, _settings(asked)) as opened:
+    with OpenInput(path, _settings(asked)) as opened:
         plan = opened.plan(request)
         columns = [c for group in opened.preview(plan, _PREVIEW_ROWS) for c in group]
+        check_standard_output()
         print(preview_text(opened.input.name, opened.format.name, plan, columns))  # noqa: T201
 
 
@@ -250,5 +251,5 @@ def _write_report(path: str, reports: Sequence[RunReport]) -> None:
         text = reports[0].as_text()
     else:
         text = json.dumps([r.as_json() for r in reports], indent=2, ensure_ascii=False) + "\n"
-    with open_output(path) as output:
+    with open_output(path) as output, naming(path):
         write_all(output.file, text.encode("utf-8", "surrogateescape"))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from noisify import levels
-from noisify.errors import UsageError
+from noisify.errors import NoisifyError, UsageError, did_you_mean
 from noisify.noise import table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from noisify.levels import Level
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class GroupedCommand(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, then the options group by group."""
+        check_standard_output()
         formatter.width = 100
         self.format_usage(ctx, formatter)
         with formatter.section("Examples"):
@@ -56,6 +60,38 @@ class GroupedCommand(click.Command):
             with formatter.section(title):
                 formatter.write_dl(records, col_max=34)
         self.format_epilog(ctx, formatter)
+
+
+def check_standard_output() -> None:
+    """Make sure that there is something to print to.
+
+    Raises:
+        NoisifyError: If standard output is closed.
+    """
+    if sys.stdout is None:
+        raise NoisifyError("is closed", path="standard output")
+
+
+class WordType(ParamType):
+    """One of a few words.
+
+    Args:
+        name: What the option is about.
+        words: The words.
+    """
+
+    def __init__(self, name: str, words: Sequence[str]) -> None:
+        self.name = name
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        if value in self._words:
+            return str(value)
+        raise UsageError(
+            f"no {self.name} is called {value!r}{did_you_mean(str(value), self._words)} "
+            f"(there are {', '.join(self._words)})"
+        )
 
 
 class ModelType(ParamType):

@@ -368,6 +368,9 @@ class DelimitedSink:
     def finish(self) -> None:
         """Do nothing: a table has no end mark."""
 
+    def close(self) -> None:
+        """Do nothing: the output closes its file."""
+
 
 def _texts(
     noisy: Sequence[NoisyColumn], places: Sequence[int], changed: NDArray[np.bool_]

@@ -8,6 +8,7 @@ boxes of whole chunks.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,7 +23,7 @@ from noisify.inputs import read_into
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -91,13 +92,33 @@ class Hdf5Source:
         self.in_flight = None
         found: list[Field] = []
         try:
-            self._file.visititems(lambda path, item: found.extend(self._fields_at(path, item)))
+            aliases = self._aliases()
+            self._file.visititems(
+                lambda path, item: found.extend(self._fields_at(path, item, aliases))
+            )
         except (OSError, RuntimeError, KeyError) as error:
             raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
         self.fields = tuple(found)
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
 
-    def _fields_at(self, path: str, item: Any) -> Iterator[Field]:  # noqa: ANN401
+    def _aliases(self) -> dict[int, list[str]]:
+        """Return the paths by which hard links reach each object, by its address."""
+        paths: dict[int, list[str]] = {}
+
+        def note(path: str, link: Any) -> None:  # noqa: ANN401
+            if isinstance(link, h5py.HardLink):
+                address = h5py.h5o.get_info(self._file.id, path.encode()).addr
+                paths.setdefault(address, []).append(path)
+
+        self._file.visititems_links(note)
+        return paths
+
+    def _fields_at(
+        self,
+        path: str,
+        item: Any,  # noqa: ANN401
+        aliases: Mapping[int, list[str]],
+    ) -> Iterator[Field]:
         if not isinstance(item, h5py.Dataset):
             return
         dtype = item.dtype
@@ -112,7 +133,13 @@ class Hdf5Source:
             shown = (
                 "text" if text else kind_of_dtype(kind) if number or kind.kind == "b" else "other"
             )
-            yield Field(name, shown, "text" if text else type_name, number, str(item.shape))
+            others = tuple(
+                other if member is None else f"{other}.{member}"
+                for other in aliases.get(h5py.h5o.get_info(item.id).addr, ())
+                if other != path
+            )
+            held = "text" if text else type_name
+            yield Field(name, shown, held, number, str(item.shape), others)
             if number is not None:
                 self.stored[name] = Stored(
                     path, member, item.shape, item.chunks, kind, self._offset(item)
@@ -155,7 +182,7 @@ class Hdf5Source:
                 if all(part.offset is not None for part in stored.values()):
                     yield from self._consecutive(raw_file, stored, elements)
                     continue
-                for box in boxes(first.shape, elements, first.chunks):
+                for box in boxes(first.shape, elements, common_chunk(stored.values())):
                     values = {name: self._read(part, box) for name, part in stored.items()}
                     yield Piece(values, Positions.box(first.shape, box), box)
 
@@ -200,6 +227,12 @@ class Hdf5Source:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def common_chunk(parts: Iterable[Stored]) -> tuple[int, ...] | None:
+    """Return the smallest box that cuts no chunk of datasets of one shape; None: no chunks."""
+    shapes = [part.chunks for part in parts if part.chunks is not None]
+    return tuple(math.lcm(*extents) for extents in zip(*shapes, strict=True)) or None
 
 
 class Hdf5Sink:
@@ -261,13 +294,19 @@ class Hdf5Sink:
             raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
 
     def finish(self) -> None:
-        """Close the copy."""
-        self._raw.close()
+        """Close the copy, which writes what the library still holds."""
         if self._file is not None:
             try:
                 self._file.close()
             except (OSError, RuntimeError) as error:
                 raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
+
+    def close(self) -> None:
+        """Close the copy, whatever happens."""
+        self._raw.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._file.close()
 
 
 def open_source(source: Input, options: ReadOptions) -> Hdf5Source:

@@ -134,6 +134,10 @@ class Sink(Protocol):
         """Write what comes last."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open, also after a failure."""
+        ...
+
 
 class Format(Protocol):
     """The two functions a format's module has."""

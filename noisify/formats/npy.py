@@ -170,7 +170,7 @@ class NpySource:
         self.in_flight = None
         self.empty = not self.header.count
         if self.header.fortran:
-            source.spool()
+            source.spool()  # its elements are not read in the order of the file
         if source.size is not None:
             self._check_size(source.size - len(self.header.text))
 
@@ -204,7 +204,7 @@ class NpySource:
                 if dtype.itemsize:
                     self._fill(file, values, start)
                 yield Piece(values, Positions.range(start, start + count))
-            if self._input.size is None and file.read(1):
+            if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
 
     def _fill(self, file: Any, values: NDArray[Any], start: int) -> None:  # noqa: ANN401
@@ -290,6 +290,7 @@ class NpySink:
         self._output = output
         self._header = source.header
         self._mapped: mmap.mmap | None = None
+        self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
             self._open_map()
         else:
@@ -324,10 +325,14 @@ class NpySink:
         drop_from_memory(self._mapped)
 
     def finish(self) -> None:
+        """Do nothing: an array has no end mark."""
+
+    def close(self) -> None:
         """Close the map, if there is one."""
+        if self._file is not None:
+            self._file.close()
         if self._mapped is not None:
             self._mapped.close()
-            self._file.close()
 
 
 def open_source(source: Input, options: ReadOptions) -> NpySource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,13 @@ class ParquetSink:
         if self._writer is None:
             self._writer = self._open(set())
         self._writer.close()
+        self._writer = None
+
+    def close(self) -> None:
+        """Give the writer up if it has not finished."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):
+                self._writer.close()
 
 
 class _Whole:

@@ -38,6 +38,10 @@ class Additive(Model):
 
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         """Return values + loc + scale * variates."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
+            return self._apply(values, draw)
+
+    def _apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         scale = draw.level(self.scale, values)
         if draw.number.kind == "complex":
             parts = np.empty(len(values), np.complex128)

@@ -1,0 +1,623 @@
+"""The output is all there or not there at all, whatever happens on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from run_command import COMMAND, clean_environment, noisy, run, run_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TABLE = b"x,name\n0.5,a\n1.5,b\n"
+STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    path.write_bytes(TABLE)
+    return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Return the path of an output that exists already."""
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / "out.csv"
+    path.write_bytes(b"old")
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# Where it goes.
+
+
+def test_an_output_is_replaced_and_nothing_is_left_beside_it(table: Path, target: Path) -> None:
+    done = run(table, "-o", target, "-s", 1, "--seed", 1)
+
+    assert (0, b"", "") == (done.status, done.output, done.messages)
+    assert noisy(table, "-s", 1) == target.read_bytes()
+    assert ["out.csv"] == names(target.parent)
+
+
+def test_a_new_output_gets_the_mode_that_the_umask_says(table: Path) -> None:
+    new = table.with_name("new.csv")
+    before = os.umask(0o027)
+    try:
+        run(table, "-o", new, "-s", 1, "--seed", 1)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(new.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o755])
+def test_a_replaced_output_keeps_its_mode(table: Path, target: Path, mode: int) -> None:
+    target.chmod(mode)
+
+    run(table, "-o", target, "-s", 1, "--seed", 1)
+
+    assert mode == stat.S_IMODE(target.stat().st_mode)
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(table: Path, target: Path) -> None:
+    link = table.with_name("link.csv")
+    link.symlink_to(Path("results") / "out.csv")
+
+    run(table, "-o", link, "-s", 1, "--seed", 1)
+
+    assert link.readlink() == Path("results") / "out.csv"
+    assert noisy(table, "-s", 1) == target.read_bytes()
+    assert ["out.csv"] == names(target.parent)
+
+
+def test_a_symbolic_link_to_nothing_gets_its_file(table: Path) -> None:
+    link = table.with_name("link.csv")
+    link.symlink_to("new.csv")
+
+    run(table, "-o", link, "-s", 1, "--seed", 1)
+
+    assert noisy(table, "-s", 1) == table.with_name("new.csv").read_bytes()
+    assert link.is_symlink()
+
+
+def test_another_hard_link_of_the_old_output_keeps_the_old_content(
+    table: Path, target: Path
+) -> None:
+    other = target.with_name("other.csv")
+    other.hardlink_to(target)
+
+    run(table, "-o", target, "-s", 1, "--seed", 1)
+
+    assert other.read_bytes() == b"old"
+
+
+def test_an_output_with_a_long_name(table: Path) -> None:
+    long = table.with_name("n" * 251 + ".csv")
+
+    assert run(table, "-o", long, "-s", 1, "--seed", 1).status == 0
+    assert noisy(table, "-s", 1) == long.read_bytes()
+
+
+def test_no_clobber_keeps_an_existing_output(table: Path, target: Path) -> None:
+    done = run(table, "-o", target, "-s", 1, "--no-clobber", "-q")
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert done.messages == f"noisify: {target}: exists, and --no-clobber keeps it\n"
+    assert target.read_bytes() == b"old"
+    assert ["out.csv"] == names(target.parent)
+
+
+def test_no_clobber_writes_a_new_output(table: Path) -> None:
+    new = table.with_name("new.csv")
+
+    assert run(table, "-o", new, "-s", 1, "--no-clobber", "--seed", 1).status == 0
+    assert noisy(table, "-s", 1) == new.read_bytes()
+    assert ["data.csv", "new.csv"] == names(table.parent)
+
+
+def test_no_clobber_holds_for_a_folder_of_outputs_before_any_is_written(table: Path) -> None:
+    other = table.with_name("other.csv")
+    other.write_bytes(TABLE)
+    folder = table.with_name("out")
+    folder.mkdir()
+    (folder / "other.csv").write_bytes(b"old")
+
+    done = run(table, other, "--output-dir", folder, "-s", 1, "--no-clobber", "-q")
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert ["other.csv"] == names(folder)
+    assert (folder / "other.csv").read_bytes() == b"old"
+
+
+def test_a_failure_keeps_the_old_output(table: Path, target: Path) -> None:
+    table.write_bytes(TABLE * 100 + b"ragged\n")
+
+    done = run(table, "-o", target, "-s", 1, "-q", "--chunk-size", 50)
+
+    assert done.status == 3
+    assert target.read_bytes() == b"old"
+    assert ["out.csv"] == names(target.parent)
+
+
+def test_a_pipe_can_be_an_output(table: Path) -> None:
+    pipe = table.with_name("pipe")
+    os.mkfifo(pipe)
+
+    with subprocess.Popen(
+        [*COMMAND, table, "-o", pipe, "-s", "1", "--seed", "1"], env=clean_environment()
+    ) as process:
+        actual = pipe.read_bytes()
+
+    assert (0, noisy(table, "-s", 1)) == (process.returncode, actual)
+    assert pipe.is_fifo()
+
+
+# An output that is an input.
+
+
+def same_path(path: Path) -> Path:
+    return path
+
+
+def other_spelling(path: Path) -> Path:
+    return path.parent / "." / ".." / path.parent.name / path.name
+
+
+def symbolic_link(path: Path) -> Path:
+    link = path.with_name("link.csv")
+    link.symlink_to(path.name)
+    return link
+
+
+def hard_link(path: Path) -> Path:
+    link = path.with_name("link.csv")
+    link.hardlink_to(path)
+    return link
+
+
+@pytest.mark.parametrize("other", [same_path, other_spelling, symbolic_link, hard_link])
+def test_an_output_that_is_the_input_is_refused(table: Path, other: Callable[[Path], Path]) -> None:
+    output = other(table)
+    before = names(table.parent)
+
+    done = run(table, "-o", output, "-s", 1, "-q")
+
+    assert (2, b"", 1) == (done.status, done.output, len(done.lines))
+    assert "--in-place" in done.messages
+    assert table.read_bytes() == TABLE
+    assert before == names(table.parent)
+
+
+def test_an_input_that_is_a_link_to_the_output_is_refused(table: Path) -> None:
+    link = symbolic_link(table)
+
+    done = run(link, "-o", table, "-s", 1, "-q")
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert table.read_bytes() == TABLE
+
+
+def test_appending_to_the_input_is_refused(table: Path) -> None:
+    with table.open("ab") as output:
+        done = subprocess.run(
+            [*COMMAND, table, "-s", "1", "-q"],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=clean_environment(),
+            preexec_fn=limit_file_size,
+        )
+
+    assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert table.read_bytes() == TABLE
+
+
+def test_in_place_replaces_the_input(table: Path) -> None:
+    expected = noisy(table, "-s", 1)
+    table.chmod(0o640)
+
+    done = run(table, "--in-place", "-s", 1, "--seed", 1)
+
+    assert (0, b"", "") == (done.status, done.output, done.messages)
+    assert expected == table.read_bytes()
+    assert stat.S_IMODE(table.stat().st_mode) == 0o640
+    assert ["data.csv"] == names(table.parent)
+
+
+def test_in_place_follows_a_symbolic_link(table: Path) -> None:
+    expected = noisy(table, "-s", 1)
+    link = symbolic_link(table)
+
+    run(link, "--in-place", "-s", 1, "--seed", 1)
+
+    assert link.is_symlink()
+    assert expected == table.read_bytes()
+
+
+def test_in_place_replaces_several_inputs(table: Path) -> None:
+    expected = noisy(table, "-s", 1)
+    other = table.with_name("other.csv")
+    other.write_bytes(TABLE)
+
+    run(table, other, "--in-place", "-s", 1, "--seed", 1)
+
+    assert [expected, expected] == [table.read_bytes(), other.read_bytes()]
+
+
+def test_in_place_keeps_an_input_that_fails(table: Path) -> None:
+    table.write_bytes(TABLE + b"ragged\n")
+
+    assert run(table, "--in-place", "-s", 1).status == 3
+    assert TABLE + b"ragged\n" == table.read_bytes()
+    assert ["data.csv"] == names(table.parent)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet", "h5"])
+def test_in_place_works_for_binary_formats(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"data.{suffix}"
+    write_binary(source, 100)
+    expected = noisy(source, "-s", 1)
+
+    assert run(source, "--in-place", "-s", 1, "--seed", 1).status == 0
+    assert expected == source.read_bytes()
+    assert [source] == list(tmp_path.iterdir())
+
+
+def write_binary(path: Path, count: int) -> None:
+    values = np.arange(float(count))
+    match path.suffix:
+        case ".npy" if path.stem == "fortran":
+            np.save(path, np.asfortranarray(values.reshape(4, -1)))
+        case ".npy":
+            np.save(path, values)
+        case ".parquet":
+            pq.write_table(pa.table({"x": values}), path, row_group_size=50)
+        case ".h5":
+            with h5py.File(path, "w") as file:
+                file.create_dataset("x", data=values, chunks=(50,), compression="gzip")
+        case _:
+            path.write_text("x\n" + "".join(f"{value!r}\n" for value in values.tolist()))
+
+
+# Signals.
+
+
+def default_signals() -> None:
+    """Undo what a parent in the background or under nohup hands down."""
+    for number in STOPPED:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(*arguments: object, **variables: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(variables),
+        preexec_fn=default_signals,  # noqa: PLW1509 - no thread is about
+    )
+
+
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert process.poll() is None, "the run was over too soon"
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+def test_a_signal_during_a_read_keeps_the_old_output(target: Path, number: signal.Signals) -> None:
+    with start("-o", target, "-s", 1, "--seed", 1, "--no-header") as process:
+        assert process.stdin is not None
+        process.stdin.write(b"0.5\n" * 500_000)
+        process.stdin.flush()
+        wait_until(lambda: len(names(target.parent)) > 1, process)
+        beside = names(target.parent)
+        process.send_signal(number)
+        with contextlib.suppress(BrokenPipeError):
+            output, messages = process.communicate(timeout=20)
+
+    assert (STOPPED[number], b"", b"") == (process.returncode, output, messages)
+    assert [".out.csv.", ".tmp"] == [beside[0][:9], beside[0][-4:]]
+    assert ["out.csv"] == names(target.parent)
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+@pytest.mark.parametrize("name", ["data.csv", "data.npy", "fortran.npy", "data.parquet", "data.h5"])
+def test_a_signal_during_the_work_keeps_the_old_output(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    source = tmp_path / name
+    write_binary(source, 400_000)
+    results = tmp_path / "results"
+    results.mkdir()
+    target = results / f"out{source.suffix}"
+    target.write_bytes(b"old")
+
+    tiny = ("--chunk-size", 16, "--jobs", 2)
+    with start(source, "-o", target, "-s", 1, "--seed", 1, *tiny) as process:
+        wait_until(lambda: len(names(results)) > 1, process)
+        process.send_signal(number)
+        output, messages = process.communicate(timeout=20)
+
+    assert (STOPPED[number], b"", b"") == (process.returncode, output, messages)
+    assert [target.name] == names(results)
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+def test_a_signal_while_standard_input_is_spooled_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with start("-s", "0.1sd", "-q", "--no-header", TMPDIR=str(tmp_path)) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"0.5\n" * 500_000)
+        process.stdin.flush()
+        wait_until(lambda: names(tmp_path), process)
+        process.send_signal(number)
+        with contextlib.suppress(BrokenPipeError):
+            output, messages = process.communicate(timeout=20)
+
+    assert (STOPPED[number], b"", b"") == (process.returncode, output, messages)
+    assert [] == names(tmp_path)
+
+
+def test_a_signal_at_the_start_gives_no_traceback() -> None:
+    with start("-s", 1) as process:
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=20)
+
+    assert process.returncode in {130, -signal.SIGINT}
+    assert b"noisify" not in messages or process.returncode == -signal.SIGINT
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    with subprocess.Popen(
+        ["nohup", *COMMAND, "-o", target, "-s", "1", "--seed", "1"],  # noqa: S607
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=clean_environment(),
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"x\n" + b"0.5\n" * 500_000)
+        process.stdin.flush()
+        wait_until(lambda: names(tmp_path), process)
+        process.send_signal(signal.SIGHUP)
+        process.stdin.close()
+
+    assert process.returncode == 0
+    assert ["out.csv"] == names(tmp_path)
+
+
+# Standard output that cannot take it.
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet", "h5"])
+def test_a_closed_pipe_ends_quietly(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"data.{suffix}"
+    write_binary(source, 200_000)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+
+    with start(source, "-s", 1, "--seed", 1, TMPDIR=str(spool)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.stdout.close()
+        messages = process.stderr.read()
+
+    assert (141, b"") == (process.returncode, messages)
+    assert [] == names(spool)
+
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+
+
+@needs_full
+@pytest.mark.parametrize(
+    "arguments", [(), ("--dry-run",), ("--help",), ("--list-models",), ("--version",)], ids=str
+)
+def test_a_full_standard_output_gets_one_line(table: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, table, "-s", "1", "--seed", "1", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=clean_environment(),
+        )
+
+    lines = done.stderr.decode().splitlines()
+    assert (1, 1) == (done.returncode, len(lines)), lines
+    assert lines[0].startswith("noisify: ")
+    assert "No space left on device" in lines[0]
+
+
+@needs_full
+@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet", "h5"])
+def test_a_full_device_gets_one_line(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"data.{suffix}"
+    write_binary(source, 1000)
+
+    done = run_process(source, "-o", "/dev/full", "-s", 1, "--seed", 1)
+
+    assert (1, ["noisify: /dev/full: cannot be written: No space left on device"]) == (
+        done.status,
+        done.lines,
+    )
+
+
+def with_closed(redirection: str, *arguments: object, given: bytes = b"") -> tuple[int, bytes, str]:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND, *map(str, arguments)],  # noqa: S607
+        input=given,
+        capture_output=True,
+        check=False,
+        env=clean_environment(),
+    )
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",), ("--help",)], ids=str)
+def test_a_closed_standard_output_gets_one_line(table: Path, arguments: tuple[str, ...]) -> None:
+    status, _, messages = with_closed(">&-", table, "-s", 1, "--seed", 1, *arguments)
+
+    assert (1, 1) == (status, len(messages.splitlines())), messages
+    assert messages.startswith("noisify: ")
+
+
+def test_a_closed_standard_output_does_not_matter_to_a_file(table: Path) -> None:
+    new = table.with_name("new.csv")
+
+    status, _, messages = with_closed(">&-", table, "-o", new, "-s", 1, "--seed", 1)
+
+    assert (0, "") == (status, messages)
+    assert noisy(table, "-s", 1) == new.read_bytes()
+
+
+def test_a_closed_standard_input_gets_one_line() -> None:
+    status, output, messages = with_closed("<&-", "-s", 1, "-q")
+
+    assert (1, b"", 1) == (status, output, len(messages.splitlines())), messages
+    assert messages.startswith("noisify: standard input")
+
+
+def test_a_closed_standard_error_does_not_matter(table: Path) -> None:
+    status, output, _ = with_closed("2>&-", table, "-s", 1, "--seed", 1, "-v")
+
+    assert (0, noisy(table, "-s", 1)) == (status, output)
+
+
+# A disk that is full, a folder that cannot be written.
+
+
+def limit_file_size() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tuple[int, list[str]]:
+    """Run where no file can be longer than 20,000 bytes, as if the disk were full then."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=given,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        env=clean_environment(variables),
+        preexec_fn=limit_file_size,
+    )
+    return done.returncode, done.stderr.decode().splitlines()
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.npy", "fortran.npy", "data.parquet", "data.h5"])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    write_binary(source, 20_000)
+    results = tmp_path / "results"
+    results.mkdir()
+    target = results / f"out{source.suffix}"
+    target.write_bytes(b"old")
+
+    status, lines = run_limited(source, "-o", target, "-s", 1, "--seed", 1)
+
+    assert (1, 1) == (status, len(lines)), lines
+    assert lines[0].startswith(f"noisify: {target}: cannot be written")
+    assert [target.name] == names(results)
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet", "h5"])
+def test_a_full_temporary_folder_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"data.{suffix}"
+    write_binary(source, 20_000)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+
+    status, lines = run_limited("-s", "0.1sd", "-q", given=source.read_bytes(), TMPDIR=str(spool))
+
+    assert (1, 1) == (status, len(lines)), lines
+    assert lines[0].startswith(f"noisify: standard input: cannot be kept in {spool}: ")
+    assert "TMPDIR" in lines[0]
+    assert [] == names(spool)
+
+
+def test_a_report_on_a_full_disk_fails(table: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+
+    done = run(table, "-o", table.with_name("new.csv"), "--report", "/dev/full", "-q")
+
+    assert (1, 1) == (done.status, len(done.lines))
+    assert "/dev/full" in done.messages
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("missing/out.csv", id="missing-folder"),
+        pytest.param("data.csv/out.csv", id="folder-that-is-a-file"),
+        pytest.param("results", id="is-a-folder"),
+        pytest.param("n" * 300, id="name-too-long"),
+    ],
+)
+def test_an_output_that_cannot_be_written_gets_one_line(
+    table: Path, target: Path, place: str
+) -> None:
+    before = names(table.parent), names(target.parent)
+
+    done = run(table, "-o", table.parent / place, "-s", 1, "-q")
+
+    assert (1, 1) == (done.status, len(done.lines)), done.messages
+    assert done.messages.startswith(f"noisify: {table.parent / place}: ")
+    assert before == (names(table.parent), names(target.parent))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_gets_one_line(table: Path, target: Path) -> None:
+    target.parent.chmod(0o500)
+
+    done = run(table, "-o", target, "-s", 1, "-q")
+
+    target.parent.chmod(0o700)
+    assert (1, 1) == (done.status, len(done.lines))
+    assert done.messages == f"noisify: {target}: cannot be written: Permission denied\n"
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_takes_no_files_gets_one_line(table: Path) -> None:
+    done = run(table, "-o", "/proc/out.csv", "-s", 1, "-q")
+
+    assert (1, 1) == (done.status, len(done.lines))
+    assert done.messages.startswith("noisify: /proc/out.csv: cannot be written: ")
+
+
+def test_a_folder_of_outputs_that_is_a_file_gets_one_line(table: Path) -> None:
+    done = run(table, "--output-dir", table, "-s", 1, "-q")
+
+    assert done.status in {1, 2}
+    assert len(done.lines) == 1
+    assert table.read_bytes() == TABLE
