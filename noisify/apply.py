@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from noisify.chunks import Chunk, Column, Positions
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator, Variates
+    from noisify.where import Condition
+
+
+NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
 
 
 class Noiser:
@@ -39,13 +44,20 @@ class Noiser:
         self, plan: Plan, generators: Mapping[Step, NumpyGenerator], *, measure: bool
     ) -> None:
         self._plan = plan
-        self._steps = {field.name: plan.steps_of(field.name) for field in plan.noised}
+        self._steps = plan.steps_by_field()
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
 
-    def apply(self, chunk: Chunk) -> tuple[list[NoisyColumn], dict[str, Tally]]:
-        """Return the chunk's noisy columns and, by field, what noise did to them."""
+    def apply(
+        self, chunk: Chunk, rows: Mapping[Condition, NDArray[np.bool_]] = NO_CONDITIONS
+    ) -> tuple[list[NoisyColumn], dict[str, Tally]]:
+        """Return the chunk's noisy columns and, by field, what noise did to them.
+
+        Args:
+            chunk: Decoded fields.
+            rows: For each condition of the plan, the rows for which it is true.
+        """
         columns = chunk.by_field()
         companions = {
             name: merged_floats(columns[name])[1:]
@@ -58,7 +70,7 @@ class Noiser:
         tallies: dict[str, Tally] = {}
         for name, steps in self._steps.items():
             for column in columns.get(name, ()):
-                result, tally = self._noise(column, steps, companions)
+                result, tally = self._noise(column, steps, companions, rows)
                 noisy.append(result)
                 tallies[name] = tallies.get(name, Tally()) + tally
             if self._measure and name in columns:
@@ -70,13 +82,12 @@ class Noiser:
         column: Column,
         steps: tuple[Step, ...],
         companions: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]],
+        rows: Mapping[Condition, NDArray[np.bool_]],
     ) -> tuple[NoisyColumn, Tally]:
         """Return one column after its steps; what is null or not finite stays as it was."""
         usable = _both(column.valid, column.number.finite(column.values))
-        for step in steps:
-            for name in step.companions():
-                usable = _both(usable, companions[name][1])
-                usable = _both(usable, np.isfinite(companions[name][0]))
+        for name in sorted({name for step in steps for name in step.companions()}):
+            usable = _both(usable, companions[name][1])
         before = column.values
         if usable is not None:
             before = np.where(usable, before, before.dtype.type(0) if before.dtype != object else 0)
@@ -87,11 +98,14 @@ class Noiser:
             variates = self._variates(step, column.positions)
             draw = Draw(variates, column.number, amounts)
             after = step.model.apply(values, draw)
+            hit = usable if step.where is None else _both(usable, rows[step.where])
+            if step.where is not None:
+                after = np.where(rows[step.where], after, values)
             if draw.saturated is not None:
-                saturated += _count(draw.saturated, usable)
+                saturated += _count(draw.saturated, hit)
             if step.clip is not None:
                 after, beyond = _clip(column, values, after, step.clip)
-                clipped += _count(beyond, usable)
+                clipped += _count(beyond, hit)
             values = after
         decimals = self._decimals(column)
         if decimals is not None:

@@ -45,6 +45,14 @@ class _InMemory:
         for start in range(0, self.rows, step):
             yield range(start, min(start + step, self.rows))
 
+    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: what is in memory is chosen from before.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("data in memory take no condition; choose the rows before")
+
     def size_of(self, raw: range) -> int:
         """Return the bytes of some rows, about."""
         return len(raw) * self.row_bytes

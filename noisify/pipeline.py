@@ -30,16 +30,19 @@ from noisify.statistics import Survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from noisify.chunks import Field
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Chunk, Field
     from noisify.formats.interface import NoisyColumn, Sink, Source
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator
     from noisify.statistics import FieldStatistics
+    from noisify.where import Condition
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 21
 MORE_IN_FLIGHT = 2
 _SKIP_ELEMENTS = 1 << 17
 
@@ -144,7 +147,7 @@ def run(
 
     def work(raw: Any) -> tuple[Any, dict[str, Any], int]:  # noqa: ANN401
         chunk = source.decode(raw, plan.fields)
-        noisy, tallies = noiser.apply(chunk)
+        noisy, tallies = noiser.apply(chunk, _rows(source, plan, raw, chunk))
         return sink.encode(raw, chunk, noisy), tallies, source.size_of(raw)
 
     reports = {field.name: FieldReport() for field in plan.noised}
@@ -173,12 +176,21 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
     seen: set[str] = set()
     for raw in source.chunks(plan.groups(), size, complete=False):
         chunk = source.decode(raw, plan.fields)
-        noisy = [c for c in noiser.apply(chunk)[0] if c.column.field.name not in seen]
+        done = noiser.apply(chunk, _rows(source, plan, raw, chunk))[0]
+        noisy = [column for column in done if column.column.field.name not in seen]
         seen |= {column.column.field.name for column in noisy}
         if noisy:
             yield [first_rows(column, rows) for column in noisy]
         if seen >= {field.name for field in plan.noised}:
             return
+
+
+def _rows(source: Source, plan: Plan, raw: Any, chunk: Chunk) -> dict[Condition, NDArray[np.bool_]]:  # noqa: ANN401
+    """Return for each condition of a plan the rows of a piece for which it is true."""
+    return {
+        where: where.rows(source.condition_values(raw, chunk, where.fields))
+        for where in plan.conditions()
+    }
 
 
 def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from noisify.levels import Level
     from noisify.noise.interface import Model
     from noisify.statistics import FieldStatistics
+    from noisify.where import Condition
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
@@ -41,6 +43,7 @@ class NoiseSpec:
         snr: The signal-to-noise ratio in dB, instead.
         parameters: The model's other parameters, as typed.
         clip: Bounds for what noise produces, in the field's unit.
+        where: Which rows get noise; None: all.
     """
 
     model: str = "normal"
@@ -51,6 +54,7 @@ class NoiseSpec:
     snr: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     clip: tuple[float, float] | None = None
+    where: Condition | None = None
 
     def __post_init__(self) -> None:
         """Check that how much is said once."""
@@ -79,6 +83,7 @@ class Step:
     model: Model
     stream: StreamName
     clip: tuple[float, float] | None = None
+    where: Condition | None = None
 
     def companions(self) -> frozenset[str]:
         """Return the fields whose values this step's levels need."""
@@ -94,7 +99,9 @@ class Step:
             for f in dataclasses.fields(self.model)
         }
         clip = None if self.clip is None else [_finite_or_none(bound) for bound in self.clip]
-        return {"field": self.field.name, "model": self.model.name, **parameters, "clip": clip}
+        where = None if self.where is None else self.where.text
+        about = {"field": self.field.name, "model": self.model.name}
+        return {**about, **parameters, "clip": clip, "where": where}
 
 
 @dataclass(frozen=True)
@@ -123,20 +130,33 @@ class Plan:
         chosen = {step.field.name for step in self.steps}
         return tuple(field for field in self.fields if field.name in chosen)
 
-    def steps_of(self, name: str) -> tuple[Step, ...]:
-        """Return the steps of one field, in order."""
-        return tuple(step for step in self.steps if step.field.name == name)
+    def steps_by_field(self) -> dict[str, tuple[Step, ...]]:
+        """Return the steps of each field that gets noise, in order."""
+        steps: dict[str, list[Step]] = {field.name: [] for field in self.noised}
+        for step in self.steps:
+            steps[step.field.name].append(step)
+        return {name: tuple(found) for name, found in steps.items()}
+
+    def conditions(self) -> set[Condition]:
+        """Return the conditions on rows that steps have."""
+        return {step.where for step in self.steps if step.where is not None}
 
     def groups(self) -> list[list[Field]]:
         """Return the fields in groups of those that need each other's values, in file order."""
-        groups: list[set[str]] = [{field.name} for field in self.fields]
+        leader = {field.name: field.name for field in self.fields}
+
+        def lead(name: str) -> str:
+            while leader[name] != name:
+                name = leader[name]
+            return name
+
         for step in self.steps:
-            linked = {step.field.name, *step.companions()}
-            touched = [group for group in groups if group & linked]
-            groups = [group for group in groups if not group & linked]
-            groups.append(set().union(*touched))
-        ordered = [[field for field in self.fields if field.name in group] for group in groups]
-        return sorted(ordered, key=lambda group: self.fields.index(group[0]))
+            for companion in step.companions():
+                leader[lead(companion)] = lead(step.field.name)
+        groups: dict[str, list[Field]] = {}
+        for member in self.fields:
+            groups.setdefault(lead(member.name), []).append(member)
+        return list(groups.values())
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as it stands in a report."""
@@ -161,6 +181,8 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         UsageError: If a field, a model, a parameter or a level does not fit.
         DataError: If a statistic that a level needs is not finite.
     """
+    for spec in request.specs:
+        _check_condition(spec.where, fields)
     drafts: list[tuple[NoiseSpec, Field, type[Model]]] = []
     left: dict[str, str] = {}
     for spec in request.specs:
@@ -174,11 +196,14 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
     statistics = survey(needs) if needs else {}
     steps: list[Step] = []
     notes: list[str] = []
+    used: Counter[tuple[str, str]] = Counter()
     for spec, field_, model in drafts:
         settled = _settle(spec, field_, model, statistics.get(field_.name), notes)
-        used = sum(s.field == field_ and s.model.name == settled.name for s in steps)
-        stream = StreamName(request.seed, field_.name, settled.name, used)
-        steps.append(Step(field_, settled, stream, _checked_clip(spec.clip, field_)))
+        use = (field_.name, settled.name)
+        stream = StreamName(request.seed, *use, ordinal=used[use])
+        used[use] += 1
+        clip = _checked_clip(spec.clip, field_)
+        steps.append(Step(field_, settled, stream, clip, spec.where))
     wanted = {step.field.name for step in steps}
     for step in steps:
         for name in step.companions():
@@ -320,6 +345,12 @@ def _checked_clip(clip: tuple[float, float] | None, field_: Field) -> tuple[floa
     if clip is not None and field_.kind == "complex":
         raise UsageError("complex numbers have no order to clip by; drop --clip", field=field_.name)
     return clip
+
+
+def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
+    names = [field_.name for field_ in fields]
+    for name in sorted(where.fields - set(names)) if where is not None else ():
+        raise UsageError(f"--where names no field {name!r}{did_you_mean(name, names)}")
 
 
 def _check_companion(name: str, field_: Field, fields: Sequence[Field]) -> None:

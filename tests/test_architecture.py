@@ -12,7 +12,17 @@ import noisify
 PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
     {"errors", "chunks"},
-    {"formats", "noise", "selection", "sink", "inputs", "levels", "random_streams", "statistics"},
+    {
+        "formats",
+        "noise",
+        "selection",
+        "sink",
+        "inputs",
+        "levels",
+        "random_streams",
+        "statistics",
+        "where",
+    },
     {"plan", "recipe", "pipeline", "apply", "report", "run", "api", "in_memory"},
     {"cli"},
 ]

@@ -393,6 +393,38 @@ def test_a_signal_at_the_start_gives_no_traceback() -> None:
     assert b"noisify" not in messages or process.returncode == -signal.SIGINT
 
 
+STOPPED_IN_A_DESTRUCTOR = """
+import os, signal
+from noisify.cli import entry, job, main
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(100):
+            pass
+
+def work(asked):
+    dying = Dying()
+    del dying
+    entry.check_stopped()
+
+job.carry_out = work
+main(["data.csv"])
+"""
+
+
+def test_a_signal_where_python_swallows_exceptions_gives_no_traceback() -> None:
+    done = subprocess.run(
+        [COMMAND[0], "-c", STOPPED_IN_A_DESTRUCTOR],
+        capture_output=True,
+        check=False,
+        env=clean_environment(),
+        preexec_fn=default_signals,
+    )
+
+    assert (143, b"") == (done.returncode, done.stderr)
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     with subprocess.Popen(

@@ -53,7 +53,7 @@ def resolve(*specs, fields=TABLE, survey=None, **request):
 
 def scale_of(spec, field="temp", fields=TABLE, statistics=STATISTICS):
     resolved = resolve(spec, fields=fields, survey=Surveyor(statistics))
-    (step,) = resolved.steps_of(field)
+    (step,) = resolved.steps_by_field()[field]
     return step.model.scale
 
 
@@ -296,14 +296,14 @@ class TestStreams:
             NoiseSpec(columns=("temp",), model="gaussian"),
         )
         expected = [("normal", 0), ("laplace", 0), ("normal", 1), ("normal", 2)]
-        steps = resolved.steps_of("temp")
+        steps = resolved.steps_by_field()["temp"]
         assert expected == [(step.stream.model, step.stream.ordinal) for step in steps]
-        assert [0] == [step.stream.ordinal for step in resolved.steps_of("rh")]
+        assert [0] == [step.stream.ordinal for step in resolved.steps_by_field()["rh"]]
 
     def test_do_not_depend_on_which_other_fields_are_chosen_or_on_the_level(self):
         alone = resolve(NoiseSpec(columns=("rh",), scale=Absolute(1.0)))
         among = resolve(NoiseSpec(scale=Percent(0.5)))
-        assert alone.steps_of("rh")[0].stream == among.steps_of("rh")[0].stream
+        assert alone.steps_by_field()["rh"][0].stream == among.steps_by_field()["rh"][0].stream
 
 
 class TestModels:
@@ -377,8 +377,16 @@ class TestJson:
                     "loc": 0.0,
                     "df": 3.0,
                     "clip": [None, 9.0],
+                    "where": None,
                 },
-                {"field": "rh", "model": "normal", "scale": "5%", "loc": 0.0, "clip": None},
+                {
+                    "field": "rh",
+                    "model": "normal",
+                    "scale": "5%",
+                    "loc": 0.0,
+                    "clip": None,
+                    "where": None,
+                },
             ],
         }
         assert expected == resolved.as_json()

@@ -110,6 +110,11 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help="Bounds for what noise produces; values it leaves alone may lie outside.",
 )  # fmt: skip
 @option(
+    "Noise", "--where", metavar="EXPR",
+    help="Rows that get noise, such as 'age > 60 and city == \"Rome\"'; takes and or not in "
+    "is null + - * / too. [default: all]",
+)  # fmt: skip
+@option(
     "Noise", "--seed", type=SeedType(), metavar="N", envvar="NOISIFY_SEED",
     help="Same seed, same noise. 0 to 2**128-1, or 0x…; NOISIFY_SEED gives it too. "
     "[default: a new one, printed]",

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
     _open_missing_streams()
     _catch_signals()
+    sys.unraisablehook = _hide_stopped
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would only idle here
     try:
         from noisify.cli.command import noisify  # noqa: PLC0415 - after the signals are caught
 
@@ -77,6 +79,12 @@ def check_stopped() -> None:
     """Stop now if a signal asked to."""
     if stopped_by:
         raise Stopped(stopped_by[0])
+
+
+def _hide_stopped(unraisable: sys.UnraisableHookArgs) -> None:
+    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again."""
+    if not isinstance(unraisable.exc_value, Stopped):
+        sys.__unraisablehook__(unraisable)
 
 
 def _catch_signals() -> None:

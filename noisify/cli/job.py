@@ -19,6 +19,7 @@ from noisify.noise import interface, table
 from noisify.plan import NoiseSpec, Request
 from noisify.run import OpenInput, Settings, default_jobs, process
 from noisify.sink import STANDARD_OUTPUT, naming, open_output, write_all
+from noisify.where import parse as parse_condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,7 @@ class Asked:
     df: str | None
     parameters: tuple[tuple[str, str], ...]
     clip: tuple[float, float] | None
+    where: str | None
     seed: int | None
     rng: str
     columns: tuple[str, ...]
@@ -120,6 +122,7 @@ def _spec(asked: Asked) -> NoiseSpec:
         snr=asked.snr,
         parameters=parameters,
         clip=asked.clip,
+        where=None if asked.where is None else parse_condition(asked.where),
     )
 
 

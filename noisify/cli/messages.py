@@ -86,10 +86,13 @@ def describe(step: Step) -> str:
 
     The absolute scale is shown as it was settled for the field.
     """
-    values = {k: v for k, v in step.as_json().items() if k not in {"field", "model", "clip"}}
+    values = {
+        k: v for k, v in step.as_json().items() if k not in {"field", "model", "clip", "where"}
+    }
     settings = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
     clip = "" if step.clip is None else f", clipped to {step.clip[0]:g}..{step.clip[1]:g}"
-    return f"{step.model.name}, {settings}{clip}"
+    where = "" if step.where is None else f", where {step.where.text}"
+    return f"{step.model.name}, {settings}{clip}{where}"
 
 
 def _value(value: object) -> str:

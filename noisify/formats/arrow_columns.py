@@ -12,7 +12,7 @@ from noisify.chunks import Column, Field, Kind, NumberType, Positions
 from noisify.formats.arrow_arrays import validity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,3 +116,14 @@ def with_noise(table: pa.Table, noisy: Sequence[NoisyColumn]) -> pa.Table:
         field = table.schema.field(place)
         table = table.set_column(place, field, array_of(result.values, field.type, column.valid))
     return table
+
+
+def condition_values(table: pa.Table, names: Iterable[str]) -> dict[str, pa.Array]:
+    """Return columns of a table for a condition: as they are, decimals as float64."""
+    values = {}
+    for name in names:
+        column = whole(table.column(name))
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        values[name] = column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    return values

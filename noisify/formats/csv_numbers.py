@@ -78,28 +78,28 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
     Returns:
         2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
     """
+    return _laid_over(data, starts, ends, _odd_bits(ends > starts))
+
+
+def _laid_over(
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], bits: pa.Buffer | None
+) -> pa.Array:
     count = len(starts)
     offsets = np.empty(2 * count + 2, np.int32)
     offsets[0], offsets[-1] = 0, len(data)
     offsets[1:-1:2] = starts
     offsets[2:-1:2] = ends
-    filled = ends > starts
-    if filled.all():
-        bits = np.full(2 * count // 8 + 1, _ALTERNATING, np.uint8)
-    else:
-        bits = _odd_bits(filled)
-    return pa.Array.from_buffers(
-        pa.utf8(),
-        2 * count + 1,
-        [pa.py_buffer(bits), pa.py_buffer(offsets), pa.py_buffer(data)],
-    )
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.utf8(), 2 * count + 1, buffers)
 
 
-def _odd_bits(which: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _odd_bits(which: NDArray[np.bool_]) -> pa.Buffer:
     """Return a bitmap of 2n + 1 bits with those at the odd places set where `which` is."""
+    if which.all():
+        return pa.py_buffer(np.full(2 * len(which) // 8 + 1, _ALTERNATING, np.uint8))
     spread = np.zeros(2 * len(which) + 1, bool)
     spread[1::2] = which
-    return np.packbits(spread, bitorder="little")
+    return pa.py_buffer(np.packbits(spread, bitorder="little"))
 
 
 class CellParser:
@@ -267,13 +267,8 @@ def splice(
         changed: Which cells change.
         texts: A text for each changed cell, in order.
     """
-    laid = slices(data, starts, ends)
-    laid = pa.Array.from_buffers(laid.type, len(laid), [None, *laid.buffers()[1:]])
-    if changed.all():
-        bits = np.full(2 * len(starts) // 8 + 1, _ALTERNATING, np.uint8)
-    else:
-        bits = _odd_bits(changed)
-    mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, pa.py_buffer(bits)])
+    laid = _laid_over(data, starts, ends, None)
+    mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(changed)])
     spliced = pc.replace_with_mask(laid, mask, texts)
     return _text_bytes(spliced)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions
+from noisify.chunks import NUMBER_KINDS, Chunk, Column, Field, Kind, NumberType, Positions
 from noisify.errors import DataError, UsageError
 from noisify.formats import csv_numbers
-from noisify.formats.arrow_arrays import array, bools
+from noisify.formats.arrow_arrays import array, bools, with_nulls
 from noisify.formats.csv_numbers import CellParser, Parsed, decimals_of, slices
 from noisify.formats.csv_records import (
     Block,
@@ -30,7 +30,7 @@ from noisify.inputs import HEAD_BYTES
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ class Layout:
     """Where the cells of the decoded columns stand in their block, in the order of the file."""
 
     cells: Cells
-    names: tuple[str, ...]
+    places: dict[str, int]
 
 
 class DelimitedSource:
@@ -194,7 +194,9 @@ class DelimitedSource:
                         decimals=decimals,
                     )
                 )
-        return Chunk(tuple(columns), Layout(cells, tuple(field.name for field in wanted)))
+        return Chunk(
+            tuple(columns), Layout(cells, {field.name: at for at, field in enumerate(wanted)})
+        )
 
     def _parse(
         self, field: Field, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
@@ -220,6 +222,30 @@ class DelimitedSource:
             line=block.line + count_lines(block.data, int(starts[row])),
             field=field.name,
         )
+
+    def condition_values(
+        self,
+        raw: Block,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, pa.Array]:
+        """Return columns as numbers where they hold such, else as text; null where they are."""
+        wanted = [field for field in self.fields if field.name in set(names)]
+        places = [self._places[field.name] for field in wanted]
+        cells = find_cells(raw, self.dialect, self._columns, places, self._input.name)
+        values: dict[str, pa.Array] = {}
+        for at, field in enumerate(wanted):
+            starts, ends = cells.starts[:, at], cells.ends[:, at]
+            if field.kind in NUMBER_KINDS:
+                parsed = self._parser.floats(raw.data, starts, ends)
+                numbers = array(parsed.values)
+                there = parsed.valid
+                values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
+            else:
+                texts = csv_numbers.chosen(slices(raw.data, starts, ends))
+                plain = pc.replace_substring(texts, '""', '"') if raw.quotes else texts
+                values[field.name] = with_nulls(plain, self._parser.is_null(texts))
+        return values
 
     def size_of(self, raw: Block) -> int:
         """Return the bytes of a block."""
@@ -349,9 +375,9 @@ class DelimitedSink:
         if not noisy:
             return raw.data
         layout: Layout = chunk.layout
-        places = [layout.names.index(column.column.field.name) for column in noisy]
-        order = sorted(set(places))
-        places = [order.index(place) for place in places]
+        found = [layout.places[column.column.field.name] for column in noisy]
+        order = sorted(set(found))
+        places = np.searchsorted(order, found).tolist()
         changed = np.zeros((raw.rows, len(order)), bool)
         for column, place in zip(noisy, places, strict=True):
             changed[:, place] |= column.changed

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from noisify.chunks import Chunk, Column, Field, NumberType, Positions, boxes
-from noisify.errors import DataError, NoisifyError
+from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats.npy import kind_of_dtype
 from noisify.inputs import read_into
 from noisify.sink import write_all
@@ -215,6 +215,14 @@ class Hdf5Source:
                 values = raw.values[field.name].astype(field.number.dtype, copy=False)
                 columns.append(Column(field, field.number, raw.positions, values))
         return Chunk(tuple(columns))
+
+    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: datasets have no rows in common.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("--where needs rows, and the datasets of an HDF5 file share none")
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece."""

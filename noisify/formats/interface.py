@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from noisify.chunks import Column, Positions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -104,6 +104,14 @@ class Source(Protocol):
 
     def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:  # noqa: ANN401
         """Return the wanted fields of a raw piece."""
+        ...
+
+    def condition_values(self, raw: Any, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401
+        """Return fields of any kind as Arrow arrays, for a condition on the piece's rows.
+
+        Raises:
+            UsageError: If the format has no rows, or the field cannot be compared.
+        """
         ...
 
     def size_of(self, raw: Any) -> int:  # noqa: ANN401

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions, boxes
-from noisify.errors import DataError
+from noisify.errors import DataError, UsageError
 from noisify.inputs import read_into
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -230,6 +230,15 @@ class NpySource:
         """Return the wanted fields in native byte order."""
         return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
 
+    def condition_values(
+        self,
+        raw: Piece,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return the array, or members of a structured one, as Arrow arrays."""
+        return {name: arrow_array(raw.values, name) for name in names}
+
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece."""
         return int(raw.values.nbytes)
@@ -253,6 +262,26 @@ def column_of(values: NDArray[Any], positions: Positions, field: Field) -> Colum
     member = member_of(values, field.name).reshape(-1).astype(field.number.dtype, copy=False)
     starts = tuple(start * width for start in positions.starts)
     return Column(field, field.number, Positions(starts, positions.length * width), member)
+
+
+def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
+    """Return an array, or a member of a structured one, as an Arrow array.
+
+    Raises:
+        UsageError: If it holds several values an element, or values that Arrow does not have.
+    """
+    from noisify.formats import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
+
+    member = member_of(values, name).reshape(-1)
+    if len(member) != values.size:
+        raise UsageError("holds several values an element, and --where needs one", field=name)
+    if member.dtype.kind == "b":
+        return arrow_arrays.bools(member)
+    if member.dtype.kind == "U":
+        return arrow_arrays.strings(member.tolist())
+    if member.dtype.kind not in "iuf" or member.dtype.itemsize > 8:  # noqa: PLR2004
+        raise UsageError(f"holds {member.dtype}, which --where cannot compare", field=name)
+    return arrow_arrays.array(member.astype(member.dtype.newbyteorder("="), copy=False))
 
 
 def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn]) -> NDArray[Any]:

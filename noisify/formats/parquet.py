@@ -12,17 +12,23 @@ import pyarrow.parquet as pq
 
 from noisify.chunks import Chunk, Field, Positions
 from noisify.errors import DataError
-from noisify.formats.arrow_columns import column_of, field_of, whole, with_noise
+from noisify.formats.arrow_columns import (
+    column_of,
+    condition_values,
+    field_of,
+    whole,
+    with_noise,
+)
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from noisify.formats.interface import NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
 
-MEMORY_BUDGET = 192 << 20
+MEMORY_BUDGET = 160 << 20
 """Bytes of decoded row groups that may be in flight; one is allowed whatever its size."""
 
 
@@ -117,6 +123,15 @@ class ParquetSource:
             column_of(field, whole(table.column(field.name)), positions) for field in wanted
         )
         return Chunk(columns, table)
+
+    def condition_values(
+        self,
+        raw: RowGroup,  # noqa: ARG002
+        chunk: Chunk,
+        names: Iterable[str],
+    ) -> dict[str, pa.Array]:
+        """Return columns as they are, decimals as float64."""
+        return condition_values(chunk.layout, names)
 
     def size_of(self, raw: RowGroup) -> int:
         """Return the bytes of a row group in the file."""

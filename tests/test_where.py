@@ -1,0 +1,129 @@
+"""Conditions on rows: read, worked out, and only those rows get noise."""
+
+import csv
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from run_command import noisy, run
+
+from noisify.errors import UsageError
+from noisify.where import parse
+
+TABLE = {
+    "age": pa.array([70, 20, None, 61], pa.int64()),
+    "city": pa.array(["Rome", "Rome", "Oslo", None], pa.utf8()),
+    "home town": pa.array(["a", "b", "c", "d"], pa.utf8()),
+    "ok": pa.array([True, False, True, None], pa.bool_()),
+    "at": pa.array(["2024-03-01", "2024-03-02", None, "2024-03-04"]).cast(pa.timestamp("s")),
+    "at_utc": pa.array(["2024-03-01", "2024-03-02", None, "2024-03-04"])
+    .cast(pa.timestamp("s"))
+    .cast(pa.timestamp("s", "UTC")),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("age > 60", [0, 3]),
+        ('age > 60 and city == "Rome"', [0]),
+        ("age > 60 or city = 'Rome'", [0, 1, 3]),
+        ("not age > 60", [1]),
+        ("not (age > 60 or city = 'Oslo')", [1]),
+        ("age >= 61 and age <= 70 and age != 65", [0, 3]),
+        ("age is null", [2]),
+        ("age is not null and not city is null", [0, 1]),
+        ("city in ('Oslo', 'Rome')", [0, 1, 2]),
+        ("city not in ('Rome')", [2]),
+        ("`home town` <> 'a'", [1, 2, 3]),
+        ("ok", [0, 2]),
+        ("ok == false", [1]),
+        ("age + 1 * 2 == 22", [1]),
+        ("(age + 1) * 2 == 42", [1]),
+        ("age / 40 > 1.5", [0, 3]),
+        ("-age < -65", [0]),
+        ("age - 10 - 5 == 5", [1]),
+        ("at >= '2024-03-02'", [1, 3]),
+        ("at_utc < '2024-03-02'", [0]),
+        ("AGE is null or age < 1e2".replace("AGE", "age"), [0, 1, 2, 3]),
+    ],
+)
+def test_a_condition_is_true_for_rows(text, rows) -> None:
+    condition = parse(text)
+
+    assert rows == np.flatnonzero(condition.rows(TABLE)).tolist()
+    assert condition.fields <= TABLE.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("age >", "it ends"),
+        ("age >> 3", "found '> 3'"),
+        ("(age > 3", "expected )"),
+        ("age > 3 city", "found 'city'"),
+        ("age not 3", "expected in"),
+        ("age is 3", "expected null"),
+        ("__import__('os')", "found '('os')'"),
+        ("age > 3; 4", "found '; 4'"),
+        ("", "it ends"),
+    ],
+)
+def test_what_is_no_condition_is_refused_where_it_goes_wrong(text, said) -> None:
+    with pytest.raises(UsageError, match="--where") as caught:
+        parse(text)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("age + 1", "no condition"), ("city > 3", "cannot be worked out")]
+)
+def test_what_cannot_be_compared_is_refused(text, said) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse(text).rows(TABLE)
+
+
+CSV = b'x,n,kind\n1.5,1,"a ""b"""\n2.5,2,c\n3.5,,c\nNA,4,c\n5.5,5,d\n'
+
+
+@pytest.mark.parametrize("cut", [(), ("--chunk-size", 1, "-j", 2)])
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("n > 1", {1, 4}),
+        ("kind == 'c'", {1, 2}),
+        ("kind = 'a \"b\"'", {0}),
+        ("n is null", {2}),
+        ("x * 2 > 6", {2, 4}),
+    ],
+)
+def test_in_csv_only_those_rows_get_the_noise_they_would_have_got(text, rows, cut) -> None:
+    before = list(csv.reader(io.StringIO(CSV.decode())))[1:]
+    everywhere = list(csv.reader(io.StringIO(noisy("-s", 1, "-c", "x", given=CSV).decode())))[1:]
+
+    output = noisy("-s", 1, "-c", "x", "--where", text, *cut, given=CSV)
+
+    expected = [(everywhere if at in rows else before)[at] for at in range(len(before))]
+    assert expected == list(csv.reader(io.StringIO(output.decode())))[1:]
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_one_that_was_meant() -> None:
+    done = run("-s", 1, "--seed", 1, "--where", "kid == 'c'", given=CSV)
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert "did you mean 'kind'?" in done.messages
+
+
+def test_an_array_is_compared_by_its_name(tmp_path) -> None:
+    values = np.linspace(-1, 1, 9)
+    np.save(tmp_path / "in.npy", values)
+
+    done = run(
+        tmp_path / "in.npy", "-o", tmp_path / "out.npy", "-s", 1, "--seed", 1, "--where", "data > 0"
+    )
+
+    changed = np.load(tmp_path / "out.npy") != values
+    assert 0 == done.status
+    assert (values > 0).tolist() == changed.tolist()
