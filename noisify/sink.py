@@ -103,6 +103,9 @@ class _WrittenBehind(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
     def write(self, data: Any) -> int:  # noqa: ANN401
         count = os.write(self._descriptor, data)
         self._unsynced += count
@@ -123,6 +126,11 @@ class _WrittenBehind(io.RawIOBase):
                 self._syncing.join()
             os.close(self._descriptor)
         super().close()
+
+
+def open_written_behind(path: Path) -> BinaryIO:
+    """Open an existing file for writing at any place, synced behind."""
+    return cast("BinaryIO", _WrittenBehind(path, os.open(path, os.O_RDWR)))
 
 
 class FileOutput(Output):

@@ -65,7 +65,7 @@ def test_a_condition_is_true_for_rows(text, rows) -> None:
         ("age > 3 city", "found 'city'"),
         ("age not 3", "expected in"),
         ("age is 3", "expected null"),
-        ("__import__('os')", "found '('os')'"),
+        ("__import__('os')", "expected the end"),
         ("age > 3; 4", "found '; 4'"),
         ("", "it ends"),
     ],

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _abandon_standard_output()
         status = CLOSED_PIPE
     except NoisifyError as error:
-        status = _fail(str(error), error.exit_status)
+        status = _fail(str(error), error.exit_status) if not stopped_by else FAILED
     except click.exceptions.Abort:
         status = 128 + signal.SIGINT
     except click.exceptions.Exit as done:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _abandon_standard_output()
     except MemoryError:
         status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
-    sys.exit(status)
+    sys.exit(128 + stopped_by[0] if stopped_by else status)
 
 
 def check_stopped() -> None:

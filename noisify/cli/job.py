@@ -79,6 +79,7 @@ def carry_out(asked: Asked) -> None:
     Raises:
         NoisifyError: If anything is wrong.
     """
+    check_stopped()  # a signal may have been lost in an import
     inputs = asked.inputs or (STANDARD_OUTPUT,)
     spec = _spec(asked)
     seed = (

@@ -20,7 +20,7 @@ from noisify.chunks import Chunk, Column, Field, NumberType, Positions, boxes
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats.npy import kind_of_dtype
 from noisify.inputs import read_into
-from noisify.sink import write_all
+from noisify.sink import open_written_behind, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -244,28 +244,47 @@ def common_chunk(parts: Iterable[Stored]) -> tuple[int, ...] | None:
 
 
 class Hdf5Sink:
-    """A copy of an HDF5 file, in which datasets are overwritten."""
+    """A copy of an HDF5 file, in which datasets are overwritten.
+
+    What is overwritten at its place in the file need not be copied before: the rest is copied
+    around it at the end, or as soon as the HDF5 library is needed.
+    """
 
     def __init__(self, source: Hdf5Source, output: Output) -> None:
         self._source = source
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
-        try:
-            self._copy()
-            self._raw = self._path.open("r+b", buffering=0)
-        except OSError as error:
-            raise NoisifyError(f"cannot be written: {error.strerror}", path=self._name) from None
+        self._copied = False
+        self._written: dict[str, tuple[int, int]] = {}
+        self._raw = open_written_behind(self._path)
 
-    def _copy(self) -> None:
-        """Copy the file, byte for byte."""
-        with self._source.path.open("rb", 0) as old, self._path.open("r+b", 0) as new:
-            if hasattr(os, "copy_file_range"):
-                with contextlib.suppress(OSError):  # not between all file systems
-                    while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-                        pass
-            while data := old.read(_COPY_BYTES):
-                write_all(new, data)
+    def _copy_the_rest(self) -> None:
+        """Copy the file, byte for byte, but for what has been written already."""
+        if self._copied:
+            return
+        self._copied = True
+        size = self._source.path.stat().st_size
+        place = 0
+        with self._source.path.open("rb", 0) as old:
+            for start, stop in (*sorted(self._written.values()), (size, size)):
+                self._copy(old, place, start)
+                place = max(place, stop)
+        os.truncate(self._path, size)
+
+    def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
+        """Copy some bytes from the same place of the source, in the kernel where it can."""
+        if hasattr(os, "copy_file_range"):
+            with contextlib.suppress(OSError):  # not between all file systems
+                while start < stop:
+                    start += os.copy_file_range(
+                        old.fileno(), self._raw.fileno(), stop - start, start, start
+                    )
+        old.seek(start)
+        self._raw.seek(start)
+        while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
+            write_all(self._raw, data)
+            start += len(data)
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
         """Return the noisy fields of a piece, in their dtypes in the file."""
@@ -281,9 +300,11 @@ class Hdf5Sink:
         for name, values in encoded.values.items():
             part = self._source.stored[name]
             if part.offset is not None and encoded.box is None:
-                start = int(encoded.positions.starts[0])
-                self._raw.seek(part.offset + start * part.dtype.itemsize)
+                start = part.offset + int(encoded.positions.starts[0]) * part.dtype.itemsize
+                self._raw.seek(start)
                 write_all(self._raw, values.view(np.uint8).data)
+                first, _ = self._written.get(name, (start, start))
+                self._written[name] = (first, start + values.nbytes)
             else:
                 self._write_through_library(part, encoded, values)
 
@@ -292,6 +313,7 @@ class Hdf5Sink:
         shape = tuple(cut.stop - cut.start for cut in box)
         try:
             if self._file is None:
+                self._copy_the_rest()
                 self._file = h5py.File(self._path, "r+")
             dataset = self._file[part.path]
             if part.member is None:
@@ -302,7 +324,8 @@ class Hdf5Sink:
             raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
 
     def finish(self) -> None:
-        """Close the copy, which writes what the library still holds."""
+        """Complete the copy, and close it, which writes what the library still holds."""
+        self._copy_the_rest()
         if self._file is not None:
             try:
                 self._file.close()
