@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import stat
 import sys
@@ -88,10 +89,9 @@ class Input:
         if self.path is not None:
             return False
         try:
-            with tempfile.NamedTemporaryFile(
-                prefix="noisify-", suffix=self.suffix, delete=False
-            ) as file:
-                self._spooled = Path(file.name)
+            self._spooled = new_temporary_path()
+            self._spooled.touch(mode=0o600)
+            with self._spooled.open("wb") as file:
                 shutil.copyfileobj(self.open(), file, 1 << 20)
         except OSError as error:
             place = tempfile.gettempdir()
@@ -122,6 +122,14 @@ class Input:
     ) -> None:
         """Close."""
         self.close()
+
+
+def new_temporary_path() -> Path:
+    """Return the path of a file that is not there yet, in the folder for temporary files.
+
+    It is known before it is made, so that a signal in between leaves nothing behind.
+    """
+    return Path(tempfile.gettempdir()) / f"noisify-{os.urandom(8).hex()}"
 
 
 class _Chained(io.RawIOBase):

@@ -8,12 +8,12 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from noisify.errors import NoisifyError, UsageError
+from noisify.inputs import new_temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,12 +153,19 @@ class FileOutput(Output):
             raise UsageError("exists, and --no-clobber keeps it", path=self.name)
         stem = self._target.name[:_LONGEST_NAME]
         self._temporary = self._target.with_name(f".{stem}.{os.urandom(6).hex()}.tmp")
+
+    def __enter__(self) -> Self:
+        """Make the temporary file; here, where a signal cannot come between making and keeping."""
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             descriptor = os.open(self._temporary, flags, 0o666)
+            self.file = cast("BinaryIO", _WrittenBehind(self._temporary, descriptor))
         except OSError as error:
             raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
-        self.file = cast("BinaryIO", _WrittenBehind(self._temporary, descriptor))
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
+        return self
 
     def local_path(self) -> Path:
         """Return the temporary file's path."""
@@ -208,8 +215,8 @@ class StreamOutput(Output):
 
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` copies over."""
-        with tempfile.NamedTemporaryFile(prefix="noisify-", delete=False) as file:
-            self._local = Path(file.name)
+        self._local = new_temporary_path()
+        self._local.touch(mode=0o600)
         return self._local
 
     def commit(self) -> None:
