@@ -108,6 +108,12 @@ JOBS = (
     ),
     Job(name="npy-float64", file="float64.npy", selector="data", rival="npy_numpy.py"),
     Job(
+        name="npy-float64-legacy",
+        file="float64.npy",
+        selector="data",
+        rival="npy_numpy_legacy.py",
+    ),
+    Job(
         name="npy-uint8",
         file="uint8.npy",
         selector="data",

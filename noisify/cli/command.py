@@ -168,7 +168,8 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option("Input", "--no-header", is_flag=True, help="No header: columns are called 1, 2, 3, ….")
 @option(
     "Input", "--na", "nulls", multiple=True, metavar="TEXT",
-    help="Text that means null, besides the empty cell; repeatable. [default: NA, null, NaN, …]",
+    help="Text that means null, besides the empty cell and instead of the usual ones; repeatable. "
+    "[default: NA, null, NaN, …]",
 )  # fmt: skip
 @option(
     "Input", "--encoding", default="utf-8", metavar="NAME", help="Text encoding. [default: utf-8]"

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,10 @@ def _spec(asked: Asked) -> NoiseSpec:
         if name in parameters:
             raise UsageError(f"{name} is given twice, by --{name} and by -p; keep one")
         parameters[name] = value
-    interface.make(table.find(asked.model).load(), parameters)
+    model = table.find(asked.model).load()
+    if asked.rate is not None and "rate" not in {field.name for field in fields(model)}:
+        raise UsageError(f"{asked.model} noise reaches every element: give it a scale, not a rate")
+    interface.make(model, parameters)
     return NoiseSpec(
         model=asked.model,
         columns=asked.columns,

@@ -48,5 +48,5 @@ def find(name: str) -> Entry:
     if wanted in names:
         return names[wanted]
     raise UsageError(
-        f"no model is called {name!r}{did_you_mean(wanted, names)}; see noisify --list-models"
+        f"no model is called {name!r}{did_you_mean(wanted, names) or '; see noisify --list-models'}"
     )

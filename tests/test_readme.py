@@ -1,0 +1,164 @@
+"""What README.md shows is what happens: its examples run, its tables and options are the code's."""
+
+import doctest
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from run_command import clean_environment, run
+
+from noisify import levels
+from noisify.cli.explain import summary
+from noisify.noise import table
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROMPT = "$ "
+MARK = "-- end of example --"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced example: its language, its text, and the line it starts on."""
+
+    language: str
+    text: str
+    line: int
+
+
+BLOCKS = [
+    Block(match[1], match[2], README.count("\n", 0, match.start()) + 2)
+    for match in FENCE.finditer(README)
+]
+
+
+def blocks(language):
+    return [
+        pytest.param(b, id=f"line {b.line}", marks=needed_tools(b))
+        for b in BLOCKS
+        if b.language == language
+    ]
+
+
+def needed_tools(block):
+    needed = [tool for tool in ("make", "gzip", "zcat") if f"{tool} " in block.text]
+    missing = [tool for tool in ("bash", *needed) if shutil.which(tool) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """A copy of the sample data, with README's Makefile in it."""
+    folder = tmp_path / "sample_data"
+    shutil.copytree(ROOT / "sample_data", folder, ignore=shutil.ignore_patterns("*.py", "__*"))
+    rules = [block.text for block in BLOCKS if block.language == "make"]
+    (folder / "Makefile").write_text("\n".join(rules), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment in which `noisify` is this checkout's command."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    command = programs / "noisify"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m noisify "$@"\n')
+    command.chmod(0o755)
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    variables = clean_environment({"PATH": path, "LC_ALL": "C", "PYTHONUTF8": "1"})
+    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # make says more when it runs in another
+    return {name: text for name, text in variables.items() if name not in inherited}
+
+
+def commands_and_outputs(text):
+    """Split a console example into (command, output) pairs."""
+    pairs = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
+    return [(first, rest) for first, _, rest in (pair.partition("\n") for pair in pairs)]
+
+
+def run_commands(commands, folder, environment):
+    """Run commands in one shell and return each one's output."""
+    script = "".join(f"{command}\necho '{MARK}'\n" for command in commands)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607 - found on PATH
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        timeout=60,
+    )
+    output = done.stdout.decode()
+    assert 0 == done.returncode, output
+    return output.split(f"{MARK}\n")[:-1]
+
+
+@pytest.mark.parametrize("block", blocks("console"))
+def test_a_console_example_prints_what_it_shows(block, samples, environment) -> None:
+    pairs = commands_and_outputs(block.text)
+
+    outputs = run_commands([command for command, _ in pairs], samples, environment)
+
+    assert block.text.startswith(PROMPT)
+    assert pairs == [(pair[0], output) for pair, output in zip(pairs, outputs, strict=True)]
+
+
+def test_the_python_examples_give_what_they_show(samples, monkeypatch) -> None:
+    monkeypatch.chdir(samples)
+    text = "\n".join(block.text for block in BLOCKS if block.language == "python")
+    example = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    said = []
+
+    results = doctest.DocTestRunner().run(example, out=said.append)
+
+    assert results.attempted > 0
+    assert 0 == results.failed, "".join(said)
+
+
+def test_every_fenced_block_is_of_a_kind_that_is_tested() -> None:
+    assert {"console", "make", "python"} == {block.language for block in BLOCKS}
+
+
+def table_under(heading):
+    """Return the cells of the first table under a heading, without its head."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[plain(cell) for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+def plain(cell):
+    return re.sub(r"\\(.)", r"\1", cell.strip())
+
+
+def test_the_table_of_models_is_that_of_the_code() -> None:
+    expected = [
+        [f"`{e.name}`", ", ".join(f"`{a}`" for a in e.aliases), summary(e.load())]
+        for e in table.MODELS
+    ]
+
+    assert expected == table_under("Kinds of noise")
+
+
+def test_the_levels_shown_are_levels() -> None:
+    shown = [row[0].strip("`") for row in table_under("How much noise")]
+
+    assert 6 == len({levels.parse(text) for text in shown})
+
+
+def test_every_option_mentioned_exists() -> None:
+    option = re.compile(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*")
+    short = re.compile(r"`(-[a-z])\b")
+    helped = run("--help").output.decode()
+
+    mentioned = {*option.findall(README), *short.findall(README)}
+
+    assert set() == mentioned - set(re.findall(r"(?<![\w-])--?[a-z]+(?:-[a-z]+)*", helped))
+    assert {"--seed", "--scale", "-s", "-d"} <= mentioned
