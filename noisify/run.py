@@ -91,7 +91,8 @@ class OpenInput:
             self._spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:
             self._settings.note(
-                f"no chosen field of {self.input.name} holds numbers; it passes through as it is"
+                f"no field of {self.input.name} that is chosen and not excluded holds numbers; "
+                "it passes through as it is"
             )
         for note in (*self.source.notes, *plan.notes):
             self._settings.note(note)

@@ -74,8 +74,6 @@ def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[
     left_out = {name for part in unwanted for name in _match(part, fields)[0]}
     if not wanted:
         chosen = _default(fields, left_out)
-    if wanted and chosen and chosen <= left_out:
-        raise UsageError("every chosen field is excluded again; choose fewer to leave out")
     chosen -= left_out
     kept = tuple(field for field in fields if field.name in chosen)
     return Choice(kept, frozenset(named & chosen))
