@@ -99,23 +99,22 @@ def survey(
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     while pending := [field for field in needs if not surveys[field.name].done]:
 
-        def look(raw: Any, pending: list[Field] = pending) -> dict[str, Any]:  # noqa: ANN401
+        def look(raw: Any, pending: list[Field] = pending) -> tuple[dict[str, Any], int]:  # noqa: ANN401
             chunk = source.decode(raw, pending)
-            progress_bytes = source.size_of(raw)
             looked = {
                 name: surveys[name].look(*merged_floats(columns))
                 for name, columns in chunk.by_field().items()
             }
-            return {"": progress_bytes, **looked}
+            return looked, source.size_of(raw)
 
         raws = source.chunks([[field] for field in pending], size, complete=False)
-        for looked in ordered_map(look, raws, jobs, source.in_flight):
-            progress(looked.pop(""))
+        for looked, done in ordered_map(look, raws, jobs, source.in_flight):
             for name, seen in looked.items():
                 surveys[name].take(seen)
+            progress(done)
         for field in pending:
             surveys[field.name].end_pass()
-    return {name: done.result() for name, done in surveys.items()}
+    return {name: found.result() for name, found in surveys.items()}
 
 
 def run(

@@ -18,9 +18,18 @@ REPORT_VERSION = 1
 _LIBRARIES = ("numpy", "pyarrow", "h5py", "pandas")
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What noise did to one field in one chunk."""
+@dataclass
+class Counts:
+    """What noise met and did in one field, counted.
+
+    Attributes:
+        elements: All elements.
+        nulls: Those that are null or not finite, and were left alone.
+        strangers: Those that are not numbers, and were left alone.
+        changed: Those that are other than before.
+        clipped: Those that `--clip` kept within its bounds.
+        saturated: Those that came to the end of their type's range.
+    """
 
     elements: int = 0
     nulls: int = 0
@@ -28,6 +37,12 @@ class Tally:
     changed: int = 0
     clipped: int = 0
     saturated: int = 0
+
+
+@dataclass
+class Tally(Counts):
+    """What noise did to one field in one chunk, and if measured the values and their change."""
+
     signal: BlockPieces | None = None
     change: BlockPieces | None = None
 
@@ -46,15 +61,9 @@ class Tally:
 
 
 @dataclass
-class FieldReport:
+class FieldReport(Counts):
     """What noise did to one field in all; chunks are added in order."""
 
-    elements: int = 0
-    nulls: int = 0
-    strangers: int = 0
-    changed: int = 0
-    clipped: int = 0
-    saturated: int = 0
     signal: BlockMoments | None = None
     change: BlockMoments | None = None
 

@@ -9,6 +9,7 @@ import shutil
 import stat
 import sys
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -24,7 +25,7 @@ _LONGEST_NAME = 200
 _SYNC_EVERY = 1 << 25
 
 
-class Output:
+class Output(ABC):
     """What a format writes to; a context manager that keeps the result only on success.
 
     Attributes:
@@ -35,17 +36,17 @@ class Output:
     name: str
     file: BinaryIO
 
+    @abstractmethod
     def local_path(self) -> Path:
         """Return the path of a regular file to write instead of `file`, closed by then."""
-        raise NotImplementedError  # pragma: no cover - every output defines it
 
+    @abstractmethod
     def commit(self) -> None:
         """Make what was written the result."""
-        raise NotImplementedError  # pragma: no cover - every output defines it
 
+    @abstractmethod
     def discard(self) -> None:
         """Leave things as they were before."""
-        raise NotImplementedError  # pragma: no cover - every output defines it
 
     def __enter__(self) -> Self:
         """Return itself."""

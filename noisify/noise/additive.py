@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,9 +63,9 @@ class Additive(Model):
         noise *= scale
         return noise
 
+    @abstractmethod
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return fresh variates of scale 1 and loc 0, shape (n,)."""
-        raise NotImplementedError  # pragma: no cover - every model defines it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +101,15 @@ class Uniform(Additive):
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return variates uniform on [-scale, scale), as NumPy's uniform(low, high) rounds them."""
-        noise = variates.uniform(lane)
+        noise = self.standard(variates, lane)
         noise *= scale
         noise *= 2
         noise -= scale
         return noise
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return variates uniform on [0, 1), which `scaled` spreads."""
+        return variates.uniform(lane)
 
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and sd 1/sqrt(3)."""

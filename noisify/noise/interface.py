@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
@@ -60,7 +61,7 @@ class Draw:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(ABC):
     """One kind of noise.
 
     A subclass is a frozen, keyword-only dataclass. Its fields are the model's parameters, made by
@@ -74,6 +75,7 @@ class Model:
     name: ClassVar[str]
     family: ClassVar[str]
 
+    @abstractmethod
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         """Return the noisy values.
 
@@ -85,7 +87,6 @@ class Model:
             Shape (n,), the same dtype. Element i depends on values[i] and the variates of its
             position only.
         """
-        raise NotImplementedError  # pragma: no cover - every model defines it
 
     @property
     def level_name(self) -> str:
