@@ -190,6 +190,10 @@ def _check_output_format(opened: OpenInput, target: str | Path, settings: Settin
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
     suffix = "" if str(target) == STANDARD_OUTPUT else Path(target).suffix
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
+    if wanted is None and suffix.lower() in formats.COMPRESSED_SUFFIXES:
+        raise UsageError(f"{target} would not be compressed; pipe the output into a compressor")
+    if wanted is None and suffix.lower() in formats.FOREIGN_SUFFIXES:
+        raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}; "

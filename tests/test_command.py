@@ -655,3 +655,16 @@ def test_a_report_that_is_an_input_or_output_is_refused(table: Path, name: str) 
     assert (2, 1) == (done.status, len(done.lines))
     assert table.read_bytes() == TABLE
     assert [table] == list(table.parent.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst", ".xlsx", ".npz"])
+def test_an_output_that_its_suffix_would_belie_is_refused(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("x\n1.5\n")
+    target = tmp_path / f"out{suffix}"
+
+    done = run(source, "-o", target, "-s", 1, "--seed", 1)
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert target.name in done.messages
+    assert not target.exists()

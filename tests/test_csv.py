@@ -521,3 +521,15 @@ def test_stray_quotes_are_read_as_the_csv_module_reads_them(
 
     assert kept == by_csv_module(data)
     assert kept == by_noisify(data, 2, size)
+
+
+def test_a_first_record_longer_than_the_sample_is_not_cut_short(tmp_path: Path) -> None:
+    long = "x" * (1 << 20)
+    (tmp_path / "in.csv").write_text(f"a,b\n0.5,{long}\n1.5,y\n")
+
+    done = run(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "-c", "a", "-s", 1, "--seed", 1)
+
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
+    assert (0, "") == (done.status, done.messages)
+    assert [long, "y"] == [row[1] for row in rows[1:]]
+    assert {"0.5", "1.5"}.isdisjoint({row[0] for row in rows[1:]})

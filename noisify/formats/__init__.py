@@ -71,6 +71,10 @@ _FOREIGN = (
     (b"PARE", "is an encrypted Parquet file", "decrypt it first"),
 )
 _HEAD = 8200
+COMPRESSED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip"})
+FOREIGN_SUFFIXES = frozenset(
+    {".npz", ".feather", ".arrow", ".json", ".xlsx", ".xls", ".wav", ".png"}
+)
 
 
 def find(name: str) -> Entry:

@@ -98,7 +98,7 @@ class RecordReader:
             fresh = _read(self._stream, want)
             at_end = len(fresh) < want
             data = carried + fresh if carried else fresh
-            block = self._cut(data, at_end=at_end)
+            block = self.cut(data, at_end=at_end)
             if block is not None:
                 self._row += block.rows
                 self._line += block.lines
@@ -116,7 +116,7 @@ class RecordReader:
                 )
             want = max(size, len(carried)) if used == 0 else size
 
-    def _cut(self, data: bytes, *, at_end: bool) -> Block | None:
+    def cut(self, data: bytes, *, at_end: bool) -> Block | None:
         """Return the whole records at the start of `data`, or None if there is none yet."""
         if not data:
             return None
@@ -158,7 +158,7 @@ class RecordReader:
         return bool(opens.all() and closes.all())
 
     def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
-        """Do as `_cut` does, cell by cell."""
+        """Do as `cut` does, cell by cell."""
         starts: list[int] = []
         ends: list[int] = []
         pattern = self._dialect.cells()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -128,7 +129,7 @@ class DelimitedSource:
 
     def _infer(self, names: list[str], sample: bytes, *, whole: bool) -> tuple[Field, ...]:
         """Guess each column's type from the whole records in a sample."""
-        block = self._sample_block(sample, whole=whole)
+        block = self._reader(io.BytesIO(sample)).cut(sample, at_end=whole)
         if block is None or not block.rows:
             return tuple(Field(name, "other", "empty", _FLOAT) for name in names)
         every = list(range(self._columns))
@@ -137,12 +138,6 @@ class DelimitedSource:
             _guess(name, self._parser, block.data, cells.starts[:, i], cells.ends[:, i])
             for i, name in enumerate(names)
         )
-
-    def _sample_block(self, sample: bytes, *, whole: bool) -> Block | None:
-        reader = self._reader(_Bytes(sample))  # type: ignore[arg-type]
-        if whole:
-            return next(iter(reader.blocks(len(sample) + 1)), None)
-        return next(iter(reader.blocks(len(sample))), None)
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
         line = 1 + count_lines(self.prefix, len(self.prefix))
@@ -257,17 +252,6 @@ class DelimitedSource:
 
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
-
-
-class _Bytes:
-    """Bytes as a stream."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self, count: int) -> bytes:
-        data, self._data = self._data[:count], self._data[count:]
-        return data
 
 
 def delimiter_bytes(text: str) -> bytes:
