@@ -151,10 +151,10 @@ def run(
 
     reports = {field.name: FieldReport() for field in plan.noised}
     raws = source.chunks(plan.groups(), size, complete=True)
-    for encoded, tallies, done in ordered_map(
-        work, raws, 1 if generators else jobs, source.in_flight
-    ):
+    threads = 1 if generators else jobs
+    for encoded, tallies, done in ordered_map(work, raws, threads, source.in_flight):
         sink.write(encoded)
+        del encoded  # or it would be in memory until the next one is there
         for name, tally in tallies.items():
             reports[name] += tally
         progress(done)

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _open_missing_streams()
     _catch_signals()
     sys.unraisablehook = _hide_stopped
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would only idle here
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured
     try:
         from noisify.cli.command import noisify  # noqa: PLC0415 - after the signals are caught
 

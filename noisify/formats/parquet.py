@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noisify.inputs import Input
     from noisify.sink import Output
 
-MEMORY_BUDGET = 160 << 20
+MEMORY_BUDGET = 128 << 20
 """Bytes of decoded row groups that may be in flight; one is allowed whatever its size."""
 
 
@@ -113,7 +113,7 @@ class ParquetSource:
             self._local.file = self._open()
         try:
             table = self._local.file.read_row_group(
-                raw.index, columns=raw.columns, use_threads=False
+                raw.index, columns=raw.columns, use_threads=self.in_flight == 1
             )
         except (pa.ArrowException, OSError) as error:
             where = f"has a row group {raw.index} that cannot be read: {error}"
