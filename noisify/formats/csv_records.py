@@ -263,7 +263,8 @@ def _find_quickly(
     if regular:
         last = separators[columns - 1 :: columns]
         regular = bool((characters[last[:-1]] == LF).all())
-        regular = regular and _none_in_between(characters, separators, columns)
+        if regular and block.lines > block.rows:  # else each line end is a record's
+            regular = _none_in_between(characters, separators, columns)
     if regular:
         ends = separators.reshape(block.rows, columns)
         firsts = np.concatenate((np.array([-1]), ends[:-1, -1])) + 1
