@@ -20,7 +20,7 @@ import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 TABLE = b"x,name\n0.5,a\n1.5,b\n"
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -222,7 +222,7 @@ def test_appending_to_the_input_is_refused(table: Path) -> None:
             stdout=output,
             stderr=subprocess.PIPE,
             check=False,
-            env=clean_environment(),
+            env=unmeasured_environment(),
             preexec_fn=limit_file_size,
         )
 
@@ -550,6 +550,12 @@ def limit_file_size() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
+def unmeasured_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment without coverage, whose own file would be too long."""
+    kept = clean_environment(variables)
+    return {name: text for name, text in kept.items() if not name.startswith("COVERAGE_")}
+
+
 def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tuple[int, list[str]]:
     """Run where no file can be longer than 20,000 bytes, as if the disk were full then."""
     done = subprocess.run(
@@ -558,7 +564,7 @@ def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tup
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,
-        env=clean_environment(variables),
+        env=unmeasured_environment(variables),
         preexec_fn=limit_file_size,
     )
     return done.returncode, done.stderr.decode().splitlines()
