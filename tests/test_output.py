@@ -312,7 +312,7 @@ def start(*arguments: object, **variables: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=clean_environment(variables),
+        env=unmeasured_environment(variables),
         preexec_fn=default_signals,  # noqa: PLW1509 - no thread is about
     )
 
