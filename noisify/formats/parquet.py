@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noisify.inputs import Input
     from noisify.sink import Output
 
-MEMORY_BUDGET = 128 << 20
+MEMORY_BUDGET = 64 << 20
 """Bytes of decoded row groups that may be in flight; one is allowed whatever its size."""
 
 
