@@ -12,9 +12,9 @@ from noisify.errors import UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.in_memory import ArrayInMemory, FrameInMemory, TableInMemory
 from noisify.noise import table
-from noisify.plan import RNGS, NoiseSpec, Request, resolve
-from noisify.random_streams import SEED_LIMIT
+from noisify.plan import NoiseSpec, Request, resolve
 from noisify.run import Settings, default_jobs, process
+from noisify.seeds import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

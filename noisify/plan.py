@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
-RNGS = ("noisify", "numpy", "numpy-legacy")
 Decimals = int | Literal["keep"] | None
 
 

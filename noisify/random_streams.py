@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 
 from noisify.errors import UsageError
+from noisify.seeds import LEGACY_SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 STREAM_VERSION = 1
 """Moves whenever the same command would give other noise than the version before."""
-
-SEED_LIMIT = 2**128
-LEGACY_SEED_LIMIT = 2**32
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class OpenInput:
             if self.format.seeks:
                 self._spool(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, settings.read)
-        except BaseException:
+        except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
 

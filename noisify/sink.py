@@ -65,7 +65,7 @@ class Output(ABC):
         try:
             with naming(self.name):
                 self.commit()
-        except BaseException:
+        except BaseException:  # a signal too must leave things as they were
             self.discard()
             raise
 
@@ -163,7 +163,7 @@ class FileOutput(Output):
             self.file = cast("BinaryIO", _WrittenBehind(self._temporary, descriptor))
         except OSError as error:
             raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
-        except BaseException:
+        except BaseException:  # a signal too must not leave the file
             self._temporary.unlink(missing_ok=True)
             raise
         return self

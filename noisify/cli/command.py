@@ -21,6 +21,7 @@ from noisify.cli.options import (
     WordType,
     check_standard_output,
 )
+from noisify.seeds import RNGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,6 @@ def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> No
         context.exit()
 
 
-RNGS = ["noisify", "numpy", "numpy-legacy"]
 FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 
 

@@ -12,6 +12,7 @@ import click
 from noisify import levels
 from noisify.errors import NoisifyError, UsageError, did_you_mean
 from noisify.noise import table
+from noisify.seeds import SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType  # generic in newer versions only
 
-SEED_LIMIT = 2**128
 _SIZE = re.compile(r"(\d+)\s*(?:([kmg])i?)?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 

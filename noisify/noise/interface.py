@@ -88,11 +88,6 @@ class Model(ABC):
             position only.
         """
 
-    @property
-    def level_name(self) -> str:
-        """The parameter that says how much: `scale` or `rate`."""
-        return "scale" if "scale" in {field.name for field in dataclasses.fields(self)} else "rate"
-
     def moments(self) -> tuple[float, float] | None:
         """Return the mean and the standard deviation at scale 1 and loc 0, or None without a sd."""
         return None
