@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from noisify.statistics import BlockMoments
+from noisify.version import own_version
 
 if TYPE_CHECKING:
     from noisify.plan import Plan
@@ -162,16 +163,6 @@ def versions() -> dict[str, str]:
     for library in _LIBRARIES:
         found[library] = version(library)
     return found
-
-
-def own_version() -> str:
-    """Return the installed version of noisify."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - as above
-
-    try:
-        return version("noisify-cli")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 def _finite_or_none(value: float) -> float | None:

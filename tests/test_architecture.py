@@ -11,7 +11,7 @@ import noisify
 
 PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
-    {"errors", "seeds", "chunks"},
+    {"errors", "seeds", "version", "chunks"},
     {
         "formats",
         "noise",

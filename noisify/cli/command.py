@@ -62,7 +62,7 @@ def _explain(context: click.Context, _: click.Parameter, model: str | None) -> N
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
     if asked and not context.resilient_parsing:
-        from noisify.report import own_version  # noqa: PLC0415
+        from noisify.version import own_version  # noqa: PLC0415
 
         check_standard_output()
         click.echo(f"noisify {own_version()}")
