@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo gallery test check fix bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
+
+gallery: $(VENV)/.installed
+	$(BIN)/python sample_data/gallery.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

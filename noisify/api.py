@@ -12,8 +12,9 @@ from noisify.errors import UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.in_memory import ArrayInMemory, FrameInMemory, TableInMemory
 from noisify.noise import table
-from noisify.plan import NoiseSpec, Request, resolve
-from noisify.run import Settings, default_jobs, process
+from noisify.plan import NoiseSpec, Request
+from noisify.resolve import resolve
+from noisify.run import Settings, Wanted, default_jobs, process
 from noisify.seeds import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def add_noise(
             held, needs, jobs=workers, size=size, progress=lambda _: None
         ),
     )
-    pipeline.run(held, held, plan, jobs=workers, size=size, measure=False, progress=lambda _: None)
+    task = pipeline.Task(plan, held)
+    pipeline.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
     noisy: Any = held.result()
     if series_name is not None:
         noisy = noisy.iloc[:, 0].rename(series_name[0])
@@ -162,7 +164,7 @@ def noisify_file(
     )
     read = read or ReadOptions(keep_decimals=decimals == "keep")
     settings = Settings(read=read, in_place=in_place, jobs=jobs or default_jobs(), measure=True)
-    return process(source, output, request, settings)
+    return process(source, [Wanted(output, request)], settings)[0]
 
 
 def _request(

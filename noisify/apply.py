@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import groupby
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from noisify import levels
 from noisify.chunks import merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import NoisyColumn
@@ -16,6 +20,7 @@ from noisify.noise.interface import Draw
 from noisify.random_streams import BlockVariates, SequentialVariates
 from noisify.report import Tally
 from noisify.statistics import BlockPieces
+from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.chunks import Chunk, Column, Positions
+    from noisify.noise.rows import RowModel
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator, Variates
     from noisify.where import Condition
@@ -45,74 +51,128 @@ class Noiser:
     ) -> None:
         self._plan = plan
         self._steps = plan.steps_by_field()
+        self._specs = [
+            tuple(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
+        ]
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
 
     def apply(
-        self, chunk: Chunk, rows: Mapping[Condition, NDArray[np.bool_]] = NO_CONDITIONS
+        self,
+        chunk: Chunk,
+        rows: Mapping[Condition, NDArray[np.bool_]] = NO_CONDITIONS,
+        wanted: Chunk | None = None,
     ) -> tuple[list[NoisyColumn], dict[str, Tally]]:
         """Return the chunk's noisy columns and, by field, what noise did to them.
 
         Args:
             chunk: Decoded fields.
             rows: For each condition of the plan, the rows for which it is true.
+            wanted: The part of `chunk` whose noise is wanted, where models reach beyond it; None:
+                all of it.
         """
         columns = chunk.by_field()
-        companions = {
-            name: merged_floats(columns[name])[1:]
-            for steps in self._steps.values()
-            for step in steps
-            for name in step.companions()
+        states = {
+            name: [_State.of(column) for column in columns[name]]
+            for name in self._steps
             if name in columns
         }
+        companions = self._companions(columns)
+        for together in self._specs:
+            before = {name: [state.copy() for state in found] for name, found in states.items()}
+            for step in together:
+                for at, state in enumerate(states.get(step.field.name, ())):
+                    self._step(step, state, _Others(companions, before, at), rows)
+        inner = (wanted or chunk).by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
-        for name, steps in self._steps.items():
-            for column in columns.get(name, ()):
-                result, tally = self._noise(column, steps, companions, rows)
+        for name, found in states.items():
+            for state, column in zip(found, inner[name], strict=False):
+                result, tally = self._result(state, column)
                 noisy.append(result)
                 tallies[name] = tallies.get(name, Tally()) + tally
-            if self._measure and name in columns:
-                tallies[name] += _measured(noisy[-len(columns[name]) :])
+            if self._measure:
+                tallies[name] += _measured(noisy[-len(inner[name]) :])
         return noisy, tallies
 
-    def _noise(
-        self,
-        column: Column,
-        steps: tuple[Step, ...],
-        companions: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]],
-        rows: Mapping[Condition, NDArray[np.bool_]],
-    ) -> tuple[NoisyColumn, Tally]:
-        """Return one column after its steps; what is null or not finite stays as it was."""
-        usable = _both(column.valid, column.number.finite(column.values))
-        for name in sorted({name for step in steps for name in step.companions()}):
-            usable = _both(usable, companions[name][1])
-        before = column.values
-        if usable is not None:
-            before = np.where(usable, before, before.dtype.type(0) if before.dtype != object else 0)
-        values = before
-        clipped = saturated = 0
-        amounts = {name: np.nan_to_num(floats) for name, (floats, _) in companions.items()}
-        for step in steps:
-            variates = self._variates(step, column.positions)
-            draw = Draw(variates, column.number, amounts)
-            after = step.model.apply(values, draw)
-            hit = usable if step.where is None else _both(usable, rows[step.where])
+    def copies(
+        self, rows: Positions, conditions: Mapping[Condition, NDArray[np.bool_]]
+    ) -> NDArray[np.int64]:
+        """Return how many times each row comes out, shape (n,)."""
+        copies = np.ones(rows.size, np.int64)
+        for step in self._plan.row_steps:
+            draw = Draw(self._variates(step, rows), ROW)
+            found = cast("RowModel", step.model).copies(draw)
             if step.where is not None:
-                after = np.where(rows[step.where], after, values)
-            if draw.saturated is not None:
-                saturated += _count(draw.saturated, hit)
-            if step.clip is not None:
-                after, beyond = _clip(column, values, after, step.clip)
-                clipped += _count(beyond, hit)
-            values = after
+                found = np.where(conditions[step.where], found, 1)
+            copies *= found
+        return copies
+
+    def _companions(self, columns: Mapping[str, list[Column]]) -> dict[str, _Companion]:
+        """Return what steps may ask of other fields, as they were before any noise."""
+        wanted = {n for step in self._plan.field_steps for n in step.companions() if n in columns}
+        return {name: _Companion(columns[name]) for name in wanted}
+
+    def _step(
+        self,
+        step: Step,
+        state: _State,
+        others: _Others,
+        rows: Mapping[Condition, NDArray[np.bool_]],
+    ) -> None:
+        """Do one step on one column."""
+        usable = state.usable
+        floats: dict[str, NDArray[np.float64]] = {}
+        for name in () if step.model.jointly else step.companions() - step.model.key_fields():
+            values, there = others.companions[name].floats
+            if name in _level_fields(step):
+                usable = _both(usable, there)
+                floats[name] = np.nan_to_num(values)
+            else:
+                floats[name] = values if there is None else np.where(there, values, np.nan)
+        keys = {name: others.companions[name].keys for name in step.model.key_fields()}
+        hit = usable if step.where is None else _both(usable, rows[step.where])
+        draw = Draw(
+            self._variates(step, state.column.positions),
+            state.column.number,
+            floats,
+            usable=hit if step.model.reach else usable,
+            others=lambda name: self._others_variates(step, name, state.column.positions),
+            columns=others.values(step),
+            keys=keys,
+        )
+        values = state.values
+        after = step.model.apply(values, draw)
+        if hit is not None:
+            after = np.where(hit, after, values)
+        if draw.saturated is not None:
+            state.saturated |= draw.saturated if hit is None else draw.saturated & hit
+        if step.clip is not None:
+            after, beyond = _clip(state.column, values, after, step.clip)
+            state.clipped |= beyond if hit is None else beyond & hit
+        if draw.erased is not None:
+            state.erased |= draw.erased if hit is None else draw.erased & hit
+            state.usable = _both(state.usable, ~state.erased)
+        state.values = after
+        state.clip = step.clip
+
+    def _result(self, state: _State, column: Column) -> tuple[NoisyColumn, Tally]:
+        """Return what became of one column, or of the part of it that is wanted."""
+        here = slice(None)
+        if column.positions.size != len(state.values):
+            lead = int(column.positions.starts[0]) - int(state.column.positions.starts[0])
+            here = slice(lead, lead + column.positions.size)
+        values, before, erased = state.values[here], state.before[here], state.erased[here]
         decimals = self._decimals(column)
         if decimals is not None:
-            values = _rounded(column, before, values, decimals, steps[-1].clip)
+            values = _rounded(column, before, values, decimals, state.clip)
+        there = state.there
         changed = values != before
-        if usable is not None:
-            changed &= usable
+        if there is not None:
+            changed &= there[here]
+        if erased.any():
+            changed |= erased
         if not changed.all():
             values = np.where(changed, values, column.values)
         tally = Tally(
@@ -120,10 +180,17 @@ class Noiser:
             nulls=column.nulls + _nonfinite(column),
             strangers=column.strangers,
             changed=int(np.count_nonzero(changed)),
-            clipped=clipped,
-            saturated=saturated,
+            erased=int(np.count_nonzero(erased)),
+            clipped=int(np.count_nonzero(state.clipped[here])),
+            saturated=int(np.count_nonzero(state.saturated[here])),
         )
-        return NoisyColumn(column, values, changed, decimals), tally
+        return NoisyColumn(
+            column, values, changed, decimals, erased if erased.any() else None
+        ), tally
+
+    def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
+        """Return the variates of the same model's stream of another field."""
+        return BlockVariates(replace(step.stream, field=name), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:
@@ -143,10 +210,111 @@ class Noiser:
         return self._plan.decimals
 
 
+ROW = NumberType("bool", np.dtype(bool))
+"""What a model of whole rows works on has no values."""
+
+
+@dataclass
+class _State:
+    """One column on its way through the steps.
+
+    Attributes:
+        column: As it was decoded.
+        before: Its values, with placeholders where it is null, strange or not finite.
+        values: Its values so far.
+        there: Which elements were usable at the start; None: all.
+        usable: Which still are.
+        erased: Which have been made null.
+        clipped: Which a step has kept within its bounds.
+        saturated: Which have come to the end of their type's range.
+        clip: The last step's bounds.
+    """
+
+    column: Column
+    before: NDArray[Any]
+    values: NDArray[Any]
+    there: NDArray[np.bool_] | None
+    usable: NDArray[np.bool_] | None
+    erased: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
+    clip: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, column: Column) -> _State:
+        """Return a column before its first step."""
+        usable = _both(column.valid, column.number.finite(column.values))
+        before = column.values
+        if usable is not None:
+            nothing = "" if column.number.kind == "text" else 0
+            placeholder = nothing if before.dtype == object else before.dtype.type(0)
+            before = np.where(usable, before, placeholder)
+        erased, clipped, saturated = (np.zeros(len(before), bool) for _ in range(3))
+        return cls(column, before, before, usable, usable, erased, clipped, saturated)
+
+    def copy(self) -> _State:
+        """Return the state as it is now; arrays are never changed in place but the masks."""
+        return replace(self)
+
+
+@dataclass(frozen=True)
+class _Companion:
+    """A field that a step of another field looks at, as it was before any noise."""
+
+    columns: list[Column]
+
+    @cached_property
+    def floats(self) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Its values as float64, and which are there and finite."""
+        return merged_floats(self.columns)[1:]
+
+    @cached_property
+    def keys(self) -> NDArray[Any]:
+        """Its values as texts, the same for every format; empty where there is none."""
+        texts = np.full(len(self.columns[0].values), "", object)
+        for column in self.columns:
+            there = np.ones(len(texts), bool) if column.valid is None else column.valid
+            texts[there] = [str(value) for value in column.values[there].tolist()]
+        return texts
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What a step may ask of the other fields.
+
+    Attributes:
+        companions: Those it names, as they were.
+        before: The fields that get noise, as they stood before this spec.
+        at: Which of a field's columns the step works on.
+    """
+
+    companions: Mapping[str, _Companion]
+    before: Mapping[str, list[_State]]
+    at: int
+
+    def values(self, step: Step) -> dict[str, tuple[NDArray[Any], NDArray[np.bool_] | None]]:
+        """Return the values of the fields that a step works on together with its own."""
+        if not step.model.jointly:
+            return {}
+        found = {}
+        for name in step.companions():
+            state = self.before[name][min(self.at, len(self.before[name]) - 1)]
+            found[name] = (state.values, state.usable)
+        return found
+
+
+def _level_fields(step: Step) -> set[str]:
+    """Return the fields that a step's levels are taken from."""
+    amounts = (getattr(step.model, f.name) for f in fields(step.model))
+    return {a.field for a in amounts if isinstance(a, levels.FromField)}
+
+
 def _clip(
     column: Column, before: NDArray[Any], after: NDArray[Any], clip: tuple[float, float]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Bound what noise changed, and say what was beyond the bounds."""
+    if column.number.kind in {"text", "bool", "time"}:
+        return after, np.zeros(len(after), bool)
     low, high = column.number.bounds(*clip)
     beyond = (after != before) & ((after < low) | (after > high))
     if not beyond.any():
@@ -206,7 +374,8 @@ def _measured(noisy: list[NoisyColumn]) -> Tally:
     change = np.zeros_like(values)
     for result in noisy:
         difference = result.column.number.difference(result.values, result.column.values)
-        change = np.where(result.changed, difference, change)
+        moved = result.changed if result.erased is None else result.changed & ~result.erased
+        change = np.where(moved, difference, change)
     return Tally(
         signal=BlockPieces.cut(positions, values, usable),
         change=BlockPieces.cut(positions, change, usable),

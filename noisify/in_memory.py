@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions
+from noisify.chunks import Chunk, Column, Field, Kind, Positions
 from noisify.errors import UsageError
-from noisify.formats.npy import ARRAY_NAME, column_of, fields_of, kind_of_dtype, put_back
+from noisify.formats.npy import (
+    ARRAY_NAME,
+    column_of,
+    fields_of,
+    kind_of_dtype,
+    put_back,
+    value_type,
+)
+from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,6 +71,14 @@ class _InMemory:
 
     def close(self) -> None:
         """Do nothing: there is no file."""
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
+        """Refuse: the result is as long as what was given.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("models of whole rows work on files; here, choose the rows yourself")
 
     def finish(self) -> None:
         """Do nothing: the result is complete."""
@@ -133,6 +149,9 @@ class FrameInMemory(_InMemory):
                 continue
             series = self._frame.iloc[raw.start : raw.stop, self._places[field.name]]
             missing = np.asarray(series.isna(), bool)
+            if field.number.kind in {"text", "time"}:
+                columns.append(_words(field, series, missing, positions))
+                continue
             zero = field.number.dtype.type(0)
             nullable = not isinstance(series.dtype, np.dtype)
             values = series.to_numpy(field.number.dtype, na_value=zero) if nullable else None
@@ -162,7 +181,10 @@ class FrameInMemory(_InMemory):
                 self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
             if result.changed.any():
                 at = np.flatnonzero(result.changed)
-                self._noisy[name][rows.start + at] = result.values[at]
+                self._noisy[name][rows.start + at] = _given_back(result, at)
+                if result.erased is not None:
+                    missing = rows.start + np.flatnonzero(result.erased)
+                    self._noisy[name][missing] = _nothing(result.column.field, self._noisy[name])
 
     def result(self) -> Any:  # noqa: ANN401
         """Return the noisy DataFrame."""
@@ -173,17 +195,59 @@ class FrameInMemory(_InMemory):
         return frame
 
 
+def _words(field: Field, series: Any, missing: NDArray[np.bool_], positions: Positions) -> Column:  # noqa: ANN401
+    """Return a column of texts or times of a DataFrame."""
+    number = field.number
+    if number is None:
+        raise AssertionError(field)
+    if number.kind == "time":
+        values = series.to_numpy().view(np.int64)
+    else:
+        values = np.full(len(series), "", object)
+        values[~missing] = [str(text) for text in series[~missing].tolist()]
+    valid = ~missing if missing.any() else None
+    return Column(field, number, positions, values, valid, int(np.count_nonzero(missing)))
+
+
+def _given_back(result: NoisyColumn, at: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Return noisy values as a DataFrame's column takes them."""
+    values = result.values[at]
+    if result.column.number.kind == "time":
+        return values.view(f"M8[{_UNITS[result.column.number.tick]}]")
+    return values
+
+
+def _nothing(field: Field, array: Any) -> Any:  # noqa: ANN401
+    """Return what stands for a missing value in a DataFrame's column.
+
+    Raises:
+        UsageError: If the column cannot hold one.
+    """
+    import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
+
+    if isinstance(array.dtype, np.dtype) and array.dtype.kind in "iub":
+        raise UsageError(
+            f"holds {array.dtype}, which has no missing value; convert it to float",
+            field=field.name,
+        )
+    plain = isinstance(array.dtype, np.dtype) and array.dtype.kind == "f"
+    return np.nan if plain else pd.NaT if field.kind == "time" else pd.NA
+
+
+_UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
+
+
 def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
     """Return the field of a pandas column."""
     numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
     if numpy_dtype is None or numpy_dtype.kind == "O":
         kind: Kind = "other"
         if str(dtype) in {"str", "string", "object", "category"}:
-            kind = "text"
-        elif "datetime" in str(dtype):
+            return Field(name, "text", str(dtype), NumberType("text", np.dtype(object)))
+        if "datetime" in str(dtype):
             kind = "time"
         return Field(name, kind, str(dtype))
-    number = NumberType.of_dtype(numpy_dtype)
+    number = value_type(numpy_dtype)
     return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
 
 

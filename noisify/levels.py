@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STATISTICS = ("sd", "iqr", "range")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _LEVEL = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?(?P<unit>sd|iqr|range)?")
+_SPAN = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ns|us|ms|s|min|h|d|w)")
 _FROM_FIELD = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?@(?P<field>.+)", re.DOTALL)
 
 
@@ -88,7 +89,28 @@ class FromField:
         return f"@{self.field}" if self.factor == 1 else f"{self.factor:.15g}@{self.field}"
 
 
-Level = Absolute | Percent | OfField | FromField
+@dataclass(frozen=True)
+class Duration:
+    """The same span of time for every element, in seconds."""
+
+    seconds: float
+
+    def times(self, factor: float) -> Duration:
+        """Return this level times a factor."""
+        return Duration(self.seconds * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{self.seconds:.17g}s"
+
+
+Level = Absolute | Percent | OfField | FromField | Duration
+Rate = float
+SPANS = {
+    "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+    "w": 604800.0,
+}  # fmt: skip
+"""Units of time in seconds."""
 
 DEFAULT = OfField(0.1, "sd")
 
@@ -106,14 +128,17 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
     >>> parse("5%"), parse("1%range")
     (Percent(share=0.05), OfField(factor=0.01, statistic='range'))
     """
-    if isinstance(text, Absolute | Percent | OfField | FromField):
+    if isinstance(text, Absolute | Percent | OfField | FromField | Duration):
         return text
     typed = str(text).strip()
+    if (span := _SPAN.fullmatch(typed)) and float(span["number"]) >= 0:
+        return Duration(float(span["number"]) * SPANS[span["unit"]])
     from_field = _FROM_FIELD.fullmatch(typed)
     match = from_field or _LEVEL.fullmatch(typed)
     if match is None or not typed or typed == "%":
         raise UsageError(
-            f"{option} {typed!r} is not a level; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column"
+            f"{option} {typed!r} is not a level; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column "
+            "(for times 90s, 2h, 3d)"
         )
     number = float(match["number"] or 1)
     if match["percent"]:
@@ -127,6 +152,25 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
             return OfField(number, statistic)
         case _:
             return Percent(number) if match["percent"] else Absolute(number)
+
+
+def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
+    """Read a share of elements: `2%` or `0.02`.
+
+    Raises:
+        UsageError: If it is not from 0 to 1.
+
+    >>> parse_rate("2%")
+    0.02
+    """
+    typed = str(text).strip()
+    try:
+        rate = float(typed[:-1]) / 100 if typed.endswith("%") else float(typed)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate <= 1:
+        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1; type 2% or 0.02")
+    return rate
 
 
 def parse_decibels(text: str | float) -> float:

@@ -11,29 +11,32 @@ A first pass over the data (`survey`) is the same loop without noise, encode and
 from __future__ import annotations
 
 import copy
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from noisify.apply import Noiser
-from noisify.chunks import Positions, merged_floats
+from noisify.chunks import Chunk, Positions, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import first_rows
 from noisify.noise.interface import Draw
+from noisify.plan import grouped
 from noisify.random_streams import SequentialVariates, numpy_generator
 from noisify.report import FieldReport
-from noisify.statistics import Survey
+from noisify.statistics import BlockMoments, BlockPieces, JointMoments, Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.chunks import Chunk, Field
-    from noisify.formats.interface import NoisyColumn, Sink, Source
+    from noisify.chunks import Column, Field
+    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator
     from noisify.statistics import FieldStatistics
@@ -97,69 +100,224 @@ def survey(
         progress: Told the bytes of each chunk done.
     """
     surveys = {field.name: Survey(need) for field, need in needs.items()}
+    together = [field for field, need in needs.items() if "covariance" in need]
+    joint = BlockMoments()
     while pending := [field for field in needs if not surveys[field.name].done]:
+        first = all(not surveys[field.name].passes for field in pending)
 
-        def look(raw: Any, pending: list[Field] = pending) -> tuple[dict[str, Any], int]:  # noqa: ANN401
+        def look(
+            raw: Any,  # noqa: ANN401
+            pending: list[Field] = pending,
+            first: bool = first,  # noqa: FBT001
+        ) -> tuple[dict[str, Any], BlockPieces | None, int]:
             chunk = source.decode(raw, pending)
+            columns = chunk.by_field()
             looked = {
-                name: surveys[name].look(*merged_floats(columns))
-                for name, columns in chunk.by_field().items()
+                name: surveys[name].look(*merged_floats(found), partial(_different, found))
+                for name, found in columns.items()
             }
-            return looked, source.size_of(raw)
+            pieces = _joint_pieces(together, columns) if together and first else None
+            return looked, pieces, source.size_of(raw)
 
-        raws = source.chunks([[field] for field in pending], size, complete=False)
-        for looked, done in ordered_map(look, raws, jobs, source.in_flight):
+        groups = [[field] for field in pending if field not in together]
+        groups += [together] if together else []
+        raws = source.chunks(groups, size, complete=False)
+        for looked, pieces, done in ordered_map(look, raws, jobs, source.in_flight):
             for name, seen in looked.items():
-                surveys[name].take(seen)
+                with_field(name, surveys[name].take, seen)
+            if pieces is not None:
+                joint += pieces
             progress(done)
         for field in pending:
             surveys[field.name].end_pass()
-    return {name: found.result() for name, found in surveys.items()}
+    results = {name: found.result() for name, found in surveys.items()}
+    if together and isinstance(total := joint.total(), JointMoments):
+        names = [field.name for field in together]
+        for name, row in zip(names, total.covariance.tolist(), strict=True):
+            covariance = dict(zip(names, row, strict=True))
+            results[name] = replace(results[name], covariance=covariance)
+    return results
+
+
+def with_field(name: str, function: Callable[[Any], None], value: Any) -> None:  # noqa: ANN401
+    """Call a function; an error of its names the field."""
+    try:
+        function(value)
+    except UsageError as error:
+        raise UsageError(str(error), field=name) from None
+
+
+def _different(columns: list[Column]) -> Counter[str]:
+    """Count the different values of a field, as texts."""
+    counts: Counter[str] = Counter()
+    for column in columns:
+        values = column.values if column.valid is None else column.values[column.valid]
+        if values.dtype == object:
+            counts.update(map(str, values.tolist()))
+            continue
+        found, times = np.unique(values, return_counts=True)
+        counts.update(dict(zip(map(str, found.tolist()), times.tolist(), strict=True)))
+    return counts
+
+
+def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
+    """Return the rows of several fields' values, cut at the borders of noise blocks."""
+    if any(field.name not in columns for field in together):
+        return None
+    merged = [merged_floats(columns[field.name]) for field in together]
+    valid = np.ones(len(merged[0][1]), bool)
+    for _, _, there in merged:
+        if there is not None:
+            valid &= there
+    values = np.stack([floats for _, floats, _ in merged], axis=1)
+    return BlockPieces.cut(merged[0][0], values, valid)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One output of a run.
+
+    Attributes:
+        plan: What to do.
+        sink: Takes the noisy data.
+        mask: Takes which elements changed; None: nobody asks.
+    """
+
+    plan: Plan
+    sink: Sink
+    mask: MaskSink | None = None
 
 
 def run(
     source: Source,
-    sink: Sink,
-    plan: Plan,
+    tasks: Sequence[Task],
     *,
     jobs: int,
     size: int,
     measure: bool,
     progress: Callable[[int], None],
-) -> dict[str, FieldReport]:
-    """Carry out a plan.
+) -> list[dict[str, FieldReport]]:
+    """Carry out plans, from one reading of the data.
 
     Args:
         source: The data.
-        sink: Takes the noisy data.
-        plan: What to do.
+        tasks: What to do, and where to.
         jobs: Worker threads; a compatibility stream uses one, being sequential.
         size: Bytes in a chunk.
         measure: Whether to measure what noise did, beyond counting.
         progress: Told the bytes of each chunk done.
 
     Returns:
-        For each field that got noise, what it did.
+        For each task, and each field that got noise, what it did.
     """
-    generators = _sequential_generators(plan, source, size)
-    noiser = Noiser(plan, generators, measure=measure)
+    workers = [_Worker(source, task, size, measure=measure) for task in tasks]
+    reader = _Reader(source, [task.plan for task in tasks], size)
 
-    def work(raw: Any) -> tuple[Any, dict[str, Any], int]:  # noqa: ANN401
-        chunk = source.decode(raw, plan.fields)
-        noisy, tallies = noiser.apply(chunk, _rows(source, plan, raw, chunk))
-        return sink.encode(raw, chunk, noisy), tallies, source.size_of(raw)
+    def work(piece: Piece) -> tuple[list[tuple[Any, ...]], int]:
+        return [worker.work(piece) for worker in workers], source.size_of(piece.raw)
 
-    reports = {field.name: FieldReport() for field in plan.noised}
-    raws = source.chunks(plan.groups(), size, complete=True)
-    threads = 1 if generators else jobs
-    for encoded, tallies, done in ordered_map(work, raws, threads, source.in_flight):
-        sink.write(encoded)
-        del encoded  # or it would be in memory until the next one is there
-        for name, tally in tallies.items():
-            reports[name] += tally
-        progress(done)
-    sink.finish()
+    reports: list[dict[str, FieldReport]] = [
+        {field.name: FieldReport() for field in task.plan.noised} for task in tasks
+    ]
+    threads = 1 if any(worker.sequential for worker in workers) else jobs
+    for done, count in reader.map(work, threads, complete=True):
+        for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
+            task.sink.write(encoded)
+            if task.mask is not None:
+                task.mask.write(masked)
+            for name, tally in tallies.items():
+                report[name] += tally
+        del done, encoded, masked  # or they would be in memory until the next ones are there
+        progress(count)
     return reports
+
+
+class _Worker:
+    """Does one task's share of the work on a piece, in a worker thread."""
+
+    def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
+        generators = _sequential_generators(task.plan, source, size)
+        self._task = task
+        self._source = source
+        self._noiser = Noiser(task.plan, generators, measure=measure)
+        self.sequential = bool(generators)
+        self._fresh = {
+            number: Noiser(task.plan.replicated(number), {}, measure=False)
+            for number in range(1, 1 + task.plan.fresh_copies)
+        }
+
+    def work(self, piece: Piece) -> tuple[Any, Any, dict[str, Any]]:
+        """Return what to write, what to write to the mask, and what noise did."""
+        sink, chunk = self._task.sink, piece.chunk
+        noisy, tallies = self._noiser.apply(piece.reached, piece.conditions, chunk)
+        encoded = sink.encode(piece.raw, chunk, noisy)
+        mask = self._task.mask
+        masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
+        if self._task.plan.row_steps:
+            if chunk.rows is None:
+                raise UsageError("models of whole rows need a table: CSV or Parquet")
+            copies = self._noiser.copies(chunk.rows, piece.row_conditions)
+            versions = [encoded]
+            for noiser in self._fresh.values():
+                again, _ = noiser.apply(piece.reached, piece.conditions, chunk)
+                versions.append(sink.encode(piece.raw, chunk, again))
+            encoded = sink.with_rows(versions, copies)
+        return encoded, masked, tallies
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A raw piece, decoded, and as much of what is around it as models reach.
+
+    Attributes:
+        raw: As the format reads it.
+        chunk: Its decoded fields.
+        row_conditions: For each condition on rows, those of the piece for which it is true.
+        reached: The decoded fields with their surroundings.
+        conditions: For each condition, the elements of `reached` for which it is true.
+    """
+
+    raw: Any
+    chunk: Chunk
+    row_conditions: dict[Condition, NDArray[np.bool_]]
+    reached: Chunk
+    conditions: dict[Condition, NDArray[np.bool_]]
+
+
+class _Reader:
+    """Reads and decodes pieces for several plans; extends them where models reach beyond."""
+
+    def __init__(self, source: Source, plans: Sequence[Plan], size: int) -> None:
+        self._source = source
+        self._size = size
+        fields = {field.name: field for plan in plans for field in plan.fields}
+        order = {field.name: at for at, field in enumerate(source.fields)}
+        self._fields = sorted(fields.values(), key=lambda field: order[field.name])
+        self._conditions = {where for plan in plans for where in plan.conditions()}
+        self._groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
+        self._reach = max((plan.reach for plan in plans), default=0)
+
+    def map(
+        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool
+    ) -> Iterator[Result]:
+        """Yield work(piece) for each piece, in order."""
+        source = self._source
+        raws = source.chunks(self._groups, self._size, complete=complete)
+        if not self._reach:
+            yield from ordered_map(
+                lambda raw: work(self._decode(raw)), raws, jobs, source.in_flight
+            )
+            return
+        decoded = ordered_map(self._decode, raws, jobs, source.in_flight)
+        yield from ordered_map(work, extended(decoded, self._reach), jobs, source.in_flight)
+
+    def _decode(self, raw: Any) -> Piece:  # noqa: ANN401
+        chunk = self._source.decode(raw, self._fields)
+        conditions = {
+            where: where.rows(self._source.condition_values(raw, chunk, where.fields))
+            for where in self._conditions
+        }
+        return Piece(raw, chunk, conditions, chunk, conditions)
 
 
 def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[NoisyColumn]]:
@@ -173,9 +331,11 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
     """
     noiser = Noiser(plan, _sequential_generators(plan, source, size), measure=False)
     seen: set[str] = set()
-    for raw in source.chunks(plan.groups(), size, complete=False):
-        chunk = source.decode(raw, plan.fields)
-        done = noiser.apply(chunk, _rows(source, plan, raw, chunk))[0]
+
+    def work(piece: Piece) -> list[NoisyColumn]:
+        return noiser.apply(piece.reached, piece.conditions, piece.chunk)[0]
+
+    for done in _Reader(source, [plan], size).map(work, 1, complete=False):
         noisy = [column for column in done if column.column.field.name not in seen]
         seen |= {column.column.field.name for column in noisy}
         if noisy:
@@ -184,12 +344,81 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
             return
 
 
-def _rows(source: Source, plan: Plan, raw: Any, chunk: Chunk) -> dict[Condition, NDArray[np.bool_]]:  # noqa: ANN401
-    """Return for each condition of a plan the rows of a piece for which it is true."""
-    return {
-        where: where.rows(source.condition_values(raw, chunk, where.fields))
-        for where in plan.conditions()
+def extended(pieces: Iterable[Piece], reach: int) -> Iterator[Piece]:
+    """Yield pieces with at least `reach` elements of their surroundings on either side.
+
+    Args:
+        pieces: Decoded pieces, each starting where the one before ends.
+        reach: How many elements.
+
+    Raises:
+        UsageError: If the elements do not come in the order of the field.
+    """
+    waiting = iter(pieces)
+    before: list[Piece] = []
+    here: deque[Piece] = deque(islice(waiting, 1))
+    while here:
+        while _after(here, reach) < reach and (more := next(waiting, None)) is not None:
+            here.append(more)
+        piece = here.popleft()
+        yield _surrounded(before, piece, list(here), reach)
+        before.append(piece)
+        while len(before) > 1 and sum(_length(p) for p in before[1:]) >= reach:
+            del before[0]
+        if not here:
+            here.extend(islice(waiting, 1))
+
+
+def _length(piece: Piece) -> int:
+    return min((column.positions.size for column in piece.chunk.columns), default=0)
+
+
+def _after(here: deque[Piece], reach: int) -> int:
+    """Return how many elements are there after the first piece, as far as it matters."""
+    count = 0
+    for piece in islice(here, 1, None):
+        count += _length(piece)
+        if count >= reach:
+            break
+    return count
+
+
+def _surrounded(before: list[Piece], piece: Piece, after: list[Piece], reach: int) -> Piece:
+    around = [*before, piece, *after]
+    columns = []
+    lead = stop = 0
+    for at, column in enumerate(piece.chunk.columns):
+        parts: list[Column] = []
+        for other in around:
+            like = _alike(other, column, at)
+            if len(like.positions.starts) != 1 or (
+                parts and not like.positions.follows(_end(parts[-1]))
+            ):
+                raise UsageError(
+                    "its elements are not stored in their order, which this model needs",
+                    field=column.field.name,
+                )
+            parts.append(like)
+        whole = joined(parts)
+        start = int(column.positions.starts[0]) - int(whole.positions.starts[0])
+        lead, stop = max(0, start - reach), start + column.positions.size + reach
+        columns.append(cut_out(whole, lead, min(stop, whole.positions.size)))
+    conditions = {
+        where: np.concatenate([other.row_conditions[where] for other in around])[lead:stop]
+        for where in piece.row_conditions
     }
+    return replace(piece, reached=Chunk(tuple(columns)), conditions=conditions)
+
+
+def _alike(other: Piece, column: Column, at: int) -> Column:
+    """Return another piece's column of the same field and type, a blank one if it has none."""
+    columns = [c for c in other.chunk.columns if c.field.name == column.field.name]
+    same = [c for c in columns if c.number == column.number]
+    return same[0] if same else blank(column, columns[0] if columns else other.chunk.columns[at])
+
+
+def _end(column: Column) -> int:
+    return int(column.positions.starts[0]) + column.positions.size
 
 
 def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:
@@ -202,6 +431,8 @@ def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, 
         return {}
     generator = numpy_generator(plan.rng, plan.seed)
     generators: dict[Step, NumpyGenerator] = {}
+    if plan.row_steps or plan.reach:
+        raise UsageError("models that move values or rows need noisify's own streams; drop --rng")
     for step in plan.steps:
         generators[step] = copy.deepcopy(generator)
         if step is plan.steps[-1]:

@@ -1,4 +1,4 @@
-"""What will be done: what was asked, and what it comes to for one file. Nothing left to decide."""
+"""What was asked, and what will be done: a plan for one file, with nothing left to decide."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from noisify import levels
-from noisify.chunks import NUMBER_KINDS
-from noisify.errors import DataError, UsageError, did_you_mean
-from noisify.noise import interface, table
-from noisify.random_streams import StreamName
-from noisify.selection import Choice, choose
+from noisify.errors import UsageError
+from noisify.noise.rows import DuplicateRows, RowModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from noisify.chunks import Field
     from noisify.levels import Level
     from noisify.noise.interface import Model
+    from noisify.random_streams import StreamName
     from noisify.statistics import FieldStatistics
     from noisify.where import Condition
 
@@ -43,6 +41,9 @@ class NoiseSpec:
         parameters: The model's other parameters, as typed.
         clip: Bounds for what noise produces, in the field's unit.
         where: Which rows get noise; None: all.
+        stream: Which of the streams of this model on a field to draw from; None: the next one.
+        unit: "image" if numbers are shares of full scale (1 of floats, 255 of uint8); None: as is.
+        optional: Whether a selector that matches no field is passed over.
     """
 
     model: str = "normal"
@@ -54,6 +55,9 @@ class NoiseSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     clip: tuple[float, float] | None = None
     where: Condition | None = None
+    stream: int | None = None
+    unit: str | None = None
+    optional: bool = False
 
     def __post_init__(self) -> None:
         """Check that how much is said once."""
@@ -72,34 +76,45 @@ class Request:
     rng: str = "noisify"
     decimals: Decimals = None
     strict: bool = False
+    replicate: int = 0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of noise on one field, with every number settled."""
+    """One kind of noise on one field, with every number settled.
+
+    Attributes:
+        field: The field, as it is to be read.
+        model: The model.
+        stream: The name of its random stream.
+        clip: Bounds for what noise produces.
+        where: Which rows get noise; None: all.
+        spec: The number of the spec it comes from: fields of one spec are worked on together.
+    """
 
     field: Field
     model: Model
     stream: StreamName
     clip: tuple[float, float] | None = None
     where: Condition | None = None
+    spec: int = 0
 
     def companions(self) -> frozenset[str]:
-        """Return the fields whose values this step's levels need."""
-        amounts = (getattr(self.model, f.name) for f in dataclasses.fields(self.model))
-        return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
+        """Return the fields whose values this step looks at, besides its own."""
+        if self.model.jointly:
+            return frozenset(getattr(self.model, "fields", None) or ()) - {self.field.name}
+        return self.model.companions()
 
     def as_json(self) -> dict[str, Any]:
         """Return the step as it stands in a report."""
         parameters = {
-            f.name: value
-            if isinstance(value := getattr(self.model, f.name), int | float | str | bool)
-            else levels.as_json(value)
-            for f in dataclasses.fields(self.model)
+            f.name: _plain(getattr(self.model, f.name)) for f in dataclasses.fields(self.model)
         }
         clip = None if self.clip is None else [_finite_or_none(bound) for bound in self.clip]
         where = None if self.where is None else self.where.text
-        about = {"field": self.field.name, "model": self.model.name}
+        about: dict[str, Any] = {"field": self.field.name, "model": self.model.name}
+        if isinstance(self.model, RowModel):
+            del about["field"]
         return {**about, **parameters, "clip": clip, "where": where}
 
 
@@ -108,7 +123,7 @@ class Plan:
     """The steps for one file, in order, and what holds for all of them.
 
     Attributes:
-        steps: Spec by spec, and in a spec field by field in file order.
+        steps: Spec by spec, and in a spec field by field in file order; row models among them.
         fields: The fields that are decoded: those with steps and those whose values levels need.
         left: Why each other field is left alone, by name.
         notes: What the user should know before it runs.
@@ -124,15 +139,34 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def field_steps(self) -> tuple[Step, ...]:
+        """The steps that change fields, in order."""
+        return tuple(step for step in self.steps if not isinstance(step.model, RowModel))
+
+    @property
+    def row_steps(self) -> tuple[Step, ...]:
+        """The steps that drop or repeat whole rows, in order."""
+        return tuple(step for step in self.steps if isinstance(step.model, RowModel))
+
+    @property
     def noised(self) -> tuple[Field, ...]:
         """The fields that get noise, in file order."""
-        chosen = {step.field.name for step in self.steps}
+        chosen = {step.field.name for step in self.field_steps}
         return tuple(field for field in self.fields if field.name in chosen)
+
+    @property
+    def reach(self) -> int:
+        """How many elements on either side a chunk has to be extended by."""
+        reaches: Counter[str] = Counter()
+        for step in self.field_steps:
+            reaches[step.field.name] += step.model.reach
+        joint = any(step.model.jointly for step in self.field_steps)
+        return sum(reaches.values()) if joint else max(reaches.values(), default=0)
 
     def steps_by_field(self) -> dict[str, tuple[Step, ...]]:
         """Return the steps of each field that gets noise, in order."""
         steps: dict[str, list[Step]] = {field.name: [] for field in self.noised}
-        for step in self.steps:
+        for step in self.field_steps:
             steps[step.field.name].append(step)
         return {name: tuple(found) for name, found in steps.items()}
 
@@ -142,20 +176,31 @@ class Plan:
 
     def groups(self) -> list[list[Field]]:
         """Return the fields in groups of those that need each other's values, in file order."""
-        leader = {field.name: field.name for field in self.fields}
+        return grouped(self.fields, self.field_steps)
 
-        def lead(name: str) -> str:
-            while leader[name] != name:
-                name = leader[name]
-            return name
+    @property
+    def fresh_copies(self) -> int:
+        """How many more versions of a row there are that have noise of their own."""
+        models = [step.model for step in self.row_steps if isinstance(step.model, DuplicateRows)]
+        return max((model.times for model in models if model.fresh), default=0)
 
-        for step in self.steps:
-            for companion in step.companions():
-                leader[lead(companion)] = lead(step.field.name)
-        groups: dict[str, list[Field]] = {}
-        for member in self.fields:
-            groups.setdefault(lead(member.name), []).append(member)
-        return list(groups.values())
+    def replicated(self, replicate: int) -> Plan:
+        """Return the same plan with random streams for the repeated rows of that number."""
+        return self._with_replicates(replicate << 32)
+
+    def copied(self, number: int) -> Plan:
+        """Return the same plan for the noisy copy of that number, counted from 0."""
+        return self._with_replicates(number)
+
+    def _with_replicates(self, further: int) -> Plan:
+        streams = [
+            dataclasses.replace(step.stream, replicate=step.stream.replicate + further)
+            for step in self.steps
+        ]
+        steps = zip(self.steps, streams, strict=True)
+        return dataclasses.replace(
+            self, steps=tuple(dataclasses.replace(step, stream=stream) for step, stream in steps)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as it stands in a report."""
@@ -164,203 +209,55 @@ class Plan:
             "rng": self.rng,
             "decimals": self.decimals,
             "strict": self.strict,
-            "noise": [step.as_json() for step in self.steps],
+            "noise": self._noise_as_json(),
         }
 
+    def _noise_as_json(self) -> list[dict[str, Any]]:
+        """Return the steps; those of one spec that have to go together are one entry."""
+        entries: list[dict[str, Any]] = []
+        used: Counter[tuple[str, str]] = Counter()
+        together = -1
+        for step in self.steps:
+            entry = step.as_json()
+            if step.model.jointly:
+                if step.spec == together:
+                    continue
+                together = step.spec
+                entry["field"] = list(getattr(step.model, "fields", None) or ())
+                entry.pop("fields", None)
+            use = ("" if step.model.jointly else step.stream.field, step.stream.model)
+            if step.stream.ordinal != used[use]:
+                entry["stream"] = step.stream.ordinal
+            used[use] = step.stream.ordinal + 1
+            entries.append(entry)
+        return entries
 
-def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan:
-    """Settle a request for one file.
 
-    Args:
-        request: What was asked for.
-        fields: All fields of the file, in file order.
-        survey: Given what is needed of which fields, makes a first pass and returns statistics.
+def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]:
+    """Return fields in groups of those that need each other's values, in the order given."""
+    leader = {field.name: field.name for field in fields}
 
-    Raises:
-        UsageError: If a field, a model, a parameter or a level does not fit.
-        DataError: If a statistic that a level needs is not finite.
-    """
-    for spec in request.specs:
-        _check_condition(spec.where, fields)
-    drafts: list[tuple[NoiseSpec, Field, type[Model]]] = []
-    left: dict[str, str] = {}
-    for spec in request.specs:
-        model = table.find(spec.model).load()
-        chosen = choose(fields, spec.columns, spec.exclude)
-        drafts += [(spec, field, model) for field in _noisable(chosen, model, left)]
-    needs: dict[Field, frozenset[str]] = {}
-    for spec, field_, _ in drafts:
-        if need := _need(spec, field_):
-            needs[field_] = needs.get(field_, frozenset()) | {need}
-    statistics = survey(needs) if needs else {}
-    steps: list[Step] = []
-    notes: list[str] = []
-    used: Counter[tuple[str, str]] = Counter()
-    for spec, field_, model in drafts:
-        settled = _settle(spec, field_, model, statistics.get(field_.name), notes)
-        use = (field_.name, settled.name)
-        stream = StreamName(request.seed, *use, ordinal=used[use])
-        used[use] += 1
-        clip = _checked_clip(spec.clip, field_)
-        steps.append(Step(field_, settled, stream, clip, spec.where))
-    wanted = {step.field.name for step in steps}
+    def lead(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
     for step in steps:
-        for name in step.companions():
-            _check_companion(name, step.field, fields)
-            wanted.add(name)
-    chosen_names = {step.field.name for step in steps}
-    for field_ in fields:
-        if field_.name not in chosen_names:
-            left.setdefault(field_.name, "not chosen")
-    return Plan(
-        steps=tuple(steps),
-        seed=request.seed,
-        rng=request.rng,
-        decimals=request.decimals,
-        strict=request.strict,
-        fields=tuple(field_ for field_ in fields if field_.name in wanted),
-        left=left,
-        notes=tuple(dict.fromkeys(notes)),
-    )
+        for companion in step.companions():
+            leader[lead(companion)] = lead(step.field.name)
+    groups: dict[str, list[Field]] = {}
+    for member in fields:
+        groups.setdefault(lead(member.name), []).append(member)
+    return list(groups.values())
 
 
-def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[Field]:
-    """Return the chosen fields that can hold numbers; say of the others why they are left."""
-    kept = []
-    for field_ in chosen.fields:
-        exactly = field_.name in chosen.named
-        if field_.number is None and exactly:
-            raise UsageError(
-                f"holds {field_.type_name}, and {model.name} noise needs numbers; "
-                "choose number fields with -c :number",
-                field=field_.name,
-            )
-        if field_.kind in NUMBER_KINDS or (
-            field_.number is not None and (exactly or _empty(field_))
-        ):
-            kept.append(field_)
-        else:
-            left[field_.name] = f"holds {field_.type_name}"
-    return kept
-
-
-def _empty(field_: Field) -> bool:
-    return field_.type_name == "empty"
-
-
-def _scale(spec: NoiseSpec) -> Level:
-    if "scale" in spec.parameters:
-        return levels.parse(spec.parameters["scale"])
-    return spec.scale if spec.scale is not None else levels.DEFAULT
-
-
-def _need(spec: NoiseSpec, field_: Field) -> str | None:
-    """Return the statistic of the whole field that a spec needs, if any."""
-    if spec.snr is not None:
-        return "power"
-    level = spec.sd or _scale(spec)
-    if not isinstance(level, levels.OfField):
-        return None
-    if field_.kind == "complex" and level.statistic != "sd":
-        raise UsageError(
-            f"complex numbers have no {level.statistic}; give the level as sd, snr or a number",
-            field=field_.name,
-        )
-    return level.statistic
-
-
-def _settle(
-    spec: NoiseSpec,
-    field_: Field,
-    model_class: type[Model],
-    statistics: FieldStatistics | None,
-    notes: list[str],
-) -> Model:
-    """Return the model with its level made absolute for one field."""
-    model = interface.make(model_class, spec.parameters)
-    if spec.snr is not None:
-        _moments(model, "--snr")
-        if statistics is None or not statistics.count:
-            return _with_scale(model, levels.Absolute(0.0))
-        power = _finite(statistics.power, "mean square", field_)
-        if power == 0:
-            notes.append(f"field {field_.name!r} is zero throughout: an SNR of it adds no noise")
-        noise_power = levels.noise_power(power, spec.snr)
-        return _with_scale(model, levels.Absolute(_scale_for_power(model, noise_power)))
-    level = spec.sd or _scale(spec)
-    factor = 1.0 if spec.sd is None else 1 / _moments(model, "--sd")[1]
-    if isinstance(level, levels.OfField):
-        if statistics is None or not statistics.count:
-            level = levels.Absolute(0.0)
-        else:
-            _finite(getattr(statistics, level.statistic), level.statistic, field_)
-            typed, level = level, level.resolve(statistics)
-            if level.value == 0 and typed.factor:
-                notes.append(f"field {field_.name!r} has {typed.statistic} 0: {typed} of it is 0")
-    return _with_scale(model, level.times(factor) if spec.sd is not None else level)
-
-
-def _with_scale(model: Model, level: Level) -> Model:
-    if isinstance(level, levels.Absolute) and not math.isfinite(level.value):
-        raise UsageError(f"a scale of {level.value} is out of range")
-    return dataclasses.replace(model, scale=level)  # type: ignore[call-arg]
-
-
-def _moments(model: Model, option: str) -> tuple[float, float]:
-    moments = model.moments()
-    if moments is None:
-        described = "".join(
-            f" with df = {getattr(model, f.name):g}"
-            for f in dataclasses.fields(model)
-            if f.name == "df"
-        )
-        raise UsageError(
-            f"{model.name}{described} has no variance, so {option} cannot be reached; "
-            "give its scale with -s"
-        )
-    return moments
-
-
-def _scale_for_power(model: Model, power: float) -> float:
-    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is `power`."""
-    mean, sd = _moments(model, "--snr")
-    loc = float(getattr(model, "loc", 0.0))
-    a, b, c = mean * mean + sd * sd, 2 * mean * loc, loc * loc - power
-    if c > 0:
-        raise UsageError(f"loc {loc:g} alone is more noise than --snr allows; lower one of them")
-    return (-b + math.sqrt(b * b - 4 * a * c)) / (2 * a)
-
-
-def _finite(value: float, what: str, field_: Field) -> float:
-    if not math.isfinite(value):
-        raise DataError(
-            f"its {what} is not a finite number; give an absolute level such as -s 0.5",
-            field=field_.name,
-        )
-    return value
-
-
-def _checked_clip(clip: tuple[float, float] | None, field_: Field) -> tuple[float, float] | None:
-    if clip is not None and field_.kind == "complex":
-        raise UsageError("complex numbers have no order to clip by; drop --clip", field=field_.name)
-    return clip
-
-
-def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
-    names = [field_.name for field_ in fields]
-    for name in sorted(where.fields - set(names)) if where is not None else ():
-        raise UsageError(f"--where names no field {name!r}{did_you_mean(name, names)}")
-
-
-def _check_companion(name: str, field_: Field, fields: Sequence[Field]) -> None:
-    found = [other for other in fields if other.name == name]
-    if not found:
-        names = [other.name for other in fields]
-        raise UsageError(f"level @{name} names no field{did_you_mean(name, names)}")
-    if found[0].number is None or found[0].kind == "complex":
-        raise UsageError(f"level @{name} needs real numbers, and it holds {found[0].type_name}")
-    if found[0].table != field_.table:
-        raise UsageError(f"level @{name} is not as long as the field", field=field_.name)
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a parameter as it stands in a report."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return levels.as_json(value)
 
 
 def _finite_or_none(bound: float) -> float | None:

@@ -81,11 +81,24 @@ def block_generator(entropy: int, block: int) -> np.random.Generator:
 class Variates(Protocol):
     """The variates of one stream at the positions of one chunk, always float64."""
 
+    @property
+    def positions(self) -> Positions:
+        """Where the chunk's elements stand."""
+        ...
+
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
         """Return what `sampler(generator, count)` draws for these positions, one an element.
 
         `sampler` must draw its elements one after another, so that its first *k* variates do not
         depend on `count`; every method of NumPy's `Generator` used here does.
+        """
+        ...
+
+    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
+        """Return the first `count` variates of one block, wherever the chunk is.
+
+        Raises:
+            UsageError: If the stream is a sequential one.
         """
         ...
 
@@ -112,6 +125,10 @@ class BlockVariates:
         for block, inside, here in self.positions.by_block():
             out[here] = sampler(block_generator(entropy, block), _reach(inside))[inside]
         return out
+
+    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
+        """Return the first `count` variates of one block."""
+        return sampler(block_generator(self.name.entropy(lane), block), count)
 
     def normal(self, lane: str) -> NDArray[np.float64]:
         """Return standard normal variates, drawn in place where a block's start is wanted."""
@@ -148,6 +165,14 @@ class SequentialVariates:
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:  # noqa: ARG002
         """Return what `sampler` draws next."""
         return np.asarray(sampler(self.generator, self.positions.size))
+
+    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:  # noqa: ARG002
+        """Refuse: a sequential stream has no blocks.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("this model needs noisify's own streams; drop --rng")
 
     def normal(self, lane: str) -> NDArray[np.float64]:
         """Return the next standard normal variates."""

@@ -28,6 +28,7 @@ class Counts:
         nulls: Those that are null or not finite, and were left alone.
         strangers: Those that are not numbers, and were left alone.
         changed: Those that are other than before.
+        erased: Those of them that are null now.
         clipped: Those that `--clip` kept within its bounds.
         saturated: Those that came to the end of their type's range.
     """
@@ -36,6 +37,7 @@ class Counts:
     nulls: int = 0
     strangers: int = 0
     changed: int = 0
+    erased: int = 0
     clipped: int = 0
     saturated: int = 0
 
@@ -54,6 +56,7 @@ class Tally(Counts):
             nulls=max(self.nulls, other.nulls),
             strangers=max(self.strangers, other.strangers),
             changed=self.changed + other.changed,
+            erased=self.erased + other.erased,
             clipped=self.clipped + other.clipped,
             saturated=self.saturated + other.saturated,
             signal=other.signal or self.signal,
@@ -74,6 +77,7 @@ class FieldReport(Counts):
         self.nulls += tally.nulls
         self.strangers += tally.strangers
         self.changed += tally.changed
+        self.erased += tally.erased
         self.clipped += tally.clipped
         self.saturated += tally.saturated
         if tally.signal is not None and tally.change is not None:
@@ -90,6 +94,7 @@ class FieldReport(Counts):
             "nulls": self.nulls,
             "not_numbers": self.strangers,
             "changed": self.changed,
+            "erased": self.erased,
             "clipped": self.clipped,
             "saturated": self.saturated,
         }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,15 +13,19 @@ from noisify import formats, pipeline
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.inputs import Input
-from noisify.plan import Plan, Request, resolve
+from noisify.plan import Plan, Request
 from noisify.report import RunReport
+from noisify.resolve import resolve
 from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from noisify.chunks import Chunk, Field
-    from noisify.formats.interface import NoisyColumn, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.statistics import FieldStatistics
 
 
@@ -64,16 +69,17 @@ class OpenInput:
     def __init__(self, path: str | Path, settings: Settings) -> None:
         self.input = Input(path)
         self._settings = settings
+        self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
         try:
             self.format = formats.recognise(self.input, settings.from_format)
             if self.format.seeks:
-                self._spool(f"{self.format.title} is not read from start to end")
+                self.spool(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, settings.read)
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
 
-    def _spool(self, reason: str) -> None:
+    def spool(self, reason: str) -> None:
         """Make sure that the input can be read more than once."""
         if self.input.path is None:
             self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
@@ -83,12 +89,11 @@ class OpenInput:
         """Settle a request for this input."""
         if self.source.empty:
             self._settings.note(f"{self.input.name} has no rows; it passes through as it is")
-            chosen = [spec for spec in request.specs if spec.columns]
-            if not chosen:
+            if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)
         if plan.rng != "noisify" and len(plan.steps) > 1:
-            self._spool(f"--rng {plan.rng} draws one field after the other")
+            self.spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:
             self._settings.note(
                 f"no field of {self.input.name} that is chosen and not excluded holds numbers; "
@@ -99,7 +104,13 @@ class OpenInput:
         return plan
 
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
-        self._spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
+        key = tuple(sorted((field.name, tuple(sorted(need))) for field, need in needs.items()))
+        if key not in self._surveyed:
+            self._surveyed[key] = self._survey_anew(needs)
+        return self._surveyed[key]
+
+    def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
         return pipeline.survey(
             self.source,
             needs,
@@ -122,15 +133,35 @@ class OpenInput:
         self.input.close()
 
 
-def process(
-    path: str | Path, target: str | Path, request: Request, settings: Settings
-) -> RunReport:
-    """Add noise to one file.
+@dataclass(frozen=True)
+class Wanted:
+    """One output of an input.
+
+    Attributes:
+        target: Its path, or `-` for standard output.
+        request: What noise.
+        mask: Where to write which elements changed; None: nowhere.
+        mask_values: Whether the mask holds what they were, too.
+        appended: How many noisy copies follow the original rows; 0: one copy, and no original.
+    """
+
+    target: str | Path
+    request: Request
+    mask: str | Path | None = None
+    mask_values: bool = False
+    appended: int = 0
+
+
+AT_ONCE = 8
+"""Outputs that are made from one reading of the input."""
+
+
+def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> list[RunReport]:
+    """Make one or several noisy outputs of one input.
 
     Args:
         path: The input's path, or `-` for standard input.
-        target: The output's path, or `-` for standard output.
-        request: What noise.
+        wanted: The outputs, all of them with noise of their own or of their own level.
         settings: How to go about it.
 
     Raises:
@@ -138,27 +169,126 @@ def process(
     """
     try:
         with OpenInput(path, settings) as opened:
-            _check_output_format(opened, target, settings)
-            plan = opened.plan(request)
-            inputs = [] if settings.in_place else [path]
-            with open_output(target, inputs=inputs, clobber=settings.clobber) as output:
-                with naming(output.name):
-                    sink = opened.format.load().open_sink(opened.source, output)
-                try:
-                    fields = pipeline.run(
-                        opened.source,
-                        _GuardedSink(sink, output.name),
-                        plan,
-                        jobs=settings.jobs,
-                        size=settings.chunk_bytes,
-                        measure=settings.measure,
-                        progress=settings.progress,
-                    )
-                finally:
-                    sink.close()
+            for one in wanted:
+                check_output_format(opened, one.target, settings)
+                if one.mask is not None:
+                    if str(one.mask) == STANDARD_OUTPUT:
+                        raise UsageError("--mask needs a file, not standard output")
+                    check_output_format(opened, one.mask, settings)
+            plans = [opened.plan(one.request) for one in wanted]
+            if len(wanted) > AT_ONCE or any(one.appended for one in wanted):
+                opened.spool("it is read more than once")
+            reports: list[RunReport] = []
+            with ExitStack() as outputs:
+                for start in range(0, len(wanted), AT_ONCE):
+                    some = slice(start, start + AT_ONCE)
+                    reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+            return reports
     except NoisifyError as error:
         raise error.at("standard input" if str(path) == "-" else path) from None
-    return RunReport(opened.input.name, output.name, opened.format.name, plan, fields)
+
+
+def _make(
+    path: str | Path,
+    opened: OpenInput,
+    wanted: Sequence[Wanted],
+    plans: Sequence[Plan],
+    settings: Settings,
+    outputs: ExitStack,
+) -> list[RunReport]:
+    """Make outputs from one reading of the input; they are kept once `outputs` is closed."""
+    inputs = [] if settings.in_place else [path]
+    sinks = ExitStack()
+    with sinks:
+        tasks = [
+            _task(opened, one, plan, settings, inputs, outputs, sinks)
+            for one, plan in zip(wanted, plans, strict=True)
+        ]
+        passes = [tasks]
+        if wanted[0].appended:
+            passes = [[replace(task, plan=Plan((), task.plan.seed)) for task in tasks]]
+            passes += [
+                [replace(task, plan=task.plan.copied(number)) for task in tasks]
+                for number in range(wanted[0].appended)
+            ]
+        for each in passes:
+            fields = pipeline.run(
+                opened.source,
+                each,
+                jobs=settings.jobs,
+                size=settings.chunk_bytes,
+                measure=settings.measure,
+                progress=settings.progress,
+            )
+        for task in tasks:
+            task.sink.finish()
+            if task.mask is not None:
+                task.mask.finish()
+    return [
+        RunReport(opened.input.name, _name(one.target), opened.format.name, plan, found)
+        for one, plan, found in zip(wanted, plans, fields, strict=True)
+    ]
+
+
+def _name(target: str | Path) -> str:
+    return "standard output" if str(target) == STANDARD_OUTPUT else str(target)
+
+
+def _task(
+    opened: OpenInput,
+    wanted: Wanted,
+    plan: Plan,
+    settings: Settings,
+    inputs: Sequence[str | Path],
+    outputs: ExitStack,
+    sinks: ExitStack,
+) -> pipeline.Task:
+    """Open an output, and its mask, for a plan."""
+    output = outputs.enter_context(
+        open_output(wanted.target, inputs=inputs, clobber=settings.clobber)
+    )
+    noised = frozenset(field.name for field in plan.noised)
+    module = opened.format.load()
+    with naming(output.name):
+        sink = module.open_sink(opened.source, output, 1 + wanted.appended, noised)
+    sinks.callback(sink.close)
+    mask = None
+    if wanted.mask is not None:
+        if plan.row_steps or wanted.appended:
+            raise UsageError("--mask needs an output of as many rows as the input")
+        mask_output = outputs.enter_context(
+            open_output(wanted.mask, inputs=[*inputs, wanted.target],
+                        clobber=settings.clobber)
+        )  # fmt: skip
+        with naming(mask_output.name):
+            mask = module.open_mask(
+                opened.source, mask_output, plan.noised, values=wanted.mask_values
+            )
+        sinks.callback(mask.close)
+        mask = _GuardedMask(mask, mask_output.name)
+    return pipeline.Task(plan, _GuardedSink(sink, output.name), mask)
+
+
+class _GuardedMask:
+    """A mask whose failures to write name its file."""
+
+    def __init__(self, mask: MaskSink, name: str) -> None:
+        self._mask = mask
+        self._name = name
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        return self._mask.encode(raw, chunk, noisy)
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        with naming(self._name):
+            self._mask.write(encoded)
+
+    def finish(self) -> None:
+        with naming(self._name):
+            self._mask.finish()
+
+    def close(self) -> None:
+        self._mask.close()
 
 
 class _GuardedSink:
@@ -170,6 +300,9 @@ class _GuardedSink:
 
     def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
         return self._sink.encode(raw, chunk, noisy)
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
+        return self._sink.with_rows(versions, copies)
 
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         with naming(self._name):
@@ -183,7 +316,7 @@ class _GuardedSink:
         self._sink.close()
 
 
-def _check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+def check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
     """Refuse an output of another format than the input's, and bytes on a terminal."""
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
     if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
@@ -208,4 +341,4 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-__all__ = ["DataError", "OpenInput", "Settings", "default_jobs", "process"]
+__all__ = ["DataError", "OpenInput", "Settings", "Wanted", "default_jobs", "process"]

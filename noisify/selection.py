@@ -48,7 +48,12 @@ def split(selectors: str) -> list[str]:
     return [part for part in re.findall(pattern, selectors) if part.strip()]
 
 
-def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[str]) -> Choice:
+def choose(
+    fields: Sequence[Field],
+    selectors: Sequence[str],
+    exclude: Sequence[str],
+    kinds: frozenset[str] = KINDS[":float"],
+) -> Choice:
     """Choose fields.
 
     Args:
@@ -56,6 +61,7 @@ def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[
         selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
             fields, the default choice: every floating-point field, or else the one number field.
         exclude: Comma-separated selectors of fields to leave out.
+        kinds: What the default choice is made from: floating-point fields for most models.
 
     Raises:
         UsageError: If a selector matches no field, or there is no sensible default.
@@ -73,7 +79,7 @@ def choose(fields: Sequence[Field], selectors: Sequence[str], exclude: Sequence[
     unwanted += [part for text in exclude for part in _parts(text, fields)]
     left_out = {name for part in unwanted for name in _match(part, fields)[0]}
     if not wanted:
-        chosen = _default(fields, left_out)
+        chosen = _default(fields, left_out) if "float" in kinds else _one(fields, left_out, kinds)
     chosen -= left_out
     kept = tuple(field for field in fields if field.name in chosen)
     return Choice(kept, frozenset(named & chosen))
@@ -144,6 +150,24 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
     raise UsageError(
         f"no field is floating-point, and {len(numeric)} hold whole numbers: {listing}; "
         f"choose with -c, for example -c {numeric[-1].name}"
+    )
+
+
+def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> set[str]:
+    """Return the default choice for texts, labels and times: the only such field.
+
+    Times are never ids, so all of them are chosen.
+    """
+    found = [field for field in every if field.kind in kinds and field.name not in left_out]
+    if len(found) == 1 or (found and kinds == {"time"}):
+        return {field.name for field in found}
+    what = " or ".join(sorted(kinds))
+    if not found:
+        raise UsageError(f"no field holds {what}; name the fields with -c to try them anyway")
+    listing = _listing([f"{field.name} ({field.type_name})" for field in found])
+    raise UsageError(
+        f"{len(found)} fields hold {what}: {listing}; choose with -c, for example -c "
+        f"{found[-1].name}"
     )
 
 

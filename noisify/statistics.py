@@ -7,15 +7,17 @@ block order; quantiles are exact, by counting passes over the values' bit patter
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from noisify.chunks import BLOCK
+from noisify.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 QUARTILES = (0.25, 0.75)
 GATHER_LIMIT = 1 << 20
 """Candidates for a quantile that are simply gathered and sorted; 8 MB."""
+MOST_DIFFERENT = 1 << 16
+"""Different values a field of labels may have."""
+SCORE_STEPS = 1 << 10
+"""Bins in one standard deviation of a histogram of standardised values."""
+SCORE_BINS = 64 * SCORE_STEPS
+SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
 _DIGIT_BITS = 16
 _KEY_BITS = 64
 
@@ -84,6 +92,50 @@ class Moments:
         return _square(self.mean) + self.variance
 
 
+@dataclass(frozen=True, slots=True)
+class JointMoments:
+    """Count, means and comoments of several fields' values, merged as `Moments` are.
+
+    Attributes:
+        count: Rows in which every field has a value.
+        mean: Shape (k,).
+        comoments: Shape (k, k): sums of products of deviations.
+    """
+
+    count: int
+    mean: NDArray[np.float64]
+    comoments: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> JointMoments:
+        """Return the moments of rows, shape (n, k)."""
+        if not len(values):
+            width = values.shape[1]
+            return cls(0, np.zeros(width), np.zeros((width, width)))
+        mean = values.mean(axis=0)
+        centred = values - mean
+        products = [[(one * other).sum() for other in centred.T] for one in centred.T]
+        return cls(len(values), mean, np.array(products))
+
+    def __add__(self, other: JointMoments) -> JointMoments:
+        """Return the moments of both sets of rows together."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        step = other.mean - self.mean
+        share = other.count / count
+        return JointMoments(
+            count,
+            self.mean + step * share,
+            self.comoments + other.comoments + np.outer(step, step) * (self.count * share),
+        )
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """The covariance matrix, dividing by the count, shape (k, k)."""
+        return self.comoments / max(1, self.count)
+
+
 def _square(value: complex) -> float:
     """Return |value| squared; infinity where that overflows."""
     return value.real * value.real + value.imag * value.imag
@@ -98,7 +150,7 @@ class BlockPieces:
         parts: (block, elements covered, values) of those that do not.
     """
 
-    whole: list[tuple[int, Moments]]
+    whole: list[tuple[int, Moments | JointMoments]]
     parts: list[tuple[int, NDArray[np.int64], NDArray[Any]]]
 
     @classmethod
@@ -111,10 +163,12 @@ class BlockPieces:
             piece = values[here]
             kept = None if valid is None else valid[here]
             if len(piece) == BLOCK:
-                whole.append((block, Moments.of(piece if kept is None else piece[kept])))
+                whole.append((block, moments_of(piece if kept is None else piece[kept])))
                 continue
             where = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
-            masked = piece.copy() if kept is None else np.where(kept, piece, np.nan)
+            masked = piece.copy()
+            if kept is not None:
+                masked[~kept] = np.nan
             parts.append((block, where, masked))
         return cls(whole, parts)
 
@@ -123,16 +177,16 @@ class BlockPieces:
 class BlockMoments:
     """Moments of a field, merged in block order whatever the order its pieces come in."""
 
-    merged: Moments = field(default_factory=Moments)
+    merged: Any = field(default_factory=Moments)
     next_block: int = 0
-    waiting: dict[int, Moments] = field(default_factory=dict)
+    waiting: dict[int, Any] = field(default_factory=dict)
     partial: dict[int, tuple[int, NDArray[Any]]] = field(default_factory=dict)
 
     def __iadd__(self, pieces: BlockPieces) -> Self:
         """Take in the pieces of one chunk."""
         self.waiting.update(pieces.whole)
         for block, where, values in pieces.parts:
-            seen, buffer = self.partial.pop(block, (0, np.full(BLOCK, np.nan, values.dtype)))
+            seen, buffer = self.partial.pop(block, (0, _blank_block(values)))
             buffer[where] = values
             if seen + len(where) == BLOCK:
                 self.waiting[block] = _moments_of_block(buffer)
@@ -143,7 +197,7 @@ class BlockMoments:
             self.next_block += 1
         return self
 
-    def total(self) -> Moments:
+    def total(self) -> Any:  # noqa: ANN401 - of the kind that was taken in
         """Return the moments of everything taken in, the last partial block included."""
         rest = dict(self.waiting)
         rest.update({block: _moments_of_block(part) for block, (_, part) in self.partial.items()})
@@ -153,9 +207,20 @@ class BlockMoments:
         return total
 
 
-def _moments_of_block(buffer: NDArray[Any]) -> Moments:
+def moments_of(values: NDArray[Any]) -> Moments | JointMoments:
+    """Return the moments of values, shape (n,), or of rows of several fields, shape (n, k)."""
+    return Moments.of(values) if values.ndim == 1 else JointMoments.of(values)
+
+
+def _blank_block(values: NDArray[Any]) -> NDArray[Any]:
+    return np.full((BLOCK, *values.shape[1:]), np.nan, values.dtype)
+
+
+def _moments_of_block(buffer: NDArray[Any]) -> Moments | JointMoments:
     missing = np.isnan(buffer)
-    return Moments.of(buffer[~missing] if missing.any() else buffer)
+    if buffer.ndim > 1:
+        missing = missing.any(axis=1)
+    return moments_of(buffer[~missing] if missing.any() else buffer)
 
 
 @dataclass
@@ -303,6 +368,14 @@ class Quantiles:
         self.done = True
 
 
+def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
+    """Count standardised values in bins, those beyond the last bin in the last."""
+    if not sd > 0:
+        return np.bincount([SCORE_BINS // 2] * len(values), minlength=SCORE_BINS)
+    places = np.floor((values - mean) / sd * SCORE_STEPS) + SCORE_BINS // 2
+    return np.bincount(np.clip(places, 0, SCORE_BINS - 1).astype(np.int64), minlength=SCORE_BINS)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldStatistics:
     """What a first pass tells of a field; NaN where it was not asked for or has no values."""
@@ -313,6 +386,14 @@ class FieldStatistics:
     power: float = math.nan
     range: float = math.nan
     iqr: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    lower_quartile: float = math.nan
+    upper_quartile: float = math.nan
+    length: int = 0
+    values: tuple[tuple[str, int], ...] = ()
+    covariance: Mapping[str, float] = field(default_factory=dict)
+    scores: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
 
 
 @dataclass
@@ -320,10 +401,13 @@ class Survey:
     """The first pass, or passes, over one field: what is needed of it, and no more.
 
     Args:
-        needs: Any of sd, power, range, iqr.
+        needs: Any of sd, power, range, iqr, length, values, scores; covariance is not its own.
     """
 
     needs: frozenset[str]
+    length: int = 0
+    different: Counter[str] = field(default_factory=Counter)
+    scores: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SCORE_BINS, np.int64))
     moments: BlockMoments = field(default_factory=BlockMoments)
     extremes: Extremes = field(default_factory=Extremes)
     quantiles: Quantiles = field(default_factory=Quantiles)
@@ -332,10 +416,15 @@ class Survey:
     @property
     def done(self) -> bool:
         """Whether no further pass is needed."""
-        return self.passes > 0 and ("iqr" not in self.needs or self.quantiles.done)
+        passes = 2 if "scores" in self.needs else 1
+        return self.passes >= passes and ("iqr" not in self.needs or self.quantiles.done)
 
     def look(
-        self, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
+        self,
+        positions: Positions,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        texts: Callable[[], Counter[str]] = Counter,
     ) -> tuple[Any, ...]:
         """Return what one chunk adds to this pass; safe in a worker.
 
@@ -343,17 +432,34 @@ class Survey:
             positions: Where the values stand.
             values: Shape (n,), float64 or complex128.
             valid: Which of them count; None: all.
+            texts: Counts the different values, as texts.
         """
         kept = values if valid is None else values[valid]
         pieces = BlockPieces.cut(positions, values, valid) if not self.passes else None
         ends = kept if not self.passes and "range" in self.needs else kept[:0]
         digits = self.quantiles.look(kept) if "iqr" in self.needs else None
         low_high = np.array([ends.min(), ends.max()]) if len(ends) else np.empty(0)
-        return pieces, low_high, digits
+        different = texts() if not self.passes and "values" in self.needs else None
+        scores = None
+        if self.passes == 1 and "scores" in self.needs:
+            total = self.moments.total()
+            scores = score_counts(kept, total.mean.real, total.sd)
+        return pieces, low_high, digits, len(values), different, scores
 
     def take(self, looked: tuple[Any, ...]) -> None:
         """Take in what `look` returned, in the order of the chunks."""
-        pieces, ends, digits = looked
+        pieces, ends, digits, length, different, scores = looked
+        if not self.passes:
+            self.length += length
+        if scores is not None:
+            self.scores += scores
+        if different is not None:
+            self.different.update(different)
+            if len(self.different) > MOST_DIFFERENT:
+                raise UsageError(
+                    f"has more than {MOST_DIFFERENT:,} different values, so it is no label; "
+                    "choose another field"
+                )
         if pieces is not None:
             self.moments += pieces
         self.extremes += ends
@@ -382,4 +488,11 @@ class Survey:
             power=total.power,
             range=self.extremes.range,
             iqr=high - low,
+            low=self.extremes.low,
+            high=self.extremes.high,
+            lower_quartile=low,
+            upper_quartile=high,
+            length=self.length,
+            values=tuple(sorted(self.different.items())),
+            scores=(SCORE_CENTRES, self.scores) if "scores" in self.needs else None,
         )

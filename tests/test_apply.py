@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from noisify.apply import Noiser
-from noisify.chunks import BLOCK, Chunk, Column, Field, NumberType, Positions
+from noisify.chunks import BLOCK, Chunk, Column, Field, Positions
 from noisify.levels import Absolute, FromField, Percent
-from noisify.plan import NoiseSpec, Plan, Request, resolve
+from noisify.plan import NoiseSpec, Plan, Request
+from noisify.resolve import resolve
+from noisify.value_types import NumberType
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 

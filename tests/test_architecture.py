@@ -11,7 +11,7 @@ import noisify
 
 PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
-    {"errors", "seeds", "version", "chunks"},
+    {"errors", "seeds", "version", "value_types", "chunks"},
     {
         "formats",
         "noise",
@@ -23,7 +23,20 @@ FLOORS = [
         "statistics",
         "where",
     },
-    {"plan", "recipe", "pipeline", "apply", "report", "run", "api", "in_memory"},
+    {
+        "plan",
+        "presets",
+        "spec",
+        "recipe",
+        "resolve",
+        "restore",
+        "pipeline",
+        "apply",
+        "report",
+        "run",
+        "api",
+        "in_memory",
+    },
     {"cli"},
 ]
 """The parts of the package, from the ground up: each may import its own floor and those below."""

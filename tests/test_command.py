@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
 TABLE = b"x,y,name\n0.5,1.5,a\n2.5,,b\n"
 OPTIONS = [option for option in command.params if isinstance(option, click.Option)]
-GROUPS = ["Noise", "Fields", "Output", "Input", "Run", "Info"]
+GROUPS = ["Noise", "Fields", "Output", "Batch", "Input", "Run", "Info"]
 MODEL_NAMES = [entry.name for entry in MODELS]
+MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n" + "".join(
+    f"d{i % 3},{1000 + i * 37 % 501}.5,{i * 53 % 401}.25,{('setosa', 'virginica')[i % 2]},"
+    f"199{i % 10}-0{1 + i % 9}-0{1 + i % 7},Zoé Brown{i},Zoé,Brown{i},{i % 50}\n"
+    for i in range(600)
+)
 
 
 @pytest.fixture
@@ -117,20 +123,24 @@ def test_python_minus_m_is_the_same_command() -> None:
 def test_list_models_lists_every_model(name: str) -> None:
     lines = run("--list-models").output.decode().splitlines()
 
-    assert sum(bool(re.match(rf"  {name}\b.*  \S", line)) for line in lines) == 1
+    assert sum(bool(re.match(rf"  {name}(?:,.*)?  +\S", line)) for line in lines) == 1
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_explain_shows_parameters_and_an_example_that_works(name: str, table: Path) -> None:
+def test_explain_shows_parameters_and_an_example_that_works(name: str, tmp_path: Path) -> None:
     done = run("--explain", name)
 
+    table = tmp_path / "data.csv"
+    table.write_text(MIXED, "utf-8")
     page = done.output.decode()
-    example = page.split("Example:\n", 1)[1].split()
+    command = page.split("Example:\n", 1)[1].partition(">")[0]
     assert (0, "") == (done.status, done.messages)
     assert page.startswith(name)
-    assert "scale" in page
-    arguments = [str(table) if word == "data.csv" else word for word in example[1:-2]]
-    assert run(*arguments).status == 0
+    assert "Works on: " in page
+    arguments = [str(table) if word == "data.csv" else word for word in shlex.split(command)[1:]]
+    done = run(*arguments)
+    assert (0, "") == (done.status, done.messages)
+    assert MIXED.encode() != done.output
 
 
 @pytest.mark.parametrize(

@@ -1,79 +1,37 @@
 """What every model must keep: one class, run over every entry of the table of models.
 
-A new model needs its theory in THEORY, and nothing else here.
+A new model needs nothing here, or a line in EXAMPLES if it has parameters that must be given. It is
+run on every kind of field it takes, and settled first with the statistics of what it is given.
 """
 
 import dataclasses
-import math
-import warnings
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, NumberType, Positions
+from noisify.chunks import BLOCK, Positions
 from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, OfField, Percent
+from noisify.levels import Absolute, Duration, Percent
 from noisify.noise import interface, table
-from noisify.noise.interface import Draw
+from noisify.noise.interface import ANYTHING, Draw
+from noisify.noise.rows import RowModel
 from noisify.random_streams import BlockVariates, StreamName
+from noisify.statistics import FieldStatistics
+from noisify.value_types import NumberType
 
+EXAMPLES = {
+    "rounding": {"bits": 4},
+    "bias": {"by": "other"},
+    "laplace-mechanism": {"epsilon": 0.5},
+    "gaussian-mechanism": {"epsilon": 0.5},
+}
+"""What a model is made with here, beside a scale of 3 and a rate of 30%."""
 
-@dataclasses.dataclass(frozen=True)
-class Theory:
-    """A model's distribution at scale 1 and loc 0: closed forms.
-
-    Attributes:
-        sd: Standard deviation; None where there is none.
-        kurtosis: Fourth central moment over sd**4; None where there is none.
-        quartile: The upper quartile; all distributions here are symmetric.
-        density: The density at the median and at the upper quartile.
-        parameters: What the model is made with.
-    """
-
-    sd: float | None
-    kurtosis: float | None
-    quartile: float
-    density: tuple[float, float]
-    parameters: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
-def normal_density(z):
-    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-
-
-def t_density(z, df):
-    constant = math.gamma((df + 1) / 2) / (math.sqrt(df * math.pi) * math.gamma(df / 2))
-    return constant * (1 + z * z / df) ** (-(df + 1) / 2)
-
-
-NORMAL_QUARTILE = 0.6744897501960817
-T2_QUARTILE = math.sqrt(2 / 3)
-T3_QUARTILE = 0.7648923284043453
-T10_QUARTILE = 0.6998120613124317
-THEORY = {
-    "normal": [Theory(1, 3, NORMAL_QUARTILE, (normal_density(0), normal_density(NORMAL_QUARTILE)))],
-    "uniform": [Theory(1 / math.sqrt(3), 9 / 5, 0.5, (0.5, 0.5))],
-    "laplace": [Theory(math.sqrt(2), 6, math.log(2), (0.5, 0.25))],
-    "cauchy": [Theory(None, None, 1, (1 / math.pi, 1 / (2 * math.pi)))],
-    "logistic": [Theory(math.pi / math.sqrt(3), 21 / 5, math.log(3), (1 / 4, 3 / 16))],
-    "student-t": [
-        Theory(math.sqrt(3), None, T3_QUARTILE, (t_density(0, 3), t_density(T3_QUARTILE, 3))),
-        Theory(
-            math.sqrt(10 / 8),
-            3 + 6 / (10 - 4),
-            T10_QUARTILE,
-            (t_density(0, 10), t_density(T10_QUARTILE, 10)),
-            {"df": 10.0},
-        ),
-        Theory(None, None, 1, (1 / math.pi, 1 / (2 * math.pi)), {"df": 1.0}),  # Cauchy's
-        Theory(None, None, T2_QUARTILE, (t_density(0, 2), t_density(T2_QUARTILE, 2)), {"df": 2.0}),
-    ],
-}  # fmt: skip
-
-NUMBERS = {
+TYPES = {
     name: NumberType.of_dtype(np.dtype(name))
     for name in (
         "f2",
@@ -92,45 +50,68 @@ NUMBERS = {
         "c16",
         "G",
     )
-} | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
-FLOAT64 = NUMBERS["f8"]
-COMPLEX128 = NUMBERS["c16"]
-
+} | {
+    "decimal(9,2)": NumberType.decimal(9, 2),
+    "decimal(30,2)": NumberType.decimal(30, 2),
+    "bool": NumberType.of_dtype(np.dtype(bool)),
+    "text": NumberType("text", np.dtype(object)),
+    "time[us]": NumberType.time(1000),
+    "time of day": NumberType.time(10**6, bits=32, span=86_400_000),
+    "date": NumberType.time(86_400 * 10**9, bits=32),
+}
+USUAL = {
+    "float": "f8",
+    "int": "i8",
+    "complex": "c16",
+    "decimal": "decimal(9,2)",
+    "time": "time[us]",
+}
+NEEDS = frozenset({"sd", "power", "range", "iqr", "length", "values", "scores", "covariance"})
 entries = pytest.mark.parametrize("entry", table.MODELS, ids=lambda entry: entry.name)
-numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
-theories = pytest.mark.parametrize(
-    ("entry", "theory"),
+on_usual_types = pytest.mark.parametrize(
+    ("entry", "number"),
     [
-        pytest.param(entry, theory, id=f"{entry.name}{theory.parameters or ''}")
+        pytest.param(entry, TYPES[USUAL.get(kind, kind)], id=f"{entry.name}-{kind}")
         for entry in table.MODELS
-        for theory in THEORY[entry.name]
+        for kind in sorted(entry.load().takes) or ["bool"]
+    ],
+)
+on_all_types = pytest.mark.parametrize(
+    ("entry", "number"),
+    [
+        pytest.param(entry, number, id=f"{entry.name}-{name}")
+        for entry in table.MODELS
+        for name, number in TYPES.items()
+        if number.kind in entry.load().takes
     ],
 )
 SIZE = 2 * BLOCK + 300
-DRAWS = 200_000
-
-
-def make(entry, **parameters):
-    return interface.make(entry.load(), {"scale": Absolute(1.0)} | parameters)
-
-
-def apply(model, values, number, start=0, seed=7, **companions):
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, Draw(variates, number, companions))
-
-
-def noise(model, number=FLOAT64, size=DRAWS, seed=7):
-    return apply(model, np.zeros(size, number.dtype), number, seed=seed)
+WORDS = ["Anna Smith", "colour", "O'Brien 10", "Zürich", "B", ""]
 
 
 def some_values(number, size):
-    """Return small values of a number type: about -40 to 40, or 0 to 80 where it has no sign."""
+    """Return small values of a type: about -40 to 40, 0 to 80 without a sign, words, days."""
     whole = np.arange(size) * 37 % 81
+    if number.kind == "bool":
+        return whole % 3 == 0
+    if number.kind == "text":
+        texts = np.empty(size, object)
+        texts[:] = [WORDS[i % len(WORDS)] for i in whole]
+        return texts
+    if number.kind == "time":
+        days = 86_400 * 10**9 // number.tick
+        return (whole * 1000 if number.span else (whole + 10_957) * days).astype(number.dtype)
     shifted = whole if number.dtype.kind == "u" else whole - 40
     if number.kind == "complex":
         return (shifted + 1j * whole).astype(number.dtype)
     return shifted.astype(number.dtype)
+
+
+def another(number, value):
+    """Return a value of a type, other than this one."""
+    if number.kind == "bool":
+        return not value
+    return f"{value}x" if number.kind == "text" else value + number.dtype.type(1)
 
 
 def same(one, other):
@@ -138,8 +119,85 @@ def same(one, other):
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
     if one.dtype.char in "OgG":
-        return bool(np.all(one == other))
+        return one.tolist() == other.tolist() if one.dtype == object else bool(np.all(one == other))
     return one.tobytes() == other.tobytes()
+
+
+def example(entry, number, size=100):
+    """Return a model as EXAMPLES makes it, settled for a field of this type."""
+    amounts = {
+        "Level": Duration(3 * 86_400.0) if number.kind == "time" else Absolute(3.0),
+        "Rate": 0.3,
+    }
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(entry.load())}
+    given = {name: amounts[kinds[name]] for name in ("scale", "rate") if kinds.get(name) in amounts}
+    model = interface.make(entry.load(), given | EXAMPLES.get(entry.name, {}))
+    if model.jointly:
+        model = dataclasses.replace(model, fields=("data", "other"))
+    return model.settle("data", {name: summary(number, size, name) for name in model.needs("data")})
+
+
+def summary(number, size, name):
+    """Return the statistics of `some_values`, for a field of this name."""
+    values = some_values(number, size)
+    floats = np.arange(size) * 1.0 if number.kind == "text" else number.to_float(values).real * 1.0
+    lower, upper = np.quantile(floats, [0.25, 0.75])
+    return FieldStatistics(
+        count=size,
+        mean=float(floats.mean()),
+        sd=float(floats.std()),
+        power=float(np.mean(floats**2)),
+        range=float(np.ptp(floats)),
+        iqr=float(upper - lower),
+        low=float(floats.min()),
+        high=float(floats.max()),
+        lower_quartile=float(lower),
+        upper_quartile=float(upper),
+        length=size,
+        values=tuple(sorted(Counter(str(value) for value in values.tolist()).items())),
+        covariance={"data": 1.0, "other": 1.0} | {name: 2.0},
+        scores=(np.linspace(-4, 4, 33), np.ones(33, np.int64)),
+    )
+
+
+def outcome(model, values, number, positions, seed=7):
+    """Return what a model makes of values, and which it erased; of rows, how often they come out.
+
+    Fields that the model looks at have values that depend on the position only.
+    """
+    at = np.concatenate([np.arange(start, start + positions.length) for start in positions.starts])
+    other = some_values(number, SIZE + 1)[at + 1]
+    floats = np.asarray(at * 37 % 81, float)
+    keys = np.array([str(index % 7) for index in at], object)
+    streams = {
+        name: BlockVariates(StreamName(seed, name, model.name), positions)
+        for name in ("data", "other", "")
+    }
+    names = model.companions()
+    draw = Draw(
+        streams["data"],
+        number,
+        dict.fromkeys(names, floats),
+        others=streams.__getitem__,
+        columns={"other": (other, None)},
+        keys=dict.fromkeys(names, keys),
+    )
+    if isinstance(model, RowModel):
+        return model.copies(draw), np.zeros(len(at), bool)
+    noisy = model.apply(values, draw)
+    return noisy, np.zeros(len(at), bool) if draw.erased is None else draw.erased
+
+
+def chunk(model, values, number, start, stop):
+    """Return the outcome of elements start...stop, extended by the model's reach and cut back."""
+    first, last = max(0, start - model.reach), min(len(values), stop + model.reach)
+    parts = outcome(model, values[first:last], number, Positions.range(first, last))
+    return tuple(part[start - first : stop - first] for part in parts)
+
+
+CUTS = st.lists(
+    st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])), max_size=4
+)
 
 
 @entries
@@ -159,197 +217,99 @@ class TestEveryModel:
         assert not rest or not rest[0]
 
     def test_is_frozen_and_takes_keywords_only(self, entry):
-        model = make(entry)
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            model.scale = Absolute(2.0)
-        with pytest.raises(TypeError):
-            entry.load()(Absolute(1.0))
+        fields = dataclasses.fields(entry.load())
+        assert entry.load().__dataclass_params__.frozen
+        assert fields
+        assert all(field.kw_only for field in fields)
 
     def test_every_parameter_has_help(self, entry):
         for field in dataclasses.fields(entry.load()):
             assert field.metadata["help"]
 
-    @pytest.mark.parametrize(
-        "bad", [{"loc": math.nan}, {"loc": math.inf}, {"loc": "many"}], ids=str
-    )
-    def test_refuses_a_loc_that_is_no_finite_number(self, entry, bad):
-        with pytest.raises(UsageError, match=r"^loc "):
-            make(entry, **bad)
+    def test_says_what_it_is_listed_under_and_what_it_takes(self, entry):
+        model = entry.load()
+        assert model.family
+        assert model.example
+        assert model.takes <= ANYTHING
+        assert bool(model.takes) != issubclass(model, RowModel)
 
-    def test_has_its_theory_here(self, entry):
-        assert entry.name in THEORY
+    def test_its_level_is_one_of_its_parameters(self, entry):
+        names = {field.name for field in dataclasses.fields(entry.load())}
+        assert entry.load().level in names | {""}
 
-    @pytest.mark.parametrize("kind", ["f8", "i8", "c16"])
-    @given(
-        cuts=st.lists(
-            st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])),
-            max_size=4,
-        )
-    )
-    def test_does_not_depend_on_the_chunks(self, entry, kind, cuts):
-        number, model = NUMBERS[kind], make(entry, scale=Percent(0.5), loc=1.0)
-        values = some_values(number, SIZE)
+
+class TestEveryModelAtWork:
+    @on_usual_types
+    def test_needs_statistics_that_there_are_and_none_once_it_is_settled(self, entry, number):
+        unsettled = entry.load().needs(example(entry, number), "data")
+        assert all(needed <= NEEDS for needed in unsettled.values())
+        model = example(entry, number)
+        assert isinstance(model, entry.load())
+        assert model.needs("data") == {}
+        assert model.settle("data", {}) == model
+
+    @on_usual_types
+    def test_settled_it_can_be_made_of_its_parameters(self, entry, number):
+        model = example(entry, number)
+        parameters = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)}
+        assert model == interface.make(type(model), parameters)
+
+    @on_usual_types
+    def test_does_something(self, entry, number):
+        values = some_values(number, 300)
+        model = example(entry, number, 300)
+        noisy, erased = outcome(model, values, number, Positions.range(0, 300))
+        assert erased.any() or not same(values, noisy)
+
+    @on_usual_types
+    @settings(max_examples=5)
+    @given(cuts=CUTS)
+    def test_does_not_depend_on_the_chunks(self, entry, number, cuts):
+        values, model = some_values(number, SIZE), example(entry, number, SIZE)
         ends = [0, *sorted(cuts), SIZE]
-        pieces = [apply(model, values[a:b], number, start=a) for a, b in pairwise(ends)]
-        assert same(apply(model, values, number), np.concatenate(pieces))
+        pieces = [chunk(model, values, number, a, b) for a, b in pairwise(ends)]
+        whole = outcome(model, values, number, Positions.range(0, SIZE))
+        for part, parts in zip(whole, zip(*pieces, strict=True), strict=True):
+            assert same(part, np.concatenate(parts))
 
-    @numbers
+    @on_usual_types
+    def test_does_not_depend_on_the_shape_of_the_chunks(self, entry, number):
+        values, model = some_values(number, SIZE), example(entry, number, SIZE)
+        if model.reach:
+            pytest.skip("gets consecutive elements only")
+        box = Positions.box((SIZE // 100, 100), (slice(70, 100), slice(40, 65)))
+        at = (np.asarray(box.starts)[:, None] + np.arange(box.length)).reshape(-1)
+        whole = outcome(model, values, number, Positions.range(0, SIZE))
+        for part, boxed in zip(whole, outcome(model, values[at], number, box), strict=True):
+            assert same(part[at], boxed)
+
+    @on_all_types
     def test_keeps_the_dtype_and_the_input(self, entry, number):
         values = some_values(number, 100)
         untouched = values.copy()
-        noisy = apply(make(entry, scale=Absolute(3.0)), values, number)
+        noisy, erased = outcome(example(entry, number), values, number, Positions.range(0, 100))
         assert (values.dtype, values.shape) == (noisy.dtype, noisy.shape)
+        assert (np.dtype(bool), values.shape) == (erased.dtype, erased.shape)
         assert same(untouched, values)
-        assert not same(values, noisy)
 
-    @numbers
+    @on_all_types
     def test_of_nothing_is_nothing(self, entry, number):
-        noisy = apply(make(entry), np.empty(0, number.dtype), number)
+        nothing = np.empty(0, number.dtype)
+        noisy, _ = outcome(example(entry, number), nothing, number, Positions.range(0, 0))
         assert (number.dtype, (0,)) == (noisy.dtype, noisy.shape)
 
-    @numbers
-    @pytest.mark.parametrize("scale", [Absolute(3.0), Percent(0.5)], ids=str)
-    def test_changing_one_value_changes_that_output_only(self, entry, number, scale):
-        model, values = make(entry, scale=scale), some_values(number, 200)
-        for i in (0, 77, 199):
+    @on_all_types
+    def test_changing_one_value_changes_that_output_only(self, entry, number):
+        model, values = example(entry, number), some_values(number, 100)
+        if model.reach:
+            pytest.skip("depends on neighbours")
+        for i in (0, 77, 99):
             changed = values.copy()
-            changed[i] = values[i] + 1
-            before, after = apply(model, values, number), apply(model, changed, number)
-            assert same(np.delete(before, i), np.delete(after, i))
-
-    @numbers
-    def test_of_scale_zero_changes_nothing(self, entry, number):
-        values = some_values(number, 200)
-        assert same(values, apply(make(entry, scale=Absolute(0.0)), values, number))
-
-    @pytest.mark.parametrize("kind", ["f8", "c16"])
-    def test_at_twice_the_scale_is_twice_as_large(self, entry, kind):
-        once, twice = (
-            noise(make(entry, scale=Absolute(scale)), NUMBERS[kind], SIZE) for scale in (0.7, 1.4)
-        )
-        assert same(2 * once, twice)
-
-    def test_of_float32_is_that_of_float64(self, entry):
-        narrow = noise(make(entry), NUMBERS["f4"], SIZE)
-        assert same(noise(make(entry), FLOAT64, SIZE).astype("f4"), narrow)
-
-    def test_of_integers_is_that_of_floats_rounded(self, entry):
-        model = make(entry, scale=Absolute(5.0))
-        rounded = np.clip(np.rint(noise(model, FLOAT64, SIZE)), -(2.0**31), 2.0**31 - 1)
-        assert same(rounded.astype("i4"), noise(model, NUMBERS["i4"], SIZE))
-
-    def test_of_decimals_is_that_of_floats_rounded(self, entry):
-        cents = noise(make(entry), NUMBERS["decimal(9,2)"], SIZE)
-        floats = np.clip(noise(make(entry), FLOAT64, SIZE), -9999999.99, 9999999.99)
-        assert np.all(np.abs(cents / 100 - floats) <= 0.005 + 1e-9)
-
-    def test_adds_loc_to_every_value(self, entry):
-        plain, shifted = (noise(make(entry, loc=loc), FLOAT64, SIZE) for loc in (0.0, 100.0))
-        assert same(plain + 100.0, shifted)
-
-    def test_adds_loc_to_the_real_part(self, entry):
-        plain, shifted = (noise(make(entry, loc=loc), COMPLEX128, SIZE) for loc in (0.0, 100.0))
-        assert same(plain.real + 100.0, shifted.real)
-        assert same(plain.imag, shifted.imag)
-
-    def test_takes_a_share_of_each_value(self, entry):
-        values = np.array([0.0, 1.0, -2.0, 0.5])
-        once = noise(make(entry), FLOAT64, 4)
-        noisy = apply(make(entry, scale=Percent(0.5)), values, FLOAT64)
-        assert [0.0, 1 + 0.5 * once[1], -2 + once[2], 0.5 + 0.25 * once[3]] == noisy.tolist()
-
-    def test_takes_another_fields_magnitude(self, entry):
-        errors = np.array([0.0, 1.0, -2.0, 0.5])
-        once = noise(make(entry), FLOAT64, 4)
-        noisy = apply(make(entry, scale=FromField("err", 2.0)), np.zeros(4), FLOAT64, err=errors)
-        assert [0.0, 2 * once[1], 4 * once[2], once[3]] == noisy.tolist()
-
-    def test_refuses_a_level_that_was_not_settled(self, entry):
-        with pytest.raises(UsageError, match=r"0\.1sd needs the statistics of the whole field"):
-            noise(make(entry, scale=OfField(0.1, "sd")), FLOAT64, 4)
-
-    @pytest.mark.parametrize("kind", ["f4", "f8", "i2", "i8"])
-    def test_of_an_enormous_scale_saturates_without_a_word(self, entry, kind):
-        number = NUMBERS[kind]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            noisy = noise(make(entry, scale=Absolute(1.7e308)), number, SIZE)
-        assert np.all(np.isfinite(noisy))
-        assert np.all(noisy != 0)
-        assert abs(np.mean(np.sign(noisy.astype(float)))) < 4.5 / math.sqrt(SIZE)
-
-
-@theories
-class TestTheory:
-    """Noise has the distribution it says, within 4.5 standard errors at a fixed seed."""
-
-    def check_quartiles(self, drawn, theory, scale=1.0):
-        count = len(drawn)
-        lower, median, upper = np.quantile(drawn, [0.25, 0.5, 0.75]) / scale
-        at_median, at_quartile = theory.density
-        error = math.sqrt(0.25 * 0.75 / count) / at_quartile
-        assert abs(median) < 4.5 * math.sqrt(0.25 / count) / at_median
-        assert abs(upper - theory.quartile) < 4.5 * error
-        assert abs(lower + theory.quartile) < 4.5 * error
-
-    def test_moments_are_those_of_theory(self, entry, theory):
-        moments = make(entry, **theory.parameters).moments()
-        assert (theory.sd is None) == (moments is None)
-        assert moments is None or (0.0, pytest.approx(theory.sd, rel=1e-15)) == moments
-
-    def test_mean_and_sd(self, entry, theory):
-        drawn = noise(make(entry, **theory.parameters))
-        if theory.sd is not None:
-            assert abs(drawn.mean()) < 4.5 * theory.sd / math.sqrt(DRAWS)
-        if theory.kurtosis is not None:
-            error = theory.sd * math.sqrt((theory.kurtosis - 1) / (4 * DRAWS))
-            assert abs(drawn.std() - theory.sd) < 4.5 * error
-        assert np.all(np.isfinite(drawn))
-
-    def test_median_and_quartiles(self, entry, theory):
-        self.check_quartiles(noise(make(entry, **theory.parameters)), theory)
-
-    def test_one_variate_says_nothing_of_the_next(self, entry, theory):
-        signs = np.sign(noise(make(entry, **theory.parameters)))
-        for lag in (1, 2, BLOCK):
-            assert abs(np.mean(signs[lag:] * signs[:-lag])) < 4.5 / math.sqrt(DRAWS - lag)
-
-    def test_complex_noise_has_half_the_variance_in_each_part(self, entry, theory):
-        drawn = noise(make(entry, **theory.parameters), COMPLEX128)
-        for part in (drawn.real, drawn.imag):
-            self.check_quartiles(part, theory, scale=math.sqrt(0.5))
-            if theory.kurtosis is not None:
-                error = theory.sd * math.sqrt((theory.kurtosis - 1) / (8 * DRAWS))
-                assert abs(part.std() - theory.sd * math.sqrt(0.5)) < 4.5 * error
-        assert abs(np.mean(np.sign(drawn.real) * np.sign(drawn.imag))) < 4.5 / math.sqrt(DRAWS)
-
-
-@pytest.mark.parametrize("theory", THEORY["student-t"], ids=lambda theory: f"{theory.parameters}")
-def test_the_quartiles_of_t_typed_above_are_right(theory):
-    """Half of all values lie within the quartiles, by Simpson's rule over the density."""
-    df = theory.parameters.get("df", 3.0)
-    grid = np.linspace(-theory.quartile, theory.quartile, 2001)
-    heights = np.array([t_density(z, df) for z in grid])
-    weights = np.array([1, *([4, 2] * 999), 4, 1])
-    assert pytest.approx(0.5, abs=1e-12) == heights @ weights * (grid[1] - grid[0]) / 3
-
-
-class TestUniform:
-    def test_stays_within_its_half_width(self):
-        drawn = noise(make(table.find("uniform"), scale=Absolute(0.25)))
-        assert -0.25 <= drawn.min() < -0.2499
-        assert 0.2499 < drawn.max() < 0.25
-
-
-class TestStudentT:
-    @pytest.mark.parametrize("df", [2.0, 1.0, 0.5])
-    def test_has_no_variance_with_so_few_degrees_of_freedom(self, df):
-        assert make(table.find("t"), df=df).moments() is None
-
-    @pytest.mark.parametrize("df", [0.0, -1.0, math.nan, math.inf])
-    def test_refuses_degrees_of_freedom_that_make_no_sense(self, df):
-        with pytest.raises(UsageError, match=r"^df "):
-            make(table.find("t"), df=df)
+            changed[i] = another(number, values[i])
+            before = outcome(model, values, number, Positions.range(0, 100))
+            after = outcome(model, changed, number, Positions.range(0, 100))
+            for one, other in zip(before, after, strict=True):
+                assert same(np.delete(one, i), np.delete(other, i))
 
 
 class TestMake:

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from noisify import plan
-from noisify.chunks import Field, NumberType
+from noisify import resolve as resolve_module
+from noisify.chunks import Field
 from noisify.errors import DataError, UsageError
 from noisify.levels import Absolute, FromField, OfField, Percent, parse
 from noisify.plan import NoiseSpec, Request
 from noisify.random_streams import StreamName
 from noisify.statistics import FieldStatistics
+from noisify.value_types import NumberType
 
 FLOAT = NumberType.of_dtype(np.dtype("f8"))
 INT = NumberType.of_dtype(np.dtype("i4"))
@@ -48,7 +49,7 @@ class Surveyor:
 
 
 def resolve(*specs, fields=TABLE, survey=None, **request):
-    return plan.resolve(Request(specs, seed=42, **request), fields, survey or Surveyor())
+    return resolve_module.resolve(Request(specs, seed=42, **request), fields, survey or Surveyor())
 
 
 def scale_of(spec, field="temp", fields=TABLE, statistics=STATISTICS):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from noisify.chunks import Field, NumberType
+from noisify.chunks import Field
 from noisify.errors import UsageError
 from noisify.selection import choose, split
+from noisify.value_types import NumberType
 
 
 def field(name, kind="float"):

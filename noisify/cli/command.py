@@ -18,6 +18,7 @@ from noisify.cli.options import (
     ParameterType,
     SeedType,
     SizeType,
+    SweepType,
     WordType,
     check_standard_output,
 )
@@ -33,6 +34,9 @@ noisify data.parquet -o noisy.parquet -c 'temp*,rh' -d student-t --df 4 --sd 0.1
 noisify signal.npy -o s20.npy --snr 20 --seed 1
 noisify run.h5 -o noisy.h5 -c '/entry/data*' -s @flux_err
 noisify images.npy -o noisy.npy -s 8 --clip 0,255
+noisify images.npy -o noisy.npy -d salt-and-pepper --rate 2%
+noisify d.parquet -o n.parquet --noise temp=normal:0.5 --noise '*=missing:1%'
+noisify data.csv --sweep scale=0.01,0.05,0.1 --output-dir sweep
 noisify data.csv -s 5% --dry-run
 """
 
@@ -48,6 +52,15 @@ def _show_models(context: click.Context, _: click.Parameter, asked: bool) -> Non
 
         check_standard_output()
         click.echo(models_listing(), nl=False)
+        context.exit()
+
+
+def _show_presets(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
+    if asked and not context.resilient_parsing:
+        from noisify.presets import listing  # noqa: PLC0415
+
+        check_standard_output()
+        click.echo(listing(), nl=False)
         context.exit()
 
 
@@ -79,7 +92,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 )
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @option(
-    "Noise", "-d", "--dist", "model", type=ModelType(), default="normal", metavar="MODEL",
+    "Noise", "-d", "--dist", "model", type=ModelType(), metavar="MODEL",
     help="Kind of noise; see --list-models. [default: normal]",
 )  # fmt: skip
 @option(
@@ -106,6 +119,19 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     metavar="KEY=VALUE", help="A parameter of the model; see --explain MODEL.",
 )  # fmt: skip
 @option(
+    "Noise", "--noise", multiple=True, metavar="SPEC",
+    help="FIELDS=MODEL:LEVEL,key=value,…, such as 'temp=normal:0.5' or '*=missing:1%'; repeatable, "
+    "in order, in the place of the options above and -c.",
+)  # fmt: skip
+@option(
+    "Noise", "--recipe", metavar="FILE",
+    help="Noise specs and seed from a TOML file ([[noise]] tables), or from a --report.",
+)  # fmt: skip
+@option(
+    "Noise", "--preset", "presets", multiple=True, metavar="NAME[:SEVERITY]",
+    help="Ready-made noise, such as imagenet-c-shot:3; see --list-presets.",
+)  # fmt: skip
+@option(
     "Noise", "--clip", type=ClipType(), metavar="LO,HI",
     help="Bounds for what noise produces; values it leaves alone may lie outside.",
 )  # fmt: skip
@@ -120,7 +146,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     "[default: a new one, printed]",
 )  # fmt: skip
 @option(
-    "Noise", "--rng", type=WordType("rng", RNGS), metavar="NAME", default="noisify",
+    "Noise", "--rng", type=WordType("rng", RNGS), metavar="NAME",
     help="numpy and numpy-legacy give the very numbers of default_rng(N) and np.random.seed(N), "
     "fields in file order, on one thread. [default: noisify]",
 )  # fmt: skip
@@ -140,8 +166,9 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help="Write each INPUT's noisy copy into DIR, made if need be.",
 )  # fmt: skip
 @option(
-    "Output", "--name", "name_template", metavar="TEMPLATE", default="{stem}{suffix}",
-    help="File names in DIR: {stem}, {suffix}, {seed}, {model}. [default: {stem}{suffix}]",
+    "Output", "--name", "name_template", metavar="TEMPLATE",
+    help="File names in DIR: {stem}, {suffix}, {seed}, {model}, {replicate}, and what is swept. "
+    "[default: {stem}{suffix}, and what tells the outputs apart]",
 )  # fmt: skip
 @option("Output", "--in-place", is_flag=True, help="Replace each INPUT by its noisy copy.")
 @option("Output", "--no-clobber", is_flag=True, help="Never replace an existing file.")
@@ -156,6 +183,32 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option(
     "Output", "--report", metavar="FILE.json",
     help="Write what was done, and what noise did to each field, measured on the output.",
+)  # fmt: skip
+@option(
+    "Output", "--mask", metavar="FILE",
+    help="Write which elements changed, in the output's format and shape.",
+)  # fmt: skip
+@option(
+    "Output", "--mask-values", is_flag=True,
+    help="Keep in the mask what they were, for --restore.",
+)  # fmt: skip
+@option(
+    "Output", "--restore", metavar="MASK",
+    help="Give the original back: INPUT is a noisy file, MASK its mask with values.",
+)  # fmt: skip
+@option(
+    "Batch", "--sweep", "sweeps", type=SweepType(), multiple=True, metavar="KEY=A,B,C",
+    help="An output for each value of scale, sd, snr, rate or a parameter; several multiply. "
+    "The same seed gives paired noise.",
+)  # fmt: skip
+@option(
+    "Batch", "--replicates", type=click.IntRange(1), metavar="N",
+    help="N noisy copies, each with noise of its own.",
+)  # fmt: skip
+@option(
+    "Batch", "--append", is_flag=True,
+    help="Write the original rows, then the noisy copies of --replicates (one without), to one "
+    "output.",
 )  # fmt: skip
 @option(
     "Input", "--from", "from_format", type=WordType("format", FORMAT_NAMES), metavar="FORMAT",
@@ -204,6 +257,10 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option(
     "Info", "--explain", type=ModelType(), metavar="MODEL", is_eager=True, expose_value=False,
     callback=_explain, help="Explain one kind of noise: formula, parameters, an example.",
+)  # fmt: skip
+@option(
+    "Info", "--list-presets", is_flag=True, is_eager=True, expose_value=False,
+    callback=_show_presets, help="List the ready-made kinds of noise.",
 )  # fmt: skip
 @option(
     "Info", "--version", is_flag=True, is_eager=True, expose_value=False,

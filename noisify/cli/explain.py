@@ -37,16 +37,22 @@ def model_page(name: str) -> str:
     model = entry.load()
     also = f" (also {', '.join(entry.aliases)})" if entry.aliases else ""
     lines = [f"{entry.name}{also}: {model.family} noise", "", inspect.getdoc(model) or "", ""]
-    lines.append("Parameters (-p KEY=VALUE; scale is -s):")
-    for field in dataclasses.fields(model):
-        default = "" if field.default is dataclasses.MISSING else f" [default: {field.default}]"
-        lines.append(f"  {field.name:<8}{field.metadata['help']}{default}")
-    extra = next((f for f in dataclasses.fields(model) if f.name not in {"scale", "loc"}), None)
-    parameter = f" -p {extra.name}={extra.default:g}" if extra is not None else ""
-    lines += [
-        "",
-        "Example:",
-        f"  noisify data.csv -d {entry.name} -s 0.1{parameter} --seed 42 > noisy.csv",
-        "",
-    ]
+    lines.append("Parameters (-p KEY=VALUE; scale is also -s, rate --rate):")
+    fields = dataclasses.fields(model)
+    width = max((len(field.name) for field in fields), default=0)
+    for field in fields:
+        default = f" [default: {_shown(field.default)}]"
+        if field.default in (None, dataclasses.MISSING):
+            default = ""
+        lines.append(f"  {field.name:<{width}}  {field.metadata['help']}{default}")
+    takes = ", ".join(sorted(model.takes)) or "whole rows"
+    lines += ["", f"Works on: {takes}.", "", "Example:"]
+    lines += [f"  noisify data.csv -d {entry.name} {model.example} --seed 42 > noisy.csv", ""]
     return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    """Return a default as it is typed."""
+    if isinstance(value, tuple):
+        return "|".join(map(_shown, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

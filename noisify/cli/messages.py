@@ -42,8 +42,8 @@ def summary_line(report: RunReport, *, verbose: bool) -> str:
         if verbose and details.get("snr_db") is not None:
             text += f", SNR {details['snr_db']:.2f} dB"
         parts.append(text + ")")
-    model = report.plan.steps[0].model.name if report.plan.steps else "no"
-    changed = f"{model} noise on {_listing(parts)}" if parts else "nothing changed"
+    models = dict.fromkeys(step.model.name for step in report.plan.steps)
+    changed = f"{_listing(list(models))} noise on {_listing(parts)}" if parts else "nothing changed"
     reasons: dict[str, list[str]] = {}
     for name, why in report.plan.left.items():
         reasons.setdefault(why, []).append(name)

@@ -231,5 +231,25 @@ class ParameterType(ParamType):
         return key.strip(), text.strip()
 
 
+class SweepType(ParamType):
+    """KEY=A,B,C."""
+
+    name = "key=a,b,c"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Split at the first equals sign."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not equals or not key.strip() or not text.strip():
+            raise UsageError(f"sweep {value!r} is not KEY=A,B,C, such as scale=0.01,0.1")
+        return key.strip().replace("-", "_"), text.strip()
+
+
 def _option_name(param: click.Parameter | None) -> str:
     return param.opts[-1] if param is not None else "level"

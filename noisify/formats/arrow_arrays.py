@@ -59,6 +59,14 @@ def with_nulls(texts: pa.Array, null: NDArray[np.bool_]) -> pa.Array:
     return pa.Array.from_buffers(texts.type, len(texts), [pa.py_buffer(bits), *texts.buffers()[1:]])
 
 
+def without_nulls(texts: pa.Array) -> pa.Array:
+    """Return texts with none of them null: those that were keep what stands in their place."""
+    if not texts.null_count:
+        return texts
+    buffers = [None, *texts.buffers()[1:]]
+    return pa.Array.from_buffers(texts.type, len(texts), buffers, offset=texts.offset)
+
+
 def strings(texts: Sequence[str]) -> pa.Array:
     """Return Python strings as an Arrow array; `pa.array` would import pandas, which is slow."""
     encoded = [text.encode("utf-8", "surrogateescape") for text in texts]

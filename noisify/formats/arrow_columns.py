@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.chunks import Column, Field, Kind, NumberType, Positions
-from noisify.formats.arrow_arrays import validity
+from noisify.chunks import Column, Field, Kind, Positions
+from noisify.errors import UsageError
+from noisify.formats.arrow_arrays import to_bools, validity
+from noisify.value_types import SECOND, NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,8 +26,7 @@ _EXACT = Context(prec=100)
 
 def field_of(name: str, kind: pa.DataType) -> Field:
     """Return the field of an Arrow column."""
-    number = number_type(kind)
-    return Field(name, kind_of(kind), str(kind), number)
+    return Field(name, kind_of(kind), str(kind), value_type(kind))
 
 
 def kind_of(kind: pa.DataType) -> Kind:
@@ -52,6 +53,25 @@ def number_type(kind: pa.DataType) -> NumberType | None:
     return None
 
 
+_TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
+
+
+def value_type(kind: pa.DataType) -> NumberType | None:
+    """Return how values of an Arrow type are kept, or None if no model can work on them."""
+    if pa.types.is_boolean(kind):
+        return NumberType("bool", np.dtype(bool))
+    if kind_of(kind) == "text":
+        return NumberType("text", np.dtype(object))
+    if pa.types.is_date32(kind):
+        return NumberType.time(86400 * SECOND, bits=32)
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return NumberType.time(_TICKS[kind.unit])
+    if pa.types.is_time(kind):
+        tick = _TICKS[kind.unit]
+        return NumberType.time(tick, bits=kind.bit_width, span=86400 * SECOND // tick)
+    return number_type(kind)
+
+
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a chunked array as one array."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
@@ -64,11 +84,15 @@ def column_of(field: Field, values: pa.Array, positions: Positions) -> Column:
     valid = None
     if values.null_count:
         valid = validity(values)
-    numbers = (
-        _unscaled(values, field.number)
-        if field.kind == "decimal"
-        else _numbers(values, field.number)
-    )
+    match field.number.kind:
+        case "decimal":
+            numbers = _unscaled(values, field.number)
+        case "text":
+            numbers = _texts(values)
+        case "bool":
+            numbers = to_bools(values)
+        case _:
+            numbers = _numbers(values, field.number)
     return Column(field, field.number, positions, numbers, valid, nulls=values.null_count)
 
 
@@ -77,6 +101,13 @@ def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
     if buffer is None:
         return np.zeros(len(values), number.dtype)
     return np.frombuffer(buffer, number.dtype, len(values) + values.offset)[values.offset :]
+
+
+def _texts(values: pa.Array) -> NDArray[Any]:
+    """Return texts as Python strings; an empty one where there is none."""
+    out = np.full(len(values), "", object)
+    out[:] = ["" if text is None else text for text in values.to_pylist()]
+    return out
 
 
 def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
@@ -94,6 +125,13 @@ def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
 def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None) -> pa.Array:
     """Return numbers as an Arrow array of the given type."""
     bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if pa.types.is_boolean(kind):
+        data = pa.py_buffer(np.packbits(values.astype(bool), bitorder="little"))
+        return pa.Array.from_buffers(kind, len(values), [bits, data])
+    if kind_of(kind) == "text":
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        texts = pa.array(values.tolist(), plain, mask=None if valid is None else ~valid)
+        return texts.dictionary_encode().cast(kind) if plain != kind else texts
     if not pa.types.is_decimal(kind):
         data = pa.py_buffer(np.ascontiguousarray(values))
         return pa.Array.from_buffers(kind, len(values), [bits, data])
@@ -114,7 +152,14 @@ def with_noise(table: pa.Table, noisy: Sequence[NoisyColumn]) -> pa.Table:
         column = result.column
         place = table.schema.get_field_index(column.field.name)
         field = table.schema.field(place)
-        table = table.set_column(place, field, array_of(result.values, field.type, column.valid))
+        valid = column.valid
+        if result.erased is not None:
+            if not field.nullable:
+                raise UsageError(
+                    "may not be null, so nothing in it can be missing", field=field.name
+                )
+            valid = ~result.erased if valid is None else valid & ~result.erased
+        table = table.set_column(place, field, array_of(result.values, field.type, valid))
     return table
 
 

@@ -270,10 +270,11 @@ def splice(
     laid = _laid_over(data, starts, ends, None)
     mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(changed)])
     spliced = pc.replace_with_mask(laid, mask, texts)
-    return _text_bytes(spliced)
+    return text_bytes(spliced)
 
 
-def _text_bytes(texts: pa.Array) -> pa.Buffer:
+def text_bytes(texts: pa.Array) -> pa.Buffer:
+    """Return the bytes of texts, one after another."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + texts.offset + 1)
     first, last = int(offsets[texts.offset]), int(offsets[-1])
     return texts.buffers()[2].slice(first, last - first)

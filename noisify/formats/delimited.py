@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisify.chunks import NUMBER_KINDS, Chunk, Column, Field, Kind, NumberType, Positions
+from noisify.chunks import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.errors import DataError, UsageError
-from noisify.formats import csv_numbers
-from noisify.formats.arrow_arrays import array, bools, with_nulls
+from noisify.formats import csv_numbers, csv_texts
+from noisify.formats.arrow_arrays import array, strings, with_nulls
 from noisify.formats.csv_numbers import CellParser, Parsed, decimals_of, slices
 from noisify.formats.csv_records import (
     Block,
@@ -27,6 +27,16 @@ from noisify.formats.csv_records import (
     unquote,
     without_blanks,
 )
+from noisify.formats.csv_sniffing import (
+    FLOAT,
+    INT,
+    LONG,
+    TEXT,
+    VIEWS,
+    delimiter_bytes,
+    guess,
+    sniff,
+)
 from noisify.inputs import HEAD_BYTES
 from noisify.sink import write_all
 
@@ -35,18 +45,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
-
-DELIMITERS = (b",", b"\t", b";", b"|")
-_SNIFFED_RECORDS = 20
-_NUMBERS_AMONG_CELLS = 0.9
-"""The share of a sample's cells that must be numbers for its column to count as one of numbers."""
-
-_FLOAT = NumberType("float", np.dtype(np.float64))
-_INT = NumberType("int", np.dtype(np.int64))
-_LONG = NumberType.decimal(38, 0)
+    from noisify.value_types import NumberType
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,11 @@ class DelimitedSource:
         """Guess each column's type from the whole records in a sample."""
         block = self._reader(io.BytesIO(sample)).cut(sample, at_end=whole)
         if block is None or not block.rows:
-            return tuple(Field(name, "other", "empty", _FLOAT) for name in names)
+            return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in names)
         every = list(range(self._columns))
         cells = find_cells(block, self.dialect, self._columns, every, self._input.name)
         return tuple(
-            _guess(name, self._parser, block.data, cells.starts[:, i], cells.ends[:, i])
+            guess(name, self._parser, block.data, cells.starts[:, i], cells.ends[:, i])
             for i, name in enumerate(names)
         )
 
@@ -157,6 +159,11 @@ class DelimitedSource:
                 skipped -= len(data)
             yield from self._reader(stream).blocks(size)
 
+    def cells(self, raw: Block, names: Sequence[str]) -> Cells:
+        """Return where the cells of some columns stand, as `find_cells` does."""
+        places = [self._places[name] for name in names]
+        return find_cells(raw, self.dialect, self._columns, places, self._input.name)
+
     def decode(self, raw: Block, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted columns, which come in file order, as numbers.
 
@@ -164,34 +171,70 @@ class DelimitedSource:
             DataError: If a record is ragged, or, with `strict`, if a cell is not a number.
         """
         if not wanted:
-            return Chunk(())
+            return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
         places = [self._places[field.name] for field in wanted]
         cells = find_cells(raw, self.dialect, self._columns, places, self._input.name)
         positions = Positions.range(raw.row, raw.row + raw.rows)
         columns: list[Column] = []
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
-            keep = self._options.keep_decimals
-            decimals = decimals_of(slices(raw.data, starts, ends)) if keep else None
-            for parsed in self._parse(field, raw.data, starts, ends):
-                strangers = 0 if parsed.strange is None else int(np.count_nonzero(parsed.strange))
-                if strangers and self._options.strict:
-                    self._complain(raw, field, starts, ends, parsed)
-                columns.append(
-                    Column(
-                        field,
-                        _number_type(parsed),
-                        positions,
-                        parsed.values,
-                        parsed.valid,
-                        nulls=parsed.nulls,
-                        strangers=strangers,
-                        decimals=decimals,
-                    )
-                )
-        return Chunk(
-            tuple(columns), Layout(cells, {field.name: at for at, field in enumerate(wanted)})
-        )
+            if field.number is not None and field.number.kind in {"text", "time"}:
+                columns.append(self._words(raw, field, starts, ends, positions))
+            else:
+                columns += self._numbers(raw, field, starts, ends, positions)
+        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)})
+        return Chunk(tuple(columns), layout, positions)
+
+    def _numbers(
+        self,
+        raw: Block,
+        field: Field,
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        positions: Positions,
+    ) -> Iterator[Column]:
+        """Yield the columns of a field of numbers."""
+        keep = self._options.keep_decimals
+        decimals = decimals_of(slices(raw.data, starts, ends)) if keep else None
+        for parsed in self._parse(field, raw.data, starts, ends):
+            strangers = 0 if parsed.strange is None else int(np.count_nonzero(parsed.strange))
+            if strangers and self._options.strict:
+                self._complain(raw, field, starts, ends, parsed)
+            yield Column(
+                field,
+                _number_type(parsed),
+                positions,
+                parsed.values,
+                parsed.valid,
+                nulls=parsed.nulls,
+                strangers=strangers,
+                decimals=decimals,
+            )
+
+    def _words(
+        self,
+        raw: Block,
+        field: Field,
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        positions: Positions,
+    ) -> Column:
+        """Return a field of texts or times."""
+        number = field.number or TEXT
+        texts = csv_numbers.chosen(slices(raw.data, starts, ends))
+        null = self._parser.is_null(texts)
+        nulls = int(np.count_nonzero(null))
+        valid = ~null if nulls else None
+        if number.kind == "text":
+            in_quotes = csv_texts.quoted(raw.data, starts)
+            values = csv_texts.decode(texts, in_quotes, self._options.encoding)
+            return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
+        times = csv_texts.decode_times(texts, number.tick)
+        strange = int(np.count_nonzero(~times.valid & ~null))
+        return Column(
+            field, number, positions, times.values, times.valid & ~null, nulls, strange,
+            layout=times,
+        )  # fmt: skip
 
     def _parse(
         self, field: Field, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
@@ -242,6 +285,37 @@ class DelimitedSource:
                 values[field.name] = with_nulls(plain, self._parser.is_null(texts))
         return values
 
+    @property
+    def null_text(self) -> str:
+        """What is written where a cell becomes null: what `--na` gave first, else nothing."""
+        return self._options.nulls[0] if self._options.nulls else ""
+
+    @property
+    def encoding(self) -> str:
+        """The text encoding."""
+        return self._options.encoding
+
+    @property
+    def line_end(self) -> bytes:
+        """The line end that follows the first record, for where one has to be added."""
+        head = self._input.head()
+        end = head.find(b"\n")
+        return b"\r\n" if end > 0 and head[end - 1 : end] == b"\r" else b"\n"
+
+    def records(self, data: bytes) -> pa.Array:
+        """Return whole records, their line ends included, one text a record."""
+        block = self._reader(io.BytesIO(data)).cut(data, at_end=True)
+        if block is None:
+            return strings([])
+        cells = find_cells(block, self.dialect, self._columns, [0], self._input.name)
+        starts = cells.starts[:, 0] - csv_texts.quoted(data, cells.starts[:, 0])
+        starts[:1] = 0
+        if data[-1] not in b"\r\n":
+            data += self.line_end
+        offsets = np.append(starts, len(data)).astype(np.int32)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+        return pa.Array.from_buffers(pa.utf8(), len(starts), buffers)
+
     def size_of(self, raw: Block) -> int:
         """Return the bytes of a block."""
         return len(raw.data)
@@ -254,96 +328,10 @@ class DelimitedSource:
         """Do nothing: the file is open only while it is read."""
 
 
-def delimiter_bytes(text: str) -> bytes:
-    r"""Return the delimiter that was typed; `\t` and `tab` mean a tab.
-
-    Raises:
-        UsageError: If it is not one ASCII character that can stand between cells.
-    """
-    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if (
-        len(character) != 1
-        or not character.isascii()
-        or character in '"\r\n'
-        or character.isalnum()
-    ):
-        raise UsageError(f"delimiter {text!r} is not one character such as , ; | or \\t")
-    return character.encode()
-
-
-def sniff(text: bytes) -> bytes:
-    """Guess the delimiter: the one that cuts the first records into equally many cells.
-
-    That is two cells or more. The comma wins when it does that; a table in which nothing does has
-    one column.
-    """
-    for delimiter in DELIMITERS:
-        widths = _widths(text, Dialect(delimiter))
-        if widths and widths[0] > 1 and len(set(widths)) == 1:
-            return delimiter
-    return DELIMITERS[0]
-
-
-def _widths(text: bytes, dialect: Dialect) -> list[int]:
-    """Return the number of cells in each of the first records, those that are whole."""
-    pattern = dialect.cells()
-    widths: list[int] = []
-    position = width = 0
-    while len(widths) < _SNIFFED_RECORDS and position < len(text):
-        match = pattern.match(text, position)
-        if match is None:
-            break
-        position = match.end()
-        width += 1
-        if match[2] == dialect.delimiter:
-            continue
-        if width > 1 or match[1]:
-            widths.append(width)
-        width = 0
-    return widths
-
-
-def _guess(
-    name: str,
-    parser: CellParser,
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> Field:
-    """Guess a column's type from a sample of its cells."""
-    parsed = parser.floats(data, starts, ends)
-    values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
-    if parsed.strange is None and not (values == np.rint(values)).all():
-        return Field(name, "float", "float64", _FLOAT)
-    texts = csv_numbers.chosen(slices(data, starts, ends))
-    filled = texts.filter(bools(~parser.is_null(texts)))
-    if not len(filled):
-        return Field(name, "other", "empty", _FLOAT)
-    readable = len(filled)
-    if parsed.strange is not None:
-        readable -= int(np.count_nonzero(parsed.strange))
-    if readable < _NUMBERS_AMONG_CELLS * len(filled):
-        kind: Kind = "time" if _are_times(filled) else "text"
-        return Field(name, kind, kind, _FLOAT)
-    trimmed = pc.ascii_trim(filled, " \t")
-    if csv_numbers.matches(trimmed, csv_numbers.CODE).any():
-        return Field(name, "text", "text", _FLOAT)
-    whole = csv_numbers.matches(trimmed, csv_numbers.WHOLE)
-    if np.count_nonzero(whole) == readable:
-        return Field(name, "int", "int64", _INT)
-    return Field(name, "float", "float64", _FLOAT)
-
-
-def _are_times(texts: pa.Array) -> bool:
-    """Return whether all texts look like ISO 8601 dates or times."""
-    pattern = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?|\d{2}:\d{2}(?::\d{2}.*)?"
-    return bool(csv_numbers.matches(texts, pattern).all())
-
-
 def _number_type(parsed: Parsed) -> NumberType:
     if parsed.values.dtype == object:
-        return _LONG
-    return _INT if parsed.values.dtype.kind == "i" else _FLOAT
+        return LONG
+    return INT if parsed.values.dtype.kind == "i" else FLOAT
 
 
 class DelimitedSink:
@@ -351,6 +339,8 @@ class DelimitedSink:
 
     def __init__(self, source: DelimitedSource, output: Output) -> None:
         self._file = output.file
+        self._source = source
+        self._ended = True
         write_all(self._file, source.prefix)
 
     def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> bytes | pa.Buffer:
@@ -363,17 +353,93 @@ class DelimitedSink:
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
         changed = np.zeros((raw.rows, len(order)), bool)
+        starts = np.array(layout.cells.starts[:, order])
+        ends = np.array(layout.cells.ends[:, order])
         for column, place in zip(noisy, places, strict=True):
             changed[:, place] |= column.changed
-        starts = np.ascontiguousarray(layout.cells.starts[:, order]).reshape(-1)
-        ends = np.ascontiguousarray(layout.cells.ends[:, order]).reshape(-1)
-        starts, ends = without_blanks(raw.data, starts, ends)
-        texts = _texts(noisy, places, changed)
-        return csv_numbers.splice(raw.data, starts, ends, changed.reshape(-1), texts)
+            if column.column.number.kind not in {"text", "time"}:
+                starts[:, place], ends[:, place] = without_blanks(
+                    raw.data, starts[:, place], ends[:, place]
+                )
+        texts = self._texts(noisy, places, changed)
+        return csv_numbers.splice(
+            raw.data, starts.reshape(-1), ends.reshape(-1), changed.reshape(-1), texts
+        )
+
+    def _texts(
+        self, noisy: Sequence[NoisyColumn], places: Sequence[int], changed: NDArray[np.bool_]
+    ) -> pa.Array:
+        """Return a text for each changed cell, record by record."""
+        plain = all(
+            c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
+        )
+        if plain and len(set(places)) == len(places):
+            values = np.empty(changed.shape)
+            for column, place in zip(noisy, places, strict=True):
+                values[:, place] = column.values
+            return csv_numbers.format_floats(
+                values.reshape(-1) if changed.all() else values[changed]
+            )
+        width = changed.shape[1]
+        texts, where = [], []
+        for column, place in zip(noisy, places, strict=True):
+            kept = column.changed if column.erased is None else column.changed & ~column.erased
+            texts.append(self._text(column, kept))
+            where.append(np.flatnonzero(kept) * width + place)
+            if column.erased is not None:
+                count = int(np.count_nonzero(column.erased))
+                texts.append(strings([self._source.null_text] * count))
+                where.append(np.flatnonzero(column.erased) * width + place)
+        order = np.argsort(np.concatenate(where), kind="stable")
+        return pa.concat_arrays(texts).take(array(order))
+
+    def _text(self, column: NoisyColumn, which: NDArray[np.bool_]) -> pa.Array:
+        """Return the texts of some elements of a column."""
+        kind, values = column.column.number.kind, column.values
+        if kind == "time":
+            return csv_texts.encode_times(
+                values, column.column.layout, which, column.column.number.tick
+            )
+        values = values[which]
+        if kind == "text":
+            in_quotes = column.column.layout[which]
+            delimiter = self._source.dialect.delimiter.decode()
+            return csv_texts.encode(values, in_quotes, delimiter, self._source.encoding)
+        if values.dtype != np.float64:
+            return csv_numbers.format_integers(values)
+        match column.decimals:
+            case None:
+                return csv_numbers.format_floats(values)
+            case int() as digits:
+                return csv_numbers.format_fixed(values, digits)
+            case digits:
+                return csv_numbers.format_fixed(values, digits[which])
+
+    def with_rows(
+        self, versions: Sequence[bytes | pa.Buffer], copies: NDArray[np.int64]
+    ) -> pa.Buffer:
+        """Return a block with its records dropped or repeated.
+
+        Args:
+            versions: The block as encoded; then, for the copies, with noise of their own.
+            copies: How many times each record comes out.
+        """
+        records = [self._source.records(bytes(memoryview(version))) for version in versions]
+        kept = np.repeat(np.arange(len(copies)), copies)
+        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
+        which = np.minimum(numbers, len(versions) - 1)
+        taken = pa.concat_arrays(records).take(array(which * len(copies) + kept))
+        return csv_numbers.text_bytes(taken)
 
     def write(self, encoded: bytes | pa.Buffer) -> None:
         """Write one block."""
-        write_all(self._file, memoryview(encoded))
+        view = memoryview(encoded)
+        if not view.nbytes:
+            return
+        if not self._ended:
+            write_all(self._file, self._source.line_end)
+        self._ended = view[-1] in b"\r\n"
+        write_all(self._file, view)
 
     def finish(self) -> None:
         """Do nothing: a table has no end mark."""
@@ -382,46 +448,29 @@ class DelimitedSink:
         """Do nothing: the output closes its file."""
 
 
-def _texts(
-    noisy: Sequence[NoisyColumn], places: Sequence[int], changed: NDArray[np.bool_]
-) -> pa.Array:
-    """Return a text for each changed cell, record by record."""
-    if all(c.values.dtype == np.float64 and c.decimals is None for c in noisy) and len(
-        set(places)
-    ) == len(places):
-        values = np.empty(changed.shape)
-        for column, place in zip(noisy, places, strict=True):
-            values[:, place] = column.values
-        return csv_numbers.format_floats(values.reshape(-1) if changed.all() else values[changed])
-    texts = [_text(column) for column in noisy]
-    width = changed.shape[1]
-    where = np.concatenate(
-        [
-            np.flatnonzero(column.changed) * width + place
-            for column, place in zip(noisy, places, strict=True)
-        ]
-    )
-    return pa.concat_arrays(texts).take(array(np.argsort(where, kind="stable")))
-
-
-def _text(column: NoisyColumn) -> pa.Array:
-    values = column.values[column.changed]
-    if values.dtype != np.float64:
-        return csv_numbers.format_integers(values)
-    match column.decimals:
-        case None:
-            return csv_numbers.format_floats(values)
-        case int() as digits:
-            return csv_numbers.format_fixed(values, digits)
-        case digits:
-            return csv_numbers.format_fixed(values, digits[column.changed])
-
-
 def open_source(source: Input, options: ReadOptions) -> DelimitedSource:
     """Open a CSV or TSV file."""
     return DelimitedSource(source, options)
 
 
-def open_sink(source: DelimitedSource, output: Output) -> DelimitedSink:
+def open_sink(
+    source: DelimitedSource,
+    output: Output,
+    passes: int = 1,  # noqa: ARG001 - one header, whatever follows
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> DelimitedSink:
     """Start a table like the source."""
     return DelimitedSink(source, output)
+
+
+def open_mask(
+    source: DelimitedSource,  # noqa: ARG001 - a mask is a CSV whatever the table is
+    output: Output,
+    noised: Sequence[Field],
+    *,
+    values: bool,
+) -> MaskSink:
+    """Start a CSV that says which cells changed."""
+    from noisify.formats.csv_mask import CsvMask  # noqa: PLC0415 - a rare wish
+
+    return CsvMask(output, noised, values=values)

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import h5py
 import numpy as np
 
-from noisify.chunks import Chunk, Column, Field, NumberType, Positions, boxes
+from noisify.chunks import Chunk, Column, Field, Positions, boxes
 from noisify.errors import DataError, NoisifyError, UsageError
-from noisify.formats.npy import kind_of_dtype
+from noisify.formats.interface import no_rows
+from noisify.formats.npy import kind_of_dtype, stored
 from noisify.inputs import read_into
 from noisify.sink import open_written_behind, write_all
+from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
 
@@ -292,8 +294,16 @@ class Hdf5Sink:
         for result in noisy:
             name = result.column.field.name
             dtype = self._source.stored[name].dtype
-            values[name] = result.values.astype(dtype, copy=False)
+            values[name] = stored(result, dtype)
         return Piece(values, raw.positions, raw.box)
+
+    def with_rows(self, versions: Sequence[Piece], copies: NDArray[np.int64]) -> Piece:  # noqa: ARG002
+        """Refuse: an array has no rows of its own.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
 
     def write(self, encoded: Piece) -> None:
         """Write the fields of a piece to their places."""
@@ -345,6 +355,26 @@ def open_source(source: Input, options: ReadOptions) -> Hdf5Source:
     return Hdf5Source(source, options)
 
 
-def open_sink(source: Hdf5Source, output: Output) -> Hdf5Sink:
-    """Start a copy of the source."""
+def open_sink(
+    source: Hdf5Source,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> Hdf5Sink:
+    """Start a copy of the source.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    if passes > 1:
+        raise UsageError("--append needs rows, and the datasets of an HDF5 file share none")
     return Hdf5Sink(source, output)
+
+
+def open_mask(
+    source: Hdf5Source, output: Output, noised: Sequence[Field], *, values: bool
+) -> MaskSink:
+    """Start an HDF5 file that says which elements changed."""
+    from noisify.formats.mapped_mask import Hdf5Mask  # noqa: PLC0415 - a rare wish
+
+    return Hdf5Mask(source, output, noised, values=values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from noisify.chunks import Column, Positions
+from noisify.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,12 +54,14 @@ class NoisyColumn:
         changed: Shape (n,), which elements are other than before.
         decimals: How floats are to be written: digits after the point, one for all or one an
             element (-1: shortest); None: shortest.
+        erased: Shape (n,), which elements have become null; None: none.
     """
 
     column: Column
     values: NDArray[Any]
     changed: NDArray[np.bool_]
     decimals: int | NDArray[Any] | None = None
+    erased: NDArray[np.bool_] | None = None
 
 
 def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
@@ -70,7 +73,13 @@ def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
         Column(column.field, column.number, start, column.values[:rows], valid),
         noisy.values[:rows],
         noisy.changed[:rows],
+        erased=None if noisy.erased is None else noisy.erased[:rows],
     )
+
+
+def no_rows() -> UsageError:
+    """Return the error of a format that has no rows to drop or repeat."""
+    return UsageError("models of whole rows need a table: CSV or Parquet")
 
 
 class Source(Protocol):
@@ -134,6 +143,35 @@ class Sink(Protocol):
         """Return what `write` takes: the raw piece with its noisy columns put back."""
         ...
 
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
+        """Return a piece with its rows dropped or repeated; only tables can.
+
+        Args:
+            versions: The piece as encoded; then, for the copies, with noise of their own.
+            copies: Shape (n,), how many times each row comes out.
+        """
+        ...
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Write one piece."""
+        ...
+
+    def finish(self) -> None:
+        """Write what comes last."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open, also after a failure."""
+        ...
+
+
+class MaskSink(Protocol):
+    """Which elements changed, and perhaps what they were, being written to a file of their own."""
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        """Return what `write` takes."""
+        ...
+
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         """Write one piece."""
         ...
@@ -154,6 +192,28 @@ class Format(Protocol):
         """Open an input; raise `DataError` if it is not of this format."""
         ...
 
-    def open_sink(self, source: Source, output: Output) -> Sink:
-        """Start an output of this format for a source of the same."""
+    def open_sink(
+        self, source: Source, output: Output, passes: int, noised: frozenset[str]
+    ) -> Sink:
+        """Start an output of this format for a source of the same.
+
+        Args:
+            source: The input.
+            output: Where to write.
+            passes: How many times all of the input will be written, one after another.
+            noised: The fields that get noise.
+        """
+        ...
+
+    def open_mask(
+        self, source: Source, output: Output, noised: Sequence[Field], *, values: bool
+    ) -> MaskSink:
+        """Start a file that says which elements changed.
+
+        Args:
+            source: The input.
+            output: Where to write.
+            noised: The fields that get noise.
+            values: Whether it also says what the changed elements were.
+        """
         ...

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy_format
 
-from noisify.chunks import Chunk, Column, Field, Kind, NumberType, Positions, boxes
+from noisify.chunks import Chunk, Column, Field, Kind, Positions, boxes
 from noisify.errors import DataError, UsageError
+from noisify.formats.interface import no_rows
 from noisify.inputs import read_into
 from noisify.sink import write_all
+from noisify.value_types import SECOND, NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
 
@@ -115,11 +117,55 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             name=path,
             kind=kind_of_dtype(member.base),
             type_name=str(member.base.newbyteorder("=")),
-            number=NumberType.of_dtype(member.base),
+            number=value_type(member.base),
             table=str(prod(member.shape)),
         )
         for path, member in members
     )
+
+
+_TICKS = {
+    "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
+    "ms": 10**6, "us": 10**3, "ns": 1,
+}  # fmt: skip
+
+
+def value_type(dtype: np.dtype[Any]) -> NumberType | None:
+    """Return how values of a NumPy dtype are kept, or None if no model can work on them."""
+    if dtype.kind == "U":
+        return NumberType("text", np.dtype(object))
+    if dtype.kind in "Mm":
+        unit, count = np.datetime_data(dtype)
+        return NumberType.time(_TICKS[unit] * count) if unit in _TICKS else None
+    return NumberType.of_dtype(dtype)
+
+
+def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
+    """Return values as they are worked on: native byte order, times as ticks, texts as objects."""
+    if number.kind == "time":
+        return values.astype(values.dtype.newbyteorder("="), copy=False).view(np.int64)
+    return values.astype(number.dtype, copy=False)
+
+
+def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return noisy values in an array's own dtype, what is missing as NaN or NaT.
+
+    Raises:
+        UsageError: If the dtype has nothing to say missing with.
+    """
+    values = result.values
+    if result.column.number.kind == "time":
+        values = values.view(dtype.newbyteorder("="))
+    out = values.astype(dtype, copy=False)
+    if result.erased is not None:
+        if dtype.kind not in "fcMm":
+            raise UsageError(
+                f"holds {dtype.newbyteorder('=')}, which has no missing value; convert it to float",
+                field=result.column.field.name,
+            )
+        out = out.copy()
+        out[result.erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan
+    return out
 
 
 def kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
@@ -259,9 +305,15 @@ def column_of(values: NDArray[Any], positions: Positions, field: Field) -> Colum
     if field.number is None:
         raise AssertionError(field)
     width = int(field.table)
-    member = member_of(values, field.name).reshape(-1).astype(field.number.dtype, copy=False)
+    member = native(member_of(values, field.name).reshape(-1), field.number)
     starts = tuple(start * width for start in positions.starts)
-    return Column(field, field.number, Positions(starts, positions.length * width), member)
+    valid = None
+    if field.number.kind == "time" and (missing := member == np.iinfo(np.int64).min).any():
+        valid = ~missing
+    nulls = 0 if valid is None else int(np.count_nonzero(missing))
+    return Column(
+        field, field.number, Positions(starts, positions.length * width), member, valid, nulls
+    )
 
 
 def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
@@ -287,12 +339,12 @@ def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
 def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn]) -> NDArray[Any]:
     """Return the array with its noisy fields in it, in its own dtype."""
     if values.dtype.names is None:
-        return noisy[0].values.astype(values.dtype, copy=False).reshape(values.shape)
+        return stored(noisy[0], values.dtype).reshape(values.shape)
     out = np.empty_like(values)
     raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
     for column in noisy:
         member = member_of(out, column.column.field.name)
-        member[...] = column.values.reshape(member.shape)
+        member[...] = stored(column, member.dtype).reshape(member.shape)
     return out
 
 
@@ -315,9 +367,9 @@ def drop_from_memory(mapped: mmap.mmap) -> None:
 class NpySink:
     """An NPY file being written, with its source's own header."""
 
-    def __init__(self, source: NpySource, output: Output) -> None:
+    def __init__(self, source: NpySource, output: Output, passes: int = 1) -> None:
         self._output = output
-        self._header = source.header
+        self._header = repeated(source.header, passes)
         self._mapped: mmap.mmap | None = None
         self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
@@ -338,6 +390,14 @@ class NpySink:
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
         """Return the piece with noise in it."""
         return Piece(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
+
+    def with_rows(self, versions: Sequence[Piece], copies: NDArray[np.int64]) -> Piece:  # noqa: ARG002
+        """Refuse: an array has no rows of its own.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
 
     def write(self, encoded: Piece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
@@ -369,6 +429,43 @@ def open_source(source: Input, options: ReadOptions) -> NpySource:
     return NpySource(source, options)
 
 
-def open_sink(source: NpySource, output: Output) -> NpySink:
-    """Start an NPY file like the source's."""
-    return NpySink(source, output)
+def open_sink(
+    source: NpySource,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> NpySink:
+    """Start an NPY file like the source's.
+
+    Raises:
+        UsageError: If it cannot be written several times, one after another.
+    """
+    return NpySink(source, output, passes)
+
+
+def repeated(header: Header, times: int) -> Header:
+    """Return the header of an array written several times along its first axis.
+
+    Raises:
+        UsageError: If it has none, or varies fastest along it.
+    """
+    if times == 1:
+        return header
+    if not header.shape or header.fortran:
+        raise UsageError("--append needs an array with a first axis, in C order")
+    shape = (header.shape[0] * times, *header.shape[1:])
+    text = io.BytesIO()
+    described = npy_format.dtype_to_descr(header.dtype)
+    npy_format.write_array_header_2_0(
+        text, {"descr": described, "fortran_order": False, "shape": shape}
+    )
+    return Header(text.getvalue(), shape, False, header.dtype)
+
+
+def open_mask(
+    source: NpySource, output: Output, noised: Sequence[Field], *, values: bool
+) -> MaskSink:
+    """Start an NPY file that says which elements changed."""
+    from noisify.formats.mapped_mask import NpyMask  # noqa: PLC0415 - a rare wish
+
+    return NpyMask(source, output, noised, values=values)

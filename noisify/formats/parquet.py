@@ -7,11 +7,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.chunks import Chunk, Field, Positions
 from noisify.errors import DataError
+from noisify.formats.arrow_arrays import array
 from noisify.formats.arrow_columns import (
     column_of,
     condition_values,
@@ -24,7 +26,9 @@ from noisify.sink import write_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
 
@@ -122,7 +126,7 @@ class ParquetSource:
         columns = tuple(
             column_of(field, whole(table.column(field.name)), positions) for field in wanted
         )
-        return Chunk(columns, table)
+        return Chunk(columns, table, positions)
 
     def condition_values(
         self,
@@ -149,16 +153,17 @@ class ParquetSource:
 class ParquetSink:
     """A Parquet file being written: its source's schema, metadata, codecs and row groups."""
 
-    def __init__(self, source: ParquetSource, output: Output) -> None:
+    def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
+        self._noised = noised
         self._source = source
         self._output = output
         self._writer: pq.ParquetWriter | None = None
 
-    def _open(self, noised: set[str]) -> pq.ParquetWriter:
+    def _open(self) -> pq.ParquetWriter:
         return pq.ParquetWriter(
-            _Whole(self._output),
+            WholeWrites(self._output),
             self._source.schema,
-            **writer_options(self._source.metadata, self._source.schema, noised),
+            **writer_options(self._source.metadata, self._source.schema, self._noised),
         )
 
     def encode(
@@ -166,21 +171,27 @@ class ParquetSink:
         raw: RowGroup,  # noqa: ARG002
         chunk: Chunk,
         noisy: Sequence[NoisyColumn],
-    ) -> tuple[pa.Table, set[str]]:
-        """Return the row group's table with noise in it, and the names of its noisy columns."""
-        return with_noise(chunk.layout, noisy), {c.column.field.name for c in noisy}
+    ) -> pa.Table:
+        """Return the row group's table with noise in it."""
+        return with_noise(chunk.layout, noisy)
 
-    def write(self, encoded: tuple[pa.Table, set[str]]) -> None:
+    def with_rows(self, versions: Sequence[pa.Table], copies: NDArray[np.int64]) -> pa.Table:
+        """Return a row group with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        kept = np.repeat(np.arange(len(copies)), copies)
+        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
+        which = np.minimum(numbers, len(versions) - 1)
+        return pa.concat_tables(versions).take(array(which * len(copies) + kept))
+
+    def write(self, encoded: pa.Table) -> None:
         """Write one row group."""
-        table, noised = encoded
         if self._writer is None:
-            self._writer = self._open(noised)
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+            self._writer = self._open()
+        self._writer.write_table(encoded, row_group_size=max(1, encoded.num_rows))
 
     def finish(self) -> None:
         """Write the footer."""
         if self._writer is None:
-            self._writer = self._open(set())
+            self._writer = self._open()
         self._writer.close()
         self._writer = None
 
@@ -191,7 +202,7 @@ class ParquetSink:
                 self._writer.close()
 
 
-class _Whole:
+class WholeWrites:
     """An output that takes whatever it is given; what pyarrow asks of a Python file."""
 
     def __init__(self, output: Output) -> None:
@@ -216,7 +227,7 @@ class _Whole:
 
 
 def writer_options(
-    metadata: pq.FileMetaData, schema: pa.Schema, noised: set[str]
+    metadata: pq.FileMetaData, schema: pa.Schema, noised: frozenset[str]
 ) -> dict[str, Any]:
     """Return the writer's settings that make the output like the file that was read.
 
@@ -269,6 +280,20 @@ def open_source(source: Input, options: ReadOptions) -> ParquetSource:
     return ParquetSource(source, options)
 
 
-def open_sink(source: ParquetSource, output: Output) -> ParquetSink:
+def open_sink(
+    source: ParquetSource,
+    output: Output,
+    passes: int = 1,  # noqa: ARG001 - row groups may follow row groups
+    noised: frozenset[str] = frozenset(),
+) -> ParquetSink:
     """Start a Parquet file like the source's."""
-    return ParquetSink(source, output)
+    return ParquetSink(source, output, noised)
+
+
+def open_mask(
+    source: ParquetSource, output: Output, noised: Sequence[Field], *, values: bool
+) -> MaskSink:
+    """Start a Parquet file that says which values changed."""
+    from noisify.formats.parquet_mask import ParquetMask  # noqa: PLC0415 - a rare wish
+
+    return ParquetMask(source, output, noised, values=values)

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify import levels
+from noisify.errors import UsageError
 from noisify.levels import Level
-from noisify.noise.interface import Draw, Model, check_parameters, parameter
+from noisify.noise.interface import NUMBERS, TIMES, Draw, Model, parameter
+from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.random_streams import Variates
 
-__all__ = ["Cauchy", "Laplace", "Level", "Logistic", "Normal", "StudentT", "Uniform"]
+__all__ = [
+    "Cauchy", "Exponential", "Gamma", "Gumbel", "Laplace", "Level", "LogNormal", "Logistic",
+    "Normal", "StudentT", "Triangular", "TruncatedNormal", "Uniform",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +34,10 @@ class Additive(Model):
     """
 
     family: ClassVar[str] = "amplitude"
+    takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
 
     scale: Level = parameter("the distribution's scale, as a level", levels.DEFAULT)
     loc: float = parameter("added to every value, in the field's unit", 0.0)
-
-    def __post_init__(self) -> None:
-        """Check the parameters' limits."""
-        check_parameters(self)
 
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         """Return values + loc + scale * variates."""
@@ -187,3 +189,188 @@ class Logistic(Additive):
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and sd pi/sqrt(3)."""
         return 0.0, math.pi / math.sqrt(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triangular(Additive):
+    """Triangular noise: x + loc + scale * z, z on [-1, 1] with density 1 - |z|.
+
+    The sum of two equal uniform errors, such as a difference of two rounded readings, and TPDF
+    dither. Its scale is its half-width; its standard deviation is scale / sqrt(6). JCGM 100:2008
+    (GUM), 4.3.9.
+    """
+
+    name: ClassVar[str] = "triangular"
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return triangular variates on [-1, 1]."""
+        return variates.sample(
+            lane, lambda generator, count: generator.triangular(-1.0, 0.0, 1.0, count)
+        )
+
+    def moments(self) -> tuple[float, float]:
+        """Return mean 0 and sd 1/sqrt(6)."""
+        return 0.0, 1 / math.sqrt(6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncatedNormal(Additive):
+    """Normal noise without its tails: x + loc + scale * z, z ~ N(0, 1) given that |z| <= cut.
+
+    For errors that are known to stay within limits. Its scale is the standard deviation of the
+    whole normal; its own is scale * sqrt(1 - 2 cut f(cut) / (2 F(cut) - 1)), f and F being the
+    normal density and distribution function: 0.8796 * scale at cut = 2. Johnson, Kotz and
+    Balakrishnan (1994), "Continuous univariate distributions", volume 1, 13.10.1. Drawn by
+    inverting F at one uniform variate an element (Wichura, 1988, AS 241).
+    """
+
+    name: ClassVar[str] = "truncated-normal"
+
+    cut: float = parameter("where it is cut off on either side, in scales", 2.0, at_least=0.01)
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return truncated normal variates."""
+        uniform = variates.uniform(lane)
+        upper = uniform >= 0.5  # noqa: PLR2004 - the median
+        # Both halves are drawn in the lower tail, where a float64 tells probabilities apart best.
+        depth = np.where(upper, 1 - uniform, uniform)
+        z = normal_quantile(_upper_tail(self.cut) + depth * self._mass)
+        np.clip(z, -self.cut, 0.0, out=z)
+        return np.negative(z, out=z, where=upper)
+
+    @property
+    def _mass(self) -> float:
+        """The normal probability within the cuts."""
+        return math.erf(self.cut / math.sqrt(2))
+
+    def moments(self) -> tuple[float, float]:
+        """Return mean 0 and the sd of what is left."""
+        density = math.exp(-self.cut * self.cut / 2) / math.sqrt(2 * math.pi)
+        return 0.0, math.sqrt(1 - 2 * self.cut * density / self._mass)
+
+
+def _upper_tail(z: float) -> float:
+    """Return the probability that a standard normal variate is above z."""
+    return math.erfc(z / math.sqrt(2)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asymmetric(Additive):
+    """Additive noise with a long tail on one side, as NumPy draws it or with its mean taken off."""
+
+    center: bool = parameter("take the distribution's mean off, so that noise has mean 0", False)
+
+    def scaled(
+        self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return fresh variates of the given scale, shape (n,), less their mean if asked to."""
+        noise = self.standard(variates, lane)
+        if self.center:
+            noise -= self.distribution()[0]
+        noise *= scale
+        return noise
+
+    @abstractmethod
+    def distribution(self) -> tuple[float, float]:
+        """Return the mean and the sd at scale 1, the mean not taken off."""
+
+    def moments(self) -> tuple[float, float]:
+        """Return the mean, 0 if it is taken off, and the sd."""
+        mean, sd = self.distribution()
+        return (0.0 if self.center else mean), sd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gumbel(Asymmetric):
+    """Gumbel (extreme value, type I) noise with density exp(-z - e**-z) at scale 1.
+
+    What the largest of many errors looks like; its long tail is above. Its mode is 0, its mean
+    0.5772 * scale, its standard deviation scale * pi / sqrt(6). NIST e-Handbook, 1.3.6.6.16.
+    """
+
+    name: ClassVar[str] = "gumbel"
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return Gumbel variates of scale 1."""
+        return variates.sample(lane, lambda generator, count: generator.gumbel(size=count))
+
+    def distribution(self) -> tuple[float, float]:
+        """Return Euler's constant and pi/sqrt(6)."""
+        return float(np.euler_gamma), math.pi / math.sqrt(6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential(Asymmetric):
+    """Exponential noise with density e**-z, z >= 0, at scale 1.
+
+    Errors that only ever add: waiting times, delays, background counts. Its scale is its mean and
+    its standard deviation. NIST e-Handbook, 1.3.6.6.7.
+    """
+
+    name: ClassVar[str] = "exponential"
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return exponential variates of mean 1."""
+        return variates.sample(lane, lambda generator, count: generator.standard_exponential(count))
+
+    def distribution(self) -> tuple[float, float]:
+        """Return 1 and 1."""
+        return 1.0, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gamma(Asymmetric):
+    """Gamma (Erlang) noise with density z**(shape - 1) e**-z / Gamma(shape), z >= 0, at scale 1.
+
+    The sum of `shape` exponential errors: shape = 1 is exponential, a large shape nearly normal.
+    Its mean is shape * scale, its standard deviation sqrt(shape) * scale. NIST e-Handbook,
+    1.3.6.6.11; drawn by the method of Marsaglia and Tsang (2000).
+    """
+
+    name: ClassVar[str] = "gamma"
+
+    shape: float = parameter("shape, above 0: how many exponentials it is the sum of", 2.0, above=0)
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return gamma variates of scale 1."""
+        return variates.sample(
+            lane, lambda generator, count: generator.standard_gamma(self.shape, count)
+        )
+
+    def distribution(self) -> tuple[float, float]:
+        """Return shape and sqrt(shape)."""
+        return self.shape, math.sqrt(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogNormal(Asymmetric):
+    """Lognormal noise: x + loc + scale * e**(sigma * z), z ~ N(0, 1).
+
+    Errors that multiply up; its long tail is above. Its scale is its median; its mean is
+    scale * e**(sigma**2 / 2), its standard deviation that times sqrt(e**(sigma**2) - 1). NIST
+    e-Handbook, 1.3.6.6.9.
+    """
+
+    name: ClassVar[str] = "lognormal"
+    MOST: ClassVar[float] = 18.0
+    """A larger sigma has a standard deviation that no float64 holds."""
+
+    sigma: float = parameter("standard deviation of the noise's logarithm", 1.0, above=0)
+
+    def __post_init__(self) -> None:
+        """Check that the distribution's moments are numbers."""
+        super().__post_init__()
+        if self.sigma > self.MOST:
+            raise UsageError(f"sigma {self.sigma:g} of lognormal must be at most {self.MOST:g}")
+
+    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+        """Return lognormal variates with median 1."""
+        return variates.sample(
+            lane, lambda generator, count: generator.lognormal(0.0, self.sigma, count)
+        )
+
+    def distribution(self) -> tuple[float, float]:
+        """Return e**(sigma**2 / 2) and that times sqrt(e**(sigma**2) - 1)."""
+        square = self.sigma * self.sigma
+        mean = math.exp(square / 2)
+        return mean, mean * math.sqrt(math.expm1(square))

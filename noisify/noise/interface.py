@@ -6,7 +6,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.chunks import NumberType
     from noisify.levels import Level
     from noisify.random_streams import Variates
+    from noisify.statistics import FieldStatistics
+    from noisify.value_types import NumberType
+
+REAL = frozenset({"float", "int", "decimal"})
+NUMBERS = REAL | {"complex"}
+TEXT = frozenset({"text"})
+LABELS = frozenset({"text", "bool", "int"})
+TIMES = frozenset({"time"})
+ANYTHING = NUMBERS | {"text", "bool", "time"}
 
 
 @dataclass
@@ -29,15 +37,36 @@ class Draw:
 
     Attributes:
         variates: The random numbers at the chunk's positions.
-        number: The number type of the values.
+        number: The type of the values.
         companions: Other fields' values at the same positions, as float64, for `@field` levels.
         saturated: Which elements have hit the end of the type's range so far; None: none.
+        usable: Which elements are there, and finite; the others hold a placeholder, and whatever
+            a model returns for them is thrown away. None: all.
+        erased: Which elements the model has made null; None: none.
+        others: The variates of the same model's streams of other fields, by field name.
+        columns: Other fields' values as they stand before this spec (and which are usable).
+        keys: Other fields' original values as texts, by field name; null is an empty text.
     """
 
     variates: Variates
     number: NumberType
     companions: Mapping[str, NDArray[np.float64]] = dataclasses.field(default_factory=dict)
     saturated: NDArray[np.bool_] | None = None
+    usable: NDArray[np.bool_] | None = None
+    erased: NDArray[np.bool_] | None = None
+    others: Callable[[str], Variates] | None = None
+    columns: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]] = dataclasses.field(
+        default_factory=dict
+    )
+    keys: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+
+    def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
+        """Return which elements are hit, shape (n,): a share `rate` of them, nested in it."""
+        return self.variates.uniform(lane) < rate
+
+    def erase(self, which: NDArray[np.bool_]) -> None:
+        """Make some elements null."""
+        self.erased = which if self.erased is None else self.erased | which
 
     def level(self, level: Level, values: NDArray[Any]) -> float | NDArray[np.float64]:
         """Return a level as an absolute amount: one number, or one an element, shape (n,)."""
@@ -46,6 +75,8 @@ class Draw:
                 return value
             case levels.Percent(share):
                 return np.asarray(np.abs(self.number.to_float(values)) * share)
+            case levels.Duration(seconds):
+                return seconds
             case levels.FromField(name, factor):
                 return np.abs(self.companions[name]) * factor
             case levels.OfField():
@@ -59,6 +90,11 @@ class Draw:
         return noisy
 
 
+Words = tuple[str, ...]
+Numbers = tuple[float, ...]
+Matrix = tuple[tuple[float, ...], ...]
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Model(ABC):
@@ -70,10 +106,22 @@ class Model(ABC):
     Attributes:
         name: What it is called on the command line.
         family: The group it is listed under.
+        takes: The kinds of fields it works on.
+        level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
+        jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
+        example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = REAL
+    level: ClassVar[str] = "scale"
+    jointly: ClassVar[bool] = False
+    example: ClassVar[str] = "-s 0.1"
+
+    def __post_init__(self) -> None:
+        """Check the parameters' limits."""
+        check_parameters(self)
 
     @abstractmethod
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
@@ -91,6 +139,32 @@ class Model(ABC):
     def moments(self) -> tuple[float, float] | None:
         """Return the mean and the standard deviation at scale 1 and loc 0, or None without a sd."""
         return None
+
+    @property
+    def reach(self) -> int:
+        """How far away, in elements, another element may bear on one; 0: its own value only."""
+        return 0
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
+        """Return what statistics of which fields `settle` needs, by field name.
+
+        Args:
+            field: The field that gets the noise.
+        """
+        return {}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+        """Return this model with what it takes from the data filled in."""
+        return self
+
+    def companions(self) -> frozenset[str]:
+        """Return the fields whose values `apply` looks at, besides its own."""
+        amounts = (getattr(self, f.name) for f in dataclasses.fields(self))
+        return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
+
+    def key_fields(self) -> frozenset[str]:
+        """Return those companions whose values are taken as texts, not as numbers."""
+        return frozenset()
 
 
 def parameter(help_text: str, default: Any, **limits: float) -> Any:  # noqa: ANN401
@@ -157,19 +231,35 @@ def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa
     kind = str(field.type)
     if kind == "Level":
         return levels.parse(value, option=field.name)
-    readers: dict[str, Callable[[Any], Any]] = {
-        "float": float,
-        "int": int,
-        "str": str,
-        "bool": _read_bool,
-    }
+    if kind == "Rate":
+        return levels.parse_rate(value, option=field.name)
+    kind, _, optional = kind.partition(" | ")
+    if optional and value is None:
+        return None
     try:
-        return readers[kind](value)
-    except ValueError:
-        raise UsageError(
-            f"{field.name} {value!r} of {model} is not "
-            f"{'an' if kind == 'int' else 'a'} {'number' if kind == 'float' else kind}"
-        ) from None
+        return _READERS[kind][1](value)
+    except (ValueError, TypeError, OverflowError):
+        what = _READERS[kind][0]
+        raise UsageError(f"{field.name} {value!r} of {model} is not {what}") from None
+
+
+def _read_words(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Read texts: a sequence, or one text with | between them."""
+    parts = value.split("|") if isinstance(value, str) else value
+    return tuple(str(part) for part in parts)
+
+
+def _read_numbers(value: Any) -> tuple[float, ...]:  # noqa: ANN401
+    """Read numbers: one, a sequence, or a text with | or / between them."""
+    if isinstance(value, str):
+        value = value.replace("/", "|").split("|")
+    return (float(value),) if isinstance(value, int | float) else tuple(float(x) for x in value)
+
+
+def _read_matrix(value: Any) -> tuple[tuple[float, ...], ...]:  # noqa: ANN401
+    """Read a matrix: a sequence of rows, or a text with ; between rows and | between numbers."""
+    rows = value.split(";") if isinstance(value, str) else value
+    return tuple(_read_numbers(row) for row in rows)
 
 
 def _read_bool(value: Any) -> bool:  # noqa: ANN401
@@ -178,3 +268,15 @@ def _read_bool(value: Any) -> bool:  # noqa: ANN401
     if text not in words:
         raise ValueError(text)
     return words[text]
+
+
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "float": ("a number", float),
+    "int": ("an int", int),
+    "str": ("a text", str),
+    "bool": ("a bool", _read_bool),
+    "Words": ("texts with | between them", _read_words),
+    "Numbers": ("numbers with | between them", _read_numbers),
+    "Matrix": ("rows of numbers, with | between numbers and ; between rows", _read_matrix),
+}
+"""What each type of parameter is called in an error, and how it is read."""

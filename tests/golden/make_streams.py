@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from noisify.chunks import BLOCK, NumberType, Positions
+from noisify.chunks import BLOCK, Positions
 from noisify.levels import Absolute
 from noisify.noise import interface, table
 from noisify.random_streams import BlockVariates, StreamName
+from noisify.value_types import NumberType
 
 PATH = Path(__file__).with_name("streams.json")
 MODELS = ("normal", "uniform", "laplace", "cauchy", "student-t", "logistic")

@@ -1,0 +1,142 @@
+"""Noise that several fields share, in proportion to how they vary together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from noisify.errors import UsageError
+from noisify.noise.interface import Draw, Matrix, Model, Words, parameter
+from noisify.random_streams import BlockVariates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.statistics import FieldStatistics
+
+__all__ = ["Correlated", "Matrix", "Words"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlated(Model):
+    """Correlated noise: each row gets x + e, e ~ N(0, share * Cov), Cov the fields' covariance.
+
+    For blurring microdata before they are shared: the noisy fields keep their means and their
+    correlations, and every variance and covariance grows by the factor 1 + share. A field's
+    correlation with its own noisy copy is 1 / sqrt(1 + share). This is method "correlated" of
+    sdcMicro's addNoise, whose noise is share in percent: noise=150 is share 1.5. Kim, "A method
+    for limiting disclosure in microdata", 1986; Brand, "Microdata protection through noise
+    addition", LNCS 2316, 2002.
+
+    The covariance is that of all chosen fields over the rows in which each of them has a number. It
+    divides by the number of rows n, as every statistic here does, where R divides by n - 1. It may
+    be singular. A field alone gets normal noise with share as a share of its variance. To
+    set another covariance, give one: rows in the order of the fields in the file.
+    """
+
+    name: ClassVar[str] = "correlated"
+    family: ClassVar[str] = "correlated"
+    level: ClassVar[str] = "share"
+    jointly: ClassVar[bool] = True
+    example: ClassVar[str] = "-c income,spending -p share=0.1"
+
+    share: float = parameter("the noise's covariance over the fields'", 1.0, at_least=0.0)
+    fields: Words | None = parameter("the fields, in file order; default: those chosen", None)
+    covariance: Matrix | None = parameter("covariance of the fields; default: their own", None)
+
+    def __post_init__(self) -> None:
+        """Check that the covariance can be one, and that it fits the fields."""
+        super().__post_init__()
+        if self.covariance is None:
+            return
+        root_of(self.covariance)
+        if self.fields is not None and len(self.fields) != len(self.covariance):
+            raise UsageError(
+                f"covariance of {self.name} has {len(self.covariance)} rows for "
+                f"{len(self.fields)} fields"
+            )
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return values + this field's part of the rows' noise."""
+        if self.fields is None or self.covariance is None:
+            raise UsageError(f"{self.name} needs the covariance of the fields it works on")
+        if draw.others is None or not isinstance(draw.variates, BlockVariates):
+            raise UsageError("this model needs noisify's own streams; drop --rng")
+        row = root_of(self.covariance)[self.fields.index(draw.variates.name.field)]
+        noise = np.zeros(len(values))
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
+            for other, factor in zip(self.fields, row.tolist(), strict=True):
+                if factor:
+                    noise += factor * draw.others(other).normal("noise")
+            noise *= math.sqrt(self.share)
+            return draw.add(values, noise)
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the covariance of all fields is needed where it is not given."""
+        if self.covariance is not None:
+            return {}
+        return {name: frozenset({"covariance"}) for name in self.fields or (field,)}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the covariance of its fields."""
+        if self.covariance is not None:
+            return self
+        fields = self.fields or (field,)
+        covariance = tuple(
+            tuple(float(statistics[one].covariance[other]) for other in fields) for one in fields
+        )
+        return dataclasses.replace(self, fields=fields, covariance=covariance)
+
+    def companions(self) -> frozenset[str]:
+        """Return no fields: what is shared is variates, not values."""
+        return frozenset()
+
+
+SINGULAR = 1e-12
+"""A share of a field's variance, left over by the fields before it, that counts as none."""
+TOLERANCE = 1e-5
+"""How far a correlation may be from what its root gives; rounding and SINGULAR stay below."""
+
+
+@lru_cache(maxsize=64)
+def root_of(covariance: Matrix) -> NDArray[np.float64]:
+    """Return the Cholesky factor L, L L' = covariance, of a matrix that may be singular.
+
+    Works on the correlations, so fields in units far apart do not drown each other. Golub and Van
+    Loan, Matrix Computations, 4.2. Its steps are products, sums and roots of single elements, so
+    the bits are the same on every machine.
+
+    Raises:
+        UsageError: If the matrix is not square, finite and symmetric, or no covariance.
+    """
+    size = len(covariance)
+    if any(len(row) != size for row in covariance):
+        raise UsageError(f"covariance of correlated must have {size} numbers in each row")
+    matrix = np.array(covariance).reshape(size, size)
+    if not (np.isfinite(matrix).all() and (matrix == matrix.T).all()):
+        raise UsageError("covariance of correlated must be finite and symmetric")
+    variances = np.diag(matrix)
+    deviations = np.sqrt(np.where(variances > 0, variances, 1.0))
+    rest = matrix / deviations / deviations[:, None]
+    correlations = rest.copy()
+    root = np.zeros((size, size))
+    for column in range(size):
+        left = rest[column, column]
+        if left > SINGULAR:
+            root[column:, column] = rest[column:, column] / math.sqrt(left)
+            rest -= root[:, column] * root[:, column, None]
+    if size and np.abs(root @ root.T - correlations).max() > TOLERANCE:
+        raise UsageError(
+            "covariance of correlated is no covariance: some sum of the fields would have a "
+            "negative variance"
+        )
+    root *= deviations[:, None]
+    root.setflags(write=False)
+    return root

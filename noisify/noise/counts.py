@@ -1,0 +1,127 @@
+"""Counting noise: Poisson and binomial counts, each from one uniform by inverting its CDF."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from noisify.errors import UsageError
+from noisify.levels import Rate
+from noisify.noise import discrete_quantiles
+from noisify.noise.discrete_quantiles import quantile
+from noisify.noise.interface import Draw, Model, parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Binomial", "Poisson", "Rate"]
+
+BEYOND_NOISE = 1e34
+"""A rate whose Poisson noise, at most 8.3 standard deviations, is under half of a last place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Model):
+    """A model of counting: zero and what is negative is left alone."""
+
+    family: ClassVar[str] = "counting"
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those above zero counted."""
+        positive = np.asarray(values > 0, bool)
+        if positive.all():
+            return self.counted(values, draw)
+        return np.asarray(
+            np.where(positive, self.counted(np.where(positive, values, 0), draw), values)
+        )
+
+    @abstractmethod
+    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the counts for values of at least zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poisson(Counting):
+    """Shot noise: y = k / count, k ~ Poisson(x * count).
+
+    What a detector that counts photons, electrons or events makes of an expected value x: `count`
+    events to the unit. The noise's standard deviation is sqrt(x / count); its mean is x. Zero and
+    negative values are left alone; integers and decimals are rounded half to even.
+
+    k is the smallest whole number at which the Poisson CDF reaches a uniform variate of the
+    element's own, so a brighter element never counts fewer. It is exact in double precision, by
+    summing the distribution where the asymptotic quantile of Giles (2016), "Algorithm 955:
+    approximation of the inverse Poisson cumulative distribution function", leaves a doubt; for a
+    rate above 1e6 the quantile is right to 2e-16 of the rate and 1e-11 of a count. A rate above
+    1e34 leaves the value as it is: the noise is less than its last place.
+    """
+
+    name: ClassVar[str] = "poisson"
+    level: ClassVar[str] = "count"
+    example: ClassVar[str] = "-p count=100"
+
+    count: float = parameter("events for each unit of the value", 1.0, above=0.0)
+
+    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return Poisson counts, in the values' unit."""
+        uniform = draw.variates.uniform("noise")
+        with np.errstate(over="ignore", under="ignore"):
+            rates = np.asarray(draw.number.to_float(values), np.float64) * self.count
+            beyond = rates > BEYOND_NOISE
+            events = quantile(discrete_quantiles.Poisson(np.where(beyond, 0.0, rates)), uniform)
+            noisy = draw.add(np.zeros_like(values), events / self.count)
+        return np.where(beyond, values, noisy) if beyond.any() else noisy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binomial(Counting):
+    """Thinning: of x counted things each is kept with probability keep, y ~ Binomial(x, keep).
+
+    A detector's efficiency, an undercount, a subsample of events: keep = 0.9 loses one in ten. The
+    mean is keep * x, the variance keep * (1 - keep) * x. Of a number that is not whole the whole
+    part is thinned, and the rest is lost; zero and negative values are left alone.
+
+    y is the smallest whole number at which the binomial CDF reaches a uniform variate of the
+    element's own, so the same seed keeps more at a higher keep. It is exact in double precision,
+    by summing the distribution where its asymptotic quantile (the expansion of Cornish and Fisher,
+    1938, to the fifth order) leaves a doubt; where the variance is above 1e6 the quantile is right
+    to 2e-16 of the mean and 1e-11 of a count.
+    """
+
+    name: ClassVar[str] = "binomial"
+    level: ClassVar[str] = "keep"
+    example: ClassVar[str] = "-c count -p keep=90%"
+
+    keep: Rate = parameter("probability that each one is kept", 0.9, at_least=0.0)
+
+    def __post_init__(self) -> None:
+        """Check that keep is a probability."""
+        super().__post_init__()
+        if self.keep > 1:
+            raise UsageError(f"keep {self.keep:g} of {self.name} must be at most 1")
+
+    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return how many are kept."""
+        uniform = draw.variates.uniform("noise")
+        whole = _floor(values, draw)
+        trials = np.asarray(draw.number.to_float(whole), np.float64)
+        if self.keep <= 0.5:  # noqa: PLR2004 - count the rarer: the kept or the lost
+            kept = quantile(discrete_quantiles.Binomial(trials, self.keep), uniform)
+            return draw.add(np.zeros_like(values), kept)
+        lost = quantile(discrete_quantiles.Binomial(trials, 1 - self.keep), uniform, falling=True)
+        return draw.add(whole, -lost)
+
+
+def _floor(values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    """Return the whole parts of values of at least zero."""
+    match draw.number.kind:
+        case "float":
+            return np.asarray(np.floor(values))
+        case "decimal":
+            unit = 10**draw.number.decimal_scale
+            return np.asarray(values // unit * unit)
+        case _:
+            return values

@@ -1,0 +1,215 @@
+"""Correlated Gaussian sequences as a pure function of position, exact however the data are cut.
+
+A first-order process x[t + 1] = rho x[t] + step z[t + 1] is Markov: given its values at two
+places, what lies between depends on nothing else. So it is drawn from the coarse to the fine. The
+values at the first element of every noise block, its *skeleton*, are again such a process, with
+rho**8192; between two of them a block is run freely from the first and then bent so that it meets
+the second (a Gaussian bridge). The skeleton is drawn in the same way from its own skeleton, rung
+by rung, up to a rung whose points are independent or that one block holds whole. A block needs its
+own variates and a few skeleton values, and nothing is carried from one chunk to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisify.chunks import BLOCK
+from noisify.errors import UsageError
+from noisify.random_streams import BlockVariates, StreamName, block_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from noisify.random_streams import Variates
+
+SKELETON_POINTS = 1024
+"""Points in a block of a skeleton: few enough that a thousand of them are kept in 8 MB."""
+RUNGS = 5
+"""One block of the fifth rung spans 8192 * 1024**4 = 2**53 elements: more than any field has."""
+NEGLIGIBLE = 2.0**-60
+"""Correlations below this are lost in the rounding of a float64."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A first-order Gaussian process: x[0] = start z[0], x[t + 1] = rho x[t] + step z[t + 1].
+
+    Attributes:
+        rho: How much of a value is left in the next one, from -1 to 1.
+        step: The standard deviation of what is new in each value.
+        start: The standard deviation of the first value.
+    """
+
+    rho: float
+    step: float
+    start: float
+
+    @classmethod
+    def stationary(cls, rho: float) -> Process:
+        """Return the process of standard deviation 1 and autocorrelation rho**lag, |rho| < 1."""
+        return cls(rho, math.sqrt((1 - rho) * (1 + rho)), 1.0)
+
+    @classmethod
+    def walk(cls) -> Process:
+        """Return the random walk that starts at 0 with steps of standard deviation 1."""
+        return cls(1.0, 1.0, 0.0)
+
+    def every(self, stride: int) -> Process:
+        """Return the process of every `stride`-th value; `stride` is a power of two."""
+        rho, variance = self.rho, self.step * self.step
+        for _ in range(stride.bit_length() - 1):
+            variance *= 1 + rho * rho
+            rho *= rho
+        return Process(rho if abs(rho) > NEGLIGIBLE else 0.0, math.sqrt(variance), self.start)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One resolution of a process.
+
+    Attributes:
+        process: The process of every so-many-th value.
+        points: The points in one block.
+        is_top: Whether there is no coarser rung.
+    """
+
+    process: Process
+    points: int
+    is_top: bool
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The variates of one process: one lane of one named stream."""
+
+    name: StreamName
+    lane: str
+
+    @classmethod
+    def of(cls, variates: Variates, lane: str) -> Stream:
+        """Return a lane of the stream that a chunk's variates belong to.
+
+        Raises:
+            UsageError: If the stream is a sequential one.
+        """
+        if not isinstance(variates, BlockVariates):
+            raise UsageError("this model needs noisify's own streams; drop --rng")
+        return cls(variates.name, lane)
+
+    def normals(self, rung: int, block: int, count: int) -> NDArray[np.float64]:
+        """Return the first standard normal variates of one block of one rung."""
+        lane = f"{self.lane} skeleton {rung}" if rung else self.lane
+        return block_generator(self.name.entropy(lane), block).standard_normal(count)
+
+
+def values_of_block(stream: Stream, process: Process, block: int) -> NDArray[np.float64]:
+    """Return a process at the elements of one noise block and at the next block's first.
+
+    Args:
+        stream: The variates of this process alone.
+        process: The process.
+        block: The number of the block.
+
+    Returns:
+        Shape (8193,), free to be overwritten.
+    """
+    return _run(stream, process, 0, block)
+
+
+def sequence(
+    variates: Variates, block_values: Callable[[int], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return what `block_values(block)` gives, whole blocks each, at a chunk's positions."""
+    out = np.empty(variates.positions.size)
+    for block, inside, here in variates.positions.by_block():
+        out[here] = block_values(block)[inside]
+    return out
+
+
+def _run(stream: Stream, process: Process, number: int, block: int) -> NDArray[np.float64]:
+    """Return one block of one rung and the point after it, shape (points + 1,)."""
+    rung = _ladder(process)[number]
+    at_rung, points = rung.process, rung.points
+    if rung.is_top and at_rung.rho == 0:
+        own, after = stream.normals(number, block, points), stream.normals(number, block + 1, 1)
+        return np.concatenate([own, after]) * at_rung.start
+    values = np.empty(points + 1)
+    if rung.is_top:
+        values[:] = stream.normals(number, block, points + 1)
+        start, end = at_rung.start * values[0], None
+    else:
+        values[1:] = stream.normals(number, block, points)
+        start = _point(stream, process, number + 1, block)
+        end = _point(stream, process, number + 1, block + 1)
+    values *= at_rung.step
+    values[0] = start
+    _filter(values, at_rung.rho)
+    if end is not None:
+        pull = _pull(at_rung.rho, points)
+        values[len(values) - len(pull) :] += pull * (end - values[-1])
+        values[-1] = end
+    return values
+
+
+def _point(stream: Stream, process: Process, number: int, index: int) -> float:
+    """Return one point of a skeleton."""
+    block, inside = divmod(index, _ladder(process)[number].points)
+    return float(_skeleton_block(stream, process, number, block)[inside])
+
+
+@lru_cache(maxsize=1024)
+def _skeleton_block(
+    stream: Stream, process: Process, number: int, block: int
+) -> NDArray[np.float64]:
+    """Return one block of a skeleton; kept, because a thousand noise blocks in a row need it."""
+    values = _run(stream, process, number, block)
+    values.setflags(write=False)
+    return values
+
+
+@lru_cache(maxsize=256)
+def _ladder(process: Process) -> tuple[Rung, ...]:
+    """Return the rungs of a process, up to the first with nothing left to correlate."""
+    rungs: list[Rung] = []
+    points = BLOCK
+    while not rungs or not rungs[-1].is_top:
+        is_top = process.rho == 0 or len(rungs) == RUNGS - 1
+        rungs.append(Rung(process, points, is_top))
+        process = process.every(points)
+        points = SKELETON_POINTS
+    return tuple(rungs)
+
+
+def _filter(values: NDArray[np.float64], rho: float) -> None:
+    """Turn innovations into values in place: x[t] = rho x[t - 1] + values[t].
+
+    By doubling: after each pass a value holds the innovations of twice as many elements. Plain
+    products and sums, so the bits are the same on every machine.
+    """
+    if rho == 1:
+        np.cumsum(values, out=values)
+        return
+    lag = 1
+    while lag < len(values) and abs(rho) > NEGLIGIBLE:
+        values[lag:] += rho * values[:-lag]
+        lag, rho = 2 * lag, rho * rho
+
+
+@lru_cache(maxsize=128)
+def _pull(rho: float, points: int) -> NDArray[np.float64]:
+    """Return how far each point of a block goes along when its end is moved by 1.
+
+    That is Cov(x[t], x[n] | x[0]) / Var(x[n] | x[0]) = rho**(n - t) v[t] / v[n] with
+    v[t] = 1 + rho**2 + ... + rho**(2 (t - 1)). Points before the first that moves are left out.
+    """
+    powers = np.cumprod(np.concatenate([[1.0], np.full(points, rho)]))
+    spread = np.concatenate([[0.0], np.cumsum(powers[:-1] * powers[:-1])])
+    pull: NDArray[np.float64] = powers[::-1] * (spread / spread[-1])
+    return pull[int(np.argmax(np.abs(pull) > NEGLIGIBLE)) :]

@@ -1,0 +1,327 @@
+"""Noise that hits a share of the elements and leaves the others as they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from noisify import levels
+from noisify.chunks import BLOCK
+from noisify.errors import UsageError
+from noisify.levels import Level, Rate
+from noisify.noise.interface import NUMBERS, Draw, Model, parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.statistics import FieldStatistics
+    from noisify.value_types import NumberType
+
+__all__ = [
+    "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hitting(Model):
+    """A model that hits each element with probability `rate`, independently."""
+
+    family: ClassVar[str] = "impulse"
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 2%"
+
+    rate: Rate = parameter("share of the elements that are hit", 0.01, at_least=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranged(Hitting):
+    """A model whose new values come from a range: that of the type, or 0 to 1 for floats."""
+
+    low: float | None = parameter("lowest value; left out: of the type, 0 for floats", None)
+    high: float | None = parameter("highest value; left out: of the type, 1 for floats", None)
+
+    def __post_init__(self) -> None:
+        """Check the limits, and that they are in order."""
+        super().__post_init__()
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise UsageError(f"low {self.low:g} of {self.name} is above high {self.high:g}")
+
+    def ends(self, number: NumberType) -> tuple[Any, Any]:
+        """Return the lowest and the highest value, in the units of the arrays."""
+        if number.kind == "int":
+            least, most = number.limits
+            low = least if self.low is None else number.bounds(self.low, math.inf)[0]
+            high = most if self.high is None else number.bounds(-math.inf, self.high)[1]
+        else:
+            typed = (0.0 if self.low is None else self.low, 1.0 if self.high is None else self.high)
+            low, high = number.bounds(*typed)
+        if low > high:
+            raise UsageError(f"low {low} of {self.name} is above high {high}")
+        return low, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaltAndPepper(Ranged):
+    """Salt-and-pepper noise: an element that is hit becomes the highest or the lowest value.
+
+    Dead and hot pixels, bit errors of a converter. Half of those hit become high (salt) unless
+    `salt` says otherwise, as MATLAB's imnoise(I, "salt & pepper", d) has it; integers go to the
+    ends of their type (0 and 255 for uint8), floats to 0 and 1, unless low and high are given.
+    Gonzalez and Woods, "Digital Image Processing", section 5.2.
+    """
+
+    name: ClassVar[str] = "salt-and-pepper"
+
+    salt: Rate = parameter("share of those hit that become high", 0.5, at_least=0.0)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit at either end."""
+        low, high = self.ends(draw.number)
+        up = draw.variates.uniform("salt") < self.salt
+        out = values.copy()
+        hit = draw.hit(self.rate)
+        out[hit & up] = high
+        out[hit & ~up] = low
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impulse(Ranged):
+    """Random-valued impulses: an element that is hit becomes any value, uniform on low to high.
+
+    Integers are uniform over all whole numbers from low to high, both included: the whole type
+    unless given. Random-valued impulse noise as in Garnett et al. (2005), "A universal noise
+    removal algorithm with an impulse detector".
+    """
+
+    name: ClassVar[str] = "impulse"
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit anywhere in the range."""
+        low, high = self.ends(draw.number)
+        out = values.copy()
+        at = np.flatnonzero(draw.hit(self.rate))
+        share = draw.variates.uniform("value")[at]
+        if draw.number.kind == "float":
+            ends = float(low), float(high)
+            found = ends[0] * (1 - share) + ends[1] * share
+            out[at] = np.clip(found, *ends)
+            return out
+        span = int(high) - int(low) + 1
+        if span <= 1 << 53:
+            steps = np.minimum((share * span).astype(np.int64), span - 1)
+            out[at] = _stepped(int(low), steps.tolist(), values.dtype)
+            return out
+        rest = draw.variates.uniform("rest")[at]  # 53 bits are too few for so many numbers
+        exact = [
+            (int(a * (1 << 53)) * span + int(b * (1 << 53)) * span // (1 << 53)) >> 53
+            for a, b in zip(share.tolist(), rest.tolist(), strict=True)
+        ]
+        out[at] = _stepped(int(low), exact, values.dtype)
+        return out
+
+
+def _stepped(low: int, steps: list[int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return low + steps, exactly."""
+    out = np.empty(len(steps), dtype)
+    out[:] = [low + step for step in steps]
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlier(Hitting):
+    """Outliers: an element that is hit is pushed beyond the quartile fences.
+
+    The fences stand `factor` interquartile ranges below the lower and above the upper quartile of
+    the whole field (Tukey, 1977, "Exploratory Data Analysis": 1.5 is an outlier, 3 is far out). The
+    new value lies beyond one of them, either with equal chance, by an exponential amount whose mean
+    is an interquartile range; always strictly beyond, and on the other side where the type does
+    not reach beyond one of them.
+    """
+
+    name: ClassVar[str] = "outlier"
+
+    factor: float = parameter("interquartile ranges from quartile to fence", 3.0, at_least=0)
+    low: float | None = parameter("the lower fence; left out: the field's", None)
+    high: float | None = parameter("the upper fence; left out: the field's", None)
+    spread: float | None = parameter(
+        "mean distance beyond the fence; left out: the iqr", None, at_least=0.0
+    )
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the quartiles are needed, unless all is given."""
+        given = None not in (self.low, self.high, self.spread)
+        return {} if given else {field: frozenset({"iqr"})}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return the model with the field's fences."""
+        found = statistics.get(field)
+        low = high = spread = 0.0  # of an empty field: nothing will be hit
+        if found is not None and found.count:
+            spread, away = found.iqr, self.factor * found.iqr
+            low, high = found.lower_quartile - away, found.upper_quartile + away
+        return replace(
+            self,
+            low=low if self.low is None else self.low,
+            high=high if self.high is None else self.high,
+            spread=spread if self.spread is None else self.spread,
+        )
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit beyond a fence."""
+        if self.low is None or self.high is None or self.spread is None:
+            raise UsageError("outlier needs the quartiles of the whole field")
+        beyond = draw.variates.sample(
+            "distance", lambda generator, count: generator.exponential(size=count)
+        )
+        hit, number = draw.hit(self.rate), draw.number
+        up = draw.variates.uniform("side") < 0.5  # noqa: PLR2004 - a fair coin
+        bottom, top = number.bounds(self.low, self.high)
+        least, most = number.limits
+        if (bottom > least) != (top < most):  # there is room on one side only
+            up[:] = top < most
+        out = values.copy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            if number.kind == "float":
+                out[hit] = 0
+                wanted = np.where(
+                    up, self.high + beyond * self.spread, self.low - beyond * self.spread
+                )
+                out = draw.add(out, np.where(hit, wanted, 0.0))
+                above = min(np.nextafter(top, np.inf), most)
+                below = max(np.nextafter(bottom, -np.inf), least)
+                nearest = np.where(up, np.maximum(out, above), np.minimum(out, below))
+                return np.asarray(np.where(hit, nearest, out))
+            out[hit & up], out[hit & ~up] = top, bottom
+            unit = 10.0**number.decimal_scale
+            steps = (np.floor(beyond * (self.spread * unit)) + 1) / unit
+            return draw.add(out, np.where(hit, np.where(up, steps, -steps), 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spike(Hitting):
+    """Spikes: an element that is hit jumps by the scale, up or down with equal chance.
+
+    Electrical interference, transmission errors: additive outliers of one sample in the sense of
+    Fox (1972), "Outliers in time series".
+    """
+
+    name: ClassVar[str] = "spike"
+
+    scale: Level = parameter("height of a spike, as a level", levels.OfField(3.0, "sd"))
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit plus or minus the scale."""
+        sign = np.where(draw.variates.uniform("side") < 0.5, -1.0, 1.0)  # noqa: PLR2004
+        with np.errstate(over="ignore", invalid="ignore"):
+            jump = sign * draw.level(self.scale, values)
+            return draw.add(values, np.where(draw.hit(self.rate), jump, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stuck(Hitting):
+    """A stuck sensor: the elements of a run keep the value of the run's first one.
+
+    Runs stand at multiples of their length, and each is stuck with probability rate. Stuck-at
+    faults, as Ni et al. (2009), "Sensor network data fault types", describe them.
+    """
+
+    name: ClassVar[str] = "stuck"
+    takes: ClassVar[frozenset[str]] = NUMBERS
+    example: ClassVar[str] = "--rate 5% -p run=20"
+
+    run: int = parameter("elements in a run", 16, at_least=1)
+
+    def __post_init__(self) -> None:
+        """Check that a run is no longer than a noise block."""
+        super().__post_init__()
+        if self.run > BLOCK:
+            raise UsageError(f"run {self.run} of {self.name} is longer than {BLOCK}")
+
+    @property
+    def reach(self) -> int:
+        """The elements in a run."""
+        return self.run
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those of a stuck run all like its first usable one."""
+        if not len(values):
+            return values
+        count = len(values)
+        start = int(draw.variates.positions.starts[0])
+        index = np.arange(start, start + count)
+        first = np.maximum(index - index % self.run, start) - start
+        stuck = (draw.variates.uniform("hit") < self.rate)[first]
+        source = np.arange(count)
+        if draw.usable is not None:
+            source = np.where(draw.usable, source, count)
+        starts = np.flatnonzero(np.diff(first, prepend=-1))
+        firsts = np.minimum.reduceat(source, starts)
+        held = np.repeat(firsts, np.diff(starts, append=count))
+        held = np.where(stuck & (held < count), held, np.arange(count))
+        return np.asarray(values[held])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Hitting):
+    """Dropout: an element that is hit becomes zero.
+
+    Lost samples and dead pixels that read as nothing; Srivastava et al. (2014), "Dropout", without
+    their rescaling of the rest.
+    """
+
+    name: ClassVar[str] = "dropout"
+    takes: ClassVar[frozenset[str]] = NUMBERS
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, zero where hit."""
+        out = values.copy()
+        out[draw.hit(self.rate)] = 0
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwapBits(Hitting):
+    """Flipped bits: a whole number that is hit has some of its bits turned over.
+
+    Memory and transmission errors: single-event upsets (JEDEC JESD89A). `bits` different bits are
+    chosen with equal chance, from the whole width or from lowest to highest (0 the least).
+    """
+
+    name: ClassVar[str] = "swap-bits"
+    takes: ClassVar[frozenset[str]] = frozenset({"int"})
+    example: ClassVar[str] = "-c count --rate 2% -p bits=1"
+
+    bits: int = parameter("how many bits", 1, at_least=1)
+    lowest: int = parameter("lowest bit that may flip", 0, at_least=0)
+    highest: int | None = parameter("highest bit that may flip; left out: the type's", None)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit with bits flipped."""
+        if values.dtype == object or values.dtype.kind not in "iu":
+            return values
+        width = values.dtype.itemsize * 8
+        highest = width - 1 if self.highest is None else self.highest
+        room = highest - self.lowest + 1
+        if not self.lowest <= highest < width or self.bits > room:
+            raise UsageError(
+                f"swap-bits cannot flip {self.bits} of bits {self.lowest} to {highest} "
+                f"of {width}-bit numbers"
+            )
+        at = np.flatnonzero(draw.hit(self.rate))
+        mask = np.zeros(len(at), np.uint64)
+        for last in range(room - self.bits, room):
+            # Bentley and Floyd (1987), "A sample of brilliance": the last place for one taken.
+            share = draw.variates.uniform(f"bit {last - room + self.bits}")[at]
+            chosen = (share * (last + 1)).astype(np.uint64) + np.uint64(self.lowest)
+            bit = np.uint64(1) << chosen
+            mask |= np.where(mask & bit, np.uint64(1 << (last + self.lowest)), bit)
+        unsigned = np.dtype(f"u{values.dtype.itemsize}")
+        out = values.copy()
+        out.view(unsigned)[at] ^= mask.astype(unsigned)
+        return out

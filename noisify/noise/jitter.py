@@ -1,0 +1,64 @@
+"""Timing noise: samples taken a little too early or too late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from noisify import levels
+from noisify.errors import UsageError
+from noisify.levels import Level
+from noisify.noise.interface import Draw, Model, parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Jitter", "Level"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jitter(Model):
+    """Timing jitter: each sample is taken scale * z too late, z ~ N(0, 1), between its neighbours.
+
+    The shift, in samples, is kept from -1 to 1; the value comes from straight lines between the
+    elements. A neighbour that is missing counts as the element's own value. Sampling clock jitter,
+    as IEEE Std 1241 (analog-to-digital converters) describes it.
+    """
+
+    name: ClassVar[str] = "jitter"
+    family: ClassVar[str] = "time series"
+    example: ClassVar[str] = "-s 0.2"
+
+    scale: Level = parameter("standard deviation of the shift, in samples", levels.Absolute(0.1))
+
+    def __post_init__(self) -> None:
+        """Check that the scale is a number of samples."""
+        super().__post_init__()
+        if not isinstance(self.scale, levels.Absolute):
+            raise UsageError(f"scale {self.scale} of jitter is not in samples; type 0.1")
+
+    @property
+    def reach(self) -> int:
+        """The next neighbour."""
+        return 1
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values a little earlier or later."""
+        if not len(values):
+            return values
+        scale = draw.level(self.scale, values)
+        shift = np.clip(draw.variates.normal("noise") * scale, -1.0, 1.0)
+        floats = draw.number.to_float(values)
+        there = np.ones(len(values), bool) if draw.usable is None else draw.usable
+        own = np.arange(len(values))
+        towards = np.clip(own + np.where(shift < 0, -1, 1), 0, len(values) - 1)
+        towards = np.where(there[towards], towards, own)
+        with np.errstate(over="ignore", invalid="ignore"):
+            share, gap = np.abs(shift), floats[towards] - floats
+            wide = ~np.isfinite(gap)
+            noisy = draw.add(values, np.where(wide, 0.0, gap) * share)
+            if wide.any():  # the step is larger than any float, though its ends are not
+                noisy[wide] = (floats * (1 - share) + floats[towards] * share)[wide]
+        return noisy

@@ -1,0 +1,203 @@
+"""Noise that makes values missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from noisify.chunks import BLOCK
+from noisify.errors import UsageError, did_you_mean
+from noisify.levels import Rate
+from noisify.noise.interface import ANYTHING, REAL, Draw, Model, parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.random_streams import NumpyGenerator, Variates
+    from noisify.statistics import FieldStatistics
+
+__all__ = ["Missing", "Rate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing(Model):
+    """Missing values: each value is lost with probability rate, by one of Rubin's mechanisms.
+
+    mcar: completely at random. With burst = L they are lost in runs, of L at low rates: element i
+    is lost if any of L uniforms, its own and those of the next L - 1, is below
+    1 - (1 - rate)**(1/L), which keeps the rate.
+    mar: at random given another field, by. mnar: not at random, depending on the value itself.
+    In both the probability is 1 / (1 + exp(-(b + s(z)))), z being the driving field's
+    value, standardised, and s(z) the shape: right z (large values are lost), left -z, mid -|z| or
+    tail |z|; b is such that the mean probability over the field is the rate. Where the driving
+    value is itself missing the probability is the rate.
+
+    Rubin (1976), "Inference and missing data"; the shapes are those of mice's ampute
+    (Schouten, Lugtig and Vink, 2018, "Generating missing values for simulation purposes") and of
+    pyampute.
+    """
+
+    name: ClassVar[str] = "missing"
+    family: ClassVar[str] = "missing"
+    takes: ClassVar[frozenset[str]] = ANYTHING
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 1%"
+    MECHANISMS: ClassVar[tuple[str, ...]] = ("mcar", "mar", "mnar")
+    SHAPES: ClassVar[tuple[str, ...]] = ("right", "left", "mid", "tail")
+
+    rate: Rate = parameter("share of the values that are lost", 0.01, at_least=0.0)
+    mechanism: str = parameter("what decides: mcar chance, mar a field, mnar the value", "mcar")
+    by: str | None = parameter("mar: the field that decides", None)
+    shape: str = parameter("mar, mnar: which values are lost: right, left, mid or tail", "right")
+    burst: int = parameter("mcar: how many are lost together", 1, at_least=1)
+    intercept: float | None = parameter("mar, mnar: b; left out: what the rate takes", None)
+    mean: float | None = parameter("mar, mnar: what is subtracted; left out: the mean", None)
+    sd: float | None = parameter(
+        "mar, mnar: what it is divided by; left out: the sd", None, at_least=0.0
+    )
+
+    def __post_init__(self) -> None:
+        """Check that the parameters go together."""
+        super().__post_init__()
+        for what, offered in (("mechanism", self.MECHANISMS), ("shape", self.SHAPES)):
+            word = getattr(self, what)
+            if word not in offered:
+                raise UsageError(
+                    f"{what} {word!r} of missing is none of {', '.join(offered)}"
+                    f"{did_you_mean(word, offered)}"
+                )
+        if self.mechanism == "mar" and self.by is None:
+            raise UsageError(
+                "missing with mechanism mar needs the field that decides; add by=FIELD"
+            )
+        if self.mechanism != "mar" and self.by is not None:
+            raise UsageError(f"missing takes by={self.by} with mechanism=mar only")
+        if self.burst > BLOCK:
+            raise UsageError(f"burst {self.burst} of missing must be at most {BLOCK}")
+        if self.burst > 1 and self.mechanism != "mcar":
+            raise UsageError(f"missing takes burst={self.burst} with mechanism=mcar only")
+
+    def companions(self) -> frozenset[str]:
+        """Return the field that decides, if it is another one."""
+        return super().companions() | ({self.by} if self.by is not None else set())
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the histogram of the driving field is needed, unless all is given."""
+        if self.mechanism == "mcar" or not any(
+            amount is None for amount in (self.intercept, self.mean, self.sd)
+        ):
+            return {}
+        return {self.by or field: frozenset({"scores"})}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the driving field's mean and sd and the intercept filled in."""
+        if not self.needs(field):
+            return self
+        found = statistics[self.by or field]
+        field_mean, field_sd = (found.mean, found.sd) if found.count else (0.0, 0.0)
+        mean = field_mean if self.mean is None else self.mean
+        sd = field_sd if self.sd is None else self.sd
+        intercept = self.intercept
+        if intercept is None:
+            centres, counts = found.scores or (np.empty(0), np.empty(0))
+            scores = self._score(centres * field_sd + field_mean, mean, sd)
+            intercept = solve_intercept(scores, counts, self.rate)
+        return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values as they are, having erased those that are lost."""
+        if self.mechanism != "mcar":
+            draw.erase(draw.variates.uniform("hit") < self._probability(values, draw))
+        elif self.burst > 1:
+            draw.erase(in_bursts(draw.variates, self.rate, self.burst))
+        else:
+            draw.erase(draw.hit(self.rate))
+        return values
+
+    def _probability(self, values: NDArray[Any], draw: Draw) -> NDArray[np.float64] | float:
+        """Return how probably each element is lost."""
+        if self.by is None and draw.number.kind not in REAL:
+            raise UsageError("missing with mechanism mnar is for fields of (real) numbers only")
+        if self.rate in {0.0, 1.0}:
+            return self.rate
+        if self.intercept is None or self.mean is None or self.sd is None:
+            raise UsageError("missing needs the statistics of the whole field")
+        driver = draw.number.to_float(values) if self.by is None else draw.companions[self.by]
+        there = np.isfinite(driver)
+        score = self._score(np.where(there, driver, self.mean), self.mean, self.sd)
+        return np.where(there, logistic(self.intercept + score), self.rate)
+
+    def _score(self, driver: NDArray[Any], mean: float, sd: float) -> NDArray[np.float64]:
+        """Return s(z) of the driving values; a field that does not vary has z = 0."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = np.asarray((driver - mean) / sd if sd > 0 else np.zeros(len(driver)), np.float64)
+        match self.shape:
+            case "right":
+                return z
+            case "left":
+                return -z
+            case "mid":
+                return -np.abs(z)
+            case _:
+                return np.abs(z)
+
+
+def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
+    """Return which elements are lost in runs of `burst`: a share `rate` of them, nested in it.
+
+    Args:
+        variates: The random numbers at the chunk's positions.
+        rate: From 0 to 1.
+        burst: From 1 to BLOCK.
+    """
+    begins = -math.expm1(math.log1p(-rate) / burst) if rate < 1 else 1.0
+    lost = np.empty(variates.positions.size, bool)
+    for block, inside, here in variates.positions.by_block():
+        stop = int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
+        ahead = stop + burst - 1
+        uniforms = variates.block("hit", block, _uniforms, min(ahead, BLOCK))
+        if ahead > BLOCK:
+            following = variates.block("hit", block + 1, _uniforms, ahead - BLOCK)
+            uniforms = np.concatenate([uniforms, following])
+        seen = np.concatenate([[0], np.cumsum(uniforms < begins)])
+        lost[here] = (seen[burst:] > seen[:-burst])[inside]
+    return lost
+
+
+def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
+    return generator.uniform(size=count)
+
+
+def logistic(x: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return 1 / (1 + exp(-x)), accurately at both ends."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(x))), np.float64)
+
+
+def solve_intercept(scores: NDArray[np.float64], counts: NDArray[Any], rate: float) -> float:
+    """Return the b at which the mean of 1 / (1 + exp(-(b + score))) is the rate, by bisection.
+
+    Args:
+        scores: Shape (k,).
+        counts: Shape (k,), how often each score occurs.
+        rate: From 0 to 1; at 0 and 1 there is no such b, and 0 is returned.
+    """
+    if not 0 < rate < 1:
+        return 0.0
+    scores, counts = scores[counts > 0], counts[counts > 0]
+    plain = math.log(rate) - math.log1p(-rate)
+    if not len(scores):
+        return plain
+    low, high = plain - float(scores.max()), plain - float(scores.min())
+    shares = counts / counts.sum()
+    while low < (middle := low + (high - low) / 2) < high:
+        if float(np.sum(logistic(middle + scores) * shares)) < rate:
+            low = middle
+        else:
+            high = middle
+    return high

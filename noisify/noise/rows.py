@@ -1,0 +1,114 @@
+"""Noise that strikes whole rows: rows lost or repeated, values in the wrong column."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from noisify.errors import UsageError
+from noisify.levels import Rate
+from noisify.noise.interface import ANYTHING, Draw, Model, Words, parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["DropRows", "DuplicateRows", "Rate", "RowModel", "SwapFields", "Words"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowModel(Model):
+    """A model that decides how many times each row comes out; it takes no field."""
+
+    family: ClassVar[str] = "rows"
+    takes: ClassVar[frozenset[str]] = frozenset()
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 1%"
+
+    rate: Rate = parameter("share of the rows that are hit", 0.01, at_least=0.0)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:  # noqa: ARG002
+        """Return the values as they are: it is the rows that change."""
+        return values
+
+    @abstractmethod
+    def copies(self, draw: Draw) -> NDArray[np.int64]:
+        """Return how many times each row comes out, shape (n,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropRows(RowModel):
+    """Lost rows: each row is left out with probability rate.
+
+    The rows that stay get the same noise as if none were lost. Bernoulli sampling, as SQL's
+    TABLESAMPLE BERNOULLI does it (ISO/IEC 9075-2).
+    """
+
+    name: ClassVar[str] = "drop-rows"
+
+    def copies(self, draw: Draw) -> NDArray[np.int64]:
+        """Return 0 for the rows that are left out and 1 for the others."""
+        return np.where(draw.hit(self.rate), 0, 1).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateRows(RowModel):
+    """Repeated rows: each row comes out `times` times more with probability rate.
+
+    The copies follow their row. They are exact, or, with fresh, get noise of their own from the
+    other specs: near-duplicates, what record linkage and deduplication are tested with (Christen,
+    2012, "Data Matching", chapter 7).
+    """
+
+    name: ClassVar[str] = "duplicate-rows"
+
+    times: int = parameter("how many copies more", 1, at_least=1)
+    fresh: bool = parameter("copies get noise of their own from the other specs", False)
+
+    def copies(self, draw: Draw) -> NDArray[np.int64]:
+        """Return 1 + times for the rows that are repeated and 1 for the others."""
+        return np.where(draw.hit(self.rate), 1 + self.times, 1).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwapFields(Model):
+    """Values in the wrong column: where it hits, two fields of a row change their values.
+
+    First name and surname, length and width, latitude and longitude: the misfielded values of Rahm
+    and Do (2000), "Data cleaning: problems and current approaches". The two fields must be of the
+    same type. Rows in which one of them is missing are left alone.
+    """
+
+    name: ClassVar[str] = "swap-fields"
+    family: ClassVar[str] = "rows"
+    takes: ClassVar[frozenset[str]] = ANYTHING
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "-c first_name,surname --rate 2%"
+    jointly: ClassVar[bool] = True
+
+    rate: Rate = parameter("share of the rows that are hit", 0.05, at_least=0.0)
+    fields: Words | None = parameter("the two fields; left out: those the spec is for", None)
+
+    def __post_init__(self) -> None:
+        """Check that there are two fields."""
+        super().__post_init__()
+        if self.fields is not None and (len(self.fields) != 2 or len(set(self.fields)) != 2):  # noqa: PLR2004
+            listed = ", ".join(self.fields) or "none"
+            raise UsageError(f"swap-fields needs exactly two different fields, not {listed}")
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those of the other field in the rows hit.
+
+        `draw.columns` holds the other of the two fields, `draw.others("")` the rows' own streams:
+        both fields see the same hits.
+        """
+        others = [draw.columns[name] for name in self.fields or () if name in draw.columns]
+        if len(others) != 1 or draw.others is None:
+            raise UsageError("swap-fields needs exactly two fields")
+        ((counterparts, usable),) = others
+        hit = draw.others("").uniform("hit") < self.rate
+        if usable is not None:
+            hit &= usable
+        return np.asarray(np.where(hit, counterparts, values), values.dtype)

@@ -1,0 +1,382 @@
+"""Noise of instruments: gain, offset, resolution and the wrong unit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from noisify import levels
+from noisify.errors import UsageError
+from noisify.levels import Level, Rate
+from noisify.noise.interface import NUMBERS, REAL, TIMES, Draw, Model, Numbers, parameter
+from noisify.noise.normal_quantile import normal_quantile
+from noisify.random_streams import BlockVariates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.random_streams import Variates
+    from noisify.statistics import FieldStatistics
+
+__all__ = ["Bias", "Level", "Multiplicative", "Numbers", "Rate", "Rounding", "ScaleBy"]
+
+_LARGEST = float(np.finfo(np.float64).max)
+_EXACT = 2**51
+"""Whole numbers up to here, and the halves between them, are exact in float64."""
+_KEY_BITS = 52
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multiplicative(Model):
+    """Multiplicative (speckle) noise: x * (1 + scale * z), z ~ N(0, 1).
+
+    Errors that grow with the value: gain, speckle in radar and ultrasound images. The scale is a
+    share (0.1 and 10% are the same), and the SNR is -20 log10(scale) dB. With dist=uniform z is
+    uniform on [-1, 1), so that the scale is the half-width and the standard deviation is
+    scale / sqrt(3) of the value. A complex value keeps its phase, or is turned by 180 degrees.
+    MATLAB's imnoise(I, "speckle") has the uniform one, ImageNet-C (Hendrycks and Dietterich, 2019)
+    the normal one.
+    """
+
+    name: ClassVar[str] = "multiplicative"
+    family: ClassVar[str] = "amplitude"
+    takes: ClassVar[frozenset[str]] = NUMBERS
+    example: ClassVar[str] = "-s 5%"
+    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("normal", "uniform")
+
+    scale: Level = parameter("share of each value: a number, 5% or @field", levels.Absolute(0.1))
+    dist: str = parameter("distribution of z: normal or uniform (half-width 1)", "normal")
+
+    def __post_init__(self) -> None:
+        """Check that the scale is a share and the distribution one of the two."""
+        super().__post_init__()
+        if isinstance(self.scale, levels.OfField | levels.Duration):
+            raise UsageError(
+                f"scale {self.scale} of {self.name} is no share of each value; type 0.05 or 5%"
+            )
+        if self.dist not in self.DISTRIBUTIONS:
+            offered = " or ".join(self.DISTRIBUTIONS)
+            raise UsageError(f"dist {self.dist!r} of {self.name} is not {offered}")
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return values * (1 + scale * z)."""
+        share: float | NDArray[np.float64]
+        if isinstance(self.scale, levels.Percent):
+            share = self.scale.share
+        else:
+            share = draw.level(self.scale, values)
+        if self.dist == "uniform":
+            gain = 2 * draw.variates.uniform("noise") - 1
+        else:
+            gain = draw.variates.normal("noise")
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
+            gain *= share
+            np.clip(gain, -_LARGEST, _LARGEST, out=gain)  # infinity times 0 would be no number
+            return draw.add(values, draw.number.to_float(values) * gain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding(Model):
+    """Rounding (quantisation): each value becomes the nearest of evenly spaced levels.
+
+    With step the levels are its multiples, 0 among them (a mid-tread quantiser), without end. With
+    bits they are 2**bits from low to high, both among them, so that the step is
+    (high - low) / (2**bits - 1), and what lies beyond becomes low or high; low and high are by
+    default the field's own. Half way between two levels the even one is taken. Whole numbers and
+    decimals stay what they are: a level between two of them is rounded to one.
+
+    What analogue-to-digital converters and short printouts do. There is no chance in it, and no
+    seed. The error is at most step / 2, its standard deviation about step / sqrt(12) if
+    the step is small: Bennett (1948), "Spectra of quantized signals"; Widrow and Kollar (2008),
+    "Quantization noise".
+    """
+
+    name: ClassVar[str] = "rounding"
+    family: ClassVar[str] = "amplitude"
+    takes: ClassVar[frozenset[str]] = REAL
+    level: ClassVar[str] = "step"
+    example: ClassVar[str] = "-p bits=8"
+    MOST_BITS: ClassVar[int] = 32
+
+    step: float | None = parameter("distance between levels, in the field's unit", None, above=0)
+    bits: int | None = parameter("instead: 2**bits levels from low to high", None, at_least=1)
+    low: float | None = parameter("with bits: the lowest level; left out: the field's", None)
+    high: float | None = parameter("with bits: the highest level; left out: the field's", None)
+
+    def __post_init__(self) -> None:
+        """Check that the levels are said, and once."""
+        super().__post_init__()
+        if (self.step is None) == (self.bits is None):
+            raise UsageError("rounding needs one of step and bits; type step=0.5 or bits=8")
+        if self.step is not None and not (self.low is None and self.high is None):
+            raise UsageError("low and high of rounding go with bits, not with step")
+        if self.bits is not None and self.bits > self.MOST_BITS:
+            raise UsageError(f"bits {self.bits} of rounding must be at most {self.MOST_BITS}")
+        if self.low is not None and self.high is not None:
+            if self.low > self.high:
+                raise UsageError(f"low {self.low:g} of rounding is above high {self.high:g}")
+            if math.isinf(self.high - self.low):
+                raise UsageError("low and high of rounding are too far apart")
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the field's range is needed, unless it is given."""
+        if self.bits is None or (self.low is not None and self.high is not None):
+            return {}
+        return {field: frozenset({"range"})}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the field's range filled in."""
+        if not self.needs(field):
+            return self
+        found = statistics[field]
+        low = found.low if self.low is None else self.low
+        high = found.high if self.high is None else self.high
+        if not found.count:  # nothing will be rounded
+            low = high = 0.0 if self.low is None else self.low
+        return dataclasses.replace(self, low=low, high=high)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the nearest levels."""
+        number, grid = draw.number, self._grid()
+        if number.kind == "float":
+            return _written(values, grid.nearest(number.to_float(values)), draw)
+        grid = grid.in_units(10**number.decimal_scale)
+        change = grid.whole_change(values)
+        if change is not None:
+            return draw.add(values, change / 10.0**number.decimal_scale)
+        # Which way an element goes must not depend on the others that are in the chunk.
+        exactly = (values >= _EXACT) | (values <= -_EXACT) | (values.dtype == object)
+        known = np.where(exactly, 0, values).astype(np.float64)
+        noisy = draw.add(
+            values, (np.rint(grid.nearest(known)) - known) / 10.0**number.decimal_scale
+        )
+        low, high = number.limits
+        target = [grid.exact(int(value)) for value in values[exactly]]
+        noisy[exactly] = [min(max(value, int(low)), int(high)) for value in target]
+        beyond = np.zeros(len(values), bool)
+        beyond[exactly] = [not low <= value <= high for value in target]
+        draw.saturated = beyond if draw.saturated is None else draw.saturated | beyond
+        return noisy
+
+    def _grid(self) -> Grid:
+        if self.step is not None:
+            return Grid(Fraction(0), as_typed(self.step))
+        if self.low is None or self.high is None or self.bits is None:
+            raise UsageError("rounding to bits needs the range of the whole field, or low and high")
+        low, last = as_typed(self.low), 2**self.bits - 1
+        return Grid(low, (as_typed(self.high) - low) / last, last)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Evenly spaced levels, in decimals as they were typed.
+
+    Attributes:
+        origin: Level number 0.
+        step: From one level to the next; 0: there is one level only.
+        last: The number of the last level, number 0 being the first; None: there is no end.
+    """
+
+    origin: Fraction
+    step: Fraction
+    last: int | None = None
+
+    def in_units(self, per_unit: int) -> Grid:
+        """Return these levels in a smaller unit."""
+        return Grid(self.origin * per_unit, self.step * per_unit, self.last)
+
+    def nearest(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the nearest levels in float64; decimal steps give the decimals' nearest floats."""
+        origin = float(self.origin)
+        if not self.step:
+            return np.full_like(values, origin)
+        rise, run = ratio(self.step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            count = np.rint((values - origin) * run / rise)
+            if self.last is not None:
+                np.clip(count, 0, self.last, out=count)
+            nearest = origin + count * rise / run
+        if self.last is None:  # a float64 so far from 0 is as near to a level as it can be
+            return np.where(np.abs(count) < _EXACT, nearest, values)
+        return np.where(count == self.last, float(self.origin + self.step * self.last), nearest)
+
+    def whole_change(self, values: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return nearest level - value for integers, exactly; None if the step is not simple."""
+        step = self.step.numerator
+        if values.dtype == object or self.origin or self.last is not None:
+            return None
+        if self.step.denominator != 1 or step > min(_EXACT, int(np.iinfo(values.dtype).max)):
+            return None
+        count, above = np.divmod(values, values.dtype.type(step))
+        rest = above.astype(np.float64)
+        up = (2 * rest > step) | ((2 * rest == step) & (count % 2 == 1))
+        return np.where(up, step - rest, -rest)
+
+    def exact(self, value: int) -> int:
+        """Return the level nearest to a whole number, itself rounded to a whole number."""
+        if not self.step:
+            return round(self.origin)
+        count = round((value - self.origin) / self.step)
+        if self.last is not None:
+            count = min(max(count, 0), self.last)
+        return round(self.origin + count * self.step)
+
+
+def as_typed(number: float) -> Fraction:
+    """Return the decimal that a float is written as, 1/10 for 0.1; a whole one is just itself."""
+    number = float(number)
+    return Fraction(number) if number.is_integer() else Fraction(repr(number))
+
+
+def ratio(value: Fraction) -> tuple[float, float]:
+    """Return two floats whose quotient a value is, both exact if that can be.
+
+    A product with 3/10 is then rounded once, and one with 0.3 is not: 3 * 0.3 is not 0.9.
+    """
+    above, below = value.numerator, value.denominator
+    if abs(above) < _EXACT and below <= 10**22 and int(float(below)) == below:
+        return float(above), float(below)
+    return float(value), 1.0
+
+
+def _written(values: NDArray[Any], target: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    """Return float results in the dtype of the values, kept within its range."""
+    low, high = draw.number.limits
+    beyond = (target < low) | (target > high)
+    if beyond.any():
+        draw.saturated = beyond if draw.saturated is None else draw.saturated | beyond
+        target = np.clip(target, low, high)
+    return np.asarray(target, values.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bias(Model):
+    """Bias (systematic error): x + loc + scale * z with one z ~ N(0, 1) for the whole field.
+
+    With by=COLUMN there is a z for each key in that column, the same wherever the key stands: an
+    offset for each device, batch, site or observer, as in a random-intercept (batch effect) model.
+    Rows without a key share one. A level in % makes it a gain: each value is off by the same share.
+    A complex value gets a z in each part, with half the variance each.
+
+    Over many fields or keys the scale is the offsets' standard deviation. Within one offset nothing
+    varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement error;
+    Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the normal
+    quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
+    """
+
+    name: ClassVar[str] = "bias"
+    family: ClassVar[str] = "amplitude"
+    takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
+    example: ClassVar[str] = "-s 0.1sd -p by=device"
+
+    scale: Level = parameter("standard deviation of the offsets, as a level", levels.DEFAULT)
+    loc: float = parameter("added to every value, in the field's unit", 0.0)
+    by: str | None = parameter("the field whose keys have an offset each; left out: none", None)
+
+    def __post_init__(self) -> None:
+        """Check that no field is both level and key."""
+        super().__post_init__()
+        if isinstance(self.scale, levels.FromField) and self.scale.field == self.by:
+            raise UsageError(f"by {self.by!r} of bias is the field that the scale comes from")
+
+    def companions(self) -> frozenset[str]:
+        """Return the field of the level and that of the keys."""
+        return super().companions() | self.key_fields()
+
+    def key_fields(self) -> frozenset[str]:
+        """Return the field of the keys."""
+        return frozenset() if self.by is None else frozenset({self.by})
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return values + loc + scale * z."""
+        scale = draw.level(self.scale, values)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
+            if draw.number.kind == "complex":
+                parts = np.empty(len(values), np.complex128)
+                half = scale * math.sqrt(0.5)
+                parts.real = self._z(draw, "noise") * half + self.loc
+                parts.imag = self._z(draw, "imaginary") * half
+                return draw.add(values, parts)
+            noise = np.empty(len(values))
+            noise[:] = self._z(draw, "noise") * scale
+            if self.loc:
+                noise += self.loc
+            return draw.add(values, noise)
+
+    def _z(self, draw: Draw, lane: str) -> float | NDArray[np.float64]:
+        """Return the z of the field, or that of each element's key."""
+        if self.by is None:
+            first = draw.variates.block(lane, 0, lambda g, count: g.standard_normal(count), 1)
+            return float(first[0])
+        keys = draw.keys[self.by]
+        different = list(dict.fromkeys(keys))
+        offsets = dict(zip(different, _keyed_normals(draw.variates, lane, different), strict=True))
+        return np.fromiter((offsets[key] for key in keys), np.float64, len(keys))
+
+
+def _keyed_normals(variates: Variates, lane: str, keys: list[str]) -> list[float]:
+    """Return the standard normal variate of each key, the same wherever it stands.
+
+    Raises:
+        UsageError: If the stream is a sequential one, which has no name to hash.
+    """
+    if not isinstance(variates, BlockVariates):
+        raise UsageError("bias by a field needs noisify's own streams; drop --rng")
+    entropy = variates.name.entropy(lane).to_bytes(16, "little")
+    digests = (
+        hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=entropy).digest()
+        for key in keys
+    )
+    drop = 64 - _KEY_BITS
+    whole = [int.from_bytes(digest, "little") >> drop for digest in digests]
+    # In the middle of its interval a uniform is never 0 or 1, and still exact.
+    uniform = (np.array(whole, np.float64) + 0.5) / 2.0**_KEY_BITS
+    return [float(z) for z in normal_quantile(uniform)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleBy(Model):
+    """The wrong unit: each value is multiplied by a factor with probability rate.
+
+    Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors each
+    value hit takes one, all being equally likely: "10|100|1000", or "0.001" for the other way
+    round. Statistical offices call it the thousand or unity measure error: de Waal, Pannekoek and
+    Scholtus (2011), "Handbook of statistical data editing and imputation", chapter 2.
+    """
+
+    name: ClassVar[str] = "scale-by"
+    family: ClassVar[str] = "impulse"
+    takes: ClassVar[frozenset[str]] = REAL
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 1% -p factor=1000"
+
+    rate: Rate = parameter("share of the values that are hit", 0.01, at_least=0.0)
+    factor: Numbers = parameter("one factor, or several with | between", (10.0, 100.0, 1000.0))
+
+    def __post_init__(self) -> None:
+        """Check the factors."""
+        super().__post_init__()
+        if not self.factor or not all(math.isfinite(factor) for factor in self.factor):
+            raise UsageError(f"factor {self.factor} of scale-by must be one or more finite numbers")
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit multiplied."""
+        ratios = np.array([ratio(as_typed(factor)) for factor in self.factor])
+        choice = np.floor(draw.variates.uniform("factor") * len(ratios)).astype(np.int64)
+        hit = draw.hit(self.rate)
+        known = draw.number.to_float(values)
+        with np.errstate(over="ignore"):  # what overflows saturates
+            target = known * ratios[choice, 0] / ratios[choice, 1]
+            if draw.number.kind == "float":
+                return _written(values, np.where(hit, target, values), draw)
+            unit = 10.0**draw.number.decimal_scale
+            target = np.rint(target * unit) / unit
+        return draw.add(values, np.where(hit, target - known, 0.0))

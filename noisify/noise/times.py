@@ -1,0 +1,68 @@
+"""Noise that only dates and times can have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from noisify.levels import Rate
+from noisify.noise.interface import TIMES, Draw, Model, parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Rate", "TimeSwap"]
+
+NANOSECONDS_PER_DAY = 86_400 * 10**9
+MONTHS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSwap(Model):
+    """Day and month mistaken for each other: 3 April (04/03) becomes 4 March (03/04).
+
+    Where it hits, the day becomes the month and the month the day, as when American dates are read
+    as European ones. The year and the time of day stay. Times with a zone are swapped as they are
+    stored, in UTC. The confusion of all-numeric dates that ISO 8601 was written to end.
+
+    Only dates whose day is at most 12 and is not the month's number can change: about 36% of all
+    days. The others stay as they are.
+    """
+
+    name: ClassVar[str] = "time-swap"
+    family: ClassVar[str] = "time"
+    takes: ClassVar[frozenset[str]] = TIMES
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "-c birthday --rate 5%"
+
+    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the times, day and month swapped where it hits."""
+        hit = draw.hit(self.rate)
+        if draw.usable is not None:
+            hit &= draw.usable
+        where, noisy = np.flatnonzero(hit), values.copy()
+        noisy[where] = swap_day_and_month(values[where], NANOSECONDS_PER_DAY // draw.number.tick)
+        return noisy
+
+
+def swap_day_and_month(times: NDArray[np.int64], ticks_per_day: int) -> NDArray[np.int64]:
+    """Return times since 1970 with day and month swapped, where that makes another date.
+
+    Args:
+        times: Shape (n,), in ticks.
+        ticks_per_day: The ticks of a day.
+    """
+    days = times // ticks_per_day
+    date = days.astype("M8[D]")
+    months, years = date.astype("M8[M]"), date.astype("M8[Y]")
+    day = (date - months.astype("M8[D]")).astype(np.int64)  # both from 0
+    month = (months - years.astype("M8[M]")).astype(np.int64)
+    swapped = ((years.astype("M8[M]") + day).astype("M8[D]") + month).astype(np.int64)
+    limits = np.iinfo(times.dtype)
+    within = (swapped > limits.min // ticks_per_day) & (swapped < limits.max // ticks_per_day)
+    able = (day < MONTHS) & within
+    return np.where(able, times + np.where(able, swapped - days, 0) * ticks_per_day, times)

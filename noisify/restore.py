@@ -1,0 +1,83 @@
+"""Noise undone: a noisy file and its mask with values give the original back."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from noisify import formats
+from noisify.errors import DataError, NoisifyError, UsageError
+from noisify.inputs import Input
+from noisify.run import OpenInput, check_output_format
+from noisify.sink import STANDARD_OUTPUT, naming, open_output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noisify.run import Settings
+    from noisify.sink import Output
+
+
+def restore(path: str | Path, mask_path: str | Path, target: str | Path, settings: Settings) -> int:
+    """Give back what a file was before it got noise.
+
+    Args:
+        path: The noisy file, or `-` for standard input.
+        mask_path: Its mask, made with `--mask-values`.
+        target: Where to write, or `-` for standard output.
+        settings: How to go about it.
+
+    Returns:
+        How many elements were given back.
+
+    Raises:
+        NoisifyError: If anything is wrong; no output is left then.
+    """
+    if str(mask_path) == STANDARD_OUTPUT:
+        raise UsageError("--restore needs the mask as a file; standard input is for the noisy one")
+    try:
+        with OpenInput(path, settings) as opened, closing(Input(mask_path)) as mask:
+            check_output_format(opened, target, settings)
+            _check_mask_format(mask, opened.format)
+            inputs = [mask_path] if settings.in_place else [path, mask_path]
+            with open_output(target, inputs=inputs, clobber=settings.clobber) as output:
+                return _restore(opened, mask, output, settings)
+    except NoisifyError as error:
+        raise error.at("standard input" if str(path) == "-" else path) from None
+
+
+def _check_mask_format(mask: Input, expected: formats.Entry) -> None:
+    """Refuse a mask of another format than the noisy file's."""
+    head = mask.head()
+    found = next((entry for entry in formats.FORMATS if entry.starts(head)), formats.find("csv"))
+    if found.module != expected.module:
+        raise DataError(
+            f"is {found.title}, and the mask of a {expected.title} file is {expected.title} too"
+            if expected.binary
+            else f"is {found.title}, and the mask of a {expected.title} file is CSV",
+            path=mask.name,
+        )
+
+
+def _restore(opened: OpenInput, mask: Input, output: Output, settings: Settings) -> int:
+    source: Any = opened.source
+    size, progress = settings.chunk_bytes, settings.progress
+    with naming(output.name):
+        match opened.format.module:
+            case "delimited":
+                from noisify.formats import csv_mask  # noqa: PLC0415 - pyarrow is slow to import
+
+                return csv_mask.restore(source, mask, output, size, progress)
+            case "parquet":
+                from noisify.formats import parquet_mask  # noqa: PLC0415 - likewise
+
+                return parquet_mask.restore(source, mask, output, progress)
+            case "npy":
+                from noisify.formats import mapped_mask  # noqa: PLC0415 - not for every format
+
+                return mapped_mask.restore_npy(source, mask, output, size, progress)
+            case "hdf5":
+                from noisify.formats import mapped_mask  # noqa: PLC0415 - likewise
+
+                return mapped_mask.restore_hdf5(source, mask, output, size, progress)
+    raise UsageError(f"{opened.format.title} files cannot be restored")

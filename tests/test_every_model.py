@@ -1,0 +1,118 @@
+"""The promise, for every model of the table, by the command itself on real files."""
+
+import io
+import json
+import shlex
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from run_command import noisy, run
+
+from noisify.noise import table
+
+ROWS = 700
+MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n" + "".join(
+    f"d{i % 3},{1000 + i * 37 % 501}.5,{i * 53 % 401}.25,{('setosa', 'virginica')[i % 2]},"
+    f'199{i % 10}-0{1 + i % 9}-0{1 + i % 7},"Zoé, Brown{i}",Zoé,Brown{i},{i % 50}\n'
+    for i in range(ROWS)
+)
+EXAMPLES = [
+    pytest.param(shlex.split(f"-d {entry.name} {entry.load().example}"), id=entry.name)
+    for entry in table.MODELS
+]
+FIELDS = [p for p in EXAMPLES if not p.id.endswith("-rows")]
+examples = pytest.mark.parametrize("options", EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mixed") / "data.csv"
+    path.write_text(MIXED, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def parquet(source, tmp_path_factory):
+    frame = pd.read_csv(source, parse_dates=["birthday"])
+    path = tmp_path_factory.mktemp("mixed") / "data.parquet"
+    table_ = pa.Table.from_pandas(frame, preserve_index=False)
+    days = table_["birthday"].cast(pa.date32())
+    table_ = table_.set_column(table_.schema.get_field_index("birthday"), "birthday", days)
+    pq.write_table(table_, path, row_group_size=90)
+    return path
+
+
+@examples
+def test_gives_the_same_bytes_however_the_file_is_cut(source, options):
+    whole = noisy(source, *options)
+    assert MIXED.encode() != whole
+    for cut in (["--chunk-size", "300", "-j", "1"], ["--chunk-size", "5k", "-j", "2"]):
+        assert whole == noisy(source, *options, *cut)
+
+
+@examples
+def test_gives_the_same_values_in_parquet_as_in_csv(source, parquet, tmp_path, options):
+    text = pd.read_csv(io.BytesIO(noisy(source, *options)), parse_dates=["birthday"])
+    target = tmp_path / "noisy.parquet"
+    done = run(parquet, "-o", target, *options, "--seed", 1)
+    assert (0, "") == (done.status, done.messages)
+    frame = pq.read_table(target).to_pandas()
+    assert len(text) == len(frame)
+    for name in frame.columns:
+        if name == "birthday":
+            assert text[name].astype(str).tolist() == frame[name].astype(str).tolist()
+        elif frame[name].dtype.kind in "fi":
+            np.testing.assert_array_equal(text[name], frame[name])
+        else:
+            assert text[name].fillna("").tolist() == frame[name].fillna("").tolist()
+
+
+@pytest.mark.parametrize("options", FIELDS)
+def test_leaves_the_other_fields_alone(source, options):
+    before = pd.read_csv(source, dtype=str)
+    after = pd.read_csv(io.BytesIO(noisy(source, *options)), dtype=str)
+    changed = {name for name in before if not before[name].equals(after[name])}
+    assert 1 <= len(changed) <= 2
+    if "-c" in options:
+        assert changed <= set(options[options.index("-c") + 1].split(","))
+
+
+@examples
+def test_the_plan_it_reports_and_prints_is_a_recipe_that_does_the_same(source, tmp_path, options):
+    report = tmp_path / "report.json"
+    expected = noisy(source, *options, "--report", report)
+    printed = run(source, *options, "--seed", 1, "--dry-run", "--verbose")
+    assert 0 == printed.status
+    (tmp_path / "recipe.toml").write_bytes(printed.output)
+    (tmp_path / "plan.json").write_text(json.dumps(json.loads(report.read_text())["plan"]))
+    for recipe in ("recipe.toml", "plan.json", "report.json"):
+        done = run(source, "--recipe", tmp_path / recipe)
+        assert (0, "") == (done.status, done.messages)
+        assert expected == done.output
+
+
+@examples
+def test_another_seed_is_other_noise_unless_nothing_is_random(source, options):
+    one, other = (noisy(source, *options, "--seed", seed) for seed in (1, 2))
+    fixed = options[1] == "rounding" or "fixed=true" in options
+    assert fixed == (one == other)
+
+
+def test_specs_are_applied_in_order_and_each_has_its_own_noise(source):
+    once = noisy(source, "--noise", "income=normal:1")
+    twice = noisy(source, "--noise", "income=normal:1", "--noise", "income=normal:1")
+    incomes = [pd.read_csv(io.BytesIO(text))["income"] for text in (once, twice)]
+    before = pd.read_csv(source)["income"]
+    first, second = incomes[0] - before, incomes[1] - incomes[0]
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4.5 / np.sqrt(ROWS)
+
+
+def test_a_value_made_missing_gets_no_later_noise(source):
+    gone = noisy(source, "--noise", "income=missing:50%", "--noise", "income=normal:1")
+    only = noisy(source, "--noise", "income=missing:50%")
+    found = [pd.read_csv(io.BytesIO(text))["income"].isna() for text in (gone, only)]
+    assert found[0].tolist() == found[1].tolist()
+    assert 0.4 < found[0].mean() < 0.6
