@@ -133,7 +133,7 @@ class TestCsvRestore:
     @pytest.mark.parametrize("table", TABLES)
     def test_gives_the_bytes_back(self, tmp_path, table, noise):
         path = tmp_path / "table.csv"
-        path.write_bytes(TABLES[table] * 1)
+        path.write_bytes(TABLES[table])
         noisy, mask = mask_of(path, *NOISES[noise], "-q", VALUES)
         assert path.read_bytes() == restored(noisy, mask).read_bytes()
 
@@ -161,6 +161,12 @@ class TestCsvRestore:
         table.write_text('x\tt\n1.5\t"a,b"\n2.5\t,\n')
         noisy, mask = mask_of(table, "--noise", "x=normal:1", "--noise", "t=typo:100%", VALUES)
         assert "x,x.original,t,t.original" == mask.read_text().splitlines()[0]
+        assert table.read_bytes() == restored(noisy, mask).read_bytes()
+
+    def test_gives_a_table_of_one_column_back(self, tmp_path):
+        table = tmp_path / "table.csv"
+        table.write_text('x\n1.5\n\n"2.5"\n 3.5 \n')
+        noisy, mask = mask_of(table, "-d", "missing", "--rate", "100%", VALUES)
         assert table.read_bytes() == restored(noisy, mask).read_bytes()
 
     @pytest.mark.parametrize("size", ["1k", "3k", "1m"])
@@ -195,8 +201,8 @@ class TestCsvRestore:
         assert done.messages.endswith(": 3 elements restored\n")
 
 
-class TestNoiseFromSeveralSources:
-    """The same command gives the same mask, however the work is shared out."""
+class TestMaskBytes:
+    """They are the same for the same command, however the work is shared out."""
 
     def sources(self, folder: Path) -> list[Path]:
         x = np.arange(24000) / 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noisify import levels, presets, recipe
@@ -61,12 +61,12 @@ def variants(asked: Asked) -> list[Variant]:
     )
     found = []
     for swept in _sweeps(asked.sweeps):
-        request = dataclasses.replace(base, specs=_swept(specs, swept))
+        request = replace(base, specs=_swept(specs, swept))
         if asked.replicates is None or asked.append:
             found.append(Variant(request, swept, drawn=drawn))
             continue
         found += [
-            Variant(dataclasses.replace(request, replicate=number), swept, number + 1, drawn)
+            Variant(replace(request, replicate=number), swept, number + 1, drawn)
             for number in range(asked.replicates)
         ]
     return found
@@ -84,6 +84,9 @@ def _specs(asked: Asked, told: recipe.Recipe) -> tuple[NoiseSpec, ...]:
     if not specs and asked.recipe is None:
         return (_spec_of_flags(asked),)
     flags = [name for name in _FLAGS if getattr(asked, name) not in (None, ())]
+    if asked.presets and not asked.noise and asked.recipe is None and flags == ["columns"]:
+        flags = []  # a preset says what noise, not on which fields
+        specs = [spec if spec.columns else replace(spec, columns=asked.columns) for spec in specs]
     if flags:
         names = {"model": "--dist", "parameters": "--param"}
         source = "--recipe" if asked.recipe else "--preset" if asked.presets else "--noise"
@@ -93,7 +96,7 @@ def _specs(asked: Asked, told: recipe.Recipe) -> tuple[NoiseSpec, ...]:
         )
     where = None if asked.where is None else parse_condition(asked.where)
     return tuple(
-        dataclasses.replace(
+        replace(
             spec,
             exclude=(*spec.exclude, *asked.exclude),
             clip=spec.clip if spec.clip is not None else asked.clip,
@@ -181,8 +184,8 @@ def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
     if key not in _AMOUNTS or not scaled:
         parameters[key] = value
         interface.make(model, parameters)
-        return dataclasses.replace(spec, parameters=parameters)
+        return replace(spec, parameters=parameters)
     parameters.pop("scale", None)
     read: Any = levels.parse_decibels(value) if key == "snr" else levels.parse(value, option=key)
     amounts: dict[str, Any] = dict.fromkeys(_AMOUNTS)
-    return dataclasses.replace(spec, parameters=parameters, **(amounts | {key: read}))
+    return replace(spec, parameters=parameters, **(amounts | {key: read}))

@@ -285,10 +285,14 @@ class DelimitedSource:
                 values[field.name] = with_nulls(plain, self._parser.is_null(texts))
         return values
 
-    @property
-    def null_text(self) -> str:
-        """What is written where a cell becomes null: what `--na` gave first, else nothing."""
-        return self._options.nulls[0] if self._options.nulls else ""
+    def nothing(self, in_quotes: NDArray[np.bool_]) -> list[str]:
+        """Return what is written where a cell becomes null: what `--na` gave first, else nothing.
+
+        A table of one column gets empty quotes, or its record would be an empty line.
+        """
+        bare = self._options.nulls[0] if self._options.nulls else ""
+        alone = '""' if self._columns == 1 and not bare else bare
+        return [bare if inside else alone for inside in in_quotes.tolist()]
 
     @property
     def encoding(self) -> str:
@@ -358,16 +362,21 @@ class DelimitedSink:
         for column, place in zip(noisy, places, strict=True):
             changed[:, place] |= column.changed
             if column.column.number.kind not in {"text", "time"}:
-                starts[:, place], ends[:, place] = without_blanks(
-                    raw.data, starts[:, place], ends[:, place]
-                )
-        texts = self._texts(noisy, places, changed)
+                trimmed = without_blanks(raw.data, starts[:, place], ends[:, place])
+                filled = slice(None) if column.erased is None else ~column.erased
+                starts[filled, place], ends[filled, place] = (b[filled] for b in trimmed)
+        in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
+        texts = self._texts(noisy, places, changed, in_quotes)
         return csv_numbers.splice(
             raw.data, starts.reshape(-1), ends.reshape(-1), changed.reshape(-1), texts
         )
 
     def _texts(
-        self, noisy: Sequence[NoisyColumn], places: Sequence[int], changed: NDArray[np.bool_]
+        self,
+        noisy: Sequence[NoisyColumn],
+        places: Sequence[int],
+        changed: NDArray[np.bool_],
+        in_quotes: NDArray[np.bool_],
     ) -> pa.Array:
         """Return a text for each changed cell, record by record."""
         plain = all(
@@ -387,8 +396,8 @@ class DelimitedSink:
             texts.append(self._text(column, kept))
             where.append(np.flatnonzero(kept) * width + place)
             if column.erased is not None:
-                count = int(np.count_nonzero(column.erased))
-                texts.append(strings([self._source.null_text] * count))
+                nothing = self._source.nothing(in_quotes[column.erased, place])
+                texts.append(strings(nothing))
                 where.append(np.flatnonzero(column.erased) * width + place)
         order = np.argsort(np.concatenate(where), kind="stable")
         return pa.concat_arrays(texts).take(array(order))

@@ -211,12 +211,14 @@ class WholeWrites:
         self.closed = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401
+        """Write all of `data`; return how many bytes that was."""
         view = memoryview(data)
         write_all(self._file, view)
         self._place += view.nbytes
         return view.nbytes
 
     def tell(self) -> int:
+        """Return how many bytes have been written."""
         return self._place
 
     def flush(self) -> None:
