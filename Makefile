@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo gallery test check fix bench clean
+.PHONY: demo gallery readme test check fix bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
 
 gallery: $(VENV)/.installed
 	$(BIN)/python sample_data/gallery.py
+
+readme: $(VENV)/.installed
+	$(BIN)/python sample_data/model_table.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

@@ -34,6 +34,7 @@ def add_noise(
     scale: float | str | None = None,
     sd: float | str | None = None,
     snr: float | str | None = None,
+    rate: float | str | None = None,
     columns: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -56,6 +57,7 @@ def add_noise(
             Default "0.1sd".
         sd: The noise's own standard deviation, instead of `scale`.
         snr: The signal-to-noise ratio in dB, instead of `scale`.
+        rate: The share of elements hit, 0.02 or "2%", for models that hit some.
         columns: Fields that get noise: names, globs, /regular expressions/, kinds such as ":int".
             Default: every floating-point field, or else the only one with numbers.
         exclude: Fields to leave alone.
@@ -81,7 +83,18 @@ def add_noise(
     True
     """
     request = _request(
-        model, scale, sd, snr, columns, exclude, params, clip, decimals=decimals, seed=seed, rng=rng
+        model,
+        scale,
+        sd,
+        snr,
+        rate,
+        columns,
+        exclude,
+        params,
+        clip,
+        decimals=decimals,
+        seed=seed,
+        rng=rng,
     )
     held, series_name = _hold(data)
     workers = jobs or default_jobs()
@@ -109,6 +122,7 @@ def noisify_file(
     scale: float | str | None = None,
     sd: float | str | None = None,
     snr: float | str | None = None,
+    rate: float | str | None = None,
     columns: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -129,6 +143,7 @@ def noisify_file(
         scale: See `add_noise`.
         sd: See `add_noise`.
         snr: See `add_noise`.
+        rate: See `add_noise`.
         columns: See `add_noise`.
         exclude: See `add_noise`.
         params: See `add_noise`.
@@ -160,7 +175,18 @@ def noisify_file(
     2
     """
     request = _request(
-        model, scale, sd, snr, columns, exclude, params, clip, decimals=decimals, seed=seed, rng=rng
+        model,
+        scale,
+        sd,
+        snr,
+        rate,
+        columns,
+        exclude,
+        params,
+        clip,
+        decimals=decimals,
+        seed=seed,
+        rng=rng,
     )
     read = read or ReadOptions(keep_decimals=decimals == "keep")
     settings = Settings(read=read, in_place=in_place, jobs=jobs or default_jobs(), measure=True)
@@ -172,6 +198,7 @@ def _request(
     scale: float | str | None,
     sd: float | str | None,
     snr: float | str | None,
+    rate: float | str | None,
     columns: str | Sequence[str] | None,
     exclude: str | Sequence[str] | None,
     params: Mapping[str, Any] | None,
@@ -194,7 +221,7 @@ def _request(
         scale=None if scale is None else levels.parse(scale),
         sd=None if sd is None else levels.parse(sd, option="sd"),
         snr=None if snr is None else levels.parse_decibels(snr),
-        parameters=dict(params or {}),
+        parameters={**(params or {}), **({} if rate is None else {"rate": rate})},
         clip=clip,
     )
     return Request((spec,), seed, rng, decimals)

@@ -104,6 +104,7 @@ class Field:
         number: Its number type; None for a field that cannot hold numbers.
         table: Which rows or elements it shares: fields of one table are as long as each other.
         aliases: Other names that choose it.
+        nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.
     """
 
@@ -114,6 +115,7 @@ class Field:
     table: str = ""
     aliases: tuple[str, ...] = ()
     views: tuple[NumberType, ...] = ()
+    nullable: bool = True
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ class TableInMemory(_InMemory):
         self._arrow = arrow_columns
         self._table = table
         self._pieces: list[Any] = []
-        fields = (arrow_columns.field_of(f.name, f.type) for f in table.schema)
+        fields = (arrow_columns.field_of(f.name, f.type, nullable=f.nullable) for f in table.schema)
         self._describe(fields, table.num_rows, max(1, table.nbytes // max(1, table.num_rows)))
 
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:

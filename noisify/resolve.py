@@ -263,6 +263,15 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
     kept = []
     for field_ in chosen.fields:
         exactly = field_.name in chosen.named
+        if model.erases and not field_.nullable:
+            if exactly or len(chosen.fields) == 1:
+                raise UsageError(
+                    f"holds {field_.type_name} that cannot be missing; convert it to a type that "
+                    "has nulls or NaN",
+                    field=field_.name,
+                )
+            left[field_.name] = "cannot be missing"
+            continue
         if field_.number is not None and field_.number.kind in model.takes:
             kept.append(field_)
             continue

@@ -24,9 +24,9 @@ _EXACT = Context(prec=100)
 """Decimals of up to 76 digits, none of them rounded away."""
 
 
-def field_of(name: str, kind: pa.DataType) -> Field:
+def field_of(name: str, kind: pa.DataType, *, nullable: bool = True) -> Field:
     """Return the field of an Arrow column."""
-    return Field(name, kind_of(kind), str(kind), value_type(kind))
+    return Field(name, kind_of(kind), str(kind), value_type(kind), nullable=nullable)
 
 
 def kind_of(kind: pa.DataType) -> Kind:

@@ -357,15 +357,21 @@ class DelimitedSink:
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
         changed = np.zeros((raw.rows, len(order)), bool)
-        starts = np.array(layout.cells.starts[:, order])
-        ends = np.array(layout.cells.ends[:, order])
+        starts = np.ascontiguousarray(layout.cells.starts[:, order])
+        ends = np.ascontiguousarray(layout.cells.ends[:, order])
+        in_quotes = None
+        trimmed = np.zeros(changed.shape, bool)
         for column, place in zip(noisy, places, strict=True):
             changed[:, place] |= column.changed
             if column.column.number.kind not in {"text", "time"}:
-                trimmed = without_blanks(raw.data, starts[:, place], ends[:, place])
-                filled = slice(None) if column.erased is None else ~column.erased
-                starts[filled, place], ends[filled, place] = (b[filled] for b in trimmed)
-        in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
+                trimmed[:, place] |= True if column.erased is None else ~column.erased
+        if trimmed.all():
+            starts, ends = without_blanks(raw.data, starts.reshape(-1), ends.reshape(-1))
+        else:
+            in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
+            starts[trimmed], ends[trimmed] = without_blanks(
+                raw.data, starts[trimmed], ends[trimmed]
+            )
         texts = self._texts(noisy, places, changed, in_quotes)
         return csv_numbers.splice(
             raw.data, starts.reshape(-1), ends.reshape(-1), changed.reshape(-1), texts
@@ -376,7 +382,7 @@ class DelimitedSink:
         noisy: Sequence[NoisyColumn],
         places: Sequence[int],
         changed: NDArray[np.bool_],
-        in_quotes: NDArray[np.bool_],
+        in_quotes: NDArray[np.bool_] | None,
     ) -> pa.Array:
         """Return a text for each changed cell, record by record."""
         plain = all(
@@ -395,7 +401,7 @@ class DelimitedSink:
             kept = column.changed if column.erased is None else column.changed & ~column.erased
             texts.append(self._text(column, kept))
             where.append(np.flatnonzero(kept) * width + place)
-            if column.erased is not None:
+            if column.erased is not None and in_quotes is not None:
                 nothing = self._source.nothing(in_quotes[column.erased, place])
                 texts.append(strings(nothing))
                 where.append(np.flatnonzero(column.erased) * width + place)

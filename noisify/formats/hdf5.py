@@ -141,7 +141,8 @@ class Hdf5Source:
                 if other != path
             )
             held = "text" if text else type_name
-            yield Field(name, shown, held, number, str(item.shape), others)
+            nullable = kind.kind in "fc"
+            yield Field(name, shown, held, number, str(item.shape), others, nullable=nullable)
             if number is not None:
                 self.stored[name] = Stored(
                     path, member, item.shape, item.chunks, kind, self._offset(item)

@@ -119,6 +119,7 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             type_name=str(member.base.newbyteorder("=")),
             number=value_type(member.base),
             table=str(prod(member.shape)),
+            nullable=member.base.kind in "fcMm",
         )
         for path, member in members
     )

@@ -71,7 +71,7 @@ class ParquetSource:
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise DataError(f"has two columns called {min(repeated)!r}", path=self._name)
-        self.fields = tuple(field_of(f.name, f.type) for f in self.schema)
+        self.fields = tuple(field_of(f.name, f.type, nullable=f.nullable) for f in self.schema)
         self.notes: list[str] = []
         largest = max(
             (self._decoded_size(i) for i in range(self.metadata.num_row_groups)), default=1

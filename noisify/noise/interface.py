@@ -108,6 +108,7 @@ class Model(ABC):
         family: The group it is listed under.
         takes: The kinds of fields it works on.
         level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
+        erases: Whether it makes elements null.
         jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
         example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
     """
@@ -116,6 +117,7 @@ class Model(ABC):
     family: ClassVar[str]
     takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "scale"
+    erases: ClassVar[bool] = False
     jointly: ClassVar[bool] = False
     example: ClassVar[str] = "-s 0.1"
 

@@ -44,6 +44,7 @@ class Missing(Model):
     """
 
     name: ClassVar[str] = "missing"
+    erases: ClassVar[bool] = True
     family: ClassVar[str] = "missing"
     takes: ClassVar[frozenset[str]] = ANYTHING
     level: ClassVar[str] = "rate"
