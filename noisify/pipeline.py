@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from noisify.chunks import Column, Field
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.plan import Plan, Step
-    from noisify.random_streams import NumpyGenerator
+    from noisify.random_streams import NumpyGenerator, Sampler
     from noisify.statistics import FieldStatistics
     from noisify.where import Condition
 
@@ -421,6 +421,47 @@ def _end(column: Column) -> int:
     return int(column.positions.starts[0]) + column.positions.size
 
 
+def check_streams(plan: Plan) -> None:
+    """Refuse models that a compatibility stream cannot serve.
+
+    Raises:
+        UsageError: If a model draws otherwise than element after element.
+    """
+    if plan.rng == "noisify":
+        return
+    generator = numpy_generator(plan.rng, plan.seed)
+    for step in plan.steps:
+        try:
+            _try_out(step, generator)
+        except UsageError as error:
+            raise UsageError(f"{step.model.name} with --rng {plan.rng}: {error.message}") from None
+
+
+def _try_out(step: Step, generator: NumpyGenerator) -> None:
+    """Let a step work on one element, whose variates must come from one draw."""
+    number = step.field.number
+    if number is None or step.model.reach or step.model.jointly:
+        raise UsageError("this model needs noisify's own streams; drop --rng")
+    variates = _OneDraw(generator, Positions.range(0, 1))
+    companions = dict.fromkeys(step.companions(), np.zeros(1))
+    keys = dict.fromkeys(step.model.key_fields(), np.full(1, "", object))
+    draw = Draw(variates, number, companions, keys=keys)
+    step.model.apply(np.zeros(1, number.dtype), draw)
+
+
+class _OneDraw(SequentialVariates):
+    """A compatibility stream that refuses a second draw: chunk by chunk it would be another one."""
+
+    __slots__ = ("_lanes",)
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
+        """Return what `sampler` draws, the first time."""
+        if hasattr(self, "_lanes"):
+            raise UsageError("it draws more than once for an element; drop --rng")
+        object.__setattr__(self, "_lanes", lane)
+        return SequentialVariates.sample(self, lane, sampler)
+
+
 def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:
     """Return for each step the compatibility stream where a script would have reached it.
 
@@ -431,8 +472,6 @@ def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, 
         return {}
     generator = numpy_generator(plan.rng, plan.seed)
     generators: dict[Step, NumpyGenerator] = {}
-    if plan.row_steps or plan.reach:
-        raise UsageError("models that move values or rows need noisify's own streams; drop --rng")
     for step in plan.steps:
         generators[step] = copy.deepcopy(generator)
         if step is plan.steps[-1]:

@@ -92,6 +92,7 @@ class OpenInput:
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)
+        pipeline.check_streams(plan)
         if plan.rng != "noisify" and len(plan.steps) > 1:
             self.spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:

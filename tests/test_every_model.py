@@ -116,3 +116,15 @@ def test_a_value_made_missing_gets_no_later_noise(source):
     found = [pd.read_csv(io.BytesIO(text))["income"].isna() for text in (gone, only)]
     assert found[0].tolist() == found[1].tolist()
     assert 0.4 < found[0].mean() < 0.6
+
+
+@examples
+@pytest.mark.parametrize("rng", ["numpy", "numpy-legacy"])
+def test_a_compatibility_stream_does_not_depend_on_the_cutting_or_is_refused(source, options, rng):
+    streams = ("--rng", rng, "--seed", 1)
+    done = run(source, *options, *streams)
+    if done.status == 2:
+        assert b"" == done.output
+        assert "drop --rng" in done.messages
+        return
+    assert done.output == run(source, *options, *streams, "--chunk-size", 300).output
