@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from noisify.errors import UsageError
@@ -21,6 +22,12 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _LEVEL = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?(?P<unit>sd|iqr|range)?")
 _SPAN = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ns|us|ms|s|min|h|d|w)")
 _FROM_FIELD = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?@(?P<field>.+)", re.DOTALL)
+
+
+def _digits(number: float) -> str:
+    """Write a number with as few digits, of 15 to 17, as it takes to be read back as it is."""
+    texts = (f"{number:.{digits}g}" for digits in (15, 16, 17))
+    return next(text for text in texts if float(text) == number)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Percent:
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
-        return f"{self.share * 100:.15g}%"
+        return f"{Decimal(repr(self.share)).scaleb(2).normalize():f}%"
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class OfField:
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
-        return f"{self.factor:.15g}{self.statistic}"
+        return f"{_digits(self.factor)}{self.statistic}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class FromField:
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
-        return f"@{self.field}" if self.factor == 1 else f"{self.factor:.15g}@{self.field}"
+        return f"@{self.field}" if self.factor == 1 else f"{_digits(self.factor)}@{self.field}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class Duration:
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
-        return f"{self.seconds:.17g}s"
+        return f"{_digits(self.seconds)}s"
 
 
 Level = Absolute | Percent | OfField | FromField | Duration
@@ -142,7 +149,7 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
         )
     number = float(match["number"] or 1)
     if match["percent"]:
-        number = number / 100
+        number = float(Decimal(match["number"] or 1).scaleb(-2))  # rounded once
     if number < 0 or not math.isfinite(number):
         raise UsageError(f"{option} {typed!r} must be a finite number of at least 0")
     if from_field:

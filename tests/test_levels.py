@@ -118,3 +118,10 @@ class TestDecibels:
     @pytest.mark.parametrize(("decibels", "expected"), [(20, 0.04), (0, 4.0), (-10, 40.0)])
     def test_ten_decibels_are_a_tenth_of_the_power(self, decibels, expected):
         assert pytest.approx(expected, rel=1e-15) == levels.noise_power(4.0, decibels)
+
+
+@pytest.mark.parametrize("typed", ["5%", "0.1%", "33.3%", "7.0000000000000001e-3%", "0.1sd", "90s"])
+@pytest.mark.parametrize("factor", [1.0, 1 / 3, 0.1, 1e-9])
+def test_what_a_level_is_written_as_reads_back_as_the_same(typed, factor):
+    level = levels.parse(typed).times(factor)
+    assert level == levels.parse(str(level))
