@@ -69,6 +69,7 @@ class TestSweep:
             (("--sweep", "scale=1,1", "--output-dir", "out"), "a repeated value"),
             (("--sweep", "scale=1,2", "--output-dir", "out", "--name", "a.csv"), "both become"),
             (("--sweep", "scale=1,x", "--output-dir", "out"), "'x' is not a level"),
+            (("--sweep", "scale=1,2", "-n", "-v"), "prints the recipe of one run"),
             (("--sweep", "scale", "--output-dir", "out"), "not KEY=A,B,C"),
         ],
     )

@@ -18,7 +18,6 @@ from noisify.cli.options import (
     ParameterType,
     SeedType,
     SizeType,
-    SweepType,
     WordType,
     check_standard_output,
 )
@@ -197,7 +196,8 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help="Give the original back: INPUT is a noisy file, MASK its mask with values.",
 )  # fmt: skip
 @option(
-    "Batch", "--sweep", "sweeps", type=SweepType(), multiple=True, metavar="KEY=A,B,C",
+    "Batch", "--sweep", "sweeps", multiple=True, metavar="KEY=A,B,C",
+    type=ParameterType("sweep", "KEY=A,B,C", "scale=0.01,0.1"),
     help="An output for each value of scale, sd, snr, rate or a parameter; several multiply. "
     "The same seed gives paired noise.",
 )  # fmt: skip

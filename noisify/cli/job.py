@@ -93,6 +93,8 @@ def carry_out(asked: Asked) -> None:
         _restore(inputs, asked)
         return
     found = variants(asked)
+    if asked.dry_run and asked.verbose and len(found) * len(inputs) > 1:
+        raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
     if asked.dry_run:
         for path in inputs:
             _preview(path, found, asked)

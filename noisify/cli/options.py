@@ -212,10 +212,22 @@ class DecimalsType(ParamType):
 
 
 class ParameterType(ParamType):
-    """KEY=VALUE."""
+    """KEY=VALUE.
+
+    Args:
+        what: What errors call it.
+        shape: How it is typed.
+        example: An example.
+    """
 
     name = "key=value"
 
+    def __init__(
+        self, what: str = "parameter", shape: str = "KEY=VALUE", example: str = "df=3"
+    ) -> None:
+        self._what = what
+        self._expected = f"{shape}, such as {example}"
+
     def convert(
         self,
         value: Any,
@@ -227,28 +239,8 @@ class ParameterType(ParamType):
             return value
         key, equals, text = str(value).partition("=")
         if not equals or not key.strip() or not text.strip():
-            raise UsageError(f"parameter {value!r} is not KEY=VALUE, such as df=3")
+            raise UsageError(f"{self._what} {value!r} is not {self._expected}")
         return key.strip(), text.strip()
-
-
-class SweepType(ParamType):
-    """KEY=A,B,C."""
-
-    name = "key=a,b,c"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Split at the first equals sign."""
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = str(value).partition("=")
-        if not equals or not key.strip() or not text.strip():
-            raise UsageError(f"sweep {value!r} is not KEY=A,B,C, such as scale=0.01,0.1")
-        return key.strip().replace("-", "_"), text.strip()
 
 
 def _option_name(param: click.Parameter | None) -> str:
