@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from noisify import levels
 from noisify.chunks import merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import NoisyColumn
@@ -126,7 +125,7 @@ class Noiser:
         floats: dict[str, NDArray[np.float64]] = {}
         for name in () if step.model.jointly else step.companions() - step.model.key_fields():
             values, there = others.companions[name].floats
-            if name in _level_fields(step):
+            if name in step.model.level_fields():
                 usable = _both(usable, there)
                 floats[name] = np.nan_to_num(values)
             else:
@@ -301,12 +300,6 @@ class _Others:
             state = self.before[name][min(self.at, len(self.before[name]) - 1)]
             found[name] = (state.values, state.usable)
         return found
-
-
-def _level_fields(step: Step) -> set[str]:
-    """Return the fields that a step's levels are taken from."""
-    amounts = (getattr(step.model, f.name) for f in fields(step.model))
-    return {a.field for a in amounts if isinstance(a, levels.FromField)}
 
 
 def _clip(

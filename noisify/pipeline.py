@@ -23,7 +23,7 @@ import numpy as np
 from noisify.apply import Noiser
 from noisify.chunks import Chunk, Positions, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
-from noisify.formats.interface import first_rows
+from noisify.formats.interface import first_rows, no_rows
 from noisify.noise.interface import Draw
 from noisify.plan import grouped
 from noisify.random_streams import SequentialVariates, numpy_generator
@@ -238,7 +238,6 @@ class _Worker:
     def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
         generators = _sequential_generators(task.plan, source, size)
         self._task = task
-        self._source = source
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self.sequential = bool(generators)
         self._fresh = {
@@ -255,7 +254,7 @@ class _Worker:
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
         if self._task.plan.row_steps:
             if chunk.rows is None:
-                raise UsageError("models of whole rows need a table: CSV or Parquet")
+                raise no_rows()
             copies = self._noiser.copies(chunk.rows, piece.row_conditions)
             versions = [encoded]
             for noiser in self._fresh.values():
@@ -369,6 +368,11 @@ def extended(pieces: Iterable[Piece], reach: int) -> Iterator[Piece]:
             here.extend(islice(waiting, 1))
 
 
+def _fields(piece: Piece) -> set[str]:
+    """Return the fields of a piece; those of another dataset are no surroundings of it."""
+    return {column.field.name for column in piece.chunk.columns}
+
+
 def _length(piece: Piece) -> int:
     return min((column.positions.size for column in piece.chunk.columns), default=0)
 
@@ -384,7 +388,7 @@ def _after(here: deque[Piece], reach: int) -> int:
 
 
 def _surrounded(before: list[Piece], piece: Piece, after: list[Piece], reach: int) -> Piece:
-    around = [*before, piece, *after]
+    around = [p for p in (*before, piece, *after) if _fields(p) == _fields(piece)]
     columns = []
     lead = stop = 0
     for at, column in enumerate(piece.chunk.columns):

@@ -414,8 +414,7 @@ def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
 
 def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
     found = [other for other in fields if other.name == name]
-    amounts = (getattr(step.model, f.name) for f in dataclasses.fields(step.model))
-    is_level = any(isinstance(a, levels.FromField) and a.field == name for a in amounts)
+    is_level = name in step.model.level_fields()
     what = f"level @{name}" if is_level else f"{step.model.name} with {name!r}"
     if not found:
         names = [other.name for other in fields]

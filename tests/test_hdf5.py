@@ -438,3 +438,14 @@ def test_h5dump_shows_the_same_structure(survey: Path) -> None:
 def without_sizes(lines: list[str]) -> list[str]:
     """Leave out how many bytes compressed data take, and that an unwritten dataset took none."""
     return [line for line in lines if "SIZE" not in line and "OFFSET" not in line]
+
+
+def test_a_model_that_looks_at_neighbours_keeps_to_its_dataset(tmp_path):
+    path = tmp_path / "two.h5"
+    with h5py.File(path, "w") as file:
+        file["a"] = np.arange(3000.0)
+        file["b"] = np.arange(3000.0) * 2
+    whole = noisy_file(path, "-d", "stuck", "--rate", "20%").read_bytes()
+    cut = noisy_file(path, "-d", "stuck", "--rate", "20%", "--chunk-size", "1k").read_bytes()
+    assert path.read_bytes() != whole
+    assert whole == cut

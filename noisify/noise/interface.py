@@ -161,6 +161,10 @@ class Model(ABC):
 
     def companions(self) -> frozenset[str]:
         """Return the fields whose values `apply` looks at, besides its own."""
+        return self.level_fields()
+
+    def level_fields(self) -> frozenset[str]:
+        """Return the fields that levels such as `@flux_err` are taken from."""
         amounts = (getattr(self, f.name) for f in dataclasses.fields(self))
         return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
 
