@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisify import formats
 from noisify.errors import DataError, NoisifyError, UsageError
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.run import Settings
-    from noisify.sink import Output
 
 
 def restore(path: str | Path, mask_path: str | Path, target: str | Path, settings: Settings) -> int:
@@ -40,8 +39,11 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
             check_output_format(opened, target, settings)
             _check_mask_format(mask, opened.format)
             inputs = [mask_path] if settings.in_place else [path, mask_path]
-            with open_output(target, inputs=inputs, clobber=settings.clobber) as output:
-                return _restore(opened, mask, output, settings)
+            opened_output = open_output(target, inputs=inputs, clobber=settings.clobber)
+            with opened_output as output, naming(output.name):
+                return opened.format.load().restore(
+                    opened.source, mask, output, settings.chunk_bytes, settings.progress
+                )
     except NoisifyError as error:
         raise error.at("standard input" if str(path) == "-" else path) from None
 
@@ -57,27 +59,3 @@ def _check_mask_format(mask: Input, expected: formats.Entry) -> None:
             else f"is {found.title}, and the mask of a {expected.title} file is CSV",
             path=mask.name,
         )
-
-
-def _restore(opened: OpenInput, mask: Input, output: Output, settings: Settings) -> int:
-    source: Any = opened.source
-    size, progress = settings.chunk_bytes, settings.progress
-    with naming(output.name):
-        match opened.format.module:
-            case "delimited":
-                from noisify.formats import csv_mask  # noqa: PLC0415 - pyarrow is slow to import
-
-                return csv_mask.restore(source, mask, output, size, progress)
-            case "parquet":
-                from noisify.formats import parquet_mask  # noqa: PLC0415 - likewise
-
-                return parquet_mask.restore(source, mask, output, progress)
-            case "npy":
-                from noisify.formats import mapped_mask  # noqa: PLC0415 - not for every format
-
-                return mapped_mask.restore_npy(source, mask, output, size, progress)
-            case "hdf5":
-                from noisify.formats import mapped_mask  # noqa: PLC0415 - likewise
-
-                return mapped_mask.restore_hdf5(source, mask, output, size, progress)
-    raise UsageError(f"{opened.format.title} files cannot be restored")

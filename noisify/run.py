@@ -41,6 +41,7 @@ class Settings:
         clobber: Whether an existing output may be replaced.
         jobs: Worker threads.
         chunk_bytes: Bytes in a chunk.
+        compress_level: How hard to compress an output that is to be compressed; None: as usual.
         measure: Whether to measure what noise did, beyond counting.
         note: Told what the user should know, a line at a time.
         progress: Told the bytes of each chunk done.
@@ -53,6 +54,7 @@ class Settings:
     clobber: bool = True
     jobs: int = 1
     chunk_bytes: int = pipeline.CHUNK_BYTES
+    compress_level: int | None = None
     measure: bool = False
     note: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
@@ -330,7 +332,7 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
         raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
-            f"{opened.format.title} cannot be written as {wanted.title}; "
+            f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "
             f"give the output a {opened.format.suffixes[0]} suffix, or --to {opened.format.name}"
         )
 

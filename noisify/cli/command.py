@@ -176,6 +176,10 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help=f"Output format: {', '.join(FORMAT_NAMES)}. [default: by FILE's suffix, else the input's]",
 )  # fmt: skip
 @option(
+    "Output", "--compress-level", type=click.IntRange(0, 22), metavar="N",
+    help="How hard to compress an output whose name ends in .gz, .bz2, .xz, .zst or .lz4.",
+)  # fmt: skip
+@option(
     "Output", "--decimals", type=DecimalsType(), metavar="N|keep",
     help="Round noisy numbers to N decimals, or to as many as each cell had.",
 )  # fmt: skip
@@ -227,6 +231,24 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option(
     "Input", "--encoding", default="utf-8", metavar="NAME", help="Text encoding. [default: utf-8]"
 )
+@option(
+    "Input", "--decimal", default=".", metavar="C",
+    help="Decimal mark of numbers: . or a comma. [default: .]",
+)  # fmt: skip
+@option(
+    "Input", "--thousands", metavar="C",
+    help="Mark between groups of three digits. [default: none; such a cell is no number]",
+)  # fmt: skip
+@option(
+    "Input", "--skip-lines", type=click.IntRange(0), default=0, metavar="N",
+    help="Lines before the table, passed through as they are.",
+)  # fmt: skip
+@option("Input", "--comment", metavar="TEXT", help="Lines that start so pass through as they are.")
+@option(
+    "Input", "--ragged", type=WordType("way with ragged rows", ("error", "keep")),
+    default="error", metavar="error|keep",
+    help="What to do with a row of too few or too many cells. [default: error]",
+)  # fmt: skip
 @option(
     "Input", "--strict", is_flag=True,
     help="Fail at a cell that is not a number in a field that gets noise. [default: leave it, "

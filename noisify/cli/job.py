@@ -70,6 +70,12 @@ class Asked:
     no_header: bool
     nulls: tuple[str, ...]
     encoding: str
+    decimal: str
+    thousands: str | None
+    skip_lines: int
+    comment: str | None
+    ragged: str
+    compress_level: int | None
     strict: bool
     jobs: int | None
     chunk_size: int | None
@@ -143,6 +149,11 @@ def _settings(asked: Asked, progress: Progress | None = None) -> Settings:
             header=not asked.no_header,
             nulls=asked.nulls or None,
             encoding=asked.encoding,
+            decimal=asked.decimal,
+            thousands=asked.thousands,
+            skip_lines=asked.skip_lines,
+            comment=asked.comment,
+            ragged=asked.ragged,
             strict=asked.strict,
             keep_decimals=asked.decimals == "keep",
         ),
@@ -152,6 +163,7 @@ def _settings(asked: Asked, progress: Progress | None = None) -> Settings:
         clobber=not asked.no_clobber,
         jobs=asked.jobs or default_jobs(),
         chunk_bytes=asked.chunk_size or Settings.chunk_bytes,
+        compress_level=asked.compress_level,
         measure=asked.report is not None or asked.verbose,
         note=(lambda _: None) if asked.quiet else lambda text: say(f"note: {text}"),
         progress=progress.advance if progress is not None else lambda _: None,

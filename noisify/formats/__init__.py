@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from noisify.errors import DataError, UsageError, did_you_mean
 
@@ -22,20 +22,22 @@ class Entry:
         module: The module in this package that has `open_source` and `open_sink`.
         title: What messages call it.
         suffixes: File name suffixes, in lower case.
-        magic: The bytes such a file starts with, if it has any.
+        magic: The bytes such a file starts with, one or another, if it has any.
         magic_offsets: Where they may stand.
         seeks: Whether reading it needs a regular file.
         binary: Whether a terminal should be spared it.
+        shape: What it holds: a table of named columns, or arrays.
     """
 
     name: str
     module: str
     title: str
     suffixes: tuple[str, ...]
-    magic: bytes = b""
+    magic: tuple[bytes, ...] = ()
     magic_offsets: tuple[int, ...] = (0,)
     seeks: bool = True
     binary: bool = True
+    shape: Literal["table", "arrays"] = "arrays"
 
     def load(self) -> Format:
         """Import the format's module."""
@@ -43,24 +45,36 @@ class Entry:
 
     def starts(self, head: bytes) -> bool:
         """Return whether a file that starts with `head` is of this format, by its magic bytes."""
-        return bool(self.magic) and any(
-            head[offset : offset + len(self.magic)] == self.magic for offset in self.magic_offsets
+        return any(
+            head.startswith(magic, offset) for magic in self.magic for offset in self.magic_offsets
         )
 
 
 FORMATS = (
-    Entry("csv", "delimited", "CSV", (".csv", ".txt"), seeks=False, binary=False),
-    Entry("tsv", "delimited", "TSV", (".tsv", ".tab"), seeks=False, binary=False),
-    Entry("npy", "npy", "NPY", (".npy",), b"\x93NUMPY", seeks=False),
-    Entry("parquet", "parquet", "Parquet", (".parquet", ".pq", ".parq"), b"PAR1"),
+    Entry("csv", "delimited", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
+    Entry("tsv", "delimited", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
+    Entry("parquet", "parquet", "Parquet", (".parquet", ".pq", ".parq"), (b"PAR1",), shape="table"),
+    Entry(
+        "arrow",
+        "arrow_ipc",
+        "Arrow IPC",
+        (".arrow", ".feather", ".ipc", ".arrows"),
+        (b"ARROW1", b"\xff\xff\xff\xff"),
+        shape="table",
+    ),
+    Entry("npy", "npy", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
+    Entry("npz", "npz", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
     Entry(
         "hdf5",
         "hdf5",
         "HDF5",
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
-        b"\x89HDF\r\n\x1a\n",
-        magic_offsets=(0, 512, 1024, 2048, 4096, 8192),
+        (b"\x89HDF\r\n\x1a\n",),
+        magic_offsets=(0, *(512 << n for n in range(5))),
     ),
+    Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RF64"), seeks=False),
+    Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
+    Entry("tiff", "tiff", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
 _FOREIGN = (
     (b"\x1f\x8b", "is compressed with gzip", "zcat FILE | noisify > OUTPUT"),

@@ -41,7 +41,7 @@ from noisify.inputs import HEAD_BYTES
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -489,3 +489,16 @@ def open_mask(
     from noisify.formats.csv_mask import CsvMask  # noqa: PLC0415 - a rare wish
 
     return CsvMask(output, noised, values=values)
+
+
+def restore(
+    source: DelimitedSource,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `csv_mask`."""
+    from noisify.formats import csv_mask  # noqa: PLC0415 - a rare wish
+
+    return csv_mask.restore(source, mask, output, size, progress)

@@ -25,7 +25,7 @@ from noisify.sink import open_written_behind, write_all
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -379,3 +379,16 @@ def open_mask(
     from noisify.formats.mapped_mask import Hdf5Mask  # noqa: PLC0415 - a rare wish
 
     return Hdf5Mask(source, output, noised, values=values)
+
+
+def restore(
+    source: Hdf5Source,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `mapped_mask`."""
+    from noisify.formats import mapped_mask  # noqa: PLC0415 - a rare wish
+
+    return mapped_mask.restore_hdf5(source, mask, output, size, progress)

@@ -13,7 +13,7 @@ from noisify.chunks import Column, Positions
 from noisify.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +32,13 @@ class ReadOptions:
         header: Whether the first record names the columns.
         nulls: Texts that mean null, besides the empty cell; None: the usual ones.
         encoding: The text encoding.
+        decimal: The character between a number's whole part and its fraction.
+        thousands: The character between groups of three digits of a number's whole part; None: no
+            such number counts as one.
+        skip_lines: Lines at the start that are no part of the table.
+        comment: What a line that is no record starts with; None: there are no such lines.
+        ragged: What becomes of a record with too few or too many cells: "error", or "keep" it as
+            it is.
         strict: Whether a cell that is not a number is an error in a field that gets noise.
         keep_decimals: Whether columns should say how many decimals each cell has.
     """
@@ -40,6 +47,11 @@ class ReadOptions:
     header: bool = True
     nulls: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    decimal: str = "."
+    thousands: str | None = None
+    skip_lines: int = 0
+    comment: str | None = None
+    ragged: str = "error"
     strict: bool = False
     keep_decimals: bool = False
 
@@ -80,6 +92,11 @@ def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
 def no_rows() -> UsageError:
     """Return the error of a format that has no rows to drop or repeat."""
     return UsageError("models of whole rows need a table: CSV or Parquet")
+
+
+def no_mask(title: str) -> UsageError:
+    """Return the error of a format without masks."""
+    return UsageError(f"--mask and --restore are not for {title} files")
 
 
 class Source(Protocol):
@@ -215,5 +232,28 @@ class Format(Protocol):
             output: Where to write.
             noised: The fields that get noise.
             values: Whether it also says what the changed elements were.
+        """
+        ...
+
+    def restore(
+        self,
+        source: Source,
+        mask: Input,
+        output: Output,
+        size: int,
+        progress: Callable[[int], None],
+    ) -> int:
+        """Give a noisy file back as it was, and return how many elements that took.
+
+        Args:
+            source: The noisy file.
+            mask: Its mask, with values.
+            output: Where to write.
+            size: Bytes a piece should have.
+            progress: Told the bytes of each piece done.
+
+        Raises:
+            DataError: If the mask is of another file.
+            UsageError: If it holds no values, or files of this format cannot be restored.
         """
         ...

@@ -21,7 +21,7 @@ from noisify.sink import write_all
 from noisify.value_types import SECOND, NumberType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -470,3 +470,16 @@ def open_mask(
     from noisify.formats.mapped_mask import NpyMask  # noqa: PLC0415 - a rare wish
 
     return NpyMask(source, output, noised, values=values)
+
+
+def restore(
+    source: NpySource,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `mapped_mask`."""
+    from noisify.formats import mapped_mask  # noqa: PLC0415 - a rare wish
+
+    return mapped_mask.restore_npy(source, mask, output, size, progress)

@@ -24,7 +24,7 @@ from noisify.formats.arrow_columns import (
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -299,3 +299,16 @@ def open_mask(
     from noisify.formats.parquet_mask import ParquetMask  # noqa: PLC0415 - a rare wish
 
     return ParquetMask(source, output, noised, values=values)
+
+
+def restore(
+    source: ParquetSource,
+    mask: Input,
+    output: Output,
+    size: int,  # noqa: ARG001 - a row group is a piece
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `parquet_mask`."""
+    from noisify.formats import parquet_mask  # noqa: PLC0415 - a rare wish
+
+    return parquet_mask.restore(source, mask, output, progress)
