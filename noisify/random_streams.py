@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from noisify.block_seeds import block_generator, block_generators
 from noisify.errors import UsageError
 from noisify.seeds import LEGACY_SEED_LIMIT
 
@@ -73,11 +74,6 @@ class StreamName:
         return int.from_bytes(digest.digest(), "little")
 
 
-def block_generator(entropy: int, block: int) -> np.random.Generator:
-    """Return the fresh generator of one block of one stream."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(block,))))
-
-
 class Variates(Protocol):
     """The variates of one stream at the positions of one chunk, always float64."""
 
@@ -122,8 +118,10 @@ class BlockVariates:
         """Return what `sampler` draws in each block touched, at these positions."""
         entropy = self.name.entropy(lane)
         out = np.empty(self.positions.size)
-        for block, inside, here in self.positions.by_block():
-            out[here] = sampler(block_generator(entropy, block), _reach(inside))[inside]
+        pieces = list(self.positions.by_block())
+        generators = block_generators(entropy, [block for block, _, _ in pieces])
+        for generator, (_, inside, here) in zip(generators, pieces, strict=True):
+            out[here] = sampler(generator, _reach(inside))[inside]
         return out
 
     def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
@@ -134,8 +132,9 @@ class BlockVariates:
         """Return standard normal variates, drawn in place where a block's start is wanted."""
         entropy = self.name.entropy(lane)
         out = np.empty(self.positions.size)
-        for block, inside, here in self.positions.by_block():
-            generator = block_generator(entropy, block)
+        pieces = list(self.positions.by_block())
+        generators = block_generators(entropy, [block for block, _, _ in pieces])
+        for generator, (_, inside, here) in zip(generators, pieces, strict=True):
             if isinstance(inside, slice) and inside.start == 0:
                 generator.standard_normal(out=out[here])
             else:

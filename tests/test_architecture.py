@@ -13,6 +13,8 @@ PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
     {"errors", "seeds", "version", "value_types", "chunks"},
     {
+        "block_seeds",
+        "conversion",
         "formats",
         "noise",
         "selection",

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisify.block_seeds import block_generator
 from noisify.chunks import BLOCK
 from noisify.errors import UsageError
-from noisify.random_streams import BlockVariates, StreamName, block_generator
+from noisify.random_streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
