@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo gallery readme test check fix bench clean
+.PHONY: demo gallery readme test check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -27,15 +27,43 @@ check: $(VENV)/.installed-check
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 
+# The compiled part, warnings as errors, under the address and undefined-behaviour sanitizers.
+SANITIZED := build/sanitized
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: $(VENV)/.installed-test
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	cp -r noisify $(SANITIZED)/
+	rm -f $(SANITIZED)/noisify/formats/_csv.*.so
+	$(CXX) -std=c++17 -O1 -g -shared -fPIC -Wall -Wextra -Wconversion -Werror $(SANITIZERS) \
+	    -DPy_LIMITED_API=0x030B0000 \
+	    -isystem "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+	    noisify/formats/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
+	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
+	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	    $(BIN)/pytest tests/test_csv_compiled.py
+
 fix: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --core
+	$(BIN)/python benchmarks/phases.py --runs 1 table.csv snappy.parquet contiguous.h5
+
+bench-full: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run.py --runs 5 --memory
+	$(BIN)/python benchmarks/phases.py
+	$(BIN)/python benchmarks/growth.py
+
+# One with the compiled part, for this machine, and one without it, for all.
+wheel: $(VENV)/bin/python
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	NOISIFY_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) build noisify/formats/_csv.*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -43,7 +71,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml setup.py noisify/formats/_csv.cpp | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 

@@ -1,16 +1,21 @@
 """Generate the large files that the benchmarks read: in pieces, so that memory stays small."""
 
 import argparse
+import gzip
+import wave
+import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import h5py
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tifffile
 from numpy.typing import NDArray
 
 SEED = 2024
@@ -35,6 +40,11 @@ ROW_GROUP_ROWS = 2**18
 ARRAY_WIDTH = 1024
 IMAGE_SIDE = 256
 PIECE_BYTES = 16 * MEGABYTE
+SOUND_RATE = 48_000
+
+WIDE_COLUMNS = (10, 100, 1000, 10_000)
+# What a cell of the wide tables takes as text, with the comma.
+WIDE_CELL_BYTES = 7
 
 HDF5_CHUNKS = (128, 512)
 # What gzip and shuffle leave of the drawn exposures is 0.526; a little less here makes the file
@@ -73,11 +83,27 @@ def quoted_pieces(rows: int) -> Iterator[pa.Table]:
         yield piece.append_column("note", note)
 
 
+def float_pieces(rows: int) -> Iterator[pa.Table]:
+    """Yield pieces of ten columns of floats, for ever: every other one short."""
+    for piece in count():
+        rng = np.random.default_rng((SEED, piece))
+        columns = {}
+        for number in range(5):
+            columns[f"short{number}"] = np.round(rng.normal(20, 5, rows), 2)
+            columns[f"long{number}"] = rng.normal(0, 250, rows)
+        yield pa.table(columns)
+
+
+def csv_bytes(piece: pa.Table, *, header: bool) -> bytes:
+    """Return a piece of a table as CSV."""
+    frame = pl.DataFrame(piece)
+    return frame.write_csv(include_header=header, datetime_format="%Y-%m-%dT%H:%M:%S").encode()
+
+
 def write_csv(file: BinaryIO, size: int, pieces: Iterator[pa.Table]) -> None:
     """Write pieces of a table as CSV until the file has the size."""
     while file.tell() < size:
-        piece = pl.DataFrame(next(pieces))
-        piece.write_csv(file, include_header=file.tell() == 0, datetime_format="%Y-%m-%dT%H:%M:%S")
+        file.write(csv_bytes(next(pieces), header=file.tell() == 0))
 
 
 def write_table_csv(file: BinaryIO, size: int) -> None:
@@ -88,6 +114,51 @@ def write_table_csv(file: BinaryIO, size: int) -> None:
 def write_quoted_csv(file: BinaryIO, size: int) -> None:
     """Write the benchmark table as CSV, with a quoted note in every row."""
     write_csv(file, size, quoted_pieces(CSV_PIECE_ROWS))
+
+
+def write_float_csv(file: BinaryIO, size: int) -> None:
+    """Write ten columns of floats as CSV."""
+    write_csv(file, size, float_pieces(CSV_PIECE_ROWS))
+
+
+def write_gzip_csv(file: BinaryIO, size: int) -> None:
+    """Write the benchmark table as CSV, compressed with gzip, as large when unpacked as asked."""
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        write_csv(cast("BinaryIO", packed), size, table_pieces(CSV_PIECE_ROWS))
+
+
+def write_hundred_csv(file: BinaryIO, size: int) -> None:  # noqa: ARG001 - it has its own size
+    """Write a hundred rows of the benchmark table as CSV."""
+    file.write(csv_bytes(next(table_pieces(100)), header=True))
+
+
+def wide_table(columns: int, size: int) -> pl.DataFrame:
+    """Return columns of short floats: for one size, as many cells however many columns."""
+    rng = np.random.default_rng(SEED)
+    rows = max(1, size // WIDE_CELL_BYTES // columns)
+    cells = np.round(rng.normal(20, 5, (columns, rows)), 3)
+    return pl.DataFrame({f"c{number}": values for number, values in enumerate(cells)})
+
+
+def write_wide_csv(file: BinaryIO, size: int, columns: int) -> None:
+    """Write a table of many columns as CSV."""
+    wide_table(columns, size).write_csv(file)
+
+
+def write_wide_parquet(file: BinaryIO, size: int, columns: int) -> None:
+    """Write a table of many columns as Parquet."""
+    table = wide_table(columns, size).to_arrow()
+    pq.write_table(table, file, row_group_size=ROW_GROUP_ROWS)
+
+
+def write_arrow(file: BinaryIO, size: int) -> None:
+    """Write the benchmark table as an Arrow IPC file."""
+    pieces = table_pieces(CSV_PIECE_ROWS)
+    piece = next(pieces)
+    with pa.ipc.new_file(file, piece.schema) as writer:
+        while file.tell() < size:
+            writer.write_table(piece)
+            piece = next(pieces)
 
 
 def write_parquet(file: BinaryIO, size: int, codec: str) -> None:
@@ -148,6 +219,38 @@ def write_uint8_npy(file: BinaryIO, size: int) -> None:
     )
 
 
+def write_npz(file: BinaryIO, size: int) -> None:
+    """Write an NPZ archive of one float64 array, stored as it is, called data."""
+    with (
+        zipfile.ZipFile(file, "w") as archive,
+        archive.open(zipfile.ZipInfo("data.npy"), "w", force_zip64=True) as member,
+    ):
+        write_float64_npy(cast("BinaryIO", member), size)
+
+
+def write_wav(file: BinaryIO, size: int) -> None:
+    """Write a WAV file of two channels of 16 bits."""
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(2)
+        sound.setsampwidth(2)
+        sound.setframerate(SOUND_RATE)
+        for start in range(0, size, PIECE_BYTES):
+            rng = np.random.default_rng((SEED, start))
+            count_bytes = min(PIECE_BYTES, size - start)
+            samples = rng.normal(0, 3000, (count_bytes // 4, 2)).astype("<i2")
+            sound.writeframesraw(samples.tobytes())
+
+
+def write_tiff(file: BinaryIO, size: int) -> None:
+    """Write a TIFF file of 16-bit pages, one after the other, as microscopes do."""
+    side = ARRAY_WIDTH
+    with tifffile.TiffWriter(file, bigtiff=True) as pages:
+        for number in range(-(-size // (side * side * 2))):
+            rng = np.random.default_rng((SEED, number))
+            page = rng.poisson(1000, (side, side)).astype(np.uint16)
+            pages.write(page, contiguous=False, metadata=None)
+
+
 def write_contiguous_hdf5(file: BinaryIO, size: int) -> None:
     """Write an HDF5 file of one contiguous float64 dataset, entry/data."""
     rows = -(-size // (ARRAY_WIDTH * 8))
@@ -189,12 +292,21 @@ def write_gzip_hdf5(file: BinaryIO, size: int) -> None:
 WRITERS: dict[str, Callable[[BinaryIO, int], None]] = {
     "table.csv": write_table_csv,
     "quoted.csv": write_quoted_csv,
+    "floats.csv": write_float_csv,
+    "table.csv.gz": write_gzip_csv,
+    "hundred.csv": write_hundred_csv,
+    "table.arrow": write_arrow,
     "snappy.parquet": write_snappy_parquet,
     "zstd.parquet": write_zstd_parquet,
     "float64.npy": write_float64_npy,
     "uint8.npy": write_uint8_npy,
     "contiguous.h5": write_contiguous_hdf5,
     "gzip.h5": write_gzip_hdf5,
+    "float64.npz": write_npz,
+    "sound.wav": write_wav,
+    "pages.tiff": write_tiff,
+    **{f"wide{n}.csv": partial(write_wide_csv, columns=n) for n in WIDE_COLUMNS},
+    **{f"wide{n}.parquet": partial(write_wide_parquet, columns=n) for n in WIDE_COLUMNS},
 }
 
 

@@ -22,9 +22,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import NumPy and the rest only when they are used: `noisify --help` should be quick."""
     if name == "__version__":
-        from noisify.version import own_version  # noqa: PLC0415
+        from noisify.version import VERSION  # noqa: PLC0415
 
-        return own_version()
+        return VERSION
     if name in {"add_noise", "noisify_file"}:
         from noisify import api  # noqa: PLC0415
 

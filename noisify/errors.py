@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -74,11 +73,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
     words = list(known)
-    near = difflib.get_close_matches(word, words, n=1)
+    near = get_close_matches(word, words, n=1)
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
-        near = [
-            folded[key] for key in difflib.get_close_matches(word.casefold(), list(folded), n=1)
-        ]
+        near = [folded[key] for key in get_close_matches(word.casefold(), list(folded), n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""

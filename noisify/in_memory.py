@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.chunks import Chunk, Column, Field, Kind, Positions
 from noisify.errors import UsageError
-from noisify.formats.npy import (
-    ARRAY_NAME,
+from noisify.formats.array_values import (
     column_of,
     fields_of,
     kind_of_dtype,
     put_back,
     value_type,
 )
+from noisify.formats.npy import ARRAY_NAME
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.formats.arrow_tables import Slice
     from noisify.formats.interface import NoisyColumn
 
 
@@ -259,27 +261,45 @@ class TableInMemory(_InMemory):
     """
 
     def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.formats import arrow_columns  # noqa: PLC0415 - pyarrow is slow to import
+        from noisify.formats.arrow_tables import TableReader  # noqa: PLC0415 - slow to import
 
-        self._arrow = arrow_columns
         self._table = table
+        self._reader = TableReader(table.schema)
         self._pieces: list[Any] = []
-        fields = (arrow_columns.field_of(f.name, f.type, nullable=f.nullable) for f in table.schema)
-        self._describe(fields, table.num_rows, max(1, table.nbytes // max(1, table.num_rows)))
+        row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+        self._describe(self._reader.fields, table.num_rows, row_bytes)
 
-    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+    def chunks(  # type: ignore[override]
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Slice]:
+        """Yield slices of the table."""
+        step = max(1, size // self.row_bytes)
+        if self.rows:
+            yield from self._reader.slices(self._table, step, wanted, Counter())
+
+    def size_of(self, raw: Slice) -> int:  # type: ignore[override]
+        """Return the bytes of some rows, about."""
+        return raw.size
+
+    def length(self, field: Field) -> int | None:  # type: ignore[override]
+        """Return the number of rows; how many elements lists have is not counted."""
+        return self.rows if not field.table else None
+
+    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
         """Return some rows of the wanted columns."""
-        piece = self._table.slice(raw.start, len(raw))
-        positions = Positions.range(raw.start, raw.stop)
-        columns = (
-            self._arrow.column_of(f, self._arrow.whole(piece.column(f.name)), positions)
-            for f in wanted
-        )
-        return Chunk(tuple(columns), piece)
+        return self._reader.decode(raw, wanted)
 
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401, ARG002
+    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
         """Return the rows with noise in them."""
-        return self._arrow.with_noise(chunk.layout, noisy)
+        columns = self._reader.noisy_columns(chunk, noisy)
+        piece = self._table.slice(raw.offset, raw.rows)
+        for number, column in columns.items():
+            piece = piece.set_column(number, piece.schema.field(number), column)
+        return piece
 
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         """Keep a piece of the result."""

@@ -405,8 +405,10 @@ def _surrounded(before: list[Piece], piece: Piece, after: list[Piece], reach: in
             parts.append(like)
         whole = joined(parts)
         start = int(column.positions.starts[0]) - int(whole.positions.starts[0])
-        lead, stop = max(0, start - reach), start + column.positions.size + reach
-        columns.append(cut_out(whole, lead, min(stop, whole.positions.size)))
+        first, end = max(0, start - reach), start + column.positions.size + reach
+        columns.append(cut_out(whole, first, min(end, whole.positions.size)))
+        if not stop or not column.field.table:  # conditions are on rows, not on what lists hold
+            lead, stop = first, end
     conditions = {
         where: np.concatenate([other.row_conditions[where] for other in around])[lead:stop]
         for where in piece.row_conditions

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from noisify.statistics import BlockMoments
-from noisify.version import own_version
+from noisify.version import VERSION
 
 if TYPE_CHECKING:
     from noisify.plan import Plan
@@ -164,7 +164,7 @@ def versions() -> dict[str, str]:
     """Return the versions that a run depends on."""
     from importlib.metadata import version  # noqa: PLC0415 - a tenth of a small run's time
 
-    found = {"noisify": own_version(), "python": platform.python_version()}
+    found = {"noisify": VERSION, "python": platform.python_version()}
     for library in _LIBRARIES:
         found[library] = version(library)
     return found

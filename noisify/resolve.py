@@ -164,6 +164,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             continue
         chosen = _chosen(spec, model_class, fields)
         found = _noisable(chosen, model_class, left)
+        found = _within_reach(spec.where, found, chosen, fields, left)
         for field_ in found:
             view = views.setdefault(field_.name, field_)
             if view.number != field_.number:
@@ -286,6 +287,29 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
             )
         else:
             left[field_.name] = f"holds {field_.type_name}"
+    return kept
+
+
+def _within_reach(
+    where: Condition | None,
+    found: list[Field],
+    chosen: Choice,
+    fields: Sequence[Field],
+    left: dict[str, str],
+) -> list[Field]:
+    """Return the fields that have one value for each row a condition looks at."""
+    names = frozenset[str]() if where is None else where.fields
+    tables = {field_.table for field_ in fields if field_.name in names}
+    kept = [field_ for field_ in found if tables <= {field_.table}]
+    for field_ in found:
+        if tables <= {field_.table}:
+            continue
+        if field_.name in chosen.named or not kept:
+            raise UsageError(
+                "--where chooses rows, and this field has no single value in a row",
+                field=field_.name,
+            )
+        left[field_.name] = "no single value in a row, as --where needs"
     return kept
 
 

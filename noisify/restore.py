@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noisify import formats
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.inputs import Input
-from noisify.run import OpenInput, check_output_format
+from noisify.run import OpenInput, check_output, output_compression
 from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
@@ -36,10 +36,18 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
         raise UsageError("--restore needs the mask as a file; standard input is for the noisy one")
     try:
         with OpenInput(path, settings) as opened, closing(Input(mask_path)) as mask:
-            check_output_format(opened, target, settings)
+            check_output(opened, target, settings)
             _check_mask_format(mask, opened.format)
+            if opened.format.seeks:
+                mask.spool()
             inputs = [mask_path] if settings.in_place else [path, mask_path]
-            opened_output = open_output(target, inputs=inputs, clobber=settings.clobber)
+            opened_output = open_output(
+                target,
+                inputs=inputs,
+                clobber=settings.clobber,
+                compression=output_compression(opened, target, settings),
+                jobs=settings.jobs,
+            )
             with opened_output as output, naming(output.name):
                 return opened.format.load().restore(
                     opened.source, mask, output, settings.chunk_bytes, settings.progress

@@ -6,12 +6,14 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from noisify import formats, pipeline
+from noisify import compression, conversion, formats, pipeline
+from noisify.directories import FolderOutput
 from noisify.errors import DataError, NoisifyError, UsageError
-from noisify.formats.interface import ReadOptions
+from noisify.formats import foreign
+from noisify.formats.interface import ReadOptions, no_rows
+from noisify.formats.recognition import recognise
 from noisify.inputs import Input
 from noisify.plan import Plan, Request
 from noisify.report import RunReport
@@ -20,12 +22,15 @@ from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from noisify.chunks import Chunk, Field
+    from noisify.compression import Compression
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
+    from noisify.sink import Output
     from noisify.statistics import FieldStatistics
 
 
@@ -66,26 +71,50 @@ class OpenInput:
     Args:
         path: The input's path, or `-`.
         settings: How to read it.
+        outputs: What will be written; an input of another format is converted first.
     """
 
-    def __init__(self, path: str | Path, settings: Settings) -> None:
+    def __init__(
+        self, path: str | Path, settings: Settings, outputs: Sequence[str | Path] = ()
+    ) -> None:
         self.input = Input(path)
+        self.codec = self.input.codec
         self._settings = settings
         self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
+        self._told: set[str] = set()
         try:
-            self.format = formats.recognise(self.input, settings.from_format)
-            if self.format.seeks:
-                self.spool(f"{self.format.title} is not read from start to end")
-            self.source: Source = self.format.load().open_source(self.input, settings.read)
+            self.format = recognise(self.input, settings.from_format)
+            read = self._convert(conversion.wanted_format(self.format, outputs, settings.to_format))
+            if self.format.seeks and self.input.path is None:
+                self._keep(f"{self.format.title} is not read from start to end")
+            self.source: Source = self.format.load().open_source(self.input, read)
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
 
+    def _convert(self, wanted: formats.Entry) -> ReadOptions:
+        """Put the input into the format that is wanted; return how to read it then."""
+        read = self._settings.read
+        if wanted is self.format:
+            return read
+        if self.input.is_folder:
+            raise UsageError(f"a folder is written as a folder of {self.format.title} files")
+        self.input = conversion.convert(self.input, self.format, wanted, read)
+        if wanted.module == self.format.module:
+            read = replace(read, delimiter=None)
+        else:
+            read = ReadOptions(strict=read.strict, keep_decimals=read.keep_decimals)
+        self.format = wanted
+        return read
+
     def spool(self, reason: str) -> None:
         """Make sure that the input can be read more than once."""
-        if self.input.path is None:
-            self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
-            self.input.spool()
+        if not self.input.is_rereadable:
+            self._keep(reason)
+
+    def _keep(self, reason: str) -> None:
+        self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
+        self.input.spool()
 
     def plan(self, request: Request) -> Plan:
         """Settle a request for this input."""
@@ -95,6 +124,8 @@ class OpenInput:
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)
         pipeline.check_streams(plan)
+        if plan.row_steps and self.format.shape != "table":
+            raise no_rows()
         if plan.rng != "noisify" and len(plan.steps) > 1:
             self.spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:
@@ -102,9 +133,17 @@ class OpenInput:
                 f"no field of {self.input.name} that is chosen and not excluded holds numbers; "
                 "it passes through as it is"
             )
-        for note in (*self.source.notes, *plan.notes):
+        self.tell()
+        for note in plan.notes:
             self._settings.note(note)
         return plan
+
+    def tell(self) -> None:
+        """Say what the user should know of the source, as far as it has been read."""
+        for note in self.source.notes:
+            if note not in self._told:
+                self._settings.note(note)
+                self._told.add(note)
 
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         key = tuple(sorted((field.name, tuple(sorted(need))) for field, need in needs.items()))
@@ -171,9 +210,9 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
         NoisifyError: If anything is wrong; no output is left then.
     """
     try:
-        with OpenInput(path, settings) as opened:
+        with OpenInput(path, settings, [one.target for one in wanted]) as opened:
             for one in wanted:
-                check_output_format(opened, one.target, settings)
+                check_output(opened, one.target, settings)
                 if one.mask is not None:
                     if str(one.mask) == STANDARD_OUTPUT:
                         raise UsageError("--mask needs a file, not standard output")
@@ -186,6 +225,7 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
                 for start in range(0, len(wanted), AT_ONCE):
                     some = slice(start, start + AT_ONCE)
                     reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+            opened.tell()
             return reports
     except NoisifyError as error:
         raise error.at("standard input" if str(path) == "-" else path) from None
@@ -247,9 +287,7 @@ def _task(
     sinks: ExitStack,
 ) -> pipeline.Task:
     """Open an output, and its mask, for a plan."""
-    output = outputs.enter_context(
-        open_output(wanted.target, inputs=inputs, clobber=settings.clobber)
-    )
+    output = outputs.enter_context(_open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     module = opened.format.load()
     with naming(output.name):
@@ -260,9 +298,14 @@ def _task(
         if plan.row_steps or wanted.appended:
             raise UsageError("--mask needs an output of as many rows as the input")
         mask_output = outputs.enter_context(
-            open_output(wanted.mask, inputs=[*inputs, wanted.target],
-                        clobber=settings.clobber)
-        )  # fmt: skip
+            open_output(
+                wanted.mask,
+                inputs=[*inputs, wanted.target],
+                clobber=settings.clobber,
+                compression=output_compression(opened, wanted.mask, settings),
+                jobs=settings.jobs,
+            )
+        )
         with naming(mask_output.name):
             mask = module.open_mask(
                 opened.source, mask_output, plan.noised, values=wanted.mask_values
@@ -270,6 +313,26 @@ def _task(
         sinks.callback(mask.close)
         mask = _GuardedMask(mask, mask_output.name)
     return pipeline.Task(plan, _GuardedSink(sink, output.name), mask)
+
+
+def _open_target(
+    opened: OpenInput,
+    target: str | Path,
+    settings: Settings,
+    inputs: Sequence[str | Path],
+) -> Output:
+    """Open an output for an input: a folder for a folder."""
+    if opened.input.is_folder and opened.input.path is not None:
+        return FolderOutput(
+            opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
+        )
+    return open_output(
+        target,
+        inputs=inputs,
+        clobber=settings.clobber,
+        compression=output_compression(opened, target, settings),
+        jobs=settings.jobs,
+    )
 
 
 class _GuardedMask:
@@ -319,16 +382,42 @@ class _GuardedSink:
         self._sink.close()
 
 
+def output_compression(
+    opened: OpenInput, target: str | Path, settings: Settings
+) -> Compression | None:
+    """Return how an output is compressed: as its name says or, in place, as the input is.
+
+    Standard output is never compressed: whatever stands next in a pipeline takes plain data.
+
+    Raises:
+        UsageError: If that cannot be done, or not at the level asked for.
+    """
+    if str(target) == STANDARD_OUTPUT:
+        return None
+    in_place = settings.in_place and str(target) == opened.input.name
+    codec = opened.codec if in_place else compression.of_name(target)
+    return None if codec is None else codec.at_level(settings.compress_level)
+
+
+def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+    """Refuse an output that cannot be what is asked for."""
+    check_output_format(opened, target, settings)
+    if settings.compress_level is not None and not output_compression(opened, target, settings):
+        raise UsageError(
+            f"--compress-level is for compressed outputs, and {_name(target)} is none; "
+            f"give -o a name that ends in {', '.join(compression.SUFFIXES)}"
+        )
+
+
 def check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
     """Refuse an output of another format than the input's, and bytes on a terminal."""
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
     if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
-    suffix = "" if str(target) == STANDARD_OUTPUT else Path(target).suffix
+    output_compression(opened, target, settings)
+    suffix = "" if str(target) == STANDARD_OUTPUT else compression.inner_suffix(target)
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
-    if wanted is None and suffix.lower() in formats.COMPRESSED_SUFFIXES:
-        raise UsageError(f"{target} would not be compressed; pipe the output into a compressor")
-    if wanted is None and suffix.lower() in formats.FOREIGN_SUFFIXES:
+    if wanted is None and suffix in foreign.SUFFIXES:
         raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import stat
 import sys
 import threading
@@ -13,6 +12,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
+from noisify.compressed_output import CompressedFile
 from noisify.errors import NoisifyError, UsageError
 from noisify.inputs import new_temporary_path
 
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    from noisify.compression import Compression
+
 STANDARD_OUTPUT = "-"
 _LONGEST_NAME = 200
 _SYNC_EVERY = 1 << 25
+_COPY_BYTES = 1 << 20
 
 
 class Output(ABC):
@@ -223,8 +226,7 @@ class StreamOutput(Output):
     def commit(self) -> None:
         """Copy the temporary file, if any, and flush."""
         if self._local is not None:
-            with self._local.open("rb") as file:
-                shutil.copyfileobj(file, self.file, 1 << 20)
+            _copy_and_remove(self._local, self.file)
         self.file.flush()
         self.discard()
 
@@ -236,8 +238,61 @@ class StreamOutput(Output):
             self.file.close()
 
 
+class CompressedOutput(Output):
+    """An output that is compressed on its way into another.
+
+    Args:
+        outer: Takes the compressed bytes.
+        compression: How to compress.
+        jobs: Worker threads that may compress.
+    """
+
+    def __init__(self, outer: Output, compression: Compression, jobs: int) -> None:
+        self.name = outer.name
+        self._outer = outer
+        self._compression = compression
+        self._jobs = jobs
+        self._local: Path | None = None
+
+    def __enter__(self) -> Self:
+        """Open the other output."""
+        self._outer.__enter__()
+        try:
+            self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
+        except BaseException:  # a signal too must not leave the other output
+            self._outer.discard()
+            raise
+        self.file = cast("BinaryIO", self._packed)
+        return self
+
+    def local_path(self) -> Path:
+        """Return a temporary file's path, which `commit` compresses."""
+        self._local = new_temporary_path()
+        self._local.touch(mode=0o600)
+        return self._local
+
+    def commit(self) -> None:
+        """Compress the temporary file, if any, and what is left; commit the other output."""
+        if self._local is not None:
+            _copy_and_remove(self._local, self.file)
+        self._packed.finish()
+        self._outer.commit()
+
+    def discard(self) -> None:
+        """Stop compressing and discard the other output."""
+        self._packed.close()
+        if self._local is not None:
+            self._local.unlink(missing_ok=True)
+        self._outer.discard()
+
+
 def open_output(
-    target: str | Path, *, inputs: Iterable[str | Path] = (), clobber: bool = True
+    target: str | Path,
+    *,
+    inputs: Iterable[str | Path] = (),
+    clobber: bool = True,
+    compression: Compression | None = None,
+    jobs: int = 1,
 ) -> Output:
     """Open an output.
 
@@ -245,6 +300,19 @@ def open_output(
         target: A path, or `-` for standard output.
         inputs: The inputs it must not be, under whatever name; empty when that is asked for.
         clobber: Whether an existing file may be replaced.
+        compression: How to compress it; None: not at all.
+        jobs: Worker threads that may compress.
+
+    Raises:
+        UsageError: If it is an input too, or exists and `clobber` is False.
+        NoisifyError: If it cannot be written.
+    """
+    output = _open_plain(target, inputs, clobber=clobber)
+    return output if compression is None else CompressedOutput(output, compression, jobs)
+
+
+def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bool) -> Output:
+    """Open an output that takes its bytes as they are.
 
     Raises:
         UsageError: If it is an input too, or exists and `clobber` is False.
@@ -273,6 +341,13 @@ def open_output(
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
     return FileOutput(path, clobber=clobber)
+
+
+def _copy_and_remove(path: Path, file: BinaryIO) -> None:
+    with path.open("rb") as copied:
+        while data := copied.read(_COPY_BYTES):
+            write_all(file, data)
+    path.unlink()
 
 
 def _unbuffered_standard_output() -> BinaryIO:

@@ -31,6 +31,7 @@ class NumberType:
         decimal_precision: The digits a decimal has in all.
         tick: Nanoseconds in a tick of a time.
         span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
+        bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
     """
 
     kind: Literal["float", "int", "complex", "decimal", "bool", "text", "time"]
@@ -39,6 +40,7 @@ class NumberType:
     decimal_precision: int = 0
     tick: int = 0
     span: int = 0
+    bits: int = 0
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
@@ -78,6 +80,8 @@ class NumberType:
             return (0, self.span - 1) if self.span else (least, np.iinfo(self.dtype).max)
         if self.kind in {"bool", "text"}:
             return False, True
+        if self.bits:
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)
         return info.min, info.max
 
@@ -190,11 +194,11 @@ class NumberType:
         if self.kind not in {"float", "complex"}:
             return values
         if isinstance(decimals, int):
-            return np.round(values, decimals)
+            return _rounded(values, decimals)
         rounded = values.copy()
         for digits in np.unique(decimals[decimals >= 0]):
             here = decimals == digits
-            rounded[here] = np.round(values[here], int(digits))
+            rounded[here] = _rounded(values[here], int(digits))
         return rounded
 
     def bounds(self, low: float, high: float) -> tuple[Any, Any]:
@@ -217,6 +221,13 @@ class NumberType:
         nearest = self.dtype.type(bound)
         outside = float(nearest) < bound if inwards > 0 else float(nearest) > bound
         return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
+
+
+def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:
+    """Round to so many decimals; what is too large to have any decimals stays as it is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.round(values, digits)
+    return np.where(np.isfinite(rounded), rounded, values)
 
 
 def _typed(bound: float) -> Fraction:

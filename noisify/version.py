@@ -1,13 +1,3 @@
-"""The version, free of NumPy, so that `--version` is quick."""
+"""The version, here so that `--version` need not look for what is installed, which is slow."""
 
-from __future__ import annotations
-
-
-def own_version() -> str:
-    """Return the installed version of noisify."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - a tenth of a small run
-
-    try:
-        return version("noisify-cli")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
+VERSION = "0.1.0"

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import wave
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -68,7 +69,7 @@ EXAMPLES = (
     ),
     Example(
         "A tone with noise 20 dB below it.",
-        "audio.npy",
+        "audio.wav",
         "--snr 20 --seed 42",
     ),
     Example(
@@ -121,6 +122,9 @@ def first_values(path: Path, look_at: tuple[str, ...]) -> list[str]:
             return str(rows.to_string(index=False)).splitlines()
         case ".npy":
             return [described(np.load(path))]
+        case ".wav":
+            with wave.open(str(path)) as file:
+                return [described(np.frombuffer(file.readframes(VALUES_SHOWN), "<i2"))]
         case ".h5":
             with h5py.File(path) as file:
                 return [described(file[dataset][...], dataset) for dataset in look_at]

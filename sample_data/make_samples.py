@@ -1,6 +1,7 @@
 """Write every file of the sample_data folder, the same bytes each time."""
 
 import argparse
+import wave
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -153,10 +154,16 @@ def write_images(folder: Path) -> None:
 
 
 def write_audio(folder: Path) -> None:
-    """Write one second of a sine tone as audio.npy: int16 samples of a known power."""
+    """Write one second of a sine tone as audio.npy and audio.wav: int16 of a known power."""
     second = np.arange(AUDIO_RATE_HZ) / AUDIO_RATE_HZ
     tone = AUDIO_AMPLITUDE * np.sin(2 * np.pi * AUDIO_TONE_HZ * second)
-    np.save(folder / "audio.npy", np.rint(tone).astype(np.int16))
+    samples = np.rint(tone).astype("<i2")
+    np.save(folder / "audio.npy", samples)
+    with wave.open(str(folder / "audio.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(samples.itemsize)
+        file.setframerate(AUDIO_RATE_HZ)
+        file.writeframes(samples.tobytes())
 
 
 def write_survey(folder: Path) -> None:

@@ -1,4 +1,31 @@
+import pytest
 from hypothesis import settings
+
+from noisify.formats import csv_extension
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
+
+BY_THEMSELVES = {"test_csv_compiled", "test_csv_both_ways"}
+NOT_BUILT = pytest.mark.skipif(
+    not csv_extension.built(),
+    reason="THE COMPILED PART IS NOT BUILT: CSV IS TESTED WITHOUT IT ONLY (pip install -e . with a "
+    "C++17 compiler whose <charconv> knows floats)",
+)
+BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1", id="pure")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let every test of CSV run with the compiled part and without it."""
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if module == "test_promise" or (module.startswith("test_csv") and module not in BY_THEMSELVES):
+        metafunc.fixturenames.append("pure_setting")
+        metafunc.parametrize("pure_setting", BOTH_WAYS, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def pure_setting(request):
+    """Set NOISIFY_PURE."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(csv_extension.PURE, request.param)
+        yield

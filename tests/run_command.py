@@ -17,6 +17,7 @@ from unittest import mock
 
 from noisify.chunks import Positions
 from noisify.cli import main
+from noisify.formats import csv_extension
 from noisify.random_streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ def normal_noise(field: str, count: int, *, seed: int = 1) -> NDArray[np.float64
 
 
 def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this environment without the variables that noisify reads, and with those given."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("NOISIFY_")}
+    """Return this environment without what changes noisify's defaults, and with what is given."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith("NOISIFY_") or name == csv_extension.PURE
+    }
     return {**kept, **(variables or {})}
 
 

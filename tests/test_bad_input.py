@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import itertools
-import lzma
 import os
 import zipfile
 from typing import TYPE_CHECKING
@@ -143,30 +140,16 @@ def test_the_wrong_format_for_from(content: str) -> None:
     assert done.messages.startswith("noisify: standard input: ")
 
 
-COMPRESSED = {
-    "gzip": gzip.compress(GOOD["csv"]),
-    "bzip2": bz2.compress(GOOD["csv"]),
-    "xz": lzma.compress(GOOD["csv"]),
-    "zstd": b"\x28\xb5\x2f\xfd" + RANDOM,
-}
-
-
-@pytest.mark.parametrize("name", COMPRESSED)
-@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "npy"])
-def test_a_compressed_file(tmp_path: Path, name: str, suffix: str) -> None:
-    assert name in check_refused(tmp_path, f"data.{suffix}", COMPRESSED[name])
-
-
-@pytest.mark.parametrize("suffix", ["npz", "xlsx", "csv"])
+@pytest.mark.parametrize("suffix", ["npz", "zip", "csv", "csv.zip"])
 def test_a_zip_archive(tmp_path: Path, suffix: str) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("x.npy", GOOD["npy"])
+        archive.writestr("x.csv", GOOD["csv"])
 
     assert "ZIP" in check_refused(tmp_path, f"data.{suffix}", file.getvalue())
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_a_table_in_two_bytes_a_character(tmp_path: Path, encoding: str) -> None:
     check_refused(tmp_path, "data.csv", GOOD["csv"].decode().encode(encoding))
 
@@ -178,8 +161,8 @@ def test_a_directory(tmp_path: Path, suffix: str) -> None:
 
     done = run(folder, "-o", tmp_path / "out", "-s", 1)
 
-    assert (1, 1) == (done.status, len(done.lines))
-    assert done.messages.startswith(f"noisify: {folder}: is a directory")
+    assert (3, 1) == (done.status, len(done.lines))
+    assert done.messages.startswith(f"noisify: {folder}: is a folder without a Parquet file")
     assert [folder] == list(tmp_path.iterdir())
 
 

@@ -158,12 +158,12 @@ class TestRows:
         kept = noisy(source, "-d", "drop-rows", "--rate", 1, "--where", "id >= 100")
         assert list(range(100)) == pd.read_csv(io.BytesIO(kept))["id"].tolist()
 
-    def test_quoted_records_over_several_lines_stay_whole(self, tmp_path):
+    def test_quoted_records_stay_whole_and_empty_lines_stay_once(self, tmp_path):
         path = tmp_path / "quoted.csv"
         path.write_bytes(b'"a",b\n"one\ntwo",1.5\n\n"x ""y""",2.5\n"last",3.5')
         out = noisy(path, "-d", "duplicate-rows", "--rate", 1)
         assert (
-            b'"a",b\n"one\ntwo",1.5\n\n"one\ntwo",1.5\n\n"x ""y""",2.5\n"x ""y""",2.5\n'
+            b'"a",b\n"one\ntwo",1.5\n"one\ntwo",1.5\n\n"x ""y""",2.5\n"x ""y""",2.5\n'
             b'"last",3.5\n"last",3.5\n'
         ) == out
 

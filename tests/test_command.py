@@ -112,7 +112,8 @@ def test_help_and_usage_errors_import_no_numeric_library() -> None:
 def test_version() -> None:
     version = importlib.metadata.version("noisify-cli")
 
-    assert f"noisify {version}\n" == run("--version").output.decode()
+    done = run("--version", variables={"NOISIFY_PURE": "1"})
+    assert f"noisify {version} (pure Python)\n" == done.output.decode()
 
 
 def test_python_minus_m_is_the_same_command() -> None:
@@ -507,14 +508,14 @@ MISTAKES = {
     "unknown output format": (("--to", "hdf"), "hdf5"),
     "unknown random numbers": (("--rng", "nump"), "numpy"),
     "unknown encoding": (("--encoding", "utf-9"), "utf-9"),
-    "encoding that is not like ASCII": (("--encoding", "utf-16"), "iconv"),
+    "encoding that is none of text": (("--encoding", "base64"), "base64"),
     "no jobs": (("--jobs", "0"), "--jobs"),
     "jobs that are no number": (("--jobs", "all"), "all"),
     "no chunk size": (("--chunk-size", "0"), "chunk size"),
     "chunk size that is none": (("--chunk-size", "big"), "4MiB"),
     "long delimiter": (("--delimiter", "ab"), "delimiter"),
     "missing value": (("--seed",), "--seed"),
-    "another output format": (("--to", "parquet"), "cannot be written as Parquet"),
+    "another kind of output": (("--to", "npy"), "cannot be written as NPY"),
 }
 
 
@@ -561,8 +562,8 @@ def test_the_only_number_field_is_the_default_choice() -> None:
     assert f"name,n\na,{1 + noise[0]}\nb,{2 + noise[1]}\n" == actual.decode()
 
 
-def test_an_output_of_another_format_is_refused(table: Path) -> None:
-    done = run(table, "-o", table.with_name("out.parquet"), "-s", 1, "--seed", 1)
+def test_an_output_of_another_kind_is_refused(table: Path) -> None:
+    done = run(table, "-o", table.with_name("out.npy"), "-s", 1, "--seed", 1)
 
     assert (2, 1) == (done.status, len(done.lines))
     assert [table] == list(table.parent.iterdir())
@@ -667,7 +668,7 @@ def test_a_report_that_is_an_input_or_output_is_refused(table: Path, name: str) 
     assert [table] == list(table.parent.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst", ".xlsx", ".npz"])
+@pytest.mark.parametrize("suffix", [".csv.zip", ".zip", ".xlsx", ".xlsx.gz"])
 def test_an_output_that_its_suffix_would_belie_is_refused(tmp_path: Path, suffix: str) -> None:
     source = tmp_path / "in.csv"
     source.write_text("x\n1.5\n")

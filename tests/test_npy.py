@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from conformance import FormatConformance
 from numpy.lib import format as npy_format
 from run_command import noisy, noisy_file, normal_noise, run, run_process
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class TestConformance(FormatConformance):
+    suffix = ".npy"
+    names = ("data",)
+
+    def write(self, path, columns):
+        np.save(path, columns["data"])
+
+    def read(self, path):
+        return {"data": np.load(path)}
 
 
 def npy_bytes(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
@@ -149,6 +161,32 @@ def test_rounding_is_half_to_even() -> None:
     actual = [noisy_array(array, "-s", 0, f"--loc={loc}")[0] for loc in (0.5, 1.5, -0.5, 2.5)]
 
     assert [0, 2, 0, 2] == actual
+
+
+LONG_DOUBLE = np.dtype(np.longdouble)
+
+
+@pytest.mark.skipif(np.finfo(LONG_DOUBLE).nmant != 63, reason="no bytes of it are unused")
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("model", [("-s", 0.25), ("-d", "missing", "--rate", "50%")], ids=str)
+@pytest.mark.parametrize("member", ["", "x"], ids=["plain", "member"])
+def test_bytes_of_long_doubles_that_hold_nothing_stay(
+    order: str, model: tuple[object, ...], member: str
+) -> None:
+    dtype = LONG_DOUBLE.newbyteorder(order)  # type: ignore[arg-type]
+    plain = np.arange(1, 21).astype(dtype)
+    unused = slice(10, None) if order == "<" else slice(6)
+    plain.view(np.uint8).reshape(20, 16)[:, unused] = 7
+    array = np.zeros(20, [("i", "i1"), ("x", dtype)]) if member else plain
+    if member:
+        array["x"] = plain
+
+    data = noisy(*model, given=npy_bytes(array))
+
+    actual = np.load(io.BytesIO(data))
+    values = np.ascontiguousarray(actual["x"] if member else actual)
+    assert (values != plain).any()
+    assert (values.view(np.uint8).reshape(20, 16)[:, unused] == 7).all()
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f8"])
@@ -327,6 +365,115 @@ def test_a_member_that_is_an_array_has_elements_of_its_own(size: int) -> None:
     assert [9] * 7 == actual["id"].tolist()
 
 
+def test_a_member_that_is_an_array_of_records_has_fields() -> None:
+    array = np.zeros(5, [("pose", [("x", "<f8"), ("y", "<f4", (3,))], (2,)), ("id", "<i4")])
+
+    actual = noisy_array(array, "-s", 0.5, "-c", "pose.y")
+
+    expected = (0.5 * normal_noise("pose.y", 30)).astype("f4").reshape(5, 2, 3)
+    assert expected.tolist() == actual["pose"]["y"].tolist()
+    assert not actual["pose"]["x"].any()
+
+
+def test_a_member_whose_name_starts_as_a_path_is_itself() -> None:
+    array = np.zeros(5, [("a", "<f8"), ("a.b", "<f8"), ("c", [("d.e", "<f8")])])
+
+    actual = noisy_array(array, "-s", 0.5, "-c", "a.b,c.d.e")
+
+    assert not actual["a"].any()
+    assert (0.5 * normal_noise("a.b", 5)).tolist() == actual["a.b"].tolist()
+    assert (0.5 * normal_noise("c.d.e", 5)).tolist() == actual["c"]["d.e"].tolist()
+
+
+def test_members_that_cannot_be_told_apart_are_refused() -> None:
+    array = np.zeros(5, [("a.b", "<f8"), ("a", [("b", "<f8")])])
+
+    done = run("-s", 1, given=npy_bytes(array))
+
+    assert (3, 1) == (done.status, len(done.lines))
+    assert "two fields called 'a.b'" in done.messages
+
+
+def test_titles_of_members_are_kept() -> None:
+    array = np.zeros(5, [(("the flux", "x"), "<f8"), (("the number", "n"), "<i4")])
+
+    actual = noisy_array(array, "-s", 0.5)
+
+    assert (0.5 * normal_noise("x", 5)).tolist() == actual["the flux"].tolist()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["?", "S5", "<U3", ">U3", "V7", "<M8", "<m8", "<m8[Y]", "<M8[ps]", ">M8[s]"]
+)
+def test_members_that_get_no_noise_keep_their_bytes(dtype: str) -> None:
+    array = np.zeros(50, [("x", "<f8"), ("other", dtype)])
+    array.view(np.uint8).reshape(50, -1)[:, 8:] = (np.arange(50) % 2)[:, None]
+
+    actual = noisy_array(array, "-s", 0.5)
+
+    assert array["other"].tobytes() == actual["other"].tobytes()
+    assert (array["x"] != actual["x"]).all()
+
+
+@pytest.mark.parametrize("dtype", ["<U9", ">U9"])
+def test_texts_get_typos(dtype: str) -> None:
+    texts = ["wörld", "名前", "", "a" * 9] * 20
+    array = np.array(texts, dtype)
+
+    actual = noisy_array(array, "-d", "typo", "--rate", "50%", "-c", "data")
+
+    assert 20 < (array != actual).sum() < 60
+
+
+def test_bytes_get_typos_as_utf_8_and_are_cut_between_characters() -> None:
+    array = np.array(["é" * 10, "", "日本語日本語"], "U").astype(object)
+    encoded = np.array([text.encode() for text in array] * 100, "S20")
+
+    actual = noisy_array(encoded, "-d", "typo", "--rate", 1, "-c", "data")
+
+    assert (encoded != actual).sum() > 100
+    assert all(value.decode() is not None for value in actual.tolist())
+
+
+def test_bytes_that_are_no_text_and_get_no_noise_stay() -> None:
+    array = np.array([b"\xff\xfe\0\x01", b"caf\xc3\xa9", b"\xc3", b"a\0b"] * 20)
+
+    actual = noisy_array(array, "-d", "typo", "--rate", "1%", "-c", "data")
+
+    same = array == actual
+    assert 70 < same.sum()
+    assert array[same].tobytes() == actual[same].tobytes()
+
+
+def test_times_with_a_generic_unit_are_no_numbers_and_stay() -> None:
+    data = npy_bytes(np.arange(3).astype("m8"))
+
+    assert data == noisy("-s", 1, "-c", "*", "-q", given=data)
+
+
+def test_elements_of_no_bytes_pass_through() -> None:
+    header = npy_bytes(np.zeros(3, "V1"))
+    data = header[:-3].replace(b"|V1", b"|V0")
+
+    assert data == noisy("-s", 1, "-c", "*", "-q", given=data)
+
+
+@pytest.mark.parametrize("way", ["file", "pipe"])
+def test_a_header_of_more_than_a_megabyte(tmp_path: Path, way: str) -> None:
+    names = [f"{number:06d}{'x' * 60}" for number in range(15_000)]
+    array = np.zeros(2, [(name, "<f8") for name in names])
+    source, target = tmp_path / "wide.npy", tmp_path / "out.npy"
+    source.write_bytes(npy_bytes(array, (2, 0)))
+    options = ("-o", target, "-s", 0.5, "--seed", 1, "-q", "-c", names[-1])
+
+    done = run(source, *options) if way == "file" else run(*options, given=source.read_bytes())
+
+    assert done.status == 0, done.messages
+    actual = np.frombuffer(target.read_bytes()[-array.nbytes :], array.dtype)
+    assert (0.5 * normal_noise(names[-1], 2)).tolist() == actual[names[-1]].tolist()
+    assert not actual[names[0]].any()
+
+
 def test_a_fortran_order_array_of_records_gets_the_noise_of_a_c_order_one(tmp_path: Path) -> None:
     array = records().reshape(4, 5)
     for name, order in (("c", "C"), ("f", "F")):
@@ -387,6 +534,8 @@ def test_pickled_objects_are_refused_and_never_unpickled(tmp_path: Path, array: 
         pytest.param(lambda data: data.replace(b"<f8", b"<q8"), "broken", id="no-dtype"),
         pytest.param(lambda data: data[:6] + b"\x09\0" + data[8:], "version", id="version-9"),
         pytest.param(lambda data: data.replace(b"(5, 6)", b"(-5,6)"), "", id="negative"),
+        pytest.param(lambda data: data.replace(b"(5, 6)", b"(5.,6)"), "", id="no-whole-number"),
+        pytest.param(lambda data: data.replace(b"(5, 6)", b"(5,\xb0\n\n"), "", id="open-bracket"),
     ],
 )
 @pytest.mark.parametrize("way", ["file", "pipe"])

@@ -366,6 +366,32 @@ def test_a_signal_during_the_work_keeps_the_old_output(
     assert target.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("data.csv", ".gz"), ("data.csv", ".xz"), ("fortran.npy", ".zst"), ("data.h5", ".gz")],
+)
+def test_a_signal_while_an_output_is_compressed_keeps_the_old_one(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    source = tmp_path / name
+    write_binary(source, 400_000)
+    results, spool = tmp_path / "results", tmp_path / "spool"
+    results.mkdir()
+    spool.mkdir()
+    target = results / (name + suffix)
+    target.write_bytes(b"old")
+
+    tiny = ("--chunk-size", 16, "--jobs", 2)
+    with start(source, "-o", target, "-s", 1, "--seed", 1, *tiny, TMPDIR=str(spool)) as process:
+        wait_until(lambda: len(names(results)) > 1, process)
+        process.send_signal(signal.SIGTERM)
+        output, messages = process.communicate(timeout=20)
+
+    assert (143, b"", b"") == (process.returncode, output, messages)
+    assert ([target.name], []) == (names(results), names(spool))
+    assert target.read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
 def test_a_signal_while_standard_input_is_spooled_leaves_nothing(
     tmp_path: Path, number: signal.Signals

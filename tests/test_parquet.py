@@ -150,7 +150,9 @@ def test_floats_are_the_default_choice(wide: Path) -> None:
         for name in before.column_names
         if repr(before[name].to_pylist()) != repr(after[name].to_pylist())
     ]
-    assert ["x", "gaps"] == changed
+    assert ["x", "gaps", "struct"] == changed
+    inner = [[row and row["b"] for row in table["struct"].to_pylist()] for table in (before, after)]
+    assert inner[0] == inner[1]
 
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "brotli", "lz4", "zstd"])
@@ -454,13 +456,27 @@ def test_a_broken_file_is_refused(tmp_path: Path, change: Any) -> None:
     assert [source] == list(tmp_path.iterdir())
 
 
-def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
-    source = tmp_path / "data.parquet"
-    pq.write_table(pa.table([pa.array([0.5]), pa.array([1.5])], names=["x", "x"]), source)
+@pytest.fixture
+def twins(tmp_path: Path) -> Path:
+    path = tmp_path / "data.parquet"
+    columns = [pa.array([0.5]), pa.array([1.5]), pa.array([2.5])]
+    pq.write_table(pa.table(columns, names=["x", "y", "x"]), path)
+    return path
 
-    done = run(source, "-s", 1, "--seed", 1)
 
-    assert (3, [f"noisify: {source}: has two columns called 'x'"]) == (done.status, done.lines)
+def test_columns_of_one_name_pass_through(twins: Path) -> None:
+    after = pq.ParquetFile(noisy_file(twins, "-s", 1)).read()
+
+    assert ["x", "y", "x"] == after.column_names
+    noise = normal_noise("y", 1)[0]
+    assert [0.5, 1.5 + noise, 2.5] == [column.to_pylist()[0] for column in after.columns]
+
+
+def test_a_name_that_two_columns_have_is_refused(twins: Path) -> None:
+    done = run(twins, "-o", twins.with_name("out.parquet"), "-s", 1, "-c", "x", "--seed", 1)
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert "field 'x': holds 2 columns of one name" in done.messages
 
 
 def test_a_page_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:

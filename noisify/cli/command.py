@@ -74,10 +74,11 @@ def _explain(context: click.Context, _: click.Parameter, model: str | None) -> N
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
     if asked and not context.resilient_parsing:
-        from noisify.version import own_version  # noqa: PLC0415
+        from noisify.formats.csv_extension import compiled  # noqa: PLC0415
+        from noisify.version import VERSION  # noqa: PLC0415
 
         check_standard_output()
-        click.echo(f"noisify {own_version()}")
+        click.echo(f"noisify {VERSION} ({'compiled' if compiled() else 'pure Python'})")
         context.exit()
 
 
@@ -177,7 +178,8 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 )  # fmt: skip
 @option(
     "Output", "--compress-level", type=click.IntRange(0, 22), metavar="N",
-    help="How hard to compress an output whose name ends in .gz, .bz2, .xz, .zst or .lz4.",
+    help="How hard to compress an output whose name ends in .gz, .bz2, .xz, .zst or .lz4; standard "
+    "output is never compressed. [default: 1 for gz, 9 for bz2, 6 for xz, 3 for zst, 0 for lz4]",
 )  # fmt: skip
 @option(
     "Output", "--decimals", type=DecimalsType(), metavar="N|keep",

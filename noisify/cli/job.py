@@ -12,6 +12,7 @@ from noisify.cli.messages import Progress, preview_text, say, summary_line
 from noisify.cli.options import check_standard_output
 from noisify.cli.requests import variants
 from noisify.cli.targets import check_other, targets
+from noisify.compression import of_name
 from noisify.errors import UsageError
 from noisify.formats.interface import ReadOptions
 from noisify.recipe import as_toml
@@ -223,5 +224,9 @@ def _write_report(path: str, reports: Sequence[RunReport]) -> None:
         text = reports[0].as_text()
     else:
         text = json.dumps([r.as_json() for r in reports], indent=2, ensure_ascii=False) + "\n"
-    with open_output(path) as output, naming(path):
+    codec = of_name(path)
+    with (
+        open_output(path, compression=codec.at_level(None) if codec else None) as output,
+        naming(path),
+    ):
         write_all(output.file, text.encode("utf-8", "surrogateescape"))

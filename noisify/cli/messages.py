@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from noisify import levels
+from noisify.inputs import known_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,7 @@ class Progress:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown
         self._check = check
-        self._size = Path(path).stat().st_size if Path(path).is_file() else 0
+        self._size = known_size(path)
         self._done = 0
         self._start = time.monotonic()
         self._next = self._start + _FIRST_SHOWN

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisify import levels
 from noisify.errors import NoisifyError, UsageError, did_you_mean
-from noisify.noise import table
 from noisify.seeds import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -101,6 +99,8 @@ class ModelType(ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the model's own name."""
+        from noisify.noise import table  # noqa: PLC0415 - help does without
+
         return table.find(str(value)).name
 
     def shell_complete(
@@ -110,6 +110,8 @@ class ModelType(ParamType):
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """Return the models' names that start so."""
+        from noisify.noise import table  # noqa: PLC0415 - help does without
+
         names = (entry.name for entry in table.MODELS if entry.name.startswith(incomplete))
         return [click.shell_completion.CompletionItem(name) for name in names]
 
@@ -123,6 +125,8 @@ class LevelType(ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Level:
         """Read the level."""
+        from noisify import levels  # noqa: PLC0415 - help does without
+
         return levels.parse(value, option=_option_name(param))
 
 
@@ -135,6 +139,8 @@ class DecibelType(ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read the ratio."""
+        from noisify import levels  # noqa: PLC0415 - help does without
+
         return levels.parse_decibels(value)
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisify.compression import split_name
 from noisify.errors import UsageError
 from noisify.sink import STANDARD_OUTPUT
 
@@ -96,9 +97,10 @@ def default_template(found: Sequence[Variant]) -> str:
 def _words(path: str, variant: Variant) -> dict[str, object]:
     specs = variant.request.specs
     models = "-".join(dict.fromkeys(spec.model for spec in specs))
+    stem, suffix = split_name(path)
     words: dict[str, object] = {
-        "stem": Path(path).stem,
-        "suffix": Path(path).suffix,
+        "stem": stem,
+        "suffix": suffix,
         "seed": variant.request.seed,
         "model": models,
     }

@@ -21,6 +21,16 @@ def array(values: NDArray[Any]) -> pa.Array:
     )
 
 
+def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Return the elements at some places; Arrow itself takes none from views."""
+    kind = values.type
+    if pa.types.is_string_view(kind):
+        return values.cast(pa.large_string()).take(array(places)).cast(kind)
+    if pa.types.is_binary_view(kind):
+        return values.cast(pa.large_binary()).take(array(places)).cast(kind)
+    return values.take(array(places))
+
+
 def bools(values: NDArray[np.bool_]) -> pa.Array:
     """Return a NumPy array of booleans as an Arrow array."""
     bits = np.packbits(values, bitorder="little")

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from noisify.errors import DataError
 from noisify.formats import csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import bools, strings, without_nulls
+from noisify.formats.csv_blocks import Cells, count_lines
 from noisify.formats.csv_numbers import slices
-from noisify.formats.csv_records import Cells, count_lines
-from noisify.formats.delimited import DelimitedSink, DelimitedSource
+from noisify.formats.csv_sink import DelimitedSink
+from noisify.formats.delimited import DelimitedSource
 from noisify.formats.interface import ReadOptions
 from noisify.formats.masks import (
     changed_by_field,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.chunks import Chunk, Field
-    from noisify.formats.csv_records import Block
-    from noisify.formats.delimited import Layout
+    from noisify.formats.csv_blocks import Block
+    from noisify.formats.csv_sink import Layout
     from noisify.formats.interface import NoisyColumn
     from noisify.inputs import Input
     from noisify.sink import Output
@@ -138,6 +139,7 @@ def restore(
         sink.write(_restored(source, block, originals.names, part))
         count += len(part.texts)
         progress(source.size_of(block))
+    sink.finish()
     found = originals.count_all()
     if originals.names and found != rows:
         raise DataError(f"has {rows:,} rows, and its mask {mask.name} has {found:,}")

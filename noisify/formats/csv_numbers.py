@@ -1,19 +1,30 @@
 """Text to numbers and numbers to text, in bulk.
 
-What counts as a number: an optional sign, digits with an optional point, an optional exponent, with
-spaces or tabs around it (`7`, `-1.50`, `.5`, `5.`, `+1e-3`). `nan`, `inf` and `infinity`, in any
-case, are numbers that are not finite. Everything else is not a number.
+What counts as a number: an optional sign, ASCII digits with an optional point, an optional
+exponent, with spaces or tabs around it and quotes around all that (`7`, `-1.50`, `.5`, `5.`,
+`+1e-3`, `" 2 "`). `nan`, `inf` and `infinity`, in any case and with a sign or none, are numbers
+that are not finite; so is one beyond float64, such as `1e999`. With another decimal mark, a point
+makes no number; with a mark for thousands, `1,234,567.8` is one too: one to three digits, the first
+not 0, then groups of exactly three, and no exponent.
+
+Everything else is not a number, and left alone: `1_000`, `0x10`, `1e`, `$5`, `5%`, `1 000`, `1,5`,
+`nan(1)`, `true`, digits that are not ASCII. A column of whole numbers some of which have leading
+zeros (`007`) is one of codes; it gets noise only if it is asked for by name.
+
+What becomes of a number's text: a cell with marks for thousands gets them again; blanks, quotes and
+the decimal mark stay; a plus sign, leading zeros and an exponent do not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from noisify.formats import csv_compiled
 from noisify.formats.arrow_arrays import (
     array,
     bools,
@@ -23,11 +34,14 @@ from noisify.formats.arrow_arrays import (
     validity,
     with_nulls,
 )
+from noisify.formats.csv_blocks import Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from noisify.formats.csv_notation import Notation
 
 USUAL_NULLS = (
     "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nil", "-", "NaN", "nan",
@@ -43,28 +57,14 @@ CODE = r"[+-]?0[0-9]+"
 _ALTERNATING = 0xAA
 """Validity bits of kept, chosen, kept, chosen, …: the chosen slices only."""
 
-_LONGEST_INT64 = 18
+_INT64 = np.iinfo(np.int64)
+_LONGEST_SURE = 18
+"""A whole number of so many characters fits int64."""
+
 _LONGEST_WHOLE = 38
 _FEW = 64
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """Cells read as numbers.
-
-    Attributes:
-        values: Shape (n,), float64, int64 or Python integers.
-        valid: Shape (n,), which cells are such numbers; None: all.
-        nulls: How many cells are null.
-        strange: Shape (n,), which cells are neither numbers nor null; None: none.
-    """
-
-    values: NDArray[Any]
-    valid: NDArray[np.bool_] | None
-    nulls: int = 0
-    strange: NDArray[np.bool_] | None = None
 
 
 def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
@@ -78,12 +78,13 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
     Returns:
         2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
     """
-    return _laid_over(data, starts, ends, _odd_bits(ends > starts))
+    return laid_over(data, starts, ends, _odd_bits(ends > starts))
 
 
-def _laid_over(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], bits: pa.Buffer | None
+def laid_over(
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], bits: pa.Buffer | None = None
 ) -> pa.Array:
+    """Do as `slices` does, with other validity bits; None: every slice is valid."""
     count = len(starts)
     offsets = np.empty(2 * count + 2, np.int32)
     offsets[0], offsets[-1] = 0, len(data)
@@ -107,10 +108,18 @@ class CellParser:
 
     Args:
         nulls: The texts that mean null, besides the empty cell.
+        notation: How numbers are written; None: the usual way.
     """
 
-    def __init__(self, nulls: Sequence[str] | None = None) -> None:
-        self._nulls = strings(USUAL_NULLS if nulls is None else nulls)
+    def __init__(
+        self, nulls: Sequence[str] | None = None, notation: Notation | None = None
+    ) -> None:
+        texts = USUAL_NULLS if nulls is None else ("", *nulls)
+        self._null_texts = texts
+        self._nulls = strings(texts)
+        readable = (text for text in texts if re.fullmatch(f"{NUMBER}|{NOT_FINITE}", text))
+        self._null_numbers = np.array([float(text) for text in readable])
+        self._notation = None if notation is None or notation.is_usual else notation
 
     def floats(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
         """Read cells as float64.
@@ -120,12 +129,20 @@ class CellParser:
             starts: Where each starts; moved past leading blanks if there are any, shape (n,).
             ends: Where each ends; likewise.
         """
+        if self._notation is None:
+            parsed = csv_compiled.parse_floats(data, starts, ends, self._null_texts)
+            if parsed is not None:
+                return parsed
         laid = slices(data, starts, ends)
+        if self._notation is not None:
+            return self._floats_with_care(laid)
         try:
             values = to_numpy(pc.cast(laid, pa.float64()))[1::2]
         except pa.ArrowInvalid:
             return self._floats_with_care(laid)
         filled = ends > starts
+        if _has_nan(values, filled) or self._may_be_null(values):
+            return self._floats_with_care(laid)
         if filled.all():
             return Parsed(values, None)
         return Parsed(values, filled, int(len(filled) - np.count_nonzero(filled)))
@@ -137,62 +154,94 @@ class CellParser:
 
         Returns:
             The int64 ones; then, if there are any, those with a fraction or exponent, as float64,
-            and those too long for int64, as Python integers.
+            and those beyond int64, as Python integers.
         """
+        if self._notation is None:
+            parsed = csv_compiled.parse_integers(data, starts, ends, self._null_texts)
+            if parsed is not None:
+                return (parsed,)
         laid = slices(data, starts, ends)
+        if self._notation is not None:
+            return self._integers_with_care(laid)
         try:
             pc.cast(laid, pa.float64())  # 0x10 would pass for a whole number
             values = to_numpy(pc.cast(laid, pa.int64()))[1::2]
         except pa.ArrowInvalid:
+            return self._integers_with_care(laid)
+        if self._may_be_null(values):
             return self._integers_with_care(laid)
         filled = ends > starts
         if filled.all():
             return (Parsed(values, None),)
         return (Parsed(values, filled, int(len(filled) - np.count_nonzero(filled))),)
 
+    def _may_be_null(self, values: NDArray[Any]) -> bool:
+        """Return whether one of some numbers may be written as a text that means null."""
+        return bool(len(self._null_numbers)) and bool(np.isin(values, self._null_numbers).any())
+
     def is_null(self, texts: pa.Array) -> NDArray[np.bool_]:
         """Return which texts mean null; a null text does."""
         return to_bools(pc.is_in(texts, self._nulls)) | ~validity(texts)
 
+    def usual(self, cells: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+        """Return cells without blanks and with numbers as usual, and which of them mean null."""
+        texts = pc.ascii_trim(cells, " \t")
+        null = self.is_null(cells) | self.is_null(texts)
+        return texts if self._notation is None else self._notation.to_usual(texts), null
+
     def _floats_with_care(self, laid: pa.Array) -> Parsed:
-        texts = chosen(laid)
-        null = self.is_null(texts)
-        if null.any():
-            texts = with_nulls(texts, null)
+        cells = chosen(laid)
+        if self._notation is None:  # without blanks, most likely, which Arrow reads as no number
+            texts, null = cells, self.is_null(cells)
+        else:
+            texts, null = self.usual(cells)
         try:
-            values = to_numpy(pc.cast(texts, pa.float64()))
+            values = to_numpy(pc.cast(with_nulls(texts, null), pa.float64()))
         except pa.ArrowInvalid:
-            return self._floats_one_by_one(texts, null)
+            return self._floats_one_by_one(cells)
+        if _has_nan(values, ~null):
+            return self._floats_one_by_one(cells)
         return Parsed(values, ~null, int(np.count_nonzero(null)))
 
-    def _floats_one_by_one(self, texts: pa.Array, null: NDArray[np.bool_]) -> Parsed:
-        texts = pc.ascii_trim(texts, " \t")
-        null = null | self.is_null(texts)
+    def _floats_one_by_one(self, cells: pa.Array) -> Parsed:
+        texts, null = self.usual(cells)
         number = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~null
         readable = with_nulls(texts, ~number)
         values = to_numpy(pc.cast(readable, pa.float64()))
-        return Parsed(values, number, int(np.count_nonzero(null)), ~number & ~null)
+        return Parsed(values, number, int(np.count_nonzero(null)), _if_any(~number & ~null))
 
     def _integers_with_care(self, laid: pa.Array) -> tuple[Parsed, ...]:
-        texts = pc.ascii_trim(chosen(laid), " \t")
-        null = self.is_null(texts)
+        texts, null = self.usual(chosen(laid))
         lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
         whole = matches(texts, WHOLE) & ~null
-        short = whole & (lengths <= _LONGEST_INT64)
+        short = whole & (lengths <= _LONGEST_SURE)
         long = whole & ~short & (lengths <= _LONGEST_WHOLE)
         fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
+        strange = ~null & ~short & ~long & ~fraction
         bare = pc.ascii_ltrim(texts, "+")
         integers = to_numpy(pc.cast(with_nulls(bare, ~short), pa.int64()))
-        strange = ~null & ~short & ~long & ~fraction
-        parsed = [Parsed(integers, short, int(np.count_nonzero(null)), strange)]
+        python = np.zeros(len(texts), object)
+        if long.any():
+            python[long] = [int(text) for text in with_nulls(bare, ~long).drop_null().to_pylist()]
+            fits = long & (python >= _INT64.min) & (python <= _INT64.max)
+            integers = np.where(fits, python, integers).astype(np.int64)
+            short, long = short | fits, long & ~fits
+        parsed = [Parsed(integers, short, int(np.count_nonzero(null)), _if_any(strange))]
         if fraction.any():
             floats = to_numpy(pc.cast(with_nulls(texts, ~fraction), pa.float64()))
             parsed.append(Parsed(floats, fraction))
         if long.any():
-            python = np.zeros(len(texts), object)
-            python[long] = [int(text) for text in with_nulls(bare, ~long).drop_null().to_pylist()]
             parsed.append(Parsed(python, long))
         return tuple(parsed)
+
+
+def _if_any(which: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    return which if which.any() else None
+
+
+def _has_nan(values: NDArray[np.float64], there: NDArray[np.bool_]) -> bool:
+    """Return whether there is a NaN: Arrow takes `nan(…)` for one, and it says something else."""
+    return bool((np.isnan(values) & there).any())
 
 
 def chosen(laid: pa.Array) -> pa.Array:
@@ -205,18 +254,22 @@ def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
     return to_bools(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
 
 
-def decimals_of(laid: pa.Array) -> NDArray[np.int64]:
-    """Return the digits after the point of each chosen slice; -1 with an exponent."""
+def decimals_of(laid: pa.Array, mark: bytes = b".") -> NDArray[np.int64]:
+    """Return the digits after the decimal mark of each chosen slice; -1 with an exponent."""
     texts = pc.ascii_trim(chosen(laid), " \t")
     lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
-    points = to_numpy(pc.find_substring(texts, ".")).astype(np.int64)
-    decimals = np.where(points < 0, 0, lengths - points - 1)
+    points = to_numpy(pc.find_substring(texts.view(pa.binary()), mark)).astype(np.int64)
+    decimals = np.where(points < 0, 0, lengths - points - len(mark))
     decimals[to_bools(pc.match_substring_regex(texts, "[eE]"))] = -1
     return decimals
 
 
 def format_floats(values: NDArray[np.float64]) -> pa.Array:
     """Write floats as Python's repr does: the shortest digits that read back as the same number."""
+    written = csv_compiled.format_floats(values)
+    if written is not None:
+        buffers = [None, *map(pa.py_buffer, written)]
+        return pa.Array.from_buffers(pa.utf8(), len(values), buffers)
     texts = pc.cast(array(values), pa.utf8())
     magnitude = np.abs(values)
     otherwise = (magnitude < _PLAIN_LOW) | (magnitude >= _PLAIN_HIGH) | (values == np.rint(values))
@@ -267,7 +320,7 @@ def splice(
         changed: Which cells change.
         texts: A text for each changed cell, in order.
     """
-    laid = _laid_over(data, starts, ends, None)
+    laid = laid_over(data, starts, ends)
     mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(changed)])
     spliced = pc.replace_with_mask(laid, mask, texts)
     return text_bytes(spliced)

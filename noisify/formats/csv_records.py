@@ -1,72 +1,40 @@
 """Cutting a text table into blocks of whole records, and records into cells, by position only.
 
-A quote counts as one only where a cell starts, as Python's `csv` has it. Blocks in which every
-quote is where it should be, and every line ends in LF or CRLF, are cut with NumPy; any other block
-goes cell by cell through a regular expression. Both ways give the same cells.
+A quote counts as one only where a cell starts, as Python's `csv` has it. Lines end in LF, CRLF or
+CR. The compiled part does it where it is there. Else blocks in which every quote is where it should
+be are cut with NumPy, and any other block cell by cell. All ways give the same cells.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from noisify.errors import DataError
+from noisify.formats import csv_compiled
+from noisify.formats.csv_blocks import (
+    CR,
+    LF,
+    QUOTE,
+    SPACE,
+    TAB,
+    Block,
+    Cells,
+    Cut,
+    Dialect,
+    count_lines,
+    ragged,
+)
+from noisify.formats.csv_comments import blanked
+from noisify.formats.csv_exact import ExactCutter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-TAB, LF, CR, SPACE, QUOTE = 9, 10, 13, 32, 34
 LONGEST_RECORD = 1 << 28
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a text table is laid out; the quote is always `"`, doubled inside a quoted cell."""
-
-    delimiter: bytes = b","
-
-    def cells(self) -> re.Pattern[bytes]:
-        """Return the pattern of one cell (group 1) and what ends it (group 2)."""
-        d = re.escape(self.delimiter)
-        quoted = rb'"[^"]*+(?:""[^"]*+)*+"[^' + d + rb"\r\n]*+"
-        plain = rb'(?!")[^' + d + rb"\r\n]*+"
-        return re.compile(rb"(" + quoted + rb"|" + plain + rb")(" + d + rb"|\r\n|\n|\r|\Z)")
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Where the cells of some records stand: starts and ends, shape (records, columns)."""
-
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some whole records, as they stand in the file.
-
-    Attributes:
-        data: Their bytes.
-        row: The first record's number, counted from 0, the header and empty lines not counted.
-        rows: How many records there are.
-        line: The line of the file at which they start, counted from 1.
-        lines: How many line ends there are, those inside quotes included.
-        quotes: Whether there is a quote among them.
-        cells: All their cells, where the quick way would not find them.
-    """
-
-    data: bytes
-    row: int
-    rows: int
-    line: int
-    lines: int
-    quotes: bool = False
-    cells: Cells | None = None
 
 
 class RecordReader:
@@ -95,7 +63,7 @@ class RecordReader:
         carried = b""
         want = size
         while True:
-            fresh = _read(self._stream, want)
+            fresh = read_fully(self._stream, want)
             at_end = len(fresh) < want
             data = carried + fresh if carried else fresh
             block = self.cut(data, at_end=at_end)
@@ -120,97 +88,87 @@ class RecordReader:
         """Return the whole records at the start of `data`, or None if there is none yet."""
         if not data:
             return None
-        characters = np.frombuffer(data, np.uint8)
-        every_end = ends = np.flatnonzero(characters == LF)
-        quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
-        if quotes is not None:
-            if not self._quotes_in_place(characters, quotes):
-                return self._cut_exactly(data, at_end=at_end)
-            ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
-            if at_end and len(quotes) % 2:
-                return self._cut_exactly(data, at_end=True)
-        used = len(data) if at_end else (int(ends[-1]) + 1 if len(ends) else 0)
-        if b"\r" in data[:used] and not _only_crlf(characters[:used]):
+        comment = self._dialect.comment
+        plain = blanked(data, comment, at_end=at_end) if comment else data
+        found = csv_compiled.cut(plain, self._dialect.delimiter, at_end=at_end)
+        if found is None:
+            found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
+            exactly = found.odd
+        else:
+            exactly = found.odd and plain is not data  # what is a comment may not be clear
+        if exactly or (found.open and at_end):
             return self._cut_exactly(data, at_end=at_end)
+        used = found.used
         if not used:
-            return self._cut_exactly(data, at_end=at_end) if b"\r" in data else None
-        rows = len(ends) - _empty_lines(characters, ends)
-        if not len(ends) or int(ends[-1]) + 1 < used:
-            rows += 1
-        if used < len(data):
-            data = data[:used]
-        lines = int(np.searchsorted(every_end, used))
-        return Block(data, self._row, rows, self._line, lines, quotes=quotes is not None)
-
-    def _quotes_in_place(self, characters: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
-        """Return whether each opening quote starts a cell and each closing one ends it."""
-        delimiter = self._dialect.delimiter[0]
-        opening, closing = quotes[0::2], quotes[1::2]
-        before = characters[opening - 1]
-        opens = (before == delimiter) | (before == LF) | (before == QUOTE) | (opening == 0)
-        doubled = before == QUOTE
-        if doubled.any():  # a quote before an opening one must be the closing one it doubles
-            partner = np.concatenate((np.array([-2]), closing))[: len(opening)]
-            opens &= ~doubled | (partner == opening - 1) | (opening == 0)
-        after = characters[np.minimum(closing + 1, len(characters) - 1)]
-        closes = (after == delimiter) | (after == LF) | (after == CR) | (after == QUOTE)
-        closes |= closing == len(characters) - 1
-        return bool(opens.all() and closes.all())
+            return None
+        return Block(
+            data[:used] if used < len(data) else data,
+            self._row,
+            found.rows,
+            self._line,
+            found.lines if plain is data else count_lines(data, used),
+            quotes=found.quotes,
+            returns=found.returns,
+            odd=found.odd,
+            uncommented=None if plain is data else plain[:used],
+        )
 
     def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
         """Do as `cut` does, cell by cell."""
-        starts: list[int] = []
-        ends: list[int] = []
-        pattern = self._dialect.cells()
-        used = position = rows = 0
-        record: list[tuple[int, int]] = []
-        while position < len(data) or record:
-            match = pattern.match(data, position)
-            if match is None:
-                if at_end:
-                    line = self._line + count_lines(data, position)
-                    raise DataError("has a quote that is never closed", path=self._name, line=line)
-                break
-            terminator = match[2]
-            position = match.end()
-            unsure = position == len(data) and terminator != b"\n"
-            if unsure and not at_end:
-                break
-            record.append(match.span(1))
-            if terminator == self._dialect.delimiter:
-                continue
-            if record != [(position - len(terminator),) * 2]:
-                self._check_width(len(record), data, record[0][0])
-                starts += [start for start, _ in record]
-                ends += [end for _, end in record]
-                rows += 1
-            record = []
-            used = position
+        cutter = ExactCutter(self._dialect, self._columns, self._name, self._line)
+        cells, used = cutter.cut(data, at_end=at_end)
         if not used:
             return None
-        shape = (rows, self._columns)
-        cells = Cells(
-            np.array(starts, np.int64).reshape(shape), np.array(ends, np.int64).reshape(shape)
+        return Block(
+            data[:used],
+            self._row,
+            len(cells.starts),
+            self._line,
+            count_lines(data, used),
+            quotes=True,
+            odd=True,
+            cells=cells,
         )
-        lines = count_lines(data, used)
-        return Block(data[:used], self._row, rows, self._line, lines, quotes=True, cells=cells)
-
-    def _check_width(self, found: int, data: bytes, start: int) -> None:
-        if found != self._columns:
-            line = self._line + count_lines(data, start)
-            raise ragged(self._name, line, found, self._columns)
 
 
-def count_lines(data: bytes, stop: int) -> int:
-    """Count the line ends before `stop`: LF, CRLF and CR."""
-    crlf = data.count(b"\r\n", 0, stop)
-    return data.count(b"\n", 0, stop) + data.count(b"\r", 0, stop) - crlf
+def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
+    """Do as `csv_compiled.cut` does, with NumPy; of odd bytes, say no more than that they are."""
+    characters = np.frombuffer(data, np.uint8)
+    ends, returns = _line_ends(data, characters, at_end=at_end)
+    every_end = ends
+    quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
+    is_open = False
+    if quotes is not None:
+        if not _quotes_in_place(characters, quotes, delimiter):
+            return Cut(0, 0, 0, quotes=True, returns=returns, odd=True, open=False)
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+        is_open = len(quotes) % 2 == 1
+    used = len(data) if at_end else (int(ends[-1]) + 1 if len(ends) else 0)
+    rows = len(ends) - _empty_lines(characters, ends)
+    if used and (not len(ends) or int(ends[-1]) + 1 < used):
+        rows += 1
+    lines = int(np.searchsorted(every_end, used))
+    return Cut(used, rows, lines, quotes is not None, returns, odd=False, open=is_open)
 
 
-def ragged(name: str, line: int, found: int, expected: int) -> DataError:
-    """Return the error of a record with too many or too few cells."""
-    cells = f"{found} cell" + ("" if found == 1 else "s")
-    return DataError(f"has {cells} where the first record has {expected}", path=name, line=line)
+def _quotes_in_place(
+    characters: NDArray[np.uint8], quotes: NDArray[np.int64], delimiter: bytes
+) -> bool:
+    """Return whether each opening quote starts a cell and each closing one ends it."""
+    if len(delimiter) > 1:
+        return False  # its last byte may be that of another character
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = characters[opening - 1]
+    opens = (before == delimiter[0]) | (before == LF) | (before == CR) | (before == QUOTE)
+    opens |= opening == 0
+    doubled = before == QUOTE
+    if doubled.any():  # a quote before an opening one must be the closing one it doubles
+        partner = np.concatenate((np.array([-2]), closing))[: len(opening)]
+        opens &= ~doubled | (partner == opening - 1) | (opening == 0)
+    after = characters[np.minimum(closing + 1, len(characters) - 1)]
+    closes = (after == delimiter[0]) | (after == LF) | (after == CR) | (after == QUOTE)
+    closes |= closing == len(characters) - 1
+    return bool(opens.all() and closes.all())
 
 
 def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], name: str) -> Cells:
@@ -229,16 +187,25 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
     Raises:
         DataError: If a record has another number of cells.
     """
-    characters = np.frombuffer(block.data, np.uint8)
-    if block.cells is not None:
-        starts, ends = block.cells.starts[:, wanted], block.cells.ends[:, wanted]
+    data = block.data if block.uncommented is None else block.uncommented
+    cells = block.cells
+    if cells is None:
+        found = csv_compiled.scan(data, dialect.delimiter, columns, wanted, block.rows)
+        if found is not None:
+            return Cells(*found)
+        if block.odd:
+            cutter = ExactCutter(dialect, columns, name, block.line)
+            cells, _ = cutter.cut(block.data, at_end=True)
+    characters = np.frombuffer(data, np.uint8)
+    if cells is not None:
+        starts, ends, uneven = cells.starts[:, wanted], cells.ends[:, wanted], cells.ragged
     else:
-        starts, ends = _find_quickly(block, characters, dialect, columns, wanted, name)
+        starts, ends, uneven = _find_quickly(block, characters, dialect, columns, wanted, name)
     if block.quotes:
         first = characters[np.minimum(starts, len(characters) - 1)]
         quoted = (ends - starts > 1) & (first == QUOTE) & (characters[ends - 1] == QUOTE)
         starts, ends = starts + quoted, ends - quoted
-    return Cells(starts, ends)
+    return Cells(starts, ends, uneven)
 
 
 def _find_quickly(
@@ -248,66 +215,90 @@ def _find_quickly(
     columns: int,
     wanted: list[int],
     name: str,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    mask = (characters == dialect.delimiter[0]) | (characters == LF)
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    separators = _separators(block, characters, dialect.delimiter)
+    regular = len(separators) == block.rows * columns
+    if regular:
+        last = separators[columns - 1 :: columns]
+        regular = bool((characters[last[:-1]] != dialect.delimiter[0]).all())
+        ended = int(separators[-1]) < len(characters)
+        if regular and (block.lines > block.rows - (not ended) or block.uncommented is not None):
+            regular = _none_in_between(characters, separators, columns, dialect)
+    uneven = None
+    if regular:
+        width = len(dialect.delimiter)
+        all_ends = separators.reshape(block.rows, columns)
+        firsts = np.concatenate((np.array([-1]), all_ends[:-1, -1])) + 1
+        found = [firsts if place == 0 else all_ends[:, place - 1] + width for place in wanted]
+        starts, ends = np.stack(found, axis=1), all_ends[:, wanted]
+    else:
+        starts, ends, uneven = _irregular(block, characters, separators, dialect, columns, name)
+        starts, ends = starts[:, wanted], ends[:, wanted]
+    return *_without_cr(characters, starts, ends, wanted, columns), uneven
+
+
+def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -> NDArray[np.int64]:
+    """Return where cells end: at delimiters and line ends, those inside quotes left out."""
+    mask: NDArray[np.bool_] = characters == delimiter[0]
+    for at in range(1, len(delimiter)):
+        mask[:-at] &= characters[at:] == delimiter[at]
+        mask[-at:] = False
+    mask |= characters == LF
+    if block.returns:
+        mask |= _bare_returns(characters)
     if block.quotes:
         quote = characters == QUOTE
         specials = np.flatnonzero(mask | quote)
         is_quote = quote[specials]
-        separators = specials[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
+        separators: NDArray[np.int64] = specials[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
     else:
         separators = np.flatnonzero(mask)
-    if block.data[-1] != LF or not len(separators) or separators[-1] != len(characters) - 1:
+    ended = bool(len(separators)) and int(separators[-1]) == len(characters) - 1
+    if not ended or characters[-1] == delimiter[0]:
         separators = np.append(separators, len(characters))
-    regular = len(separators) == block.rows * columns
-    if regular:
-        last = separators[columns - 1 :: columns]
-        regular = bool((characters[last[:-1]] == LF).all())
-        if regular and block.lines > block.rows:  # else each line end is a record's
-            regular = _none_in_between(characters, separators, columns)
-    if regular:
-        ends = separators.reshape(block.rows, columns)
-        firsts = np.concatenate((np.array([-1]), ends[:-1, -1])) + 1
-        starts = [firsts if column == 0 else ends[:, column - 1] + 1 for column in wanted]
-        bounds = np.stack(starts, axis=1), ends[:, wanted]
-    else:
-        all_starts, all_ends = _without_empty_lines(block, characters, separators, columns, name)
-        bounds = all_starts[:, wanted], all_ends[:, wanted]
-    return _without_cr(characters, *bounds, wanted, columns)
+    return separators
 
 
 def _none_in_between(
-    characters: NDArray[np.uint8], separators: NDArray[np.int64], columns: int
+    characters: NDArray[np.uint8], separators: NDArray[np.int64], columns: int, dialect: Dialect
 ) -> bool:
     """Return whether no record ends before its last cell."""
     inner = separators.reshape(-1, columns)[:, :-1]
-    return not (characters[inner] == LF).any()
+    return bool((characters[inner] == dialect.delimiter[0]).all())
 
 
-def _without_empty_lines(
+def _irregular(
     block: Block,
     characters: NDArray[np.uint8],
     separators: NDArray[np.int64],
+    dialect: Dialect,
     columns: int,
     name: str,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all cells of records with empty lines among them; complain if any is ragged."""
-    starts = np.concatenate((np.array([-1]), separators[:-1])) + 1
-    ending = np.append(characters[separators[:-1]] == LF, True)
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    """Return all cells of records with empty lines or ragged ones among them, and the latter."""
+    ending = np.append(characters[separators[:-1]] != dialect.delimiter[0], True)
+    steps = np.where(ending, 1, len(dialect.delimiter))
+    starts = np.concatenate((np.array([0]), separators[:-1] + steps[:-1]))
     last = np.flatnonzero(ending)
     widths = np.diff(last, prepend=-1)
     lengths = separators[last] - starts[last]
     carriage = (lengths == 1) & (characters[starts[last] % len(characters)] == CR)
-    empty = (widths == 1) & ((lengths == 0) | carriage)
-    wrong = np.flatnonzero(~empty & (widths != columns))
-    if len(wrong):
-        first = int(starts[last[wrong[0]] - widths[wrong[0]] + 1])
-        line = block.line + count_lines(block.data, first)
-        raise ragged(name, line, int(widths[wrong[0]]), columns)
-    kept = np.ones(len(separators), bool)
-    kept[last[empty]] = False
+    filled = (widths > 1) | ((lengths > 0) & ~carriage)
+    uneven = (widths != columns)[filled]
+    even = np.repeat(filled & (widths == columns), widths)
     shape = (-1, columns)
-    return starts[kept].reshape(shape), separators[kept].reshape(shape)
+    if not uneven.any():
+        return starts[even].reshape(shape), separators[even].reshape(shape), None
+    firsts = starts[last - widths + 1][filled]
+    if not dialect.keep_ragged:
+        wrong = int(np.argmax(uneven))
+        line = block.line + count_lines(block.data, int(firsts[wrong]))
+        raise ragged(name, line, int(widths[filled][wrong]), columns)
+    all_starts = np.repeat(firsts[:, None], columns, axis=1)
+    all_ends = all_starts.copy()
+    all_starts[~uneven] = starts[even].reshape(shape)
+    all_ends[~uneven] = separators[even].reshape(shape)
+    return all_starts, all_ends, uneven
 
 
 def _without_cr(
@@ -343,12 +334,27 @@ def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.b
     return np.asarray((here == SPACE) | (here == TAB))
 
 
-def _only_crlf(characters: NDArray[np.uint8]) -> bool:
-    """Return whether every CR is followed by LF."""
-    returns = np.flatnonzero(characters == CR)
-    if len(returns) and returns[-1] == len(characters) - 1:
-        return False
-    return bool((characters[returns + 1] == LF).all())
+def _line_ends(
+    data: bytes, characters: NDArray[np.uint8], *, at_end: bool
+) -> tuple[NDArray[np.int64], bool]:
+    """Return the last byte of each LF, CRLF or CR, and whether any is a CR.
+
+    A CR that LF may follow yet is none.
+    """
+    ends = np.flatnonzero(characters == LF)
+    if b"\r" not in data:
+        return ends, False
+    bare = np.flatnonzero(_bare_returns(characters))
+    if not at_end:
+        bare = bare[bare < len(characters) - 1]
+    return (np.sort(np.concatenate((ends, bare))), True) if len(bare) else (ends, False)
+
+
+def _bare_returns(characters: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which bytes are a CR that no LF follows."""
+    bare: NDArray[np.bool_] = characters == CR
+    bare[:-1] &= characters[1:] != LF
+    return bare
 
 
 def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
@@ -361,7 +367,7 @@ def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
     return bare + int(np.count_nonzero(characters[two - 1] == CR))
 
 
-def _read(stream: BinaryIO, count: int) -> bytes:
+def read_fully(stream: BinaryIO, count: int) -> bytes:
     """Read `count` bytes, fewer only at the end."""
     data = stream.read(count)
     if len(data) == count or not data:
@@ -372,37 +378,3 @@ def _read(stream: BinaryIO, count: int) -> bytes:
         parts.append(data)
         missing -= len(data)
     return b"".join(parts)
-
-
-def first_record(head: bytes, dialect: Dialect, name: str) -> tuple[list[bytes], int]:
-    """Return the cells of the first record that is not an empty line, and where the next starts.
-
-    Raises:
-        DataError: If it has no end in sight.
-    """
-    pattern = dialect.cells()
-    position = 0
-    cells: list[bytes] = []
-    while True:
-        match = pattern.match(head, position)
-        if match is None:
-            raise DataError("has a quote in its first record that is never closed", path=name)
-        cells.append(match[1])
-        position = match.end()
-        if match[2] == dialect.delimiter:
-            continue
-        if cells != [b""] or position >= len(head):
-            return cells, position
-        cells = []
-
-
-def unquote(cell: bytes) -> bytes:
-    """Return what a cell says, without its quotes.
-
-    >>> unquote(b'"a ""b"" c"')
-    b'a "b" c'
-    """
-    if not cell.startswith(b'"'):
-        return cell
-    body, _, rest = cell[1:].rpartition(b'"')
-    return body.replace(b'""', b'"') + rest

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
 from noisify.chunks import Field, Kind
 from noisify.errors import UsageError
 from noisify.formats import csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import bools
+from noisify.formats.csv_blocks import Dialect
+from noisify.formats.csv_comments import end_of_line
 from noisify.formats.csv_numbers import CellParser, slices
-from noisify.formats.csv_records import Dialect
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
@@ -31,34 +31,38 @@ TEXT = NumberType("text", np.dtype(object))
 VIEWS = (FLOAT, TEXT)
 
 
-def delimiter_bytes(text: str) -> bytes:
+def delimiter_bytes(text: str, encoding: str) -> bytes:
     r"""Return the delimiter that was typed; `\t` and `tab` mean a tab.
 
     Raises:
-        UsageError: If it is not one ASCII character that can stand between cells.
+        UsageError: If it is not one character that can stand between cells in the encoding.
     """
     character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if (
-        len(character) != 1
-        or not character.isascii()
-        or character in '"\r\n'
-        or character.isalnum()
-    ):
+    if len(character) != 1 or character in '"\r\n\ufeff' or character.isalnum():
         raise UsageError(f"delimiter {text!r} is not one character such as , ; | or \\t")
-    return character.encode()
+    try:
+        return character.encode(encoding)
+    except UnicodeEncodeError:
+        raise UsageError(f"there is no delimiter {text!r} in {encoding}") from None
 
 
-def sniff(text: bytes) -> bytes:
+def sniff(text: bytes, comment: bytes = b"", decimal: bytes = b".") -> bytes:
     """Guess the delimiter: the one that cuts the first records into equally many cells.
 
     That is two cells or more. The comma wins when it does that; a table in which nothing does has
     one column.
+
+    Args:
+        text: The start of a table.
+        comment: What a line that is no record starts with.
+        decimal: The decimal mark, which is no delimiter.
     """
-    for delimiter in DELIMITERS:
-        widths = _widths(text, Dialect(delimiter))
+    candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
+    for delimiter in candidates:
+        widths = _widths(text, Dialect(delimiter, comment))
         if widths and widths[0] > 1 and len(set(widths)) == 1:
             return delimiter
-    return DELIMITERS[0]
+    return candidates[0]
 
 
 def _widths(text: bytes, dialect: Dialect) -> list[int]:
@@ -67,6 +71,9 @@ def _widths(text: bytes, dialect: Dialect) -> list[int]:
     widths: list[int] = []
     position = width = 0
     while len(widths) < _SNIFFED_RECORDS and position < len(text):
+        if not width and dialect.is_comment(text, position):
+            position = end_of_line(text, position, at_end=True) or len(text)
+            continue
         match = pattern.match(text, position)
         if match is None:
             break
@@ -92,22 +99,22 @@ def guess(
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
     if parsed.strange is None and not (values == np.rint(values)).all():
         return Field(name, "float", "float64", FLOAT, views=VIEWS)
-    texts = csv_numbers.chosen(slices(data, starts, ends))
-    filled = texts.filter(bools(~parser.is_null(texts)))
+    cells = csv_numbers.chosen(slices(data, starts, ends))
+    texts, null = parser.usual(cells)
+    filled = texts.filter(bools(~null))
     if not len(filled):
         return Field(name, "other", "empty", TEXT, views=VIEWS)
     readable = len(filled)
     if parsed.strange is not None:
         readable -= int(np.count_nonzero(parsed.strange))
     if readable < _NUMBERS_AMONG_CELLS * len(filled):
-        return _words(name, filled)
-    trimmed = pc.ascii_trim(filled, " \t")
-    if csv_numbers.matches(trimmed, csv_numbers.CODE).any():
+        return _words(name, cells.filter(bools(~null)))
+    whole = csv_numbers.matches(filled, csv_numbers.WHOLE)
+    if np.count_nonzero(whole) < readable:
+        return Field(name, "float", "float64", FLOAT, views=VIEWS)
+    if csv_numbers.matches(filled, csv_numbers.CODE).any():
         return Field(name, "text", "text", TEXT, views=VIEWS)
-    whole = csv_numbers.matches(trimmed, csv_numbers.WHOLE)
-    if np.count_nonzero(whole) == readable:
-        return Field(name, "int", "int64", INT, views=VIEWS)
-    return Field(name, "float", "float64", FLOAT, views=VIEWS)
+    return Field(name, "int", "int64", INT, views=VIEWS)
 
 
 def _words(name: str, filled: pa.Array) -> Field:

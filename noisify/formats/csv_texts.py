@@ -48,10 +48,23 @@ def decode(cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str) -> NDAr
 
 
 def encode(
-    texts: NDArray[Any], in_quotes: NDArray[np.bool_], delimiter: str, encoding: str
+    texts: NDArray[Any],
+    in_quotes: NDArray[np.bool_],
+    delimiter: str,
+    encoding: str,
+    comment: str = "",
 ) -> pa.Array:
-    """Return texts as they stand in cells: quotes doubled in quotes, quotes put where needed."""
-    special = re.compile(f'[{re.escape(delimiter)}"\r\n]')
+    """Return texts as they stand in cells: quotes doubled in quotes, quotes put where needed.
+
+    Args:
+        texts: What the cells say, Python strings.
+        in_quotes: Which of them stand in quotes.
+        delimiter: The character between cells.
+        encoding: The file's.
+        comment: What a cell that is the first of its record must not start with outside quotes.
+    """
+    starts = f"|^{re.escape(comment)}" if comment else ""
+    special = re.compile(f'[{re.escape(delimiter)}"\r\n]{starts}')
     written = []
     for text, inside in zip(texts.tolist(), in_quotes.tolist(), strict=True):
         if inside:
@@ -63,14 +76,15 @@ def encode(
     if encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return strings(written)
     try:
-        return _binary([text.encode(encoding, "surrogateescape") for text in written])
+        return byte_cells([text.encode(encoding, "surrogateescape") for text in written])
     except UnicodeEncodeError as error:
         raise DataError(
             f"cannot hold {error.object[error.start : error.end]!r} in {encoding}"
         ) from None
 
 
-def _binary(cells: Sequence[bytes]) -> pa.Array:
+def byte_cells(cells: Sequence[bytes]) -> pa.Array:
+    """Return the bytes of cells, in whatever encoding, as an Arrow array of texts."""
     offsets = np.zeros(len(cells) + 1, np.int32)
     np.cumsum([len(cell) for cell in cells], out=offsets[1:])
     data = pa.py_buffer(b"".join(cells))

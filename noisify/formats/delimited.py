@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -12,138 +10,92 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noisify.chunks import NUMBER_KINDS, Chunk, Column, Field, Positions
-from noisify.errors import DataError, UsageError
+from noisify.errors import DataError
 from noisify.formats import csv_numbers, csv_texts
-from noisify.formats.arrow_arrays import array, strings, with_nulls
-from noisify.formats.csv_numbers import CellParser, Parsed, decimals_of, slices
-from noisify.formats.csv_records import (
-    Block,
-    Cells,
-    Dialect,
-    RecordReader,
-    count_lines,
-    find_cells,
-    first_record,
-    unquote,
-    without_blanks,
-)
-from noisify.formats.csv_sniffing import (
-    FLOAT,
-    INT,
-    LONG,
-    TEXT,
-    VIEWS,
-    delimiter_bytes,
-    guess,
-    sniff,
-)
-from noisify.inputs import HEAD_BYTES
-from noisify.sink import write_all
+from noisify.formats.arrow_arrays import array, bools, strings, with_nulls
+from noisify.formats.csv_blocks import CR, LF, Block, Cells, count_lines
+from noisify.formats.csv_encoding import TextInput
+from noisify.formats.csv_exact import end_of_record
+from noisify.formats.csv_head import read_head
+from noisify.formats.csv_notation import Notation
+from noisify.formats.csv_numbers import CellParser, decimals_of, laid_over, slices
+from noisify.formats.csv_records import RecordReader, find_cells
+from noisify.formats.csv_sink import DelimitedSink, Layout
+from noisify.formats.csv_sniffing import FLOAT, INT, LONG, TEXT, VIEWS, guess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.csv_blocks import Parsed
+    from noisify.formats.interface import MaskSink, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
     from noisify.value_types import NumberType
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where the cells of the decoded columns stand in their block, in the order of the file."""
-
-    cells: Cells
-    places: dict[str, int]
+_MANY_COLUMNS = 2048
+_BYTES_A_COLUMN = 1 << 10
+_LARGEST_WIDE_BLOCK = 1 << 22
+"""A block of a wide table is larger: what is done for each of its columns takes its time, too."""
 
 
 class DelimitedSource:
     """An open CSV or TSV file.
 
+    A record with too few or too many cells, where such are kept, is a row like others, of cells
+    that are null. Its bytes pass through.
+
     Attributes:
-        prefix: The bytes before the first record of data: the BOM and the header.
+        text: The file as the engine reads it.
+        notation: How numbers are written.
+        dialect: How it is laid out.
+        prefix: The bytes before the first record of data: byte order mark, preamble, header.
+        line_end: How its first line ends, for where a line end has to be added.
     """
 
     def __init__(self, source: Input, options: ReadOptions) -> None:
-        self._input = source
+        self.text = TextInput(source, options.encoding)
+        self.notation = Notation.of(options, self.text.encoding)
+        self._name = source.name
         self._options = options
-        self._parser = CellParser(options.nulls)
-        self._check_encoding(options.encoding)
-        head = source.head()
-        self._refuse_binary(head)
-        bom = codecs.BOM_UTF8 if head.startswith(codecs.BOM_UTF8) else b""
-        text = head[len(bom) :]
-        self.dialect = Dialect(self._delimiter(text))
-        cells, after = first_record(text, self.dialect, source.name)
-        names = self._names(cells) if options.header else [str(i + 1) for i in range(len(cells))]
-        self.prefix = bom + text[: after if options.header else 0]
-        self._columns = len(cells)
-        self._places = {name: place for place, name in enumerate(names)}
-        self.fields = self._infer(names, head[len(self.prefix) :], whole=len(head) < HEAD_BYTES)
-        self.notes: list[str] = []
+        self._parser = CellParser(options.nulls, self.notation)
+        head = read_head(self.text, options, self.notation)
+        self.dialect = head.dialect
+        self.prefix = head.prefix
+        self.line_end = head.line_end
+        self._columns = len(head.names)
+        self._places = {name: place for place, name in enumerate(head.names)}
+        self._ragged_rows: dict[int, int] = {}
+        self._notes: list[str] = []
         self.in_flight = None
-        self.empty = options.header and not text[after:].strip(b"\r\n")
+        sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
+        self.fields = self._infer(sample)
+        self.empty = head.whole and (sample is None or not sample.rows)
 
-    def _check_encoding(self, encoding: str) -> None:
-        try:
-            printable = "".join(map(chr, range(128)))
-            if printable.encode(encoding) != printable.encode("ascii"):
-                raise UsageError(
-                    f"encoding {encoding} does not write digits and commas as ASCII does; "
-                    f"convert with: iconv -f {encoding} -t utf-8 FILE | noisify"
-                )
-        except LookupError:
-            raise UsageError(f"no encoding is called {encoding!r}; try utf-8 or latin-1") from None
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of it, as far as it has been read."""
+        count = sum(self._ragged_rows.values())
+        if not count:
+            return self._notes
+        rows = f"{count:,} row" + ("" if count == 1 else "s")
+        return [*self._notes, f"{rows} of {self._name} too short or too long, left alone"]
 
-    def _refuse_binary(self, head: bytes) -> None:
-        for bom, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
-            if head.startswith(bom):
-                raise DataError(
-                    f"is {encoding} text; convert it: iconv -f {encoding} -t utf-8 FILE | noisify",
-                    path=self._input.name,
-                )
-        if head[:512].count(b"\0") > len(head[:512]) // 8:
-            raise DataError(
-                "looks like a binary file, not CSV; say what it is with --from",
-                path=self._input.name,
-            )
-
-    def _delimiter(self, text: bytes) -> bytes:
-        given = self._options.delimiter
-        if given is not None:
-            return delimiter_bytes(given)
-        return b"\t" if self._input.suffix in {".tsv", ".tab"} else sniff(text)
-
-    def _names(self, cells: list[bytes]) -> list[str]:
-        """Return the columns' names; empty and repeated ones are told apart as pandas does it."""
-        names: dict[str, None] = {}  # in order, and quick to look up
-        for place, cell in enumerate(cells):
-            text = unquote(cell).decode(self._options.encoding, "surrogateescape")
-            name = text or f"Unnamed: {place}"
-            copies = 0
-            while name in names:
-                copies += 1
-                name = f"{text or f'Unnamed: {place}'}.{copies}"
-            names[name] = None
-        return list(names)
-
-    def _infer(self, names: list[str], sample: bytes, *, whole: bool) -> tuple[Field, ...]:
-        """Guess each column's type from the whole records in a sample."""
-        block = self._reader(io.BytesIO(sample)).cut(sample, at_end=whole)
-        if block is None or not block.rows:
-            return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in names)
-        every = list(range(self._columns))
-        cells = find_cells(block, self.dialect, self._columns, every, self._input.name)
+    def _infer(self, sample: Block | None) -> tuple[Field, ...]:
+        """Guess each column's type from a sample."""
+        if sample is None or not sample.rows:
+            return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in self._places)
+        cells = self._find(sample, list(self._places))
         return tuple(
-            guess(name, self._parser, block.data, cells.starts[:, i], cells.ends[:, i])
-            for i, name in enumerate(names)
+            guess(name, self._parser, sample.data, cells.starts[:, place], cells.ends[:, place])
+            for name, place in self._places.items()
         )
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
         line = 1 + count_lines(self.prefix, len(self.prefix))
-        return RecordReader(stream, self.dialect, self._columns, self._input.name, line)
+        return RecordReader(stream, self.dialect, self._columns, self._name, line)
 
     def chunks(
         self,
@@ -153,16 +105,24 @@ class DelimitedSource:
         complete: bool,  # noqa: ARG002
     ) -> Iterator[Block]:
         """Yield blocks of whole records."""
-        with self._input.open() as stream:
+        with self.text.open() as stream:
             skipped = len(self.prefix)
             while skipped and (data := stream.read(skipped)):
                 skipped -= len(data)
+            if self._columns > _MANY_COLUMNS:
+                size = max(size, min(self._columns * _BYTES_A_COLUMN, _LARGEST_WIDE_BLOCK))
             yield from self._reader(stream).blocks(size)
 
     def cells(self, raw: Block, names: Sequence[str]) -> Cells:
         """Return where the cells of some columns stand, as `find_cells` does."""
+        cells = self._find(raw, names)
+        if cells.ragged is not None:  # told of at the end; a block may be looked at again
+            self._ragged_rows[raw.row] = int(np.count_nonzero(cells.ragged))
+        return cells
+
+    def _find(self, raw: Block, names: Sequence[str]) -> Cells:
         places = [self._places[name] for name in names]
-        return find_cells(raw, self.dialect, self._columns, places, self._input.name)
+        return find_cells(raw, self.dialect, self._columns, places, self._name)
 
     def decode(self, raw: Block, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted columns, which come in file order, as numbers.
@@ -172,8 +132,7 @@ class DelimitedSource:
         """
         if not wanted:
             return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
-        places = [self._places[field.name] for field in wanted]
-        cells = find_cells(raw, self.dialect, self._columns, places, self._input.name)
+        cells = self.cells(raw, [field.name for field in wanted])
         positions = Positions.range(raw.row, raw.row + raw.rows)
         columns: list[Column] = []
         for at, field in enumerate(wanted):
@@ -194,8 +153,11 @@ class DelimitedSource:
         positions: Positions,
     ) -> Iterator[Column]:
         """Yield the columns of a field of numbers."""
-        keep = self._options.keep_decimals
-        decimals = decimals_of(slices(raw.data, starts, ends)) if keep else None
+        decimals = grouped = None
+        if self._options.keep_decimals:
+            decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
+        if self.notation.thousands:
+            grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
         for parsed in self._parse(field, raw.data, starts, ends):
             strangers = 0 if parsed.strange is None else int(np.count_nonzero(parsed.strange))
             if strangers and self._options.strict:
@@ -209,6 +171,7 @@ class DelimitedSource:
                 nulls=parsed.nulls,
                 strangers=strangers,
                 decimals=decimals,
+                layout=grouped,
             )
 
     def _words(
@@ -227,7 +190,7 @@ class DelimitedSource:
         valid = ~null if nulls else None
         if number.kind == "text":
             in_quotes = csv_texts.quoted(raw.data, starts)
-            values = csv_texts.decode(texts, in_quotes, self._options.encoding)
+            values = csv_texts.decode(texts, in_quotes, self.text.encoding)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
         times = csv_texts.decode_times(texts, number.tick)
         strange = int(np.count_nonzero(~times.valid & ~null))
@@ -253,10 +216,10 @@ class DelimitedSource:
     ) -> None:
         strange = parsed.strange
         row = int(np.flatnonzero(strange)[0]) if strange is not None else 0
-        cell = block.data[starts[row] : ends[row]].decode(self._options.encoding, "replace")
+        cell = block.data[starts[row] : ends[row]].decode(self.text.encoding, "replace")
         raise DataError(
             f"{cell!r} is not a number; drop --strict to leave such cells as they are",
-            path=self._input.name,
+            path=self._name,
             line=block.line + count_lines(block.data, int(starts[row])),
             field=field.name,
         )
@@ -268,9 +231,9 @@ class DelimitedSource:
         names: Iterable[str],
     ) -> dict[str, pa.Array]:
         """Return columns as numbers where they hold such, else as text; null where they are."""
-        wanted = [field for field in self.fields if field.name in set(names)]
-        places = [self._places[field.name] for field in wanted]
-        cells = find_cells(raw, self.dialect, self._columns, places, self._input.name)
+        asked = set(names)
+        wanted = [field for field in self.fields if field.name in asked]
+        cells = self.cells(raw, [field.name for field in wanted])
         values: dict[str, pa.Array] = {}
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
@@ -281,48 +244,79 @@ class DelimitedSource:
                 values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
             else:
                 texts = csv_numbers.chosen(slices(raw.data, starts, ends))
-                plain = pc.replace_substring(texts, '""', '"') if raw.quotes else texts
+                plain = self._as_utf8(texts, csv_texts.quoted(raw.data, starts))
                 values[field.name] = with_nulls(plain, self._parser.is_null(texts))
         return values
 
-    def nothing(self, in_quotes: NDArray[np.bool_]) -> list[str]:
+    def _as_utf8(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
+        """Return what cells say, as Arrow holds it."""
+        if self.text.encoding != "utf-8":
+            return strings(csv_texts.decode(texts, in_quotes, self.text.encoding).tolist())
+        if not in_quotes.any():
+            return texts
+        return pc.if_else(bools(in_quotes), pc.replace_substring(texts, '""', '"'), texts)
+
+    @property
+    def marks_cells(self) -> bool:
+        """Whether the decimal mark would end a cell that is not in quotes."""
+        return self.dialect.delimiter == self.notation.decimal
+
+    def written(
+        self, field: Field, texts: NDArray[np.object_], in_quotes: NDArray[np.bool_]
+    ) -> pa.Array:
+        """Return texts as they stand in a field's cells.
+
+        Args:
+            field: The field.
+            texts: What the cells say, Python strings.
+            in_quotes: Which cells have quotes around them.
+        """
+        encoding = self.text.encoding
+        first = self._places[field.name] == 0
+        return csv_texts.encode(
+            texts,
+            in_quotes,
+            self.dialect.delimiter.decode(encoding),
+            encoding,
+            self.dialect.comment.decode(encoding) if first else "",
+        )
+
+    def nothing(self, field: Field, in_quotes: NDArray[np.bool_]) -> pa.Array:
         """Return what is written where a cell becomes null: what `--na` gave first, else nothing.
 
         A table of one column gets empty quotes, or its record would be an empty line.
         """
         bare = self._options.nulls[0] if self._options.nulls else ""
-        alone = '""' if self._columns == 1 and not bare else bare
-        return [bare if inside else alone for inside in in_quotes.tolist()]
-
-    @property
-    def encoding(self) -> str:
-        """The text encoding."""
-        return self._options.encoding
-
-    @property
-    def line_end(self) -> bytes:
-        """The line end that follows the first record, for where one has to be added."""
-        head = self._input.head()
-        end = head.find(b"\n")
-        return b"\r\n" if end > 0 and head[end - 1 : end] == b"\r" else b"\n"
+        if self._columns == 1 and not bare:
+            return strings(["" if inside else '""' for inside in in_quotes.tolist()])
+        return self.written(field, np.full(len(in_quotes), bare, object), in_quotes)
 
     def records(self, data: bytes) -> pa.Array:
-        """Return whole records, their line ends included, one text a record."""
+        """Return records, their line ends included, and what is around them.
+
+        Returns:
+            For n records 2n + 1 texts: what is before the first, it, what is before the second, ….
+        """
         block = self._reader(io.BytesIO(data)).cut(data, at_end=True)
         if block is None:
-            return strings([])
-        cells = find_cells(block, self.dialect, self._columns, [0], self._input.name)
-        starts = cells.starts[:, 0] - csv_texts.quoted(data, cells.starts[:, 0])
-        starts[:1] = 0
+            return strings([""])
+        cells = self._find(block, list(self._places))
+        starts, ends = cells.starts[:, 0], cells.ends[:, -1]
+        starts = starts - csv_texts.quoted(data, starts)
+        ends = np.array(ends + csv_texts.quoted(data, cells.starts[:, -1]))
+        if cells.ragged is not None:
+            for row in np.flatnonzero(cells.ragged).tolist():
+                ends[row] = end_of_record(data, self.dialect, int(starts[row]))
         if data[-1] not in b"\r\n":
             data += self.line_end
-        offsets = np.append(starts, len(data)).astype(np.int32)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        return pa.Array.from_buffers(pa.utf8(), len(starts), buffers)
+        characters = np.frombuffer(data, np.uint8)
+        after = np.minimum(ends + 1, len(data) - 1)
+        ends += 1 + ((characters[ends] == CR) & (characters[after] == LF) & (after > ends))
+        return laid_over(data, starts, ends)
 
     def size_of(self, raw: Block) -> int:
-        """Return the bytes of a block."""
-        return len(raw.data)
+        """Return the bytes of a block in the file."""
+        return self.text.original_size(raw.data)
 
     def length(self, field: Field) -> None:  # noqa: ARG002
         """Return None: only reading it all would tell."""
@@ -336,131 +330,6 @@ def _number_type(parsed: Parsed) -> NumberType:
     if parsed.values.dtype == object:
         return LONG
     return INT if parsed.values.dtype.kind == "i" else FLOAT
-
-
-class DelimitedSink:
-    """A CSV or TSV file being written."""
-
-    def __init__(self, source: DelimitedSource, output: Output) -> None:
-        self._file = output.file
-        self._source = source
-        self._ended = True
-        write_all(self._file, source.prefix)
-
-    def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> bytes | pa.Buffer:
-        """Return the block's bytes with its changed cells in them."""
-        noisy = [column for column in noisy if column.changed.any()]
-        if not noisy:
-            return raw.data
-        layout: Layout = chunk.layout
-        found = [layout.places[column.column.field.name] for column in noisy]
-        order = sorted(set(found))
-        places = np.searchsorted(order, found).tolist()
-        changed = np.zeros((raw.rows, len(order)), bool)
-        starts = np.ascontiguousarray(layout.cells.starts[:, order])
-        ends = np.ascontiguousarray(layout.cells.ends[:, order])
-        in_quotes = None
-        trimmed = np.zeros(changed.shape, bool)
-        for column, place in zip(noisy, places, strict=True):
-            changed[:, place] |= column.changed
-            if column.column.number.kind not in {"text", "time"}:
-                trimmed[:, place] |= True if column.erased is None else ~column.erased
-        if trimmed.all():
-            starts, ends = without_blanks(raw.data, starts.reshape(-1), ends.reshape(-1))
-        else:
-            in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
-            starts[trimmed], ends[trimmed] = without_blanks(
-                raw.data, starts[trimmed], ends[trimmed]
-            )
-        texts = self._texts(noisy, places, changed, in_quotes)
-        return csv_numbers.splice(
-            raw.data, starts.reshape(-1), ends.reshape(-1), changed.reshape(-1), texts
-        )
-
-    def _texts(
-        self,
-        noisy: Sequence[NoisyColumn],
-        places: Sequence[int],
-        changed: NDArray[np.bool_],
-        in_quotes: NDArray[np.bool_] | None,
-    ) -> pa.Array:
-        """Return a text for each changed cell, record by record."""
-        plain = all(
-            c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
-        )
-        if plain and len(set(places)) == len(places):
-            values = np.empty(changed.shape)
-            for column, place in zip(noisy, places, strict=True):
-                values[:, place] = column.values
-            return csv_numbers.format_floats(
-                values.reshape(-1) if changed.all() else values[changed]
-            )
-        width = changed.shape[1]
-        texts, where = [], []
-        for column, place in zip(noisy, places, strict=True):
-            kept = column.changed if column.erased is None else column.changed & ~column.erased
-            texts.append(self._text(column, kept))
-            where.append(np.flatnonzero(kept) * width + place)
-            if column.erased is not None and in_quotes is not None:
-                nothing = self._source.nothing(in_quotes[column.erased, place])
-                texts.append(strings(nothing))
-                where.append(np.flatnonzero(column.erased) * width + place)
-        order = np.argsort(np.concatenate(where), kind="stable")
-        return pa.concat_arrays(texts).take(array(order))
-
-    def _text(self, column: NoisyColumn, which: NDArray[np.bool_]) -> pa.Array:
-        """Return the texts of some elements of a column."""
-        kind, values = column.column.number.kind, column.values
-        if kind == "time":
-            return csv_texts.encode_times(
-                values, column.column.layout, which, column.column.number.tick
-            )
-        values = values[which]
-        if kind == "text":
-            in_quotes = column.column.layout[which]
-            delimiter = self._source.dialect.delimiter.decode()
-            return csv_texts.encode(values, in_quotes, delimiter, self._source.encoding)
-        if values.dtype != np.float64:
-            return csv_numbers.format_integers(values)
-        match column.decimals:
-            case None:
-                return csv_numbers.format_floats(values)
-            case int() as digits:
-                return csv_numbers.format_fixed(values, digits)
-            case digits:
-                return csv_numbers.format_fixed(values, digits[which])
-
-    def with_rows(
-        self, versions: Sequence[bytes | pa.Buffer], copies: NDArray[np.int64]
-    ) -> pa.Buffer:
-        """Return a block with its records dropped or repeated.
-
-        Args:
-            versions: The block as encoded; then, for the copies, with noise of their own.
-            copies: How many times each record comes out.
-        """
-        records = [self._source.records(bytes(memoryview(version))) for version in versions]
-        kept = np.repeat(np.arange(len(copies)), copies)
-        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
-        which = np.minimum(numbers, len(versions) - 1)
-        taken = pa.concat_arrays(records).take(array(which * len(copies) + kept))
-        return csv_numbers.text_bytes(taken)
-
-    def write(self, encoded: bytes | pa.Buffer) -> None:
-        """Write one block."""
-        view = memoryview(encoded)
-        if not view.nbytes:
-            return
-        if not self._ended:
-            write_all(self._file, self._source.line_end)
-        self._ended = view[-1] in b"\r\n"
-        write_all(self._file, view)
-
-    def finish(self) -> None:
-        """Do nothing: a table has no end mark."""
-
-    def close(self) -> None:
-        """Do nothing: the output closes its file."""
 
 
 def open_source(source: Input, options: ReadOptions) -> DelimitedSource:

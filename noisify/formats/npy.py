@@ -8,23 +8,25 @@ import mmap
 import os
 from dataclasses import dataclass
 from math import prod
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
 
-from noisify.chunks import Chunk, Column, Field, Kind, Positions, boxes
+from noisify.chunks import Chunk, Positions, boxes
 from noisify.errors import DataError, UsageError
+from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back
 from noisify.formats.interface import no_rows
 from noisify.inputs import read_into
 from noisify.sink import write_all
-from noisify.value_types import SECOND, NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from noisify.chunks import Field
     from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.inputs import Input
     from noisify.sink import Output
@@ -33,12 +35,11 @@ ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""
 
 _LONGEST_HEADER = 1 << 24
+_BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
+"""What reading a header that is none may raise."""
 _FORTRAN_ROWS = 64
-_FORTRAN_ELEMENTS = 1 << 20
-_KINDS: dict[str, Kind] = {
-    "f": "float", "i": "int", "u": "int", "c": "complex", "b": "bool",
-    "U": "text", "S": "text", "M": "time", "m": "time",
-}  # fmt: skip
+_FORTRAN_BYTES = 1 << 23
+_RUNS = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,30 @@ def read_header(head: bytes, name: str) -> Header:
     Raises:
         DataError: If it is broken, or says that the array is pickled.
     """
+    header = parse_header(head, name)
+    if header.dtype.hasobject:
+        raise DataError(
+            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
+            path=name,
+        )
+    return header
+
+
+def header_length(head: bytes) -> int:
+    """Return how long the header is that `head` starts, as far as it says so."""
+    if len(head) < 12:  # noqa: PLR2004 - magic, version and length
+        return len(head)
+    if head[6] == 1:
+        return 10 + int.from_bytes(head[8:10], "little")
+    return 12 + min(int.from_bytes(head[8:12], "little"), _LONGEST_HEADER)
+
+
+def parse_header(head: bytes, name: str) -> Header:
+    """Parse the header at the start of `head`, that of a pickled array too.
+
+    Raises:
+        DataError: If it is broken.
+    """
     stream = io.BytesIO(head)
     readers: dict[tuple[int, int], Any] = {
         (1, 0): npy_format.read_array_header_1_0,
@@ -85,14 +110,10 @@ def read_header(head: bytes, name: str) -> Header:
         if version not in readers:
             raise DataError(f"has an unknown NPY version, {version[0]}.{version[1]}", path=name)
         shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
-    except (ValueError, EOFError, SyntaxError, LookupError, TypeError) as error:
-        raise DataError(f"has a broken NPY header: {error}", path=name) from None
-    if dtype.hasobject:
-        raise DataError(
-            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
-            path=name,
-        )
-    if any(extent < 0 for extent in shape):
+    except _BROKEN as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"has a broken NPY header: {reason}", path=name) from None
+    if dtype.shape or any(not isinstance(extent, int) or extent < 0 for extent in shape):
         raise DataError(f"has a broken NPY header: shape {shape}", path=name)
     return Header(head[: stream.tell()], shape, fortran and len(shape) > 1, dtype)
 
@@ -107,88 +128,6 @@ def _read_array_header_3_0(
     described = ast.literal_eval(stream.read(size).decode("utf-8"))
     dtype = npy_format.descr_to_dtype(described["descr"])
     return tuple(described["shape"]), bool(described["fortran_order"]), dtype
-
-
-def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
-    """Return the fields of an array: itself under `name`, or the members of a structured dtype."""
-    members = [(name, dtype)] if dtype.names is None else list(_members(dtype, ""))
-    return tuple(
-        Field(
-            name=path,
-            kind=kind_of_dtype(member.base),
-            type_name=str(member.base.newbyteorder("=")),
-            number=value_type(member.base),
-            table=str(prod(member.shape)),
-            nullable=member.base.kind in "fcMm",
-        )
-        for path, member in members
-    )
-
-
-_TICKS = {
-    "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
-    "ms": 10**6, "us": 10**3, "ns": 1,
-}  # fmt: skip
-
-
-def value_type(dtype: np.dtype[Any]) -> NumberType | None:
-    """Return how values of a NumPy dtype are kept, or None if no model can work on them."""
-    if dtype.kind == "U":
-        return NumberType("text", np.dtype(object))
-    if dtype.kind in "Mm":
-        unit, count = np.datetime_data(dtype)
-        return NumberType.time(_TICKS[unit] * count) if unit in _TICKS else None
-    return NumberType.of_dtype(dtype)
-
-
-def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
-    """Return values as they are worked on: native byte order, times as ticks, texts as objects."""
-    if number.kind == "time":
-        return values.astype(values.dtype.newbyteorder("="), copy=False).view(np.int64)
-    return values.astype(number.dtype, copy=False)
-
-
-def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return noisy values in an array's own dtype, what is missing as NaN or NaT.
-
-    Raises:
-        UsageError: If the dtype has nothing to say missing with.
-    """
-    values = result.values
-    if result.column.number.kind == "time":
-        values = values.view(dtype.newbyteorder("="))
-    out = values.astype(dtype, copy=False)
-    if result.erased is not None:
-        if dtype.kind not in "fcMm":
-            raise UsageError(
-                f"holds {dtype.newbyteorder('=')}, which has no missing value; convert it to float",
-                field=result.column.field.name,
-            )
-        out = out.copy()
-        out[result.erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan
-    return out
-
-
-def kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
-    """Return what a NumPy dtype holds."""
-    return _KINDS.get(dtype.kind, "other")
-
-
-def _members(dtype: np.dtype[Any], prefix: str) -> Iterator[tuple[str, np.dtype[Any]]]:
-    for name in dtype.names or ():
-        member = dtype[name]
-        if member.names is None:
-            yield prefix + name, member
-        else:
-            yield from _members(member, f"{prefix}{name}.")
-
-
-def member_of(array: NDArray[Any], path: str) -> NDArray[Any]:
-    """Return the view of a member of a structured array, or a plain array itself."""
-    while array.dtype.names is not None:
-        name = next(n for n in array.dtype.names if path == n or path.startswith(f"{n}."))
-        array, path = array[name], path[len(name) + 1 :]
-    return array
 
 
 @dataclass(frozen=True)
@@ -211,7 +150,11 @@ class NpySource:
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
         self._input = source
-        self.header = read_header(source.head(), source.name)
+        head = source.head()
+        if (length := header_length(head)) > len(head):
+            source.spool()
+            head = source.head(length)
+        self.header = read_header(head, source.name)
         self.fields = fields_of(self.header.dtype, ARRAY_NAME)
         self.notes: list[str] = []
         self.in_flight = None
@@ -238,18 +181,28 @@ class NpySource:
         complete: bool,  # noqa: ARG002
     ) -> Iterator[Piece]:
         """Yield consecutive elements, or boxes of a Fortran-order array."""
-        if self.header.fortran:
-            yield from self._boxes()
+        itemsize = max(1, self.header.dtype.itemsize)
+        yield from self.pieces(size // itemsize, box_elements(itemsize))
+
+    def pieces(self, elements: int, in_box: int) -> Iterator[Piece]:
+        """Yield consecutive elements, or boxes of a Fortran-order array.
+
+        Args:
+            elements: How many consecutive elements a piece should have.
+            in_box: How many elements a box should have at most.
+        """
+        if not self.header.dtype.itemsize:
             return
-        dtype = self.header.dtype
-        per_piece = max(1, size // max(1, dtype.itemsize))
+        if self.header.fortran:
+            yield from self._boxes(in_box)
+            return
+        elements = max(1, elements)
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(len(self.header.text))))
-            for start in range(0, self.header.count, per_piece):
-                count = min(per_piece, self.header.count - start)
-                values = np.empty(count, dtype)
-                if dtype.itemsize:
-                    self._fill(file, values, start)
+            for start in range(0, self.header.count, elements):
+                count = min(elements, self.header.count - start)
+                values = np.empty(count, self.header.dtype)
+                self._fill(file, values, start)
                 yield Piece(values, Positions.range(start, start + count))
             if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
@@ -260,18 +213,13 @@ class NpySource:
             whole = start * self.header.dtype.itemsize + found
             self._check_size(whole)
 
-    def _boxes(self) -> Iterator[Piece]:
-        """Yield boxes of a Fortran-order array, dropping each from memory after its turn."""
-        shape = self.header.shape
+    def _boxes(self, elements: int) -> Iterator[Piece]:
+        """Yield boxes of a Fortran-order array."""
         with self._input.open() as file, map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
-            whole = self.header.opaque  # bytes between members come along
-            array = np.ndarray(shape, whole, mapped, len(self.header.text), order="F")
-            unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))
-            for box in boxes(shape, _FORTRAN_ELEMENTS, unit):
-                values = np.ascontiguousarray(array[box]).view(self.header.dtype)
-                drop_from_memory(mapped)
-                yield Piece(values, Positions.box(shape, box), box)
-            del array
+            start = len(self.header.text)
+            for box in fortran_boxes(self.header.shape, elements):
+                values = read_box(self.header, mapped, start, box)
+                yield Piece(values, Positions.box(self.header.shape, box), box)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields in native byte order."""
@@ -298,65 +246,80 @@ class NpySource:
         """Do nothing: the file is open only while it is read."""
 
 
-def column_of(values: NDArray[Any], positions: Positions, field: Field) -> Column:
-    """Return one field of an array, in native byte order, at the positions of the array's elements.
+def box_elements(itemsize: int) -> int:
+    """Return how many elements of so many bytes a box should have."""
+    return max(1, _FORTRAN_BYTES // max(1, itemsize))
 
-    A sub-array member has as many elements of its own in every element of the array.
+
+def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into boxes that are read fast enough where the first axis varies fastest.
+
+    Args:
+        shape: The array's shape.
+        elements: How many a box should have at most.
     """
-    if field.number is None:
-        raise AssertionError(field)
-    width = int(field.table)
-    member = native(member_of(values, field.name).reshape(-1), field.number)
-    starts = tuple(start * width for start in positions.starts)
-    valid = None
-    if field.number.kind == "time" and (missing := member == np.iinfo(np.int64).min).any():
-        valid = ~missing
-    nulls = 0 if valid is None else int(np.count_nonzero(missing))
-    return Column(
-        field, field.number, Positions(starts, positions.length * width), member, valid, nulls
-    )
+    unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))[: len(shape)]
+    yield from boxes(shape, elements, unit)
 
 
-def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
-    """Return an array, or a member of a structured one, as an Arrow array.
+def read_box(header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...]) -> NDArray[Any]:
+    """Return a box of a mapped array, in C order, and drop it from the map's memory.
 
-    Raises:
-        UsageError: If it holds several values an element, or values that Arrow does not have.
+    Args:
+        header: The array's header.
+        mapped: The map of its file.
+        start: Where in it the array starts.
+        box: The part of it.
     """
-    from noisify.formats import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
-
-    member = member_of(values, name).reshape(-1)
-    if len(member) != values.size:
-        raise UsageError("holds several values an element, and --where needs one", field=name)
-    if member.dtype.kind == "b":
-        return arrow_arrays.bools(member)
-    if member.dtype.kind == "U":
-        return arrow_arrays.strings(member.tolist())
-    if member.dtype.kind not in "iuf" or member.dtype.itemsize > 8:  # noqa: PLR2004
-        raise UsageError(f"holds {member.dtype}, which --where cannot compare", field=name)
-    return arrow_arrays.array(member.astype(member.dtype.newbyteorder("="), copy=False))
+    array = mapped_array(header, mapped, start)
+    part = array[box]
+    values = np.empty(part.shape, header.opaque)
+    for runs in _few_runs(part.shape):
+        values[runs] = part[runs]
+        drop_from_memory(mapped)
+    del array, part
+    return values.view(header.dtype)
 
 
-def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn]) -> NDArray[Any]:
-    """Return the array with its noisy fields in it, in its own dtype."""
-    if values.dtype.names is None:
-        return stored(noisy[0], values.dtype).reshape(values.shape)
-    out = np.empty_like(values)
-    raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
-    for column in noisy:
-        member = member_of(out, column.column.field.name)
-        member[...] = stored(column, member.dtype).reshape(member.shape)
-    return out
+def write_box(
+    header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...], values: NDArray[Any]
+) -> None:
+    """Write a box of a mapped array, and drop it from the map's memory."""
+    array = mapped_array(header, mapped, start)
+    part = array[box]
+    opaque = values.view(header.opaque)
+    for runs in _few_runs(part.shape):
+        part[runs] = opaque[runs]
+        drop_from_memory(mapped)
+    del array, part
 
 
-def raw_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the bytes of a contiguous array."""
-    return values.reshape(-1).view(np.uint8)
+def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Cut a box of a Fortran-order array into boxes of few runs of its first axis.
+
+    Each run is in memory pages of its own, and the system maps the pages around them too.
+    """
+    for rest in boxes(shape[1:], _RUNS):
+        yield (slice(None), *rest)
+
+
+def mapped_array(header: Header, mapped: mmap.mmap, start: int) -> NDArray[Any]:
+    """Return a mapped array, whose elements are opaque: bytes between members come along."""
+    order: Any = "F" if header.fortran else "C"
+    return np.ndarray(header.shape, header.opaque, mapped, start, order=order)
 
 
 def map_file(descriptor: int, access: int) -> mmap.mmap:
     """Map a whole file into memory."""
     return mmap.mmap(descriptor, 0, access=access)
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Give an empty file its size; a full disk is an error now, not a crash in its map later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
 
 
 def drop_from_memory(mapped: mmap.mmap) -> None:
@@ -381,10 +344,7 @@ class NpySink:
     def _open_map(self) -> None:
         size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
         self._file = self._output.local_path().open("r+b")
-        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, not a crash later
-            os.posix_fallocate(self._file.fileno(), 0, size)
-        else:
-            self._file.truncate(size)
+        reserve(self._file, size)
         self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
         self._mapped[: len(self._header.text)] = self._header.text
 
@@ -406,13 +366,9 @@ class NpySink:
             if encoded.values.nbytes:
                 write_all(self._output.file, encoded.values.view(np.uint8).data)
             return
-        header = self._header
-        array: NDArray[Any] = np.ndarray(
-            header.shape, header.opaque, self._mapped, len(header.text), order="F"
-        )
-        array[encoded.box] = encoded.values.view(header.opaque)
-        del array
-        drop_from_memory(self._mapped)
+        if encoded.box is None:
+            raise AssertionError(encoded.positions)
+        write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
 
     def finish(self) -> None:
         """Do nothing: an array has no end mark."""
@@ -467,7 +423,7 @@ def open_mask(
     source: NpySource, output: Output, noised: Sequence[Field], *, values: bool
 ) -> MaskSink:
     """Start an NPY file that says which elements changed."""
-    from noisify.formats.mapped_mask import NpyMask  # noqa: PLC0415 - a rare wish
+    from noisify.formats.npy_mask import NpyMask  # noqa: PLC0415 - a rare wish
 
     return NpyMask(source, output, noised, values=values)
 
@@ -479,7 +435,7 @@ def restore(
     size: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `mapped_mask`."""
-    from noisify.formats import mapped_mask  # noqa: PLC0415 - a rare wish
+    """Give a file back as it was; see `npy_mask`."""
+    from noisify.formats import npy_mask  # noqa: PLC0415 - a rare wish
 
-    return mapped_mask.restore_npy(source, mask, output, size, progress)
+    return npy_mask.restore_npy(source, mask, output, size, progress)

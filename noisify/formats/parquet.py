@@ -1,314 +1,425 @@
-"""Parquet: row group by row group; what is not noised goes through as it came."""
+"""Parquet: what gets noise is decoded and encoded anew; all else keeps its very bytes.
+
+A file is read leaf by leaf, a leaf being what Parquet stores as one column chunk. A small row group
+is one piece, which a worker reads. A large one, and any with noise inside lists, is read here, in
+slices of its rows, so that no more than one row group is ever in memory.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noisify.chunks import Chunk, Field, Positions
-from noisify.errors import DataError
-from noisify.formats.arrow_arrays import array
-from noisify.formats.arrow_columns import (
-    column_of,
-    condition_values,
-    field_of,
-    whole,
-    with_noise,
-)
-from noisify.sink import write_all
+from noisify.chunks import Chunk, Positions
+from noisify.errors import DataError, UsageError
+from noisify.formats import thrift
+from noisify.formats.arrow_columns import column_of, comparable, whole
+from noisify.formats.arrow_leaves import ROWS, alone, fields_and_leaves, leaves_of, values_at
+from noisify.formats.arrow_tables import no_value_in_a_row
+from noisify.formats.parquet_encoding import Fit, style_of
+from noisify.formats.parquet_footer import Footer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.chunks import Field
+    from noisify.directories import FolderOutput
+    from noisify.formats.interface import MaskSink, ReadOptions, Sink, Source
+    from noisify.formats.parquet_dataset import DatasetSource
     from noisify.inputs import Input
     from noisify.sink import Output
 
 MEMORY_BUDGET = 64 << 20
-"""Bytes of decoded row groups that may be in flight; one is allowed whatever its size."""
+"""Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
+WHOLE_BYTES = 16 << 20
+"""Bytes of what is wanted of a row group, decoded, up to which it is one piece."""
+SLICE_BYTES = 4 << 20
+"""The same for a slice of a larger one."""
+BATCH_ROWS = 1024
+"""Rows that Arrow writes before it looks whether a page is full: where slices end does not show."""
+_BUFFER = 1 << 18
+_LONGEST_HEADER = 256
 
 
 @dataclass(frozen=True)
-class RowGroup:
-    """Which rows of the file to read; a worker reads them.
+class Piece:
+    """Some rows of a row group.
 
     Attributes:
-        index: The row group's number.
-        start: Its first row's number in the file.
+        source: The file.
+        group: The row group's number in it.
+        offset: The number of its first row in the row group.
+        start: The same in the table.
         rows: How many rows it has.
-        columns: The columns to read; None: all.
+        last: Whether the row group ends with it.
         size: Its bytes in the file.
+        arrays: What is wanted, by the leaves' numbers; None: a worker reads it.
+        elements: For each list with a wanted leaf, the number in the table of its first element.
     """
 
-    index: int
+    source: ParquetSource
+    group: int
+    offset: int
     start: int
     rows: int
-    columns: list[str] | None
+    last: bool
     size: int
+    arrays: Mapping[int, pa.Array] | None = None
+    elements: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of its row group."""
+        return self.last and not self.offset
 
 
 class ParquetSource:
-    """An open Parquet file."""
+    """An open Parquet file.
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
-        source.spool()
-        self._name = source.name
-        self._path = str(source.path)
+    Args:
+        path: Where it is.
+        name: What to call it in errors.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
         self._local = threading.local()
         self.file = self._open()
-        self.schema: pa.Schema = self.file.schema_arrow
-        self.metadata: pq.FileMetaData = self.file.metadata
         self._local.file = self.file
-        names = self.schema.names
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
-            raise DataError(f"has two columns called {min(repeated)!r}", path=self._name)
-        self.fields = tuple(field_of(f.name, f.type, nullable=f.nullable) for f in self.schema)
+        self.metadata: pq.FileMetaData = self.file.metadata
+        try:
+            self.schema: pa.Schema = self.file.schema_arrow
+            writer = self.metadata.created_by
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise self._unlike_parquet(error) from None
+        with path.open("rb") as file:
+            self.footer = Footer(file, name, writer)
+        self.leaves = tuple(leaves_of(self.schema))
+        if len(self.leaves) != self.metadata.num_columns:
+            raise DataError("has columns that Arrow does not read as they are stored", path=name)
+        self.fields, self._numbers = fields_and_leaves(self.schema)
         self.notes: list[str] = []
-        largest = max(
-            (self._decoded_size(i) for i in range(self.metadata.num_row_groups)), default=1
-        )
+        every = range(self.metadata.num_columns)
+        sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
+        self.in_flight: int | None = MEMORY_BUDGET // min(WHOLE_BYTES, max((1, *sizes)))
         self.empty = not self.metadata.num_rows
-        self.in_flight = max(1, MEMORY_BUDGET // max(1, largest))
+        self._page_headers: dict[int, thrift.Record | None] = {}
+        self._condition_lock = threading.Lock()
+        self._conditions: dict[tuple[int, int], pa.Array] = {}
 
     def _open(self) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self._path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"is not a readable Parquet file: {error}", path=self._name) from None
+            return pq.ParquetFile(
+                self.path, page_checksum_verification=True, buffer_size=_BUFFER, pre_buffer=False
+            )
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise self._unlike_parquet(error) from None
 
-    def _decoded_size(self, index: int) -> int:
-        """Estimate the bytes of a row group in memory."""
-        group = self.metadata.row_group(index)
-        columns = [group.column(i) for i in range(group.num_columns)]
-        return sum(max(c.total_uncompressed_size, 8 * group.num_rows) for c in columns)
+    def _unlike_parquet(self, why: object) -> DataError:
+        return DataError(f"is not a readable Parquet file: {why}", path=self.name)
+
+    def _own(self) -> pq.ParquetFile:
+        """Return the file as this thread has it open."""
+        if getattr(self._local, "file", None) is None:
+            self._local.file = self._open()
+        return self._local.file
+
+    def number(self, name: str) -> int:
+        """Return the number of the leaf that a field is."""
+        return self._numbers[name]
+
+    def decoded_bytes(self, group: int, leaves: Iterable[int]) -> int:
+        """Return about how many bytes some leaves of a row group take in memory."""
+        about = self.metadata.row_group(group)
+        chunks = (about.column(leaf) for leaf in leaves)
+        return sum(max(c.total_uncompressed_size, 8 * c.num_values) for c in chunks)
 
     def chunks(
         self,
         wanted: Sequence[Sequence[Field]],
-        size: int,  # noqa: ARG002
+        size: int,  # noqa: ARG002 - what is written must not depend on it
         *,
-        complete: bool,
-    ) -> Iterator[RowGroup]:
-        """Yield the row groups, not read yet."""
-        columns = None if complete else [field.name for group in wanted for field in group]
-        start = 0
+        complete: bool,  # noqa: ARG002 - what is not wanted is copied, not read
+    ) -> Iterator[Piece]:
+        """Yield pieces of row groups, in order."""
+        return self.pieces([each for group in wanted for each in group], Counter())
+
+    def pieces(self, wanted: Sequence[Field], reached: Counter[str]) -> Iterator[Piece]:
+        """Yield pieces of row groups, in order.
+
+        Args:
+            wanted: The fields that will be decoded.
+            reached: How many rows and how many elements of each list have come before; counted on.
+        """
+        leaves = sorted({self.number(each.name) for each in wanted})
+        lists = any(self.leaves[leaf].table != ROWS for leaf in leaves)
         for index in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(index)
             stored = sum(group.column(i).total_compressed_size for i in range(group.num_columns))
-            yield RowGroup(index, start, group.num_rows, columns, stored)
-            start += group.num_rows
+            decoded = self.decoded_bytes(index, leaves)
+            if decoded <= WHOLE_BYTES and not lists:
+                yield Piece(self, index, 0, reached[ROWS], group.num_rows, last=True, size=stored)
+                reached[ROWS] += group.num_rows
+                continue
+            parts = max(1, -(-decoded // SLICE_BYTES))
+            rows = max(1, group.num_rows // parts // BATCH_ROWS) * BATCH_ROWS
+            yield from self._slices(index, group.num_rows, rows, stored, leaves, reached)
 
-    def decode(self, raw: RowGroup, wanted: Sequence[Field]) -> Chunk:
-        """Read a row group and return its wanted columns.
+    def _slices(
+        self,
+        group: int,
+        count: int,
+        step: int,
+        stored: int,
+        leaves: Sequence[int],
+        reached: Counter[str],
+    ) -> Iterator[Piece]:
+        """Yield a row group in slices of `step` rows."""
+        batches = [self._batches(group, leaf, step) for leaf in leaves]
+        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
+            for offset in range(0, count, step):
+                rows = min(step, count - offset)
+                arrays = dict(zip(leaves, pool.map(next, batches), strict=True))
+                if any(len(values) != rows for values in arrays.values()):
+                    raise self._unreadable(group, "a column has fewer rows than it should")
+                lists = {self.leaves[n].table: n for n in leaves if self.leaves[n].table != ROWS}
+                yield Piece(
+                    self,
+                    group,
+                    offset,
+                    reached[ROWS],
+                    rows,
+                    last=offset + rows == count,
+                    size=stored * (offset + rows) // count - stored * offset // count,
+                    arrays=arrays,
+                    elements={name: reached[name] for name in lists},
+                )
+                reached[ROWS] += rows
+                for name, leaf in lists.items():
+                    reached[name] += len(values_at(arrays[leaf], ())[0])
+
+    def _batches(self, group: int, leaf: int, rows: int) -> Iterator[pa.Array]:
+        """Yield the values of a leaf, so many rows at a time; nothing for ever after the last."""
+        try:
+            reader = self._open().reader  # by number: names may stand twice, or hold dots
+            for batch in reader.iter_batches(
+                rows, row_groups=[group], column_indices=[leaf], use_threads=False
+            ):
+                yield batch.column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(group, error) from None
+        while True:
+            yield pa.nulls(0)
+
+    def read(self, group: int, leaf: int) -> pa.ChunkedArray:
+        """Return a leaf of a row group, with the structs and lists it is in.
 
         Raises:
             DataError: If it cannot be read.
         """
-        if getattr(self._local, "file", None) is None:
-            self._local.file = self._open()
         try:
-            table = self._local.file.read_row_group(
-                raw.index, columns=raw.columns, use_threads=self.in_flight == 1
+            table = self._own().reader.read_row_group(
+                group, column_indices=[leaf], use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
-            where = f"has a row group {raw.index} that cannot be read: {error}"
-            raise DataError(where, path=self._name) from None
-        positions = Positions.range(raw.start, raw.start + raw.rows)
-        columns = tuple(
-            column_of(field, whole(table.column(field.name)), positions) for field in wanted
-        )
-        return Chunk(columns, table, positions)
+            raise self._unreadable(group, error) from None
+        return table.column(0)
+
+    def _unreadable(self, group: int, why: object) -> DataError:
+        where = f"has a row group {group} that cannot be read: {why}"
+        return DataError(where, path=self.name)
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted leaves of a piece, read now if they have not been.
+
+        Raises:
+            DataError: If they cannot be read.
+        """
+        if raw.source is not self:
+            return raw.source.decode(raw, wanted)
+        rows = Positions.range(raw.start, raw.start + raw.rows)
+        arrays = self.arrays(raw, [self.number(each.name) for each in wanted])
+        columns = []
+        for each in wanted:
+            values, inside = values_at(arrays[self.number(each.name)], ())
+            positions = rows
+            if each.table != ROWS:
+                first = raw.elements[each.table]
+                positions = Positions.range(first, first + len(values))
+            columns.append(column_of(each, values, positions, inside))
+        return Chunk(tuple(columns), arrays, rows)
+
+    def arrays(self, raw: Piece, leaves: Iterable[int]) -> dict[int, pa.Array]:
+        """Return leaves of a piece, with the structs and lists they are in, by their numbers."""
+        if raw.arrays is not None:
+            return {leaf: raw.arrays[leaf] for leaf in leaves}
+        return {leaf: whole(self.read(raw.group, leaf)) for leaf in leaves}
 
     def condition_values(
-        self,
-        raw: RowGroup,  # noqa: ARG002
-        chunk: Chunk,
-        names: Iterable[str],
+        self, raw: Piece, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
-        """Return columns as they are, decimals as float64."""
-        return condition_values(chunk.layout, names)
+        """Return fields as they are, decimals as float64.
 
-    def size_of(self, raw: RowGroup) -> int:
-        """Return the bytes of a row group in the file."""
+        Raises:
+            UsageError: If a field is nested: only what is in it can be compared.
+        """
+        found = {}
+        for name in names:
+            leaf = raw.source.leaf_of_rows(name)
+            values = chunk.layout.get(leaf)
+            if values is None:
+                values = raw.source.condition(raw.group, leaf).slice(raw.offset, raw.rows)
+            found[name] = comparable(*values_at(values, ()))
+        return found
+
+    def leaf_of_rows(self, name: str) -> int:
+        """Return the number of the leaf that a field with one value a row is.
+
+        Raises:
+            UsageError: If it has no value of its own for each row.
+        """
+        number = self._numbers.get(name)
+        if number is None or self.leaves[number].table != ROWS:
+            raise no_value_in_a_row(name)
+        return number
+
+    def condition(self, group: int, leaf: int) -> pa.Array:
+        """Return a leaf of a row group; kept until the next but one, since slices share it."""
+        with self._condition_lock:
+            if (group, leaf) not in self._conditions:
+                for old in [key for key in self._conditions if key[0] < group - 1]:
+                    del self._conditions[old]
+                self._conditions[group, leaf] = whole(self.read(group, leaf))
+            return self._conditions[group, leaf]
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece in the file."""
         return raw.size
 
-    def length(self, field: Field) -> int:  # noqa: ARG002
-        """Return the number of rows."""
-        return int(self.metadata.num_rows)
+    def length(self, field: Field) -> int | None:
+        """Return the number of rows; how many elements lists have, only reading tells."""
+        return int(self.metadata.num_rows) if field.table == ROWS else None
+
+    def fit(self, leaf: int) -> Fit:
+        """Return how a leaf has to be written to be as it is stored.
+
+        Raises:
+            UsageError: If Arrow cannot write it so.
+        """
+        about = self.leaves[leaf]
+        column = self.schema.field(about.column)
+        kind = alone(column.type, about.steps)
+        try:
+            return Fit.of(self.metadata.schema.column(leaf), kind, nullable=column.nullable)
+        except UsageError as error:
+            raise UsageError(error.message, path=self.name, field=about.name) from None
+
+    def style(self, group: int, leaf: int, rows: int) -> tuple[dict[str, Any], bool]:
+        """Return how a leaf of a row group is encoded, and whether it has a Bloom filter.
+
+        Args:
+            group: The row group's number.
+            leaf: The leaf's.
+            rows: How many rows there will be.
+        """
+        chunk = self.metadata.row_group(group).column(leaf)
+        if leaf not in self._page_headers:
+            self._page_headers[leaf] = self._page_header(chunk.data_page_offset)
+        style = style_of(chunk, rows, self._page_headers[leaf])
+        return style, chunk.bloom_filter_offset is not None
+
+    def _page_header(self, at: int) -> thrift.Record | None:
+        with self.path.open("rb") as file:
+            file.seek(at)
+            try:
+                return thrift.read_until(file.read(_LONGEST_HEADER), 4)
+            except ValueError:
+                return None
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
 
 
-class ParquetSink:
-    """A Parquet file being written: its source's schema, metadata, codecs and row groups."""
+def open_source(source: Input, options: ReadOptions) -> Source:  # noqa: ARG001 - it says it all
+    """Open a Parquet file, or a folder of them."""
+    source.spool()
+    if source.path is None:
+        raise AssertionError("a spooled input has a path")
+    if source.is_folder:
+        from noisify.formats.parquet_dataset import DatasetSource  # noqa: PLC0415 - imports this
 
-    def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
-        self._noised = noised
-        self._source = source
-        self._output = output
-        self._writer: pq.ParquetWriter | None = None
-
-    def _open(self) -> pq.ParquetWriter:
-        return pq.ParquetWriter(
-            WholeWrites(self._output),
-            self._source.schema,
-            **writer_options(self._source.metadata, self._source.schema, self._noised),
-        )
-
-    def encode(
-        self,
-        raw: RowGroup,  # noqa: ARG002
-        chunk: Chunk,
-        noisy: Sequence[NoisyColumn],
-    ) -> pa.Table:
-        """Return the row group's table with noise in it."""
-        return with_noise(chunk.layout, noisy)
-
-    def with_rows(self, versions: Sequence[pa.Table], copies: NDArray[np.int64]) -> pa.Table:
-        """Return a row group with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
-        kept = np.repeat(np.arange(len(copies)), copies)
-        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
-        which = np.minimum(numbers, len(versions) - 1)
-        return pa.concat_tables(versions).take(array(which * len(copies) + kept))
-
-    def write(self, encoded: pa.Table) -> None:
-        """Write one row group."""
-        if self._writer is None:
-            self._writer = self._open()
-        self._writer.write_table(encoded, row_group_size=max(1, encoded.num_rows))
-
-    def finish(self) -> None:
-        """Write the footer."""
-        if self._writer is None:
-            self._writer = self._open()
-        self._writer.close()
-        self._writer = None
-
-    def close(self) -> None:
-        """Give the writer up if it has not finished."""
-        if self._writer is not None:
-            with contextlib.suppress(OSError, pa.ArrowException):
-                self._writer.close()
-
-
-class WholeWrites:
-    """An output that takes whatever it is given; what pyarrow asks of a Python file."""
-
-    def __init__(self, output: Output) -> None:
-        self._file = output.file
-        self._place = 0
-        self.closed = False
-
-    def write(self, data: Any) -> int:  # noqa: ANN401
-        """Write all of `data`; return how many bytes that was."""
-        view = memoryview(data)
-        write_all(self._file, view)
-        self._place += view.nbytes
-        return view.nbytes
-
-    def tell(self) -> int:
-        """Return how many bytes have been written."""
-        return self._place
-
-    def flush(self) -> None:
-        """Do nothing: nothing is kept back."""
-
-    def close(self) -> None:
-        """Do nothing: the output closes its file."""
-
-
-def writer_options(
-    metadata: pq.FileMetaData, schema: pa.Schema, noised: frozenset[str]
-) -> dict[str, Any]:
-    """Return the writer's settings that make the output like the file that was read.
-
-    Columns that get noise have no dictionary: noisy floats hardly repeat.
-    """
-    columns: dict[str, Any] = {}
-    if metadata.num_row_groups:
-        group = metadata.row_group(0)
-        columns = {
-            group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)
-        }
-    codecs = {path: _codec(column.compression) for path, column in columns.items()}
-    tops = {path: path if path in schema.names else path.split(".", 1)[0] for path in columns}
-    dictionary = [
-        path
-        for path, column in columns.items()
-        if column.has_dictionary_page or any("DICTIONARY" in e for e in column.encodings)
-        if tops[path] not in noised
-    ]
-    times = [f for f in schema if pa.types.is_timestamp(f.type)]
-    physical = {path: column.physical_type for path, column in columns.items()}
-    return {
-        "compression": codecs or "snappy",
-        "use_dictionary": dictionary or False,
-        "write_statistics": [p for p, c in columns.items() if c.is_stats_set] or False,
-        "version": "1.0" if metadata.format_version == "1.0" else "2.6",
-        "use_deprecated_int96_timestamps": bool(times)
-        and all(physical.get(f.name) == "INT96" for f in times),
-        "write_page_index": any(
-            c.has_column_index and c.has_offset_index for c in columns.values()
-        ),
-        "use_compliant_nested_type": not any(
-            part in {"item", "array"} for path in columns for part in path.split(".")[1:]
-        ),
-        "store_decimal_as_integer": any(
-            pa.types.is_decimal(f.type) and physical.get(f.name) in {"INT32", "INT64"}
-            for f in schema
-        ),
-        "store_schema": b"ARROW:schema" in (metadata.metadata or {}),
-    }
-
-
-def _codec(name: str) -> str:
-    """Return a codec as the writer calls it."""
-    return {"UNCOMPRESSED": "none", "LZ4": "lz4", "LZ4_RAW": "lz4"}.get(name, name.lower())
-
-
-def open_source(source: Input, options: ReadOptions) -> ParquetSource:
-    """Open a Parquet file."""
-    return ParquetSource(source, options)
+        return DatasetSource(source.path)
+    return ParquetSource(source.path, source.name)
 
 
 def open_sink(
-    source: ParquetSource,
+    source: ParquetSource | DatasetSource,
     output: Output,
-    passes: int = 1,  # noqa: ARG001 - row groups may follow row groups
+    passes: int = 1,
     noised: frozenset[str] = frozenset(),
-) -> ParquetSink:
-    """Start a Parquet file like the source's."""
-    return ParquetSink(source, output, noised)
+) -> Sink:
+    """Start a Parquet file like the source's, or a folder of them.
+
+    Raises:
+        UsageError: If a folder is to be written more than once over.
+    """
+    from noisify.formats.parquet_sink import ParquetSink  # noqa: PLC0415 - it imports this module
+
+    if isinstance(source, ParquetSource):
+        return ParquetSink(source, output, noised)  # row groups may follow row groups
+    if passes > 1:
+        raise _one_file("--append")
+    from noisify.formats.parquet_dataset import DatasetSink  # noqa: PLC0415 - likewise
+
+    return DatasetSink(source, cast("FolderOutput", output), noised)
 
 
 def open_mask(
-    source: ParquetSource, output: Output, noised: Sequence[Field], *, values: bool
+    source: ParquetSource | DatasetSource,
+    output: Output,
+    noised: Sequence[Field],
+    *,
+    values: bool,
 ) -> MaskSink:
-    """Start a Parquet file that says which values changed."""
+    """Start a Parquet file that says which values changed.
+
+    Raises:
+        UsageError: If the source is a folder.
+    """
     from noisify.formats.parquet_mask import ParquetMask  # noqa: PLC0415 - a rare wish
 
-    return ParquetMask(source, output, noised, values=values)
+    if isinstance(source, ParquetSource):
+        return ParquetMask(source, output, noised, values=values)
+    raise _one_file("--mask")
 
 
 def restore(
-    source: ParquetSource,
+    source: ParquetSource | DatasetSource,
     mask: Input,
     output: Output,
-    size: int,  # noqa: ARG001 - a row group is a piece
+    size: int,  # noqa: ARG001 - pieces are what they are
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `parquet_mask`."""
+    """Give a file back as it was; see `parquet_mask`.
+
+    Raises:
+        UsageError: If the source is a folder.
+    """
     from noisify.formats import parquet_mask  # noqa: PLC0415 - a rare wish
 
-    return parquet_mask.restore(source, mask, output, progress)
+    if isinstance(source, ParquetSource):
+        return parquet_mask.restore(source, mask, output, progress)
+    raise _one_file("--restore")
+
+
+def _one_file(option: str) -> UsageError:
+    return UsageError(f"{option} is for one file, not for a folder")

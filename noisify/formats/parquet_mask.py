@@ -1,25 +1,28 @@
-"""The mask of a Parquet file: itself a Parquet file, with a row group for each of the file's."""
+"""The mask of a Parquet file: itself a Parquet file, row for row."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noisify.errors import DataError
+from noisify.errors import DataError, UsageError
 from noisify.formats.arrow_arrays import array, bools, to_bools
 from noisify.formats.arrow_columns import whole
-from noisify.formats.interface import ReadOptions
+from noisify.formats.arrow_files import WholeWrites
+from noisify.formats.arrow_leaves import ROWS, values_at, with_values
 from noisify.formats.masks import (
     changed_by_field,
     check_names,
     fields_with_originals,
     original_of,
 )
-from noisify.formats.parquet import ParquetSink, ParquetSource, WholeWrites
+from noisify.formats.parquet import ParquetSource
+from noisify.formats.parquet_sink import ParquetSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,41 +31,54 @@ if TYPE_CHECKING:
 
     from noisify.chunks import Chunk, Field
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet import RowGroup
+    from noisify.formats.parquet import Piece
     from noisify.inputs import Input
     from noisify.sink import Output
 
+_BATCH_ROWS = 1 << 16
+
 
 class ParquetMask:
-    """The mask of a Parquet file, being written."""
+    """The mask of a Parquet file, being written.
+
+    Raises:
+        UsageError: If a field is inside a list: its elements are no rows.
+    """
 
     def __init__(
         self, source: ParquetSource, output: Output, noised: Sequence[Field], *, values: bool
     ) -> None:
         self._names = [field.name for field in noised]
+        self._leaves = {name: source.number(name) for name in self._names}
         self._values = values
         check_names(self._names, values=values)
         columns = []
-        for name in self._names:
-            columns.append(pa.field(name, pa.bool_(), nullable=False))
+        for field in noised:
+            if field.table != ROWS:
+                raise UsageError(
+                    "is inside a list, and a mask has a row for each row; leave it out",
+                    field=field.name,
+                )
+            columns.append(pa.field(field.name, pa.bool_(), nullable=False))
             if values:
-                columns.append(pa.field(original_of(name), source.schema.field(name).type))
+                kind = source.leaves[self._leaves[field.name]].type
+                columns.append(pa.field(original_of(field.name), kind))
         self._schema = pa.schema(columns)
         self._writer = pq.ParquetWriter(WholeWrites(output), self._schema)
 
     def encode(
         self,
-        raw: RowGroup,  # noqa: ARG002
+        raw: Piece,  # noqa: ARG002
         chunk: Chunk,
         noisy: Sequence[NoisyColumn],
     ) -> pa.Table:
-        """Return the mask of a row group."""
+        """Return the mask of a piece."""
         changed = changed_by_field(noisy)
         arrays = []
         for name in self._names:
             arrays.append(bools(changed[name]))
             if self._values:
-                old = whole(chunk.layout.column(name))
+                old, _ = values_at(chunk.layout[self._leaves[name]], ())
                 arrays.append(old.take(_places(changed[name])))
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
@@ -109,22 +125,34 @@ def restore(
         DataError: If the mask is that of another file.
         UsageError: If it holds no values.
     """
-    originals = ParquetSource(mask, ReadOptions())
+    if mask.path is None:
+        raise AssertionError("a mask is a file")
+    originals = ParquetSource(mask.path, mask.name)
     sink = ParquetSink(source, output, frozenset())
     try:
-        names = fields_with_originals(originals.schema.names, source.schema.names, mask.name)
+        known = [field.name for field in source.fields if field.table == ROWS]
+        names = fields_with_originals(originals.schema.names, known, mask.name)
         _check_types(source, originals, names, mask.name)
         if names:
             _check_rows(source, originals, mask.name)
-        masks = originals.chunks((), 0, complete=True)
+        masks = _Rows(originals)
         count = 0
-        for group in source.chunks((), 0, complete=True):
-            table = source.decode(group, ()).layout
-            if names:
-                table, restored = _restored(table, originals.decode(next(masks), ()).layout, names)
-                count += restored
-            sink.write(table)
-            progress(source.size_of(group))
+        fields = [field for field in source.fields if field.name in names]
+        for piece in source.pieces(fields, Counter()):
+            arrays: dict[int, pa.Array] = {}
+            changed: set[int] = set()
+            table = masks.next(piece.rows if names else 0)
+            for name in names:
+                leaf = source.number(name)
+                flags = to_bools(whole(table.column(name)))
+                arrays[leaf] = source.arrays(piece, [leaf])[leaf]
+                if flags.any():
+                    old = whole(table.column(original_of(name)))
+                    arrays[leaf] = _restored(arrays[leaf], old, flags)
+                    changed.add(leaf)
+                count += int(np.count_nonzero(flags))
+            sink.write(sink.part(piece, arrays, changed))
+            progress(source.size_of(piece))
         sink.finish()
     finally:
         sink.close()
@@ -132,20 +160,29 @@ def restore(
     return count
 
 
-def _restored(table: pa.Table, mask: pa.Table, names: Sequence[str]) -> tuple[pa.Table, int]:
-    """Return a row group with its old values in it, and how many there are."""
-    count = 0
-    for name in names:
-        changed = to_bools(whole(mask.column(name)))
-        if not changed.any():
-            continue
-        count += int(np.count_nonzero(changed))
-        noisy, old = whole(table.column(name)), whole(mask.column(original_of(name)))
-        places = np.arange(len(changed)) + len(changed) * changed
-        at = table.schema.get_field_index(name)
-        values = pa.concat_arrays([noisy, old]).take(array(places))
-        table = table.set_column(at, table.schema.field(at), values)
-    return table, count
+class _Rows:
+    """The rows of a mask, taken from its start, as many at a time as a piece has."""
+
+    def __init__(self, mask: ParquetSource) -> None:
+        self._batches = mask.file.iter_batches(_BATCH_ROWS)
+        self._rest = mask.schema.empty_table()
+
+    def next(self, rows: int) -> pa.Table:
+        """Return the next rows; there have to be so many."""
+        parts, count = [self._rest], self._rest.num_rows
+        while count < rows:
+            parts.append(pa.Table.from_batches([next(self._batches)]))
+            count += parts[-1].num_rows
+        table = pa.concat_tables(parts)
+        self._rest = table.slice(rows)
+        return table.slice(0, rows)
+
+
+def _restored(values: pa.Array, old: pa.Array, changed: NDArray[np.bool_]) -> pa.Array:
+    """Return a leaf with its old values where it was changed."""
+    noisy, _ = values_at(values, ())
+    places = np.arange(len(changed)) + len(changed) * changed
+    return with_values(values, (), pa.concat_arrays([noisy, old]).take(array(places)))
 
 
 def _check_types(
@@ -154,7 +191,7 @@ def _check_types(
     for name in names:
         flag = originals.schema.field(name).type
         old = originals.schema.field(original_of(name)).type
-        expected = source.schema.field(name).type
+        expected = source.leaves[source.number(name)].type
         if flag != pa.bool_() or old != expected:
             raise DataError(
                 f"holds {flag} and {old} where the mask of {expected} has bool and {expected}",
@@ -167,12 +204,3 @@ def _check_rows(source: ParquetSource, originals: ParquetSource, mask: str) -> N
     rows, found = source.metadata.num_rows, originals.metadata.num_rows
     if rows != found:
         raise DataError(f"has {rows:,} rows, and its mask {mask} has {found:,}")
-    groups, others = (
-        [each.metadata.row_group(i).num_rows for i in range(each.metadata.num_row_groups)]
-        for each in (source, originals)
-    )
-    if groups != others:
-        raise DataError(
-            f"has {len(groups):,} row groups, and its mask {mask} has {len(others):,} or "
-            "cuts them elsewhere; restore the file as noisify wrote it"
-        )

@@ -305,7 +305,7 @@ class SwapBits(Hitting):
         """Return the values, those hit with bits flipped."""
         if values.dtype == object or values.dtype.kind not in "iu":
             return values
-        width = values.dtype.itemsize * 8
+        width = draw.number.bits or values.dtype.itemsize * 8
         highest = width - 1 if self.highest is None else self.highest
         room = highest - self.lowest + 1
         if not self.lowest <= highest < width or self.bits > room:
@@ -324,4 +324,5 @@ class SwapBits(Hitting):
         unsigned = np.dtype(f"u{values.dtype.itemsize}")
         out = values.copy()
         out.view(unsigned)[at] ^= mask.astype(unsigned)
-        return out
+        spare = values.dtype.itemsize * 8 - width
+        return out << spare >> spare if spare else out  # the sign bit fills what is left

@@ -1,0 +1,254 @@
+"""Measure how noisify's time grows: with rows, columns, workers, levels in a sweep, and models.
+
+Prints the fitted exponent of each curve, says if one is worse than linear, and draws growth.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from growth_plot import Curve, Panel, drawing
+from jobs import FLOATS
+from measure import HERE, MEGABYTE, BenchmarkError, generate, run_command, show, usable_cores
+
+FORMATS = {
+    "CSV": ("table.csv", ",".join(FLOATS)),
+    "Parquet": ("snappy.parquet", ",".join(FLOATS)),
+    "NPY": ("float64.npy", "data"),
+    "HDF5 gzip": ("gzip.h5", "entry/data"),
+}
+FACTORS = (1, 2, 4, 8, 16)
+COLUMNS = (10, 100, 1000, 10_000)
+COUNTS = (1, 2, 4, 8, 16, 32)
+WORKERS = (1, 2)
+MODELLED_WORKERS = tuple(2**power for power in range(7))
+# What an exponent may be off by: the machine is never quite quiet.
+TOLERANCE = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """The medians of a few runs.
+
+    Attributes:
+        x: What was varied.
+        seconds: The time.
+        megabytes: The peak memory.
+    """
+
+    x: float
+    seconds: float
+    megabytes: float
+
+
+class Bench:
+    """Runs noisify on generated files, a few times each.
+
+    Args:
+        folder: Where the files are.
+        runs: How many runs, after one warm-up.
+    """
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.folder = folder
+        self._runs = runs
+
+    def point(self, x: float, file: str, size: int, options: list[str]) -> Point:
+        """Run noisify on a file with options; its outputs are removed.
+
+        Raises:
+            BenchmarkError: It failed.
+        """
+        source = generate(file, self.folder, size)
+        outputs = self.folder / "growth"
+        words = ["-m", "noisify", str(source), "--output-dir", str(outputs), "--seed", "42", "-q"]
+        runs = []
+        for _ in range(self._runs + 1):
+            shutil.rmtree(outputs, ignore_errors=True)
+            runs.append(run_command([sys.executable, *words, *options]))
+        shutil.rmtree(outputs, ignore_errors=True)
+        seconds = statistics.median(run.seconds for run in runs[1:])
+        megabytes = max(run.peak_bytes for run in runs) / MEGABYTE
+        show(f"{file}, {x:g}: {seconds:.2f} s, {megabytes:.0f} MB")
+        return Point(x=x, seconds=seconds, megabytes=megabytes)
+
+
+def exponent(points: list[Point]) -> float:
+    """Return k of the law a + b·x^k that fits points whose x rise by one factor.
+
+    The differences of such a law from point to point grow as x^k, whatever it starts from; the
+    start-up of Python drops out. Each difference weighs as much as it is long, for a short one is
+    mostly chance. NaN where the time does not rise.
+    """
+    rises = [
+        (math.log(before.x), math.log(after.seconds - before.seconds), after.seconds)
+        for before, after in pairwise(points)
+        if after.seconds > before.seconds
+    ]
+    if len(rises) < 2:  # noqa: PLR2004 - a line has two points
+        return math.nan
+    weight = sum(w for _, _, w in rises)
+    mean_x = sum(w * x for x, _, w in rises) / weight
+    mean_y = sum(w * y for _, y, w in rises) / weight
+    spread = sum(w * (x - mean_x) ** 2 for x, _, w in rises)
+    return sum(w * (x - mean_x) * (y - mean_y) for x, y, w in rises) / spread
+
+
+def slope(points: list[Point]) -> float:
+    """Return k of the law b·x^k through the first and the last point."""
+    first, last = points[0], points[-1]
+    return math.log(last.seconds / first.seconds) / math.log(last.x / first.x)
+
+
+def serial_share(points: list[Point]) -> float:
+    """Return the share of the time that workers do not shorten, by Amdahl from 1 and 2 workers."""
+    one, two = (point.seconds for point in points)
+    return min(1.0, max(0.0, 2 * two / one - 1))
+
+
+def speed_up(share: float, workers: int) -> float:
+    """Return how many times as fast some workers are as one, by Amdahl."""
+    return 1 / (share + (1 - share) / workers)
+
+
+def judged(name: str, found: float, limit: float) -> str:
+    """Return a line that says an exponent, and whether it is worse than linear."""
+    if math.isnan(found):
+        return f"{name:<32} no rise that can be measured"
+    worse = found > limit + TOLERANCE
+    return f"{name:<32} {found:>5.2f}   {'WORSE THAN LINEAR' if worse else 'no worse than linear'}"
+
+
+def curve(label: str, points: list[Point]) -> Curve:
+    """Return points of time as a curve."""
+    return Curve(label, tuple((point.x, point.seconds) for point in points))
+
+
+def over_rows(bench: Bench, size: int, said: list[str]) -> list[Panel]:
+    """Measure each format at several sizes."""
+    times, memory = [], []
+    for name, (file, columns) in FORMATS.items():
+        sizes = [size * factor for factor in FACTORS]
+        points = []
+        for each in sizes:
+            megabytes = generate(file, bench.folder, each).stat().st_size / MEGABYTE
+            points.append(bench.point(megabytes, file, each, ["-s", "0.1", "-c", columns]))
+        times.append(curve(name, points))
+        memory.append(Curve(name, tuple((point.x, point.megabytes) for point in points)))
+        said.append(judged(f"rows, {name}", exponent(points), 1))
+    return [
+        Panel("Rows", "size of the file, MB", "time, s", tuple(times), reference=1),
+        Panel("Memory", "size of the file, MB", "peak MB", tuple(memory), reference=0),
+    ]
+
+
+def over_columns(bench: Bench, size: int, said: list[str]) -> Panel:
+    """Measure tables of more and more columns, and as many cells."""
+    curves = []
+    for name, suffix in (("CSV", "csv"), ("Parquet", "parquet")):
+        points = [bench.point(n, f"wide{n}.{suffix}", size, ["-s", "0.1"]) for n in COLUMNS]
+        curves.append(curve(name, points))
+        times = points[-1].seconds / points[0].seconds
+        verdict = judged(f"columns, as many cells, {name}", slope(points), 0)
+        said.append(f"{verdict}: {times:.1f} times as long with {COLUMNS[-1]} as with {COLUMNS[0]}")
+    return Panel("Columns, as many cells", "columns", "time, s", tuple(curves), reference=0)
+
+
+def over_workers(bench: Bench, size: int, said: list[str]) -> Panel:
+    """Measure each format with one worker and with two, and work out more by Amdahl's law."""
+    curves = []
+    for name, (file, columns) in FORMATS.items():
+        noise = ["-s", "0.1", "-c", columns]
+        points = [bench.point(n, file, size, [*noise, "-j", str(n)]) for n in WORKERS]
+        share = serial_share(points)
+        measured = tuple((point.x, points[0].seconds / point.seconds) for point in points)
+        model = tuple((float(n), speed_up(share, n)) for n in MODELLED_WORKERS)
+        curves += [Curve(name, model, is_model=True), Curve(name, measured)]
+        said.append(
+            f"{f'workers, {name}':<32} {measured[-1][1]:>5.2f}   times as fast with two;"
+            f" serial share {100 * share:.0f}%; model: {model[-1][1]:.1f} times with 64"
+        )
+    return Panel(
+        "Workers",
+        "workers (dashed: Amdahl's law, a model)",
+        "times as fast",
+        tuple(curves),
+        reference=1,
+    )
+
+
+def over_levels(bench: Bench, size: int, said: list[str]) -> Panel:
+    """Measure sweeps of more and more levels; each makes an output."""
+    curves = []
+    for name in ("CSV", "NPY"):
+        file, columns = FORMATS[name]
+        points = []
+        for count in COUNTS:
+            levels = ",".join(f"{0.1 * (n + 1):.1f}" for n in range(count))
+            options = ["--sweep", f"scale={levels}", "-c", columns]
+            points.append(bench.point(count, file, size, options))
+        curves.append(curve(name, points))
+        said.append(judged(f"levels in a sweep, {name}", exponent(points), 1))
+    return Panel("Levels in a sweep", "levels", "time, s", tuple(curves), reference=1)
+
+
+def over_models(bench: Bench, size: int, said: list[str]) -> Panel:
+    """Measure recipes of more and more models, one after the other on the same fields."""
+    curves = []
+    for name in ("CSV", "NPY"):
+        file, columns = FORMATS[name]
+        points = []
+        for count in COUNTS:
+            recipe = bench.folder / "recipe.toml"
+            chosen = ", ".join(f'"{field}"' for field in columns.split(","))
+            model = f'[[noise]]\nfields = [{chosen}]\nmodel = "normal"\nscale = 0.1\n'
+            recipe.write_text(model * count, encoding="utf-8")
+            points.append(bench.point(count, file, size, ["--recipe", str(recipe)]))
+        curves.append(curve(name, points))
+        said.append(judged(f"models in a recipe, {name}", exponent(points), 1))
+    return Panel("Models in a recipe", "models", "time, s", tuple(curves), reference=1)
+
+
+def main() -> int:
+    """Measure, print and draw; return 1 if something could not be measured."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=20,
+        metavar="MB",
+        help="of the smallest file; default: %(default)s",
+    )
+    parser.add_argument("--runs", type=int, default=3, help="after one warm-up")
+    parser.add_argument("--dir", type=Path, default=HERE / "data")
+    parser.add_argument("--plot", type=Path, default=HERE / "growth.svg", metavar="FILE")
+    options = parser.parse_args()
+    bench = Bench(options.dir.resolve(), options.runs)
+    said: list[str] = []
+    try:
+        panels = over_rows(bench, options.size, said)
+        panels += [
+            over_columns(bench, 2 * options.size, said),
+            over_workers(bench, FACTORS[-1] * options.size, said),
+            over_levels(bench, options.size, said),
+            over_models(bench, options.size, said),
+        ]
+    except BenchmarkError as error:
+        show(str(error))
+        return 1
+    options.plot.write_text(drawing(panels), encoding="utf-8", newline="\n")
+    show(f"\n{usable_cores()} cores, medians of {options.runs} runs; exponents of time\n")
+    show("\n".join(said))
+    show(f"\nwrote {options.plot}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

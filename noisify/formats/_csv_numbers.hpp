@@ -1,0 +1,438 @@
+// Numbers in text: reading them as Python's float does, writing them as its repr does.
+//
+// Both go through 128-bit powers of ten. Reading (after Lemire, "Number parsing at a gigabyte per
+// second", 2021) multiplies the first digits by a power whose error is known, and leaves the few
+// cases that the error could decide to std::from_chars. Writing finds the shortest digits after
+// Giulietti, "The Schubfach way to render doubles" (2020). benchmarks/check_numbers.py compares
+// both with Python's, over as many numbers as one has patience for.
+
+#pragma once
+
+#include <array>
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string_view>
+
+#ifdef _MSC_VER
+#include <intrin.h>
+#endif
+
+#ifndef __cpp_lib_to_chars
+#error "this C++ library cannot read and write floating-point numbers with <charconv>"
+#endif
+
+namespace numbers {
+namespace {  // this is a part of _csv.cpp, for nobody else
+
+constexpr int longest_float = 24;    // -2.2250738585072014e-308
+constexpr int longest_integer = 20;  // -9223372036854775808
+constexpr int slack = 17;            // bytes behind a number that writing it may spoil
+
+constexpr int fraction_bits = 52;
+constexpr std::uint64_t implicit_bit = std::uint64_t{1} << fraction_bits;
+
+// ---- Bits and bytes
+
+int leading_zeros(std::uint64_t word) {
+#ifdef _MSC_VER
+    unsigned long bit;
+    _BitScanReverse64(&bit, word);
+    return 63 - static_cast<int>(bit);
+#else
+    return __builtin_clzll(word);
+#endif
+}
+
+int lowest_bit(std::uint64_t word) {
+#ifdef _MSC_VER
+    unsigned long bit;
+    _BitScanForward64(&bit, word);
+    return static_cast<int>(bit);
+#else
+    return __builtin_ctzll(word);
+#endif
+}
+
+constexpr std::uint64_t every_byte(char byte) {
+    return 0x0101010101010101u * static_cast<unsigned char>(byte);
+}
+
+// Eight bytes as a number, the first one lowest, and back.
+std::uint64_t lowest_first(std::uint64_t word) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+std::uint64_t load(const char* place) {
+    std::uint64_t word;
+    std::memcpy(&word, place, sizeof word);
+    return lowest_first(word);
+}
+
+void store(char* place, std::uint64_t word) {
+    word = lowest_first(word);
+    std::memcpy(place, &word, sizeof word);
+}
+
+// ---- Powers of ten
+
+struct Wide {
+    std::uint64_t high, low;
+};
+
+Wide product(std::uint64_t a, std::uint64_t b) {
+#ifdef _MSC_VER
+    Wide result;
+    result.low = _umul128(a, b, &result.high);
+    return result;
+#else
+    __extension__ using Integer = unsigned __int128;
+    const Integer result = static_cast<Integer>(a) * b;
+    return {static_cast<std::uint64_t>(result >> 64), static_cast<std::uint64_t>(result)};
+#endif
+}
+
+// floor(log10(2**q)), floor(log10(3/4 * 2**q)) and floor(log2(10**e)), right for all that is asked.
+constexpr int log10_of_power_of_2(int q) { return (q * 315653) >> 20; }
+constexpr int log10_of_three_quarters(int q) { return (q * 315653 - 131008) >> 20; }
+constexpr int log2_of_power_of_10(int e) { return (e * 217707) >> 16; }
+
+// For each power of ten, its first 128 bits, rounded up.
+class Powers {
+public:
+    static constexpr int lowest = -292, highest = 324;
+
+    Powers() {
+        Digits power{};  // 5**e, whose bits are those of 10**e
+        power.back() = 1;
+        for (int e = 0; e <= highest; ++e) {
+            powers_[index(e)] = first_bits(power, false);
+            multiply(power);
+        }
+        Digits reciprocal{};  // a power of two / 5**-e, rounded down
+        reciprocal.front() = 1u << 31;
+        for (int e = -1; e >= lowest; --e) {
+            divide(reciprocal);
+            powers_[index(e)] = first_bits(reciprocal, true);
+        }
+    }
+    const Wide& operator[](int e) const { return powers_[index(e)]; }
+
+private:
+    // Digits of a large number to the base 2**32, the highest first.
+    static constexpr std::size_t words = 28;
+    using Digits = std::array<std::uint32_t, words>;
+
+    static constexpr std::size_t index(int e) { return static_cast<std::size_t>(e - lowest); }
+
+    static void multiply(Digits& number) {
+        std::uint64_t carry = 0;
+        for (std::size_t i = words; i-- > 0;) {
+            carry += std::uint64_t{number[i]} * 5;
+            number[i] = static_cast<std::uint32_t>(carry);
+            carry >>= 32;
+        }
+    }
+    static void divide(Digits& number) {
+        std::uint64_t rest = 0;
+        for (std::uint32_t& digit : number) {
+            rest = rest << 32 | digit;
+            digit = static_cast<std::uint32_t>(rest / 5);
+            rest %= 5;
+        }
+    }
+    // Returns the first bits of a number that may have more digits than these.
+    static Wide first_bits(const Digits& number, bool more) {
+        std::size_t first = 0;
+        while (number[first] == 0) ++first;
+        const auto word = [&](std::size_t i) {
+            return i < words ? std::uint64_t{number[i]} : std::uint64_t{0};
+        };
+        const int shift = leading_zeros(word(first)) - 32;
+        const auto bits = [&](std::size_t i) {  // 32 of them
+            return (word(i) << shift | word(i + 1) >> (32 - shift)) & 0xffffffffu;
+        };
+        Wide result{bits(first) << 32 | bits(first + 1), bits(first + 2) << 32 | bits(first + 3)};
+        more |= (word(first + 4) << shift & 0xffffffffu) != 0;
+        for (std::size_t i = first + 5; i < words; ++i) more |= word(i) != 0;
+        if (more && ++result.low == 0) ++result.high;
+        return result;
+    }
+
+    std::array<Wide, highest - lowest + 1> powers_;
+};
+
+const Powers powers;
+
+// ---- Reading
+
+bool blank(char c) { return c == ' ' || c == '\t'; }
+bool digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string_view without_blanks(std::string_view text) {
+    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+bool same_word(std::string_view text, std::string_view lower) {
+    if (text.size() != lower.size()) return false;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if ((text[i] | 0x20) != lower[i]) return false;
+    return true;
+}
+
+// Finds the double next to digits / 10**decimals, if that can be told for sure; up to 19 decimals.
+bool nearest(std::uint64_t digits, int decimals, double& value) {
+    static constexpr double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                       1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+    if (digits == 0 || (FLT_EVAL_METHOD == 0 && digits < 2 * implicit_bit)) {
+        value = static_cast<double>(digits) / exact[decimals];  // of exact numbers: rounded once
+        return true;
+    }
+    const int zeros = leading_zeros(digits);
+    const Wide& power = powers[-decimals];
+    const Wide high = product(digits << zeros, power.high);
+    const std::uint64_t middle = high.low + product(digits << zeros, power.low).high;
+    const std::uint64_t top = high.high + (middle < high.low);
+    // The power was rounded up, so the product is (top, middle, …), or less by at most one in its
+    // second word. Its first 53 bits are the result's; those behind them round it.
+    const int behind = top >> 63 != 0 ? 11 : 10;
+    const std::uint64_t half = std::uint64_t{1} << (behind - 1);
+    const std::uint64_t rest = top & (2 * half - 1);
+    if (rest == half && middle <= 1) return false;
+    // If rounding up makes that 2**53, the carry goes where it belongs: into the exponent.
+    const std::uint64_t mantissa = (top >> behind) + (rest >= half);
+    const int biased = log2_of_power_of_10(-decimals) + behind - zeros + 1076;
+    const std::uint64_t bits = (static_cast<std::uint64_t>(biased - 1) << fraction_bits) + mantissa;
+    std::memcpy(&value, &bits, sizeof value);
+    return true;
+}
+
+// Adds the digits at some place to others, eight at a time; returns what follows them.
+const char* read_digits(const char* place, const char* end, std::uint64_t& digits) {
+    while (end - place >= 8) {
+        std::uint64_t text = load(place);
+        const std::uint64_t high = text & every_byte('\xf0');
+        const std::uint64_t too_large = (text + every_byte(6)) & every_byte('\xf0');
+        if ((high | too_large >> 4) != every_byte('\x33')) break;
+        text -= every_byte('0');
+        text = text * 10 + (text >> 8);  // every other byte holds two digits
+        const std::uint64_t pairs = 0x000000ff000000ffu;
+        text = (text & pairs) * (100 + (std::uint64_t{1000000} << 32)) +
+               (text >> 16 & pairs) * (1 + (std::uint64_t{10000} << 32));
+        digits = digits * 100000000 + (text >> 32);
+        place += 8;
+    }
+    for (; place < end && digit(*place); ++place)
+        digits = 10 * digits + static_cast<std::uint64_t>(*place - '0');
+    return place;
+}
+
+enum class Number { read, beyond, none };  // beyond: it is one, but larger or smaller than fits
+
+// Reads a text without blanks around it, of one character at least.
+Number read(std::string_view text, double& value) {
+    const char* place = text.data();
+    const char* const end = place + text.size();
+    const bool negative = *place == '-';
+    place += negative || *place == '+';
+    const char* const first = place;
+    std::uint64_t digits = 0;
+    place = read_digits(place, end, digits);
+    std::ptrdiff_t count = place - first;
+    std::ptrdiff_t decimals = 0;
+    if (place < end && *place == '.') {
+        const char* const point = place;
+        place = read_digits(place + 1, end, digits);
+        decimals = place - point - 1;
+        count += decimals;
+    }
+    if (count > 0) {
+        constexpr int most_digits = 19;  // so many fit 64 bits
+        if (place == end && count <= most_digits &&
+            nearest(digits, static_cast<int>(decimals), value)) {
+            if (negative) value = -value;
+            return Number::read;
+        }
+        const auto [stop, error] = std::from_chars(negative ? first - 1 : first, end, value);
+        if (stop != end) return Number::none;
+        return error == std::errc() ? Number::read : Number::beyond;
+    }
+    const std::string_view bare(first, static_cast<std::size_t>(end - first));
+    if (same_word(bare, "nan"))
+        value = std::numeric_limits<double>::quiet_NaN();
+    else if (same_word(bare, "inf") || same_word(bare, "infinity"))
+        value = (negative ? -1 : 1) * std::numeric_limits<double>::infinity();
+    else
+        return Number::none;
+    return Number::read;
+}
+
+Number read(std::string_view text, std::int64_t& value) {
+    const bool has_sign = text.front() == '+' || text.front() == '-';
+    const std::string_view bare = text.substr(has_sign);
+    bool whole = !bare.empty();
+    for (char c : bare) whole &= digit(c);
+    if (whole) {
+        const char* first = text.front() == '+' ? bare.data() : text.data();
+        const auto [stop, error] = std::from_chars(first, text.data() + text.size(), value);
+        return error == std::errc() ? Number::read : Number::beyond;
+    }
+    double other;
+    return read(text, other) == Number::none ? Number::none : Number::beyond;
+}
+
+// ---- Writing
+
+struct Decimal {
+    std::uint64_t digits;
+    int exponent;
+};
+
+// factor * power / 2**128, rounded down, its lowest bit set if that was not exact.
+std::uint64_t rounded_to_odd(const Wide& power, std::uint64_t factor) {
+    const Wide high = product(factor, power.high);
+    const std::uint64_t middle = high.low + product(factor, power.low).high;
+    const std::uint64_t top = high.high + (middle < high.low);
+    return top | (middle > 1);
+}
+
+// Finds the shortest decimal that reads back as the same double, and of those the one next to it.
+Decimal shortest(std::uint64_t fraction, int biased) {
+    const std::uint64_t c = biased == 0 ? fraction : fraction | implicit_bit;
+    const int q = (biased == 0 ? 1 : biased) - 1075;
+    // What reads back as c * 2**q lies between its midpoints with its neighbours; the lower one is
+    // nearer where the exponent changes. All is counted in quarters of 10**k.
+    const bool uneven = fraction == 0 && biased > 1;
+    const int k = uneven ? log10_of_three_quarters(q) : log10_of_power_of_2(q);
+    const int shift = q + log2_of_power_of_10(-k) + 1;
+    const Wide& power = powers[-k];
+    const std::uint64_t value = rounded_to_odd(power, (4 * c) << shift);
+    const std::uint64_t odd = c & 1;  // then the midpoints themselves read back as a neighbour
+    const std::uint64_t low = rounded_to_odd(power, (4 * c - (uneven ? 1 : 2)) << shift) + odd;
+    const std::uint64_t high = rounded_to_odd(power, (4 * c + 2) << shift) - odd;
+    // A digit less may do; if not, one of the numbers just below and above, or the nearer of both.
+    // No branch hangs on that: none could be foretold.
+    const std::uint64_t tens = value / 40;
+    const bool tens_down = tens != 0 && low <= 40 * tens;
+    const bool tens_up = tens != 0 && 40 * tens + 40 <= high;
+    const std::uint64_t below = value / 4;
+    const bool down = low <= 4 * below, up = 4 * below + 4 <= high;
+    const bool nearer_up = value + (below & 1) > 4 * below + 2;
+    const std::uint64_t ones = below + (down != up ? up : nearer_up);
+    const bool fewer = tens_down != tens_up;
+    return {fewer ? tens + tens_up : ones, k + fewer};
+}
+
+// The digits of a decimal: leading and trailing zeros left out, zeros enough behind them.
+class Digits {
+public:
+    static constexpr int most = 17;
+
+    explicit Digits(Decimal decimal) {
+        std::memset(text_ + most, '0', sizeof text_ - most);
+        const auto high = static_cast<std::uint32_t>(decimal.digits / 100000000);
+        const auto low = static_cast<std::uint32_t>(decimal.digits % 100000000);
+        text_[0] = static_cast<char>('0' + high / 100000000);
+        write_eight(text_ + 1, high % 100000000);
+        write_eight(text_ + 9, low);
+        const char* stop = text_ + most;
+        first_ += *first_ == '0';  // as often as not
+        while (*first_ == '0') ++first_;
+        while (stop[-1] == '0') --stop;
+        count_ = static_cast<int>(stop - first_);
+        exponent_ = decimal.exponent + static_cast<int>(text_ + most - 1 - first_);
+    }
+    int count() const { return count_; }
+    int exponent() const { return exponent_; }  // of the first digit
+    const char* from(int place) const { return first_ + place; }
+
+private:
+    static void write_eight(char* out, std::uint32_t number) {
+        // Divisions by multiplying: numbers of four digits, then of two, then one, side by side.
+        std::uint64_t text = number / 10000 | std::uint64_t{number % 10000} << 32;
+        const std::uint64_t hundreds = text * 5243 >> 19 & 0x0000007f0000007fu;
+        text = hundreds | (text - 100 * hundreds) << 16;
+        const std::uint64_t tens = text * 103 >> 10 & 0x000f000f000f000fu;
+        text = tens | (text - 10 * tens) << 8;
+        store(out, text + every_byte('0'));
+    }
+
+    char text_[3 * most];
+    const char* first_ = text_;
+    int count_, exponent_;
+};
+
+// Writes a float as Python's repr does, with an exponent below 1e-4 and from 1e16. Returns where
+// the text ends, at most 24 characters on; some bytes behind it are spoiled.
+char* write(char* out, double value) {
+    std::uint64_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    const std::uint64_t fraction = bits & (implicit_bit - 1);
+    const int biased = static_cast<int>(bits >> fraction_bits & 0x7ff);
+    if (biased == 0x7ff && fraction != 0) return static_cast<char*>(std::memcpy(out, "nan", 3)) + 3;
+    *out = '-';
+    out += bits >> 63;
+    if (biased == 0x7ff) return static_cast<char*>(std::memcpy(out, "inf", 3)) + 3;
+    if (biased == 0 && fraction == 0) return static_cast<char*>(std::memcpy(out, "0.0", 3)) + 3;
+    const Digits digits(shortest(fraction, biased));
+    const int exponent = digits.exponent(), count = digits.count();
+    constexpr std::size_t most = Digits::most;
+    if (exponent >= 0 && exponent < 16) {
+        std::memcpy(out, digits.from(0), most);
+        char* point = out + exponent + 1;
+        *point = '.';
+        std::memcpy(point + 1, digits.from(exponent + 1), most);
+        return point + 1 + (count > exponent + 1 ? count - exponent - 1 : 1);
+    }
+    if (exponent < 0 && exponent >= -4) {
+        std::memcpy(out, "0.0000", 6);
+        out += 1 - exponent;
+        std::memcpy(out, digits.from(0), most);
+        return out + count;
+    }
+    *out++ = *digits.from(0);
+    if (count > 1) {
+        *out = '.';
+        std::memcpy(out + 1, digits.from(1), most);
+        out += count;
+    }
+    *out++ = 'e';
+    *out++ = exponent < 0 ? '-' : '+';
+    const int size = exponent < 0 ? -exponent : exponent;
+    if (size >= 100) *out++ = static_cast<char>('0' + size / 100);
+    *out++ = static_cast<char>('0' + size / 10 % 10);
+    *out++ = static_cast<char>('0' + size % 10);
+    return out;
+}
+
+// At least as many bytes as `write` takes for a value with so many digits after its point.
+std::size_t most_bytes(double value, std::int64_t decimals) {
+    if (decimals < 0 || !std::isfinite(value)) return longest_float;
+    int exponent;
+    std::frexp(value, &exponent);
+    const int whole_digits = exponent > 0 ? exponent / 3 + 1 : 1;
+    return static_cast<std::size_t>(whole_digits + decimals) + 2;  // a sign and a point
+}
+
+// Writes a float with so many digits after its point; below 0, the shortest way.
+char* write(char* out, double value, std::int64_t decimals) {
+    if (decimals < 0 || !std::isfinite(value)) return write(out, value);
+    return std::to_chars(out, out + most_bytes(value, decimals), value, std::chars_format::fixed,
+                         static_cast<int>(decimals))
+        .ptr;
+}
+
+char* write(char* out, std::int64_t value) {
+    return std::to_chars(out, out + longest_integer, value).ptr;
+}
+
+}  // namespace
+}  // namespace numbers

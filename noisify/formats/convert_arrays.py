@@ -1,0 +1,254 @@
+"""Arrays from one format to another, box by box: NPY, NPZ and HDF5.
+
+An array keeps its name, shape and dtype. What the other format cannot hold is refused: several
+arrays in an NPY, attributes and links in an NPZ, dates and texts in an HDF5 file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.lib import format as npy_format
+
+from noisify.chunks import boxes
+from noisify.errors import DataError, UsageError
+from noisify.formats.npy import ARRAY_NAME, drop_from_memory, map_file, read_header
+from noisify.inputs import new_temporary_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import ReadOptions
+    from noisify.inputs import Input
+
+_ELEMENTS = 1 << 20
+_HEADER = 1 << 20
+_FORTRAN_ROWS = 64
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array being read.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape.
+        dtype: Its dtype, byte order included.
+        unit: The box that is best read whole.
+        read: Returns the elements of a box, in the box's shape.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    unit: tuple[int, ...] | None
+    read: Callable[[Box], NDArray[Any]]
+
+    def pieces(self) -> Iterator[tuple[Box, NDArray[Any]]]:
+        """Yield boxes that cover the array, and what is in them."""
+        for box in boxes(self.shape, _ELEMENTS, self.unit):
+            yield box, self.read(box)
+
+
+def read_npy(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: ARG001
+    """Read the array of an NPY file."""
+    source.spool()
+    if source.path is None:
+        raise AssertionError(source.name)
+    yield from _mapped(ARRAY_NAME, source.path, source.name)
+
+
+def _mapped(name: str, path: Path, shown: str) -> Iterator[Array]:
+    """Yield the array of an NPY file that is mapped into memory meanwhile."""
+    with path.open("rb") as file:
+        header = read_header(file.read(_HEADER), shown)
+        whole = len(header.text) + header.count * header.dtype.itemsize
+        if path.stat().st_size != whole:
+            raise DataError("is not as long as its header promises", path=shown)
+        if whole == len(header.text):
+            yield Array(name, header.shape, header.dtype, None, _nothing(header.dtype))
+            return
+        unit = None
+        if header.fortran:
+            unit = (_FORTRAN_ROWS, *(1 for _ in header.shape[1:]))
+        with map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
+
+            def read(box: Box) -> NDArray[Any]:
+                array: NDArray[Any] = np.ndarray(
+                    header.shape,
+                    header.opaque,
+                    mapped,
+                    len(header.text),
+                    order="F" if header.fortran else "C",
+                )
+                values = np.array(array[box], order="C").view(header.dtype)
+                drop_from_memory(mapped)
+                return values
+
+            yield Array(name, header.shape, header.dtype, unit, read)
+
+
+def _nothing(dtype: np.dtype[Any]) -> Callable[[Box], NDArray[Any]]:
+    """Return how an array of no bytes is read."""
+    return lambda box: np.empty([cut.stop - cut.start for cut in box], dtype)
+
+
+def read_npz(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: ARG001
+    """Read the members of an NPZ file, each of which is unpacked meanwhile."""
+    source.spool()
+    try:
+        with zipfile.ZipFile(str(source.path)) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(".npy"):
+                    raise UsageError(
+                        f"has a member {member.filename!r} that is no array and would be lost"
+                    )
+                with _temporary() as path:
+                    with archive.open(member) as packed, path.open("wb") as file:
+                        shutil.copyfileobj(packed, file, 1 << 20)
+                    name = member.filename.removesuffix(".npy")
+                    yield from _mapped(name, path, source.name)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"is not a readable NPZ file: {error}", path=source.name) from None
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    path = new_temporary_path()
+    try:
+        path.touch(mode=0o600)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: ARG001
+    """Read the datasets of an HDF5 file that holds nothing else.
+
+    Raises:
+        UsageError: If something would be lost: attributes, links, types that no array has.
+    """
+    source.spool()
+    try:
+        file = h5py.File(source.path, "r")
+    except OSError as error:
+        raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
+    with file:
+        names: list[str] = []
+        file.visititems_links(lambda name, link: names.append(_checked(file, name, link)))
+        _check_attributes("/", file)
+        for name in names:
+            _check_attributes(name, file[name])
+        for name in names:
+            if isinstance(file[name], h5py.Dataset):
+                yield _dataset(name, file[name], source.name)
+
+
+def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
+    if item.shape is None or item.dtype.hasobject:
+        raise UsageError("holds what no array can", field=name)
+
+    def read(box: Box) -> NDArray[Any]:
+        try:
+            return np.asarray(item[box])
+        except OSError as error:
+            raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
+
+    return Array(name, item.shape, item.dtype, item.chunks, read)
+
+
+def _checked(file: h5py.File, name: str, link: Any) -> str:  # noqa: ANN401
+    if not isinstance(link, h5py.HardLink):
+        raise UsageError("is a link, which would be lost", field=name)
+    if h5py.h5o.get_info(file[name].id).rc > 1:
+        raise UsageError("is there under several names, which would be lost", field=name)
+    return name
+
+
+def _check_attributes(name: str, item: Any) -> None:  # noqa: ANN401
+    lost = next(iter(item.attrs), None)
+    if lost is not None:
+        raise UsageError(f"has an attribute {lost!r}, which would be lost", field=name)
+
+
+def write_npy(arrays: Iterator[Array], path: Path) -> None:
+    """Write an NPY file.
+
+    Raises:
+        UsageError: If there is not just one array.
+    """
+    array = next(arrays, None)
+    if array is None:
+        raise UsageError("holds no array")
+    _write_npy(array, path)
+    if (more := next(arrays, None)) is not None:
+        raise UsageError(
+            f"holds several arrays ({array.name}, {more.name}, …), an NPY file one; write NPZ"
+        )
+
+
+def _write_npy(array: Array, path: Path) -> None:
+    described = npy_format.dtype_to_descr(array.dtype)
+    header = {"descr": described, "fortran_order": False, "shape": array.shape}
+    with path.open("w+b") as file:
+        npy_format.write_array_header_1_0(file, header)
+        offset = file.tell()
+        size = int(np.prod(array.shape, dtype=object)) * array.dtype.itemsize
+        if not size:
+            return
+        file.flush()
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, not a crash later
+            os.posix_fallocate(file.fileno(), 0, offset + size)
+        else:
+            file.truncate(offset + size)
+        with map_file(file.fileno(), mmap.ACCESS_WRITE) as mapped:
+            for box, values in array.pieces():
+                whole: NDArray[Any] = np.ndarray(array.shape, array.dtype, mapped, offset)
+                whole[box] = values
+                del whole
+                drop_from_memory(mapped)
+
+
+def write_npz(arrays: Iterator[Array], path: Path) -> None:
+    """Write an NPZ file, its members not compressed, as `numpy.savez` does."""
+    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+        for array in arrays:
+            with _temporary() as unpacked:
+                _write_npy(array, unpacked)
+                member = zipfile.ZipInfo(f"{array.name}.npy")
+                with (
+                    unpacked.open("rb") as file,
+                    archive.open(member, "w", force_zip64=True) as packed,
+                ):
+                    shutil.copyfileobj(file, packed, 1 << 20)
+
+
+def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
+    """Write an HDF5 file with a dataset for each array.
+
+    Raises:
+        UsageError: If an array's dtype is not one of HDF5's.
+    """
+    with h5py.File(path, "w") as file:
+        for array in arrays:
+            try:
+                dataset = file.create_dataset(array.name, array.shape, array.dtype)
+            except (TypeError, ValueError) as error:
+                raise UsageError(
+                    f"holds {array.dtype}, which HDF5 does not: {error}", field=array.name
+                ) from None
+            for box, values in array.pieces():
+                dataset[box] = values

@@ -1,0 +1,367 @@
+"""Tables from one format to another: as Arrow record batches, a few at a time.
+
+A column keeps its type; what the other format cannot hold is refused, never rounded or dropped. A
+text table has no types, so all of it is read once to find them: a column is of whole numbers, of
+numbers or of times only if every cell that is not null is such, and of texts otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from noisify.chunks import NUMBER_KINDS
+from noisify.errors import DataError, UsageError
+from noisify.formats import csv_mask, csv_numbers
+from noisify.formats.arrow_arrays import to_numpy, without_nulls
+from noisify.formats.csv_sniffing import FLOAT, INT, TEXT
+from noisify.formats.delimited import DelimitedSource
+from noisify.value_types import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from noisify.chunks import Column, Field
+    from noisify.formats.interface import ReadOptions
+    from noisify.inputs import Input
+
+_ROWS = 1 << 16
+_PIECE = 1 << 21
+_DAY = 86400 * SECOND
+_CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
+_UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table being read.
+
+    Attributes:
+        schema: Its columns.
+        batches: Its rows, in order.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def read_text(source: Input, options: ReadOptions) -> Table:
+    """Read a CSV or TSV file, twice: for its types, then for its values."""
+    if options.ragged != "error":
+        raise UsageError("--ragged keep keeps rows that no other format has; leave it out")
+    source.spool()
+    table = DelimitedSource(source, replace(options, strict=False, keep_decimals=False))
+    types = _types(table)
+    schema = pa.schema([(field.name, types[field.name]) for field in table.fields])
+    return Table(schema, _text_batches(table, schema))
+
+
+def _pieces(table: DelimitedSource) -> Iterator[Any]:
+    return table.chunks([table.fields], _PIECE, complete=False)
+
+
+def _types(table: DelimitedSource) -> dict[str, pa.DataType]:
+    """Return the type that fits all cells of each column."""
+    numbers = {f.name: _Numbers() for f in table.fields if f.kind in NUMBER_KINDS}
+    times = {f.name: _Times() for f in table.fields if _is_time(f)}
+    as_numbers = [_as_int(field) for field in table.fields if field.name in numbers]
+    as_texts = [_as_text(field) for field in as_numbers]
+    as_times = [field for field in table.fields if field.name in times]
+    for raw in _pieces(table):
+        texts = table.decode(raw, as_texts).by_field()
+        for name, columns in table.decode(raw, as_numbers).by_field().items():
+            numbers[name].look(columns, texts[name][0])
+        for name, (column,) in table.decode(raw, as_times).by_field().items():
+            times[name].look(column)
+    found = {name: seen.type for name, seen in numbers.items()}
+    found |= {name: seen.type for name, seen in times.items()}
+    return {field.name: found.get(field.name, pa.string()) for field in table.fields}
+
+
+@dataclass
+class _Numbers:
+    """What has been seen of a column of numbers."""
+
+    fractions: bool = False
+    long: bool = False
+    others: bool = False
+
+    def look(self, columns: Sequence[Column], texts: Column) -> None:
+        """Look at some cells, read as whole numbers where they are, and as texts."""
+        self.fractions |= any(column.number == FLOAT for column in columns)
+        self.long |= any(column.number.dtype == object for column in columns)
+        self.others |= bool(columns[0].strangers) or any(map(_CODE.search, texts.values))
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that loses nothing."""
+        if self.others or (self.fractions and self.long):
+            return pa.string()
+        if self.long:
+            return pa.decimal128(38, 0)
+        return pa.float64() if self.fractions else pa.int64()
+
+
+@dataclass
+class _Times:
+    """What has been seen of a column of times."""
+
+    tick: int = 1
+    zones: set[str] = dataclasses.field(default_factory=set)
+    clock: bool = False
+    others: bool = False
+
+    def look(self, column: Column) -> None:
+        """Look at some cells."""
+        self.tick = column.number.tick
+        self.zones |= set(column.layout.zones[column.layout.valid].tolist())
+        layouts = [layout for layout in column.layout.layouts if layout is not None]
+        self.clock |= any(layout.separator for layout in layouts)
+        self.others |= bool(column.strangers) or any(layout.tick < self.tick for layout in layouts)
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that loses nothing."""
+        if self.others or not self.zones <= {"", "Z"} or len(self.zones) > 1:
+            return pa.string()
+        if not self.clock:
+            return pa.date32()
+        zone = "UTC" if "Z" in self.zones else None
+        return pa.timestamp(_UNITS[self.tick], zone) if self.tick in _UNITS else pa.string()
+
+
+def _is_time(field: Field) -> bool:
+    return field.number is not None and field.number.kind == "time"
+
+
+def _as_int(field: Field) -> Field:
+    return replace(field, kind="int", number=INT)
+
+
+def _as_text(field: Field) -> Field:
+    return replace(field, kind="text", number=TEXT)
+
+
+def _text_batches(table: DelimitedSource, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    fields = []
+    for field, kind in zip(table.fields, schema.types, strict=True):
+        if pa.types.is_string(kind):
+            fields.append(_as_text(field))
+        elif pa.types.is_floating(kind):
+            fields.append(replace(field, kind="float", number=FLOAT))
+        else:
+            fields.append(field if _is_time(field) else _as_int(field))
+    for raw in _pieces(table):
+        columns = table.decode(raw, fields).by_field()
+        arrays = [_array(columns[field.name], field.type) for field in schema]
+        if raw.rows:
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
+    """Return a column of a text table, which may come in parts, as Arrow's."""
+    column = columns[0]
+    if pa.types.is_string(kind) or pa.types.is_decimal(kind):
+        whole: list[Any] = [None] * len(column.values)
+        for part in columns:
+            there = np.ones(len(whole), bool) if part.valid is None else part.valid
+            for at in np.flatnonzero(there).tolist():
+                whole[at] = part.values[at]
+        if pa.types.is_decimal(kind):
+            return pa.array([v if v is None else Decimal(int(v)) for v in whole], kind)
+        try:
+            return pa.array(whole, kind)
+        except UnicodeEncodeError:
+            raise DataError(
+                "has bytes that are no text in this encoding; see --encoding",
+                field=column.field.name,
+            ) from None
+    bits = None
+    if column.valid is not None:
+        bits = pa.py_buffer(np.packbits(column.valid, bitorder="little"))
+    values = column.values
+    if pa.types.is_date32(kind):
+        values = values // (_DAY // column.number.tick)
+        values = values.astype(np.int32)
+    return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
+
+
+def read_parquet(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
+    """Read a Parquet file."""
+    source.spool()
+    try:
+        file = pq.ParquetFile(source.path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
+    return Table(file.schema_arrow, _named(file.iter_batches(_ROWS), source.name))
+
+
+def read_arrow(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
+    """Read an Arrow IPC file or stream."""
+    source.spool()
+    try:
+        if source.head(6) == b"ARROW1":
+            file = pa.ipc.open_file(pa.memory_map(str(source.path)))
+            batches = (file.get_batch(at) for at in range(file.num_record_batches))
+            return Table(file.schema, _named(batches, source.name))
+        stream = pa.ipc.open_stream(pa.memory_map(str(source.path)))
+        return Table(stream.schema, _named(stream, source.name))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"is not a readable Arrow file: {error}", path=source.name) from None
+
+
+def _named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
+    """Yield batches; a failure to read them names the file."""
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot be read: {error}", path=name) from None
+
+
+def write_parquet(table: Table, path: Path) -> None:
+    """Write a Parquet file."""
+    _write(table, lambda: pq.ParquetWriter(path, table.schema), "Parquet", _ROWS * 2)
+
+
+def write_arrow(table: Table, path: Path) -> None:
+    """Write an Arrow IPC file."""
+    _write(table, lambda: pa.ipc.new_file(str(path), table.schema), "Arrow", _ROWS)
+
+
+def _write(table: Table, opened: Callable[[], Any], title: str, rows: int) -> None:
+    try:
+        with closing(opened()) as writer:
+            for batch in regrouped(table.batches, rows, table.schema):
+                writer.write_batch(batch)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(f"cannot be held by {title}: {error}") from None
+
+
+def regrouped(
+    batches: Iterator[pa.RecordBatch], rows: int, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of equally many, however they came."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            whole = pa.Table.from_batches(held, schema)
+            yield from whole.slice(0, rows).combine_chunks().to_batches()
+            rest = whole.slice(rows)
+            held, count = rest.to_batches(), rest.num_rows
+    if count:
+        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+
+
+def write_text(table: Table, path: Path, delimiter: str) -> None:
+    """Write a CSV or TSV file: texts in quotes where they need them, null as an empty cell.
+
+    Raises:
+        UsageError: If a column's type cannot be told by a text.
+    """
+    names = pa.array(table.schema.names, pa.string())
+    for field in table.schema:
+        _check_text_type(field)
+    with path.open("wb") as file:
+        header = _in_quotes(names, delimiter)
+        file.write(delimiter.join(header.to_pylist()).encode() + b"\n")
+        for batch in table.batches:
+            cells = [_texts(column, delimiter) for column in batch.columns]
+            cells = [pc.if_else(pc.is_valid(cell), cell, "") for cell in cells]
+            if len(cells) == 1:  # an empty line would be no row
+                cells[0] = pc.if_else(pc.equal(cells[0], ""), '""', cells[0])
+            lines = pc.binary_join_element_wise(*cells, delimiter)
+            ended = pc.binary_join_element_wise(lines, "", "\n")
+            file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
+
+
+def _check_text_type(field: pa.Field) -> None:
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    tests = (
+        pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean,
+        pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_date,
+        pa.types.is_timestamp, pa.types.is_time, pa.types.is_null,
+    )  # fmt: skip
+    if not any(test(kind) for test in tests):
+        raise UsageError(
+            f"holds {field.type}, which a text table cannot hold; write Parquet or Arrow",
+            field=field.name,
+        )
+
+
+def _texts(column: pa.Array, delimiter: str) -> pa.Array:
+    """Return a column's values as they stand in a text table; null where they are."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_floating(kind):
+        return _float_texts(column)
+    texts = column.cast(pa.string())
+    if pa.types.is_timestamp(kind):
+        return pc.replace_substring(texts, " ", "T")
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _in_quotes(texts, delimiter)
+    return texts
+
+
+def _float_texts(column: pa.Array) -> pa.Array:
+    """Return floats as Python writes them, those of lower precision as NumPy does."""
+    if column.type == pa.float64():
+        values = to_numpy(without_nulls(column))
+        texts = csv_numbers.format_floats(values)
+    else:
+        values = column.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
+        texts = pa.array([str(value) for value in values], pa.string())
+    return pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string()))
+
+
+def _in_quotes(texts: pa.Array, delimiter: str) -> pa.Array:
+    """Return texts with quotes around those that need them; an empty one is not null then."""
+    pattern = f'^$|[\r\n"{re.escape(delimiter)}]|^[ \t]|[ \t]$'
+    special = pc.match_substring_regex(texts, pattern)
+    doubled = pc.replace_substring(texts, '"', '""')
+    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+
+
+def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter: str) -> None:
+    """Write a text table with another character between its cells, which stay as they are.
+
+    A cell that holds that character gets quotes.
+    """
+    if options.ragged != "error":
+        raise UsageError("--ragged keep keeps rows as they are; keep the delimiter, too")
+    table = DelimitedSource(source, replace(options, header=False))
+    names = [field.name for field in table.fields]
+    with path.open("wb") as opened:
+        file = table.text.writer(opened)
+        file.write(table.prefix)
+        for raw in _pieces(table):
+            cells = table.cells(raw, names)
+            bounds = csv_mask.outer_bounds(
+                raw.data, cells.starts.reshape(-1), cells.ends.reshape(-1)
+            )
+            laid = csv_numbers.slices(raw.data, bounds.starts, bounds.ends)
+            texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
+            bare = pc.invert(pc.starts_with(texts, '"'))
+            special = pc.and_(bare, pc.match_substring(texts, delimiter))
+            quoted = pc.binary_join_element_wise(b'"', texts, b'"', b"")
+            rows = np.arange(0, len(texts) + 1, len(names), dtype=np.int32)
+            records = pa.ListArray.from_arrays(
+                pa.array(rows), pc.if_else(special, quoted, texts).view(pa.string())
+            )
+            lines = pc.binary_join(records, delimiter)
+            ended = pc.binary_join_element_wise(lines, "", table.line_end.decode())
+            file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
+        file.flush()

@@ -1,0 +1,204 @@
+"""A copy of an HDF5 file in which datasets are overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import h5py
+
+from noisify.errors import NoisifyError
+from noisify.formats.array_values import put_back
+from noisify.formats.hdf5_pieces import NoisyPiece, box_in
+from noisify.formats.hdf5_pytables import index_of, mark_out_of_date
+from noisify.formats.hdf5_times import HeaderFile, restore_times
+from noisify.formats.interface import no_rows
+from noisify.formats.masks import changed_by_field
+from noisify.sink import open_written_behind, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Chunk
+    from noisify.formats.hdf5_layout import Stored
+    from noisify.formats.hdf5_pieces import Piece
+    from noisify.formats.hdf5_scratch import ChunkFile, Unrolled
+    from noisify.formats.hdf5_storage import Unpacked
+    from noisify.formats.interface import NoisyColumn
+    from noisify.sink import Output
+
+_COPY_BYTES = 1 << 20
+
+
+class Hdf5Sink:
+    """A copy of an HDF5 file, in which datasets are overwritten.
+
+    What is overwritten at its place in the file need not be copied before: the rest is copied
+    around it at the end, or as soon as the HDF5 library is needed.
+
+    Args:
+        source: The file that is copied.
+        stored: Where each field of it is.
+        output: Where to write.
+    """
+
+    def __init__(self, source: Path, stored: Mapping[str, Stored], output: Output) -> None:
+        self._source = source
+        self._stored = stored
+        self._path = output.local_path()
+        self._name = output.name
+        self._file: Any = None
+        self._copied = False
+        self._written: dict[str, tuple[int, int]] = {}
+        self._unrolled: dict[str, tuple[Unrolled, ChunkFile]] = {}
+        self._touched: dict[str, None] = {}
+        self._changed: set[str] = set()
+        self._raw = open_written_behind(self._path)
+
+    def _copy_the_rest(self) -> None:
+        """Copy the file, byte for byte, but for what has been written already."""
+        if self._copied:
+            return
+        self._copied = True
+        size = self._source.stat().st_size
+        place = 0
+        with self._source.open("rb", 0) as old:
+            for start, stop in (*sorted(self._written.values()), (size, size)):
+                self._copy(old, place, start)
+                place = max(place, stop)
+        os.truncate(self._path, size)
+
+    def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
+        """Copy some bytes from the same place of the source, in the kernel where it can."""
+        if hasattr(os, "copy_file_range"):
+            with contextlib.suppress(OSError):  # not between all file systems
+                while start < stop and (
+                    copied := os.copy_file_range(
+                        old.fileno(), self._raw.fileno(), stop - start, start, start
+                    )
+                ):
+                    start += copied
+        old.seek(start)
+        self._raw.seek(start)
+        while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
+            write_all(self._raw, data)
+            start += len(data)
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
+        """Return a piece's datasets with their noisy fields in them."""
+        by_path: dict[str, list[NoisyColumn]] = {}
+        for result in noisy:
+            place = self._stored[result.column.field.name]
+            by_path.setdefault(place.path, []).append(_with_nulls(result, place.null))
+        packed = []
+        for storage, _ in raw.parts:
+            if columns := by_path.get(storage.path):
+                before: Unpacked = chunk.layout[storage.path]
+                values = put_back(before.values, columns, f"{storage.path}.")
+                box = box_in(storage, raw.box)
+                packed.append((storage, storage.pack(replace(before, values=values), box)))
+        changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
+        return NoisyPiece(tuple(packed), raw.box, changed)
+
+    def with_rows(self, versions: Sequence[NoisyPiece], copies: NDArray[np.int64]) -> NoisyPiece:  # noqa: ARG002
+        """Refuse: an array has no rows of its own.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+    def write(self, encoded: NoisyPiece) -> None:
+        """Write the datasets of a piece to their places."""
+        with self._writing():
+            for storage, packed in encoded.parts:
+                storage.write(self, packed, box_in(storage, encoded.box))
+        self._changed |= encoded.changed
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Let a failure of the HDF5 library name the output."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
+
+    def overwrite(self, path: str, start: int, data: memoryview) -> None:
+        """Write consecutive bytes of a dataset to their place in the file."""
+        self._raw.seek(start)
+        write_all(self._raw, data)
+        first, _ = self._written.get(path, (start, start))
+        self._written[path] = (first, start + len(data))
+
+    def dataset(self, path: str) -> h5py.h5d.DatasetID:
+        """Return a dataset of the copy, which is complete from now on."""
+        if self._file is None:
+            self._copy_the_rest()
+            self._file = h5py.File(self._path, "r+")
+        self._touched[path] = None
+        return self._file[path].id
+
+    def scratch(self, storage: Unrolled) -> ChunkFile:
+        """Return where the noisy elements of a dataset are kept until all are there."""
+        if storage.path not in self._unrolled:
+            self._unrolled[storage.path] = storage, storage.elements.copy()
+        return self._unrolled[storage.path][1]
+
+    def finish(self) -> None:
+        """Complete the copy, and close it, which writes what the library still holds."""
+        with self._writing():
+            for storage, noisy in self._unrolled.values():
+                storage.finish(self, noisy)
+            self._mark_indexes()
+            self._copy_the_rest()
+            if self._file is not None:
+                restore = self._times()
+                self._file.close()
+                restore()
+
+    def _mark_indexes(self) -> None:
+        """Mark the indexes of changed columns of PyTables' tables, which have opened the copy."""
+        for name in sorted(self._changed) if self._file is not None else ():
+            place = self._stored[name]
+            index = index_of(self._file, place.path, place.member or "")
+            if index is not None:
+                mark_out_of_date(self._file[index])
+                self._touched[index] = None
+
+    def _times(self) -> Callable[[], None]:
+        """Return what gives the objects that the library wrote the times they had."""
+        identity = self._file.id.get_create_plist()
+        sizes = (self._file.userblock_size, *identity.get_sizes())
+        addresses = [h5py.h5o.get_info(self._file[path].id).addr for path in self._touched]
+
+        def restore() -> None:
+            with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
+                for address in addresses:
+                    restore_times(HeaderFile(copy, *sizes), HeaderFile(original, *sizes), address)
+
+        return restore
+
+    def close(self) -> None:
+        """Close the copy, whatever happens."""
+        for _, noisy in self._unrolled.values():
+            noisy.close()
+        self._raw.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._file.close()
+
+
+def _with_nulls(result: NoisyColumn, null: Any) -> NoisyColumn:  # noqa: ANN401
+    """Return a noisy column in which missing elements are what the file has for such."""
+    if null is None or result.erased is None:
+        return result
+    values = result.values.copy()
+    values[result.erased] = null
+    return replace(result, values=values, erased=None)

@@ -1,0 +1,409 @@
+"""A Parquet file being put together from the old one's column chunks and newly encoded ones."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from noisify.errors import DataError
+from noisify.formats import parquet_footer as parts
+from noisify.formats import thrift
+from noisify.formats.arrow_arrays import rows_of
+from noisify.formats.arrow_columns import changes, noisy_values
+from noisify.formats.arrow_files import WholeWrites
+from noisify.formats.arrow_leaves import values_at, with_values
+from noisify.formats.parquet_encoding import PAGES_AT, encode
+from noisify.formats.parquet_footer import MAGIC, Span
+from noisify.formats.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.chunks import Chunk
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.parquet import ParquetSource, Piece
+    from noisify.formats.parquet_encoding import Encoded, Fit
+    from noisify.sink import Output
+
+_ALONE_BYTES = 64 << 20
+"""Bytes of a column above which it is encoded alone, straight into the output."""
+_MOST_ORDINALS = 1 << 15
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of a piece.
+
+    Attributes:
+        piece: The piece.
+        arrays: The leaves that get noise, by their numbers.
+        changed: Those of them in which something changed.
+        encoded: These, if the piece is a whole row group.
+        copies: Shape (n,), how many times each row comes out; None: once.
+    """
+
+    piece: Piece
+    arrays: dict[int, pa.Array]
+    changed: frozenset[int]
+    encoded: dict[int, Encoded] = field(default_factory=dict)
+    copies: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Page indexes that are yet to be written: bytes, or where they are in the old file.
+
+    Attributes:
+        leaf: Whose they are.
+        column: The statistics of the pages.
+        offset: Where the pages are.
+        by: How far these have moved.
+    """
+
+    leaf: int
+    column: Span | bytes | None
+    offset: Span | bytes | None
+    by: int
+
+
+class ParquetSink:
+    """A Parquet file being written: all of its source's but for what changes.
+
+    Args:
+        source: The file it is made from.
+        output: Where to write.
+        noised: The fields that get noise.
+    """
+
+    def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
+        self._source = source
+        self._file = WholeWrites(output)
+        self._old = source.path.open("rb")
+        self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
+        self._fits: dict[int, Fit] = {}
+        for name in noised:
+            self._fit(source.number(name))
+        self._gathered: list[Part] = []
+        self._unchanged: list[int] | None = []
+        self._groups: list[bytes] = []
+        self._indexes: list[list[_Index]] = []
+        self._rows = 0
+
+    def _fit(self, leaf: int) -> Fit:
+        if leaf not in self._fits:
+            self._fits[leaf] = self._source.fit(leaf)
+        return self._fits[leaf]
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+        """Return a piece with noise in it."""
+        arrays: dict[int, pa.Array] = {}
+        changed = set()
+        for result in noisy:
+            name = result.column.field.name
+            leaf = self._source.number(name)
+            arrays[leaf] = chunk.layout[leaf]
+            if changes(result):
+                old, _ = values_at(arrays[leaf], ())
+                new = noisy_values(old, result, nullable=self._nullable[name])
+                arrays[leaf] = with_values(arrays[leaf], (), new)
+                changed.add(leaf)
+        return self.part(raw, arrays, changed)
+
+    def part(self, piece: Piece, arrays: dict[int, pa.Array], changed: set[int]) -> Part:
+        """Return what `write` takes; encoded already if it is a whole row group.
+
+        Args:
+            piece: The piece.
+            arrays: Leaves of it, by their numbers.
+            changed: Those in which something changed.
+        """
+        encoded = {}
+        if piece.whole:
+            encoded = {leaf: self._encoded([arrays[leaf]], piece.group, leaf) for leaf in changed}
+        bare = replace(piece, arrays=None)  # or what was read would wait with what is written
+        return Part(bare, arrays, frozenset(changed), encoded)
+
+    def _encoded(
+        self,
+        arrays: Sequence[pa.Array],
+        group: int,
+        leaf: int,
+        write: Callable[[Any], Any] | None = None,
+    ) -> Encoded:
+        rows = sum(map(len, arrays))
+        style, filtered = self._source.style(group, leaf, rows)
+        return encode(arrays, self._fit(leaf), style, filtered=filtered, write=write)
+
+    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+        """Return a piece with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        if (copies == 1).all():
+            return versions[0]
+        kept = np.repeat(np.arange(len(copies)), copies)
+        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
+        which = np.minimum(numbers, len(versions) - 1)
+        places = which * len(copies) + kept
+        arrays = {
+            leaf: rows_of(pa.concat_arrays([version.arrays[leaf] for version in versions]), places)
+            for leaf in versions[0].arrays
+        }
+        return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
+
+    def write(self, encoded: Part) -> None:
+        """Write the row group that ends with a piece."""
+        self._gathered.append(encoded)
+        if encoded.piece.last:
+            gathered, self._gathered = self._gathered, []
+            self._write_group(gathered)
+
+    def _write_group(self, gathered: Sequence[Part]) -> None:
+        group = gathered[0].piece.group
+        if any(part.copies is not None for part in gathered):
+            self._write_other_rows(group, gathered)
+            return
+        changed = frozenset[int]().union(*(part.changed for part in gathered))
+        if not changed and self._unchanged is not None:
+            self._unchanged.append(group)
+            return
+        self._start()
+        rows = sum(part.piece.rows for part in gathered)
+        made = gathered[0].encoded if gathered[0].piece.whole else {}
+        self._put_group(
+            group, rows, changed, made, lambda leaf: [part.arrays.pop(leaf) for part in gathered]
+        )
+
+    def _write_other_rows(self, group: int, gathered: Sequence[Part]) -> None:
+        """Write a row group of which rows were dropped or repeated: every column is another."""
+        copies = np.concatenate(
+            [
+                np.ones(part.piece.rows, np.int64) if part.copies is None else part.copies
+                for part in gathered
+            ]
+        )
+        kept = np.repeat(np.arange(len(copies)), copies)
+
+        def load(leaf: int) -> list[pa.Array]:
+            if leaf in gathered[0].arrays:
+                return [part.arrays.pop(leaf) for part in gathered]
+            return list(rows_of(self._source.read(group, leaf), kept).chunks)
+
+        self._start()
+        if len(kept):
+            every = frozenset(range(len(self._source.leaves)))
+            self._put_group(group, len(kept), every, {}, load, sorting=frozenset())
+
+    def _start(self) -> None:
+        """Begin the file, once it is known that it is not the old one, with what has waited."""
+        if self._unchanged is None:
+            return
+        waiting, self._unchanged = self._unchanged, None
+        self._file.write(MAGIC)
+        for group in waiting:
+            rows = self._source.metadata.row_group(group).num_rows
+            self._put_group(group, rows, frozenset(), {}, lambda _: [])
+
+    def _put_group(
+        self,
+        group: int,
+        rows: int,
+        changed: frozenset[int],
+        made: Mapping[int, Encoded],
+        load: Callable[[int], list[pa.Array]],
+        sorting: frozenset[int] | None = None,
+    ) -> None:
+        """Write a row group.
+
+        Args:
+            group: Its number in the old file.
+            rows: How many rows it has.
+            changed: The leaves that are encoded anew; all others are copied.
+            made: Those that have been already.
+            load: Gives the values of the rest.
+            sorting: The leaves in whose order the rows may no longer be; default: those changed.
+        """
+        record = self._source.footer.group(group)
+        chunks: list[Record] = record[parts.CHUNKS].values
+        start = self._file.tell()
+        indexes = []
+        filters: dict[int, bytes | Span | None] = {}
+        encoded = self._encodings(group, changed, made, load)
+        for leaf, chunk in enumerate(chunks):
+            here = self._file.tell()
+            if leaf in changed:
+                one = next(encoded)
+                if one.pages:
+                    self._file.write(one.pages)
+                _describe(chunk, one, here)
+                indexes.append(_Index(leaf, one.column_index, one.offset_index, here - PAGES_AT))
+                filters[leaf] = one.bloom_filter
+                continue
+            span = self._source.footer.span(chunk)
+            indexes.append(_Index(leaf, *parts.index_spans(chunk), here - span.start))
+            filters[leaf] = self._filter_span(chunk[parts.METADATA])
+            self._copy(span)
+            _move(chunk, here - span.start)
+        for leaf, bloom in filters.items():
+            about = chunks[leaf][parts.METADATA]
+            about.put(parts.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
+            about.put(parts.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
+        _sum_up(record, rows, start, len(self._groups), changed if sorting is None else sorting)
+        self._groups.append(thrift.written(record))
+        self._indexes.append([index for index in indexes if index.column or index.offset])
+        self._rows += rows
+
+    def _encodings(
+        self,
+        group: int,
+        changed: frozenset[int],
+        made: Mapping[int, Encoded],
+        load: Callable[[int], list[pa.Array]],
+    ) -> Iterator[Encoded]:
+        """Yield the chunks of the changed leaves in order, some being encoded at the same time.
+
+        A very large one is encoded when its turn has come and goes straight into the output.
+        """
+        large = {
+            leaf
+            for leaf in changed - made.keys()
+            if self._source.decoded_bytes(group, [leaf]) > _ALONE_BYTES
+        }
+        ahead = iter(sorted(changed - made.keys() - large))
+        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-write") as pool:
+            futures: dict[int, Future[Encoded]] = {}
+            for leaf in sorted(changed):
+                for other in islice(ahead, pa.cpu_count() - len(futures)):
+                    futures[other] = pool.submit(
+                        lambda leaf: self._encoded(load(leaf), group, leaf), other
+                    )
+                if leaf in made:
+                    yield made[leaf]
+                elif leaf in large:
+                    yield self._encoded(load(leaf), group, leaf, self._file.write)
+                else:
+                    yield futures.pop(leaf).result()
+
+    def _filter_span(self, about: Record) -> Span | None:
+        try:
+            return parts.bloom_filter_span(self._old, about)
+        except (ValueError, KeyError):
+            raise self._damaged("a Bloom filter is not where it should be") from None
+
+    def _put(self, data: bytes | Span | None) -> int | None:
+        """Write bytes, or those at a place in the old file; return how many."""
+        if data is None:
+            return None
+        if isinstance(data, bytes):
+            return self._file.write(data)
+        self._copy(data)
+        return data.size
+
+    def _copy(self, span: Span) -> None:
+        try:
+            for data in parts.pieces(self._old, span):
+                self._file.write(data)
+        except ValueError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, why: object) -> DataError:
+        return DataError(f"is not a readable Parquet file: {why}", path=self._source.name)
+
+    def finish(self) -> None:
+        """Write what is left: the old file if nothing changed, else page indexes and footer."""
+        if self._unchanged == list(range(len(self._source.footer))):
+            self._copy(Span(0, self._source.path.stat().st_size))
+            return
+        self._start()
+        records = [
+            thrift.read(group, depth=parts.CHUNK_DEPTH)[0] if indexes else None
+            for group, indexes in zip(self._groups, self._indexes, strict=True)
+        ]
+        self._put_indexes(records, self._put_column_index)
+        self._put_indexes(records, self._put_offset_index)
+        groups = [
+            group if record is None else thrift.written(record)
+            for group, record in zip(self._groups, records, strict=True)
+        ]
+        self._file.write(self._source.footer.written(groups, self._rows))
+
+    def _put_indexes(
+        self, records: Sequence[Record | None], put: Callable[[Record, _Index], None]
+    ) -> None:
+        for record, indexes in zip(records, self._indexes, strict=True):
+            for index in indexes:
+                if record is not None:
+                    put(record[parts.CHUNKS].values[index.leaf], index)
+
+    def _put_column_index(self, chunk: Record, index: _Index) -> None:
+        place = self._file.tell()
+        chunk.put(parts.COLUMN_INDEX, I64, None if index.column is None else place)
+        chunk.put(parts.COLUMN_INDEX_LENGTH, I32, self._put(index.column))
+
+    def _put_offset_index(self, chunk: Record, index: _Index) -> None:
+        place = self._file.tell()
+        data = index.offset
+        try:
+            if isinstance(data, Span):
+                data = b"".join(parts.pieces(self._old, data))
+            data = None if data is None else parts.moved(data, index.by)
+        except (ValueError, KeyError):
+            raise self._damaged("a page index is not where it should be") from None
+        chunk.put(parts.OFFSET_INDEX, I64, None if data is None else place)
+        chunk.put(parts.OFFSET_INDEX_LENGTH, I32, self._put(data))
+
+    def close(self) -> None:
+        """Close the old file."""
+        self._old.close()
+
+
+def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
+    """Say in a ColumnChunk what is new of it, and where it is."""
+    old, about = chunk[parts.METADATA], encoded.about
+    about.put(parts.PATH, LIST, old[parts.PATH])
+    about.put(parts.KEY_VALUES, LIST, old.get(parts.KEY_VALUES))
+    parts.move(about, start - PAGES_AT)
+    chunk.put(parts.METADATA, STRUCT, about)
+    if chunk.get(parts.CHUNK_OFFSET):
+        chunk.put(parts.CHUNK_OFFSET, I64, start)
+    _forget_indexes(chunk)
+
+
+def _move(chunk: Record, by: int) -> None:
+    """Say in a ColumnChunk that its pages have moved."""
+    parts.move(chunk[parts.METADATA], by)
+    if chunk.get(parts.CHUNK_OFFSET):
+        chunk.put(parts.CHUNK_OFFSET, I64, chunk[parts.CHUNK_OFFSET] + by)
+    _forget_indexes(chunk)
+
+
+def _forget_indexes(chunk: Record) -> None:
+    for number in (
+        parts.OFFSET_INDEX,
+        parts.OFFSET_INDEX_LENGTH,
+        parts.COLUMN_INDEX,
+        parts.COLUMN_INDEX_LENGTH,
+    ):
+        chunk.put(number, I64, None)
+
+
+def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: frozenset[int]) -> None:
+    """Say of a row group what follows from its column chunks."""
+    abouts = [chunk[parts.METADATA] for chunk in group[parts.CHUNKS].values]
+    group.put(parts.GROUP_ROWS, I64, rows)
+    group.put(parts.GROUP_BYTES, I64, sum(about[parts.UNCOMPRESSED] for about in abouts))
+    if parts.GROUP_STORED in group:
+        group.put(parts.GROUP_STORED, I64, sum(about[parts.STORED] for about in abouts))
+    if parts.GROUP_OFFSET in group:
+        group.put(parts.GROUP_OFFSET, I64, start)
+    if parts.ORDINAL in group:
+        group.put(parts.ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
+    if parts.SORTING in group:
+        order = group[parts.SORTING]
+        noisy = [one[parts.SORTED_COLUMN] in changed for one in order.values]
+        kept = order.values[: noisy.index(True)] if True in noisy else order.values
+        group.put(parts.SORTING, LIST, Items(order.kind, kept) if kept else None)

@@ -1,0 +1,413 @@
+"""PNG: the pixels get noise, and every chunk but those that hold them stays as it is.
+
+The one field is `data`: the array of the pixels, (height, width) or (height, width, channels), as
+NumPy makes it of a Pillow image, so that an image gets the noise that this array would get as NPY.
+Of an alpha channel nothing changes, and no statistic counts it. If no pixel changes, the output is
+the input, to the byte; if any does, the image is compressed anew.
+
+Pillow only packs and unpacks pixels. The chunks are walked over here, by W3C, "Portable Network
+Graphics (PNG) Specification (Third Edition)", section 5; so metadata never passes through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.chunks import Chunk, Column, Field, Positions
+from noisify.errors import DataError, UsageError
+from noisify.formats.array_values import arrow_array, stored
+from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.npy import ARRAY_NAME
+from noisify.sink import write_all
+from noisify.value_types import NumberType
+
+try:
+    from PIL import Image
+except ImportError:
+    raise UsageError("PNG files need Pillow; pip install 'noisify-cli[images]'") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+_CHANNELS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}
+_INTERLACED_AT = 12
+_UNPACKED_AT_ONCE = 1 << 20
+_ADAM7 = (
+    (0, 8, 0, 8),
+    (0, 8, 4, 8),
+    (4, 8, 0, 4),
+    (0, 4, 2, 4),
+    (2, 4, 0, 2),
+    (0, 2, 1, 2),
+    (1, 2, 0, 1),
+)
+"""The first row and the step to the next, the first column and the step to the next, of a pass."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One chunk of a PNG file.
+
+    Attributes:
+        kind: Its four letters.
+        body: What it holds.
+        start: Where it starts in the file, its length and letters included.
+        stop: Where the next one starts.
+    """
+
+    kind: bytes
+    body: bytes
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the IHDR chunk says.
+
+    Attributes:
+        width: Pixels in a row.
+        height: Rows.
+        bits: Bits of a sample.
+        color: The color type.
+        interlaced: Whether the rows come in Adam7's order.
+    """
+
+    width: int
+    height: int
+    bits: int
+    color: int
+    interlaced: bool
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last sample of each pixel is its alpha."""
+        return self.color in {_GRAY_ALPHA, _RGB_ALPHA}
+
+    @property
+    def array(self) -> tuple[int, ...]:
+        """The shape of the array of pixels."""
+        channels = _CHANNELS[self.color]
+        return (self.height, self.width, channels) if channels > 1 else (self.height, self.width)
+
+    @property
+    def rows_size(self) -> int:
+        """The bytes of all rows, before compression: the samples, and a byte for the filter."""
+        passes = _ADAM7 if self.interlaced else ((0, 1, 0, 1),)
+        size = 0
+        for top, down, left, right in passes:
+            rows, columns = len(range(top, self.height, down)), len(range(left, self.width, right))
+            size += rows * (1 + columns * _CHANNELS[self.color] * self.bits // 8) if columns else 0
+        return size
+
+
+def parts_of(data: bytes) -> list[Part]:
+    """Cut a PNG file into its chunks, up to the last one, IEND.
+
+    Raises:
+        DataError: If a chunk is cut short, or one that matters here is not what it was.
+    """
+    parts: list[Part] = []
+    place = len(_SIGNATURE)
+    while not parts or parts[-1].kind != b"IEND":
+        size = int.from_bytes(data[place : place + 4])
+        kind, stop = data[place + 4 : place + 8], place + 12 + size
+        if stop > len(data):
+            raise DataError("is cut short")
+        body = data[place + 8 : place + 8 + size]
+        check = int.from_bytes(data[stop - 4 : stop])
+        if kind in {b"IHDR", b"IDAT"} and zlib.crc32(kind + body) != check:
+            raise DataError(f"is damaged: the checksum of a chunk ({kind.decode()}) is wrong")
+        parts.append(Part(kind, body, place, stop))
+        place = stop
+    return parts
+
+
+def shape_of(parts: Sequence[Part]) -> Shape:
+    """Return what the chunks say of the pixels.
+
+    Raises:
+        DataError: If they are broken, or the pixels are of a kind that cannot get noise.
+    """
+    if parts[0].kind != b"IHDR" or len(parts[0].body) != 13:  # noqa: PLR2004
+        raise DataError("is broken: it does not start with an IHDR chunk")
+    width, height, bits, color, _, _, interlace = struct.unpack(">IIBBBBB", parts[0].body)
+    kinds = {part.kind for part in parts}
+    pixels = [at for at, part in enumerate(parts) if part.kind == b"IDAT"]
+    if not width or not height or not pixels:
+        raise DataError("is broken: it has no pixels")
+    if pixels[-1] - pixels[0] != len(pixels) - 1:
+        raise DataError("is broken: its IDAT chunks do not follow each other")
+    if b"acTL" in kinds:
+        raise DataError("is animated (APNG); save its frames as one PNG each")
+    if color == _PALETTE:
+        raise DataError("has a palette, and noise on its indices is none; convert it to RGB first")
+    if color not in _CHANNELS:
+        raise DataError(f"is broken: there is no color type {color}")
+    if bits == 16 and color != _GRAY:  # noqa: PLR2004
+        raise DataError(
+            "has 16 bits a sample and is not plain gray, which Pillow would cut down to 8; "
+            "convert it to TIFF first"
+        )
+    if bits not in {8, 16}:
+        raise DataError(f"has {bits} bits a sample; convert it to 8 bits first")
+    most = 2 * (Image.MAX_IMAGE_PIXELS or width * height)
+    if width * height > most:
+        raise DataError(
+            f"has {width} x {height} pixels, more than the {most} that Pillow unpacks; "
+            "convert it to TIFF, which is read in pieces"
+        )
+    return Shape(width, height, bits, color, bool(interlace))
+
+
+def unpacked(parts: Sequence[Part], shape: Shape) -> NDArray[Any]:
+    """Return the pixels, as an array of `shape.array`, uint8 or uint16.
+
+    Raises:
+        DataError: If they are damaged.
+    """
+    plain = io.BytesIO()
+    plain.write(_SIGNATURE)
+    for part in parts:
+        if part.kind in {b"IHDR", b"IDAT", b"IEND"}:
+            plain.write(_chunk(part.kind, part.body))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(plain, formats=["PNG"])
+        pixels = np.asarray(image)
+        if _unpacked_size(parts) < shape.rows_size:  # Pillow would leave what is missing black
+            raise DataError("is cut short: it has fewer pixels than its header promises")
+    except zlib.error as error:
+        raise DataError(f"is damaged: {error}") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise DataError(f"is damaged: {error}") from None
+    dtype = np.uint8 if shape.bits == 8 else np.uint16  # noqa: PLR2004
+    if pixels.shape != shape.array or pixels.dtype.itemsize != np.dtype(dtype).itemsize:
+        raise DataError(f"is damaged: Pillow reads {pixels.shape} pixels of {pixels.dtype}")
+    return pixels.astype(dtype)
+
+
+def _unpacked_size(parts: Sequence[Part]) -> int:
+    """Return how many bytes the pixels have when they are no longer compressed."""
+    unpacker = zlib.decompressobj()
+    size = 0
+    for part in parts:
+        if part.kind == b"IDAT":
+            text = part.body
+            while text and not unpacker.eof:
+                size += len(unpacker.decompress(text, _UNPACKED_AT_ONCE))
+                text = unpacker.unconsumed_tail
+    return size + len(unpacker.flush())
+
+
+def packed(pixels: NDArray[Any]) -> bytes:
+    """Return the IDAT chunks of pixels."""
+    if pixels.dtype.itemsize == 2:  # noqa: PLR2004
+        pixels = pixels.astype("<u2", copy=False)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    data = file.getvalue()
+    return b"".join(data[p.start : p.stop] for p in parts_of(data) if p.kind == b"IDAT")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    check = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some consecutive elements of the array of pixels.
+
+    Attributes:
+        values: The elements, flat.
+        positions: Which they are.
+    """
+
+    values: NDArray[Any]
+    positions: Positions
+
+    @property
+    def place(self) -> slice:
+        """Which elements they are."""
+        start = int(self.positions.starts[0])
+        return slice(start, start + self.positions.length)
+
+
+class PngSource:
+    """An open PNG file, its pixels in memory."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        with source.open() as file:
+            self.data = file.read()
+        try:
+            self.parts = parts_of(self.data)
+            self.shape = shape_of(self.parts)
+            self.pixels = unpacked(self.parts, self.shape)
+        except DataError as error:
+            raise error.at(source.name) from None
+        number = NumberType.of_dtype(self.pixels.dtype)
+        self.fields = (Field(ARRAY_NAME, "int", str(self.pixels.dtype), number, nullable=False),)
+        self.notes = list(self._notes(source.name))
+        self.in_flight = None
+        self.empty = False
+
+    def _notes(self, name: str) -> Iterator[str]:
+        if self.shape.interlaced:
+            yield f"{name} is interlaced, and the output is not if any pixel changes"
+        if any(part.kind == b"tRNS" for part in self.parts):
+            yield f"{name} has one transparent color; pixels that noise takes from it are opaque"
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """Yield consecutive elements."""
+        flat = self.pixels.reshape(-1)
+        step = max(1, size // flat.itemsize)
+        for start in range(0, flat.size, step):
+            values = flat[start : start + step]
+            yield Piece(values, Positions.range(start, start + values.size))
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the elements; those of an alpha channel are not valid."""
+        valid = None
+        if self.shape.has_alpha:
+            channels = _CHANNELS[self.shape.color]
+            valid = np.arange(raw.place.start, raw.place.stop) % channels != channels - 1
+        return Chunk(
+            tuple(
+                Column(field, field.number, raw.positions, raw.values, valid)
+                for field in wanted
+                if field.number is not None
+            )
+        )
+
+    def condition_values(
+        self,
+        raw: Piece,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return the elements as an Arrow array."""
+        return {name: arrow_array(raw.values, name) for name in names}
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the share of the file that a piece makes."""
+        return len(self.data) * raw.values.size // self.pixels.size
+
+    def length(self, field: Field) -> int:  # noqa: ARG002
+        """Return the number of elements."""
+        return int(self.pixels.size)
+
+    def close(self) -> None:
+        """Do nothing: the file is closed."""
+
+
+class PngSink:
+    """A PNG file being made: the source's chunks around other pixels."""
+
+    def __init__(self, source: PngSource, output: Output) -> None:
+        self._source = source
+        self._output = output
+        self._pixels: NDArray[Any] | None = None
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:  # noqa: ARG002
+        """Return the elements with noise in them, or None if it changes none."""
+        if not noisy or not noisy[0].changed.any():
+            return None
+        return Piece(stored(noisy[0], raw.values.dtype), raw.positions)
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
+        """Refuse: an image has no rows that could be dropped.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+    def write(self, encoded: Piece | None) -> None:
+        """Take some elements."""
+        if encoded is None:
+            return
+        if self._pixels is None:
+            self._pixels = self._source.pixels.copy()
+        self._pixels.reshape(-1)[encoded.place] = encoded.values
+
+    def finish(self) -> None:
+        """Write the file."""
+        data, parts = self._source.data, self._source.parts
+        if self._pixels is None:
+            write_all(self._output.file, data)
+            return
+        write_all(self._output.file, data[: parts[0].start])
+        for last, part in zip((None, *parts), parts, strict=False):
+            text = data[part.start : part.stop]
+            if part.kind == b"IHDR" and self._source.shape.interlaced:
+                text = _chunk(b"IHDR", part.body[:_INTERLACED_AT] + b"\0")
+            if part.kind == b"IDAT":
+                first = last is None or last.kind != b"IDAT"
+                text = packed(self._pixels) if first else b""
+            write_all(self._output.file, text)
+        write_all(self._output.file, data[parts[-1].stop :])
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+def open_source(source: Input, options: ReadOptions) -> PngSource:
+    """Open a PNG file."""
+    return PngSource(source, options)
+
+
+def open_sink(
+    source: PngSource,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> PngSink:
+    """Start a PNG file like the source's.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    if passes > 1:
+        raise UsageError("--append is for tables and arrays, not for PNG files")
+    return PngSink(source, output)
+
+
+def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
+    """Refuse: there are no masks of pixels.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("PNG")
+
+
+def restore(*_: object) -> int:
+    """Refuse: there are no masks of pixels.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("PNG")

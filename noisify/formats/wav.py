@@ -1,0 +1,439 @@
+"""WAV: the samples get noise, and every other byte of the file stays as it is.
+
+The one field is `data`: the samples as whole numbers or floats, frame after frame, so that a file
+gets the noise that the array of SciPy's `scipy.io.wavfile.read` would get as NPY. Whole numbers are
+taken as they are stored, in steps of the least significant bit: 16-bit samples lie between -32768
+and 32767, 8-bit ones between 0 and 255 with silence at 128, as the format has it (and `--snr` then
+counts the silence in, as it would for the array), and 24-bit ones between -8388608 and 8388607,
+where SciPy and soundfile give 256 times that in 32 bits.
+
+The chunks of a RIFF file are described in Microsoft and IBM, "Multimedia Programming Interface and
+Data Specifications 1.0" (1991), those of more than 4 GiB (RF64, BW64) in EBU Tech 3306 and ITU-R
+BS.2088. What another chunk says of the samples (a peak, a loudness) is kept, true or not.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from noisify.chunks import Chunk, Column, Field, Positions
+from noisify.errors import DataError, UsageError
+from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
+from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.npy import ARRAY_NAME
+from noisify.inputs import read_into
+from noisify.sink import write_all
+from noisify.value_types import NumberType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.inputs import Input
+    from noisify.sink import Output
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_OTHERS = {
+    2: "ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x50: "MPEG",
+    0x55: "MP3",
+}  # fmt: skip
+_GUID_TAIL = (0, 0x10, bytes.fromhex("800000aa00389b71"))
+_LONGEST_FORMAT = 1 << 16
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_KEPT_IN_MEMORY = 1 << 20
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How samples are stored.
+
+    Attributes:
+        width: Bytes a sample takes.
+        dtype: The dtype of the file's samples, byte order included; of 24-bit samples, that of the
+            32-bit numbers whose upper three bytes they are.
+        number: How they are worked on.
+    """
+
+    width: int
+    dtype: np.dtype[Any]
+    number: NumberType
+
+    @classmethod
+    def of(cls, kind: str, width: int, order: str) -> Samples:
+        """Return how samples of a kind (i, u or f) and of so many bytes are stored."""
+        if width == 3:  # noqa: PLR2004 - packed
+            return cls(width, np.dtype(f"{order}i4"), NumberType("int", np.dtype("i4"), bits=24))
+        dtype = np.dtype(f"{order}{kind}{width}")
+        return cls(
+            width, dtype, NumberType("float" if kind == "f" else "int", np.dtype(dtype.type))
+        )
+
+    @property
+    def type_name(self) -> str:
+        """What to call them: int24, float32."""
+        return f"int{self.number.bits}" if self.number.bits else str(self.number.dtype)
+
+    @property
+    def _packed(self) -> slice:
+        """Which bytes of a 32-bit number hold a 24-bit sample when it is shifted up by 8 bits."""
+        return slice(0, 3) if self.dtype == np.dtype(">i4") else slice(1, 4)
+
+    def decode(self, raw: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return stored bytes as numbers in native byte order."""
+        if not self.number.bits:
+            return raw.view(self.dtype).astype(self.number.dtype, copy=False)
+        wide = np.zeros((len(raw) // 3, 4), np.uint8)
+        wide[:, self._packed] = raw.reshape(-1, 3)
+        shifted: NDArray[Any] = wide.view(self.dtype).reshape(-1).astype(np.int32) >> 8
+        return shifted
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return numbers as the bytes to be stored.
+
+        Raises:
+            UsageError: If one does not fit into 24 bits.
+        """
+        if not self.number.bits:
+            return np.ascontiguousarray(values, self.dtype).view(np.uint8)
+        low, high = self.number.limits
+        if len(values) and (values.min() < low or values.max() > high):
+            raise UsageError("a value does not fit into 24 bits", field=ARRAY_NAME)
+        wide = (values << 8).astype(self.dtype).view(np.uint8).reshape(-1, 4)
+        return np.ascontiguousarray(wide[:, self._packed]).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What comes before the samples.
+
+    Attributes:
+        samples: How they are stored.
+        channels: How many of them make a frame.
+        valid_bits: How many bits of a sample mean something, as the header has it.
+        start: Where in the file they start.
+        size: How many bytes of them the header promises.
+        open_ended: Whether the file may end before.
+    """
+
+    samples: Samples
+    channels: int
+    valid_bits: int
+    start: int
+    size: int
+    open_ended: bool
+
+
+def read_header(source: Input) -> Header:
+    """Read what comes before the samples; a stream is spooled if that is very long.
+
+    Raises:
+        DataError: If the file is no WAVE file, or its samples are none that can get noise.
+    """
+    if source.path is None:
+        header = _walk(io.BytesIO(source.head()), source.name)
+        if header is not None:
+            return header
+        source.spool()
+    with source.open() as file:
+        header = _walk(file, source.name)
+    if header is None:
+        raise DataError("has no samples: there is no data chunk", path=source.name)
+    return header
+
+
+def _walk(file: BinaryIO, name: str) -> Header | None:
+    """Walk over the chunks before the samples; None if the file ends before they start."""
+    start = file.read(12)
+    order = ">" if start[:4] == b"RIFX" else "<"
+    if start[8:12] != b"WAVE":
+        form = start[8:12].decode("ascii", "replace").strip()
+        instead = "convert it to PNG first" if form == "WEBP" else "only WAVE audio is read"
+        raise DataError(f"is a RIFF file of the kind {form}; {instead}", path=name)
+    (whole,) = struct.unpack(f"{order}I", start[4:8])
+    found: tuple[Samples, int, int] | None = None
+    large: int | None = None
+    place = len(start)
+    while len(chunk := file.read(8)) == 8:  # noqa: PLR2004
+        kind, size = struct.unpack(f"{order}4sI", chunk)
+        place += len(chunk)
+        if kind == b"data":
+            if found is None:
+                raise DataError("has no fmt chunk before its samples", path=name)
+            return Header(*found, place, *_data_size(size, whole, place, large))
+        if kind == b"fmt ":
+            found = _format(file.read(min(size, _LONGEST_FORMAT)), order, name)
+        elif kind == b"ds64":
+            large = int.from_bytes(file.read(16)[8:], "little")
+        place += size + size % 2
+        file.seek(place)
+    return None
+
+
+def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[int, bool]:
+    """Return how many bytes of samples there are, and whether there may be fewer.
+
+    A program that writes to a pipe cannot come back to fill in the size. It leaves 0, or a number
+    near 2 or 4 GiB; then the samples go on to the end of the file.
+
+    Args:
+        size: What the data chunk says.
+        whole: What the RIFF chunk says of the file.
+        start: Where the samples start.
+        large: What the chunk for large sizes says, if there is one.
+    """
+    if large is not None and size == _UNKNOWN_SIZE:
+        return large, False
+    nothing_follows = whole + 8 <= start or whole == _UNKNOWN_SIZE
+    if size == _UNKNOWN_SIZE or (size == 0 and nothing_follows):
+        return 1 << 63, True
+    return size, 0x7FFF0000 <= size <= 0x80000000 or size >= 0xFFFF0000  # noqa: PLR2004
+
+
+def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
+    """Parse the fmt chunk: how samples are stored, channels in a frame, valid bits in a sample.
+
+    Raises:
+        DataError: If the samples are compressed, or stored in a way that is not known.
+    """
+    if len(text) < 16:  # noqa: PLR2004
+        raise DataError("has a broken fmt chunk", path=name)
+    code, channels, _, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:16])
+    valid = bits
+    if code == _EXTENSIBLE and len(text) >= 40:  # noqa: PLR2004
+        (valid,) = struct.unpack(f"{order}H", text[18:20])
+        inner, *others = struct.unpack(f"{order}IHH8s", text[24:40])
+        code = inner if tuple(others) == _GUID_TAIL else code
+    if code not in {_PCM, _FLOAT}:
+        what = _OTHERS.get(code, f"compressed (code {code:#x})")
+        raise DataError(
+            f"has {what} samples; convert them to PCM first: ffmpeg -i IN.wav -c:a pcm_s16le "
+            "OUT.wav",
+            path=name,
+        )
+    width, left = divmod(frame, channels) if channels else (0, 1)
+    widths = (1, 2, 3, 4, 8) if code == _PCM else (4, 8)
+    if left or width not in widths or not 8 * (width - 1) < bits <= 8 * width:
+        raise DataError(
+            f"has samples of {bits} bits, {channels} in {frame} bytes, which are not known; "
+            "convert them to 16 or 24 bits or to floats",
+            path=name,
+        )
+    kind = "f" if code == _FLOAT else "u" if width == 1 else "i"
+    return Samples.of(kind, width, order), channels, valid or bits
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some samples as they stand in the file.
+
+    Attributes:
+        raw: Their bytes.
+        positions: Which samples they are.
+    """
+
+    raw: NDArray[np.uint8]
+    positions: Positions
+
+
+class WavSource:
+    """An open WAV file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        self._input = source
+        self.header = read_header(source)
+        samples = self.header.samples
+        self._count: int | None = None
+        if source.size is not None:
+            self._count = self._whole_samples(source.size - self.header.start)
+        elif not self.header.open_ended:
+            self._count = self.header.size // samples.width
+        self.fields = (
+            Field(
+                name=ARRAY_NAME,
+                kind=kind_of_dtype(samples.number.dtype),
+                type_name=samples.type_name,
+                number=samples.number,
+                nullable=samples.number.kind == "float",
+            ),
+        )
+        self.notes: list[str] = []
+        bits = 8 * samples.width
+        if self.header.valid_bits < bits:
+            self.notes.append(
+                f"{source.name} has samples of {self.header.valid_bits} bits in {bits}; they get "
+                f"noise as numbers of {bits} bits"
+            )
+        self.in_flight = None
+        self.empty = self._count == 0
+        self.rest: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - close() does
+            _KEPT_IN_MEMORY
+        )
+
+    def _whole_samples(self, found: int) -> int:
+        """Return how many samples there are in what is there of the file.
+
+        Raises:
+            DataError: If the header promises more.
+        """
+        promised = self.header.size
+        if found < promised and not self.header.open_ended:
+            raise DataError(
+                f"is cut short: its header promises {promised} bytes of samples and there are "
+                f"{found}",
+                path=self._input.name,
+            )
+        return min(found, promised) // self.header.samples.width
+
+    def head(self) -> bytes:
+        """Return all that comes before the samples."""
+        return self._input.head(self.header.start)
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        size: int,
+        *,
+        complete: bool,
+    ) -> Iterator[Piece]:
+        """Yield consecutive samples; keep what comes after them in `rest`, if that is needed."""
+        width = self.header.samples.width
+        per_piece = max(1, size // width) * width
+        with self._input.open() as file:
+            read_into(file, memoryview(bytearray(self.header.start)))
+            done = 0
+            over = b""
+            while not over and done < self.header.size:
+                raw = np.empty(min(per_piece, self.header.size - done), np.uint8)
+                found = read_into(file, raw.data)
+                if found < len(raw):
+                    self._whole_samples(done + found)
+                whole = found // width * width
+                over = raw[whole:found].tobytes()
+                if whole:
+                    start = done // width
+                    yield Piece(raw[:whole], Positions.range(start, start + whole // width))
+                if found < len(raw):
+                    break
+                done += found
+            if complete:
+                self.rest.seek(0)
+                self.rest.truncate()
+                self.rest.write(over)
+                shutil.copyfileobj(file, self.rest)
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the samples as numbers."""
+        number = self.header.samples.number
+        return Chunk(
+            tuple(
+                Column(field, number, raw.positions, self.header.samples.decode(raw.raw))
+                for field in wanted
+            )
+        )
+
+    def condition_values(
+        self,
+        raw: Piece,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return the samples as an Arrow array."""
+        return {name: arrow_array(self.header.samples.decode(raw.raw), name) for name in names}
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece."""
+        return len(raw.raw)
+
+    def length(self, field: Field) -> int | None:  # noqa: ARG002
+        """Return the number of samples, or None if only the end of a stream tells."""
+        return self._count
+
+    def close(self) -> None:
+        """Let go of what was kept; the file is open only while it is read."""
+        self.rest.close()
+
+
+class WavSink:
+    """A WAV file being written around other samples."""
+
+    def __init__(self, source: WavSource, output: Output) -> None:
+        self._source = source
+        self._output = output
+        write_all(output.file, source.head())
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Return the bytes of the samples, noise in them."""
+        if not noisy:
+            return raw.raw
+        samples = self._source.header.samples
+        return samples.encode(stored(noisy[0], samples.number.dtype))
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
+        """Refuse: samples are no rows.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+    def write(self, encoded: NDArray[np.uint8]) -> None:
+        """Write the bytes of some samples."""
+        write_all(self._output.file, encoded.data)
+
+    def finish(self) -> None:
+        """Write what comes after the samples."""
+        rest = self._source.rest
+        rest.seek(0)
+        while data := rest.read(_KEPT_IN_MEMORY):
+            write_all(self._output.file, data)
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+def open_source(source: Input, options: ReadOptions) -> WavSource:
+    """Open a WAV file."""
+    return WavSource(source, options)
+
+
+def open_sink(
+    source: WavSource,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> WavSink:
+    """Start a WAV file like the source's.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    if passes > 1:
+        raise UsageError("--append is for tables and arrays, not for WAV files")
+    return WavSink(source, output)
+
+
+def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
+    """Refuse: there are no masks of samples.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("WAV")
+
+
+def restore(*_: object) -> int:
+    """Refuse: there are no masks of samples.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("WAV")

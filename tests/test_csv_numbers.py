@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import io
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_command import noisy, normal_noise, run
+
+from noisify.formats.csv_numbers import CellParser
+
+NUMBERS = {
+    **{text: float(text) for text in ("0", "7", "-1.50", "+5", ".5", "5.", "-.5", "00", "-0.0")},
+    **{text: float(text) for text in ("1e3", "1E-3", "+2.5e+10", "1e05", "1e308", "1e-999")},
+    **{text: float(text) for text in (" 5", "5 ", "\t5 ", "4.9e-324", "123456789012345678901234")},
+}
+NOT_FINITE = ["inf", "Inf", "-inf", "+INF", "infinity", "-Infinity", "NAN", "-nan", "1e999"]
+NULLS = ["", " ", "NA", "nan", "NaN", "null", "-", "N/A", "<NA>"]
+OTHERS = [
+    *("1_000", "0x10", "0X1F", "0b1", "0o7", "$5", "5$", "5%", "1 000", "1,5", "1.234.567", "1e"),
+    *("1e+", "e5", "1d5", "1f", "--1", "+-1", "+", ".", "+.", "5-", "1/2", "(5)", "#5", "true"),
+    *("nan(1)", "nan()", "infin", "١٢", "½", "1\x000", "\x001", "1\xa0000", "5\n", "2024-01-01"),
+    *("12:30", "1.2.3", "1'000", "- 1", "1 e5", "NaN NaN", "abc"),
+]
+
+
+def one_column(cells: list[str]) -> bytes:
+    return "".join(["x,y\n", *('"' + cell + '",a\n' for cell in cells)]).encode()
+
+
+def cells_of(data: bytes) -> list[str]:
+    return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)["x"].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_a_number_is_a_sign_digits_a_point_and_an_exponent(size: int) -> None:
+    noise = normal_noise("x", len(NUMBERS)).tolist()
+
+    after = cells_of(noisy("-s", 1, "-c", "x", "--chunk-size", size, given=one_column([*NUMBERS])))
+
+    for (before, number), extra, cell in zip(NUMBERS.items(), noise, after, strict=True):
+        if number + extra == number:
+            assert before == cell
+        else:
+            assert before.replace(before.strip(), repr(number + extra)) == cell
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_everything_else_is_left_alone_and_counted(size: int) -> None:
+    cells = [*OTHERS, *NOT_FINITE, *NULLS, *("0.5" for _ in range(20))]
+    options = ("-s", 1, "-c", "x", "--seed", 1, "--chunk-size", size)
+
+    done = run(*options, given=one_column(cells))
+
+    assert cells[:-20] == cells_of(done.output)[:-20]
+    assert done.lines == [
+        f"noisify: note: standard input, field 'x': {len(OTHERS)} cells not a number, left alone"
+    ]
+
+
+@pytest.mark.parametrize("cell", OTHERS)
+def test_strict_names_what_is_no_number(cell: str) -> None:
+    done = run("-s", 1, "-c", "x", "--strict", given=one_column(["0.5"] * 20 + [cell]))
+
+    assert done.status == 3
+    assert done.messages.startswith(f"noisify: standard input, line 22, field 'x': {cell!r} is not")
+
+
+SHAPE = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+WORD = re.compile(r"[ \t]*[+-]?(nan|inf|infinity)[ \t]*", re.IGNORECASE)
+
+
+@given(cells=st.lists(st.text(st.sampled_from("0159.eE+-nafity() \tx_,$"), max_size=7), min_size=1))
+def test_a_cell_is_a_number_if_it_looks_like_one_whatever_its_neighbours(cells: list[str]) -> None:
+    data = "".join(cells).encode()
+    ends = np.cumsum([len(cell) for cell in cells])
+    starts = ends - [len(cell) for cell in cells]
+
+    floats = CellParser(()).floats(data, starts, ends)
+    integers = CellParser(()).integers(data, starts, ends)
+
+    values = floats.values  # noqa: PD011 - not a pandas object
+    valid = np.ones(len(cells), bool) if floats.valid is None else floats.valid
+    strange = np.zeros(len(cells), bool) if floats.strange is None else floats.strange
+    for at, cell in enumerate(cells):
+        is_number = bool(SHAPE.fullmatch(cell) or WORD.fullmatch(cell))
+        assert is_number == bool(valid[at])
+        assert bool(strange[at]) == (not is_number and cell.strip(" \t") != "")
+        if SHAPE.fullmatch(cell):
+            assert float(cell) == values[at]
+    for parsed in integers:
+        for at in np.flatnonzero(np.ones(len(cells)) if parsed.valid is None else parsed.valid):
+            value = parsed.values[at]  # noqa: PD011
+            assert float(cells[at]) == value or (math.isnan(value) and "n" in cells[at].lower())
+
+
+def test_whole_numbers_for_a_million_rows_and_then_something_else() -> None:
+    rows = 1_000_000
+    table = "n\n" + "7\n" * rows + "0.5\n1e3\nabc\n0x10\n12345678901234567890\n"
+
+    done = run("-s", 0, "--loc", 1, "-c", "n", "--seed", 1, given=table.encode())
+
+    expected = "n\n" + "8\n" * rows + "1.5\n1001.0\nabc\n0x10\n12345678901234567891\n"
+    assert expected.encode() == done.output
+    assert done.lines == [
+        "noisify: note: standard input, field 'n': 2 cells not a number, left alone"
+    ]
+
+
+def test_a_decimal_comma_is_read_and_written() -> None:
+    table = "x;n;note\n1,5;2;a,b\n-,25;3;c\n+1e-3;4;d\n2,;5;e\n"
+    x, n = normal_noise("x", 4).tolist(), np.rint(normal_noise("n", 4)).astype(int).tolist()
+
+    actual = noisy("-s", 1, "-c", "x,n", "--decimal", ",", given=table.encode()).decode()
+
+    numbers = [repr(v + e).replace(".", ",") for v, e in zip((1.5, -0.25, 1e-3, 2), x, strict=True)]
+    expected = [f"{a};{b + e};" for a, b, e in zip(numbers, (2, 3, 4, 5), n, strict=True)]
+    assert expected == [line.rstrip("abcde,") for line in actual.splitlines()[1:]]
+
+
+def test_pandas_reads_and_writes_the_same_decimal_commas() -> None:
+    before = pd.DataFrame({"x": [1.5, -1234567.25, 1e-7, 3e20], "note": ["a,b", "c", ";", "d"]})
+    table = before.to_csv(sep=";", decimal=",", index=False)
+
+    actual = noisy("-s", 1, "--decimal", ",", given=table.encode())
+
+    after = pd.read_csv(io.BytesIO(actual), sep=";", decimal=",")
+    np.testing.assert_array_equal(before["x"] + normal_noise("x", 4), after["x"])
+    assert before["note"].tolist() == after["note"].tolist()
+
+
+def test_with_a_decimal_comma_a_point_makes_no_number() -> None:
+    table = "x;y\n" + "1,5;a\n" * 20 + "1.5;b\n1,5,5;c\n"
+
+    done = run("-s", 1, "--decimal", ",", "--seed", 1, given=table.encode())
+
+    assert done.output.endswith(b"\n1.5;b\n1,5,5;c\n")
+    assert done.lines == [
+        "noisify: note: standard input, field 'x': 2 cells not a number, left alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"), [("x;y", ";"), ("x\ty", "\t"), ("x|y", "|"), ("x", None)]
+)
+def test_a_decimal_comma_is_not_taken_for_the_delimiter(header: str, delimiter: str | None) -> None:
+    row = f"1,5{delimiter}2,5" if delimiter else "1,5"
+    table = f"{header}\n{row}\n{row}\n"
+
+    actual = noisy("-s", 0, "--loc", 1, "--decimal", ",", given=table.encode()).decode()
+
+    assert table.replace("2,5", "3,5").replace("1,5", "2,5") == actual
+
+
+def test_a_decimal_comma_between_commas_is_put_in_quotes() -> None:
+    table = 'x,y\n"1,5",a\n7,b\n" 2,5 ",c\n'
+
+    actual = noisy(
+        "-s", 0, "--loc", 0.25, "--decimal", ",", "--delimiter", ",", given=table.encode()
+    )
+
+    assert 'x,y\n"1,75",a\n"7,25",b\n" 2,75 ",c\n' == actual.decode()
+
+
+GROUPED = {
+    "comma in quotes": (("--thousands", ","), '"{}"', ",", "."),
+    "space": (("--thousands", " "), "{}", " ", "."),
+    "apostrophe": (("--thousands", "'"), "{}", "'", "."),
+    "point, decimal comma": (("--thousands", ".", "--decimal", ","), '"{}"', ".", ","),
+    "narrow no-break space": (("--thousands", "\u202f"), "{}", "\u202f", "."),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_cell_in_groups_of_three_digits_gets_them_again(name: str, encoding: str) -> None:
+    options, cell, mark, point = GROUPED[name]
+
+    def table(*numbers: str) -> bytes:
+        translated = [n.translate({ord(","): mark, ord("."): point}) for n in numbers]
+        return "".join(["x|y\n", *(cell.format(n) + "|a\n" for n in translated)]).encode(encoding)
+
+    before = ("1,234.5", "1234.5", "-12,345,678", "+999,999", "1,000", "7", "1,000.")
+
+    actual = noisy("-s", 0, "--loc", 1, "-c", "x", "--encoding", encoding, *options,
+                   given=table(*before))  # fmt: skip
+
+    after = ("1,235.5", "1235.5", "-12,345,677.0", "1,000,000.0", "1,001.0", "8.0", "1,001.0")
+    assert table(*after) == actual
+
+
+def test_whole_numbers_in_groups_stay_whole() -> None:
+    table = b'n;y\n"1,234";a\n"-999,999";b\n998;c\n"12,345,678,901,234,567,890";d\n'
+
+    actual = noisy("-s", 0, "--loc", 2, "-c", "n", "--thousands", ",", given=table)
+
+    assert actual == (b'n;y\n"1,236";a\n"-999,997";b\n1000;c\n"12,345,678,901,234,567,892";d\n')
+
+
+def test_a_number_that_has_lost_its_thousands_has_no_mark() -> None:
+    actual = noisy(
+        "-s", 0, "--loc", -500, "-c", "n", "--thousands", "'", given=b"n\n1'234\n1'500\n"
+    )
+
+    assert actual == b"n\n734\n1'000\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["12,34", "1,2345", ",123", "1,,234", "0,123", "1234,567", "1,234e5", "1.5,000", "1,234,"],
+)
+def test_groups_that_are_not_of_three_digits_make_no_number(cell: str) -> None:
+    table = f"x;y\n{cell};a\n" + "1,234.5;b\n" * 20
+
+    done = run("-s", 1, "-c", "x", "--thousands", ",", "--delimiter", ";", "--seed", 1,
+               given=table.encode())  # fmt: skip
+
+    assert done.output.decode().startswith(f"x;y\n{cell};a\n")
+    assert done.lines == [
+        "noisify: note: standard input, field 'x': 1 cell not a number, left alone"
+    ]
+
+
+def test_without_thousands_such_cells_are_left_alone_and_counted() -> None:
+    table = b"x;y\n" + b"1.5;a\n" * 20 + b"1,234;b\n"
+
+    done = run("-s", 1, "--delimiter", ";", "--seed", 1, given=table)
+
+    assert done.output.endswith(b"\n1,234;b\n")
+    assert done.lines == [
+        "noisify: note: standard input, field 'x': 1 cell not a number, left alone"
+    ]
+
+
+def test_keep_counts_decimals_after_the_comma() -> None:
+    table = b"x;y\n1.234,50;a\n2,5;b\n3;c\n"
+    options = ("--decimal", ",", "--thousands", ".", "--decimals", "keep")
+
+    actual = noisy("-s", 0, "--loc", 0.25, *options, given=table)
+
+    assert actual == b"x;y\n1.234,75;a\n2,8;b\n3;c\n"
+
+
+def test_a_condition_reads_numbers_as_the_file_writes_them() -> None:
+    table = b"x;n\n1,5;1.234\n1,5;999\n"
+    options = ("--decimal", ",", "--thousands", ".", "-c", "x", "--where", "n > 1000")
+
+    actual = noisy("-s", 0, "--loc", 1, *options, given=table)
+
+    assert actual == b"x;n\n2,5;1.234\n1,5;999\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--decimal", "ab"), "--decimal 'ab' is not one character"),
+        (("--decimal", "5"), "--decimal '5' is not one character"),
+        (("--decimal", ""), "--decimal '' is not one character"),
+        (("--thousands", "-"), "--thousands '-' is not one character"),
+        (("--thousands", '"'), "--thousands '\"' is not one character"),
+        (("--thousands", "."), "'.' cannot be both --thousands and the decimal mark"),
+        (("--thousands", "\u202f", "--encoding", "latin-1"), "there is no '\\u202f' in iso8859-1"),
+    ],
+)
+def test_a_mark_that_cannot_be_one_is_refused(options: tuple[str, ...], reason: str) -> None:
+    done = run("-s", 1, *options, given=b"x\n0.5\n")
+
+    assert (2, b"") == (done.status, done.output)
+    assert reason in done.messages
+    assert len(done.lines) == 1

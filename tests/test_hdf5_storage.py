@@ -1,0 +1,507 @@
+"""HDF5 storage: layouts, filters and chunk indexes, read and written chunk by chunk."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from conformance import FormatConformance
+from h5py import h5d, h5p, h5s, h5t, h5z
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from run_command import noisy, noisy_file, normal_noise, run
+
+from noisify.formats import hdf5_filters, hdf5_pieces, hdf5_scratch
+from noisify.formats.hdf5_filters import Filter, fletcher32
+from noisify.formats.hdf5_times import checksum
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VALUES = np.linspace(-3, 5, 2000).reshape(40, 50)
+CHUNKS = (7, 11)
+SMALL = ("--chunk-size", 8)
+
+
+class Hdf5Conformance(FormatConformance):
+    suffix = ".h5"
+    storage: ClassVar[dict[str, Any]]
+
+    def write(self, path, columns):
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                options = self.storage if len(values) else {}
+                file.create_dataset(name, data=values, **options)
+
+    def read(self, path):
+        with h5py.File(path) as file:
+            return {name: dataset[()] for name, dataset in file.items()}
+
+
+class TestContiguous(Hdf5Conformance):
+    storage: ClassVar = {}
+
+
+class TestChunked(Hdf5Conformance):
+    storage: ClassVar = {"chunks": True}
+
+
+class TestCompressed(Hdf5Conformance):
+    storage: ClassVar = {"chunks": True, "compression": "gzip", "shuffle": True}
+    splices = False
+
+
+class TestThroughTheLibrary(Hdf5Conformance):
+    storage: ClassVar = {"chunks": True, "compression": "lzf"}
+    splices = False
+
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "gzip-0": {"compression": "gzip", "compression_opts": 0},
+    "gzip-9": {"compression": "gzip", "compression_opts": 9},
+    "shuffle": {"shuffle": True},
+    "fletcher32": {"fletcher32": True},
+    "gzip-shuffle-fletcher32": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    "lzf-shuffle": {"compression": "lzf", "shuffle": True},
+    "blosc": {**hdf5plugin.Blosc()},
+    "zstd": {**hdf5plugin.Zstd()},
+    "lz4": {**hdf5plugin.LZ4()},
+    "bitshuffle": {**hdf5plugin.Bitshuffle()},
+}
+if h5z.filter_avail(h5z.FILTER_SZIP):
+    FILTERS["szip"] = {"compression": "szip"}
+
+
+def make(path: Path, **options: Any) -> Path:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", **{"data": VALUES, "chunks": CHUNKS, **options})
+    return path
+
+
+def filters_of(dataset: h5py.Dataset) -> list[tuple[Any, ...]]:
+    plist = dataset.id.get_create_plist()
+    return [plist.get_filter(at) for at in range(plist.get_nfilters())]
+
+
+def expected(scale: float = 0.5) -> np.ndarray:
+    return VALUES + scale * normal_noise("x", VALUES.size).reshape(VALUES.shape)
+
+
+class TestFilters:
+    @pytest.mark.parametrize("name", FILTERS)
+    def test_are_kept_and_noise_is_that_of_the_elements(self, tmp_path, name):
+        source = make(tmp_path / "in.h5", **FILTERS[name])
+
+        with h5py.File(source) as before, h5py.File(noisy_file(source, "-s", 0.5)) as after:
+            assert filters_of(before["x"]) == filters_of(after["x"])
+            assert np.array_equal(expected(), after["x"][()])
+
+    @pytest.mark.parametrize("name", FILTERS)
+    def test_do_not_let_the_cut_show(self, tmp_path, name):
+        source = make(tmp_path / "in.h5", **FILTERS[name])
+
+        whole = noisy(source, "-s", 0.5, "--jobs", 3, "--chunk-size", "1GiB")
+
+        assert whole == noisy(source, "-s", 0.5, "--jobs", 1, "--chunk-size", 8)
+
+    @pytest.mark.parametrize("name", ["gzip-shuffle-fletcher32", "lzf-shuffle"])
+    def test_keep_every_value_without_noise(self, tmp_path, name):
+        source = make(tmp_path / "in.h5", **FILTERS[name])
+
+        with h5py.File(noisy_file(source, "-s", 0)) as after:
+            assert np.array_equal(VALUES, after["x"][()])
+
+    def test_a_chunk_that_did_not_pass_some_keeps_it_so(self, tmp_path):
+        source = make(tmp_path / "in.h5", compression="gzip", shuffle=True, chunks=(10, 25))
+        with h5py.File(source, "r+") as file:
+            chunks = file["x"].id
+            chunks.write_direct_chunk((10, 25), VALUES[10:20, 25:].tobytes(), 0b11)
+            chunks.write_direct_chunk((20, 0), zlib.compress(VALUES[20:30, :25].tobytes()), 0b01)
+
+        with h5py.File(noisy_file(source, "-s", 0.5)) as after:
+            assert np.array_equal(expected(), after["x"][()])
+            assert 0b11 == after["x"].id.read_direct_chunk((10, 25))[0]
+            assert 0b01 == after["x"].id.read_direct_chunk((20, 0))[0]
+
+    def test_gzip_does_without_isal(self, tmp_path, monkeypatch):
+        source = make(tmp_path / "in.h5", compression="gzip")
+        monkeypatch.setattr(hdf5_filters, "isal_zlib", None)
+
+        with h5py.File(noisy_file(source, "-s", 0.5)) as after:
+            assert np.array_equal(expected(), after["x"][()])
+
+    def test_one_that_rounds_is_noted_and_rounds(self, tmp_path):
+        source = make(tmp_path / "in.h5", scaleoffset=2)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 0.5, "--seed", 1)
+
+        assert (
+            "noisify: note: filters that round values round their noise too: x (scale-offset)"
+            in (done.messages)
+        )
+        with h5py.File(tmp_path / "out.h5") as after:
+            np.testing.assert_allclose(expected(), after["x"][()], atol=0.011)
+
+    def test_whole_numbers_in_scale_offset_are_exact(self, tmp_path):
+        source = make(tmp_path / "in.h5", data=(VALUES * 100).astype("i4"), scaleoffset=0)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 5, "--seed", 1)
+
+        assert (0, "") == (done.status, done.messages)
+        noise = np.rint(5 * normal_noise("x", VALUES.size)).reshape(VALUES.shape)
+        with h5py.File(tmp_path / "out.h5") as after:
+            assert np.array_equal((VALUES * 100).astype("i4") + noise, after["x"][()])
+
+    def test_nbit_keeps_whole_numbers_within_their_bits(self, tmp_path):
+        kind = h5t.STD_I16LE.copy()
+        kind.set_precision(12)
+        options = h5p.create(h5p.DATASET_CREATE)
+        options.set_chunk(CHUNKS)
+        options.set_filter(h5z.FILTER_NBIT, h5z.FLAG_OPTIONAL)
+        values = (VALUES * 400).astype("i2")
+        with h5py.File(tmp_path / "in.h5", "w") as file:
+            h5d.create(file.id, b"x", kind, h5s.create_simple(values.shape), options).write(
+                h5s.ALL, h5s.ALL, values
+            )
+
+        with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 500, "-c", "x")) as after:
+            noise = np.rint(500 * normal_noise("x", values.size)).reshape(values.shape)
+            assert np.array_equal(np.clip(values + noise, -2048, 2047), after["x"][()])
+            assert 12 == after["x"].id.get_type().get_precision()
+
+    def test_one_that_is_missing_is_named(self, tmp_path, monkeypatch):
+        source = make(tmp_path / "in.h5", **FILTERS["zstd"])
+        monkeypatch.setattr(h5z, "filter_avail", lambda code: code < 256)
+        monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q")
+
+        assert (2, 1) == (done.status, len(done.lines))
+        assert "field 'x': is compressed by the HDF5 filter" in done.messages
+        assert "(32015), which is not installed; pip install hdf5plugin" in done.messages
+        assert [source] == list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("name", ["gzip-9", "fletcher32", "gzip-shuffle-fletcher32", "shuffle"])
+    def test_a_spoilt_chunk_is_one_line(self, tmp_path, name):
+        source = make(tmp_path / "in.h5", **FILTERS[name])
+        with h5py.File(source, "r+") as file:
+            mask, data = file["x"].id.read_direct_chunk((14, 22))
+            file["x"].id.write_direct_chunk((14, 22), data[:-9] + bytes(3), mask)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q")
+
+        assert (3, 1) == (done.status, len(done.lines))
+        assert "field 'x': has a chunk that cannot be read" in done.messages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.zeros(10),
+        np.arange(250, dtype="u1"),
+        np.full(7, 255, "u1"),
+        np.full(70_001, 65535, "u2"),
+        np.random.default_rng(1).normal(size=30_001),
+    ],
+    ids=["zeros", "short", "odd", "sums-of-65535", "several-blocks"],
+)
+def test_the_checksum_is_that_of_the_library(tmp_path, data):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        dataset = file.create_dataset("x", data=data, chunks=data.shape, fletcher32=True)
+        _, chunk = dataset.id.read_direct_chunk((0,))
+
+    assert int.from_bytes(chunk[-4:], "little") == fletcher32(chunk[:-4])
+
+
+def test_checksums_of_old_big_endian_machines_are_taken():
+    chunk = b"some data of 20 bytes"
+    right = fletcher32(chunk).to_bytes(4, "little")
+    exchanged = bytes(right[at] for at in (1, 0, 3, 2))
+
+    check = Filter(h5z.FILTER_FLETCHER32, ())
+    assert chunk == bytes(check.undo(chunk + exchanged)) == bytes(check.undo(chunk + right))
+
+
+def test_the_checksum_of_headers_is_that_of_the_library(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w", libver="v110"):
+        pass
+    superblock = (tmp_path / "x.h5").read_bytes()[:48]
+
+    assert int.from_bytes(superblock[44:], "little") == checksum(superblock[:44])
+
+
+INDEXES = {
+    "single": {"chunks": VALUES.shape},
+    "fixed-array": {},
+    "extensible-array": {"maxshape": (None, 50)},
+    "b-tree": {"maxshape": (None, None)},
+}
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+@pytest.mark.parametrize("index", INDEXES)
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_every_kind_of_chunk_index(tmp_path, libver, index, compression):
+    source = tmp_path / "in.h5"
+    with h5py.File(source, "w", libver=libver) as file:
+        options = {"chunks": CHUNKS, "compression": compression, **INDEXES[index]}
+        file.create_dataset("x", data=VALUES, **options)
+
+    with h5py.File(noisy_file(source, "-s", 0.5)) as after:
+        assert np.array_equal(expected(), after["x"][()])
+
+
+def test_chunks_without_an_index(tmp_path):
+    options = h5p.create(h5p.DATASET_CREATE)
+    options.set_chunk(CHUNKS)
+    options.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    with h5py.File(tmp_path / "in.h5", "w", libver="latest") as file:
+        space = h5s.create_simple(VALUES.shape)
+        dataset = h5d.create(file.id, b"x", h5t.IEEE_F64LE, space, options)
+        dataset.write(h5s.ALL, h5s.ALL, VALUES)
+
+    with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 0.5)) as after:
+        assert np.array_equal(expected(), after["x"][()])
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
+def test_chunks_that_are_not_in_the_file_are_elements_too(tmp_path, compression):
+    source = tmp_path / "in.h5"
+    with h5py.File(source, "w") as file:
+        options = {"chunks": CHUNKS, "compression": compression, "fillvalue": 2.5}
+        file.create_dataset("x", VALUES.shape, "f8", **options)[8:10, :20] = 1
+
+    with h5py.File(noisy_file(source, "-s", 0.5)) as after:
+        before = np.full(VALUES.shape, 2.5)
+        before[8:10, :20] = 1
+        noise = 0.5 * normal_noise("x", VALUES.size).reshape(VALUES.shape)
+        assert np.array_equal(before + noise, after["x"][()])
+
+
+def test_the_fill_value_of_a_compound_is_kept_in_all_its_members(tmp_path):
+    source = tmp_path / "in.h5"
+    kind = np.dtype([("x", "f8"), ("tag", "S4"), ("n", ">i2")])
+    fill = np.array((2.5, b"ab", 7), kind)
+    with h5py.File(source, "w") as file:
+        file.create_dataset("t", (20,), kind, chunks=(6,), compression="gzip", fillvalue=fill)[
+            1
+        ] = 0
+
+    with h5py.File(source) as before, h5py.File(noisy_file(source, "-s", 1, "-c", "t.x")) as after:
+        rows = before["t"][()]
+        rows["x"] += normal_noise("t.x", 20)
+        assert rows.tobytes() == after["t"][()].tobytes()
+
+
+def test_what_is_stored_beyond_the_end_of_a_dataset_stays(tmp_path):
+    source = tmp_path / "in.h5"
+    with h5py.File(source, "w") as file:
+        dataset = file.create_dataset("x", (10, 10), "f8", chunks=(4, 10), maxshape=(None, 10))
+        dataset.id.write_direct_chunk((8, 0), np.arange(40.0).tobytes())
+
+    with h5py.File(noisy_file(source, "-s", 1)) as after:
+        chunk = np.frombuffer(after["x"].id.read_direct_chunk((8, 0))[1]).reshape(4, 10)
+        assert np.array_equal(np.arange(20.0, 40).reshape(2, 10), chunk[2:])
+        assert not np.array_equal(np.arange(20.0).reshape(2, 10), chunk[:2])
+
+
+def test_compact_storage_stays_compact(tmp_path):
+    options = h5p.create(h5p.DATASET_CREATE)
+    options.set_layout(h5d.COMPACT)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        dataset = h5d.create(file.id, b"x", h5t.IEEE_F32BE, h5s.create_simple((10,)), options)
+        dataset.write(h5s.ALL, h5s.ALL, np.arange(10.0))
+
+    with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 1)) as after:
+        assert h5d.COMPACT == after["x"].id.get_create_plist().get_layout()
+        noise = normal_noise("x", 10)
+        assert np.array_equal((np.arange(10.0) + noise).astype("f4"), after["x"][()])
+
+
+class TestAgainstTheRowOrder:
+    """Chunks that reach over many rows, with so little memory that they are unpacked to a file."""
+
+    @pytest.fixture(params=[(1, 8), (3000, 100), (20_000, 1000)], ids=str)
+    def little_memory(self, request, monkeypatch):
+        memory, tile = request.param
+        monkeypatch.setattr(hdf5_pieces, "_MEMORY", memory)
+        monkeypatch.setattr(hdf5_scratch, "_TILE_BYTES", tile)
+        monkeypatch.setattr(hdf5_scratch, "_TILES", 2)
+        monkeypatch.setattr(hdf5_scratch, "_KEPT_BYTES", 50)
+
+    @pytest.fixture
+    def unrolled(self, monkeypatch):
+        """Return the list of the datasets that were unpacked."""
+        paths: list[str] = []
+        plain = hdf5_scratch.Unrolled.of
+        monkeypatch.setattr(
+            hdf5_scratch.Unrolled,
+            "of",
+            lambda base, origin: paths.append(base.path) or plain(base, origin),
+        )
+        return paths
+
+    SHAPES = ((40, 1), (7, 50), (40, 50), (3, 4), (1, 1))
+
+    @pytest.mark.usefixtures("little_memory")
+    @pytest.mark.parametrize("chunks", SHAPES, ids=str)
+    @pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
+    def test_gives_the_noise_of_the_elements(self, tmp_path, chunks, compression, unrolled):
+        source = make(tmp_path / "in.h5", chunks=chunks, compression=compression, shuffle=True)
+
+        with h5py.File(noisy_file(source, "-s", 0.5, *SMALL)) as after:
+            assert np.array_equal(expected(), after["x"][()])
+        assert unrolled or chunks == (1, 1)
+
+    @pytest.mark.parametrize(
+        ("shape", "chunks"),
+        [((30,), (7,)), ((5, 6, 7), (5, 2, 3)), ((3, 4, 5, 6), (2, 3, 2, 4)), ((9, 1), (4, 1))],
+        ids=str,
+    )
+    def test_gives_the_bytes_of_a_run_with_much_memory(self, tmp_path, shape, chunks, request):
+        kind = [("a", "f8"), ("tag", "S3"), ("v", "f4", (2,))]
+        rows = np.zeros(shape, kind)
+        rows["a"], rows["tag"] = np.arange(rows.size).reshape(shape), b"xy"
+        with h5py.File(tmp_path / "in.h5", "w") as file:
+            options = {"maxshape": (None,) * len(shape), "compression": "gzip", "shuffle": True}
+            file.create_dataset("t", data=rows, chunks=chunks, **options)
+        before = noisy(tmp_path / "in.h5", "-s", 1)
+        request.getfixturevalue("monkeypatch").setattr(hdf5_pieces, "_MEMORY", 100)
+        request.getfixturevalue("monkeypatch").setattr(hdf5_scratch, "_TILE_BYTES", 100)
+
+        assert before == noisy(tmp_path / "in.h5", "-s", 1, "--jobs", 3, "--chunk-size", 8)
+
+    @pytest.mark.usefixtures("little_memory")
+    def test_keeps_chunks_that_did_not_pass_all_filters(self, tmp_path, unrolled):
+        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 25))
+        with h5py.File(source, "r+") as file:
+            file["x"].id.write_direct_chunk((0, 25), VALUES[:, 25:].tobytes(), 1)
+
+        with h5py.File(noisy_file(source, "-s", 0.5, *SMALL)) as after:
+            assert np.array_equal(expected(), after["x"][()])
+            assert [0, 1] == [after["x"].id.read_direct_chunk((0, at))[0] for at in (0, 25)]
+        assert ["x"] == unrolled
+
+    @pytest.mark.usefixtures("little_memory")
+    def test_is_unpacked_once_for_a_survey_and_several_outputs(self, tmp_path, unrolled):
+        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
+
+        done = run(
+            *(source, "--sweep", "scale=0.1sd,0.2sd", "--output-dir", tmp_path / "out"),
+            *("--seed", 1, "-q", *SMALL),
+        )
+
+        assert (0, "") == (done.status, done.messages)
+        assert ["x"] == unrolled
+        noise = normal_noise("x", VALUES.size).reshape(VALUES.shape) * VALUES.std()
+        found = sorted((tmp_path / "out").iterdir())
+        for scale, path in zip((0.1, 0.2), found, strict=True):
+            with h5py.File(path) as file:
+                np.testing.assert_allclose(VALUES + scale * noise, file["x"][()])
+
+    @pytest.mark.usefixtures("little_memory")
+    def test_a_model_that_looks_at_neighbours_has_them(self, tmp_path):
+        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
+        flat = tmp_path / "flat.h5"
+        with h5py.File(flat, "w") as file:
+            file["x"] = VALUES
+
+        options = ("-d", "stuck", "--rate", "20%", *SMALL)
+        with (
+            h5py.File(noisy_file(source, *options)) as cut,
+            h5py.File(noisy_file(flat, *options)) as whole,
+        ):
+            assert np.array_equal(whole["x"][()], cut["x"][()])
+
+    @pytest.mark.usefixtures("little_memory")
+    @pytest.mark.parametrize("compression", ["gzip", "lzf"])
+    def test_a_spoilt_chunk_is_one_line(self, tmp_path, compression):
+        source = make(tmp_path / "in.h5", compression=compression, chunks=(40, 1))
+        with h5py.File(source, "r+") as file:
+            file["x"].id.write_direct_chunk((0, 20), bytes(range(200)), 0)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
+
+        assert (3, 1) == (done.status, len(done.lines)), done.messages
+        assert "field 'x'" in done.messages
+        assert [source] == list(tmp_path.iterdir())
+
+    @pytest.mark.usefixtures("little_memory")
+    def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
+        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
+        monkeypatch.setattr(hdf5_scratch, "reserve", no_room)
+
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
+
+        assert (1, 1) == (done.status, len(done.lines))
+        assert "field 'x'" in done.messages
+        assert "point TMPDIR to a larger folder" in done.messages
+
+
+def no_room(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_temporary_file_of_chunks_gives_any_box_back(data):
+    rank = data.draw(st.integers(1, 4))
+    shape = tuple(data.draw(st.integers(1, 9)) for _ in range(rank))
+    chunks = tuple(data.draw(st.integers(1, extent + 2)) for extent in shape)
+    values = np.arange(np.prod(shape), dtype="f8").reshape(shape)
+    file = hdf5_scratch.ChunkFile("x", shape, chunks, values.dtype)
+    for corner in itertools.product(
+        *(range(0, extent, step) for extent, step in zip(shape, chunks, strict=True))
+    ):
+        inside = tuple(slice(at, at + step) for at, step in zip(corner, chunks, strict=True))
+        file.put(corner, values[inside])
+    axis = data.draw(st.integers(0, rank - 1))
+    lead = [data.draw(st.integers(0, extent - 1)) for extent in shape[:axis]]
+    start = data.draw(st.integers(0, shape[axis] - 1))
+    stop = data.draw(st.integers(start + 1, shape[axis]))
+    box = (
+        *(slice(at, at + 1) for at in lead),
+        slice(start, stop),
+        *(slice(0, extent) for extent in shape[axis + 1 :]),
+    )
+
+    assert np.array_equal(values[box], file.read(box))
+    file.write(box, -values[box])
+    whole = tuple(slice(0, extent) for extent in shape)
+    values[box] *= -1
+    assert np.array_equal(values, file.read(whole))
+    file.close()
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("block", [0, 512])
+def test_times_in_headers_stay_what_they_were(tmp_path, libver, block):
+    source = tmp_path / "in.h5"
+    compact = h5p.create(h5p.DATASET_CREATE)
+    compact.set_layout(h5d.COMPACT)
+    with h5py.File(source, "w", libver=libver, userblock_size=block) as file:
+        options = {"compression": "gzip", "track_times": True}
+        file.create_dataset("single", data=VALUES, chunks=VALUES.shape, **options)
+        file.create_dataset("unwritten", VALUES.shape, "f8", chunks=CHUNKS, **options)
+        file.create_dataset("not_there", (9,), "f8", track_times=True)
+        made = h5d.create(file.id, b"compact", h5t.IEEE_F32LE, h5s.create_simple((10,)), compact)
+        made.write(h5s.ALL, h5s.ALL, np.zeros(10))
+        for at in range(30):  # so many that the header goes on elsewhere
+            h5py.Dataset(made).attrs[f"a{at}"] = at
+    first = noisy(source, "-s", 1)
+
+    time.sleep(1.1)  # times are in seconds
+
+    assert first == noisy(source, "-s", 1)
+    source.write_bytes(first)
+    with h5py.File(source) as file:
+        found = {name: dataset[()].reshape(-1)[:3].tolist() for name, dataset in file.items()}
+    assert normal_noise("not_there", 3).tolist() == found["not_there"]
+    assert normal_noise("compact", 3).astype("f4").tolist() == found["compact"]
