@@ -35,7 +35,7 @@ class FormatConformance:
     names: ClassVar[tuple[str, ...]] = ("x", "y")
     """The fields of the test's files, at most these two; the first gets noise."""
     dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS)
-    """The dtypes that a field can have."""
+    """The dtypes that a field can have; the first is that of most tests."""
     splices: ClassVar[bool] = True
     """Whether what is untouched keeps its bytes; else it keeps its values."""
     has_nan: ClassVar[bool] = True
@@ -55,12 +55,23 @@ class FormatConformance:
         """Read such a file with other software than noisify, dtypes kept."""
         raise NotImplementedError
 
-    def values(self, count: int, dtype: str = "f8") -> dict[str, NDArray]:
+    def values(self, count: int, dtype: str | None = None) -> dict[str, NDArray]:
         """Return values for the fields that every dtype can hold."""
+        dtype = dtype or self.dtypes[0]
         counted = np.arange(count) % 100 + 10
         return {name: (counted + at).astype(dtype) for at, name in enumerate(self.names)}
 
-    def make(self, folder: Path, count: int, dtype: str = "f8") -> Path:
+    def expected(self, count: int, scale: float, dtype: str | None = None) -> NDArray:
+        """Return what the first field's values become: noise is added, whole numbers stay so."""
+        before = self.values(count, dtype)[self.names[0]]
+        noise = scale * normal_noise(self.names[0], count)
+        if before.dtype.kind == "f":
+            return (before.astype("f8") + noise).astype(before.dtype)
+        bounds = np.iinfo(before.dtype)
+        whole = np.clip(before.astype("i8") + np.rint(noise), bounds.min, bounds.max)
+        return whole.astype(before.dtype)
+
+    def make(self, folder: Path, count: int, dtype: str | None = None) -> Path:
         path = folder / f"in{self.suffix}"
         self.write(path, self.values(count, dtype))
         return path
@@ -91,11 +102,9 @@ class FormatConformance:
     def test_noise_is_that_of_the_field_and_the_seed(self, tmp_path):
         source = self.make(tmp_path, 20_000)
 
-        found = self.read(self.run(source, "-s", 0.5))
+        found = self.read(self.run(source, "-s", 0.5))[self.names[0]]
 
-        expected = self.values(20_000)[self.names[0]]
-        expected = expected + 0.5 * normal_noise(self.names[0], 20_000)
-        np.testing.assert_array_equal(expected, found[self.names[0]])
+        np.testing.assert_array_equal(self.expected(20_000, 0.5), found)
 
     def test_zero_noise_is_identity(self, tmp_path):
         source = self.make(tmp_path, 1000)
@@ -121,9 +130,9 @@ class FormatConformance:
     def test_a_single_element_gets_noise(self, tmp_path):
         source = self.make(tmp_path, 1)
 
-        found = self.read(self.run(source, "-s", 1))[self.names[0]]
+        found = self.read(self.run(source, "-s", 3))[self.names[0]]
 
-        assert found.tolist() == [10 + normal_noise(self.names[0], 1)[0]]
+        assert self.expected(1, 3).tolist() == found.tolist()
 
     def test_what_is_not_a_number_stays(self, tmp_path):
         if not self.has_nan:
@@ -143,15 +152,9 @@ class FormatConformance:
 
             found = self.read(self.run(source, "-s", 3))[self.names[0]]
 
-            before = self.values(50, dtype)[self.names[0]]
-            noise = 3 * normal_noise(self.names[0], 50)
-            assert found.dtype == before.dtype
-            if before.dtype.kind == "f":
-                expected = (before.astype("f8") + noise).astype(dtype)
-            else:
-                bounds = np.iinfo(dtype)
-                expected = np.clip(before.astype("i8") + np.rint(noise), bounds.min, bounds.max)
-            np.testing.assert_array_equal(expected.astype(dtype), found, err_msg=dtype)
+            expected = self.expected(50, 3, dtype)
+            assert expected.dtype == found.dtype
+            np.testing.assert_array_equal(expected, found, err_msg=dtype)
 
     def test_the_bytes_do_not_depend_on_how_the_file_is_cut(self, tmp_path):
         source = self.make(tmp_path, 20_000)

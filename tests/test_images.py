@@ -219,6 +219,21 @@ class TestPng:
         assert [source] == list(tmp_path.iterdir())
 
 
+class TestPngConformance(FormatConformance):
+    suffix = ".png"
+    names = ("data",)
+    dtypes = ("u1", "u2")
+    has_nan = False
+    can_be_empty = False
+
+    def write(self, path: Path, columns: Columns) -> None:
+        Image.fromarray(columns["data"][np.newaxis]).save(path)
+
+    def read(self, path: Path) -> Columns:
+        values = np.asarray(Image.open(path))[0]
+        return {"data": values.astype("u2") if values.dtype.kind == "i" else values}
+
+
 class TestTiffConformance(FormatConformance):
     suffix = ".tif"
     names = ("data",)
