@@ -186,9 +186,14 @@ def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Cho
     try:
         return choose(fields, spec.columns, spec.exclude, _wanted_kinds(spec, model))
     except UsageError:
-        if spec.optional:
+        if spec.optional or (not spec.columns and _is_none(spec)):
             return Choice(())
         raise
+
+
+def _is_none(spec: NoiseSpec) -> bool:
+    """Return whether a spec asks for no noise, so that it does not matter which field gets it."""
+    return any(level == levels.Absolute(0.0) for level in (spec.scale, spec.sd))
 
 
 def _wanted_kinds(spec: NoiseSpec, model: type[Model]) -> frozenset[str]:

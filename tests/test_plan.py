@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from run_command import run
 
 from noisify import resolve as resolve_module
 from noisify.chunks import Field
@@ -391,3 +392,13 @@ class TestJson:
             ],
         }
         assert expected == resolved.as_json()
+
+
+def test_without_noise_it_does_not_matter_which_field_would_get_it(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("a,b,note\n1,2,x\n")
+
+    done = run(path, "-s", 0, "--seed", 1)
+
+    assert (0, path.read_bytes()) == (done.status, done.output)
+    assert 2 == run(path, "-s", 1, "--seed", 1).status
