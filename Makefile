@@ -42,7 +42,7 @@ sanitize: $(VENV)/.installed-test
 	    noisify/formats/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	    $(BIN)/pytest tests/test_csv_compiled.py
+	    $(BIN)/pytest tests/test_csv_compiled.py tests/test_csv_both_ways.py
 
 fix: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .
@@ -72,7 +72,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
-$(VENV)/.installed: pyproject.toml setup.py noisify/formats/_csv.cpp | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml setup.py noisify/formats/_csv.cpp noisify/formats/_csv_numbers.hpp | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 

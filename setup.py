@@ -26,6 +26,7 @@ class BuildWithSettings(build_ext):
 compiled = Extension(
     "noisify.formats._csv",
     ["noisify/formats/_csv.cpp"],
+    depends=["noisify/formats/_csv_numbers.hpp"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
     language="c++",
     optional=True,

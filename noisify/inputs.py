@@ -158,8 +158,7 @@ class Input:
         except OSError as error:
             place = tempfile.gettempdir()
             raise NoisifyError(
-                f"cannot be kept in {place}: {error.strerror}; point TMPDIR to a larger folder, "
-                "or give an absolute level, which needs no first pass",
+                f"cannot be kept in {place}: {error.strerror}; point TMPDIR to a larger folder",
                 path=self.name,
             ) from None
         self.path = self._spooled

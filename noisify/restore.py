@@ -48,7 +48,7 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
                 compression=output_compression(opened, target, settings),
                 jobs=settings.jobs,
             )
-            with opened_output as output, naming(output.name):
+            with opened_output as output, naming(output):
                 return opened.format.load().restore(
                     opened.source, mask, output, settings.chunk_bytes, settings.progress
                 )

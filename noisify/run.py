@@ -290,7 +290,7 @@ def _task(
     output = outputs.enter_context(_open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     module = opened.format.load()
-    with naming(output.name):
+    with naming(output):
         sink = module.open_sink(opened.source, output, 1 + wanted.appended, noised)
     sinks.callback(sink.close)
     mask = None
@@ -306,13 +306,13 @@ def _task(
                 jobs=settings.jobs,
             )
         )
-        with naming(mask_output.name):
+        with naming(mask_output):
             mask = module.open_mask(
                 opened.source, mask_output, plan.noised, values=wanted.mask_values
             )
         sinks.callback(mask.close)
-        mask = _GuardedMask(mask, mask_output.name)
-    return pipeline.Task(plan, _GuardedSink(sink, output.name), mask)
+        mask = _GuardedMask(mask, mask_output)
+    return pipeline.Task(plan, _GuardedSink(sink, output), mask)
 
 
 def _open_target(
@@ -338,48 +338,34 @@ def _open_target(
 class _GuardedMask:
     """A mask whose failures to write name its file."""
 
-    def __init__(self, mask: MaskSink, name: str) -> None:
-        self._mask = mask
-        self._name = name
+    def __init__(self, mask: MaskSink, output: Output) -> None:
+        self._inner = mask
+        self._output = output
 
     def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        return self._mask.encode(raw, chunk, noisy)
+        return self._inner.encode(raw, chunk, noisy)
 
     def write(self, encoded: Any) -> None:  # noqa: ANN401
-        with naming(self._name):
-            self._mask.write(encoded)
+        with naming(self._output):
+            self._inner.write(encoded)
 
     def finish(self) -> None:
-        with naming(self._name):
-            self._mask.finish()
+        with naming(self._output):
+            self._inner.finish()
 
     def close(self) -> None:
-        self._mask.close()
+        self._inner.close()
 
 
-class _GuardedSink:
+class _GuardedSink(_GuardedMask):
     """A sink whose failures to write name the output."""
 
-    def __init__(self, sink: Sink, name: str) -> None:
+    def __init__(self, sink: Sink, output: Output) -> None:
+        super().__init__(sink, output)
         self._sink = sink
-        self._name = name
-
-    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        return self._sink.encode(raw, chunk, noisy)
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)
-
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        with naming(self._name):
-            self._sink.write(encoded)
-
-    def finish(self) -> None:
-        with naming(self._name):
-            self._sink.finish()
-
-    def close(self) -> None:
-        self._sink.close()
 
 
 def output_compression(

@@ -66,7 +66,7 @@ class Output(ABC):
             self.discard()
             return
         try:
-            with naming(self.name):
+            with naming(self):
                 self.commit()
         except BaseException:  # a signal too must leave things as they were
             self.discard()
@@ -74,8 +74,8 @@ class Output(ABC):
 
 
 @contextlib.contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Let a failure to write name the output; a closed pipe is no failure.
+def naming(output: Output | str) -> Iterator[None]:
+    """Let a failure to write name the output, or the file; a closed pipe is no failure.
 
     Raises:
         NoisifyError: Instead of an OSError.
@@ -86,6 +86,7 @@ def naming(name: str) -> Iterator[None]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
+        name = output if isinstance(output, str) else output.name
         raise NoisifyError(f"cannot be written: {reason}", path=name) from None
 
 
@@ -220,6 +221,7 @@ class StreamOutput(Output):
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` copies over."""
         self._local = new_temporary_path()
+        self.name += _kept_in(self._local.parent)
         self._local.touch(mode=0o600)
         return self._local
 
@@ -268,6 +270,7 @@ class CompressedOutput(Output):
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` compresses."""
         self._local = new_temporary_path()
+        self.name += _kept_in(self._local.parent)
         self._local.touch(mode=0o600)
         return self._local
 
@@ -341,6 +344,11 @@ def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bo
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
     return FileOutput(path, clobber=clobber)
+
+
+def _kept_in(folder: Path) -> str:
+    """Return what messages say besides of an output that may fail for want of room elsewhere."""
+    return f" (made in {folder} first; TMPDIR can name another folder)"
 
 
 def _copy_and_remove(path: Path, file: BinaryIO) -> None:

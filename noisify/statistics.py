@@ -1,7 +1,7 @@
 """Statistics of whole fields that do not depend, to the bit, on how the data were cut.
 
 Floating-point sums depend on their order, so they are taken over whole noise blocks and merged in
-block order; quantiles are exact, by counting passes over the values' bit patterns.
+block order; quantiles are exact.
 """
 
 from __future__ import annotations
@@ -15,25 +15,21 @@ import numpy as np
 
 from noisify.chunks import BLOCK
 from noisify.errors import UsageError
+from noisify.quantiles import QUARTILES, Quantiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from noisify.chunks import Positions
 
-QUARTILES = (0.25, 0.75)
-GATHER_LIMIT = 1 << 20
-"""Candidates for a quantile that are simply gathered and sorted; 8 MB."""
 MOST_DIFFERENT = 1 << 16
 """Different values a field of labels may have."""
 SCORE_STEPS = 1 << 10
 """Bins in one standard deviation of a histogram of standardised values."""
 SCORE_BINS = 64 * SCORE_STEPS
 SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
-_DIGIT_BITS = 16
-_KEY_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +147,7 @@ class BlockPieces:
     """
 
     whole: list[tuple[int, Moments | JointMoments]]
-    parts: list[tuple[int, NDArray[np.int64], NDArray[Any]]]
+    parts: list[tuple[int, slice | NDArray[np.int64], NDArray[Any]]]
 
     @classmethod
     def cut(
@@ -165,11 +161,10 @@ class BlockPieces:
             if len(piece) == BLOCK:
                 whole.append((block, moments_of(piece if kept is None else piece[kept])))
                 continue
-            where = np.arange(inside.start, inside.stop) if isinstance(inside, slice) else inside
             masked = piece.copy()
             if kept is not None:
                 masked[~kept] = np.nan
-            parts.append((block, where, masked))
+            parts.append((block, inside, masked))
         return cls(whole, parts)
 
 
@@ -186,12 +181,13 @@ class BlockMoments:
         """Take in the pieces of one chunk."""
         self.waiting.update(pieces.whole)
         for block, where, values in pieces.parts:
-            seen, buffer = self.partial.pop(block, (0, _blank_block(values)))
+            seen, buffer = self.partial.pop(block, (0, values[:0]))
+            buffer = _with_room(buffer, where)
             buffer[where] = values
-            if seen + len(where) == BLOCK:
+            if seen + len(values) == BLOCK:
                 self.waiting[block] = _moments_of_block(buffer)
             else:
-                self.partial[block] = (seen + len(where), buffer)
+                self.partial[block] = (seen + len(values), buffer)
         while self.next_block in self.waiting:
             self.merged += self.waiting.pop(self.next_block)
             self.next_block += 1
@@ -212,8 +208,15 @@ def moments_of(values: NDArray[Any]) -> Moments | JointMoments:
     return Moments.of(values) if values.ndim == 1 else JointMoments.of(values)
 
 
-def _blank_block(values: NDArray[Any]) -> NDArray[Any]:
-    return np.full((BLOCK, *values.shape[1:]), np.nan, values.dtype)
+def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArray[Any]:
+    """Return the start of a block, at least as long as to hold some of its elements."""
+    stop = where.stop if isinstance(where, slice) else int(where.max()) + 1
+    if stop <= len(buffer):
+        return buffer
+    size = min(BLOCK, max(stop, 2 * len(buffer)))
+    longer = np.full((size, *buffer.shape[1:]), np.nan, buffer.dtype)
+    longer[: len(buffer)] = buffer
+    return longer
 
 
 def _moments_of_block(buffer: NDArray[Any]) -> Moments | JointMoments:
@@ -241,131 +244,6 @@ class Extremes:
     def range(self) -> float:
         """The largest less the smallest; NaN without values."""
         return self.high - self.low if self.low <= self.high else math.nan
-
-
-def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Map float64 to unsigned integers of the same order.
-
-    >>> sort_keys(np.array([-1.0, -0.0, 0.0, 2.5])).argsort().tolist()
-    [0, 1, 2, 3]
-    """
-    bits: NDArray[np.uint64] = np.ascontiguousarray(values, np.float64).view(np.uint64)
-    negative = bits >> np.uint64(63)
-    flip: NDArray[np.uint64] = (np.uint64(0) - negative) | np.uint64(1 << 63)
-    return np.asarray(bits ^ flip, np.uint64)
-
-
-def from_sort_key(key: int) -> float:
-    """Return the float64 with such a sort key."""
-    bits = key ^ (1 << 63) if key >> 63 else key ^ (2**64 - 1)
-    return float(np.array([bits], np.uint64).view(np.float64)[0])
-
-
-@dataclass
-class Quantiles:
-    """Exact quantiles in passes over the data: counts first, then the few that are left.
-
-    Each pass counts the values by the next 16 bits of their sort keys within the prefixes that
-    still hold a wanted order statistic; once few enough values are left they are gathered and
-    sorted. Constant memory, at most five passes, two as a rule.
-    """
-
-    shares: Sequence[float] = QUARTILES
-    count: int = 0
-    depth: int = 0
-    found: dict[int, float] = field(default_factory=dict)
-    prefixes: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    tallies: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    gathered: list[NDArray[np.uint64]] | None = None
-    done: bool = False
-
-    def __post_init__(self) -> None:
-        """Count every value in the first pass."""
-        self.prefixes = {0: []}
-        self.tallies = {0: np.zeros(1 << _DIGIT_BITS, np.int64)}
-
-    def look(self, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
-        """Return what a chunk of finite values adds to this pass; safe in a worker."""
-        keys = sort_keys(values)
-        if self.gathered is not None:
-            return np.concatenate([self._within(keys, prefix) for prefix in self.prefixes])
-        return {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
-
-    def take(self, looked: Any) -> None:  # noqa: ANN401
-        """Take in what `look` returned."""
-        if self.gathered is not None:
-            self.gathered.append(looked)
-            return
-        for prefix, tally in looked.items():
-            self.tallies[prefix] += tally
-
-    def end_pass(self) -> None:
-        """Settle what this pass told, and prepare the next or be done."""
-        if self.depth == 0 and self.gathered is None:
-            self.count = int(self.tallies[0].sum())
-            if not self.count:
-                self.done = True
-                return
-            self.prefixes = {0: [(rank, rank) for rank in self._ranks()]}
-        if self.gathered is not None:
-            self._settle(np.sort(np.concatenate(self.gathered)))
-            return
-        narrowed: dict[int, list[tuple[int, int]]] = {}
-        candidates: dict[int, int] = {}
-        for prefix, wanted in self.prefixes.items():
-            running = np.cumsum(self.tallies[prefix])
-            for rank, within in wanted:
-                digit = int(np.searchsorted(running, within, side="right"))
-                before = int(running[digit - 1]) if digit else 0
-                longer = (prefix << _DIGIT_BITS) | digit
-                narrowed.setdefault(longer, []).append((rank, within - before))
-                candidates[longer] = int(self.tallies[prefix][digit])
-        self.depth += 1
-        self.prefixes = dict(sorted(narrowed.items()))
-        if self.depth * _DIGIT_BITS == _KEY_BITS:
-            for key, wanted in self.prefixes.items():
-                self.found.update((rank, from_sort_key(key)) for rank, _ in wanted)
-            self.done = True
-        elif sum(candidates.values()) <= GATHER_LIMIT:
-            self.gathered = []
-        else:
-            self.tallies = {p: np.zeros(1 << _DIGIT_BITS, np.int64) for p in self.prefixes}
-
-    def value(self, share: float) -> float:
-        """Return one quantile, interpolated linearly as NumPy does by default; NaN without values.
-
-        Hyndman and Fan (1996), definition 7.
-        """
-        if not self.count:
-            return math.nan
-        place = (self.count - 1) * share
-        low = math.floor(place)
-        below, above = self.found[low], self.found[min(low + 1, self.count - 1)]
-        return below + (above - below) * (place - low)
-
-    def _ranks(self) -> list[int]:
-        places = [math.floor((self.count - 1) * share) for share in self.shares]
-        return sorted({min(p + step, self.count - 1) for p in places for step in (0, 1)})
-
-    def _within(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.uint64]:
-        if not self.depth:
-            return keys
-        shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
-        within: NDArray[np.bool_] = (keys >> shift) == np.uint64(prefix)
-        return keys[within]
-
-    def _tally(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.int64]:
-        shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)
-        digits = (self._within(keys, prefix) >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
-        return np.bincount(digits.astype(np.int64), minlength=1 << _DIGIT_BITS)
-
-    def _settle(self, keys: NDArray[np.uint64]) -> None:
-        shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
-        for prefix, wanted in self.prefixes.items():
-            start = int(np.searchsorted(keys >> shift, np.uint64(prefix)))
-            for rank, within in wanted:
-                self.found[rank] = from_sort_key(int(keys[start + within]))
-        self.done = True
 
 
 def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
@@ -407,17 +285,24 @@ class Survey:
     needs: frozenset[str]
     length: int = 0
     different: Counter[str] = field(default_factory=Counter)
-    scores: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SCORE_BINS, np.int64))
+    scores: NDArray[np.int64] | None = None
     moments: BlockMoments = field(default_factory=BlockMoments)
     extremes: Extremes = field(default_factory=Extremes)
-    quantiles: Quantiles = field(default_factory=Quantiles)
+    quantiles: Quantiles | None = None
     passes: int = 0
+
+    def __post_init__(self) -> None:
+        """Make room only for what is needed: there may be thousands of fields."""
+        if "scores" in self.needs:
+            self.scores = np.zeros(SCORE_BINS, np.int64)
+        if "iqr" in self.needs:
+            self.quantiles = Quantiles()
 
     @property
     def done(self) -> bool:
         """Whether no further pass is needed."""
-        passes = 2 if "scores" in self.needs else 1
-        return self.passes >= passes and ("iqr" not in self.needs or self.quantiles.done)
+        passes = 1 if self.scores is None else 2
+        return self.passes >= passes and (self.quantiles is None or self.quantiles.done)
 
     def look(
         self,
@@ -437,11 +322,11 @@ class Survey:
         kept = values if valid is None else values[valid]
         pieces = BlockPieces.cut(positions, values, valid) if not self.passes else None
         ends = kept if not self.passes and "range" in self.needs else kept[:0]
-        digits = self.quantiles.look(kept) if "iqr" in self.needs else None
+        digits = None if self.quantiles is None else self.quantiles.look(kept)
         low_high = np.array([ends.min(), ends.max()]) if len(ends) else np.empty(0)
         different = texts() if not self.passes and "values" in self.needs else None
         scores = None
-        if self.passes == 1 and "scores" in self.needs:
+        if self.passes == 1 and self.scores is not None:
             total = self.moments.total()
             scores = score_counts(kept, total.mean.real, total.sd)
         return pieces, low_high, digits, len(values), different, scores
@@ -451,7 +336,7 @@ class Survey:
         pieces, ends, digits, length, different, scores = looked
         if not self.passes:
             self.length += length
-        if scores is not None:
+        if self.scores is not None and scores is not None:
             self.scores += scores
         if different is not None:
             self.different.update(different)
@@ -463,24 +348,21 @@ class Survey:
         if pieces is not None:
             self.moments += pieces
         self.extremes += ends
-        if digits is not None:
+        if self.quantiles is not None:
             self.quantiles.take(digits)
 
     def end_pass(self) -> None:
         """Settle one pass over the whole field."""
         self.passes += 1
-        if "iqr" in self.needs:
+        if self.quantiles is not None:
             self.quantiles.end_pass()
 
     def result(self) -> FieldStatistics:
         """Return the statistics."""
         total = self.moments.total()
-        quartiles: Iterable[float] = (
-            (self.quantiles.value(share) for share in QUARTILES)
-            if "iqr" in self.needs
-            else (math.nan, math.nan)
-        )
-        low, high = quartiles
+        low = high = math.nan
+        if self.quantiles is not None:
+            low, high = (self.quantiles.value(share) for share in QUARTILES)
         return FieldStatistics(
             count=total.count,
             mean=total.mean.real,
@@ -494,5 +376,5 @@ class Survey:
             upper_quartile=high,
             length=self.length,
             values=tuple(sorted(self.different.items())),
-            scores=(SCORE_CENTRES, self.scores) if "scores" in self.needs else None,
+            scores=None if self.scores is None else (SCORE_CENTRES, self.scores),
         )

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import noisify
@@ -26,6 +28,7 @@ FLOORS = [
         "compressed_output",
         "levels",
         "random_streams",
+        "quantiles",
         "statistics",
         "where",
     },
@@ -173,6 +176,30 @@ def test_help_imports_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "heavy: []" == done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_noise_in_numbers_imports_no_pandas(tmp_path, suffix):
+    table = pa.table({"x": [1.5, None, 2.5], "inner": [{"y": [1.0]}, None, {"y": None}]})
+    source = tmp_path / f"in.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, source)
+    elif suffix == "arrow":
+        with pa.ipc.new_file(str(source), table.schema) as writer:
+            writer.write_table(table)
+    else:
+        source.write_text("x\n1.5\n\n2.5\n")
+    code = (
+        "import sys\n"
+        "from noisify.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print('pandas' in sys.modules)\n"
+    )
+    options = ["-o", tmp_path / f"out.{suffix}", "--seed", "1", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, source, *options], capture_output=True, text=True, check=True
+    )
+    assert "False\n" == done.stdout
 
 
 class TestPublicNames:

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from conftest import NOT_BUILT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from run_command import Done, run
+from run_command import Done, clean_environment, run
 
 from noisify.formats.csv_extension import PURE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = NOT_BUILT
 
@@ -126,3 +132,25 @@ def test_no_way_depends_on_the_size_of_the_blocks(
     ]
 
     assert [outcome(found[0])] * 3 == [outcome(one) for one in found]
+
+
+def test_the_compiled_part_does_not_wait_for_pyarrow(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_bytes(
+        b'x,n,note,day,code\n0.5,7,"a ""b""",2024-01-01,007\n1.5,NA,c,2024-01-02,08\n'
+    )
+    code = (
+        "import sys\n"
+        "from noisify.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: assert 'pyarrow' not in sys.modules, 'imported'\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, table, "-o", table.with_name("noisy.csv"), "-s", "1", "-q"],
+        check=False,
+        capture_output=True,
+        env=clean_environment({PURE: ""}),
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)

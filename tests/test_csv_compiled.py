@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
     "compiler whose <charconv> knows floats",
 )
 
-NULLS = ("", "NA", "-", "nan", "-999", " ?")
+NULLS = (b"", b"NA", b"-", b"nan", b"-999", b" ?")
 
 
 def test_is_in_use():
@@ -272,7 +272,7 @@ class TestFloats:
     def test_numbers_are_those_that_are_written_down(self, text):
         read = read_floats([text, "x", "", "1"])
         bare = text.strip(" \t")
-        null = not text or text in NULLS or bare in NULLS
+        null = not text or text.encode() in NULLS or bare.encode() in NULLS
         number = not null and bool(DECIMAL_NUMBER.fullmatch(text) or NO_NUMBER.fullmatch(text))
         assert [number, False, False, True] == read.valid.tolist()
         assert [not number and not null, True, False, False] == read.strange.tolist()
@@ -490,6 +490,33 @@ class TestSplice:
         change = Change(0, np.ones(1000, bool), np.full(1000, longest))
         assert f"{longest}\n".encode() * 1000 == csv_compiled.splice(data, starts, ends, [change])
 
+    @given(st.lists(st.tuples(st.floats(), st.integers(-1, 330)), min_size=1))
+    @example([(-0.0, 2), (0.5, 0), (1.5, 0), (1e300, 3), (5e-324, 330), (2.675, 2), (1e22, -1)])
+    @example([(1.7976931348623157e308, 2000)])
+    def test_writes_as_many_decimals_as_asked(self, pairs):
+        values, decimals = np.array([v for v, _ in pairs]), np.array([d for _, d in pairs])
+        data = b"0\n" * len(pairs)
+        starts, ends = csv_compiled.scan(data, b",", 1, [0], len(pairs))
+        change = Change(0, np.ones(len(pairs), bool), values, decimals=decimals)
+        texts = [repr(v) if d < 0 else f"{v:.{d}f}" for v, d in pairs]
+        expected = "".join(text + "\n" for text in texts).encode()
+        assert expected == csv_compiled.splice(data, starts, ends, [change])
+
+    def test_one_number_of_decimals_is_for_all(self):
+        data = b"0\n1\n"
+        starts, ends = csv_compiled.scan(data, b",", 1, [0], 2)
+        change = Change(0, np.ones(2, bool), np.array([1.005, -2.0]), decimals=2)
+        assert b"1.00\n-2.00\n" == csv_compiled.splice(data, starts, ends, [change])
+
+    @pytest.mark.parametrize("length", range(80))
+    def test_what_is_kept_is_kept_whatever_its_length(self, length):
+        data = b"0," + b"x" * length + b",1," + b"y" * length + b"\n"
+        starts, ends = csv_compiled.scan(data, b",", 4, [0, 2], 1)
+        yes = np.ones(1, bool)
+        changes = [Change(place, yes, np.array([7])) for place in (0, 1)]
+        expected = b"7," + b"x" * length + b",7," + b"y" * length + b"\n"
+        assert expected == csv_compiled.splice(data, starts, ends, changes)
+
     def test_nothing_changes(self):
         none = np.zeros((0, 0), np.int64)
         assert b'a,"b\n' == csv_compiled.splice(b'a,"b\n', none, none, [])
@@ -511,6 +538,7 @@ class TestSplice:
             (Change(0, np.ones(2, bool), np.zeros(1)), "not for these cells"),
             (Change(0, np.ones(1, bool), np.zeros(2)), "a value for each"),
             (Change(0, np.ones(1, bool), np.zeros(1, np.float32)), "another type"),
+            (Change(0, np.ones(1, bool), np.zeros(1), decimals=2**31), "too many decimals"),
             (Change(0, np.ones(1, bool), b"", np.array([0], np.int32)), "too few texts"),
             (Change(0, np.ones(1, bool), b"a", np.array([0, 2], np.int32)), "not within"),
             (Change(0, np.ones(1, bool), b"a", np.array([1, 0, 1], np.int32)), "do not rise"),

@@ -272,3 +272,71 @@ def test_a_mark_that_cannot_be_one_is_refused(options: tuple[str, ...], reason: 
     assert (2, b"") == (done.status, done.output)
     assert reason in done.messages
     assert len(done.lines) == 1
+
+
+@pytest.mark.parametrize("size", [1, 20, 1 << 20])
+@pytest.mark.parametrize("stranger", ["", "oops\n"])
+def test_a_number_that_means_null_is_null_whatever_its_neighbours(size: int, stranger: str) -> None:
+    table = "x\n" + "0.5\n" * 30 + "-999\n -999 \n-999.0\n" + stranger
+
+    done = run(
+        "-s", 1, "-c", "x", "--na", "-999", "--seed", 1, "--chunk-size", size, given=table.encode()
+    )
+
+    cells = done.output.decode().splitlines()[1:]
+    assert ["-999", " -999 "] == cells[30:32]
+    assert repr(-999 + normal_noise("x", 33).tolist()[32]) == cells[32]
+
+
+@pytest.mark.parametrize("size", [1, 20, 1 << 20])
+def test_a_whole_number_that_means_null_is_null_whatever_its_neighbours(size: int) -> None:
+    table = "n\n" + "5\n" * 30 + "999\n 999 \n+999\n"
+
+    after = noisy("-s", 0, "--loc", 1, "-c", "n", "--na", "999", "--chunk-size", size,
+                  given=table.encode())  # fmt: skip
+
+    assert ("n\n" + "6\n" * 30 + "999\n 999 \n1000\n").encode() == after
+
+
+@pytest.mark.parametrize("size", [1, 50, 1 << 20])
+@pytest.mark.parametrize("others", ["", "oops\n", "1" * 30 + "\n"])
+def test_a_whole_number_saturates_by_what_it_is_not_by_its_neighbours(
+    size: int, others: str
+) -> None:
+    ends = (2**63 - 1, -(2**63), 10**18, 2**63, 5)
+    table = "n\n" + "7\n" * 30 + "".join(f"{n}\n" for n in ends) + others
+
+    done = run("-s", 0, "--loc", "1e19", "-c", "n", "--seed", 1, "--chunk-size", size,
+               given=table.encode())  # fmt: skip
+
+    most = str(2**63 - 1)
+    expected = [most, str(10**19 - 2**63), most, str(2**63 + 10**19), most]
+    assert expected == done.output.decode().splitlines()[31:36]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_strict_names_the_first_cell_that_is_no_number(size: int) -> None:
+    table = "x,y\n" + "0.5,0.5\n" * 30 + "0.5,first\nsecond,0.5\n"
+
+    done = run("-s", 1, "-c", "*", "--strict", "--chunk-size", size, given=table.encode())
+
+    assert done.status == 3
+    assert done.messages.startswith("noisify: standard input, line 32, field 'y': 'first' is not")
+
+
+def test_numbers_with_leading_zeros_are_codes_only_where_all_are_whole() -> None:
+    table = "code,x,n\n" + "007,1.50,70\n+010, 02 ,0\n-0,3,-7\n"
+
+    after = noisy("-s", 1, "-c", ":number", given=table.encode())
+
+    rows = [line.split(",") for line in after.decode().splitlines()[1:]]
+    assert ["007", "+010", "-0"] == [row[0] for row in rows]
+    expected = [v + e for v, e in zip((1.5, 2, 3), normal_noise("x", 3).tolist(), strict=True)]
+    assert expected == [float(row[1]) for row in rows]
+    assert all("." not in row[2] for row in rows)
+
+
+def test_rounding_leaves_what_is_too_large_for_decimals() -> None:
+    after = noisy("-s", "1e290", "--decimals", "keep", given=b"x\n1e300\n1.25000000\n")
+
+    assert all(math.isfinite(float(cell)) for cell in after.decode().split()[1:])

@@ -62,6 +62,11 @@ class TestNetcdf:
             assert ["/time", "/lat", "/lon"] == names
             assert list(range(20)) == file["time"][()].tolist()
 
+    def test_a_dimension_without_values_gets_no_noise(self, source):
+        plan = run(source, "-s", 1, "-n").output.decode()
+        assert "lon: left alone, holds a NetCDF dimension without values" in plan
+        assert 2 == run(source, "-s", 1, "-c", "lon", "-o", source.with_name("out.nc")).status
+
     def test_missing_elements_stay_missing(self, source):
         with h5py.File(noisy_file(source, "-s", 1, "-c", "temp")) as file:
             found = file["temp"][()]

@@ -11,18 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify import statistics as noisify_statistics
+from noisify import quantiles as noisify_quantiles
 from noisify.chunks import BLOCK, Positions
-from noisify.statistics import (
-    BlockMoments,
-    BlockPieces,
-    Extremes,
-    Moments,
-    Quantiles,
-    Survey,
-    from_sort_key,
-    sort_keys,
-)
+from noisify.quantiles import FEW, Quantiles, from_sort_key, sort_keys
+from noisify.statistics import BlockMoments, BlockPieces, Extremes, Moments, Survey
 
 SIZE = 2 * BLOCK + 500
 RANDOM = np.random.default_rng(1)
@@ -172,6 +164,13 @@ class TestCutting:
             assert len(total.partial) <= 1
             assert not total.waiting
 
+    def test_a_partial_block_takes_little_more_room_than_its_values(self):
+        total = BlockMoments()
+        for positions, values, valid in pieces_of(VALUES, None, range(0, 1000, 10)):
+            total += BlockPieces.cut(positions, values, valid)
+            ((_, buffer),) = total.partial.values()
+            assert len(buffer) < 2 * positions.starts[0] + 20
+
 
 class TestExtremes:
     def test_of_chunks(self):
@@ -197,7 +196,7 @@ class TestSortKeys:
 
 
 def quantiles(values, shares, limit, monkeypatch, ends=None):
-    monkeypatch.setattr(noisify_statistics, "GATHER_LIMIT", limit)
+    monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", limit)
     values = np.asarray(values, float)
     wanted = Quantiles(shares)
     ends = ends or [0, len(values)]
@@ -244,8 +243,21 @@ class TestQuantiles:
         actual, _ = quantiles(values, SHARES, limit, monkeypatch)
         assert np.sort(values)[[0, 400, 1000, 2000, 3000, 3600, 4000]].tolist() == actual
 
-    def test_small_data_take_two_passes(self, monkeypatch):
-        assert 2 == quantiles(VALUES, SHARES, 1 << 20, monkeypatch)[1]
+    def test_few_values_take_one_pass_and_more_of_them_two(self, monkeypatch):
+        values = RANDOM.normal(size=FEW + 1)
+        ends = [0, 1000, FEW, FEW + 1]
+        assert 1 == quantiles(values[:FEW], SHARES, 1 << 20, monkeypatch, ends[:-1])[1]
+        found, passes = quantiles(values, SHARES, 1 << 20, monkeypatch, ends)
+        assert (2, values.max()) == (passes, found[-1])
+
+    def test_values_looked_at_before_they_were_too_many_are_counted(self, monkeypatch):
+        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 10)
+        wanted = Quantiles((0.5,))
+        for looked in [wanted.look(VALUES[at : at + 9]) for at in range(0, 45, 9)]:
+            wanted.take(looked)
+        wanted.end_pass()
+        assert not wanted.done
+        assert 45 == wanted.count
 
     def test_many_equal_values_take_all_passes(self, monkeypatch):
         assert ([0.1], 4) == quantiles([0.1] * 100, [0.5], 10, monkeypatch)
@@ -315,7 +327,7 @@ class TestSurvey:
         assert pytest.approx(25 / 3, rel=1e-15) == found.power
 
     def test_later_passes_do_not_count_twice(self, monkeypatch):
-        monkeypatch.setattr(noisify_statistics, "GATHER_LIMIT", 1)
+        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 1)
         found = whole(VALUES[:1000], self.NEEDS)
         assert 1000 == found.count
         assert pytest.approx(np.std(VALUES[:1000]), rel=1e-13) == found.sd

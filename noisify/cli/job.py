@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisify.cli.entry import check_stopped
+from noisify.cli.memory import keep_freed_memory
 from noisify.cli.messages import Progress, preview_text, say, summary_line
 from noisify.cli.options import check_standard_output
 from noisify.cli.requests import variants
@@ -93,6 +94,7 @@ def carry_out(asked: Asked) -> None:
         NoisifyError: If anything is wrong.
     """
     check_stopped()  # a signal may have been lost in an import
+    keep_freed_memory()
     inputs = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")

@@ -25,8 +25,6 @@
 
 namespace {
 
-using numbers::every_byte;
-using numbers::load;
 using numbers::longest_float;
 using numbers::longest_integer;
 using numbers::lowest_bit;
@@ -174,15 +172,17 @@ private:
 #else
     // Bit 7 of each byte that is not zero; no carry runs from one byte to the next.
     static std::uint64_t filled(std::uint64_t word) {
-        return ((word & every_byte(0x7f)) + every_byte(0x7f)) | word;
+        return ((word & numbers::every_byte(0x7f)) + numbers::every_byte(0x7f)) | word;
     }
     std::uint64_t marks(const char* text) const {
-        const std::uint64_t a = every_byte(a_), b = every_byte(b_), c = every_byte(c_);
+        const std::uint64_t a = numbers::every_byte(a_), b = numbers::every_byte(b_), c = numbers::every_byte(c_);
         std::uint64_t found = 0;
         for (int at = 0; at < width; at += 8) {
-            const std::uint64_t part = load(text + at);
+            std::uint64_t part;
+            std::memcpy(&part, text + at, sizeof part);
+            part = numbers::lowest_first(part);
             const std::uint64_t none = filled(part ^ a) & filled(part ^ b) & filled(part ^ c);
-            const std::uint64_t bytes = ~none & every_byte(char(0x80));
+            const std::uint64_t bytes = ~none & numbers::every_byte('\x80');
             found |= (bytes >> 7) * 0x0102040810204080u >> 56 << at;
         }
         return found;

@@ -1,15 +1,13 @@
 // Numbers in text: reading them as Python's float does, writing them as its repr does.
 //
-// Both go through 128-bit powers of ten. Reading (after Lemire, "Number parsing at a gigabyte per
-// second", 2021) multiplies the first digits by a power whose error is known, and leaves the few
-// cases that the error could decide to std::from_chars. Writing finds the shortest digits after
-// Giulietti, "The Schubfach way to render doubles" (2020). benchmarks/check_numbers.py compares
-// both with Python's, over as many numbers as one has patience for.
+// Reading is std::from_chars. Writing takes half the time of std::to_chars: it finds the shortest
+// digits as Giulietti does it, "The Schubfach way to render doubles" (2020), with powers of ten
+// that are computed when the module is loaded. benchmarks/check_numbers.py compares both with
+// Python's, over as many numbers as one has patience for.
 
 #pragma once
 
 #include <array>
-#include <cfloat>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -61,18 +59,12 @@ constexpr std::uint64_t every_byte(char byte) {
     return 0x0101010101010101u * static_cast<unsigned char>(byte);
 }
 
-// Eight bytes as a number, the first one lowest, and back.
+// Eight bytes as a number, the first one lowest.
 std::uint64_t lowest_first(std::uint64_t word) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
     return word;
-}
-
-std::uint64_t load(const char* place) {
-    std::uint64_t word;
-    std::memcpy(&word, place, sizeof word);
-    return lowest_first(word);
 }
 
 void store(char* place, std::uint64_t word) {
@@ -106,7 +98,7 @@ constexpr int log2_of_power_of_10(int e) { return (e * 217707) >> 16; }
 // For each power of ten, its first 128 bits, rounded up.
 class Powers {
 public:
-    static constexpr int lowest = -292, highest = 324;
+    static constexpr int lowest = -292, highest = 324;  // what doubles take
 
     Powers() {
         Digits power{};  // 5**e, whose bits are those of 10**e
@@ -188,88 +180,24 @@ bool same_word(std::string_view text, std::string_view lower) {
     return true;
 }
 
-// Finds the double next to digits / 10**decimals, if that can be told for sure; up to 19 decimals.
-bool nearest(std::uint64_t digits, int decimals, double& value) {
-    static constexpr double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
-                                       1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
-    if (digits == 0 || (FLT_EVAL_METHOD == 0 && digits < 2 * implicit_bit)) {
-        value = static_cast<double>(digits) / exact[decimals];  // of exact numbers: rounded once
-        return true;
-    }
-    const int zeros = leading_zeros(digits);
-    const Wide& power = powers[-decimals];
-    const Wide high = product(digits << zeros, power.high);
-    const std::uint64_t middle = high.low + product(digits << zeros, power.low).high;
-    const std::uint64_t top = high.high + (middle < high.low);
-    // The power was rounded up, so the product is (top, middle, …), or less by at most one in its
-    // second word. Its first 53 bits are the result's; those behind them round it.
-    const int behind = top >> 63 != 0 ? 11 : 10;
-    const std::uint64_t half = std::uint64_t{1} << (behind - 1);
-    const std::uint64_t rest = top & (2 * half - 1);
-    if (rest == half && middle <= 1) return false;
-    // If rounding up makes that 2**53, the carry goes where it belongs: into the exponent.
-    const std::uint64_t mantissa = (top >> behind) + (rest >= half);
-    const int biased = log2_of_power_of_10(-decimals) + behind - zeros + 1076;
-    const std::uint64_t bits = (static_cast<std::uint64_t>(biased - 1) << fraction_bits) + mantissa;
-    std::memcpy(&value, &bits, sizeof value);
-    return true;
-}
-
-// Adds the digits at some place to others, eight at a time; returns what follows them.
-const char* read_digits(const char* place, const char* end, std::uint64_t& digits) {
-    while (end - place >= 8) {
-        std::uint64_t text = load(place);
-        const std::uint64_t high = text & every_byte('\xf0');
-        const std::uint64_t too_large = (text + every_byte(6)) & every_byte('\xf0');
-        if ((high | too_large >> 4) != every_byte('\x33')) break;
-        text -= every_byte('0');
-        text = text * 10 + (text >> 8);  // every other byte holds two digits
-        const std::uint64_t pairs = 0x000000ff000000ffu;
-        text = (text & pairs) * (100 + (std::uint64_t{1000000} << 32)) +
-               (text >> 16 & pairs) * (1 + (std::uint64_t{10000} << 32));
-        digits = digits * 100000000 + (text >> 32);
-        place += 8;
-    }
-    for (; place < end && digit(*place); ++place)
-        digits = 10 * digits + static_cast<std::uint64_t>(*place - '0');
-    return place;
-}
-
 enum class Number { read, beyond, none };  // beyond: it is one, but larger or smaller than fits
 
 // Reads a text without blanks around it, of one character at least.
 Number read(std::string_view text, double& value) {
-    const char* place = text.data();
-    const char* const end = place + text.size();
-    const bool negative = *place == '-';
-    place += negative || *place == '+';
-    const char* const first = place;
-    std::uint64_t digits = 0;
-    place = read_digits(place, end, digits);
-    std::ptrdiff_t count = place - first;
-    std::ptrdiff_t decimals = 0;
-    if (place < end && *place == '.') {
-        const char* const point = place;
-        place = read_digits(place + 1, end, digits);
-        decimals = place - point - 1;
-        count += decimals;
-    }
-    if (count > 0) {
-        constexpr int most_digits = 19;  // so many fit 64 bits
-        if (place == end && count <= most_digits &&
-            nearest(digits, static_cast<int>(decimals), value)) {
-            if (negative) value = -value;
-            return Number::read;
-        }
-        const auto [stop, error] = std::from_chars(negative ? first - 1 : first, end, value);
+    const bool has_sign = text.front() == '+' || text.front() == '-';
+    const std::string_view bare = text.substr(has_sign);
+    if (bare.empty()) return Number::none;
+    if (digit(bare[0]) || (bare[0] == '.' && bare.size() > 1 && digit(bare[1]))) {
+        const char* const first = text.front() == '+' ? bare.data() : text.data();
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(first, end, value);
         if (stop != end) return Number::none;
         return error == std::errc() ? Number::read : Number::beyond;
     }
-    const std::string_view bare(first, static_cast<std::size_t>(end - first));
     if (same_word(bare, "nan"))
         value = std::numeric_limits<double>::quiet_NaN();
     else if (same_word(bare, "inf") || same_word(bare, "infinity"))
-        value = (negative ? -1 : 1) * std::numeric_limits<double>::infinity();
+        value = (text.front() == '-' ? -1 : 1) * std::numeric_limits<double>::infinity();
     else
         return Number::none;
     return Number::read;
@@ -321,53 +249,83 @@ Decimal shortest(std::uint64_t fraction, int biased) {
     // A digit less may do; if not, one of the numbers just below and above, or the nearer of both.
     // No branch hangs on that: none could be foretold.
     const std::uint64_t tens = value / 40;
-    const bool tens_down = tens != 0 && low <= 40 * tens;
-    const bool tens_up = tens != 0 && 40 * tens + 40 <= high;
+    const bool tens_down = (tens != 0) & (low <= 40 * tens);
+    const bool tens_up = (tens != 0) & (40 * tens + 40 <= high);
     const std::uint64_t below = value / 4;
     const bool down = low <= 4 * below, up = 4 * below + 4 <= high;
     const bool nearer_up = value + (below & 1) > 4 * below + 2;
-    const std::uint64_t ones = below + (down != up ? up : nearer_up);
+    const bool only_one = down != up;
+    const std::uint64_t ones = below + ((only_one & up) | (!only_one & nearer_up));
     const bool fewer = tens_down != tens_up;
     return {fewer ? tens + tens_up : ones, k + fewer};
 }
 
-// The digits of a decimal: leading and trailing zeros left out, zeros enough behind them.
-class Digits {
-public:
-    static constexpr int most = 17;
+// Returns the eight digits of a number as text.
+std::uint64_t eight_digits(std::uint32_t number) {
+    // Divisions by multiplying: numbers of four digits, then of two, then one, side by side.
+    std::uint64_t text = number / 10000 | std::uint64_t{number % 10000} << 32;
+    const std::uint64_t hundreds = text * 5243 >> 19 & 0x0000007f0000007fu;
+    text = hundreds | (text - 100 * hundreds) << 16;
+    const std::uint64_t tens = text * 103 >> 10 & 0x000f000f000f000fu;
+    text = tens | (text - 10 * tens) << 8;
+    return text + every_byte('0');
+}
+
+int trailing_zeros(std::uint64_t eight) {
+    eight ^= every_byte('0');
+    return eight == 0 ? 8 : leading_zeros(eight) / 8;
+}
+
+// The 17 first digits of a decimal as text, zeros behind the last one.
+struct Digits {
+    char first;
+    std::uint64_t next, last;  // eight each
+    int exponent;              // of the first one
+    int count;                 // without the zeros
 
     explicit Digits(Decimal decimal) {
-        std::memset(text_ + most, '0', sizeof text_ - most);
-        const auto high = static_cast<std::uint32_t>(decimal.digits / 100000000);
-        const auto low = static_cast<std::uint32_t>(decimal.digits % 100000000);
-        text_[0] = static_cast<char>('0' + high / 100000000);
-        write_eight(text_ + 1, high % 100000000);
-        write_eight(text_ + 9, low);
-        const char* stop = text_ + most;
-        first_ += *first_ == '0';  // as often as not
-        while (*first_ == '0') ++first_;
-        while (stop[-1] == '0') --stop;
-        count_ = static_cast<int>(stop - first_);
-        exponent_ = decimal.exponent + static_cast<int>(text_ + most - 1 - first_);
+        constexpr std::uint64_t lowest = 10000000000000000u;
+        exponent = decimal.exponent + 16;
+        std::uint64_t digits = decimal.digits;
+        const bool sixteen = digits < lowest;
+        digits = sixteen ? 10 * digits : digits;
+        exponent -= sixteen;
+        for (; digits < lowest; --exponent) digits *= 10;
+        const auto high = static_cast<std::uint32_t>(digits / 100000000);
+        first = static_cast<char>('0' + high / 100000000);
+        next = eight_digits(high % 100000000);
+        last = eight_digits(static_cast<std::uint32_t>(digits % 100000000));
+        const int zeros = trailing_zeros(last);
+        count = 17 - zeros - (zeros == 8 ? trailing_zeros(next) : 0);
     }
-    int count() const { return count_; }
-    int exponent() const { return exponent_; }  // of the first digit
-    const char* from(int place) const { return first_ + place; }
+    // Writes them all, a point behind some of them. The point is put between the bytes of a word,
+    // for to write them and read them again elsewhere would take longer.
+    void write(char* out, int whole) const {
+        *out = first;
+        if (whole <= 8) {
+            const int bits = 8 * (whole - 1);
+            store(out + 1, with_point(next, bits));
+            store(out + 9, last << 8 | next >> 56);
+            out[17] = static_cast<char>(last >> 56);
+        } else {
+            const int bits = 8 * (whole - 9);
+            store(out + 1, next);
+            store(out + 9, with_point(last, bits));
+            out[17] = static_cast<char>(last >> 56);
+        }
+    }
+    // Writes them all.
+    void write(char* out) const {
+        *out = first;
+        store(out + 1, next);
+        store(out + 9, last);
+    }
 
 private:
-    static void write_eight(char* out, std::uint32_t number) {
-        // Divisions by multiplying: numbers of four digits, then of two, then one, side by side.
-        std::uint64_t text = number / 10000 | std::uint64_t{number % 10000} << 32;
-        const std::uint64_t hundreds = text * 5243 >> 19 & 0x0000007f0000007fu;
-        text = hundreds | (text - 100 * hundreds) << 16;
-        const std::uint64_t tens = text * 103 >> 10 & 0x000f000f000f000fu;
-        text = tens | (text - 10 * tens) << 8;
-        store(out, text + every_byte('0'));
+    static std::uint64_t with_point(std::uint64_t text, int bits) {
+        const std::uint64_t before = (std::uint64_t{1} << bits) - 1;
+        return (text & before) | std::uint64_t{'.'} << bits | (text & ~before) << 8;
     }
-
-    char text_[3 * most];
-    const char* first_ = text_;
-    int count_, exponent_;
 };
 
 // Writes a float as Python's repr does, with an exponent below 1e-4 and from 1e16. Returns where
@@ -383,30 +341,22 @@ char* write(char* out, double value) {
     if (biased == 0x7ff) return static_cast<char*>(std::memcpy(out, "inf", 3)) + 3;
     if (biased == 0 && fraction == 0) return static_cast<char*>(std::memcpy(out, "0.0", 3)) + 3;
     const Digits digits(shortest(fraction, biased));
-    const int exponent = digits.exponent(), count = digits.count();
-    constexpr std::size_t most = Digits::most;
-    if (exponent >= 0 && exponent < 16) {
-        std::memcpy(out, digits.from(0), most);
-        char* point = out + exponent + 1;
-        *point = '.';
-        std::memcpy(point + 1, digits.from(exponent + 1), most);
-        return point + 1 + (count > exponent + 1 ? count - exponent - 1 : 1);
+    if (digits.exponent >= 0 && digits.exponent < 16) {
+        const int whole = digits.exponent + 1;
+        digits.write(out, whole);
+        return out + 1 + (digits.count > whole ? digits.count : whole + 1);
     }
-    if (exponent < 0 && exponent >= -4) {
-        std::memcpy(out, "0.0000", 6);
-        out += 1 - exponent;
-        std::memcpy(out, digits.from(0), most);
-        return out + count;
+    if (digits.exponent < 0 && digits.exponent >= -4) {
+        std::memcpy(out, "0.000", 5);
+        out += 1 - digits.exponent;
+        digits.write(out);
+        return out + digits.count;
     }
-    *out++ = *digits.from(0);
-    if (count > 1) {
-        *out = '.';
-        std::memcpy(out + 1, digits.from(1), most);
-        out += count;
-    }
+    digits.write(out, 1);
+    out += digits.count > 1 ? digits.count + 1 : 1;
     *out++ = 'e';
-    *out++ = exponent < 0 ? '-' : '+';
-    const int size = exponent < 0 ? -exponent : exponent;
+    *out++ = digits.exponent < 0 ? '-' : '+';
+    const int size = digits.exponent < 0 ? -digits.exponent : digits.exponent;
     if (size >= 100) *out++ = static_cast<char>('0' + size / 100);
     *out++ = static_cast<char>('0' + size / 10 % 10);
     *out++ = static_cast<char>('0' + size % 10);

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
+
+from noisify.formats.arrow_on_demand import pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,14 +22,44 @@ def array(values: NDArray[Any]) -> pa.Array:
     )
 
 
-def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64]) -> Any:  # noqa: ANN401
-    """Return the elements at some places; Arrow itself takes none from views."""
+def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.Array) -> Any:  # noqa: ANN401
+    """Return the elements at some places, null where a place is null.
+
+    Arrow itself takes none from views and from run-end encoded values.
+    """
+    if isinstance(places, np.ndarray):
+        places = array(places)
     kind = values.type
-    if pa.types.is_string_view(kind):
-        return values.cast(pa.large_string()).take(array(places)).cast(kind)
-    if pa.types.is_binary_view(kind):
-        return values.cast(pa.large_binary()).take(array(places)).cast(kind)
-    return values.take(array(places))
+    if pa.types.is_run_end_encoded(kind):
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes a while, and they are rare
+
+        taken = rows_of(pc.run_end_decode(values), places)
+        return pc.run_end_encode(taken, run_end_type=kind.run_end_type)
+    plain = _without_views(kind)
+    if plain == kind:
+        return values.take(places)
+    return values.cast(plain).take(places).cast(kind)
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """Return a type with texts and bytes in place of views of them."""
+    if pa.types.is_struct(kind):
+        return pa.struct([_field_without_views(inner) for inner in kind])
+    if pa.types.is_map(kind):
+        parts = _field_without_views(kind.key_field), _field_without_views(kind.item_field)
+        return pa.map_(*parts, keys_sorted=kind.keys_sorted)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_field_without_views(kind.value_field), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(_field_without_views(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_field_without_views(kind.value_field))
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return views.get(kind, kind)
+
+
+def _field_without_views(inner: pa.Field) -> pa.Field:
+    return inner.with_type(_without_views(inner.type))
 
 
 def bools(values: NDArray[np.bool_]) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from noisify.chunks import Column, Field, Kind, Positions
 from noisify.errors import UsageError
-from noisify.formats.arrow_arrays import to_bools, validity
+from noisify.formats.arrow_arrays import rows_of, to_bools, validity
 from noisify.value_types import SECOND, NumberType
 
 if TYPE_CHECKING:
@@ -240,5 +240,5 @@ def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.
         places = np.arange(len(values))
         bits = pa.py_buffer(np.packbits(inside, bitorder="little"))
         there = pa.Array.from_buffers(pa.int64(), len(values), [bits, pa.py_buffer(places)])
-        values = values.take(there)
+        values = rows_of(values, there)
     return values

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from noisify.chunks import NUMBER_KINDS, Field
-from noisify.formats.arrow_arrays import array, bools, to_numpy, validity
+from noisify.formats.arrow_arrays import array, bools, rows_of, to_numpy, validity
 from noisify.formats.arrow_columns import kind_of, value_type
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _compact(values: pa.Array) -> pa.Array:
     if not values.null_count:
         return values
     hidden = np.diff(_offsets(values))[~validity(values)]
-    return values.take(array(np.arange(len(values)))) if hidden.any() else values
+    return rows_of(values, np.arange(len(values))) if hidden.any() else values
 
 
 def _offsets(values: pa.Array) -> NDArray[Any]:

@@ -91,7 +91,7 @@ def scan(
 
 
 def parse_floats(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: Iterable[str]
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
 ) -> Parsed | None:
     """Read cells as float64.
 
@@ -105,8 +105,7 @@ def parse_floats(
         return None
     values = np.empty(len(starts))
     statuses = np.empty(len(starts), np.uint8)
-    texts = _encoded(nulls)
-    numbers, empty, strange, others = part.parse(data, starts, ends, texts, values, statuses)
+    numbers, empty, strange, others = part.parse(data, starts, ends, nulls, values, statuses)
     if others:  # beyond the largest or below the smallest
         for row in np.flatnonzero(statuses == _OTHER_NUMBER).tolist():
             values[row] = float(data[starts[row] : ends[row]])
@@ -115,7 +114,7 @@ def parse_floats(
 
 
 def parse_integers(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: Iterable[str]
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
 ) -> Parsed | None:
     """Read cells as int64; see `parse_floats`.
 
@@ -127,13 +126,8 @@ def parse_integers(
         return None
     values = np.empty(len(starts), np.int64)
     statuses = np.empty(len(starts), np.uint8)
-    texts = _encoded(nulls)
-    numbers, empty, strange, others = part.parse(data, starts, ends, texts, values, statuses)
+    numbers, empty, strange, others = part.parse(data, starts, ends, nulls, values, statuses)
     return None if others else _read(values, statuses, numbers, empty, strange)
-
-
-def _encoded(texts: Iterable[str]) -> tuple[bytes, ...]:
-    return tuple(text.encode("utf-8", "surrogateescape") for text in texts)
 
 
 def _read(

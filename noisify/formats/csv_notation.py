@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from noisify.errors import UsageError
 from noisify.formats.arrow_arrays import bools, strings, to_bools
+from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_texts import byte_cells
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from noisify.formats.interface import ReadOptions
 
-_NO_NUMBER = strings(["?"]).view(pa.binary())[0]  # `pa.scalar` would import pandas, which is slow
 _GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 
 
@@ -76,7 +74,8 @@ class Notation:
             wrong |= _contains(texts, b".")
             texts = pc.replace_substring(texts, self.decimal, b".")
         if wrong.any():
-            texts = pc.if_else(bools(wrong), _NO_NUMBER, texts)
+            no_number = strings(["?"]).view(pa.binary())[0]  # `pa.scalar` would import pandas
+            texts = pc.if_else(bools(wrong), no_number, texts)
         return texts.view(pa.utf8())
 
     def grouped(self, cells: pa.Array) -> NDArray[np.bool_]:

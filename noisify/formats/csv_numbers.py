@@ -18,11 +18,10 @@ the decimal mark stay; a plus sign, leading zeros and an exponent do not.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from noisify.formats import csv_compiled
 from noisify.formats.arrow_arrays import (
@@ -34,6 +33,7 @@ from noisify.formats.arrow_arrays import (
     validity,
     with_nulls,
 )
+from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_blocks import Parsed
 
 if TYPE_CHECKING:
@@ -116,10 +116,14 @@ class CellParser:
     ) -> None:
         texts = USUAL_NULLS if nulls is None else ("", *nulls)
         self._null_texts = texts
-        self._nulls = strings(texts)
+        self._null_bytes = tuple(text.encode("utf-8", "surrogateescape") for text in texts)
         readable = (text for text in texts if re.fullmatch(f"{NUMBER}|{NOT_FINITE}", text))
         self._null_numbers = np.array([float(text) for text in readable])
         self._notation = None if notation is None or notation.is_usual else notation
+
+    @cached_property
+    def _nulls(self) -> pa.Array:
+        return strings(self._null_texts)
 
     def floats(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
         """Read cells as float64.
@@ -130,14 +134,14 @@ class CellParser:
             ends: Where each ends; likewise.
         """
         if self._notation is None:
-            parsed = csv_compiled.parse_floats(data, starts, ends, self._null_texts)
+            parsed = csv_compiled.parse_floats(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return parsed
         laid = slices(data, starts, ends)
         if self._notation is not None:
             return self._floats_with_care(laid)
         try:
-            values = to_numpy(pc.cast(laid, pa.float64()))[1::2]
+            values = to_numpy(pc.cast(laid, pa.float64()))[1::2].copy()
         except pa.ArrowInvalid:
             return self._floats_with_care(laid)
         filled = ends > starts
@@ -157,7 +161,7 @@ class CellParser:
             and those beyond int64, as Python integers.
         """
         if self._notation is None:
-            parsed = csv_compiled.parse_integers(data, starts, ends, self._null_texts)
+            parsed = csv_compiled.parse_integers(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return (parsed,)
         laid = slices(data, starts, ends)
@@ -165,7 +169,7 @@ class CellParser:
             return self._integers_with_care(laid)
         try:
             pc.cast(laid, pa.float64())  # 0x10 would pass for a whole number
-            values = to_numpy(pc.cast(laid, pa.int64()))[1::2]
+            values = to_numpy(pc.cast(laid, pa.int64()))[1::2].copy()
         except pa.ArrowInvalid:
             return self._integers_with_care(laid)
         if self._may_be_null(values):

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from noisify.formats import csv_compiled, csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import array, bools, strings
+from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_compiled import Change
 from noisify.formats.csv_records import without_blanks
 from noisify.sink import write_all
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from noisify.sink import Output
 
 Encoded: TypeAlias = "bytes | bytearray | pa.Buffer"
-
-_QUOTE, _NOTHING = strings(['"', ""]).view(pa.binary())  # `pa.scalar` would import pandas
 
 
 @dataclass(frozen=True)
@@ -124,13 +121,12 @@ class DelimitedSink:
 
     def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
         """Put quotes around what holds a delimiter outside quotes."""
+        mark, nothing = strings(['"', ""]).view(pa.binary())  # `pa.scalar` would import pandas
         texts = texts.view(pa.binary())
         apart = pc.match_substring(texts, self._source.dialect.delimiter)
         closed = pc.match_substring_regex(texts, rb'^"')
-        quote = pc.if_else(
-            pc.and_not(pc.and_not(apart, closed), bools(in_quotes)), _QUOTE, _NOTHING
-        )
-        return pc.binary_join_element_wise(quote, texts, quote, _NOTHING).view(pa.utf8())
+        quote = pc.if_else(pc.and_not(pc.and_not(apart, closed), bools(in_quotes)), mark, nothing)
+        return pc.binary_join_element_wise(quote, texts, quote, nothing).view(pa.utf8())
 
     def _texts(
         self,

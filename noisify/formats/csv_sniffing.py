@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.chunks import Field, Kind
+from noisify.chunks import Field
 from noisify.errors import UsageError
-from noisify.formats import csv_numbers, csv_texts
-from noisify.formats.arrow_arrays import bools
+from noisify.formats import csv_texts
 from noisify.formats.csv_blocks import Dialect
 from noisify.formats.csv_comments import end_of_line
-from noisify.formats.csv_numbers import CellParser, slices
+from noisify.formats.csv_records import without_blanks
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from noisify.formats.csv_numbers import CellParser
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 _SNIFFED_RECORDS = 20
+_PLUS, _MINUS, _ZERO = b"+-0"
 _NUMBERS_AMONG_CELLS = 0.9
 """The share of a sample's cells that must be numbers for its column to count as one of numbers."""
 
@@ -97,36 +100,40 @@ def guess(
     """Guess a column's type from a sample of its cells."""
     parsed = parser.floats(data, starts, ends)
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
-    if parsed.strange is None and not (values == np.rint(values)).all():
+    strange = parsed.strange
+    if strange is None and not (values == np.rint(values)).all():
         return Field(name, "float", "float64", FLOAT, views=VIEWS)
-    cells = csv_numbers.chosen(slices(data, starts, ends))
-    texts, null = parser.usual(cells)
-    filled = texts.filter(bools(~null))
-    if not len(filled):
+    filled = len(values) + (0 if strange is None else int(np.count_nonzero(strange)))
+    if not filled:
         return Field(name, "other", "empty", TEXT, views=VIEWS)
-    readable = len(filled)
-    if parsed.strange is not None:
-        readable -= int(np.count_nonzero(parsed.strange))
-    if readable < _NUMBERS_AMONG_CELLS * len(filled):
-        return _words(name, cells.filter(bools(~null)))
-    whole = csv_numbers.matches(filled, csv_numbers.WHOLE)
-    if np.count_nonzero(whole) < readable:
+    if strange is not None and len(values) < _NUMBERS_AMONG_CELLS * filled:
+        there = strange if parsed.valid is None else parsed.valid | strange
+        bounds = zip(starts[there].tolist(), ends[there].tolist(), strict=True)
+        return _words(name, [data[start:end] for start, end in bounds])
+    whole = parser.integers(data, starts, ends)
+    if any(kind.values.dtype == np.float64 for kind in whole):
         return Field(name, "float", "float64", FLOAT, views=VIEWS)
-    if csv_numbers.matches(filled, csv_numbers.CODE).any():
-        return Field(name, "text", "text", TEXT, views=VIEWS)
+    for kind in whole:
+        which = slice(None) if kind.valid is None else kind.valid
+        if _are_codes(data, starts[which], ends[which]):
+            return Field(name, "text", "text", TEXT, views=VIEWS)
     return Field(name, "int", "int64", INT, views=VIEWS)
 
 
-def _words(name: str, filled: pa.Array) -> Field:
+def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
+    """Return whether some of these whole numbers have leading zeros: they are codes, rather."""
+    characters = np.frombuffer(data, np.uint8)
+    starts, ends = without_blanks(data, starts, ends)
+    signs = (characters[starts] == _PLUS) | (characters[starts] == _MINUS)
+    starts = starts + signs
+    return bool(((characters[starts] == _ZERO) & (ends - starts > 1)).any())
+
+
+def _words(name: str, cells: Sequence[bytes]) -> Field:
     """Return the field of a column of texts or times."""
-    tick = csv_texts.finest_tick(filled)
-    if tick is not None:
-        return Field(name, "time", "time", NumberType.time(tick), views=VIEWS)
-    kind: Kind = "time" if _are_times(filled) else "text"
-    return Field(name, kind, kind, TEXT, views=VIEWS)
-
-
-def _are_times(texts: pa.Array) -> bool:
-    """Return whether all texts look like ISO 8601 dates or times."""
-    pattern = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?|\d{2}:\d{2}(?::\d{2}.*)?"
-    return bool(csv_numbers.matches(texts, pattern).all())
+    if not csv_texts.look_like_times(cells):
+        return Field(name, "text", "text", TEXT, views=VIEWS)
+    tick = csv_texts.time_tick(cells)
+    if tick is None:
+        return Field(name, "time", "time", TEXT, views=VIEWS)
+    return Field(name, "time", "time", NumberType.time(tick), views=VIEWS)

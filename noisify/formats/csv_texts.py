@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from noisify.errors import DataError
 from noisify.formats.arrow_arrays import strings, to_numpy, without_nulls
+from noisify.formats.arrow_on_demand import pa, pc
 from noisify.value_types import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +24,8 @@ _TIME = re.compile(
     r"0000-00-00(?:(?P<separator>[T ])00:00(?P<seconds>:00(?:\.(?P<fraction>0{1,9}))?)?"
     r"(?P<zone>Z|[+-]00:?00)?)?"
 )
+_TIME_LIKE = re.compile(r"0000-00-00(?:[T ]00:00.*)?|00:00(?::00.*)?")
+_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
 _LAST = np.datetime64("9999-12-31T23:59:59.999999999", "us")
 _FIRST = np.datetime64("0001-01-01", "us")
 
@@ -149,11 +150,22 @@ def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
     return different, to_numpy(encoded.indices).astype(np.int64)
 
 
-def finest_tick(texts: pa.Array) -> int | None:
-    """Return the finest unit in which some texts give a time; None if one is no time."""
-    found = [TimeLayout.of(shape) for shape in shapes(texts)[0]]
+def time_tick(cells: Sequence[bytes]) -> int | None:
+    """Return the finest unit in which some cells give a time; None if one is no time."""
+    found = [TimeLayout.of(shape) for shape in _shapes(cells)]
     ticks = [layout.tick for layout in found if layout is not None]
     return max(1000, min(ticks)) if ticks and len(ticks) == len(found) else None
+
+
+def look_like_times(cells: Sequence[bytes]) -> bool:
+    """Return whether all cells look like ISO 8601 dates or times."""
+    first = all(map(_TIME_LIKE.fullmatch, _shapes(cells[:1])))  # most columns are of no times
+    return first and all(map(_TIME_LIKE.fullmatch, _shapes(cells)))
+
+
+def _shapes(cells: Iterable[bytes]) -> set[str]:
+    """Return the different cells with each digit as 0."""
+    return {cell.decode("latin-1") for cell in {cell.translate(_DIGITS_AS_0) for cell in cells}}
 
 
 def decode_times(texts: pa.Array, tick: int) -> Times:

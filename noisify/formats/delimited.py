@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from noisify.chunks import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.errors import DataError
 from noisify.formats import csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import array, bools, strings, with_nulls
+from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_blocks import CR, LF, Block, Cells, count_lines
 from noisify.formats.csv_encoding import TextInput
 from noisify.formats.csv_exact import end_of_record
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
     from noisify.value_types import NumberType
 
 
-_MANY_COLUMNS = 2048
-_BYTES_A_COLUMN = 1 << 10
-_LARGEST_WIDE_BLOCK = 1 << 22
-"""A block of a wide table is larger: what is done for each of its columns takes its time, too."""
+_BYTES_A_FIELD = 1 << 13
+_LARGEST_WIDE_BLOCK = 6 << 20
+"""Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
+
+_BYTES_IN_FLIGHT = 6 << 20
 
 
 class DelimitedSource:
@@ -69,7 +69,7 @@ class DelimitedSource:
         self._places = {name: place for place, name in enumerate(head.names)}
         self._ragged_rows: dict[int, int] = {}
         self._notes: list[str] = []
-        self.in_flight = None
+        self.in_flight: int | None = None
         sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
         self.fields = self._infer(sample)
         self.empty = head.whole and (sample is None or not sample.rows)
@@ -99,18 +99,22 @@ class DelimitedSource:
 
     def chunks(
         self,
-        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        wanted: Sequence[Sequence[Field]],
         size: int,
         *,
         complete: bool,  # noqa: ARG002
     ) -> Iterator[Block]:
-        """Yield blocks of whole records."""
+        """Return blocks of whole records; of many fields, fewer and larger ones at a time."""
+        fields = sum(len(group) for group in wanted)
+        wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
+        self.in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
+        return self._blocks(max(size, wide))
+
+    def _blocks(self, size: int) -> Iterator[Block]:
         with self.text.open() as stream:
             skipped = len(self.prefix)
             while skipped and (data := stream.read(skipped)):
                 skipped -= len(data)
-            if self._columns > _MANY_COLUMNS:
-                size = max(size, min(self._columns * _BYTES_A_COLUMN, _LARGEST_WIDE_BLOCK))
             yield from self._reader(stream).blocks(size)
 
     def cells(self, raw: Block, names: Sequence[str]) -> Cells:
@@ -135,12 +139,15 @@ class DelimitedSource:
         cells = self.cells(raw, [field.name for field in wanted])
         positions = Positions.range(raw.row, raw.row + raw.rows)
         columns: list[Column] = []
+        strangers: list[_Stranger] = []
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
             if field.number is not None and field.number.kind in {"text", "time"}:
                 columns.append(self._words(raw, field, starts, ends, positions))
             else:
-                columns += self._numbers(raw, field, starts, ends, positions)
+                columns += self._numbers(raw, field, starts, ends, positions, strangers)
+        if strangers and self._options.strict:
+            self._complain(raw, min(strangers, key=lambda one: one.start))
         layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)})
         return Chunk(tuple(columns), layout, positions)
 
@@ -151,17 +158,19 @@ class DelimitedSource:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
+        strangers: list[_Stranger],
     ) -> Iterator[Column]:
-        """Yield the columns of a field of numbers."""
+        """Yield the columns of a field of numbers; note its first cell that is none."""
         decimals = grouped = None
         if self._options.keep_decimals:
             decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
         if self.notation.thousands:
             grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
         for parsed in self._parse(field, raw.data, starts, ends):
-            strangers = 0 if parsed.strange is None else int(np.count_nonzero(parsed.strange))
-            if strangers and self._options.strict:
-                self._complain(raw, field, starts, ends, parsed)
+            strange = parsed.strange
+            if strange is not None:
+                first = int(np.argmax(strange))
+                strangers.append(_Stranger(int(starts[first]), int(ends[first]), field.name))
             yield Column(
                 field,
                 _number_type(parsed),
@@ -169,7 +178,7 @@ class DelimitedSource:
                 parsed.values,
                 parsed.valid,
                 nulls=parsed.nulls,
-                strangers=strangers,
+                strangers=0 if strange is None else int(np.count_nonzero(strange)),
                 decimals=decimals,
                 layout=grouped,
             )
@@ -206,22 +215,13 @@ class DelimitedSource:
             return self._parser.integers(data, starts, ends)
         return (self._parser.floats(data, starts, ends),)
 
-    def _complain(
-        self,
-        block: Block,
-        field: Field,
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        parsed: Parsed,
-    ) -> None:
-        strange = parsed.strange
-        row = int(np.flatnonzero(strange)[0]) if strange is not None else 0
-        cell = block.data[starts[row] : ends[row]].decode(self.text.encoding, "replace")
+    def _complain(self, block: Block, stranger: _Stranger) -> None:
+        cell = block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
         raise DataError(
             f"{cell!r} is not a number; drop --strict to leave such cells as they are",
             path=self._name,
-            line=block.line + count_lines(block.data, int(starts[row])),
-            field=field.name,
+            line=block.line + count_lines(block.data, stranger.start),
+            field=stranger.field,
         )
 
     def condition_values(
@@ -324,6 +324,14 @@ class DelimitedSource:
 
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
+
+
+class _Stranger(NamedTuple):
+    """A cell that is no number in a field of numbers."""
+
+    start: int
+    end: int
+    field: str
 
 
 def _number_type(parsed: Parsed) -> NumberType:

@@ -20,6 +20,7 @@ import numpy as np
 from noisify.chunks import Chunk, Positions
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import column_of
+from noisify.formats.hdf5_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5_layout import aliases_of, fields_at, rounding_filter, storage_of
 from noisify.formats.hdf5_pieces import Piece, box_in, cut
 from noisify.formats.hdf5_scratch import Unrolled
@@ -60,7 +61,7 @@ class Hdf5Source:
             raise _unreadable(error, self.name) from None
         try:
             self.fields = self._find_fields()
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             self.close()
             raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
         except BaseException:
@@ -73,9 +74,12 @@ class Hdf5Source:
         found: list[Field] = []
         rounded: list[str] = []
 
-        def look(path: str, item: Any) -> None:  # noqa: ANN401
+        paths: list[str] = []
+        self._file.visit(paths.append)  # no more here: h5py loses what is raised in a visit
+        for path in paths:
+            item = self._file[path]
             if not isinstance(item, h5py.Dataset):
-                return
+                continue
             stored = {}
             for field, place in fields_at(path, item, aliases):
                 found.append(field)
@@ -84,8 +88,6 @@ class Hdf5Source:
             if stored and (name := rounding_filter(item)) is not None:
                 rounded.append(f"{path} ({name})")
             self.stored |= stored
-
-        self._file.visititems(look)
         if rounded:
             shown = ", ".join(rounded[:_SHOWN]) + ", …" * (len(rounded) > _SHOWN)
             self.notes.append(f"filters that round values round their noise too: {shown}")
@@ -140,9 +142,9 @@ class Hdf5Source:
 
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
-            size = self.path.stat().st_size
+            headers = HeaderFile(self._bytes, *header_sizes(self._file))
             with self._reading(path):
-                self._storages[path] = storage_of(path, self._file[path], size)
+                self._storages[path] = storage_of(path, self._file[path], headers)
         return self._storages[path]
 
     def _unroll(self, storage: Storage) -> Storage:

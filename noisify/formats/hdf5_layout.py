@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5z
+from h5py import h5d, h5ds, h5l, h5z
 
 from noisify.chunks import Field
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import value_type
 from noisify.formats.hdf5_filters import filters_of, pipeline_of
+from noisify.formats.hdf5_headers import has_unfiltered_edges
 from noisify.formats.hdf5_pytables import is_in_index
 from noisify.formats.hdf5_storage import (
     Chunked,
@@ -38,8 +40,12 @@ if TYPE_CHECKING:
 
     from h5py.h5p import PropDCID
 
+    from noisify.formats.hdf5_headers import HeaderFile
+
 _NULLS = ("_FillValue", "missing_value")
 """The attributes in which NetCDF says what stands for a missing element."""
+_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
+"""How the name of a dimension scale starts that is there for its length alone."""
 _FILTER_NAMES = {h5z.FILTER_SZIP: "szip", h5z.FILTER_NBIT: "nbit", h5z.FILTER_LZF: "lzf"}
 _ROUNDING = {
     h5z.FILTER_SCALEOFFSET: "scale-offset",
@@ -82,13 +88,12 @@ class Stored:
 def aliases_of(file: h5py.File) -> dict[int, list[str]]:
     """Return the paths by which hard links reach each object, by its address."""
     paths: dict[int, list[str]] = {}
-
-    def note(path: str, link: Any) -> None:  # noqa: ANN401
-        if isinstance(link, h5py.HardLink):
-            address = h5py.h5o.get_info(file.id, path.encode("utf-8", "surrogateescape")).addr
-            paths.setdefault(address, []).append(path)
-
-    file.visititems_links(note)
+    names: list[bytes] = []
+    file.id.links.visit(names.append)  # no more here: h5py loses what is raised in a visit
+    for name in names:
+        if file.id.links.get_info(name).type == h5l.TYPE_HARD:
+            address = h5py.h5o.get_info(file.id, name).addr
+            paths.setdefault(address, []).append(name.decode("utf-8", "surrogateescape"))
     return paths
 
 
@@ -142,6 +147,8 @@ def _kept_elsewhere(path: str, dataset: h5py.Dataset) -> str:
         return "nothing"
     if dataset.is_virtual:
         return "values of other datasets (it is a virtual one)"
+    if h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION):
+        return "a NetCDF dimension without values"
     if is_in_index(dataset.file, path):
         return "a part of a PyTables index"
     return "values that are in other files" if dataset.external else ""
@@ -173,13 +180,13 @@ def rounding_filter(dataset: h5py.Dataset) -> str | None:
     return None
 
 
-def storage_of(path: str, dataset: h5py.Dataset, file_size: int) -> Storage:
+def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage:
     """Return how a dataset is stored.
 
     Args:
         path: Its path.
         dataset: The dataset; it has elements that noise can change.
-        file_size: The bytes of its file.
+        headers: Its file, past the HDF5 library.
 
     Raises:
         DataError: If it lies beyond the file's end.
@@ -197,7 +204,8 @@ def storage_of(path: str, dataset: h5py.Dataset, file_size: int) -> Storage:
     if layout == h5d.CONTIGUOUS and exact and dataset.id.get_storage_size():
         offset = dataset.id.get_offset()  # not None after a user block, were there no storage
         if offset is not None:
-            if offset + math.prod(shape) * element.base.itemsize > file_size:
+            end = offset + math.prod(shape) * element.base.itemsize
+            if end > os.fstat(headers.file.fileno()).st_size:
                 raise DataError("is cut short: the file ends before it does", field=path)
             return Contiguous(*place, int(offset))
     if layout != h5d.CHUNKED:
@@ -205,12 +213,22 @@ def storage_of(path: str, dataset: h5py.Dataset, file_size: int) -> Storage:
     own_chunks = options.get_chunk()
     chunks = own_chunks + element.shape
     pipeline = pipeline_of(options)
-    if pipeline is not None and exact:
+    if pipeline is not None and exact and not _has_unfiltered_edges(dataset, headers):
         present = present_chunks(dataset.id, dataset.shape, own_chunks)
         fill = b"" if present is None else fill_bytes(dataset.id)
         return Chunked(*place, chunks, pipeline, present, fill)
     _check_filters(path, options)
     return ThroughLibrary(*place, chunks, memory_type(kind, element))
+
+
+def _has_unfiltered_edges(dataset: h5py.Dataset, headers: HeaderFile) -> bool:
+    """Return whether only the HDF5 library knows which chunks of a dataset pass its filters."""
+    whole = not any(
+        extent % step for extent, step in zip(dataset.shape, dataset.chunks, strict=True)
+    )
+    if whole or not dataset.id.get_create_plist().get_nfilters():
+        return False
+    return has_unfiltered_edges(headers, h5py.h5o.get_info(dataset.id).addr)
 
 
 def _check_filters(path: str, options: PropDCID) -> None:

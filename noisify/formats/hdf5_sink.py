@@ -11,9 +11,10 @@ import h5py
 
 from noisify.errors import NoisifyError
 from noisify.formats.array_values import put_back
+from noisify.formats.hdf5_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5_pieces import NoisyPiece, box_in
 from noisify.formats.hdf5_pytables import index_of, mark_out_of_date
-from noisify.formats.hdf5_times import HeaderFile, restore_times
+from noisify.formats.hdf5_times import restore_times
 from noisify.formats.interface import no_rows
 from noisify.formats.masks import changed_by_field
 from noisify.sink import open_written_behind, write_all
@@ -174,8 +175,7 @@ class Hdf5Sink:
 
     def _times(self) -> Callable[[], None]:
         """Return what gives the objects that the library wrote the times they had."""
-        identity = self._file.id.get_create_plist()
-        sizes = (self._file.userblock_size, *identity.get_sizes())
+        sizes = header_sizes(self._file)
         addresses = [h5py.h5o.get_info(self._file[path].id).addr for path in self._touched]
 
         def restore() -> None:

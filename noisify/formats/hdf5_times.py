@@ -2,60 +2,29 @@
 
 The HDF5 library notes when a dataset's header changed, if the dataset was made to keep such times,
 and offers no way to say when. The same command would then give other bytes each time.
-
-The layouts are those of "Object Headers" in the HDF5 File Format Specification, version 3.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from noisify.sink import write_all
+from noisify.formats.hdf5_headers import SecondVersion, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from noisify.formats.hdf5_headers import HeaderFile
 
-_SIGNATURE = b"OHDR"
-_PREFIX = 16
-_MESSAGE = 8
-_CONTINUATION, _MODIFIED = 0x10, 0x12
-_KEEPS_TIMES, _KEEPS_PHASES = 0x20, 0x10
+_MODIFIED = 0x12
+_TIMES_AT = 6
+"""Where a header of version 2 has its times, if it keeps any."""
 _WORD = 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class HeaderFile:
-    """An HDF5 file whose object headers are looked at.
-
-    Attributes:
-        file: The open file, unbuffered.
-        base: Where its addresses count from: the size of the user block.
-        address_bytes: The bytes of an address in it.
-        length_bytes: The bytes of a length in it.
-    """
-
-    file: BinaryIO
-    base: int
-    address_bytes: int
-    length_bytes: int
-
-    def read(self, address: int, count: int) -> bytes:
-        """Return bytes at an address."""
-        self.file.seek(self.base + address)
-        return self.file.read(count)
-
-    def write(self, address: int, data: bytes) -> None:
-        """Write bytes at an address."""
-        self.file.seek(self.base + address)
-        write_all(self.file, data)
 
 
 def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
     """Give an object of a copy the times that it has in the original, at the same address."""
-    if copy.read(address, len(_SIGNATURE)) == _SIGNATURE:
-        _restore_second_version(copy, original, address)
+    second = SecondVersion.read(copy, address)
+    if second is not None:
+        _restore_second_version(copy, original, address, second)
         return
     found = _modified_at(copy, address), _modified_at(original, address)
     if found[0] is not None and found[1] is not None:
@@ -64,39 +33,21 @@ def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
 
 def _modified_at(file: HeaderFile, address: int) -> int | None:
     """Return where a header of version 1 has its time of modification, if it has one."""
-    (size,) = struct.unpack_from("<8xI", file.read(address, _PREFIX))
-    for kind, at in _messages(file, address + _PREFIX, size):
+    for kind, at in messages(file, address):
         if kind == _MODIFIED:
             return at + 4  # after a version and three reserved bytes
     return None
 
 
-def _messages(file: HeaderFile, address: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the type of each message of a header block, and where its data are."""
-    at = address
-    while at + _MESSAGE <= address + size:
-        kind, length = struct.unpack("<HH", file.read(at, 4))
-        at += _MESSAGE
-        if kind == _CONTINUATION:
-            data = file.read(at, file.address_bytes + file.length_bytes)
-            further = int.from_bytes(data[: file.address_bytes], "little")
-            yield from _messages(
-                file, further, int.from_bytes(data[file.address_bytes :], "little")
-            )
-        yield kind, at
-        at += length
-
-
-def _restore_second_version(copy: HeaderFile, original: HeaderFile, address: int) -> None:
-    flags = copy.read(address + 5, 1)[0]
-    if not flags & _KEEPS_TIMES or original.read(address, len(_SIGNATURE)) != _SIGNATURE:
+def _restore_second_version(
+    copy: HeaderFile, original: HeaderFile, address: int, header: SecondVersion
+) -> None:
+    if not header.keeps_times or SecondVersion.read(original, address) is None:
         return
-    copy.write(address + 6, original.read(address + 6, 16))  # four times
-    before = 22 + (4 if flags & _KEEPS_PHASES else 0)
-    width = 1 << (flags & 3)
-    size = int.from_bytes(copy.read(address + before, width), "little")
-    block = copy.read(address, before + width + size)
-    copy.write(address + len(block), checksum(block).to_bytes(4, "little"))
+    copy.write(address + _TIMES_AT, original.read(address + _TIMES_AT, 16))  # four times
+    end = header.messages + header.size
+    block = copy.read(address, end - address)
+    copy.write(end, checksum(block).to_bytes(4, "little"))
 
 
 def checksum(data: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -290,10 +291,13 @@ class _Boxes:
 
     def __init__(self, array: Array) -> None:
         self._header = array.header
-        self._path = new_temporary_path()
-        self._file = new_file(self._path)
-        reserve(self._file, array.header.count * array.itemsize)
-        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - close() does
+        try:
+            reserve(self._file, array.header.count * array.itemsize)
+            self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+        except BaseException:  # a full disk, or a signal
+            self._file.close()
+            raise
 
     def write(self, box: Box, values: NDArray[Any]) -> None:
         """Write a box."""
@@ -309,4 +313,3 @@ class _Boxes:
         """Remove the file."""
         self._mapped.close()
         self._file.close()
-        self._path.unlink(missing_ok=True)

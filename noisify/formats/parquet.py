@@ -22,7 +22,7 @@ from noisify.formats import thrift
 from noisify.formats.arrow_columns import column_of, comparable, whole
 from noisify.formats.arrow_leaves import ROWS, alone, fields_and_leaves, leaves_of, values_at
 from noisify.formats.arrow_tables import no_value_in_a_row
-from noisify.formats.parquet_encoding import Fit, style_of
+from noisify.formats.parquet_encoding import Stored, fit_of, style_of
 from noisify.formats.parquet_footer import Footer
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from noisify.directories import FolderOutput
     from noisify.formats.interface import MaskSink, ReadOptions, Sink, Source
     from noisify.formats.parquet_dataset import DatasetSource
+    from noisify.formats.parquet_encoding import Fit
     from noisify.inputs import Input
     from noisify.sink import Output
 
@@ -318,7 +319,8 @@ class ParquetSource:
         column = self.schema.field(about.column)
         kind = alone(column.type, about.steps)
         try:
-            return Fit.of(self.metadata.schema.column(leaf), kind, nullable=column.nullable)
+            stored = Stored.of(self.metadata.schema.column(leaf))
+            return fit_of(stored, kind, nullable=column.nullable)
         except UsageError as error:
             raise UsageError(error.message, path=self.name, field=about.name) from None
 

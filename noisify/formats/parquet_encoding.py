@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Context
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -39,19 +40,54 @@ class Encoded:
 
     Attributes:
         pages: Its pages; nothing if they have been written already.
-        size: Their bytes.
         about: Its ColumnMetaData, in which the pages start at `PAGES_AT`.
         column_index: The statistics of its pages, if they are wanted.
         offset_index: Where its pages are, from `PAGES_AT`, if that is wanted.
         bloom_filter: Its Bloom filter, if it is wanted.
     """
 
-    pages: bytes | bytearray
-    size: int
+    pages: bytes
     about: Record
     column_index: bytes | None = None
     offset_index: bytes | None = None
     bloom_filter: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How a leaf is stored.
+
+    Attributes:
+        physical: Its physical type.
+        length: The bytes of a value, if all have as many; else 0.
+        levels: Its largest definition and repetition levels.
+        logical: Its logical type.
+        unit: The unit of times, and the scale of decimals.
+    """
+
+    physical: str
+    length: int
+    levels: tuple[int, int]
+    logical: str
+    unit: tuple[str | None, int | None]
+
+    @classmethod
+    def of(cls, column: pq.ColumnSchema) -> Stored:
+        """Return how a leaf of a file is stored."""
+        physical = column.physical_type
+        length = column.length if physical == "FIXED_LEN_BYTE_ARRAY" else 0
+        levels = (column.max_definition_level, column.max_repetition_level)
+        about = json.loads(column.logical_type.to_json())
+        unit = about.get("timeUnit"), about.get("scale")
+        return cls(physical, length, levels, column.logical_type.type, unit)
+
+    def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
+        """Return all that says what its bytes mean; bytes that stand for decimals have no unit."""
+        return self.physical, self.length, self.levels, self.unit if raw is None else ()
+
+    def __str__(self) -> str:
+        """Return it as messages call it."""
+        return f"{self.physical} ({self.logical})" if self.logical != "NONE" else self.physical
 
 
 @dataclass(frozen=True)
@@ -70,46 +106,16 @@ class Fit:
     options: tuple[tuple[str, Any], ...]
     raw: pa.DataType | None = None
 
-    @classmethod
-    def of(cls, stored: pq.ColumnSchema, kind: pa.DataType, *, nullable: bool) -> Fit:
-        """Return how to write a column.
-
-        Args:
-            stored: How its leaf is stored.
-            kind: The column's Arrow type, with nothing but that leaf in it.
-            nullable: Whether the column may be null.
-
-        Raises:
-            UsageError: If Arrow cannot write it so.
-        """
-        leaf = values_at(pa.array([], kind), ())[0]
-        raws: list[pa.DataType | None] = [None]
-        if pa.types.is_decimal(leaf.type):
-            raws.append({"BYTE_ARRAY": pa.binary()}.get(stored.physical_type))
-            if stored.physical_type == "FIXED_LEN_BYTE_ARRAY":
-                raws.append(pa.binary(stored.length))
-        for raw in dict.fromkeys(raws):
-            for version in ("2.6", "1.0"):
-                options = {
-                    "version": version,
-                    "use_deprecated_int96_timestamps": stored.physical_type == "INT96",
-                    "store_decimal_as_integer": stored.physical_type in {"INT32", "INT64"},
-                }
-                fit = cls(kind, nullable, tuple(options.items()), raw)
-                if fit._stores(stored):
-                    return fit
-        raise UsageError(f"is stored as {_stored(stored)}, which cannot be written; leave it out")
-
-    def _stores(self, stored: pq.ColumnSchema) -> bool:
+    def stores(self, stored: Stored) -> bool:
         """Return whether this stores a column as it is."""
-        empty = self.storable(pa.array([], self.kind))
+        empty = self.storable(pa.nulls(0, self.kind))
         file = pa.BufferOutputStream()
         try:
             pq.ParquetWriter(file, self.schema(empty.type), **dict(self.options)).close()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return False
         found = pq.read_metadata(pa.BufferReader(file.getvalue())).schema.column(0)
-        return _likeness(found, raw=self.raw) == _likeness(stored, raw=self.raw)
+        return Stored.of(found).means(raw=self.raw) == stored.means(raw=self.raw)
 
     def schema(self, kind: pa.DataType) -> pa.Schema:
         """Return the schema of a file that has only this column."""
@@ -135,23 +141,35 @@ def _as_bytes(value: Any, scale: int, size: int) -> bytes:  # noqa: ANN401
     return number.to_bytes(fewest if size < 0 else size, "big", signed=True)
 
 
-def _likeness(column: pq.ColumnSchema, *, raw: pa.DataType | None) -> tuple[Any, ...]:
-    """Return all of a column that says what its bytes mean."""
-    unit = () if raw is not None else _unit(column)
-    levels = (column.max_definition_level, column.max_repetition_level)
-    sized = column.physical_type == "FIXED_LEN_BYTE_ARRAY"
-    return column.physical_type, column.length if sized else 0, levels, unit
+@lru_cache(maxsize=256)
+def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
+    """Return how to write a column.
 
+    Args:
+        stored: How its leaf is stored.
+        kind: The column's Arrow type, with nothing but that leaf in it.
+        nullable: Whether the column may be null.
 
-def _unit(column: pq.ColumnSchema) -> tuple[Any, ...]:
-    """Return the unit of times, and the scale of decimals."""
-    about = json.loads(column.logical_type.to_json())
-    return about.get("timeUnit"), about.get("scale")
-
-
-def _stored(column: pq.ColumnSchema) -> str:
-    logical = column.logical_type.type
-    return f"{column.physical_type} ({logical})" if logical != "NONE" else column.physical_type
+    Raises:
+        UsageError: If Arrow cannot write it so.
+    """
+    leaf = values_at(pa.nulls(0, kind), ())[0]  # `pa.array` would import pandas
+    raws: list[pa.DataType | None] = [None]
+    if pa.types.is_decimal(leaf.type):
+        raws.append({"BYTE_ARRAY": pa.binary()}.get(stored.physical))
+        if stored.physical == "FIXED_LEN_BYTE_ARRAY":
+            raws.append(pa.binary(stored.length))
+    for raw in dict.fromkeys(raws):
+        for version in ("2.6", "1.0"):
+            options = {
+                "version": version,
+                "use_deprecated_int96_timestamps": stored.physical == "INT96",
+                "store_decimal_as_integer": stored.physical in {"INT32", "INT64"},
+            }
+            fit = Fit(kind, nullable, tuple(options.items()), raw)
+            if fit.stores(stored):
+                return fit
+    raise UsageError(f"is stored as {stored}, which cannot be written; leave it out")
 
 
 def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None) -> dict[str, Any]:
@@ -206,7 +224,7 @@ def encode(
         filtered: Whether it has a Bloom filter.
         write: Where the pages go as they are made; None: they are kept.
     """
-    kept = bytearray()
+    kept: list[bytes] = []
     arrays = [fit.storable(values) for values in arrays]
     kind = arrays[0].type
     schema = fit.schema(kind)
@@ -214,14 +232,14 @@ def encode(
     if fit.raw is not None:  # bytes are ordered otherwise than the decimals they stand for
         style = {**style, "write_statistics": False, "write_page_index": False}
     bloom = {_path(schema.field(0)): {"ndv": max(1, table.num_rows)}} if filtered else None
-    file = _Parted(write or kept.extend)
+    file = _Parted(write or kept.append)
     writer = pq.ParquetWriter(
         file, schema, bloom_filter_options=bloom, **{**style, **dict(fit.options)}
     )
     writer.write_table(table, row_group_size=max(1, table.num_rows))
     size = file.end_pages()
     writer.close()
-    return _taken_out(file.rest, size, kept)
+    return _taken_out(file.rest, size, b"".join(kept))
 
 
 def _path(field: pa.Field) -> str:
@@ -246,19 +264,15 @@ class _Parted:
         self.rest = bytearray()
         self.closed = False
 
-    def write(self, data: Any) -> int:  # noqa: ANN401
-        view = memoryview(data)
+    def write(self, data: bytes) -> int:
         if not self._in_pages:
-            self.rest += view
-        elif self._place < PAGES_AT:  # the file's own start is nobody's page
-            self._place += view.nbytes
-            if self._place != PAGES_AT:
-                raise AssertionError("a Parquet file starts with its magic bytes alone")
-            return view.nbytes
-        else:
-            self._write(view)
-        self._place += view.nbytes
-        return view.nbytes
+            self.rest += data
+        elif self._place:
+            self._write(data)
+        elif len(data) != PAGES_AT:  # the file's own start is nobody's page
+            raise AssertionError("a Parquet file starts with its magic bytes alone")
+        self._place += len(data)
+        return len(data)
 
     def end_pages(self) -> int:
         """Return how many bytes of pages there are; keep what is written from here on."""
@@ -275,7 +289,7 @@ class _Parted:
         """Do nothing: there is nothing to close."""
 
 
-def _taken_out(rest: bytearray, size: int, pages: bytearray) -> Encoded:
+def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
     """Return a column chunk out of the file it was written as.
 
     Args:
@@ -284,8 +298,8 @@ def _taken_out(rest: bytearray, size: int, pages: bytearray) -> Encoded:
         pages: They, if they are kept.
     """
     footer_size = int.from_bytes(rest[-8:-4], "little")
-    footer, _ = thrift.read(bytes(rest), len(rest) - 8 - footer_size)
-    groups = [group[parts.CHUNKS].values[0] for group in footer[4].values]
+    footer, _ = thrift.read(bytes(rest[-8 - footer_size : -8]), depth=1 + parts.CHUNK_DEPTH)
+    groups = [group[parts.CHUNKS].values[0] for group in footer[parts.GROUPS].values]
     about = groups[0][parts.METADATA]
     if len(groups) > 1:
         about = _joined([chunk[parts.METADATA] for chunk in groups])
@@ -303,7 +317,7 @@ def _taken_out(rest: bytearray, size: int, pages: bytearray) -> Encoded:
     bloom = None
     if start is not None and len(groups) == 1:
         bloom = part(parts.Span(start, about[parts.BLOOM_FILTER_LENGTH]))
-    return Encoded(pages, size, about, column_index, offset_index, bloom)
+    return Encoded(pages, about, column_index, offset_index, bloom)
 
 
 def _joined(chunks: Sequence[Record]) -> Record:
@@ -311,8 +325,9 @@ def _joined(chunks: Sequence[Record]) -> Record:
     whole = Record(dict(chunks[0].fields))
     for number in (parts.VALUES, parts.UNCOMPRESSED, parts.STORED):
         whole.put(number, I64, sum(chunk[number] for chunk in chunks))
-    encodings = sorted({one for chunk in chunks for one in chunk[parts.ENCODINGS].values})
-    whole.put(parts.ENCODINGS, LIST, Items(chunks[0][parts.ENCODINGS].kind, encodings))
+    encodings = [thrift.Reader(chunk[parts.ENCODINGS]).value(LIST) for chunk in chunks]
+    every = sorted({encoding for items in encodings for encoding in items.values})
+    whole.put(parts.ENCODINGS, LIST, Items(encodings[0].kind, every))
     for number in (
         parts.STATISTICS,
         parts.ENCODING_STATISTICS,

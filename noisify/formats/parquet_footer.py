@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 # FileMetaData
-_ROWS, _GROUPS, _ENCRYPTION = 3, 4, 8
+_ROWS, GROUPS, _ENCRYPTION = 3, 4, 8
 # RowGroup
 CHUNKS, GROUP_BYTES, GROUP_ROWS, SORTING, GROUP_OFFSET, GROUP_STORED, ORDINAL = range(1, 8)
 # SortingColumn
@@ -82,8 +82,7 @@ class Footer:
         file.seek(self.start)
         self._data = file.read(size)
         self._short_by = _SHORT_BY if _SHORT_CHUNKS.match(writer) else 0
-        self._reader = thrift.Reader(self._data)
-        self._record = Record()
+        self._before = Record()
         self._count = 0
         self._starts = [0]
         try:
@@ -93,23 +92,26 @@ class Footer:
 
     def _read_to_groups(self) -> None:
         """Read what comes before the row groups: these are many, and not all may be looked at."""
-        while (head := self._reader.header()) is not None and head[0] != _GROUPS:
-            self._record.put(*head, self._reader.value(head[1]))
+        reader = thrift.Reader(self._data)
+        while (head := reader.header()) is not None and head[0] != GROUPS:
+            self._before.put(*head, reader.value(head[1]))
         if head is None:
             raise _nonsense("it says nothing of row groups")
-        _, self._count = self._reader.list_header()
-        self._starts = [self._reader.at]
+        _, self._count = reader.list_header()
+        self._starts = [reader.at]
         for chunk in self.group(0)[CHUNKS].values if self._count else ():
             self.span(chunk)
 
-    def _read_to_end(self) -> None:
-        """Read what comes after the row groups."""
+    def _without_groups(self) -> Record:
+        """Return what it says besides the row groups."""
         self._find_group(self._count)
-        self._reader.at = self._starts[-1]
-        while (head := self._reader.header()) is not None:
-            self._record.put(*head, self._reader.value(head[1]))
-        if _ENCRYPTION in self._record:
+        reader = thrift.Reader(self._data, self._starts[-1], after=GROUPS)
+        record = Record(dict(self._before.fields))
+        while (head := reader.header()) is not None:
+            record.put(*head, reader.value(head[1]))
+        if _ENCRYPTION in record:
             raise self._encrypted()
+        return record
 
     def _find_group(self, index: int) -> None:
         """Find out where a row group's description starts."""
@@ -178,12 +180,11 @@ class Footer:
             DataError: If the rest of the footer is nonsense.
         """
         try:
-            self._read_to_end()
+            record = self._without_groups()
         except ValueError as error:
             raise self._damaged(error) from None
-        record = Record(dict(self._record.fields))
         record.put(_ROWS, I64, rows)
-        record.put(_GROUPS, LIST, Items(STRUCT, list(groups)))
+        record.put(GROUPS, LIST, Items(STRUCT, list(groups)))
         data = thrift.written(record)
         return data + len(data).to_bytes(4, "little") + MAGIC
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.errors import DataError, UsageError
-from noisify.formats.arrow_arrays import array, bools, to_bools
+from noisify.formats.arrow_arrays import bools, rows_of, to_bools
 from noisify.formats.arrow_columns import whole
 from noisify.formats.arrow_files import WholeWrites
 from noisify.formats.arrow_leaves import ROWS, values_at, with_values
@@ -79,7 +79,7 @@ class ParquetMask:
             arrays.append(bools(changed[name]))
             if self._values:
                 old, _ = values_at(chunk.layout[self._leaves[name]], ())
-                arrays.append(old.take(_places(changed[name])))
+                arrays.append(rows_of(old, _places(changed[name])))
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
     def write(self, encoded: pa.Table) -> None:
@@ -182,7 +182,7 @@ def _restored(values: pa.Array, old: pa.Array, changed: NDArray[np.bool_]) -> pa
     """Return a leaf with its old values where it was changed."""
     noisy, _ = values_at(values, ())
     places = np.arange(len(changed)) + len(changed) * changed
-    return with_values(values, (), pa.concat_arrays([noisy, old]).take(array(places)))
+    return with_values(values, (), rows_of(pa.concat_arrays([noisy, old]), places))
 
 
 def _check_types(

@@ -87,6 +87,11 @@ def read_until(data: bytes, last: int) -> Record:
 class Reader:
     """Reads values one after the other.
 
+    Args:
+        data: Holds them.
+        at: Where the first one starts.
+        after: The number of the field before it, if it is a record's.
+
     Attributes:
         at: Where the next one starts.
 
@@ -94,10 +99,10 @@ class Reader:
         ValueError: From all methods, if the data end too early or are none.
     """
 
-    def __init__(self, data: bytes, at: int = 0) -> None:
+    def __init__(self, data: bytes, at: int = 0, after: int = 0) -> None:
         self._data = data
         self.at = at
-        self._number = 0
+        self._number = after
 
     def record(self, depth: int = _DEEPEST) -> Record:
         """Return a record."""
