@@ -72,6 +72,14 @@ def test_no_noise_gives_the_file_back_to_the_byte(name: str, size: int) -> None:
     assert (0, table) == (done.status, done.output), done.messages
 
 
+@pytest.mark.parametrize("end", [b"caf\xe9", "京".encode(), b"a", b""])
+def test_the_last_byte_may_be_any(end: bytes) -> None:
+    after = noisy("-s", 1, "-c", "x", given=b"x,name\n0.5,a\n1.5," + end)
+
+    assert after.endswith(b"," + end)
+    assert after.count(b"\n") == 2
+
+
 @pytest.mark.parametrize("name", ["header only", "header only, no newline", "header and gaps"])
 def test_a_table_without_rows_passes_through_with_a_note(name: str) -> None:
     tables = {

@@ -235,6 +235,7 @@ Cut cut(const char* begin, const char* end, char delimiter, bool at_end) {
     Cut done;
     const char* record = begin;
     const char* place;
+    std::int64_t lines = 0;  // so far in the record
     while ((place = marks.next()) != end) {
         if (*place == '"') {
             done.quotes = true;
@@ -243,11 +244,13 @@ Cut cut(const char* begin, const char* end, char delimiter, bool at_end) {
                 done.odd = true;
                 continue;
             }
+            const char* const quoted = place;
             place = after_closing_quote(place + 1, end);
             if (place == nullptr) {
                 done.open = true;
                 break;
             }
+            lines += count_lines(quoted, place);
             done.odd |= place != end && *place != delimiter && *place != '\n' && *place != '\r';
             marks.skip_to(place);
             continue;
@@ -261,14 +264,16 @@ Cut cut(const char* begin, const char* end, char delimiter, bool at_end) {
                 done.returns = true;
         }
         done.rows += place != record;
+        done.lines += lines + 1;
+        lines = 0;
         record = next;
     }
     if (at_end && !done.open && record < end) {
         ++done.rows;
+        done.lines += lines;
         record = end;
     }
     done.used = record - begin;
-    done.lines = count_lines(begin, record);
     return done;
 }
 

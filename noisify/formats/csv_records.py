@@ -65,7 +65,9 @@ class RecordReader:
         while True:
             fresh = read_fully(self._stream, want)
             at_end = len(fresh) < want
-            data = carried + fresh if carried else fresh
+            whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
+            view = memoryview(fresh)
+            data = b"".join((carried, view[:whole]))  # most likely just the block: copied once
             block = self.cut(data, at_end=at_end)
             if block is not None:
                 self._row += block.rows
@@ -74,7 +76,7 @@ class RecordReader:
             used = 0 if block is None else len(block.data)
             if at_end:
                 return
-            carried = data[used:]
+            carried = b"".join((data[used:], view[whole:]))
             if len(carried) > LONGEST_RECORD:
                 raise DataError(
                     f"has a record longer than {LONGEST_RECORD >> 20} MiB; a quote that is "

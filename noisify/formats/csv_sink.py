@@ -196,7 +196,7 @@ class DelimitedSink:
 
     def write(self, encoded: Encoded) -> None:
         """Write one block."""
-        view = memoryview(encoded)
+        view = memoryview(encoded).cast("B")  # Arrow's bytes have signs
         if not view.nbytes:
             return
         if not self._ended:
