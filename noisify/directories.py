@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.errors import NoisifyError, UsageError
-from noisify.sink import STANDARD_OUTPUT, FileOutput, Output
+from noisify.sink import STANDARD_OUTPUT, FileOutput, Output, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +82,13 @@ class FolderOutput(Output):
 
     def commit(self) -> None:
         """Give the folder its name; one that it replaces is removed once it has."""
+        for place, _, _ in os.walk(self.folder):
+            sync_folder(Path(place))
         if not self._in_place:
             with contextlib.suppress(FileNotFoundError):
                 self._target.rmdir()  # an empty one; any other is an error
             self.folder.rename(self._target)
+            sync_folder(self._target.parent)
             return
         shutil.copystat(self._target, self.folder)
         self._target.rename(self._old)
@@ -94,11 +97,19 @@ class FolderOutput(Output):
         except BaseException:  # a signal too must leave the old folder where it was
             self._old.rename(self._target)
             raise
+        sync_folder(self._target.parent)
         shutil.rmtree(self._old)
 
     def discard(self) -> None:
         """Remove the temporary folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _MemberFile(FileOutput):
+    """A file whose name is synced with all others of its folder."""
+
+    def sync_name(self) -> None:
+        """Do nothing: the folder does."""
 
 
 class MemberOutput(Output):
@@ -112,25 +123,25 @@ class MemberOutput(Output):
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
         self._path = path
-        self._output: FileOutput | None = None
+        self._output: _MemberFile | None = None
 
     @property
     def file(self) -> BinaryIO:  # type: ignore[override]
         """The open file."""
         if self._output is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._output = FileOutput(self._path).__enter__()
+            self._output = _MemberFile(self._path).__enter__()
         return self._output.file
 
     def local_path(self) -> Path:
         """Return the file's path while it is written."""
         _ = self.file
-        return cast("FileOutput", self._output).local_path()
+        return cast("_MemberFile", self._output).local_path()
 
     def commit(self) -> None:
         """Close the file; the folder decides whether it stays."""
         _ = self.file
-        cast("FileOutput", self._output).commit()
+        cast("_MemberFile", self._output).commit()
 
     def discard(self) -> None:
         """Remove the file."""

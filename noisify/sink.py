@@ -193,7 +193,11 @@ class FileOutput(Output):
             self._temporary.replace(self._target)
         else:
             self._claim_new_name()
-        _sync_folder(self._target.parent)
+        self.sync_name()
+
+    def sync_name(self) -> None:
+        """Let the file's name outlive a power cut."""
+        sync_folder(self._target.parent)
 
     def _claim_new_name(self) -> None:
         """Take the target's name only if nobody has taken it meanwhile."""
@@ -213,7 +217,7 @@ class StreamOutput(Output):
     """Standard output, a pipe or a device: what is written cannot be taken back."""
 
     def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
-        self.name = name
+        self.name = self._own_name = name
         self.file = file
         self._close = close
         self._local: Path | None = None
@@ -221,13 +225,14 @@ class StreamOutput(Output):
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` copies over."""
         self._local = new_temporary_path()
-        self.name += _kept_in(self._local.parent)
+        self.name += _made_in(self._local.parent)
         self._local.touch(mode=0o600)
         return self._local
 
     def commit(self) -> None:
         """Copy the temporary file, if any, and flush."""
         if self._local is not None:
+            self.name = self._own_name
             _copy_and_remove(self._local, self.file)
         self.file.flush()
         self.discard()
@@ -270,13 +275,14 @@ class CompressedOutput(Output):
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` compresses."""
         self._local = new_temporary_path()
-        self.name += _kept_in(self._local.parent)
+        self.name += _made_in(self._local.parent)
         self._local.touch(mode=0o600)
         return self._local
 
     def commit(self) -> None:
         """Compress the temporary file, if any, and what is left; commit the other output."""
         if self._local is not None:
+            self.name = self._outer.name
             _copy_and_remove(self._local, self.file)
         self._packed.finish()
         self._outer.commit()
@@ -346,8 +352,8 @@ def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bo
     return FileOutput(path, clobber=clobber)
 
 
-def _kept_in(folder: Path) -> str:
-    """Return what messages say besides of an output that may fail for want of room elsewhere."""
+def _made_in(folder: Path) -> str:
+    """Return what messages add of an output while it is made elsewhere, where room may run out."""
     return f" (made in {folder} first; TMPDIR can name another folder)"
 
 
@@ -384,7 +390,7 @@ def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Sync a folder, so that a rename in it outlives a power cut; not every system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

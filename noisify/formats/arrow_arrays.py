@@ -35,13 +35,13 @@ def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.A
 
         taken = rows_of(pc.run_end_decode(values), places)
         return pc.run_end_encode(taken, run_end_type=kind.run_end_type)
-    plain = _without_views(kind)
+    plain = without_views(kind)
     if plain == kind:
         return values.take(places)
     return values.cast(plain).take(places).cast(kind)
 
 
-def _without_views(kind: pa.DataType) -> pa.DataType:
+def without_views(kind: pa.DataType) -> pa.DataType:
     """Return a type with texts and bytes in place of views of them."""
     if pa.types.is_struct(kind):
         return pa.struct([_field_without_views(inner) for inner in kind])
@@ -59,7 +59,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def _field_without_views(inner: pa.Field) -> pa.Field:
-    return inner.with_type(_without_views(inner.type))
+    return inner.with_type(without_views(inner.type))
 
 
 def bools(values: NDArray[np.bool_]) -> pa.Array:

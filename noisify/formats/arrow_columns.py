@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from noisify.formats.interface import NoisyColumn
 
-_EXACT = Context(prec=100)
+EXACT = Context(prec=100)
 """Decimals of up to 76 digits, none of them rounded away."""
 _SMALL_DECIMALS = {32, 64}
 """The bits of decimals that are kept as machine integers."""
@@ -140,7 +140,7 @@ def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
         words = np.frombuffer(values.buffers()[1], np.int64)
         return words[2 * values.offset : 2 * (values.offset + len(values)) : 2].copy()
     scale = number.decimal_scale
-    integers = [0 if v is None else int(v.scaleb(scale, _EXACT)) for v in values.to_pylist()]
+    integers = [0 if v is None else int(v.scaleb(scale, EXACT)) for v in values.to_pylist()]
     out = np.empty(len(integers), number.dtype)
     out[:] = integers
     return out
@@ -178,7 +178,7 @@ def _decimals(
         return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(words)])
     there = np.ones(len(values), bool) if valid is None else valid
     exact = [
-        Decimal(int(value)).scaleb(-kind.scale, _EXACT) if ok else None
+        Decimal(int(value)).scaleb(-kind.scale, EXACT) if ok else None
         for value, ok in zip(values, there, strict=True)
     ]
     return pa.array(exact, kind)

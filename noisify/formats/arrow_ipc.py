@@ -22,6 +22,7 @@ from noisify.formats.arrow_leaves import ROWS, values_at, with_values
 from noisify.formats.arrow_messages import first_batch
 from noisify.formats.arrow_tables import Slice, TableReader
 from noisify.formats.interface import no_mask
+from noisify.formats.row_copies import places_in_versions, rows_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -242,10 +243,7 @@ class ArrowSink:
 
     def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
         """Return a slice with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
-        kept = np.repeat(np.arange(len(copies)), copies)
-        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
-        which = np.minimum(numbers, len(versions) - 1)
-        places = which * len(copies) + kept
+        places = places_in_versions(copies, len(versions))
         columns = {
             number: rows_of(
                 pa.concat_arrays([version.columns[number] for version in versions]), places
@@ -268,13 +266,7 @@ class ArrowSink:
         piece = gathered[0].piece
         places = None
         if any(part.copies is not None for part in gathered):
-            copies = np.concatenate(
-                [
-                    np.ones(part.piece.rows, np.int64) if part.copies is None else part.copies
-                    for part in gathered
-                ]
-            )
-            places = np.repeat(np.arange(len(copies)), copies)
+            places = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
         columns = []
         for number in range(len(self._source.schema)):
             if number in gathered[0].columns:

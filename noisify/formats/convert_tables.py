@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from noisify.chunks import NUMBER_KINDS
 from noisify.errors import DataError, UsageError
 from noisify.formats import csv_mask, csv_numbers
-from noisify.formats.arrow_arrays import to_numpy, without_nulls
+from noisify.formats.arrow_arrays import to_numpy, without_nulls, without_views
 from noisify.formats.csv_sniffing import FLOAT, INT, TEXT
 from noisify.formats.delimited import DelimitedSource
 from noisify.value_types import SECOND
@@ -230,7 +230,22 @@ def _named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBa
 
 def write_parquet(table: Table, path: Path) -> None:
     """Write a Parquet file."""
+    table = _with_plain_dictionaries(table)
     _write(table, lambda: pq.ParquetWriter(path, table.schema), "Parquet", _ROWS * 2)
+
+
+def _with_plain_dictionaries(table: Table) -> Table:
+    """Return a table without dictionaries of views (Polars' categories): Parquet has none."""
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        if pa.types.is_dictionary(kind):
+            kind = pa.dictionary(kind.index_type, without_views(kind.value_type), kind.ordered)
+        fields.append(field.with_type(kind))
+    schema = pa.schema(fields, table.schema.metadata)
+    if schema.equals(table.schema):
+        return table
+    return Table(schema, (batch.cast(schema) for batch in table.batches))
 
 
 def write_arrow(table: Table, path: Path) -> None:

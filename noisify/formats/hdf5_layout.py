@@ -213,7 +213,7 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
     own_chunks = options.get_chunk()
     chunks = own_chunks + element.shape
     pipeline = pipeline_of(options)
-    if pipeline is not None and exact and not _has_unfiltered_edges(dataset, headers):
+    if pipeline is not None and exact and not _is_for_the_library(dataset, headers):
         present = present_chunks(dataset.id, dataset.shape, own_chunks)
         fill = b"" if present is None else fill_bytes(dataset.id)
         return Chunked(*place, chunks, pipeline, present, fill)
@@ -221,11 +221,14 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
     return ThroughLibrary(*place, chunks, memory_type(kind, element))
 
 
-def _has_unfiltered_edges(dataset: h5py.Dataset, headers: HeaderFile) -> bool:
-    """Return whether only the HDF5 library knows which chunks of a dataset pass its filters."""
-    whole = not any(
-        extent % step for extent, step in zip(dataset.shape, dataset.chunks, strict=True)
-    )
+def _is_for_the_library(dataset: h5py.Dataset, headers: HeaderFile) -> bool:
+    """Return whether only the HDF5 library knows which chunks are there, or which are filtered."""
+    axes = list(zip(dataset.shape, dataset.chunks, dataset.maxshape, strict=True))
+    growing = [at for at, (_, _, most) in enumerate(axes) if most is None]
+    count = math.prod(-(-extent // step) for extent, step, _ in axes)
+    if len(growing) == 1 and growing != [0] and dataset.id.get_num_chunks() != count:
+        return True  # it may tell of chunks at wrong places: HDF5 2.0 does, of its newer layouts
+    whole = not any(extent % step for extent, step, _ in axes)
     if whole or not dataset.id.get_create_plist().get_nfilters():
         return False
     return has_unfiltered_edges(headers, h5py.h5o.get_info(dataset.id).addr)

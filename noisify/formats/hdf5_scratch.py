@@ -26,6 +26,7 @@ from noisify.formats.hdf5_storage import (
     box_shape,
     chunk_number,
     corners,
+    same_bytes,
 )
 from noisify.formats.npy import drop_from_memory, map_file, reserve
 from noisify.sink import write_all
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.hdf5_filters import Buffer
-    from noisify.formats.hdf5_storage import Box, Corner, Origin, Target
+    from noisify.formats.hdf5_storage import Box, Corner, Origin, Target, Unpacked
 
 _COPY_BYTES = 1 << 20
 _TILE_BYTES = 1 << 23
@@ -118,6 +119,19 @@ class ChunkFile:
             part = values[start : start + rows].view(self._dtype)
             chunk[start : start + rows] = part
             self.used(part.nbytes)
+
+    def same_chunk(self, other: ChunkFile, corner: Corner) -> bool:
+        """Return whether another one has the same chunk there, to the bit."""
+        one, two = self.chunk(corner), other.chunk(corner)
+        rows = max(1, _KEPT_BYTES * len(one) // max(1, one.nbytes))
+        for start in range(0, len(one), rows):
+            part = slice(start, start + rows)
+            same = same_bytes(one[part], two[part])
+            self.used(one[part].nbytes)
+            other.used(two[part].nbytes)
+            if not same:
+                return False
+        return True
 
     def used(self, count: int) -> None:
         """Note that bytes were looked at; their memory is let go of when it has become much."""
@@ -260,14 +274,26 @@ class Unrolled(Storage):
         """Return a box of the temporary file."""
         return self.elements.read(box).view(self.dtype)
 
-    def write(self, target: Target, packed: NDArray[Any], box: Box) -> None:
+    def pack(
+        self,
+        before: Unpacked,
+        values: NDArray[Any],
+        box: Box,  # noqa: ARG002
+    ) -> NDArray[Any] | None:
+        """Return the box's elements, or None if all are as before."""
+        return None if same_bytes(before.values, values) else values
+
+    def write(self, target: Target, packed: NDArray[Any] | None, box: Box) -> None:
         """Write a box to the target's temporary file."""
-        target.scratch(self).write(box, packed.view(self.whole))
+        if packed is not None:
+            target.scratch(self).write(box, packed.view(self.whole))
 
     def finish(self, target: Target, noisy: ChunkFile) -> None:
-        """Pack all chunks again, and write them."""
+        """Pack all chunks that are other than before again, and write them."""
         for box in _chunk_boxes(self.base):
             corner = tuple(cut.start for cut in box)
+            if self.elements.same_chunk(noisy, corner):
+                continue
             if isinstance(self.base, Chunked):
                 mask = self.skipped.get(corner, 0)
                 data = _packed(self.base, noisy, corner, mask)
@@ -275,7 +301,8 @@ class Unrolled(Storage):
                 noisy.used(len(data))
                 del data
             else:
-                self.base.write(target, noisy.read_chunk(corner, box).view(self.dtype), box)
+                values = noisy.read_chunk(corner, box).view(self.dtype)
+                self.base.write(target, [(box, values)], box)
 
 
 def _packed(base: Chunked, noisy: ChunkFile, corner: Corner, mask: int) -> Buffer:

@@ -103,7 +103,7 @@ class Hdf5Sink:
                 before: Unpacked = chunk.layout[storage.path]
                 values = put_back(before.values, columns, f"{storage.path}.")
                 box = box_in(storage, raw.box)
-                packed.append((storage, storage.pack(replace(before, values=values), box)))
+                packed.append((storage, storage.pack(before, values, box)))
         changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
         return NoisyPiece(tuple(packed), raw.box, changed)
 

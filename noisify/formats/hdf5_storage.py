@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5_filters import Buffer, Pipeline
     from noisify.formats.hdf5_scratch import ChunkFile, Unrolled
 
+_COMPARED_BYTES = 1 << 16
+
 Box = tuple[slice, ...]
 Corner = tuple[int, ...]
 
@@ -113,9 +115,15 @@ class Storage(ABC):
         """Return a box's elements."""
         return Unpacked(raw)
 
-    def pack(self, unpacked: Unpacked, box: Box) -> Any:  # noqa: ANN401, ARG002
-        """Return what `write` takes."""
-        return unpacked.values
+    def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> Any:  # noqa: ANN401, ARG002
+        """Return what `write` takes.
+
+        Args:
+            before: The box's elements.
+            values: What is to be there instead, in the same shape and dtype.
+            box: The box.
+        """
+        return values
 
     @abstractmethod
     def write(self, target: Target, packed: Any, box: Box) -> None:  # noqa: ANN401
@@ -172,11 +180,29 @@ class ThroughLibrary(Storage):
         dataset.read(*_spaces(dataset, box[: self.rank]), values, self.memory)
         return values
 
-    def write(self, target: Target, packed: NDArray[Any], box: Box) -> None:
+    def pack(
+        self, before: Unpacked, values: NDArray[Any], box: Box
+    ) -> list[tuple[Box, NDArray[Any]]]:
+        """Return each chunk that is other than before, or all if there are no chunks."""
+        if self.chunks is None:
+            return [] if same_bytes(before.values, values) else [(box, values)]
+        changed = []
+        for corner in corners(box, self.chunks):
+            outer, _ = overlap(corner, self.chunks, box)
+            if not same_bytes(before.values[outer], values[outer]):
+                part = tuple(
+                    slice(cut.start + inner.start, cut.start + inner.stop)
+                    for cut, inner in zip(box, outer, strict=True)
+                )
+                changed.append((part, values[outer]))
+        return changed
+
+    def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:  # noqa: ARG002
         """Write the parts that `dtype` has; the library leaves the others."""
-        dataset = target.dataset(self.path)
-        values = np.ascontiguousarray(packed)
-        dataset.write(*_spaces(dataset, box[: self.rank]), values, self.memory)
+        for part, changed in packed:
+            dataset = target.dataset(self.path)
+            values = np.ascontiguousarray(changed)
+            dataset.write(*_spaces(dataset, part[: self.rank]), values, self.memory)
 
 
 def _spaces(dataset: h5d.DatasetID, box: Box) -> tuple[h5s.SpaceID, h5s.SpaceID]:
@@ -272,17 +298,19 @@ class Chunked(Storage):
         """Return a chunk's elements from its bytes; ValueError if there are too few or many."""
         return np.frombuffer(data, self.dtype).reshape(self.chunks)
 
-    def pack(self, unpacked: Unpacked, box: Box) -> Chunks:
-        """Return the chunks of a box, filtered."""
-        values = unpacked.values.view(self.whole)
+    def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> Chunks:
+        """Return the chunks of a box that are other than before, filtered."""
+        old, new = before.values.view(self.whole), values.view(self.whole)
         packed: Chunks = []
         for corner in corners(box, self.chunks):
             outer, inner = overlap(corner, self.chunks, box)
-            chunk = values[outer]
-            if corner in unpacked.rims:
-                chunk = unpacked.rims[corner].copy()
-                chunk[inner] = values[outer]
-            skipped = unpacked.skipped.get(corner, 0)
+            if same_bytes(old[outer], new[outer]):
+                continue
+            chunk = new[outer]
+            if corner in before.rims:
+                chunk = before.rims[corner].copy()
+                chunk[inner] = new[outer]
+            skipped = before.skipped.get(corner, 0)
             packed.append((corner, skipped, self.to_bytes(chunk, skipped)))
         return packed
 
@@ -293,9 +321,22 @@ class Chunked(Storage):
 
     def write(self, target: Target, packed: Chunks, box: Box) -> None:  # noqa: ARG002
         """Write chunks."""
-        dataset = target.dataset(self.path)
         for corner, skipped, data in packed:
+            dataset = target.dataset(self.path)
             dataset.write_direct_chunk(corner[: self.rank], data, skipped)
+
+
+def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return whether arrays of one shape and dtype are the same to the bit; most differ early."""
+    while one.ndim and len(one) == 1:
+        one, other = one[0], other[0]
+    if not one.ndim:
+        return bool(one.tobytes() == other.tobytes())
+    rows = max(1, _COMPARED_BYTES * len(one) // max(1, one.nbytes))
+    parts = (slice(at, at + rows) for at in range(0, len(one), rows))
+    return all(
+        np.array_equal(one[part].view(np.uint8), other[part].view(np.uint8)) for part in parts
+    )
 
 
 def corners(box: Box, chunks: Sequence[int]) -> Iterator[Corner]:

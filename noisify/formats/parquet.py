@@ -186,9 +186,10 @@ class ParquetSource:
         """Yield a row group in slices of `step` rows."""
         batches = [self._batches(group, leaf, step) for leaf in leaves]
         with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
+            spread: Callable[..., Iterator[pa.Array]] = pool.map if count > step else map
             for offset in range(0, count, step):
                 rows = min(step, count - offset)
-                arrays = dict(zip(leaves, pool.map(next, batches), strict=True))
+                arrays = dict(zip(leaves, spread(next, batches), strict=True))
                 if any(len(values) != rows for values in arrays.values()):
                     raise self._unreadable(group, "a column has fewer rows than it should")
                 lists = {self.leaves[n].table: n for n in leaves if self.leaves[n].table != ROWS}

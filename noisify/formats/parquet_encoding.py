@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from decimal import Context
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from noisify.errors import UsageError
 from noisify.formats import parquet_footer as parts
 from noisify.formats import thrift
+from noisify.formats.arrow_columns import EXACT
 from noisify.formats.arrow_leaves import retyped, values_at, with_values
 from noisify.formats.thrift import I64, LIST, Items, Record
 
@@ -29,7 +29,6 @@ MOST_ROWS = 64 << 20
 PAGES_AT = len(parts.MAGIC)
 """Where the first page of a file is."""
 _NAME = "column"
-_EXACT = Context(prec=100)
 _DELTA = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY")
 _NEVER_ALIKE = {"FLOAT", "DOUBLE"}
 
@@ -136,7 +135,7 @@ class Fit:
 
 def _as_bytes(value: Any, scale: int, size: int) -> bytes:  # noqa: ANN401
     """Return a decimal as Parquet keeps it in bytes; size -1: as few as it takes."""
-    number = int(value.scaleb(scale, _EXACT))
+    number = int(value.scaleb(scale, EXACT))
     fewest = (number if number >= 0 else ~number).bit_length() // 8 + 1
     return number.to_bytes(fewest if size < 0 else size, "big", signed=True)
 

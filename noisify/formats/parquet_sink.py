@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from noisify.errors import DataError
@@ -19,11 +18,13 @@ from noisify.formats.arrow_files import WholeWrites
 from noisify.formats.arrow_leaves import values_at, with_values
 from noisify.formats.parquet_encoding import PAGES_AT, encode
 from noisify.formats.parquet_footer import MAGIC, Span
+from noisify.formats.row_copies import places_in_versions, rows_of_parts
 from noisify.formats.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.chunks import Chunk
@@ -145,10 +146,7 @@ class ParquetSink:
         """Return a piece with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
         if (copies == 1).all():
             return versions[0]
-        kept = np.repeat(np.arange(len(copies)), copies)
-        numbers = np.arange(len(kept)) - np.repeat(np.cumsum(copies) - copies, copies)
-        which = np.minimum(numbers, len(versions) - 1)
-        places = which * len(copies) + kept
+        places = places_in_versions(copies, len(versions))
         arrays = {
             leaf: rows_of(pa.concat_arrays([version.arrays[leaf] for version in versions]), places)
             for leaf in versions[0].arrays
@@ -180,13 +178,7 @@ class ParquetSink:
 
     def _write_other_rows(self, group: int, gathered: Sequence[Part]) -> None:
         """Write a row group of which rows were dropped or repeated: every column is another."""
-        copies = np.concatenate(
-            [
-                np.ones(part.piece.rows, np.int64) if part.copies is None else part.copies
-                for part in gathered
-            ]
-        )
-        kept = np.repeat(np.arange(len(copies)), copies)
+        kept = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
 
         def load(leaf: int) -> list[pa.Array]:
             if leaf in gathered[0].arrays:
