@@ -292,6 +292,33 @@ def test_rows_are_dropped_from_every_column(tmp_path: Path, kind: str) -> None:
     assert len(kept) >= after.num_rows
 
 
+@pytest.mark.parametrize("model", ["drop-rows", "duplicate-rows"])
+def test_views_and_runs_go_with_their_rows(tmp_path: Path, model: str) -> None:
+    source = tmp_path / "data.arrow"
+    texts = pa.array([f"a text longer than a view holds {i}" for i in range(60)], pa.string_view())
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([20, 60], pa.int32()), [1.5, 2.5])
+    table = pa.table(
+        {
+            "i": range(60),
+            "text": texts,
+            "run": runs,
+            "inner": pa.StructArray.from_arrays([texts], ["text"]),
+            "list": pa.array([[f"text {i}", None] for i in range(60)], pa.list_(pa.string_view())),
+        }
+    )
+    with pa.ipc.new_file(str(source), table.schema) as writer:
+        writer.write_table(table)
+
+    after = pa.ipc.open_file(noisy_file(source, "-d", model, "--rate", "50%")).read_all()
+
+    rows = after["i"].to_pylist()
+    assert sorted(rows) == rows != list(range(60))
+    assert table.schema.equals(after.schema)
+    for name in ("text", "run", "inner", "list"):
+        before = table[name].to_pylist()
+        assert [before[row] for row in rows] == after[name].to_pylist(), name
+
+
 def test_copies_may_be_appended(tmp_path: Path, kind: str) -> None:
     source = write(tmp_path / f"data{kind}", None)
 

@@ -281,6 +281,19 @@ def test_chunks_against_the_row_order_are_read_whole(tmp_path):
     np.testing.assert_array_equal(values, read_array(converted(source, ".npy", "-s", 0)))
 
 
+def test_categories_of_polars_become_those_of_parquet(tmp_path):
+    frame = pl.DataFrame(
+        {"x": [1.5, 2.5, 3.5], "c": ["b", None, "b"], "e": ["hi", "lo", None]},
+        schema={"x": pl.Float64, "c": pl.Categorical, "e": pl.Enum(["lo", "hi"])},
+    )
+    frame.write_ipc(tmp_path / "in.arrow")
+
+    after = pl.read_parquet(converted(tmp_path / "in.arrow", ".parquet", *NOISE))
+
+    assert frame.schema == after.schema
+    assert frame.drop("x").equals(after.drop("x"))
+
+
 def test_standard_output_takes_the_format_that_is_named(tmp_path):
     source = tmp_path / "in.csv"
     write_table(source, table())

@@ -255,6 +255,7 @@ def wide_table() -> pa.Table:
             "flag": pa.array([None if v is None else v % 10 == 0 for v in numbers]),
             "text": pa.array(words),
             "large": pa.array(words, pa.large_string()),
+            "view": pa.array(words, pa.string_view()),
             "label": pa.array(words).dictionary_encode(),
             "stamp": pa.array(numbers, pa.timestamp("us", "UTC")),
             "date": pa.array(numbers, pa.date32()),
@@ -267,7 +268,7 @@ def wide_table() -> pa.Table:
 class TestParquet:
     NOISE = (
         *("--noise", "float,half,int,uint,decimal,long=normal:3"),
-        *("--noise", "text,large=typo:60%", "--noise", "flag,label=category-swap:50%"),
+        *("--noise", "text,large,view=typo:60%", "--noise", "flag,label=category-swap:50%"),
         *("--noise", "stamp,time=normal:9s", "--noise", "date=normal:9d"),
         *("--noise", "float,int,text,stamp,decimal=missing:30%"),
     )

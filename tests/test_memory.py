@@ -128,3 +128,10 @@ def test_a_parquet_file_larger_than_the_bound(tmp_path, columns, rows):
     group = table.nbytes / MB
 
     assert peak(tmp_path / "in.parquet", "-s", 0.5, "-c", "c0,c1,c2") < BOUND + group
+
+
+def test_a_parquet_file_of_thousands_of_columns_with_a_level_of_each(tmp_path):
+    values = np.random.default_rng(1).normal(size=60)
+    pq.write_table(pa.table({f"c{at}": values for at in range(4000)}), tmp_path / "in.parquet")
+
+    assert peak(tmp_path / "in.parquet", "--noise", "*=normal:0.1iqr") < BOUND

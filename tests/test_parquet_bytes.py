@@ -225,6 +225,16 @@ def test_appended_copies_follow_the_old_row_groups(source: Path) -> None:
     assert pages(source, chunks(source, 0)[0]) == pages(target, chunks(target, 0)[0])
 
 
+def test_each_of_several_outputs_is_as_if_made_alone(source: Path) -> None:
+    folder = source.with_name("sweep")
+    done = run(source, "--sweep", "scale=1,2,3", "-c", "x", "--output-dir", folder, "--seed", 1)
+    assert done.status == 0, done.messages
+
+    for scale in (1, 2, 3):
+        alone = noisy_file(source, "-s", scale, "-c", "x")
+        assert alone.read_bytes() == (folder / f"data_scale-{scale}.parquet").read_bytes()
+
+
 def test_other_software_reads_the_same(source: Path) -> None:
     target = noisy_file(source, "-s", 1, "-c", "x")
 
@@ -358,6 +368,22 @@ VALUES = st.deferred(
     )
 )
 RECORDS = st.dictionaries(st.integers(1, 300), VALUES, max_size=5).map(Record)
+
+
+def test_a_number_in_the_footer_that_is_another_thing_is_passed_over(source: Path) -> None:
+    data = source.read_bytes()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    footer, _ = thrift.read(data, start)
+    about = footer[4].values[0][1].values[1][3]
+    about.put(15, thrift.LIST, Items(thrift.I32, [1, 2]))  # early drafts had sizes there
+    written = thrift.written(footer)
+    size = len(written).to_bytes(4, "little")
+    source.write_bytes(data[:start] + written + size + b"PAR1")
+
+    target = noisy_file(source, "-s", 1, "-c", "x")
+
+    before, after = pq.read_table(source), pq.read_table(target)
+    assert before.drop_columns(["x"]).equals(after.drop_columns(["x"]))
 
 
 @given(RECORDS)

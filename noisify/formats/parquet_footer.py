@@ -196,6 +196,8 @@ def _nonsense(what: str) -> ValueError:
 def _check_group(group: Record) -> None:
     """Check that what is said of a row group is what it should be, as far as it is looked at.
 
+    A number that may be left out and is something else is taken away.
+
     Raises:
         ValueError: If it is not.
     """
@@ -209,9 +211,11 @@ def _check_group(group: Record) -> None:
         if METADATA in chunk and not about.fields.keys() >= _REQUIRED:
             raise _nonsense("a column's description is not complete")
         for record, numbers in ((chunk, _CHUNK_NUMBERS), (about, _METADATA_NUMBERS)):
-            for number, (kind, _) in record.fields.items():
-                if number in numbers and kind not in thrift.INTEGERS:
-                    raise _nonsense("a number in a column's description is none")
+            others = {n for n in numbers if n in record and record.kind(n) not in thrift.INTEGERS}
+            if others & _REQUIRED and record is about:
+                raise _nonsense("a number in a column's description is none")
+            for number in others:  # whatever it is, every reader passes over it
+                record.put(number, I64, None)
 
 
 def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:

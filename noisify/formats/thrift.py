@@ -31,6 +31,10 @@ class Record:
         """Return a field's value."""
         return self.fields[number][1]
 
+    def kind(self, number: int) -> int:
+        """Return a field's type on the wire."""
+        return self.fields[number][0]
+
     def get(self, number: int, default: Any = None) -> Any:  # noqa: ANN401
         """Return a field's value, or another if it is not set."""
         found = self.fields.get(number)
