@@ -10,7 +10,6 @@ A first pass over the data (`survey`) is the same loop without noise, encode and
 
 from __future__ import annotations
 
-import copy
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,13 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from noisify.apply import Noiser
-from noisify.chunks import Chunk, Positions, blank, cut_out, joined, merged_floats
+from noisify.chunks import Chunk, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import first_rows, no_rows
-from noisify.noise.interface import Draw
 from noisify.plan import grouped
-from noisify.random_streams import SequentialVariates, numpy_generator
 from noisify.report import FieldReport
+from noisify.sequential_streams import sequential_generators
 from noisify.statistics import BlockMoments, BlockPieces, JointMoments, Survey
 
 if TYPE_CHECKING:
@@ -37,8 +35,7 @@ if TYPE_CHECKING:
 
     from noisify.chunks import Column, Field
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
-    from noisify.plan import Plan, Step
-    from noisify.random_streams import NumpyGenerator, Sampler
+    from noisify.plan import Plan
     from noisify.statistics import FieldStatistics
     from noisify.where import Condition
 
@@ -47,7 +44,6 @@ Result = TypeVar("Result")
 
 CHUNK_BYTES = 1 << 21
 MORE_IN_FLIGHT = 2
-_SKIP_ELEMENTS = 1 << 17
 
 
 def ordered_map(
@@ -236,7 +232,7 @@ class _Worker:
     """Does one task's share of the work on a piece, in a worker thread."""
 
     def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
-        generators = _sequential_generators(task.plan, source, size)
+        generators = sequential_generators(task.plan, source, size)
         self._task = task
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self.sequential = bool(generators)
@@ -328,7 +324,7 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
         rows: How many elements each column keeps.
         size: Bytes in a chunk.
     """
-    noiser = Noiser(plan, _sequential_generators(plan, source, size), measure=False)
+    noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
     seen: set[str] = set()
 
     def work(piece: Piece) -> list[NoisyColumn]:
@@ -425,80 +421,3 @@ def _alike(other: Piece, column: Column, at: int) -> Column:
 
 def _end(column: Column) -> int:
     return int(column.positions.starts[0]) + column.positions.size
-
-
-def check_streams(plan: Plan) -> None:
-    """Refuse models that a compatibility stream cannot serve.
-
-    Raises:
-        UsageError: If a model draws otherwise than element after element.
-    """
-    if plan.rng == "noisify":
-        return
-    generator = numpy_generator(plan.rng, plan.seed)
-    for step in plan.steps:
-        try:
-            _try_out(step, generator)
-        except UsageError as error:
-            raise UsageError(f"{step.model.name} with --rng {plan.rng}: {error.message}") from None
-
-
-def _try_out(step: Step, generator: NumpyGenerator) -> None:
-    """Let a step work on one element, whose variates must come from one draw."""
-    number = step.field.number
-    if number is None or step.model.reach or step.model.jointly:
-        raise UsageError("this model needs noisify's own streams; drop --rng")
-    variates = _OneDraw(generator, Positions.range(0, 1))
-    companions = dict.fromkeys(step.companions(), np.zeros(1))
-    keys = dict.fromkeys(step.model.key_fields(), np.full(1, "", object))
-    draw = Draw(variates, number, companions, keys=keys)
-    step.model.apply(np.zeros(1, number.dtype), draw)
-
-
-class _OneDraw(SequentialVariates):
-    """A compatibility stream that refuses a second draw: chunk by chunk it would be another one."""
-
-    __slots__ = ("_lanes",)
-
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return what `sampler` draws, the first time."""
-        if hasattr(self, "_lanes"):
-            raise UsageError("it draws more than once for an element; drop --rng")
-        object.__setattr__(self, "_lanes", lane)
-        return SequentialVariates.sample(self, lane, sampler)
-
-
-def _sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:
-    """Return for each step the compatibility stream where a script would have reached it.
-
-    A script draws a whole field, then the next. Since the fields of a chunk go together here, each
-    step gets its own copy of the one generator, wound on past all that the earlier steps draw.
-    """
-    if plan.rng == "noisify":
-        return {}
-    generator = numpy_generator(plan.rng, plan.seed)
-    generators: dict[Step, NumpyGenerator] = {}
-    for step in plan.steps:
-        generators[step] = copy.deepcopy(generator)
-        if step is plan.steps[-1]:
-            break
-        if step.field.number is None:
-            raise UsageError("holds no numbers", field=step.field.name)
-        number = step.field.number
-        length = source.length(step.field)
-        if length is None:
-            length = _count(source, step.field, size)
-        for start in range(0, length, _SKIP_ELEMENTS):
-            here = Positions.range(start, min(start + _SKIP_ELEMENTS, length))
-            companions = dict.fromkeys(step.companions(), np.zeros(here.size))
-            draw = Draw(SequentialVariates(generator, here), number, companions)
-            step.model.apply(np.zeros(here.size, number.dtype), draw)
-    return generators
-
-
-def _count(source: Source, field: Field, size: int) -> int:
-    """Return a field's length by reading it."""
-    return sum(
-        source.decode(raw, [field]).columns[0].positions.size
-        for raw in source.chunks([[field]], size, complete=False)
-    )

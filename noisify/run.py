@@ -18,6 +18,7 @@ from noisify.inputs import Input
 from noisify.plan import Plan, Request
 from noisify.report import RunReport
 from noisify.resolve import resolve
+from noisify.sequential_streams import check_streams
 from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class OpenInput:
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)
-        pipeline.check_streams(plan)
+        check_streams(plan)
         if plan.row_steps and self.format.shape != "table":
             raise no_rows()
         if plan.rng != "noisify" and len(plan.steps) > 1:

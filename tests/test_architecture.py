@@ -38,6 +38,7 @@ FLOORS = [
         "spec",
         "recipe",
         "resolve",
+        "sequential_streams",
         "restore",
         "pipeline",
         "apply",
