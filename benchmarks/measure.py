@@ -104,12 +104,14 @@ def run_command(
     """
     # A failure that is expected has something to say that nobody wants to read.
     errors = subprocess.DEVNULL if status else None
+    # A package that pip installed is compiled to bytecode; a checkout should be no slower.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     # From the root, so that `-m noisify` finds this checkout.
     with subprocess.Popen(
         line,
         cwd=ROOT,
-        env={**os.environ, **(environment or {})},
+        env={**inherited, **(environment or {})},
         stdout=subprocess.DEVNULL,
         stderr=errors,
     ) as process:

@@ -14,7 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from noisify.compression import BZIP2, GZIP, LZ4, XZ, ZSTD, deflate_library
+from noisify.compression import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class _Packer(Protocol):
 class _GzipPacker:
     """One gzip member, whose blocks are compressed each for itself, as pigz has it.
 
-    isal's levels 1 to 3 are several times as fast as zlib's, and no larger; beyond, it has none.
+    isal is several times as fast as zlib's levels 1 to 3, and no larger; beyond, it has none.
     """
 
     parallel = True
@@ -67,9 +67,11 @@ class _GzipPacker:
     def __init__(self, level: int) -> None:
         import zlib  # noqa: PLC0415 - rarely needed
 
-        self._level = level
+        self._level = self._own_level = level
         self._checks: Any = deflate_library()
-        self._deflate: Any = self._checks if level in _ISAL_LEVELS else zlib
+        self._deflate: Any = zlib
+        if self._checks is not zlib and level in _ISAL_LEVELS:
+            self._deflate, self._own_level = self._checks, ISAL_LEVEL
         self._flush: int = zlib.Z_SYNC_FLUSH
         self._checksum = 0
         self._size = 0
@@ -79,7 +81,7 @@ class _GzipPacker:
         return _GZIP_HEADER + effort + _UNKNOWN_SYSTEM
 
     def pack(self, block: bytearray) -> bytes:
-        deflater = self._deflate.compressobj(self._level, self._deflate.DEFLATED, _RAW_DEFLATE)
+        deflater = self._deflate.compressobj(self._own_level, self._deflate.DEFLATED, _RAW_DEFLATE)
         parts: tuple[bytes, bytes] = deflater.compress(block), deflater.flush(self._flush)
         return b"".join(parts)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from h5py import h5z
 
+from noisify.compression import ISAL_LEVEL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,7 +24,7 @@ except ImportError:  # it is but faster
 
 Buffer = bytes | memoryview
 _ISAL_UP_TO = 6
-"""Deflate levels that isal stands in for, at a tenth of the time; above, size was to count."""
+"""Deflate levels that isal stands in for, at a fifth of the time; above, size was to count."""
 _WORDS = 1 << 12
 _ERROR: Any = zlib.error if isal_zlib is None else isal_zlib.error
 _MODULUS = 65535
@@ -120,7 +122,8 @@ def pipeline_of(options: PropDCID) -> Pipeline | None:
 
 def _deflated(data: Buffer, level: int) -> Buffer:
     if isal_zlib is not None and 0 < level <= _ISAL_UP_TO:
-        return isal_zlib.compress(data, 1)
+        deflater = isal_zlib.compressobj(ISAL_LEVEL)
+        return b"".join((deflater.compress(data), deflater.flush()))
     return zlib.compress(data, level)
 
 
