@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COMPILED := $(wildcard noisify/*.cpp noisify/formats/*.[ch]pp)
 
 .PHONY: demo gallery readme test check sanitize fix bench bench-full wheel clean
 
@@ -28,21 +29,26 @@ check: $(VENV)/.installed-check
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 
-# The compiled part, warnings as errors, under the address and undefined-behaviour sanitizers.
+# The compiled parts, warnings as errors, under the address and undefined-behaviour sanitizers.
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+ask = $$($(BIN)/python -c '$(1)')
+COMPILE = $(CXX) -std=c++17 -O1 -g -shared -fPIC -Wall -Wextra -Wconversion -Werror $(SANITIZERS) \
+    -DPy_LIMITED_API=0x030B0000 \
+    -isystem "$(call ask,import sysconfig; print(sysconfig.get_path("include")))"
 sanitize: $(VENV)/.installed-test
 	rm -rf $(SANITIZED)
 	mkdir -p $(SANITIZED)
 	cp -r noisify $(SANITIZED)/
-	rm -f $(SANITIZED)/noisify/formats/_csv.*.so
-	$(CXX) -std=c++17 -O1 -g -shared -fPIC -Wall -Wextra -Wconversion -Werror $(SANITIZERS) \
-	    -DPy_LIMITED_API=0x030B0000 \
-	    -isystem "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-	    noisify/formats/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
+	find $(SANITIZED) -name '_*.so' -delete
+	$(COMPILE) noisify/formats/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
+	$(COMPILE) noisify/_variates.cpp -o $(SANITIZED)/noisify/_variates.abi3.so \
+	    -isystem "$(call ask,import numpy; print(numpy.get_include()))" \
+	    -L"$(call ask,import numpy; print(numpy.__path__[0]))/random/lib" -lnpyrandom
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	    $(BIN)/pytest tests/test_csv_compiled.py tests/test_csv_both_ways.py
+	    $(BIN)/pytest tests/test_csv_compiled.py tests/test_csv_both_ways.py \
+	    tests/test_compiled_variates.py
 
 fix: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .
@@ -64,7 +70,7 @@ wheel: $(VENV)/bin/python
 	NOISIFY_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) build noisify/formats/_csv.*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) build noisify/_*.so noisify/formats/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -72,7 +78,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
-$(VENV)/.installed: pyproject.toml setup.py noisify/formats/_csv.cpp noisify/formats/_csv_numbers.hpp | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml setup.py $(COMPILED) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 

@@ -1,13 +1,21 @@
-"""The compiled part, which noisify does without where it cannot be built.
+"""The compiled parts, which noisify does without where they cannot be built.
 
-NOISIFY_PURE=1 leaves it out, as for the wheel of all other systems.
+NOISIFY_PURE=1 leaves them out, as for the wheel of all other systems.
 """
 
+from __future__ import annotations
+
 import os
+import sys
 import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # One build for Python 3.11 and later; a Python without the global lock has no such thing.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -23,19 +31,43 @@ class BuildWithSettings(build_ext):
         super().build_extension(ext)
 
 
-compiled = Extension(
-    "noisify.formats._csv",
-    ["noisify/formats/_csv.cpp"],
-    depends=["noisify/formats/_csv_numbers.hpp"],
-    define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
-    language="c++",
-    optional=True,
-    py_limited_api=STABLE,
-)
-pure = os.environ.get("NOISIFY_PURE", "") not in {"", "0"}
+def extension(name: str, source: str, **settings: list[str]) -> Extension:
+    """Return an extension that is left out, without a complaint, where they cannot be built."""
+    macros = [("Py_LIMITED_API", "0x030B0000")] if STABLE else []
+    return Extension(
+        name,
+        [source],
+        define_macros=macros,
+        language="c++",
+        optional=True,
+        py_limited_api=STABLE,
+        **settings,
+    )
+
+
+def extensions() -> Iterator[Extension]:
+    """Yield the compiled parts."""
+    if os.environ.get("NOISIFY_PURE", "") not in {"", "0"}:
+        return
+    numbers = ["noisify/formats/_csv_numbers.hpp"]
+    yield extension("noisify.formats._csv", "noisify/formats/_csv.cpp", depends=numbers)
+    try:
+        import numpy as np  # noqa: PLC0415 - a build without isolation may be without it
+    except ImportError:
+        return
+    yield extension(
+        "noisify._variates",
+        "noisify/_variates.cpp",
+        include_dirs=[np.get_include()],
+        library_dirs=[str(Path(np.random.__file__).parent / "lib")],
+        libraries=["npyrandom", *([] if sys.platform == "win32" else ["m"])],
+    )
+
+
+compiled = list(extensions())
 
 setup(
     cmdclass={"build_ext": BuildWithSettings},
-    ext_modules=[] if pure else [compiled],
-    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE and not pure else {},
+    ext_modules=compiled,
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE and compiled else {},
 )

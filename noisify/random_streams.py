@@ -5,6 +5,8 @@ it is cut into blocks of 8,192 elements (`chunks.BLOCK`); block *b* comes from a
 that knows the entropy and *b* only. Whoever asks for elements start...stop therefore gets the same
 variates, however the data were cut, in whatever order, on however many threads.
 
+Where the compiled part is built, normal and uniform variates are drawn by it, to the same bits.
+
 The generator is SFC64 seeded through NumPy's `SeedSequence` with the block number as spawn key
 (https://numpy.org/doc/stable/reference/random/parallel.html).
 """
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from noisify import compiled_variates
 from noisify.block_seeds import block_generator, block_generators
+from noisify.chunks import BLOCK
 from noisify.errors import UsageError
 from noisify.seeds import LEGACY_SEED_LIMIT
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.chunks import Positions
+    from noisify.compiled_variates import Kind
 
     NumpyGenerator: TypeAlias = np.random.Generator | np.random.RandomState
     Sampler: TypeAlias = Callable[[NumpyGenerator, int], NDArray[np.float64]]
@@ -129,21 +134,37 @@ class BlockVariates:
         return sampler(block_generator(self.name.entropy(lane), block), count)
 
     def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates, drawn in place where a block's start is wanted."""
-        entropy = self.name.entropy(lane)
-        out = np.empty(self.positions.size)
-        pieces = list(self.positions.by_block())
-        generators = block_generators(entropy, [block for block, _, _ in pieces])
-        for generator, (_, inside, here) in zip(generators, pieces, strict=True):
-            if isinstance(inside, slice) and inside.start == 0:
-                generator.standard_normal(out=out[here])
-            else:
-                out[here] = generator.standard_normal(_reach(inside))[inside]
-        return out
+        """Return standard normal variates."""
+        out = self._compiled("normal", lane)
+        return self.sample(lane, _normals) if out is None else out
 
     def uniform(self, lane: str) -> NDArray[np.float64]:
         """Return variates uniform on [0, 1)."""
-        return self.sample(lane, lambda generator, count: generator.uniform(size=count))
+        out = self._compiled("uniform", lane)
+        return self.sample(lane, _uniforms) if out is None else out
+
+    def _compiled(self, kind: Kind, lane: str) -> NDArray[np.float64] | None:
+        """Return variates as the compiled part draws them, if it is in use."""
+        out = np.empty(self.positions.size)
+        entropy = self.name.entropy(lane)
+        if len(self.positions.starts) == 1:
+            start = int(self.positions.starts[0])
+            return out if compiled_variates.fill(kind, entropy, start, out) else None
+        block_of = np.empty(BLOCK)
+        for block, inside, here in self.positions.by_block():
+            drawn = block_of[: _reach(inside)]
+            if not compiled_variates.fill(kind, entropy, block * BLOCK, drawn):
+                return None
+            out[here] = drawn[inside]
+        return out
+
+
+def _normals(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
+    return np.asarray(generator.standard_normal(count))
+
+
+def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
+    return np.asarray(generator.uniform(size=count))
 
 
 def _reach(inside: slice | NDArray[np.int64]) -> int:
@@ -175,11 +196,11 @@ class SequentialVariates:
 
     def normal(self, lane: str) -> NDArray[np.float64]:
         """Return the next standard normal variates."""
-        return self.sample(lane, lambda generator, count: generator.standard_normal(count))
+        return self.sample(lane, _normals)
 
     def uniform(self, lane: str) -> NDArray[np.float64]:
         """Return the next variates uniform on [0, 1)."""
-        return self.sample(lane, lambda generator, count: generator.uniform(size=count))
+        return self.sample(lane, _uniforms)
 
 
 def numpy_generator(rng: str, seed: int) -> NumpyGenerator:

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import settings
 
+from noisify import extensions
 from noisify.formats import csv_extension
 
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -27,5 +28,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pure_setting(request):
     """Set NOISIFY_PURE."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(csv_extension.PURE, request.param)
+        patch.setenv(extensions.PURE, request.param)
         yield

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest import mock
 
+from noisify import extensions
 from noisify.chunks import Positions
 from noisify.cli import main
-from noisify.formats import csv_extension
 from noisify.random_streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, s
     kept = {
         name: text
         for name, text in os.environ.items()
-        if not name.startswith("NOISIFY_") or name == csv_extension.PURE
+        if not name.startswith("NOISIFY_") or name == extensions.PURE
     }
     return {**kept, **(variables or {})}
 

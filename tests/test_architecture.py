@@ -13,9 +13,10 @@ import noisify
 
 PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
-    {"errors", "seeds", "version", "value_types", "chunks"},
+    {"errors", "extensions", "seeds", "version", "value_types", "chunks"},
     {
         "block_seeds",
+        "compiled_variates",
         "conversion",
         "directories",
         "formats",

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
-from noisify.formats.csv_extension import PURE
+from noisify.extensions import PURE
 
 if TYPE_CHECKING:
     from pathlib import Path

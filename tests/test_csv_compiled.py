@@ -16,6 +16,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from run_command import run
 
+from noisify import extensions
 from noisify.errors import DataError
 from noisify.formats import csv_compiled, csv_extension
 from noisify.formats.csv_compiled import Change
@@ -50,8 +51,8 @@ def test_the_version_says_so():
 
 
 def test_a_build_of_other_sources_is_not_used(monkeypatch):
-    monkeypatch.setattr(csv_extension, "_INTERFACE", -1)
-    assert not csv_extension.compiled()
+    monkeypatch.setattr(csv_extension.part, "INTERFACE", -1)
+    assert extensions.load(extensions.Part.CSV) is None
 
 
 # ---- Records and cells

@@ -74,11 +74,11 @@ def _explain(context: click.Context, _: click.Parameter, model: str | None) -> N
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
     if asked and not context.resilient_parsing:
-        from noisify.formats.csv_extension import compiled  # noqa: PLC0415
+        from noisify.extensions import described  # noqa: PLC0415
         from noisify.version import VERSION  # noqa: PLC0415
 
         check_standard_output()
-        click.echo(f"noisify {VERSION} ({'compiled' if compiled() else 'pure Python'})")
+        click.echo(f"noisify {VERSION} ({described()})")
         context.exit()
 
 

@@ -30,7 +30,7 @@ using numbers::longest_integer;
 using numbers::lowest_bit;
 using numbers::without_blanks;
 
-// csv_extension.py says the same; both rise whenever the functions are called in another way.
+// extensions.py says the same; both rise whenever the functions are called in another way.
 constexpr int interface_number = 2;
 
 constexpr int most_decimals = 1 << 30;

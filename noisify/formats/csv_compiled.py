@@ -169,7 +169,8 @@ def splice(
     """
     if not compiled():
         return None
-    return part.splice(data, starts, ends, [_change(change) for change in changes])
+    spliced: bytearray = part.splice(data, starts, ends, [_change(change) for change in changes])
+    return spliced
 
 
 def _change(change: Change) -> tuple[Any, ...]:
