@@ -18,7 +18,6 @@ from noisify.formats.interface import NoisyColumn
 from noisify.noise.interface import Draw
 from noisify.random_streams import BlockVariates, SequentialVariates
 from noisify.report import Tally
-from noisify.statistics import BlockPieces
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator, Variates
     from noisify.where import Condition
+
+    _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
+    """Values, and which of them are usable; None: all."""
 
 
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
@@ -51,8 +53,10 @@ class Noiser:
         self._plan = plan
         self._steps = plan.steps_by_field()
         self._specs = [
-            tuple(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
+            tuple(map(_Asking.of, steps))
+            for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
+        self._companions = {name for step in plan.field_steps for name in step.companions()}
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
@@ -77,20 +81,23 @@ class Noiser:
             for name in self._steps
             if name in columns
         }
-        companions = self._companions(columns)
+        companions = {
+            name: _Companion(columns[name]) for name in self._companions if name in columns
+        }
         for together in self._specs:
-            before = {name: [state.copy() for state in found] for name, found in states.items()}
-            for step in together:
-                for at, state in enumerate(states.get(step.field.name, ())):
-                    self._step(step, state, _Others(companions, before, at), rows)
-        inner = (wanted or chunk).by_field()
+            joint = any(asking.step.model.jointly for asking in together)
+            others = _Others(companions, _as_they_stand(states) if joint else {})
+            for asking in together:
+                for at, state in enumerate(states.get(asking.step.field.name, ())):
+                    self._step(asking, state, others, at, rows)
+        inner = columns if wanted is None or wanted is chunk else wanted.by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
         for name, found in states.items():
             for state, column in zip(found, inner[name], strict=False):
                 result, tally = self._result(state, column)
                 noisy.append(result)
-                tallies[name] = tallies.get(name, Tally()) + tally
+                tallies[name] = tallies[name] + tally if name in tallies else tally
             if self._measure:
                 tallies[name] += _measured(noisy[-len(inner[name]) :])
         return noisy, tallies
@@ -108,29 +115,24 @@ class Noiser:
             copies *= found
         return copies
 
-    def _companions(self, columns: Mapping[str, list[Column]]) -> dict[str, _Companion]:
-        """Return what steps may ask of other fields, as they were before any noise."""
-        wanted = {n for step in self._plan.field_steps for n in step.companions() if n in columns}
-        return {name: _Companion(columns[name]) for name in wanted}
-
     def _step(
         self,
-        step: Step,
+        asking: _Asking,
         state: _State,
         others: _Others,
+        at: int,
         rows: Mapping[Condition, NDArray[np.bool_]],
     ) -> None:
-        """Do one step on one column."""
-        usable = state.usable
+        """Do one step on one column: that of number `at` of its field."""
+        step, usable = asking.step, state.usable
         floats: dict[str, NDArray[np.float64]] = {}
-        for name in () if step.model.jointly else step.companions() - step.model.key_fields():
+        for name in asking.numbers:
             values, there = others.companions[name].floats
-            if name in step.model.level_fields():
+            if name in asking.levels:
                 usable = _both(usable, there)
                 floats[name] = np.nan_to_num(values)
             else:
                 floats[name] = values if there is None else np.where(there, values, np.nan)
-        keys = {name: others.companions[name].keys for name in step.model.key_fields()}
         hit = usable if step.where is None else _both(usable, rows[step.where])
         draw = Draw(
             self._variates(step, state.column.positions),
@@ -138,54 +140,52 @@ class Noiser:
             floats,
             usable=hit if step.model.reach else usable,
             others=lambda name: self._others_variates(step, name, state.column.positions),
-            columns=others.values(step),
-            keys=keys,
+            columns=others.values(step, at) if step.model.jointly else {},
+            keys={name: others.companions[name].keys for name in asking.keys},
         )
         values = state.values
         after = step.model.apply(values, draw)
         if hit is not None:
             after = np.where(hit, after, values)
         if draw.saturated is not None:
-            state.saturated |= draw.saturated if hit is None else draw.saturated & hit
+            state.saturated = _either(state.saturated, _among(draw.saturated, hit))
         if step.clip is not None:
             after, beyond = _clip(state.column, values, after, step.clip)
-            state.clipped |= beyond if hit is None else beyond & hit
+            if beyond is not None:
+                state.clipped = _either(state.clipped, _among(beyond, hit))
         if draw.erased is not None:
-            state.erased |= draw.erased if hit is None else draw.erased & hit
+            state.erased = _either(state.erased, _among(draw.erased, hit))
             state.usable = _both(state.usable, ~state.erased)
         state.values = after
         state.clip = step.clip
 
     def _result(self, state: _State, column: Column) -> tuple[NoisyColumn, Tally]:
         """Return what became of one column, or of the part of it that is wanted."""
-        here = slice(None)
         if column.positions.size != len(state.values):
-            lead = int(column.positions.starts[0]) - int(state.column.positions.starts[0])
-            here = slice(lead, lead + column.positions.size)
-        values, before, erased = state.values[here], state.before[here], state.erased[here]
+            state = state.part(column)
+        values, before, erased = state.values, state.before, state.erased
         decimals = self._decimals(column)
         if decimals is not None:
             values = _rounded(column, before, values, decimals, state.clip)
-        there = state.there
         changed = values != before
-        if there is not None:
-            changed &= there[here]
-        if erased.any():
+        if state.there is not None:
+            changed &= state.there
+        if erased is not None:
             changed |= erased
-        if not changed.all():
-            values = np.where(changed, values, column.values)
         tally = Tally(
             elements=column.positions.size,
-            nulls=column.nulls + _nonfinite(column),
+            nulls=column.nulls + _count(state.nonfinite),
             strangers=column.strangers,
-            changed=int(np.count_nonzero(changed)),
-            erased=int(np.count_nonzero(erased)),
-            clipped=int(np.count_nonzero(state.clipped[here])),
-            saturated=int(np.count_nonzero(state.saturated[here])),
+            changed=_count(changed),
+            erased=_count(erased),
+            clipped=_count(state.clipped),
+            saturated=_count(state.saturated),
         )
-        return NoisyColumn(
-            column, values, changed, decimals, erased if erased.any() else None
-        ), tally
+        if tally.changed < tally.elements:
+            values = np.where(changed, values, column.values)
+        if not tally.erased:
+            erased = None
+        return NoisyColumn(column, values, changed, decimals, erased), tally
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
@@ -223,6 +223,7 @@ class _State:
         values: Its values so far.
         there: Which elements were usable at the start; None: all.
         usable: Which still are.
+        nonfinite: Which are there and are not finite; None, here and below: none.
         erased: Which have been made null.
         clipped: Which a step has kept within its bounds.
         saturated: Which have come to the end of their type's range.
@@ -234,26 +235,58 @@ class _State:
     values: NDArray[Any]
     there: NDArray[np.bool_] | None
     usable: NDArray[np.bool_] | None
-    erased: NDArray[np.bool_]
-    clipped: NDArray[np.bool_]
-    saturated: NDArray[np.bool_]
+    nonfinite: NDArray[np.bool_] | None
+    erased: NDArray[np.bool_] | None = None
+    clipped: NDArray[np.bool_] | None = None
+    saturated: NDArray[np.bool_] | None = None
     clip: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, column: Column) -> _State:
         """Return a column before its first step."""
-        usable = _both(column.valid, column.number.finite(column.values))
+        finite = column.number.finite(column.values)
+        nonfinite = None if finite is None else _among(~finite, column.valid)
+        usable = _both(column.valid, finite)
         before = column.values
         if usable is not None:
             nothing = "" if column.number.kind == "text" else 0
             placeholder = nothing if before.dtype == object else before.dtype.type(0)
             before = np.where(usable, before, placeholder)
-        erased, clipped, saturated = (np.zeros(len(before), bool) for _ in range(3))
-        return cls(column, before, before, usable, usable, erased, clipped, saturated)
+        return cls(column, before, before, usable, usable, nonfinite)
 
-    def copy(self) -> _State:
-        """Return the state as it is now; arrays are never changed in place but the masks."""
-        return replace(self)
+    def part(self, column: Column) -> _State:
+        """Return the state of a part of the column."""
+        lead = int(column.positions.starts[0]) - int(self.column.positions.starts[0])
+        here = slice(lead, lead + column.positions.size)
+        arrays: dict[str, Any] = {
+            name: value[here] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, column=column, **arrays)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A step, and what it asks of other fields: found once, not for each chunk.
+
+    Attributes:
+        step: The step.
+        numbers: The fields whose values it takes as numbers, if it is not worked on jointly.
+        levels: Those of them that levels are taken from.
+        keys: The fields whose values it takes as texts.
+    """
+
+    step: Step
+    numbers: frozenset[str]
+    levels: frozenset[str]
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, step: Step) -> _Asking:
+        """Return what a step asks."""
+        model = step.model
+        keys = model.key_fields()
+        numbers = frozenset[str]() if model.jointly else step.companions() - keys
+        return cls(step, numbers, model.level_fields(), keys)
 
 
 @dataclass(frozen=True)
@@ -283,35 +316,41 @@ class _Others:
 
     Attributes:
         companions: Those it names, as they were.
-        before: The fields that get noise, as they stood before this spec.
-        at: Which of a field's columns the step works on.
+        before: If it works on fields together, these as they stood before its spec.
     """
 
     companions: Mapping[str, _Companion]
-    before: Mapping[str, list[_State]]
-    at: int
+    before: Mapping[str, list[_Values]]
 
-    def values(self, step: Step) -> dict[str, tuple[NDArray[Any], NDArray[np.bool_] | None]]:
-        """Return the values of the fields that a step works on together with its own."""
-        if not step.model.jointly:
-            return {}
-        found = {}
-        for name in step.companions():
-            state = self.before[name][min(self.at, len(self.before[name]) - 1)]
-            found[name] = (state.values, state.usable)
-        return found
+    def values(self, step: Step, at: int) -> dict[str, _Values]:
+        """Return the values of the fields that a step works on together with its own.
+
+        Args:
+            step: The step.
+            at: Which of its field's columns it works on.
+        """
+        found = {name: self.before[name] for name in step.companions()}
+        return {name: columns[min(at, len(columns) - 1)] for name, columns in found.items()}
+
+
+def _as_they_stand(states: Mapping[str, list[_State]]) -> dict[str, list[_Values]]:
+    """Return each column's values and which are usable; later steps make new arrays."""
+    return {
+        name: [(state.values, state.usable) for state in found] for name, found in states.items()
+    }
 
 
 def _clip(
     column: Column, before: NDArray[Any], after: NDArray[Any], clip: tuple[float, float]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bound what noise changed, and say what was beyond the bounds."""
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Bound what noise changed, and say what was beyond the bounds; None: nothing was."""
     if column.number.kind in {"text", "bool", "time"}:
-        return after, np.zeros(len(after), bool)
+        return after, None
     low, high = column.number.bounds(*clip)
-    beyond = (after != before) & ((after < low) | (after > high))
+    beyond = (after < low) | (after > high)
     if not beyond.any():
-        return after, beyond
+        return after, None
+    beyond &= after != before
     return np.where(beyond, np.clip(after, low, high), after), beyond
 
 
@@ -352,17 +391,22 @@ def _both(
     return one & other
 
 
-def _count(which: NDArray[np.bool_], among: NDArray[np.bool_] | None) -> int:
-    return int(np.count_nonzero(which if among is None else which & among))
+def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return other if one is None else one | other
 
 
-def _nonfinite(column: Column) -> int:
-    finite = column.number.finite(column.values)
-    return 0 if finite is None else _count(~finite, column.valid)
+def _among(which: NDArray[np.bool_], those: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    return which if those is None else which & those
+
+
+def _count(which: NDArray[np.bool_] | None) -> int:
+    return 0 if which is None else int(np.count_nonzero(which))
 
 
 def _measured(noisy: list[NoisyColumn]) -> Tally:
     """Return the moments of one field's values and of their change, over all its columns."""
+    from noisify.statistics import BlockPieces  # noqa: PLC0415 - only if measured
+
     positions, values, usable = merged_floats([result.column for result in noisy])
     change = np.zeros_like(values)
     for result in noisy:

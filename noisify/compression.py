@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from noisify.errors import UsageError
 
@@ -13,8 +12,7 @@ MAGIC_BYTES = 10
 """How many of a file's first bytes tell how it is compressed."""
 
 
-@dataclass(frozen=True)
-class Codec:
+class Codec(NamedTuple):
     """One way to compress a file.
 
     Attributes:
@@ -52,8 +50,7 @@ class Codec:
         return Compression(self, self.usual_level if level is None else level)
 
 
-@dataclass(frozen=True)
-class Compression:
+class Compression(NamedTuple):
     """How an output is compressed.
 
     Attributes:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify import compression
-from noisify.compressed_input import open_decompressed
 from noisify.errors import DataError, NoisifyError
 
 if TYPE_CHECKING:
@@ -96,7 +93,7 @@ class Input:
         self._stream = cast("BinaryIO", _Chained(start, stream))
         self.codec = self._find_codec(start)
         if self.codec is not None:
-            self._stream = open_decompressed(self._stream, self.codec, self.name)
+            self._stream = _decompressed(self._stream, self.codec, self.name)
 
     def _find_codec(self, start: bytes) -> Codec | None:
         """Return how data that start so are compressed."""
@@ -142,7 +139,7 @@ class Input:
         if self.path is not None:
             return self.path.open("rb", buffering=0)
         if self._packed is not None and self.codec is not None:
-            return open_decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
+            return _decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
         head = self.head()
         return cast("BinaryIO", _Chained(head, cast("BinaryIO", self._stream)))
 
@@ -150,13 +147,15 @@ class Input:
         """Keep the data in a temporary file, to be read at any place; say if that was done."""
         if self.path is not None:
             return False
+        import shutil  # noqa: PLC0415 - rarely needed
+
         try:
             self._spooled = new_temporary_path()
             self._spooled.touch(mode=0o600)
             with self._spooled.open("wb") as file, self.open() as stream:
                 shutil.copyfileobj(stream, file, 1 << 20)
         except OSError as error:
-            place = tempfile.gettempdir()
+            place = temporary_folder()
             raise NoisifyError(
                 f"cannot be kept in {place}: {error.strerror}; point TMPDIR to a larger folder",
                 path=self.name,
@@ -201,7 +200,21 @@ def new_temporary_path() -> Path:
 
     It is known before it is made, so that a signal in between leaves nothing behind.
     """
-    return Path(tempfile.gettempdir()) / f"noisify-{os.urandom(8).hex()}"
+    return temporary_folder() / f"noisify-{os.urandom(8).hex()}"
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files."""
+    import tempfile  # noqa: PLC0415 - few runs need one
+
+    return Path(tempfile.gettempdir())
+
+
+def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
+    """Return the decompressed bytes of an open file, which is closed with them."""
+    from noisify.compressed_input import open_decompressed  # noqa: PLC0415 - loads the codecs
+
+    return open_decompressed(file, codec, name)
 
 
 class _Chained(io.RawIOBase):

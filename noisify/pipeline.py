@@ -11,10 +11,9 @@ A first pass over the data (`survey`) is the same loop without noise, encode and
 from __future__ import annotations
 
 from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,7 +25,6 @@ from noisify.formats.interface import first_rows, no_rows
 from noisify.plan import grouped
 from noisify.report import FieldReport
 from noisify.sequential_streams import sequential_generators
-from noisify.statistics import BlockMoments, BlockPieces, JointMoments, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from noisify.chunks import Column, Field
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.plan import Plan
-    from noisify.statistics import FieldStatistics
+    from noisify.statistics import BlockPieces, FieldStatistics
     from noisify.where import Condition
 
 Item = TypeVar("Item")
@@ -55,7 +53,7 @@ def ordered_map(
     """Yield function(item) for each item, in order, worked on by `jobs` threads.
 
     Args:
-        function: What to do; called in a worker thread, or here when there is but one job.
+        function: What to do; called in a worker thread, or here when there is but one job or item.
         items: Read in this thread, one at a time, only as far ahead as `in_flight` allows.
         jobs: Worker threads.
         in_flight: Items that may be read and not yet yielded; default: jobs + 2.
@@ -68,6 +66,13 @@ def ordered_map(
         yield from map(function, items)
         return
     waiting = iter(items)
+    first = list(islice(waiting, 2))
+    if len(first) <= 1:
+        yield from map(function, first)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small files do without
+
+    waiting = chain(first, waiting)
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
     try:
         futures = deque(pool.submit(function, item) for item in islice(waiting, limit))
@@ -95,6 +100,12 @@ def survey(
         size: Bytes in a chunk.
         progress: Told the bytes of each chunk done.
     """
+    from noisify.statistics import (  # noqa: PLC0415 - an absolute level does without
+        BlockMoments,
+        JointMoments,
+        Survey,
+    )
+
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     together = [field for field, need in needs.items() if "covariance" in need]
     joint = BlockMoments()
@@ -158,6 +169,8 @@ def _different(columns: list[Column]) -> Counter[str]:
 
 def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
     """Return the rows of several fields' values, cut at the borders of noise blocks."""
+    from noisify.statistics import BlockPieces  # noqa: PLC0415 - as in survey
+
     if any(field.name not in columns for field in together):
         return None
     merged = [merged_floats(columns[field.name]) for field in together]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import platform
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from noisify.statistics import BlockMoments
 from noisify.version import VERSION
 
 if TYPE_CHECKING:
     from noisify.plan import Plan
-    from noisify.statistics import BlockPieces
+    from noisify.statistics import BlockMoments, BlockPieces
 
 REPORT_VERSION = 1
 _LIBRARIES = ("numpy", "pyarrow", "h5py", "pandas")
@@ -81,6 +78,8 @@ class FieldReport(Counts):
         self.clipped += tally.clipped
         self.saturated += tally.saturated
         if tally.signal is not None and tally.change is not None:
+            from noisify.statistics import BlockMoments  # noqa: PLC0415 - only if measured
+
             self.signal = self.signal or BlockMoments()
             self.change = self.change or BlockMoments()
             self.signal += tally.signal
@@ -157,11 +156,14 @@ class RunReport:
 
     def as_text(self) -> str:
         """Return the report as JSON text; NaN never occurs in it."""
+        import json  # noqa: PLC0415 - few runs need it
+
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:
     """Return the versions that a run depends on."""
+    import platform  # noqa: PLC0415 - few runs need it
     from importlib.metadata import version  # noqa: PLC0415 - a tenth of a small run's time
 
     found = {"noisify": VERSION, "python": platform.python_version()}

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noisify import levels, presets
+from noisify import levels
 from noisify.chunks import NUMBER_KINDS, Field
 from noisify.errors import DataError, UsageError, did_you_mean
 from noisify.noise import interface, table
@@ -107,8 +106,7 @@ ROWS = Field("", "other", "rows")
 """What a model of whole rows works on."""
 
 
-@dataclass(frozen=True)
-class _Draft:
+class _Draft(NamedTuple):
     """A step before its level is settled.
 
     Attributes:
@@ -208,12 +206,14 @@ def _wanted_kinds(spec: NoiseSpec, model: type[Model]) -> frozenset[str]:
 
 def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
     """Return a preset's spec in the unit of an image field: full scale is 1.0, 255 or 65535."""
+    from noisify.presets import for_field  # noqa: PLC0415 - rarely needed
+
     words: dict[str, Any] = dict(spec.parameters)
     if spec.scale is not None:
         words["scale"] = levels.as_json(spec.scale)
     if spec.clip is not None:
         words["clip"] = list(spec.clip)
-    words = dict(presets.for_field(words, field_))
+    words = dict(for_field(words, field_))
     scale, clip = words.pop("scale", None), words.pop("clip", None)
     return dataclasses.replace(
         spec,

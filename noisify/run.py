@@ -6,10 +6,9 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from noisify import compression, conversion, formats, pipeline
-from noisify.directories import FolderOutput
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats import foreign
 from noisify.formats.interface import ReadOptions, no_rows
@@ -176,8 +175,7 @@ class OpenInput:
         self.input.close()
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One output of an input.
 
     Attributes:
@@ -324,6 +322,8 @@ def _open_target(
 ) -> Output:
     """Open an output for an input: a folder for a folder."""
     if opened.input.is_folder and opened.input.path is not None:
+        from noisify.directories import FolderOutput  # noqa: PLC0415 - rarely needed
+
         return FolderOutput(
             opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
         )

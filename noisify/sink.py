@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
-from noisify.compressed_output import CompressedFile
 from noisify.errors import NoisifyError, UsageError
 from noisify.inputs import new_temporary_path
 
@@ -263,6 +262,8 @@ class CompressedOutput(Output):
 
     def __enter__(self) -> Self:
         """Open the other output."""
+        from noisify.compressed_output import CompressedFile  # noqa: PLC0415 - loads the codecs
+
         self._outer.__enter__()
         try:
             self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)

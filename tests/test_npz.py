@@ -461,7 +461,7 @@ def test_an_archive_cut_anywhere_is_one_line(archive: Path, tmp_path: Path) -> N
 def test_nothing_temporary_is_left(archive: Path, tmp_path: Path, monkeypatch: Any) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr("noisify.inputs.tempfile.tempdir", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
 
     options = ("-s", "0.1sd", "--seed", 1, "-q")
     assert run("--from", "npz", *options, given=archive.read_bytes()).status == 0

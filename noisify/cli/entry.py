@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from noisify.cli.memory import collect_no_modules
 from noisify.errors import NoisifyError, did_you_mean
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
     _open_missing_streams()
     _catch_signals()
+    collect_no_modules(own_process=arguments is None)
     sys.unraisablehook = _hide_stopped
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from noisify.cli.entry import check_stopped
-from noisify.cli.memory import keep_freed_memory
+from noisify.cli.memory import collect_garbage, keep_freed_memory
 from noisify.cli.messages import Progress, preview_text, say, summary_line
 from noisify.cli.options import check_standard_output
 from noisify.cli.requests import variants
@@ -16,7 +15,6 @@ from noisify.cli.targets import check_other, targets
 from noisify.compression import of_name
 from noisify.errors import UsageError
 from noisify.formats.interface import ReadOptions
-from noisify.recipe import as_toml
 from noisify.run import OpenInput, Settings, Wanted, default_jobs, process
 from noisify.sink import STANDARD_OUTPUT, naming, open_output, write_all
 
@@ -31,9 +29,8 @@ if TYPE_CHECKING:
 _PREVIEW_ROWS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The command line as click read it, a field for each option."""
+class Asked(SimpleNamespace):
+    """The command line as click read it, an attribute for each option; nothing sets them later."""
 
     inputs: tuple[str, ...]
     model: str | None
@@ -95,6 +92,7 @@ def carry_out(asked: Asked) -> None:
     """
     check_stopped()  # a signal may have been lost in an import
     keep_freed_memory()
+    collect_garbage()
     inputs = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
@@ -215,6 +213,8 @@ def _preview(path: str, found: Sequence[Variant], asked: Asked) -> None:
             plan = opened.plan(variant.request)
             check_standard_output()
             if asked.verbose:
+                from noisify.recipe import as_toml  # noqa: PLC0415 - a rare wish
+
                 print(as_toml(plan.as_json()), end="")  # noqa: T201
                 continue
             columns = [c for group in opened.preview(plan, _PREVIEW_ROWS) for c in group]
@@ -222,6 +222,8 @@ def _preview(path: str, found: Sequence[Variant], asked: Asked) -> None:
 
 
 def _write_report(path: str, reports: Sequence[RunReport]) -> None:
+    import json  # noqa: PLC0415 - few runs need it
+
     if len(reports) == 1:
         text = reports[0].as_text()
     else:

@@ -8,17 +8,16 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noisify import levels, presets, recipe
+from noisify import levels
 from noisify.errors import UsageError
 from noisify.noise import interface, table
 from noisify.plan import NoiseSpec, Request
-from noisify.spec import parse_spec, spec_from_words
-from noisify.where import parse as parse_condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from noisify.cli.job import Asked
+    from noisify.recipe import Recipe
     from noisify.where import Condition
 
 _SEED_BYTES = 16
@@ -49,16 +48,22 @@ def variants(asked: Asked) -> list[Variant]:
     Raises:
         UsageError: If anything makes no sense.
     """
-    told = recipe.load(asked.recipe) if asked.recipe is not None else recipe.Recipe()
+    told = None
+    if asked.recipe is not None:
+        from noisify import recipe  # noqa: PLC0415 - TOML and JSON
+
+        told = recipe.load(asked.recipe)
     specs = _specs(asked, told)
-    seed = asked.seed if asked.seed is not None else told.seed
-    drawn = seed is None
+
+    def said(option: str) -> Any:  # noqa: ANN401
+        typed = getattr(asked, option)
+        return getattr(told, option, None) if typed is None else typed
+
+    seed, drawn = said("seed"), False
     if seed is None:
-        seed = int.from_bytes(os.urandom(_SEED_BYTES), "little")
-    decimals = asked.decimals if asked.decimals is not None else told.decimals
-    base = Request(
-        specs, seed, asked.rng or told.rng or "noisify", decimals, asked.strict or bool(told.strict)
-    )
+        seed, drawn = int.from_bytes(os.urandom(_SEED_BYTES), "little"), True
+    strict = asked.strict or (told is not None and bool(told.strict))
+    base = Request(specs, seed, said("rng") or "noisify", said("decimals"), strict)
     found = []
     for swept in _sweeps(asked.sweeps):
         request = replace(base, specs=_swept(specs, swept))
@@ -72,17 +77,20 @@ def variants(asked: Asked) -> list[Variant]:
     return found
 
 
-def _specs(asked: Asked, told: recipe.Recipe) -> tuple[NoiseSpec, ...]:
+def _specs(asked: Asked, told: Recipe | None) -> tuple[NoiseSpec, ...]:
     """Return the noise specs, in order: the recipe's, the presets', those of --noise or the flags.
 
     Raises:
         UsageError: If flags that describe noise of their own stand beside those.
     """
-    specs = list(told.specs)
+    if told is None and not asked.presets and not asked.noise:
+        return (_spec_of_flags(asked),)
+    from noisify import presets  # noqa: PLC0415 - flags do without these
+    from noisify.spec import parse_spec, spec_from_words  # noqa: PLC0415
+
+    specs = [] if told is None else list(told.specs)
     specs += [spec_from_words(words) for name in asked.presets for words in presets.find(name)]
     specs += [parse_spec(text) for text in asked.noise]
-    if not specs and asked.recipe is None:
-        return (_spec_of_flags(asked),)
     flags = [name for name in _FLAGS if getattr(asked, name) not in (None, ())]
     if asked.presets and not asked.noise and asked.recipe is None and flags == ["columns"]:
         flags = []  # a preset says what noise, not on which fields
@@ -94,7 +102,7 @@ def _specs(asked: Asked, told: recipe.Recipe) -> tuple[NoiseSpec, ...]:
             f"{names.get(flags[0], '--' + flags[0])} does not go with {source}, which says it all; "
             "put it there"
         )
-    where = None if asked.where is None else parse_condition(asked.where)
+    where = _condition(asked.where)
     return tuple(
         replace(
             spec,
@@ -106,10 +114,18 @@ def _specs(asked: Asked, told: recipe.Recipe) -> tuple[NoiseSpec, ...]:
     )
 
 
+def _condition(text: str | None) -> Condition | None:
+    if text is None:
+        return None
+    from noisify.where import parse  # noqa: PLC0415 - few runs need it
+
+    return parse(text)
+
+
 def _both(one: Condition | None, other: Condition | None) -> Condition | None:
     if one is None or other is None:
         return other if one is None else one
-    return parse_condition(f"({one.text}) and ({other.text})")
+    return _condition(f"({one.text}) and ({other.text})")
 
 
 def _spec_of_flags(asked: Asked) -> NoiseSpec:
@@ -135,7 +151,7 @@ def _spec_of_flags(asked: Asked) -> NoiseSpec:
         snr=asked.snr,
         parameters=parameters,
         clip=asked.clip,
-        where=None if asked.where is None else parse_condition(asked.where),
+        where=_condition(asked.where),
     )
 
 

@@ -113,6 +113,40 @@ def parse_floats(
     return _read(values, statuses, numbers + others, empty, strange)
 
 
+def parse_float_columns(
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
+) -> list[Parsed] | None:
+    """Read columns of cells as float64, all at once; see `parse_floats`.
+
+    Args:
+        data: The bytes they stand in.
+        starts: Where each starts, shape (n, columns).
+        ends: Where each ends.
+        nulls: The texts that mean null, besides nothing.
+    """
+    parsed = parse_floats(data, starts.reshape(-1), ends.reshape(-1), nulls)
+    if parsed is None:
+        return None
+    values = np.ascontiguousarray(parsed.values.reshape(starts.shape).T)
+    if parsed.valid is None:
+        return [Parsed(column, None) for column in values]
+    valid = np.ascontiguousarray(parsed.valid.reshape(starts.shape).T)
+    strange = np.zeros_like(valid)
+    if parsed.strange is not None:
+        strange[:] = parsed.strange.reshape(starts.shape).T
+    numbers = np.count_nonzero(valid, axis=1).tolist()
+    others = np.count_nonzero(strange, axis=1).tolist()
+    return [
+        Parsed(
+            values[at],
+            None if numbers[at] == len(starts) else valid[at],
+            len(starts) - numbers[at] - others[at],
+            strange[at] if others[at] else None,
+        )
+        for at in range(len(values))
+    ]
+
+
 def parse_integers(
     data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
 ) -> Parsed | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -55,7 +56,7 @@ class Notation:
         except UnicodeEncodeError as error:
             raise UsageError(f"there is no {error.object!r} in {encoding}") from None
 
-    @property
+    @cached_property
     def is_usual(self) -> bool:
         """Whether numbers are written as programs write them."""
         return self == Notation()

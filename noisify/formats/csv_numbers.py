@@ -151,6 +151,17 @@ class CellParser:
             return Parsed(values, None)
         return Parsed(values, filled, int(len(filled) - np.count_nonzero(filled)))
 
+    def float_columns(
+        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> list[Parsed]:
+        """Read columns of cells, shape (n, columns), as float64; see `floats`."""
+        if self._notation is None:
+            parsed = csv_compiled.parse_float_columns(data, starts, ends, self._null_bytes)
+            if parsed is not None:
+                return parsed
+        bounds = zip(starts.T, ends.T, strict=True)
+        return [self.floats(data, first, last) for first, last in bounds]
+
     def integers(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> tuple[Parsed, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.formats.csv_blocks import Parsed
     from noisify.formats.csv_numbers import CellParser
 
 DELIMITERS = (b",", b"\t", b";", b"|")
@@ -93,12 +94,12 @@ def _widths(text: bytes, dialect: Dialect) -> list[int]:
 def guess(
     name: str,
     parser: CellParser,
+    parsed: Parsed,
     data: bytes,
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> Field:
-    """Guess a column's type from a sample of its cells."""
-    parsed = parser.floats(data, starts, ends)
+    """Guess a column's type from a sample of its cells, which have been read as floats."""
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
     strange = parsed.strange
     if strange is None and not (values == np.rint(values)).all():

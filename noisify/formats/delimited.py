@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _BYTES_A_FIELD = 1 << 13
-_LARGEST_WIDE_BLOCK = 6 << 20
+_LARGEST_WIDE_BLOCK = 10 << 20
 """Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
 
 _BYTES_IN_FLIGHT = 6 << 20
@@ -87,10 +87,13 @@ class DelimitedSource:
         """Guess each column's type from a sample."""
         if sample is None or not sample.rows:
             return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in self._places)
+        data, parser = sample.data, self._parser
         cells = self._find(sample, list(self._places))
+        floats = parser.float_columns(data, cells.starts, cells.ends)
+        bounds = zip(cells.starts.T, cells.ends.T, strict=True)
         return tuple(
-            guess(name, self._parser, sample.data, cells.starts[:, place], cells.ends[:, place])
-            for name, place in self._places.items()
+            guess(name, parser, parsed, data, starts, ends)
+            for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
@@ -138,23 +141,39 @@ class DelimitedSource:
             return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
         cells = self.cells(raw, [field.name for field in wanted])
         positions = Positions.range(raw.row, raw.row + raw.rows)
+        floats = self._floats(raw, wanted, cells)
         columns: list[Column] = []
         strangers: list[_Stranger] = []
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
-            if field.number is not None and field.number.kind in {"text", "time"}:
+            if _is_of_words(field):
                 columns.append(self._words(raw, field, starts, ends, positions))
-            else:
-                columns += self._numbers(raw, field, starts, ends, positions, strangers)
+                continue
+            parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
+            columns += self._numbers(raw, field, parsed, starts, ends, positions, strangers)
         if strangers and self._options.strict:
             self._complain(raw, min(strangers, key=lambda one: one.start))
         layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)})
         return Chunk(tuple(columns), layout, positions)
 
+    def _floats(
+        self, raw: Block, wanted: Sequence[Field], cells: Cells
+    ) -> dict[int, tuple[Parsed]]:
+        """Return the fields that are read as floats, by their places among those wanted."""
+        places = [
+            at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
+        ]
+        starts, ends = cells.starts, cells.ends
+        if len(places) < len(wanted):
+            starts, ends = (np.take(bounds, places, axis=1) for bounds in (starts, ends))
+        found = self._parser.float_columns(raw.data, starts, ends)
+        return {at: (parsed,) for at, parsed in zip(places, found, strict=True)}
+
     def _numbers(
         self,
         raw: Block,
         field: Field,
+        found: tuple[Parsed, ...],
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
@@ -166,7 +185,7 @@ class DelimitedSource:
             decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
         if self.notation.thousands:
             grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
-        for parsed in self._parse(field, raw.data, starts, ends):
+        for parsed in found:
             strange = parsed.strange
             if strange is not None:
                 first = int(np.argmax(strange))
@@ -207,13 +226,6 @@ class DelimitedSource:
             field, number, positions, times.values, times.valid & ~null, nulls, strange,
             layout=times,
         )  # fmt: skip
-
-    def _parse(
-        self, field: Field, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> tuple[Parsed, ...]:
-        if field.kind == "int":
-            return self._parser.integers(data, starts, ends)
-        return (self._parser.floats(data, starts, ends),)
 
     def _complain(self, block: Block, stranger: _Stranger) -> None:
         cell = block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
@@ -332,6 +344,11 @@ class _Stranger(NamedTuple):
     start: int
     end: int
     field: str
+
+
+def _is_of_words(field: Field) -> bool:
+    """Return whether a field is read as texts or times."""
+    return field.number is not None and field.number.kind in {"text", "time"}
 
 
 def _number_type(parsed: Parsed) -> NumberType:

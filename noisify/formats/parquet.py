@@ -46,6 +46,8 @@ SLICE_BYTES = 4 << 20
 BATCH_ROWS = 1024
 """Rows that Arrow writes before it looks whether a page is full: where slices end does not show."""
 _BUFFER = 1 << 18
+_FEWEST_READERS = 8
+"""Readers that share a table's plain columns: each takes memory for every column of the file."""
 _LONGEST_HEADER = 256
 
 
@@ -116,10 +118,15 @@ class ParquetSource:
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
 
-    def _open(self) -> pq.ParquetFile:
+    def _open(self, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+        """Return the file opened; with its metadata, if these have been read already."""
         try:
             return pq.ParquetFile(
-                self.path, page_checksum_verification=True, buffer_size=_BUFFER, pre_buffer=False
+                self.path,
+                metadata=metadata,
+                page_checksum_verification=True,
+                buffer_size=_BUFFER,
+                pre_buffer=False,
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._unlike_parquet(error) from None
@@ -130,7 +137,7 @@ class ParquetSource:
     def _own(self) -> pq.ParquetFile:
         """Return the file as this thread has it open."""
         if getattr(self._local, "file", None) is None:
-            self._local.file = self._open()
+            self._local.file = self._open(self.metadata)
         return self._local.file
 
     def number(self, name: str) -> int:
@@ -184,12 +191,14 @@ class ParquetSource:
         reached: Counter[str],
     ) -> Iterator[Piece]:
         """Yield a row group in slices of `step` rows."""
-        batches = [self._batches(group, leaf, step) for leaf in leaves]
+        batches = [self._batches(group, some, step) for some in self._together(leaves)]
         with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
-            spread: Callable[..., Iterator[pa.Array]] = pool.map if count > step else map
+            spread: Callable[..., Iterator[dict[int, pa.Array]]]
+            spread = pool.map if count > step else map
             for offset in range(0, count, step):
                 rows = min(step, count - offset)
-                arrays = dict(zip(leaves, spread(next, batches), strict=True))
+                read = {n: found for some in spread(next, batches) for n, found in some.items()}
+                arrays = {leaf: read[leaf] for leaf in leaves}
                 if any(len(values) != rows for values in arrays.values()):
                     raise self._unreadable(group, "a column has fewer rows than it should")
                 lists = {self.leaves[n].table: n for n in leaves if self.leaves[n].table != ROWS}
@@ -208,18 +217,35 @@ class ParquetSource:
                 for name, leaf in lists.items():
                     reached[name] += len(values_at(arrays[leaf], ())[0])
 
-    def _batches(self, group: int, leaf: int, rows: int) -> Iterator[pa.Array]:
-        """Yield the values of a leaf, so many rows at a time; nothing for ever after the last."""
+    def _together(self, leaves: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Yield leaves in groups that one reader each reads: plain columns, or one leaf alone."""
+        plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
+        each = max(1, -(-len(plain) // max(_FEWEST_READERS, pa.cpu_count())))
+        yield from (plain[first : first + each] for first in range(0, len(plain), each))
+        yield from ([leaf] for leaf in leaves if not self._is_plain(self.leaves[leaf].column))
+
+    def _is_plain(self, column: int) -> bool:
+        """Return whether a column is a leaf itself, one that batches of rows do not cut."""
+        kind = self.schema.field(column).type
+        cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
+        return not cut and not isinstance(kind, pa.BaseExtensionType)
+
+    def _batches(
+        self, group: int, leaves: Sequence[int], rows: int
+    ) -> Iterator[dict[int, pa.Array]]:
+        """Yield the values of leaves, so many rows at a time; nothing for ever after the last."""
         try:
-            reader = self._open().reader  # by number: names may stand twice, or hold dots
+            reader = self._open(
+                self.metadata
+            ).reader  # by number: names may stand twice, or hold dots
             for batch in reader.iter_batches(
-                rows, row_groups=[group], column_indices=[leaf], use_threads=False
+                rows, row_groups=[group], column_indices=leaves, use_threads=False
             ):
-                yield batch.column(0)
+                yield dict(zip(leaves, batch.columns, strict=True))
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
         while True:
-            yield pa.nulls(0)
+            yield dict.fromkeys(leaves, pa.nulls(0))
 
     def read(self, group: int, leaf: int) -> pa.ChunkedArray:
         """Return a leaf of a row group, with the structs and lists it is in.

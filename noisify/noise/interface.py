@@ -165,7 +165,7 @@ class Model(ABC):
 
     def level_fields(self) -> frozenset[str]:
         """Return the fields that levels such as `@flux_err` are taken from."""
-        amounts = (getattr(self, f.name) for f in dataclasses.fields(self))
+        amounts = vars(self).values()
         return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
 
     def key_fields(self) -> frozenset[str]:

@@ -38,7 +38,6 @@ class RowModel(Model):
         """Return how many times each row comes out, shape (n,)."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class DropRows(RowModel):
     """Lost rows: each row is left out with probability rate.
 
