@@ -286,6 +286,19 @@ def quickly_and_exactly(
     return found
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
+@pytest.mark.parametrize("lead", range(4))
+@pytest.mark.parametrize("delimiter", [",", "é"])
+def test_both_ways_find_the_same_cells_of_a_large_block(
+    lead: int, delimiter: str, ending: str
+) -> None:
+    text = "\n" * lead + ("1" * 60 + delimiter + "22\n\n") * 4096 + "3" + delimiter + ending
+
+    quickly, exactly = quickly_and_exactly(text.encode(), Dialect(delimiter.encode()), 2, 1 << 21)
+
+    assert exactly == quickly
+
+
 @given(
     text=PIECES,
     delimiter=st.sampled_from([",", ";", "é"]),

@@ -6,12 +6,13 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
-from noisify.formats.csv_numbers import CellParser
+from noisify.formats.csv_numbers import CellParser, splice
 
 NUMBERS = {
     **{text: float(text) for text in ("0", "7", "-1.50", "+5", ".5", "5.", "-.5", "00", "-0.0")},
@@ -340,3 +341,32 @@ def test_rounding_leaves_what_is_too_large_for_decimals() -> None:
     after = noisy("-s", "1e290", "--decimals", "keep", given=b"x\n1e300\n1.25000000\n")
 
     assert all(math.isfinite(float(cell)) for cell in after.decode().split()[1:])
+
+
+# New texts between the old bytes.
+
+
+@pytest.mark.parametrize(
+    ("changed", "texts", "expected"),
+    [
+        ([True, True, True], ["1", "", "333"], b"a1;333"),
+        ([False, True, False], ["22"], b"axxx22;z"),
+        ([True, False, True], [None, "3"], b"ay;3"),
+        ([False, False, False], [], b"axxxy;z"),
+    ],
+)
+def test_new_texts_take_the_place_of_the_changed_cells(
+    changed: list[bool], texts: list[str | None], expected: bytes
+) -> None:
+    starts, ends = np.array([1, 4, 6]), np.array([4, 5, 7])
+    inside = pa.array(["before", *texts, "after"], pa.utf8()).slice(1, len(texts))
+
+    spliced = splice(b"axxxy;z", starts, ends, np.array(changed), inside)
+
+    assert expected == spliced.to_pybytes()
+
+
+def test_a_cell_that_is_all_there_is_can_become_nothing() -> None:
+    spliced = splice(b"1", np.array([0]), np.array([1]), np.array([True]), pa.array([""]))
+
+    assert spliced.to_pybytes() == b""

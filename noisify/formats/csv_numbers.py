@@ -63,6 +63,9 @@ _LONGEST_SURE = 18
 
 _LONGEST_WHOLE = 38
 _FEW = 64
+_FIRST = 1024
+"""Slices that are tried first: Arrow goes on to the end, and is slow where it can read nothing."""
+
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
 
@@ -78,7 +81,8 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
     Returns:
         2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
     """
-    return laid_over(data, starts, ends, _odd_bits(ends > starts))
+    filled = ends > starts
+    return laid_over(data, starts, ends, _odd_bits(len(starts), None if filled.all() else filled))
 
 
 def laid_over(
@@ -94,11 +98,16 @@ def laid_over(
     return pa.Array.from_buffers(pa.utf8(), 2 * count + 1, buffers)
 
 
-def _odd_bits(which: NDArray[np.bool_]) -> pa.Buffer:
-    """Return a bitmap of 2n + 1 bits with those at the odd places set where `which` is."""
-    if which.all():
-        return pa.py_buffer(np.full(2 * len(which) // 8 + 1, _ALTERNATING, np.uint8))
-    spread = np.zeros(2 * len(which) + 1, bool)
+def _odd_bits(count: int, which: NDArray[np.bool_] | None = None) -> pa.Buffer:
+    """Return a bitmap of 2 count + 1 bits, those at the odd places set where `which` is.
+
+    Args:
+        count: How many odd places there are.
+        which: Shape (count,); None: all.
+    """
+    if which is None:
+        return pa.py_buffer(np.full(2 * count // 8 + 1, _ALTERNATING, np.uint8))
+    spread = np.zeros(2 * count + 1, bool)
     spread[1::2] = which
     return pa.py_buffer(np.packbits(spread, bitorder="little"))
 
@@ -118,7 +127,8 @@ class CellParser:
         self._null_texts = texts
         self._null_bytes = tuple(text.encode("utf-8", "surrogateescape") for text in texts)
         readable = (text for text in texts if re.fullmatch(f"{NUMBER}|{NOT_FINITE}", text))
-        self._null_numbers = np.array([float(text) for text in readable])
+        numbers = np.array([float(text) for text in readable])
+        self._null_numbers = numbers[~np.isnan(numbers)]  # a NaN is looked at whatever is null
         self._notation = None if notation is None or notation.is_usual else notation
 
     @cached_property
@@ -137,30 +147,70 @@ class CellParser:
             parsed = csv_compiled.parse_floats(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return parsed
-        laid = slices(data, starts, ends)
-        if self._notation is not None:
-            return self._floats_with_care(laid)
-        try:
-            values = to_numpy(pc.cast(laid, pa.float64()))[1::2].copy()
-        except pa.ArrowInvalid:
-            return self._floats_with_care(laid)
-        filled = ends > starts
-        if _has_nan(values, filled) or self._may_be_null(values):
-            return self._floats_with_care(laid)
-        if filled.all():
-            return Parsed(values, None)
-        return Parsed(values, filled, int(len(filled) - np.count_nonzero(filled)))
+            plain = self._plain_floats(data, starts[:, None], ends[:, None])
+            if plain and plain[0] is not None:
+                return plain[0]
+        return self._floats_with_care(slices(data, starts, ends))
 
     def float_columns(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> list[Parsed]:
-        """Read columns of cells, shape (n, columns), as float64; see `floats`."""
+        """Read columns of cells as float64; see `floats`.
+
+        Args:
+            data: The bytes they stand in.
+            starts: Where each starts, rising record by record, shape (n, columns).
+            ends: Where each ends.
+        """
+        bounds = zip(starts.T, ends.T, strict=True)
         if self._notation is None:
             parsed = csv_compiled.parse_float_columns(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return parsed
-        bounds = zip(starts.T, ends.T, strict=True)
+            plain = self._plain_floats(data, starts, ends)
+            if plain:
+                return [
+                    self._floats_with_care(slices(data, *cells)) if parsed is None else parsed
+                    for parsed, cells in zip(plain, bounds, strict=True)
+                ]
         return [self.floats(data, first, last) for first, last in bounds]
+
+    def _plain_floats(
+        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> list[Parsed | None]:
+        """Read columns of cells as float64 by one cast; see `float_columns`.
+
+        Returns:
+            For each column its cells; None if one may be null though it is not empty, or be no
+            number though Arrow reads it. Nothing at all if a cell is neither empty nor a number.
+        """
+        filled = ends > starts
+        complete = bool(filled.all())
+        bits = _odd_bits(starts.size, None if complete else filled.reshape(-1))
+        laid = laid_over(data, starts.reshape(-1), ends.reshape(-1), bits)
+        try:
+            pc.cast(laid.slice(0, _FIRST), pa.float64())
+            read = pc.cast(laid, pa.float64())
+        except pa.ArrowInvalid:
+            return []
+        columns = np.ascontiguousarray(to_numpy(read)[1::2].reshape(starts.shape).T)
+        return [
+            self._plain_column(values, None if complete else there)
+            for values, there in zip(columns, filled.T, strict=True)
+        ]
+
+    def _plain_column(
+        self, values: NDArray[np.float64], filled: NDArray[np.bool_] | None
+    ) -> Parsed | None:
+        """Return what Arrow read of cells that are not empty, None if it has to be looked at."""
+        if filled is None or filled.all():
+            valid, nulls = None, 0
+        else:
+            valid = np.ascontiguousarray(filled)
+            nulls = int(len(valid) - np.count_nonzero(valid))
+        if _has_nan(values, valid) or self._may_be_null(values):
+            return None
+        return Parsed(values, valid, nulls)
 
     def integers(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
@@ -254,9 +304,10 @@ def _if_any(which: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     return which if which.any() else None
 
 
-def _has_nan(values: NDArray[np.float64], there: NDArray[np.bool_]) -> bool:
+def _has_nan(values: NDArray[np.float64], there: NDArray[np.bool_] | None) -> bool:
     """Return whether there is a NaN: Arrow takes `nan(…)` for one, and it says something else."""
-    return bool((np.isnan(values) & there).any())
+    nan = np.isnan(values)
+    return bool((nan if there is None else nan & there).any())
 
 
 def chosen(laid: pa.Array) -> pa.Array:
@@ -286,8 +337,11 @@ def format_floats(values: NDArray[np.float64]) -> pa.Array:
         buffers = [None, *map(pa.py_buffer, written)]
         return pa.Array.from_buffers(pa.utf8(), len(values), buffers)
     texts = pc.cast(array(values), pa.utf8())
-    magnitude = np.abs(values)
-    otherwise = (magnitude < _PLAIN_LOW) | (magnitude >= _PLAIN_HIGH) | (values == np.rint(values))
+    spare = np.rint(values)
+    otherwise = values == spare
+    magnitude = np.abs(values, out=spare)
+    otherwise |= magnitude < _PLAIN_LOW
+    otherwise |= magnitude >= _PLAIN_HIGH
     if not otherwise.any():
         return texts
     return _replaced(texts, otherwise, strings([repr(v) for v in values[otherwise].tolist()]))
@@ -333,12 +387,25 @@ def splice(
         starts: Where each cell starts, in rising order, shape (n,).
         ends: Where each ends.
         changed: Which cells change.
-        texts: A text for each changed cell, in order.
+        texts: A text for each changed cell, in order; one that is null is empty.
     """
+    if not changed.all():
+        starts, ends = starts[changed], ends[changed]
     laid = laid_over(data, starts, ends)
-    mask = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(changed)])
-    spliced = pc.replace_with_mask(laid, mask, texts)
-    return text_bytes(spliced)
+    odd = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(len(starts))])
+    # Three times as fast as `replace_with_mask`, which adds one text after another.
+    return text_bytes(pc.if_else(odd, _at_odd_places(texts), laid))
+
+
+def _at_odd_places(texts: pa.Array) -> pa.Array:
+    """Return empty, text, empty, …, empty, over the same bytes."""
+    if texts.null_count:
+        texts = pc.coalesce(texts, *strings([""]))
+    count = len(texts)
+    _, offsets, data = texts.buffers()
+    here = np.frombuffer(offsets, np.int32, count + 1 + texts.offset)[texts.offset :]
+    buffers = [None, pa.py_buffer(np.repeat(here, 2)), data]
+    return pa.Array.from_buffers(texts.type, 2 * count + 1, buffers)
 
 
 def text_bytes(texts: pa.Array) -> pa.Buffer:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONGEST_RECORD = 1 << 28
+_PIECE = 1 << 16
+"""Bytes that are looked at together, few enough to stay in the cache."""
 
 
 class RecordReader:
@@ -136,6 +138,8 @@ class RecordReader:
 def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
     """Do as `csv_compiled.cut` does, with NumPy; of odd bytes, say no more than that they are."""
     characters = np.frombuffer(data, np.uint8)
+    if b'"' not in data and b"\r" not in data:
+        return _cut_lines(data, characters, at_end=at_end)
     ends, returns = _line_ends(data, characters, at_end=at_end)
     every_end = ends
     quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
@@ -151,6 +155,23 @@ def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
         rows += 1
     lines = int(np.searchsorted(every_end, used))
     return Cut(used, rows, lines, quotes is not None, returns, odd=False, open=is_open)
+
+
+def _cut_lines(data: bytes, characters: NDArray[np.uint8], *, at_end: bool) -> Cut:
+    """Do as `_cut_quickly` does where there is neither a quote nor a CR, without finding the ends.
+
+    The one thread that reads does this.
+    """
+    lines = empty = 0
+    after_end = True
+    for start in range(0, len(data), _PIECE):
+        is_end = characters[start : start + _PIECE] == LF
+        lines += int(np.count_nonzero(is_end))
+        empty += int(after_end and is_end[0]) + int(np.count_nonzero(is_end[1:] & is_end[:-1]))
+        after_end = bool(is_end[-1])
+    rows = lines - empty + (at_end and not after_end)
+    used = len(data) if at_end else data.rfind(b"\n") + 1
+    return Cut(used, rows, lines, quotes=False, returns=False, odd=False, open=False)
 
 
 def _quotes_in_place(
@@ -228,24 +249,50 @@ def _find_quickly(
             regular = _none_in_between(characters, separators, columns, dialect)
     uneven = None
     if regular:
-        width = len(dialect.delimiter)
-        all_ends = separators.reshape(block.rows, columns)
-        firsts = np.concatenate((np.array([-1]), all_ends[:-1, -1])) + 1
-        found = [firsts if place == 0 else all_ends[:, place - 1] + width for place in wanted]
-        starts, ends = np.stack(found, axis=1), all_ends[:, wanted]
+        starts, ends = _regular(separators, columns, wanted, len(dialect.delimiter))
     else:
         starts, ends, uneven = _irregular(block, characters, separators, dialect, columns, name)
         starts, ends = starts[:, wanted], ends[:, wanted]
     return *_without_cr(characters, starts, ends, wanted, columns), uneven
 
 
+def _regular(
+    separators: NDArray[np.int64], columns: int, wanted: list[int], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the wanted cells of records that end at every so many separators.
+
+    Args:
+        separators: Where each cell ends, and before a delimiter or a line end of one byte starts.
+        columns: How many cells each record has.
+        wanted: The columns to find.
+        width: The bytes of the delimiter.
+    """
+    before = np.empty_like(separators)  # where the delimiter or line end before a cell starts
+    before[:1] = -1
+    before[1:] = separators[:-1]
+    starts = _some(before.reshape(-1, columns), wanted) + 1
+    if width > 1:
+        starts[:, [at for at, place in enumerate(wanted) if place]] += width - 1
+    return starts, np.ascontiguousarray(_some(separators.reshape(-1, columns), wanted))
+
+
+def _some(bounds: NDArray[np.int64], wanted: list[int]) -> NDArray[np.int64]:
+    """Return some columns: a view if they are neighbours, which is quicker."""
+    if wanted and wanted == list(range(wanted[0], wanted[0] + len(wanted))):
+        return bounds[:, wanted[0] : wanted[0] + len(wanted)]
+    return bounds.take(wanted, axis=1)
+
+
 def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -> NDArray[np.int64]:
     """Return where cells end: at delimiters and line ends, those inside quotes left out."""
-    mask: NDArray[np.bool_] = characters == delimiter[0]
+    mask = np.empty(len(characters), bool)
+    for start in range(0, len(characters), _PIECE):
+        here = characters[start : start + _PIECE]
+        found = np.equal(here, delimiter[0], out=mask[start : start + _PIECE])
+        found |= here == LF
     for at in range(1, len(delimiter)):
-        mask[:-at] &= characters[at:] == delimiter[at]
-        mask[-at:] = False
-    mask |= characters == LF
+        mask[:-at] &= (characters[at:] == delimiter[at]) | (characters[:-at] == LF)
+        mask[-at:] &= characters[-at:] == LF
     if block.returns:
         mask |= _bare_returns(characters)
     if block.quotes:
@@ -313,9 +360,11 @@ def _without_cr(
     """Leave the CR of a CRLF out of a record's last cell."""
     if columns - 1 in wanted and len(ends):
         at = wanted.index(columns - 1)
-        ends = np.array(ends)
         final = ends[:, at]
-        final -= (final > starts[:, at]) & (characters[final - 1] == CR)
+        returns = (final > starts[:, at]) & (characters[final - 1] == CR)
+        if returns.any():
+            ends = np.array(ends)
+            ends[:, at] -= returns
     return starts, ends
 
 
@@ -323,6 +372,8 @@ def without_blanks(
     data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Move bounds inwards past spaces and tabs."""
+    if b" " not in data and b"\t" not in data:
+        return starts, ends
     characters = np.frombuffer(data, np.uint8)
     while (blank := _blank(characters, starts) & (starts < ends)).any():
         starts = starts + blank
@@ -332,7 +383,7 @@ def without_blanks(
 
 
 def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.bool_]:
-    here = characters[np.minimum(at, len(characters) - 1)]
+    here = characters.take(at, mode="clip")
     return np.asarray((here == SPACE) | (here == TAB))
 
 

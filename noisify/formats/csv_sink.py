@@ -94,8 +94,9 @@ class DelimitedSink:
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
         changed = np.zeros((raw.rows, len(order)), bool)
-        starts = np.ascontiguousarray(layout.cells.starts[:, order])
-        ends = np.ascontiguousarray(layout.cells.ends[:, order])
+        starts, ends = layout.cells.starts, layout.cells.ends
+        if len(order) < starts.shape[1]:
+            starts, ends = starts.take(order, axis=1), ends.take(order, axis=1)
         in_quotes = None
         trimmed = np.zeros(changed.shape, bool)
         for column, place in zip(noisy, places, strict=True):
@@ -109,6 +110,7 @@ class DelimitedSink:
             in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
             if marks_cells:
                 trimmed &= in_quotes  # a blank before a quote would take its meaning
+            starts, ends = np.array(starts), np.array(ends)
             starts[trimmed], ends[trimmed] = without_blanks(
                 raw.data, starts[trimmed], ends[trimmed]
             )
