@@ -32,11 +32,11 @@ class Dialect:
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and what ends it (group 2)."""
         d = re.escape(self.delimiter)
-        other = rb"[^" + d + rb"\r\n]"
-        if len(self.delimiter) > 1:
-            other = rb"(?:(?!" + d + rb")[^\r\n])"
-        quoted = rb'"[^"]*+(?:""[^"]*+)*+"' + other + rb"*+"
-        plain = rb'(?!")' + other + rb"*+"
+        others = rb"[^" + d + rb"\r\n]*+"
+        if len(self.delimiter) > 1:  # a possessive group would miss cells before Python 3.11.5
+            others = rb"[^\r\n]*?(?=" + d + rb"|[\r\n]|\Z)"
+        quoted = rb'"[^"]*+(?:""[^"]*+)*+"' + others
+        plain = rb'(?!")' + others
         return re.compile(rb"(" + quoted + rb"|" + plain + rb")(" + d + rb"|\r\n|\n|\r|\Z)")
 
     def is_comment(self, data: bytes, at: int) -> bool:
