@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -66,16 +66,17 @@ def ordered_map(
         yield from map(function, items)
         return
     waiting = iter(items)
-    first = list(islice(waiting, 2))
-    if len(first) <= 1:
-        yield from map(function, first)
+    ahead = deque(islice(waiting, 2))
+    if len(ahead) <= 1:
+        yield from map(function, ahead)
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small files do without
 
-    waiting = chain(first, waiting)
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
-    try:
-        futures = deque(pool.submit(function, item) for item in islice(waiting, limit))
+    try:  # an item that is done must not be in memory until the end: nothing else holds it
+        futures = deque(pool.submit(function, ahead.popleft()) for _ in range(len(ahead)))
+        more = islice(waiting, limit - len(futures))
+        futures.extend(pool.submit(function, item) for item in more)
         while futures:
             yield futures.popleft().result()
             futures.extend(pool.submit(function, item) for item in islice(waiting, 1))
