@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-COMPILED := $(wildcard noisify/*.cpp noisify/formats/*.[ch]pp)
+COMPILED := $(wildcard noisify/*.[ch]pp noisify/formats/*.[ch]pp)
 
 .PHONY: demo gallery readme test check sanitize fix bench bench-full wheel clean
 

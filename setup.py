@@ -31,12 +31,15 @@ class BuildWithSettings(build_ext):
         super().build_extension(ext)
 
 
-def extension(name: str, source: str, **settings: list[str]) -> Extension:
-    """Return an extension that is left out, without a complaint, where they cannot be built."""
+def extension(
+    name: str, source: str, *, headers: tuple[str, ...] = (), **settings: list[str]
+) -> Extension:
+    """Return an extension that is left out, without a complaint, where it cannot be built."""
     macros = [("Py_LIMITED_API", "0x030B0000")] if STABLE else []
     return Extension(
         name,
         [source],
+        depends=["noisify/_python.hpp", *headers],
         define_macros=macros,
         language="c++",
         optional=True,
@@ -49,8 +52,11 @@ def extensions() -> Iterator[Extension]:
     """Yield the compiled parts."""
     if os.environ.get("NOISIFY_PURE", "") not in {"", "0"}:
         return
-    numbers = ["noisify/formats/_csv_numbers.hpp"]
-    yield extension("noisify.formats._csv", "noisify/formats/_csv.cpp", depends=numbers)
+    yield extension(
+        "noisify.formats._csv",
+        "noisify/formats/_csv.cpp",
+        headers=("noisify/formats/_csv_numbers.hpp",),
+    )
     try:
         import numpy as np  # noqa: PLC0415 - a build without isolation may be without it
     except ImportError:

@@ -3,7 +3,7 @@
 //
 // noisify does without this module where it is not built: random_streams.py asks NumPy itself then,
 // and the tests hold the two to the same bits. What takes the time is done here, in one loop: the
-// generator, and the 99 of 100 normals that need no more than a word of it, a product and a
+// generator, and the 98 of 100 normals that need no more than a word of it, a product and a
 // comparison. The others are drawn by NumPy's own function, from its static library, to which the
 // word is given again. That function is also asked, once, for the factors and limits of the fast
 // way, so that no number of its tables stands here.
@@ -11,8 +11,7 @@
 // SFC64 is C. Doty-Humphrey's (PractRand), the seeding M. E. O'Neill's (see block_seeds.py), the
 // ziggurat that of Marsaglia and Tsang (2000), "The ziggurat method for generating random variables".
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_python.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,9 +23,6 @@
 extern "C" double random_standard_normal(bitgen_t* generator);
 
 namespace {
-
-// extensions.py says the same; both rise whenever the functions are called in another way.
-constexpr int interface_number = 1;
 
 // ---- The generator
 
@@ -214,66 +210,41 @@ void fill_uniform(const Part& part, double* out) { fill(part, out, Uniform{}); }
 
 // ---- The functions as Python sees them
 
-PyObject* error(const char* message) {
-    PyErr_SetString(PyExc_ValueError, message);
-    return nullptr;
-}
-
 // Takes (entropy, block size, number of the first element, array to fill).
 template <void (*filled)(const Part&, double*)>
-PyObject* fill_array(PyObject*, PyObject* arguments) {
+PyObject* fill_array(PyObject* arguments) {
+    constexpr const char* unfit = "variates go into one axis of float64, within 2**32 blocks";
     const char* bytes;
     Py_ssize_t length;
     unsigned long long block_size, start;
     PyObject* object;
     if (!PyArg_ParseTuple(arguments, "y#KKO", &bytes, &length, &block_size, &start, &object))
-        return nullptr;
+        throw python::Error{};
     Part part{{}, block_size, start, 0};
-    if (length != sizeof part.entropy) return error("the entropy has 16 bytes");
+    if (length != sizeof part.entropy) python::fail("the entropy has 16 bytes");
     for (std::size_t at = 0; at < sizeof part.entropy; ++at) {
         const std::uint32_t byte = static_cast<unsigned char>(bytes[at]);
         part.entropy[at / 4] |= byte << 8 * (at % 4);
     }
-    Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_CONTIG | PyBUF_FORMAT) != 0) return nullptr;
-    const char* const format = view.format == nullptr ? "B" : view.format;
-    const bool fits = view.ndim == 1 && std::strcmp(format, "d") == 0;
-    if (fits) part.count = static_cast<std::uint64_t>(view.shape[0]);
+    const python::Buffer array(object, "d", 1, true, unfit);
+    double* const out = array.data<double>();
+    part.count = static_cast<std::uint64_t>(array.length());
     const std::uint64_t most = block_size << 32;  // one word holds a block's number
-    if (!fits || block_size == 0 || most >> 32 != block_size || start > most ||
-        part.count > most - start) {
-        PyBuffer_Release(&view);
-        return error("variates go into one axis of float64, within 2**32 blocks");
+    if (block_size == 0 || most >> 32 != block_size || start > most || part.count > most - start)
+        python::fail(unfit);
+    {
+        const python::Unlocked unlocked;
+        filled(part, out);
     }
-    PyThreadState* const state = PyEval_SaveThread();
-    filled(part, static_cast<double*>(view.buf));
-    PyEval_RestoreThread(state);
-    PyBuffer_Release(&view);
     Py_RETURN_NONE;
 }
 
 PyMethodDef methods[] = {
-    {"normal", fill_array<fill_normal>, METH_VARARGS, nullptr},
-    {"uniform", fill_array<fill_uniform>, METH_VARARGS, nullptr},
+    {"normal", python::guarded<fill_array<fill_normal>>, METH_VARARGS, nullptr},
+    {"uniform", python::guarded<fill_array<fill_uniform>>, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
-};
-
-int execute(PyObject* module) {
-    return PyModule_AddIntConstant(module, "INTERFACE", interface_number);
-}
-
-PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void*>(execute)},
-#ifdef Py_GIL_DISABLED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_variates", nullptr, 0, methods, slots, nullptr, nullptr, nullptr,
 };
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__variates() { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__variates() { return python::module_of<1>("_variates", methods); }

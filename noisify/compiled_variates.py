@@ -38,6 +38,11 @@ def built() -> bool:
     return drawn.tobytes() == normals.tobytes()
 
 
+def in_use() -> bool:
+    """Return whether it is there, and not turned off."""
+    return not pure() and built()
+
+
 def fill(kind: Kind, entropy: int, start: int, out: NDArray[np.float64]) -> bool:
     """Fill in consecutive variates of a stream, if that can be done here; say if it was.
 
@@ -47,7 +52,7 @@ def fill(kind: Kind, entropy: int, start: int, out: NDArray[np.float64]) -> bool
         start: The number of the first.
         out: Shape (n,), contiguous.
     """
-    if pure() or not built() or start + len(out) > _LAST:
+    if not in_use() or start + len(out) > _LAST:
         return False
     draw = _part.normal if kind == "normal" else _part.uniform
     draw(entropy.to_bytes(16, "little"), BLOCK, start, out)

@@ -125,10 +125,10 @@ def inner_suffix(path: str | Path) -> str:
 
 
 ISAL_LEVEL = 3
-"""The one level of isal that makes the same bytes of the same data each time.
+"""The level of isal that has made the same bytes of the same data in every trial.
 
-At 1 and 2 a match is missed now and then: in some ten of a million blocks, in the one-shot function
-more often, and not the same ones in another process or thread (isal 1.9.1).
+At 1 and 2 (isal 1.9.1) one of two who tried saw a few blocks in a million come out otherwise, the
+other none in a million; until that is explained, the faster levels are not worth the doubt.
 """
 
 

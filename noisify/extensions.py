@@ -40,6 +40,6 @@ def load(part: Part) -> Any:  # noqa: ANN401
 def described() -> str:
     """Return what is in use, for `--version`."""
     there = [] if pure() else [part.name.lower() for part in Part if load(part) is not None]
-    if len(there) == len(list(Part)):
+    if len(there) == len(Part):
         return "compiled"
     return f"compiled: {', '.join(there)}" if there else "pure Python"

@@ -145,6 +145,8 @@ class BlockVariates:
 
     def _compiled(self, kind: Kind, lane: str) -> NDArray[np.float64] | None:
         """Return variates as the compiled part draws them, if it is in use."""
+        if not compiled_variates.in_use():
+            return None
         out = np.empty(self.positions.size)
         entropy = self.name.entropy(lane)
         if len(self.positions.starts) == 1:

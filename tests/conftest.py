@@ -2,14 +2,14 @@ import pytest
 from hypothesis import settings
 
 from noisify import extensions
-from noisify.formats import csv_extension
+from noisify.formats import csv_compiled
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
 
 BY_THEMSELVES = {"test_csv_compiled", "test_csv_both_ways"}
 NOT_BUILT = pytest.mark.skipif(
-    not csv_extension.built(),
+    not csv_compiled.built(),
     reason="THE COMPILED PART IS NOT BUILT: CSV IS TESTED WITHOUT IT ONLY (pip install -e . with a "
     "C++17 compiler whose <charconv> knows floats)",
 )

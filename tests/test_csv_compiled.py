@@ -18,13 +18,13 @@ from run_command import run
 
 from noisify import extensions
 from noisify.errors import DataError
-from noisify.formats import csv_compiled, csv_extension
+from noisify.formats import csv_compiled
 from noisify.formats.csv_compiled import Change
 from noisify.formats.csv_records import Dialect, RecordReader, find_cells
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 pytestmark = pytest.mark.skipif(
-    not csv_extension.compiled() and not REQUIRED,
+    not csv_compiled.compiled() and not REQUIRED,
     reason="THE COMPILED PART IS NOT BUILT, NONE OF IT IS TESTED: pip install -e . with a C++17 "
     "compiler whose <charconv> knows floats",
 )
@@ -33,7 +33,7 @@ NULLS = (b"", b"NA", b"-", b"nan", b"-999", b" ?")
 
 
 def test_is_in_use():
-    assert csv_extension.compiled()
+    assert csv_compiled.compiled()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_is_in_use():
 )
 def test_can_be_turned_off(monkeypatch, setting, in_use):
     monkeypatch.setenv("NOISIFY_PURE", setting)
-    assert in_use == csv_extension.compiled()
+    assert in_use == csv_compiled.compiled()
     assert in_use == (csv_compiled.format_floats(np.zeros(1)) is not None)
     assert in_use == (csv_compiled.scan(b"1\n", b",", 1, [0], 1) is not None)
 
@@ -51,7 +51,7 @@ def test_the_version_says_so():
 
 
 def test_a_build_of_other_sources_is_not_used(monkeypatch):
-    monkeypatch.setattr(csv_extension.part, "INTERFACE", -1)
+    monkeypatch.setattr(csv_compiled.part, "INTERFACE", -1)
     assert extensions.load(extensions.Part.CSV) is None
 
 

@@ -5,14 +5,12 @@
 // face that the rest of noisify sees; nothing else calls this, so arguments are checked only as far
 // as memory safety asks. Every loop over data runs without the interpreter's lock.
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../_python.hpp"
 
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <limits>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,69 +23,17 @@
 
 namespace {
 
+using python::Buffer;
+using python::Unlocked;
+using python::fail;
+using python::guarded;
+
 using numbers::longest_float;
 using numbers::longest_integer;
 using numbers::lowest_bit;
 using numbers::without_blanks;
 
-// extensions.py says the same; both rise whenever the functions are called in another way.
-constexpr int interface_number = 2;
-
 constexpr int most_decimals = 1 << 30;
-
-// A Python error has been set.
-struct PythonError {};
-
-[[noreturn]] void fail(const char* message) {
-    PyErr_SetString(PyExc_ValueError, message);
-    throw PythonError{};
-}
-
-// Releases the interpreter's lock for as long as it lives.
-class Unlocked {
-public:
-    Unlocked() : state_(PyEval_SaveThread()) {}
-    ~Unlocked() { PyEval_RestoreThread(state_); }
-    Unlocked(const Unlocked&) = delete;
-    Unlocked& operator=(const Unlocked&) = delete;
-
-private:
-    PyThreadState* state_;
-};
-
-// The memory of a Python object with up to two dimensions.
-class Buffer {
-public:
-    Buffer(PyObject* object, const char* formats, int dimensions, bool writable = false) {
-        const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
-        if (PyObject_GetBuffer(object, &view_, flags) != 0) throw PythonError{};
-        const char* format = view_.format == nullptr ? "B" : view_.format;
-        if (view_.ndim != dimensions || std::strlen(format) != 1 ||
-            std::strchr(formats, *format) == nullptr) {
-            PyBuffer_Release(&view_);
-            fail("an array has another type or shape than expected");
-        }
-    }
-    Buffer(const Buffer&) = delete;  // nor moved: a view can point into itself
-    Buffer& operator=(const Buffer&) = delete;
-    ~Buffer() { PyBuffer_Release(&view_); }
-
-    Py_ssize_t length(int axis = 0) const { return view_.shape[axis]; }
-    Py_ssize_t itemsize() const { return view_.itemsize; }
-    char format() const { return view_.format == nullptr ? 'B' : *view_.format; }
-    bool contiguous() const { return PyBuffer_IsContiguous(&view_, 'C') != 0; }
-    template <typename T>
-    T* data() const {
-        if (!contiguous() || view_.itemsize != static_cast<Py_ssize_t>(sizeof(T)))
-            fail("an array is not laid out as expected");
-        return static_cast<T*>(view_.buf);
-    }
-    const char* bytes() const { return static_cast<const char*>(view_.buf); }
-    Py_ssize_t stride(int axis) const { return view_.strides[axis]; }
-
-private:
-    Py_buffer view_;
-};
 
 // A read-only column or matrix of 64-bit integers, whatever its strides.
 class Integers {
@@ -355,7 +301,7 @@ public:
             char* text;
             Py_ssize_t length;
             if (PyBytes_AsStringAndSize(PyTuple_GetItem(texts, i), &text, &length) != 0)
-                throw PythonError{};
+                throw python::Error{};
             if (length == 0)
                 blank_ = true;
             else
@@ -492,14 +438,14 @@ public:
     explicit Output(std::size_t most)
         : object_(PyByteArray_FromStringAndSize(
               nullptr, static_cast<Py_ssize_t>(most) + numbers::slack)) {
-        if (object_ == nullptr) throw PythonError{};
+        if (object_ == nullptr) throw python::Error{};
     }
     Output(const Output&) = delete;
     Output& operator=(const Output&) = delete;
     ~Output() { Py_XDECREF(object_); }
     char* data() { return PyByteArray_AsString(object_); }
     PyObject* finish(const char* end) {
-        if (PyByteArray_Resize(object_, end - data()) != 0) throw PythonError{};
+        if (PyByteArray_Resize(object_, end - data()) != 0) throw python::Error{};
         PyObject* object = object_;
         object_ = nullptr;
         return object;
@@ -516,7 +462,7 @@ std::string_view text_of(const Buffer& buffer) {
 PyObject* py_cut(PyObject* arguments) {
     PyObject* object;
     int delimiter, at_end;
-    if (!PyArg_ParseTuple(arguments, "Oip:cut", &object, &delimiter, &at_end)) throw PythonError{};
+    if (!PyArg_ParseTuple(arguments, "Oip:cut", &object, &delimiter, &at_end)) throw python::Error{};
     const Buffer data(object, "Bbc", 1);
     const std::string_view text = text_of(data);
     Cut done;
@@ -536,7 +482,7 @@ PyObject* py_scan(PyObject* arguments) {
     Py_ssize_t columns;
     if (!PyArg_ParseTuple(arguments, "OinOOO:scan", &object, &delimiter, &columns, &wanted_object,
                           &starts_object, &ends_object))
-        throw PythonError{};
+        throw python::Error{};
     const Buffer data(object, "Bbc", 1);
     const Buffer starts(starts_object, "lq", 2, true), ends(ends_object, "lq", 2, true);
     const Integers wanted(wanted_object, 1);
@@ -566,7 +512,7 @@ PyObject* py_parse(PyObject* arguments) {
     PyObject *object, *starts_object, *ends_object, *nulls_object, *values_object, *status_object;
     if (!PyArg_ParseTuple(arguments, "OOOO!OO:parse", &object, &starts_object, &ends_object,
                           &PyTuple_Type, &nulls_object, &values_object, &status_object))
-        throw PythonError{};
+        throw python::Error{};
     const Buffer data(object, "Bbc", 1);
     const Integers starts(starts_object, 1), ends(ends_object, 1);
     const Nulls nulls(nulls_object);
@@ -596,7 +542,7 @@ PyObject* py_parse(PyObject* arguments) {
 PyObject* py_format(PyObject* arguments) {
     PyObject *values_object, *offsets_object;
     if (!PyArg_ParseTuple(arguments, "OO:format", &values_object, &offsets_object))
-        throw PythonError{};
+        throw python::Error{};
     const Buffer values(values_object, "d", 1), offsets(offsets_object, "il", 1, true);
     const double* floats = values.data<double>();
     std::int32_t* offset = offsets.data<std::int32_t>();
@@ -638,7 +584,7 @@ Change change_of(PyObject* item, Py_ssize_t rows, Py_ssize_t columns, Held& held
     int within_blanks;
     if (!PyArg_ParseTuple(item, "npOOOO", &change.place, &within_blanks, &which_object,
                           &contents_object, &offsets_object, &decimals_object))
-        throw PythonError{};
+        throw python::Error{};
     change.within_blanks = within_blanks != 0;
     const Buffer& which = held.buffers.emplace_back(which_object, "?B", 1);
     change.which = which.data<std::uint8_t>();
@@ -673,7 +619,7 @@ PyObject* py_splice(PyObject* arguments) {
     PyObject *object, *starts_object, *ends_object, *list;
     if (!PyArg_ParseTuple(arguments, "OOOO!:splice", &object, &starts_object, &ends_object,
                           &PyList_Type, &list))
-        throw PythonError{};
+        throw python::Error{};
     const Buffer data(object, "Bbc", 1);
     const Integers starts(starts_object, 2), ends(ends_object, 2);
     if (starts.rows() != ends.rows() || starts.columns() != ends.columns())
@@ -694,18 +640,6 @@ PyObject* py_splice(PyObject* arguments) {
     return spliced.finish(out);
 }
 
-// Calls a function that may throw as Python calls it.
-template <PyObject* (*function)(PyObject*)>
-PyObject* guarded(PyObject*, PyObject* arguments) {
-    try {
-        return function(arguments);
-    } catch (const PythonError&) {
-        return nullptr;
-    } catch (const std::bad_alloc&) {
-        return PyErr_NoMemory();
-    }
-}
-
 PyMethodDef methods[] = {
     {"cut", guarded<py_cut>, METH_VARARGS, nullptr},
     {"scan", guarded<py_scan>, METH_VARARGS, nullptr},
@@ -715,22 +649,6 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-int execute(PyObject* module) {
-    return PyModule_AddIntConstant(module, "INTERFACE", interface_number);
-}
-
-PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void*>(execute)},
-#ifdef Py_GIL_DISABLED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_csv", nullptr, 0, methods, slots, nullptr, nullptr, nullptr,
-};
-
 }  // namespace
 
-PyMODINIT_FUNC PyInit__csv() { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__csv() { return python::module_of<2>("_csv", methods); }

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from noisify.extensions import Part, load, pure
 from noisify.formats.csv_blocks import Cut, Parsed
-from noisify.formats.csv_extension import compiled, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,8 +20,21 @@ if TYPE_CHECKING:
 
 Bounds: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
+part = load(Part.CSV)
+"""The compiled part; None: there is none."""
+
 _NUMBER, _NULL, _STRANGE, _OTHER_NUMBER = range(4)
 """What the compiled part says of a cell: see `Status` in _csv.cpp."""
+
+
+def built() -> bool:
+    """Return whether the compiled part is there, in a build of these sources."""
+    return part is not None
+
+
+def compiled() -> bool:
+    """Return whether the compiled part is in use."""
+    return built() and not pure()
 
 
 class Change(NamedTuple):

@@ -143,14 +143,7 @@ class CellParser:
             starts: Where each starts; moved past leading blanks if there are any, shape (n,).
             ends: Where each ends; likewise.
         """
-        if self._notation is None:
-            parsed = csv_compiled.parse_floats(data, starts, ends, self._null_bytes)
-            if parsed is not None:
-                return parsed
-            plain = self._plain_floats(data, starts[:, None], ends[:, None])
-            if plain and plain[0] is not None:
-                return plain[0]
-        return self._floats_with_care(slices(data, starts, ends))
+        return self.float_columns(data, starts[:, None], ends[:, None])[0]
 
     def float_columns(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
@@ -162,27 +155,28 @@ class CellParser:
             starts: Where each starts, rising record by record, shape (n, columns).
             ends: Where each ends.
         """
-        bounds = zip(starts.T, ends.T, strict=True)
+        plain: list[Parsed | None] | None = None
         if self._notation is None:
             parsed = csv_compiled.parse_float_columns(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return parsed
             plain = self._plain_floats(data, starts, ends)
-            if plain:
-                return [
-                    self._floats_with_care(slices(data, *cells)) if parsed is None else parsed
-                    for parsed, cells in zip(plain, bounds, strict=True)
-                ]
-        return [self.floats(data, first, last) for first, last in bounds]
+        bounds = list(zip(starts.T, ends.T, strict=True))
+        if plain is None and len(bounds) > 1:  # some may be plain all the same
+            return [self.floats(data, *cells) for cells in bounds]
+        return [
+            self._floats_with_care(slices(data, *cells)) if parsed is None else parsed
+            for parsed, cells in zip(plain or [None] * len(bounds), bounds, strict=True)
+        ]
 
     def _plain_floats(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> list[Parsed | None]:
+    ) -> list[Parsed | None] | None:
         """Read columns of cells as float64 by one cast; see `float_columns`.
 
         Returns:
             For each column its cells; None if one may be null though it is not empty, or be no
-            number though Arrow reads it. Nothing at all if a cell is neither empty nor a number.
+            number though Arrow reads it. None at all if a cell is neither empty nor a number.
         """
         filled = ends > starts
         complete = bool(filled.all())
@@ -192,7 +186,7 @@ class CellParser:
             pc.cast(laid.slice(0, _FIRST), pa.float64())
             read = pc.cast(laid, pa.float64())
         except pa.ArrowInvalid:
-            return []
+            return None
         columns = np.ascontiguousarray(to_numpy(read)[1::2].reshape(starts.shape).T)
         return [
             self._plain_column(values, None if complete else there)
@@ -200,7 +194,7 @@ class CellParser:
         ]
 
     def _plain_column(
-        self, values: NDArray[np.float64], filled: NDArray[np.bool_] | None
+        self, values: NDArray[Any], filled: NDArray[np.bool_] | None
     ) -> Parsed | None:
         """Return what Arrow read of cells that are not empty, None if it has to be looked at."""
         if filled is None or filled.all():
@@ -233,12 +227,8 @@ class CellParser:
             values = to_numpy(pc.cast(laid, pa.int64()))[1::2].copy()
         except pa.ArrowInvalid:
             return self._integers_with_care(laid)
-        if self._may_be_null(values):
-            return self._integers_with_care(laid)
-        filled = ends > starts
-        if filled.all():
-            return (Parsed(values, None),)
-        return (Parsed(values, filled, int(len(filled) - np.count_nonzero(filled))),)
+        parsed = self._plain_column(values, ends > starts)
+        return self._integers_with_care(laid) if parsed is None else (parsed,)
 
     def _may_be_null(self, values: NDArray[Any]) -> bool:
         """Return whether one of some numbers may be written as a text that means null."""
@@ -304,7 +294,7 @@ def _if_any(which: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     return which if which.any() else None
 
 
-def _has_nan(values: NDArray[np.float64], there: NDArray[np.bool_] | None) -> bool:
+def _has_nan(values: NDArray[Any], there: NDArray[np.bool_] | None) -> bool:
     """Return whether there is a NaN: Arrow takes `nan(…)` for one, and it says something else."""
     nan = np.isnan(values)
     return bool((nan if there is None else nan & there).any())

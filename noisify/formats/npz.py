@@ -27,7 +27,7 @@ from noisify.formats.npy import (
     read_box,
 )
 from noisify.formats.zip_archive import Archive, Member
-from noisify.inputs import new_temporary_path, read_into
+from noisify.inputs import new_temporary_path, read_into, temporary_folder
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class NpzSource:
         self._unpacked: dict[Array, Path] = {}
         try:
             self.fields = tuple(self._find_fields())
-        except BaseException:
+        except BaseException:  # a signal too must not leave the unpacked files
             self.archive.close()
             raise
         self.empty = not any(field.number and self.length(field) for field in self.fields)
@@ -345,7 +345,7 @@ def temporary_space() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        folder = new_temporary_path().parent
+        folder = temporary_folder()
         raise NoisifyError(
             f"an array cannot be kept in {folder}: {error.strerror}; "
             "point TMPDIR to a larger folder"

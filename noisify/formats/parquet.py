@@ -235,10 +235,8 @@ class ParquetSource:
     ) -> Iterator[dict[int, pa.Array]]:
         """Yield the values of leaves, so many rows at a time; nothing for ever after the last."""
         try:
-            reader = self._open(
-                self.metadata
-            ).reader  # by number: names may stand twice, or hold dots
-            for batch in reader.iter_batches(
+            reader = self._open(self.metadata).reader
+            for batch in reader.iter_batches(  # by number: names may stand twice, or hold dots
                 rows, row_groups=[group], column_indices=leaves, use_threads=False
             ):
                 yield dict(zip(leaves, batch.columns, strict=True))
