@@ -181,7 +181,8 @@ class Noiser:
             clipped=_count(state.clipped),
             saturated=_count(state.saturated),
         )
-        if tally.changed < tally.elements:
+        alike = state.there is None and values.dtype.kind in "iu"  # equal ones have equal bytes
+        if tally.changed < tally.elements and not alike:
             values = np.where(changed, values, column.values)
         if not tally.erased:
             erased = None

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from noisify.compression import Codec
 
+_SEEKING = threading.Lock()
 HEAD_BYTES = 1 << 20
 """How much of a file may be looked at to recognise it and to guess its fields' types."""
 
@@ -247,6 +249,21 @@ def read_into(stream: BinaryIO, buffer: memoryview) -> int:
     filled = 0
     while filled < len(buffer):
         count = stream.readinto(buffer[filled:])  # type: ignore[attr-defined]
+        if not count:
+            break
+        filled += count
+    return filled
+
+
+def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
+    """Fill a buffer from a place in a file, as `read_into` does; several threads may at once."""
+    if not hasattr(os, "preadv"):
+        with _SEEKING:
+            file.seek(place)
+            return read_into(file, buffer)
+    filled = 0
+    while filled < len(buffer):
+        count = os.preadv(file.fileno(), [buffer[filled:]], place + filled)
         if not count:
             break
         filled += count

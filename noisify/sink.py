@@ -7,8 +7,8 @@ import io
 import os
 import stat
 import sys
-import threading
 from abc import ABC, abstractmethod
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -16,14 +16,15 @@ from noisify.errors import NoisifyError, UsageError
 from noisify.inputs import new_temporary_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from noisify.compression import Compression
 
 STANDARD_OUTPUT = "-"
 _LONGEST_NAME = 200
-_SYNC_EVERY = 1 << 25
+_WAITING_BYTES = 1 << 23
+_SYNC_FILE_RANGE_WRITE = 2
 _COPY_BYTES = 1 << 20
 
 
@@ -98,8 +99,7 @@ class _WrittenBehind(io.RawIOBase):
     def __init__(self, path: Path, descriptor: int) -> None:
         self.name = str(path)
         self._descriptor = descriptor
-        self._unsynced = 0
-        self._syncing: threading.Thread | None = None
+        self._waiting = 0
 
     def fileno(self) -> int:
         return self._descriptor
@@ -112,24 +112,39 @@ class _WrittenBehind(io.RawIOBase):
 
     def write(self, data: Any) -> int:  # noqa: ANN401
         count = os.write(self._descriptor, data)
-        self._unsynced += count
-        idle = self._syncing is None or not self._syncing.is_alive()
-        if self._unsynced >= _SYNC_EVERY and idle:
-            self._unsynced = 0
-            self._syncing = threading.Thread(target=self._sync, daemon=True)
-            self._syncing.start()
+        self._waiting += count
+        if self._waiting >= _WAITING_BYTES:
+            self._waiting = 0
+            _start_writing(self._descriptor)
         return count
-
-    def _sync(self) -> None:
-        with contextlib.suppress(OSError):  # the last sync reports what fails
-            getattr(os, "fdatasync", os.fsync)(self._descriptor)
 
     def close(self) -> None:
         if not self.closed:
-            if self._syncing is not None:
-                self._syncing.join()
             os.close(self._descriptor)
         super().close()
+
+
+def _start_writing(descriptor: int) -> None:
+    """Let the system begin to write what it holds of a file, where it can be told to.
+
+    To sync now and then would do for that too, but commits the file system's journal each time.
+    """
+    if (start := _sync_file_range()) is not None:
+        start(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # a failure shows in the sync at the end
+
+
+@cache
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    """Return Linux's function of that name, which Python does not offer, or None."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 - only large outputs need it
+
+    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if function is not None:
+        offset = ctypes.c_int64
+        function.argtypes = (ctypes.c_int, offset, offset, ctypes.c_uint)
+    return cast("Callable[[int, int, int, int], int] | None", function)
 
 
 def open_written_behind(path: Path) -> BinaryIO:

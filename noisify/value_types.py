@@ -157,8 +157,9 @@ class NumberType:
         low, high = self.limits
         beyond = None
         if len(noise) and (noise.min() < low or noise.max() > high):
-            beyond = (noise < low) | (noise > high)
-            np.clip(noise, low, high, out=noise)
+            kept = np.clip(noise, low, high)
+            beyond = kept != noise
+            noise = kept
         return noise.astype(self.dtype), beyond
 
     def _add_float(

@@ -172,10 +172,10 @@ class Hdf5Source:
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the piece's fields in native byte order."""
-        unpacked = {
-            storage.path: storage.unpack(part, box_in(storage, raw.box))
-            for storage, part in raw.parts
-        }
+        unpacked = {}
+        for storage, part in raw.parts:
+            with self._reading(storage.path):
+                unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
         columns = []
         for field in wanted:
             place = self.stored[field.name]

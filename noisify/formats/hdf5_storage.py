@@ -1,7 +1,7 @@
 """How the elements of an HDF5 dataset are stored, and how they are read and written back.
 
 Every storage hands out boxes of consecutive elements. `read` and `write` are serial; `unpack` and
-`pack` run in worker threads.
+`pack` run in worker threads: what needs no order is left to them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s
 
 from noisify.errors import DataError
-from noisify.inputs import read_into
+from noisify.inputs import read_into_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,13 +140,21 @@ class Contiguous(Storage):
 
     offset: int
 
-    def read(self, origin: Origin, box: Box) -> NDArray[Any]:
-        """Return a box, read past the HDF5 library."""
+    def read(self, origin: Origin, box: Box) -> BinaryIO:  # noqa: ARG002
+        """Return the file: the workers read it, past the HDF5 library."""
+        return origin.opened()
+
+    def unpack(self, raw: BinaryIO, box: Box) -> Unpacked:
+        """Return a box's elements, read from the file.
+
+        Raises:
+            DataError: If the file ends before them.
+        """
         values = np.empty(box_shape(box), self.dtype)
-        file = origin.opened()
-        file.seek(self._place(box))
-        read_into(file, values.reshape(-1).view(np.uint8).data)
-        return values
+        found = read_into_at(raw, values.reshape(-1).view(np.uint8).data, self._place(box))
+        if found < values.nbytes:
+            raise DataError("is cut short", field=self.path)
+        return Unpacked(values)
 
     def write(self, target: Target, packed: NDArray[Any], box: Box) -> None:
         """Write a box past the HDF5 library."""

@@ -7,6 +7,7 @@ import io
 import mmap
 import os
 from dataclasses import dataclass
+from functools import cached_property, partial
 from math import prod
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +19,7 @@ from noisify.chunks import Chunk, Positions, boxes
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back
 from noisify.formats.interface import no_rows
-from noisify.inputs import read_into
+from noisify.inputs import read_into, read_into_at
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ ARRAY_NAME = "data"
 _LONGEST_HEADER = 1 << 24
 _BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
 """What reading a header that is none may raise."""
+_LEAST_ITEM = 4
+"""Bytes that an element counts for in a piece: noise is added in float64, in the cache at best."""
 _FORTRAN_ROWS = 64
 _FORTRAN_BYTES = 1 << 23
 _RUNS = 1 << 10
@@ -135,14 +138,26 @@ class Piece:
     """Some elements as they stand in the file.
 
     Attributes:
-        values: The elements: 1-D, or the box of a Fortran-order array.
+        read: Returns the elements: 1-D, or the box of a Fortran-order array.
         positions: Where they stand in the array, in C order.
         box: The part of a Fortran-order array they are; None otherwise.
     """
 
-    values: NDArray[Any]
+    read: Callable[[], NDArray[Any]]
     positions: Positions
     box: tuple[slice, ...] | None = None
+
+    @classmethod
+    def of(
+        cls, values: NDArray[Any], positions: Positions, box: tuple[slice, ...] | None = None
+    ) -> Piece:
+        """Return elements that are in memory."""
+        return cls(lambda: values, positions, box)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """The elements, read by whoever asks first: where the file lets it, a worker."""
+        return self.read()
 
 
 class NpySource:
@@ -150,6 +165,7 @@ class NpySource:
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
         self._input = source
+        self._file: BinaryIO | None = None
         head = source.head()
         if (length := header_length(head)) > len(head):
             source.spool()
@@ -182,7 +198,7 @@ class NpySource:
     ) -> Iterator[Piece]:
         """Yield consecutive elements, or boxes of a Fortran-order array."""
         itemsize = max(1, self.header.dtype.itemsize)
-        yield from self.pieces(size // itemsize, box_elements(itemsize))
+        yield from self.pieces(size // max(_LEAST_ITEM, itemsize), box_elements(itemsize))
 
     def pieces(self, elements: int, in_box: int) -> Iterator[Piece]:
         """Yield consecutive elements, or boxes of a Fortran-order array.
@@ -197,21 +213,37 @@ class NpySource:
             yield from self._boxes(in_box)
             return
         elements = max(1, elements)
+        count = self.header.count
+        ranges = ((at, min(at + elements, count)) for at in range(0, count, elements))
+        if self._input.path is not None:
+            self._file = self._file or self._input.open()
+            for start, stop in ranges:
+                read = partial(self._read_at, self._file, start, stop)
+                yield Piece(read, Positions.range(start, stop))
+            return
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(len(self.header.text))))
-            for start in range(0, self.header.count, elements):
-                count = min(elements, self.header.count - start)
-                values = np.empty(count, self.header.dtype)
-                self._fill(file, values, start)
-                yield Piece(values, Positions.range(start, start + count))
+            for start, stop in ranges:
+                yield Piece.of(self._read_next(file, start, stop), Positions.range(start, stop))
             if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
 
-    def _fill(self, file: Any, values: NDArray[Any], start: int) -> None:  # noqa: ANN401
-        found = read_into(file, values.view(np.uint8).data)
+    def _read_at(self, file: BinaryIO, start: int, stop: int) -> NDArray[Any]:
+        """Read elements from their place in the file; several threads may."""
+        values = np.empty(stop - start, self.header.dtype)
+        place = len(self.header.text) + start * values.itemsize
+        self._check_read(read_into_at(file, values.view(np.uint8).data, place), values, start)
+        return values
+
+    def _read_next(self, file: BinaryIO, start: int, stop: int) -> NDArray[Any]:
+        """Read elements that come next."""
+        values = np.empty(stop - start, self.header.dtype)
+        self._check_read(read_into(file, values.view(np.uint8).data), values, start)
+        return values
+
+    def _check_read(self, found: int, values: NDArray[Any], start: int) -> None:
         if found < values.nbytes:
-            whole = start * self.header.dtype.itemsize + found
-            self._check_size(whole)
+            self._check_size(start * values.itemsize + found)
 
     def _boxes(self, elements: int) -> Iterator[Piece]:
         """Yield boxes of a Fortran-order array."""
@@ -219,7 +251,7 @@ class NpySource:
             start = len(self.header.text)
             for box in fortran_boxes(self.header.shape, elements):
                 values = read_box(self.header, mapped, start, box)
-                yield Piece(values, Positions.box(self.header.shape, box), box)
+                yield Piece.of(values, Positions.box(self.header.shape, box), box)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields in native byte order."""
@@ -243,7 +275,9 @@ class NpySource:
         return self.header.count * int(field.table)
 
     def close(self) -> None:
-        """Do nothing: the file is open only while it is read."""
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
 
 
 def box_elements(itemsize: int) -> int:
@@ -350,7 +384,7 @@ class NpySink:
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
         """Return the piece with noise in it."""
-        return Piece(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
+        return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
 
     def with_rows(self, versions: Sequence[Piece], copies: NDArray[np.int64]) -> Piece:  # noqa: ARG002
         """Refuse: an array has no rows of its own.

@@ -6,6 +6,7 @@ several members has instead is told at `npy_mask_dtype`.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -103,7 +104,7 @@ class NpyMask(NpySink):
         """Return the mask of a piece."""
         names = {name: name for name in self._names}
         mask = mask_of(raw.values, noisy, names, self._dtype, values=self._values)
-        return Piece(mask, raw.positions, raw.box)
+        return Piece.of(mask, raw.positions, raw.box)
 
 
 def mask_of(
@@ -185,23 +186,20 @@ def restore_npy(
         DataError: If the mask is that of another array.
         UsageError: If it holds no values.
     """
-    originals = NpySource(mask, ReadOptions())
-    names = _check_npy(source, originals, mask.name)
-    sink = NpySink(source, output)
+    itemsize = max(1, source.header.dtype.itemsize)
+    cut = size // itemsize, box_elements(itemsize)
     count = 0
-    try:
-        itemsize = max(1, source.header.dtype.itemsize)
-        cut = size // itemsize, box_elements(itemsize)
-        masks = originals.pieces(*cut)
-        for piece in source.pieces(*cut):
-            mask_values = next(masks).values if names else piece.values  # or there are none
-            values, restored = unmasked(piece.values, mask_values, names)
-            count += restored
-            sink.write(Piece(values, piece.positions, piece.box))
-            progress(source.size_of(piece))
-        sink.finish()
-    finally:
-        sink.close()
+    with closing(NpySource(mask, ReadOptions())) as originals:
+        names = _check_npy(source, originals, mask.name)
+        with closing(NpySink(source, output)) as sink:
+            masks = originals.pieces(*cut)
+            for piece in source.pieces(*cut):
+                mask_values = next(masks).values if names else piece.values  # or there are none
+                values, restored = unmasked(piece.values, mask_values, names)
+                count += restored
+                sink.write(Piece.of(values, piece.positions, piece.box))
+                progress(source.size_of(piece))
+            sink.finish()
     return count
 
 

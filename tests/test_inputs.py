@@ -1,0 +1,85 @@
+"""Inputs: what several threads read of a file at once, and files that end too early."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+
+from noisify.errors import DataError
+from noisify.formats import hdf5, npy
+from noisify.formats.interface import ReadOptions
+from noisify.inputs import Input, read_into_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noisify.formats.interface import Source
+
+BYTES = bytes(range(256)) * 4096
+
+
+@pytest.fixture(params=["preadv", "a seek and a read"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a test run with and without the system's call for it."""
+    if request.param == "preadv":
+        if not hasattr(os, "preadv"):
+            pytest.skip("this system has none")
+        return
+    monkeypatch.delattr(os, "preadv", raising=False)
+
+
+@pytest.mark.usefixtures("way")
+def test_threads_read_one_file_at_their_own_places(tmp_path: Path) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(BYTES)
+    starts = range(1, len(BYTES) - 5000, 997)
+    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(8) as pool:
+
+        def read(start: int) -> bytes:
+            buffer = bytearray(5000)
+            assert read_into_at(file, memoryview(buffer), start) == len(buffer)
+            return bytes(buffer)
+
+        assert list(pool.map(read, starts)) == [BYTES[at : at + 5000] for at in starts]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("start", [len(BYTES) - 3, len(BYTES), len(BYTES) + 9])
+def test_a_place_at_the_end_has_fewer_bytes(tmp_path: Path, start: int) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(BYTES)
+    buffer = bytearray(8)
+    with path.open("rb", buffering=0) as file:
+        count = read_into_at(file, memoryview(buffer), start)
+    assert bytes(buffer[:count]) == BYTES[start:]
+
+
+def opened_npy(path: Path) -> Source:
+    with path.open("wb") as file:
+        np.save(file, np.arange(100.0))
+    return npy.open_source(Input(path), ReadOptions())
+
+
+def opened_hdf5(path: Path) -> Source:
+    with h5py.File(path, "w") as file:
+        file["data"] = np.arange(100.0)
+    return hdf5.open_source(Input(path), ReadOptions())
+
+
+@pytest.mark.parametrize("opened", [opened_npy, opened_hdf5])
+def test_a_file_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path, opened) -> None:
+    path = tmp_path / "data"
+    source = opened(path)
+    try:
+        raws = list(source.chunks([source.fields], 80, complete=True))
+        assert source.decode(raws[0], source.fields).columns[0].values[0] == 0
+        os.truncate(path, path.stat().st_size - 8)
+        with pytest.raises(DataError, match="is cut short"):
+            source.decode(raws[-1], source.fields)
+    finally:
+        source.close()
