@@ -327,10 +327,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(WRITERS))
     parser.add_argument("--dir", type=Path, default=Path(__file__).parent / "data")
-    parser.add_argument("--size", type=int, default=300, metavar="MB")
+    parser.add_argument("--size", type=float, default=300, metavar="MB")
     options = parser.parse_args()
     for name in options.names or WRITERS:
-        generate(options.dir / name, options.size * MEGABYTE)
+        generate(options.dir / name, round(options.size * MEGABYTE))
 
 
 if __name__ == "__main__":

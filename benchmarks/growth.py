@@ -60,7 +60,7 @@ class Bench:
         self.folder = folder
         self._runs = runs
 
-    def point(self, x: float, file: str, size: int, options: list[str]) -> Point:
+    def point(self, x: float, file: str, size: float, options: list[str]) -> Point:
         """Run noisify on a file with options; its outputs are removed.
 
         Raises:
@@ -99,12 +99,6 @@ def exponent(points: list[Point]) -> float:
     mean_y = sum(w * y for _, y, w in rises) / weight
     spread = sum(w * (x - mean_x) ** 2 for x, _, w in rises)
     return sum(w * (x - mean_x) * (y - mean_y) for x, y, w in rises) / spread
-
-
-def slope(points: list[Point]) -> float:
-    """Return k of the law b·x^k through the first and the last point."""
-    first, last = points[0], points[-1]
-    return math.log(last.seconds / first.seconds) / math.log(last.x / first.x)
 
 
 def serial_share(points: list[Point]) -> float:
@@ -149,16 +143,27 @@ def over_rows(bench: Bench, size: int, said: list[str]) -> list[Panel]:
     ]
 
 
-def over_columns(bench: Bench, size: int, said: list[str]) -> Panel:
-    """Measure tables of more and more columns, and as many cells."""
-    curves = []
+def over_columns(bench: Bench, size: int, said: list[str]) -> list[Panel]:
+    """Measure tables of more and more columns: with as many rows, and with as many cells."""
+    rows, cells = [], []
     for name, suffix in (("CSV", "csv"), ("Parquet", "parquet")):
-        points = [bench.point(n, f"wide{n}.{suffix}", size, ["-s", "0.1"]) for n in COLUMNS]
-        curves.append(curve(name, points))
-        times = points[-1].seconds / points[0].seconds
-        verdict = judged(f"columns, as many cells, {name}", slope(points), 0)
-        said.append(f"{verdict}: {times:.1f} times as long with {COLUMNS[-1]} as with {COLUMNS[0]}")
-    return Panel("Columns, as many cells", "columns", "time, s", tuple(curves), reference=0)
+        files = {columns: f"wide{columns}.{suffix}" for columns in COLUMNS}
+        noise = ["-s", "0.1"]
+        shares = {columns: 2 * size * columns / COLUMNS[-1] for columns in COLUMNS}
+        grown = [bench.point(n, file, shares[n], noise) for n, file in files.items()]
+        rows.append(curve(name, grown))
+        said.append(judged(f"columns, as many rows, {name}", exponent(grown), 1))
+        same = [bench.point(n, file, size, noise) for n, file in files.items()]
+        cells.append(curve(name, same))
+        times = same[-1].seconds / same[0].seconds
+        said.append(
+            f"{f'columns, as many cells, {name}':<32} {times:>5.2f}   times as long with"
+            f" {COLUMNS[-1]} as with {COLUMNS[0]}"
+        )
+    return [
+        Panel("Columns, as many rows", "columns", "time, s", tuple(rows), reference=1),
+        Panel("Columns, as many cells", "columns", "time, s", tuple(cells), reference=0),
+    ]
 
 
 def over_workers(bench: Bench, size: int, said: list[str]) -> Panel:
@@ -235,7 +240,7 @@ def main() -> int:
     try:
         panels = over_rows(bench, options.size, said)
         panels += [
-            over_columns(bench, 2 * options.size, said),
+            *over_columns(bench, 2 * options.size, said),
             over_workers(bench, FACTORS[-1] * options.size, said),
             over_levels(bench, options.size, said),
             over_models(bench, options.size, said),

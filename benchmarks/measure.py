@@ -187,13 +187,13 @@ def check_sizes(source: int, ours: int, theirs: int) -> None:
         )
 
 
-def generate(name: str, folder: Path, size: int) -> Path:
+def generate(name: str, folder: Path, size: float) -> Path:
     """Make an input file of a size in megabytes, unless it is there, and return its path.
 
     Raises:
         BenchmarkError: It could not be made.
     """
-    place = folder / f"{size}mb"
+    place = folder / f"{size:g}mb"
     path = place / name
     if not path.exists():
         show(f"generating {path}")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _BYTES_A_FIELD = 1 << 13
-_LARGEST_WIDE_BLOCK = 10 << 20
+_LARGEST_WIDE_BLOCK = 16 << 20
 """Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
 
 _BYTES_IN_FLIGHT = 6 << 20
