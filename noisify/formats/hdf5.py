@@ -64,7 +64,7 @@ class Hdf5Source:
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             self.close()
             raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
-        except BaseException:
+        except BaseException:  # a signal too must not leave the file open
             self.close()
             raise
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
