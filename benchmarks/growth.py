@@ -112,11 +112,11 @@ def speed_up(share: float, workers: int) -> float:
     return 1 / (share + (1 - share) / workers)
 
 
-def judged(name: str, found: float, limit: float) -> str:
+def judged(name: str, found: float) -> str:
     """Return a line that says an exponent, and whether it is worse than linear."""
     if math.isnan(found):
         return f"{name:<32} no rise that can be measured"
-    worse = found > limit + TOLERANCE
+    worse = found > 1 + TOLERANCE
     return f"{name:<32} {found:>5.2f}   {'WORSE THAN LINEAR' if worse else 'no worse than linear'}"
 
 
@@ -136,7 +136,7 @@ def over_rows(bench: Bench, size: int, said: list[str]) -> list[Panel]:
             points.append(bench.point(megabytes, file, each, ["-s", "0.1", "-c", columns]))
         times.append(curve(name, points))
         memory.append(Curve(name, tuple((point.x, point.megabytes) for point in points)))
-        said.append(judged(f"rows, {name}", exponent(points), 1))
+        said.append(judged(f"rows, {name}", exponent(points)))
     return [
         Panel("Rows", "size of the file, MB", "time, s", tuple(times), reference=1),
         Panel("Memory", "size of the file, MB", "peak MB", tuple(memory), reference=0),
@@ -152,7 +152,7 @@ def over_columns(bench: Bench, size: int, said: list[str]) -> list[Panel]:
         shares = {columns: 2 * size * columns / COLUMNS[-1] for columns in COLUMNS}
         grown = [bench.point(n, file, shares[n], noise) for n, file in files.items()]
         rows.append(curve(name, grown))
-        said.append(judged(f"columns, as many rows, {name}", exponent(grown), 1))
+        said.append(judged(f"columns, as many rows, {name}", exponent(grown)))
         same = [bench.point(n, file, size, noise) for n, file in files.items()]
         cells.append(curve(name, same))
         times = same[-1].seconds / same[0].seconds
@@ -200,7 +200,7 @@ def over_levels(bench: Bench, size: int, said: list[str]) -> Panel:
             options = ["--sweep", f"scale={levels}", "-c", columns]
             points.append(bench.point(count, file, size, options))
         curves.append(curve(name, points))
-        said.append(judged(f"levels in a sweep, {name}", exponent(points), 1))
+        said.append(judged(f"levels in a sweep, {name}", exponent(points)))
     return Panel("Levels in a sweep", "levels", "time, s", tuple(curves), reference=1)
 
 
@@ -217,7 +217,7 @@ def over_models(bench: Bench, size: int, said: list[str]) -> Panel:
             recipe.write_text(model * count, encoding="utf-8")
             points.append(bench.point(count, file, size, ["--recipe", str(recipe)]))
         curves.append(curve(name, points))
-        said.append(judged(f"models in a recipe, {name}", exponent(points), 1))
+        said.append(judged(f"models in a recipe, {name}", exponent(points)))
     return Panel("Models in a recipe", "models", "time, s", tuple(curves), reference=1)
 
 

@@ -15,6 +15,7 @@ from noisify import compression
 from noisify.errors import DataError, NoisifyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from noisify.compression import Codec
@@ -246,13 +247,7 @@ def _read_fully(stream: BinaryIO, count: int) -> bytes:
 
 def read_into(stream: BinaryIO, buffer: memoryview) -> int:
     """Fill a buffer from a stream; return how many bytes there were, fewer only at its end."""
-    filled = 0
-    while filled < len(buffer):
-        count = stream.readinto(buffer[filled:])  # type: ignore[attr-defined]
-        if not count:
-            break
-        filled += count
-    return filled
+    return _fill(buffer, lambda rest, _: stream.readinto(rest))  # type: ignore[attr-defined]
 
 
 def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
@@ -261,9 +256,15 @@ def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
         with _SEEKING:
             file.seek(place)
             return read_into(file, buffer)
+    descriptor = file.fileno()
+    return _fill(buffer, lambda rest, filled: os.preadv(descriptor, [rest], place + filled))
+
+
+def _fill(buffer: memoryview, read: Callable[[memoryview, int], int | None]) -> int:
+    """Call read(what is left to fill, how much is filled) until all is, or there is no more."""
     filled = 0
     while filled < len(buffer):
-        count = os.preadv(file.fileno(), [buffer[filled:]], place + filled)
+        count = read(buffer[filled:], filled)
         if not count:
             break
         filled += count

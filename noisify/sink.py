@@ -148,7 +148,7 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
 
 
 def open_written_behind(path: Path) -> BinaryIO:
-    """Open an existing file for writing at any place, synced behind."""
+    """Open an existing file for writing at any place, written behind."""
     return cast("BinaryIO", _WrittenBehind(path, os.open(path, os.O_RDWR)))
 
 

@@ -218,32 +218,27 @@ class NpySource:
         if self._input.path is not None:
             self._file = self._file or self._input.open()
             for start, stop in ranges:
-                read = partial(self._read_at, self._file, start, stop)
+                place = len(self.header.text) + start * self.header.dtype.itemsize
+                fill = partial(read_into_at, self._file, place=place)
+                read = partial(self._elements, start, stop, fill)
                 yield Piece(read, Positions.range(start, stop))
             return
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(len(self.header.text))))
+            fill = partial(read_into, file)
             for start, stop in ranges:
-                yield Piece.of(self._read_next(file, start, stop), Positions.range(start, stop))
+                values = self._elements(start, stop, fill)
+                yield Piece.of(values, Positions.range(start, stop))
             if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
 
-    def _read_at(self, file: BinaryIO, start: int, stop: int) -> NDArray[Any]:
-        """Read elements from their place in the file; several threads may."""
+    def _elements(self, start: int, stop: int, fill: Callable[[memoryview], int]) -> NDArray[Any]:
+        """Return elements whose bytes `fill` reads; it says how many there were."""
         values = np.empty(stop - start, self.header.dtype)
-        place = len(self.header.text) + start * values.itemsize
-        self._check_read(read_into_at(file, values.view(np.uint8).data, place), values, start)
-        return values
-
-    def _read_next(self, file: BinaryIO, start: int, stop: int) -> NDArray[Any]:
-        """Read elements that come next."""
-        values = np.empty(stop - start, self.header.dtype)
-        self._check_read(read_into(file, values.view(np.uint8).data), values, start)
-        return values
-
-    def _check_read(self, found: int, values: NDArray[Any], start: int) -> None:
+        found = fill(values.view(np.uint8).data)
         if found < values.nbytes:
             self._check_size(start * values.itemsize + found)
+        return values
 
     def _boxes(self, elements: int) -> Iterator[Piece]:
         """Yield boxes of a Fortran-order array."""

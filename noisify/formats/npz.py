@@ -125,7 +125,7 @@ class NpzSource:
         self._unpacked: dict[Array, Path] = {}
         try:
             self.fields = tuple(self._find_fields())
-        except BaseException:  # a signal too must not leave the unpacked files
+        except BaseException:  # a signal too must not leave the archive open
             self.archive.close()
             raise
         self.empty = not any(field.number and self.length(field) for field in self.fields)

@@ -132,7 +132,7 @@ class Archive:
             self._check_names()
             with self.reading(), path.open("rb") as file:
                 self.members = self._read_members(file)
-        except BaseException:
+        except BaseException:  # a signal too must not leave the file open
             self._zip.close()
             raise
         self.comment = self._zip.comment
