@@ -32,15 +32,20 @@ class BuildWithSettings(build_ext):
 
 
 def extension(
-    name: str, source: str, *, headers: tuple[str, ...] = (), **settings: list[str]
+    name: str,
+    source: str,
+    *,
+    headers: tuple[str, ...] = (),
+    macros: tuple[tuple[str, str], ...] = (),
+    **settings: list[str],
 ) -> Extension:
     """Return an extension that is left out, without a complaint, where it cannot be built."""
-    macros = [("Py_LIMITED_API", "0x030B0000")] if STABLE else []
+    stable = [("Py_LIMITED_API", "0x030B0000")] if STABLE else []
     return Extension(
         name,
         [source],
         depends=["noisify/_python.hpp", *headers],
-        define_macros=macros,
+        define_macros=[*stable, *macros],
         language="c++",
         optional=True,
         py_limited_api=STABLE,
@@ -64,6 +69,7 @@ def extensions() -> Iterator[Extension]:
     yield extension(
         "noisify._variates",
         "noisify/_variates.cpp",
+        macros=(("NOISIFY_NUMPY", np.__version__),),
         include_dirs=[np.get_include()],
         library_dirs=[str(Path(np.random.__file__).parent / "lib")],
         libraries=["npyrandom", *([] if sys.platform == "win32" else ["m"])],

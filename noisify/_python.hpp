@@ -8,6 +8,13 @@
 #include <cstring>
 #include <new>
 
+// The version of the NumPy that a part is linked with, as it is given, without quotes: nothing if none.
+#ifndef NOISIFY_NUMPY
+#define NOISIFY_NUMPY
+#endif
+#define NOISIFY_TEXT(...) NOISIFY_QUOTED(__VA_ARGS__)
+#define NOISIFY_QUOTED(...) #__VA_ARGS__
+
 namespace python {
 
 // A Python error has been set.
@@ -83,6 +90,7 @@ template <int number>
 PyObject* module_of(const char* name, PyMethodDef* methods) {
     static PyModuleDef_Slot slots[] = {
         {Py_mod_exec, reinterpret_cast<void*>(+[](PyObject* module) {
+             if (PyModule_AddStringConstant(module, "NUMPY", NOISIFY_TEXT(NOISIFY_NUMPY)) != 0) return -1;
              return PyModule_AddIntConstant(module, "INTERFACE", number);
          })},
 #ifdef Py_GIL_DISABLED

@@ -15,6 +15,7 @@ import numpy as np
 from noisify.chunks import merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import NoisyColumn
+from noisify.frozen import frozen
 from noisify.noise.interface import Draw
 from noisify.random_streams import BlockVariates, SequentialVariates
 from noisify.report import Tally
@@ -265,7 +266,7 @@ class _State:
         return replace(self, column=column, **arrays)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Asking:
     """A step, and what it asks of other fields: found once, not for each chunk.
 
@@ -290,7 +291,7 @@ class _Asking:
         return cls(step, numbers, model.level_fields(), keys)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Companion:
     """A field that a step of another field looks at, as it was before any noise."""
 
@@ -311,7 +312,7 @@ class _Companion:
         return texts
 
 
-@dataclass(frozen=True)
+@frozen
 class _Others:
     """What a step may ask of the other fields.
 

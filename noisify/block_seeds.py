@@ -9,10 +9,10 @@ algorithm is M. E. O'Neill's (https://www.pcg-random.org/posts/developing-a-seed
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.random.bit_generator import ISeedSequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,21 +46,26 @@ def block_generators(entropy: int, blocks: Sequence[int]) -> Iterator[np.random.
         for block in blocks:
             yield block_generator(entropy, block)
         return
-    given = _Given()
+    given = _given_type()()
     for given.seed in block_seeds(entropy, np.array(blocks, np.uint32)):
-        yield np.random.Generator(np.random.SFC64(given))  # type: ignore[arg-type]
+        yield np.random.Generator(np.random.SFC64(given))
 
 
-class _Given(ISeedSequence):
-    """A seed that is known already, in the form in which NumPy takes one."""
+@cache
+def _given_type() -> type[Any]:
+    """Return the type of a seed that is known already, in the form in which NumPy takes one."""
+    from numpy.random.bit_generator import ISeedSequence  # noqa: PLC0415 - 8 ms of a start
 
-    seed: NDArray[np.uint64]
+    class Given(ISeedSequence):
+        seed: NDArray[np.uint64]
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:  # noqa: ANN401
-        """Return the seed; SFC64 asks for it once, as three 64-bit words."""
-        if n_words != len(self.seed) or dtype != np.uint64:
-            raise AssertionError((n_words, dtype))
-        return self.seed
+        def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:  # noqa: ANN401
+            """Return the seed; SFC64 asks for it once, as three 64-bit words."""
+            if n_words != len(self.seed) or dtype != np.uint64:
+                raise AssertionError((n_words, dtype))
+            return self.seed
+
+    return Given
 
 
 def block_seeds(entropy: int, blocks: NDArray[np.uint32]) -> NDArray[np.uint64]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "ot
 NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Positions:
     """Where the elements of a chunk stand in their field: equally long runs, in rising order.
 
@@ -93,7 +95,7 @@ class Positions:
         return len(self.starts) == 1 and int(self.starts[0]) == stop
 
 
-@dataclass(frozen=True)
+@frozen
 class Field:
     """One thing that can get noise: a column, a dataset, an array.
 
@@ -118,7 +120,7 @@ class Field:
     nullable: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Column:
     """The values of one field at some positions.
 
@@ -146,7 +148,7 @@ class Column:
     layout: Any = dataclasses.field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Chunk:
     """The decoded fields of some rows of one table, or of some elements of one array.
 

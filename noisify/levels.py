@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from noisify.statistics import FieldStatistics
@@ -30,7 +30,7 @@ def _digits(number: float) -> str:
     return next(text for text in texts if float(text) == number)
 
 
-@dataclass(frozen=True)
+@frozen
 class Absolute:
     """The same amount for every element, in the field's unit."""
 
@@ -45,7 +45,7 @@ class Absolute:
         return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(self.value)
 
 
-@dataclass(frozen=True)
+@frozen
 class Percent:
     """A share of each value's magnitude."""
 
@@ -60,7 +60,7 @@ class Percent:
         return f"{Decimal(repr(self.share)).scaleb(2).normalize():f}%"
 
 
-@dataclass(frozen=True)
+@frozen
 class OfField:
     """A share of a statistic of the whole field; needs a first pass over the data."""
 
@@ -80,7 +80,7 @@ class OfField:
         return f"{_digits(self.factor)}{self.statistic}"
 
 
-@dataclass(frozen=True)
+@frozen
 class FromField:
     """The magnitude of another field's value in the same row, times a factor."""
 
@@ -96,7 +96,7 @@ class FromField:
         return f"@{self.field}" if self.factor == 1 else f"{_digits(self.factor)}@{self.field}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Duration:
     """The same span of time for every element, in seconds."""
 

@@ -11,7 +11,7 @@ A first pass over the data (`survey`) is the same loop without noise, encode and
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,7 @@ from noisify.apply import Noiser
 from noisify.chunks import Chunk, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import first_rows, no_rows
+from noisify.frozen import frozen
 from noisify.plan import grouped
 from noisify.report import FieldReport
 from noisify.sequential_streams import sequential_generators
@@ -183,7 +184,7 @@ def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) ->
     return BlockPieces.cut(merged[0][0], values, valid)
 
 
-@dataclass(frozen=True)
+@frozen
 class Task:
     """One output of a run.
 
@@ -274,7 +275,7 @@ class _Worker:
         return encoded, masked, tallies
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """A raw piece, decoded, and as much of what is around it as models reach.
 

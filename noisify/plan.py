@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from noisify import levels
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 from noisify.noise.rows import DuplicateRows, RowModel
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Decimals = int | Literal["keep"] | None
 
 
-@dataclass(frozen=True)
+@frozen
 class NoiseSpec:
     """One kind of noise on some fields, as asked for.
 
@@ -67,7 +68,7 @@ class NoiseSpec:
             raise UsageError(f"how much noise is said twice, by {' and '.join(said)}; keep one")
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """Everything that was asked for, whatever the file."""
 
@@ -79,7 +80,7 @@ class Request:
     replicate: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One kind of noise on one field, with every number settled.
 
@@ -118,7 +119,7 @@ class Step:
         return {**about, **parameters, "clip": clip, "where": where}
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """The steps for one file, in order, and what holds for all of them.
 

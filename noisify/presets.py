@@ -7,10 +7,10 @@ NumPy.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisify.errors import UsageError, did_you_mean
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ _FULL_SCALES = {"|u1": 255, "<u2": 65535, ">u2": 65535}
 _FIVE = (1, 2, 3, 4, 5)
 
 
-@dataclass(frozen=True)
+@frozen
 class Preset:
     """Noise with a name.
 

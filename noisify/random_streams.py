@@ -14,7 +14,6 @@ The generator is SFC64 seeded through NumPy's `SeedSequence` with the block numb
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from noisify import compiled_variates
 from noisify.block_seeds import block_generator, block_generators
 from noisify.chunks import BLOCK
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 from noisify.seeds import LEGACY_SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ STREAM_VERSION = 1
 """Moves whenever the same command would give other noise than the version before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class StreamName:
     """What a stream of variates is called; equal names give equal variates.
 
@@ -112,7 +112,7 @@ class Variates(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class BlockVariates:
     """Noisify's own streams: every block from a generator of its own."""
 
@@ -174,7 +174,7 @@ def _reach(inside: slice | NDArray[np.int64]) -> int:
     return int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class SequentialVariates:
     """The compatibility streams: whatever one NumPy generator gives next.
 

@@ -18,12 +18,12 @@ import json
 import math
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify import presets
 from noisify.errors import NoisifyError, UsageError, did_you_mean
+from noisify.frozen import frozen
 from noisify.seeds import RNGS, SEED_LIMIT
 from noisify.spec import WordsError, spec_from_words
 
@@ -42,7 +42,7 @@ Place = tuple[str | int, ...]
 """Where a value stands in a document: the keys and indices on the way to it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipe:
     """What a recipe says.
 

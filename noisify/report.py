@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from noisify.frozen import frozen
 from noisify.version import VERSION
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def snr(signal_power: float, noise_power: float) -> float | None:
     return 10 * (math.log10(signal_power) - math.log10(noise_power))
 
 
-@dataclass(frozen=True)
+@frozen
 class RunReport:
     """One file done.
 

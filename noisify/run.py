@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from noisify import compression, conversion, formats, pipeline
@@ -13,6 +13,7 @@ from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats import foreign
 from noisify.formats.interface import ReadOptions, no_rows
 from noisify.formats.recognition import recognise
+from noisify.frozen import frozen
 from noisify.inputs import Input
 from noisify.plan import Plan, Request
 from noisify.report import RunReport
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.statistics import FieldStatistics
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """How a run goes about its work; none of it changes the noise.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisify.chunks import NUMBER_KINDS
 from noisify.errors import UsageError, did_you_mean
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ KINDS = {
 _SHOWN = 12
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """The fields chosen, in file order.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisify import levels
 from noisify.errors import UsageError, did_you_mean
+from noisify.frozen import frozen
 from noisify.noise import interface, table
 from noisify.plan import NoiseSpec
 from noisify.where import parse as parse_condition
@@ -48,7 +48,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Mistake:
     """One thing that is wrong with some words.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from noisify.chunks import BLOCK
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 from noisify.quantiles import QUARTILES, Quantiles
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SCORE_BINS = 64 * SCORE_STEPS
 SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Moments:
     """Count, mean and sum of squared deviations of some values.
 
@@ -88,7 +89,7 @@ class Moments:
         return _square(self.mean) + self.variance
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class JointMoments:
     """Count, means and comoments of several fields' values, merged as `Moments` are.
 
@@ -137,7 +138,7 @@ def _square(value: complex) -> float:
     return value.real * value.real + value.imag * value.imag
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class BlockPieces:
     """The values of one chunk, cut at the borders of noise blocks: made in a worker.
 
@@ -254,7 +255,7 @@ def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray
     return np.bincount(np.clip(places, 0, SCORE_BINS - 1).astype(np.int64), minlength=SCORE_BINS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class FieldStatistics:
     """What a first pass tells of a field; NaN where it was not asked for or has no values."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +18,7 @@ SECOND = 10**9
 """Nanoseconds in a second."""
 
 
-@dataclass(frozen=True)
+@frozen
 class NumberType:
     """How the values of a field are kept in memory and what they can hold.
 

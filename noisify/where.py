@@ -8,10 +8,11 @@ a row for which the condition is not true gets no noise.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ Node = tuple[Any, ...]
 """A function's name and its operands, or ("field", name), or ("literal", value)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Condition:
     """A condition on rows.
 

@@ -13,7 +13,7 @@ import noisify
 
 PACKAGE = Path(noisify.__file__).parent
 FLOORS = [
-    {"errors", "extensions", "seeds", "version", "value_types", "chunks"},
+    {"errors", "extensions", "frozen", "seeds", "version", "value_types", "chunks"},
     {
         "block_seeds",
         "compiled_variates",

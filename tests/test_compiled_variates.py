@@ -103,8 +103,24 @@ def test_beyond_what_one_word_counts_numpy_draws():
     assert not compiled_variates.fill("normal", 1, 2**32 * BLOCK, np.empty(3))
 
 
+def test_says_which_numpy_it_was_linked_with():
+    # Where the build does not say, the one at hand is tried, as in the build with sanitizers.
+    assert extensions.load(extensions.Part.VARIATES).NUMPY in {np.__version__, ""}
+
+
+def test_another_numpy_that_draws_the_same_is_used_with_it(monkeypatch):
+    monkeypatch.setattr(np, "__version__", "another")
+    compiled_variates.built.cache_clear()
+    try:
+        assert compiled_variates.built()
+    finally:
+        compiled_variates.built.cache_clear()
+
+
 def test_a_part_that_draws_otherwise_is_not_used(monkeypatch):
     class Other:
+        NUMPY = "another"
+
         @staticmethod
         def normal(entropy, block_size, start, out):
             part = extensions.load(extensions.Part.VARIATES)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from noisify import levels
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 from noisify.noise import interface, table
 from noisify.plan import NoiseSpec, Request
 
@@ -25,7 +26,7 @@ _AMOUNTS = ("scale", "sd", "snr")
 _FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "columns")
 
 
-@dataclass(frozen=True)
+@frozen
 class Variant:
     """What is asked for one output.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -23,6 +23,7 @@ from noisify.formats.arrow_messages import first_batch
 from noisify.formats.arrow_tables import Slice, TableReader
 from noisify.formats.interface import no_mask
 from noisify.formats.row_copies import places_in_versions, rows_of_parts
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +192,7 @@ class _Readable(io.RawIOBase):
         """Leave the stream open: it is the input's."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """What became of a slice.
 

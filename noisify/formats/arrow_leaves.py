@@ -9,7 +9,6 @@ is null, as Arrow keeps it; any other list that is null has no elements.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 from noisify.chunks import NUMBER_KINDS, Field
 from noisify.formats.arrow_arrays import array, bools, rows_of, to_numpy, validity
 from noisify.formats.arrow_columns import kind_of, value_type
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ ROWS = ""
 """The table of the leaves that have one value a row."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Leaf:
     """A column's values at the bottom of its structs and lists.
 

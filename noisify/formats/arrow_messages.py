@@ -6,10 +6,11 @@ The tables and their fields' numbers are those of Arrow's Message.fbs and Schema
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -23,7 +24,7 @@ _CODECS = {0: "lz4", 1: "zstd"}
 _VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchStyle:
     """How batches are written.
 
@@ -72,7 +73,7 @@ def _codec(message: _Table, kind: int) -> str | None:
     return None if compression is None else _CODECS.get(compression.number(0, "b"))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Table:
     """A FlatBuffers table: where it is in the data."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from noisify.formats.arrow_leaves import (
     values_at,
     with_values,
 )
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
 
 
-@dataclass(frozen=True)
+@frozen
 class Slice:
     """Some rows of a batch.
 

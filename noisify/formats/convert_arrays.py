@@ -11,7 +11,6 @@ import os
 import shutil
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -21,6 +20,7 @@ from numpy.lib import format as npy_format
 from noisify.chunks import boxes
 from noisify.errors import DataError, UsageError
 from noisify.formats.npy import ARRAY_NAME, drop_from_memory, map_file, read_header
+from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _FORTRAN_ROWS = 64
 Box = tuple[slice, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Array:
     """An array being read.
 

@@ -25,6 +25,7 @@ from noisify.formats import csv_mask, csv_numbers
 from noisify.formats.arrow_arrays import to_numpy, without_nulls, without_views
 from noisify.formats.csv_sniffing import FLOAT, INT, TEXT
 from noisify.formats.delimited import DelimitedSource
+from noisify.frozen import frozen
 from noisify.value_types import SECOND
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A table being read.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.errors import DataError
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TAB, LF, CR, SPACE, QUOTE = 9, 10, 13, 32, 34
 
 
-@dataclass(frozen=True)
+@frozen
 class Dialect:
     """How a text table is laid out; the quote is always `"`, doubled inside a quoted cell.
 
@@ -44,7 +44,7 @@ class Dialect:
         return bool(self.comment) and data.startswith(self.comment, at)
 
 
-@dataclass(frozen=True)
+@frozen
 class Cells:
     """Where the cells of some records stand.
 
@@ -82,7 +82,7 @@ class Cut(NamedTuple):
     open: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Some whole records, as they stand in the file.
 
@@ -111,7 +111,7 @@ class Block:
     uncommented: bytes | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Parsed:
     """Cells read as numbers.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +9,13 @@ import numpy as np
 from noisify.errors import DataError
 from noisify.formats.csv_blocks import Cells, Dialect, count_lines, ragged
 from noisify.formats.csv_comments import end_of_line
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True)
+@frozen
 class ExactCutter:
     """Finds whole records and all their cells.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisify.errors import DataError, UsageError
 from noisify.formats.csv_blocks import Dialect
 from noisify.formats.csv_comments import end_of_line
 from noisify.formats.csv_sniffing import delimiter_bytes, sniff
+from noisify.frozen import frozen
 from noisify.inputs import HEAD_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LONGEST_HEAD = 1 << 26
 _ODD_CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\v\f\r\x1b"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Head:
     """The start of a text table.
 

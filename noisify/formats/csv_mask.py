@@ -6,7 +6,6 @@ and blanks included, so that the table can be given back to the byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +26,7 @@ from noisify.formats.masks import (
     fields_with_originals,
     original_of,
 )
+from noisify.frozen import frozen
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def restore(
     return count
 
 
-@dataclass(frozen=True)
+@frozen
 class _Part:
     """The mask of some records.
 

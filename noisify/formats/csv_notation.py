@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +12,7 @@ from noisify.errors import UsageError
 from noisify.formats.arrow_arrays import bools, strings, to_bools
 from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_texts import byte_cells
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Notation:
     """How a file writes its numbers.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ from noisify.formats.arrow_arrays import array, bools, strings
 from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_compiled import Change
 from noisify.formats.csv_records import without_blanks
+from noisify.frozen import frozen
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Encoded: TypeAlias = "bytes | bytearray | pa.Buffer"
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Where the cells of the decoded columns stand in their block, in the order of the file."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from noisify.errors import DataError
 from noisify.formats.arrow_arrays import strings, to_numpy, without_nulls
 from noisify.formats.arrow_on_demand import pa, pc
+from noisify.frozen import frozen
 from noisify.value_types import SECOND
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def byte_cells(cells: Sequence[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.utf8(), len(cells), [None, pa.py_buffer(offsets), data])
 
 
-@dataclass(frozen=True)
+@frozen
 class TimeLayout:
     """How a time is written.
 
@@ -123,7 +123,7 @@ class TimeLayout:
         return cls(match["separator"], len(shape) - zone, zone, tick)
 
 
-@dataclass(frozen=True)
+@frozen
 class Times:
     """Cells read as times.
 

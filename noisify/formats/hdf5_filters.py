@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5z
 
 from noisify.compression import ISAL_LEVEL
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ _MODULUS = 65535
 _CHECKSUM = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Filter:
     """One filter of a pipeline.
 
@@ -64,7 +64,7 @@ class Filter:
         return _checked(data)
 
 
-@dataclass(frozen=True)
+@frozen
 class Pipeline:
     """The filters that a dataset's chunks pass on their way to the file.
 

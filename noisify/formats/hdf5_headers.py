@@ -5,9 +5,9 @@ The layouts are those of "Object Headers" in the HDF5 File Format Specification,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from noisify.frozen import frozen
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _FLAGS_SINCE = 4
 _CHUNKED, _EDGES_UNFILTERED = 2, 1
 
 
-@dataclass(frozen=True)
+@frozen
 class HeaderFile:
     """An HDF5 file whose object headers are looked at.
 
@@ -63,7 +63,7 @@ def header_sizes(file: h5py.File) -> tuple[int, int, int]:
     return (file.userblock_size, *file.id.get_create_plist().get_sizes())
 
 
-@dataclass(frozen=True)
+@frozen
 class SecondVersion:
     """What a header of version 2 says of itself.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -34,6 +34,7 @@ from noisify.formats.hdf5_types import (
     leaves,
     memory_type,
 )
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +62,7 @@ _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that the HDF5 library does not bring along."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Stored:
     """Where a field is.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisify.chunks import boxes
 from noisify.formats.hdf5_storage import Contiguous, box_shape, first_element
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ _VALUE_BYTES = 24
 _PIECE_BYTES = 1 << 21
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Consecutive elements of datasets that come together.
 
@@ -42,7 +42,7 @@ class Piece:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class NoisyPiece:
     """What is to be written of a piece.
 
@@ -57,7 +57,7 @@ class NoisyPiece:
     changed: frozenset[str]
 
 
-@dataclass(frozen=True)
+@frozen
 class Cut:
     """How datasets are cut into pieces of consecutive elements.
 

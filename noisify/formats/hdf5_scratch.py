@@ -12,7 +12,6 @@ import contextlib
 import math
 import mmap
 import tempfile
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,6 +28,7 @@ from noisify.formats.hdf5_storage import (
     same_bytes,
 )
 from noisify.formats.npy import drop_from_memory, map_file, reserve
+from noisify.frozen import frozen
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _aligned(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
             yield one, other
 
 
-@dataclass(frozen=True)
+@frozen
 class Unrolled(Storage):
     """A dataset whose elements are in a temporary file meanwhile.
 

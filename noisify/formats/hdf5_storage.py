@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import h5py
@@ -17,6 +17,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s
 
 from noisify.errors import DataError
+from noisify.frozen import frozen
 from noisify.inputs import read_into_at
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Target(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Unpacked:
     """A box of elements.
 
@@ -76,7 +77,7 @@ class Unpacked:
     skipped: dict[Corner, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Storage(ABC):
     """A dataset's elements in a file.
 
@@ -130,7 +131,7 @@ class Storage(ABC):
         """Write a box."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Contiguous(Storage):
     """Elements one after the other, at a place in the file that is known.
 
@@ -164,7 +165,7 @@ class Contiguous(Storage):
         return self.offset + first_element(self.shape, box) * self.dtype.itemsize
 
 
-@dataclass(frozen=True)
+@frozen
 class ThroughLibrary(Storage):
     """Elements that only the HDF5 library knows to read: compact, or behind filters of its own.
 
@@ -227,7 +228,7 @@ Chunks = list[tuple[Corner, int, "Buffer | None"]]
 """Chunks by their first corner: which filters they did not pass, and their bytes, if any."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Chunked(Storage):
     """Elements in chunks that are read and written directly, and (un)packed by the workers.
 

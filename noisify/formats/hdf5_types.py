@@ -7,13 +7,13 @@ holds (strings of variable length, references, what lies between members) is car
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5t
 
 from noisify.formats.array_values import kind_of_dtype
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ _TICKS = 8
 """Bytes of a NumPy time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Leaf:
     """A part of a dataset's elements that has no members itself.
 

@@ -6,11 +6,11 @@ order; `decode` and `encode` run in worker threads and must not touch shared sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from noisify.chunks import Column, Positions
 from noisify.errors import UsageError
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisify.sink import Output
 
 
-@dataclass(frozen=True)
+@frozen
 class ReadOptions:
     """How to read what a file does not say of itself.
 
@@ -56,7 +56,7 @@ class ReadOptions:
     keep_decimals: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class NoisyColumn:
     """A column after noise.
 

@@ -6,7 +6,6 @@ import ast
 import io
 import mmap
 import os
-from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
 from tokenize import TokenError
@@ -19,6 +18,7 @@ from noisify.chunks import Chunk, Positions, boxes
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back
 from noisify.formats.interface import no_rows
+from noisify.frozen import frozen
 from noisify.inputs import read_into, read_into_at
 from noisify.sink import write_all
 
@@ -45,7 +45,7 @@ _FORTRAN_BYTES = 1 << 23
 _RUNS = 1 << 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """What an NPY file says of itself.
 
@@ -133,7 +133,7 @@ def _read_array_header_3_0(
     return tuple(described["shape"]), bool(described["fortran_order"]), dtype
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some elements as they stand in the file.
 

@@ -27,6 +27,7 @@ from noisify.formats.npy import (
     read_box,
 )
 from noisify.formats.zip_archive import Archive, Member
+from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path, read_into, temporary_folder
 from noisify.sink import write_all
 
@@ -80,7 +81,7 @@ class Array:
         return f"{self.name}."
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where a field is.
 
@@ -95,7 +96,7 @@ class Place:
     width: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some elements of the arrays that come together.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.errors import UsageError
@@ -14,6 +13,7 @@ from noisify.formats.interface import no_rows
 from noisify.formats.npy import map_file, reserve, write_box
 from noisify.formats.npz import COPY_BYTES, new_file, temporary_space
 from noisify.formats.zip_archive import ArchiveWriter, Packer, pack
+from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path
 from noisify.sink import open_written_behind
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noisify.sink import Output
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """What becomes of some elements of an array.
 
@@ -46,7 +46,7 @@ class Part:
     changed: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Encoded:
     """What is to be written of a piece.
 

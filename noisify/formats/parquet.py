@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from noisify.formats.arrow_leaves import ROWS, alone, fields_and_leaves, leaves_
 from noisify.formats.arrow_tables import no_value_in_a_row
 from noisify.formats.parquet_encoding import Stored, fit_of, style_of
 from noisify.formats.parquet_footer import Footer
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ _FEWEST_READERS = 8
 _LONGEST_HEADER = 256
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some rows of a row group.
 

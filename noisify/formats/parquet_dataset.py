@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisify.directories import walk
@@ -17,6 +16,7 @@ from noisify.formats.arrow_leaves import ROWS
 from noisify.formats.parquet import ParquetSource
 from noisify.formats.parquet_footer import MAGIC
 from noisify.formats.parquet_sink import ParquetSink
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ _STALE = frozenset({"_metadata"})
 _LOGS = frozenset({"_delta_log", ".hoodie"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Tree:
     """What is in a folder.
 

@@ -7,7 +7,6 @@ that gets noise is encoded anew as it was, and all others keep their very bytes.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from noisify.formats import thrift
 from noisify.formats.arrow_columns import EXACT
 from noisify.formats.arrow_leaves import retyped, values_at, with_values
 from noisify.formats.thrift import I64, LIST, Items, Record
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ _DELTA = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY")
 _NEVER_ALIKE = {"FLOAT", "DOUBLE"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Encoded:
     """An encoded column chunk.
 
@@ -52,7 +52,7 @@ class Encoded:
     bloom_filter: bytes | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Stored:
     """How a leaf is stored.
 
@@ -89,7 +89,7 @@ class Stored:
         return f"{self.physical} ({self.logical})" if self.logical != "NONE" else self.physical
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """How Arrow has to write a column's values for them to be as they are stored.
 

@@ -6,12 +6,12 @@ Field numbers are those of https://github.com/apache/parquet-format, `parquet.th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisify.errors import DataError
 from noisify.formats import thrift
 from noisify.formats.thrift import I64, LIST, STRUCT, Items, Record
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ _SHORT_CHUNKS = re.compile(r"parquet-mr(?! version (?:1\.2\.9|1\.2\.\d\d|1\.[3-9
 _SHORT_BY = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """Some bytes of a file."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from noisify.formats.parquet_encoding import PAGES_AT, encode
 from noisify.formats.parquet_footer import MAGIC, Span
 from noisify.formats.row_copies import places_in_versions, rows_of_parts
 from noisify.formats.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
+from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ _ALONE_BYTES = 64 << 20
 _MOST_ORDINALS = 1 << 15
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """What became of a piece.
 
@@ -57,7 +58,7 @@ class Part:
     copies: NDArray[np.int64] | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class _Index:
     """Page indexes that are yet to be written: bytes, or where they are in the old file.
 

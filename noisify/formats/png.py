@@ -15,7 +15,6 @@ import io
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import arrow_array, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy import ARRAY_NAME
+from noisify.frozen import frozen
 from noisify.sink import write_all
 from noisify.value_types import NumberType
 
@@ -59,7 +59,7 @@ _ADAM7 = (
 """The first row and the step to the next, the first column and the step to the next, of a pass."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """One chunk of a PNG file.
 
@@ -76,7 +76,7 @@ class Part:
     stop: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """What the IHDR chunk says.
 
@@ -231,7 +231,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some consecutive elements of the array of pixels.
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from noisify.frozen import frozen
+
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT, UUID = range(1, 14)
 INTEGERS = frozenset({I16, I32, I64})
 _NESTED = frozenset({LIST, SET, MAP, STRUCT})
@@ -48,7 +50,7 @@ class Record:
             self.fields[number] = kind, value
 
 
-@dataclass(frozen=True)
+@frozen
 class Items:
     """A list or set: the type of its items on the wire, and they."""
 

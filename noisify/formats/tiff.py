@@ -17,7 +17,6 @@ import contextlib
 import logging
 import shutil
 import struct
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy import ARRAY_NAME
 from noisify.formats.tiff_layout import Strips, Tiles
+from noisify.frozen import frozen
 from noisify.sink import open_written_behind
 from noisify.value_types import NumberType
 
@@ -59,7 +59,7 @@ _BROKEN = (
 """What tifffile raises over a file that is damaged."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Series:
     """One field: pages of one kind.
 
@@ -199,7 +199,7 @@ def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some elements of one field.
 

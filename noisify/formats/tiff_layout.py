@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 
 from noisify.chunks import Positions, boxes
+from noisify.frozen import frozen
 from noisify.inputs import read_into
 from noisify.sink import write_all
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Box = tuple[slice, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Some elements of a series.
 
@@ -55,7 +55,7 @@ class Layout(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Strips:
     """Elements that stand in runs of consecutive ones, as in strips.
 
@@ -128,7 +128,7 @@ class Strips:
         return max((at + length * self.dtype.itemsize for at, length in places), default=0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Tiles:
     """Elements that stand in tiles of one shape, those at the edges filled up.
 

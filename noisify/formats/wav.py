@@ -18,7 +18,6 @@ import io
 import shutil
 import struct
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -28,6 +27,7 @@ from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy import ARRAY_NAME
+from noisify.frozen import frozen
 from noisify.inputs import read_into
 from noisify.sink import write_all
 from noisify.value_types import NumberType
@@ -52,7 +52,7 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 _KEPT_IN_MEMORY = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Samples:
     """How samples are stored.
 
@@ -111,7 +111,7 @@ class Samples:
         return np.ascontiguousarray(wide[:, self._packed]).reshape(-1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """What comes before the samples.
 
@@ -231,7 +231,7 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
     return Samples.of(kind, width, order), channels, valid or bits
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Some samples as they stand in the file.
 

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.errors import DataError
+from noisify.frozen import frozen
 from noisify.sink import write_all
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _read_head(file: BinaryIO) -> bytes:
     return fixed + file.read(name + extra)
 
 
-@dataclass(frozen=True)
+@frozen
 class Sizes:
     """What an archive's records say of a member's data.
 
