@@ -105,6 +105,7 @@ class Field:
         type_name: Its type as its format calls it, for listings.
         number: Its number type; None for a field that cannot hold numbers.
         table: Which rows or elements it shares: fields of one table are as long as each other.
+            Empty: it is a column, with one value in each row.
         aliases: Other names that choose it.
         nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.

@@ -222,7 +222,8 @@ def run(
         For each task, and each field that got noise, what it did.
     """
     workers = [_Worker(source, task, size, measure=measure) for task in tasks]
-    reader = _Reader(source, [task.plan for task in tasks], size)
+    by_rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
+    reader = _Reader(source, [task.plan for task in tasks], size, by_rows=by_rows)
 
     def work(piece: Piece) -> tuple[list[tuple[Any, ...]], int]:
         return [worker.work(piece) for worker in workers], source.size_of(piece.raw)
@@ -295,17 +296,25 @@ class Piece:
 
 
 class _Reader:
-    """Reads and decodes pieces for several plans; extends them where models reach beyond."""
+    """Reads and decodes pieces for several plans; extends them where models reach beyond.
 
-    def __init__(self, source: Source, plans: Sequence[Plan], size: int) -> None:
+    Args:
+        source: The data.
+        plans: What will be done.
+        size: Bytes in a chunk.
+        by_rows: Whether the columns of a table have to come together.
+    """
+
+    def __init__(self, source: Source, plans: Sequence[Plan], size: int, *, by_rows: bool) -> None:
         self._source = source
         self._size = size
         fields = {field.name: field for plan in plans for field in plan.fields}
         order = {field.name: at for at, field in enumerate(source.fields)}
         self._fields = sorted(fields.values(), key=lambda field: order[field.name])
         self._conditions = {where for plan in plans for where in plan.conditions()}
-        self._groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
         self._reach = max((plan.reach for plan in plans), default=0)
+        groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
+        self._groups = _columns_together(groups) if by_rows or self._reach else groups
 
     def map(
         self, work: Callable[[Piece], Result], jobs: int, *, complete: bool
@@ -330,6 +339,13 @@ class _Reader:
         return Piece(raw, chunk, conditions, chunk, conditions)
 
 
+def _columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
+    """Return groups of fields, those that have columns of a table as one."""
+    columns = [field for group in groups for field in group if not field.table]
+    others = [[field for field in group if field.table] for group in groups]
+    return [group for group in (columns, *others) if group]
+
+
 def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[NoisyColumn]]:
     """Yield, for each group of fields, the noisy columns of its first rows.
 
@@ -345,7 +361,7 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
     def work(piece: Piece) -> list[NoisyColumn]:
         return noiser.apply(piece.reached, piece.conditions, piece.chunk)[0]
 
-    for done in _Reader(source, [plan], size).map(work, 1, complete=False):
+    for done in _Reader(source, [plan], size, by_rows=True).map(work, 1, complete=False):
         noisy = [column for column in done if column.column.field.name not in seen]
         seen |= {column.column.field.name for column in noisy}
         if noisy:

@@ -121,15 +121,15 @@ class Source(Protocol):
         """Yield raw pieces of about `size` bytes, in order.
 
         Args:
-            wanted: The fields that will be decoded, in groups that have to come together; the
-                fields of a table come together anyway.
+            wanted: The fields that will be decoded, in groups that have to come together. A piece
+                may have some of the groups and the next the others.
             size: Bytes a piece should have.
             complete: Whether everything that the output needs is wanted too, not just `wanted`.
         """
         ...
 
     def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:  # noqa: ANN401
-        """Return the wanted fields of a raw piece."""
+        """Return those of the wanted fields that a raw piece has."""
         ...
 
     def condition_values(self, raw: Any, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401

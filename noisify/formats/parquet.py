@@ -1,8 +1,9 @@
 """Parquet: what gets noise is decoded and encoded anew; all else keeps its very bytes.
 
-A file is read leaf by leaf, a leaf being what Parquet stores as one column chunk. A small row group
-is one piece, which a worker reads. A large one, and any with noise inside lists, is read here, in
-slices of its rows, so that no more than one row group is ever in memory.
+A file is read leaf by leaf, a leaf being what Parquet stores as one column chunk. Some leaves of a
+row group are one piece, which a worker reads. Leaves that are large, and any with noise inside
+lists, are read here, in slices of their rows, so that there is never more of a row group in memory
+than leaves that have to go together.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
 MEMORY_BUDGET = 64 << 20
 """Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
 WHOLE_BYTES = 16 << 20
-"""Bytes of what is wanted of a row group, decoded, up to which it is one piece."""
-SLICE_BYTES = 4 << 20
-"""The same for a slice of a larger one."""
+"""Bytes of leaves that have to go together, decoded, up to which they are one piece."""
+PIECE_BYTES = 4 << 20
+"""Bytes of a piece, decoded, that has several leaves or is a slice of their rows."""
 BATCH_ROWS = 1024
 """Rows that Arrow writes before it looks whether a page is full: where slices end does not show."""
 _BUFFER = 1 << 18
@@ -54,15 +55,17 @@ _LONGEST_HEADER = 256
 
 @frozen
 class Piece:
-    """Some rows of a row group.
+    """Some leaves of some rows of a row group.
 
     Attributes:
         source: The file.
         group: The row group's number in it.
+        leaves: The wanted leaves it has, in order; those of the next piece come after them.
+        closes: Whether these are the last wanted leaves of the row group.
         offset: The number of its first row in the row group.
         start: The same in the table.
         rows: How many rows it has.
-        last: Whether the row group ends with it.
+        last: Whether the rows of the row group end with it.
         size: Its bytes in the file.
         arrays: What is wanted, by the leaves' numbers; None: a worker reads it.
         elements: For each list with a wanted leaf, the number in the table of its first element.
@@ -70,6 +73,8 @@ class Piece:
 
     source: ParquetSource
     group: int
+    leaves: tuple[int, ...]
+    closes: bool
     offset: int
     start: int
     rows: int
@@ -80,7 +85,7 @@ class Piece:
 
     @property
     def whole(self) -> bool:
-        """Whether it is all of its row group."""
+        """Whether it has all rows of its row group."""
         return self.last and not self.offset
 
 
@@ -148,8 +153,7 @@ class ParquetSource:
     def decoded_bytes(self, group: int, leaves: Iterable[int]) -> int:
         """Return about how many bytes some leaves of a row group take in memory."""
         about = self.metadata.row_group(group)
-        chunks = (about.column(leaf) for leaf in leaves)
-        return sum(max(c.total_uncompressed_size, 8 * c.num_values) for c in chunks)
+        return sum(map(_decoded, (about.column(leaf) for leaf in leaves)))
 
     def chunks(
         self,
@@ -159,39 +163,45 @@ class ParquetSource:
         complete: bool,  # noqa: ARG002 - what is not wanted is copied, not read
     ) -> Iterator[Piece]:
         """Yield pieces of row groups, in order."""
-        return self.pieces([each for group in wanted for each in group], Counter())
+        return self.pieces(wanted, Counter())
 
-    def pieces(self, wanted: Sequence[Field], reached: Counter[str]) -> Iterator[Piece]:
+    def pieces(self, wanted: Sequence[Sequence[Field]], reached: Counter[str]) -> Iterator[Piece]:
         """Yield pieces of row groups, in order.
 
         Args:
-            wanted: The fields that will be decoded.
+            wanted: The fields that will be decoded, in groups that have to go together.
             reached: How many rows and how many elements of each list have come before; counted on.
         """
-        leaves = sorted({self.number(each.name) for each in wanted})
+        groups = [[self.number(each.name) for each in group] for group in wanted if group]
+        leaves = sorted({leaf for group in groups for leaf in group})
         lists = any(self.leaves[leaf].table != ROWS for leaf in leaves)
+        if lists or not leaves:
+            groups = [leaves]
+        units = _without_overlap(groups)
         for index in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(index)
-            stored = sum(group.column(i).total_compressed_size for i in range(group.num_columns))
-            decoded = self.decoded_bytes(index, leaves)
-            if decoded <= WHOLE_BYTES and not lists:
-                yield Piece(self, index, 0, reached[ROWS], group.num_rows, last=True, size=stored)
-                reached[ROWS] += group.num_rows
-                continue
-            parts = max(1, -(-decoded // SLICE_BYTES))
-            rows = max(1, group.num_rows // parts // BATCH_ROWS) * BATCH_ROWS
-            yield from self._slices(index, group.num_rows, rows, stored, leaves, reached)
+            sizes = {leaf: _decoded(group.column(leaf)) for leaf in leaves}
+            shares = list(_shares(units, sizes))
+            stored = [_stored(group, share) for share in shares]
+            stored[-1] += _stored(group, range(group.num_columns)) - sum(stored)
+            for share, size in zip(shares, stored, strict=True):
+                closes = share is shares[-1]
+                decoded = sum(sizes[leaf] for leaf in share)
+                if decoded <= WHOLE_BYTES and not lists:
+                    rows = (0, reached[ROWS], group.num_rows)
+                    yield Piece(self, index, share, closes, *rows, last=True, size=size)
+                    continue
+                parts = max(1, -(-decoded // PIECE_BYTES))
+                step = max(1, group.num_rows // parts // BATCH_ROWS) * BATCH_ROWS
+                whole = Piece(
+                    self, index, share, closes, 0, 0, group.num_rows, last=True, size=size
+                )
+                yield from self._slices(whole, step, reached)
+            reached[ROWS] += group.num_rows
 
-    def _slices(
-        self,
-        group: int,
-        count: int,
-        step: int,
-        stored: int,
-        leaves: Sequence[int],
-        reached: Counter[str],
-    ) -> Iterator[Piece]:
-        """Yield a row group in slices of `step` rows."""
+    def _slices(self, whole: Piece, step: int, reached: Counter[str]) -> Iterator[Piece]:
+        """Yield some leaves of a row group in slices of `step` rows."""
+        group, leaves, count, stored = whole.group, whole.leaves, whole.rows, whole.size
         batches = [self._batches(group, some, step) for some in self._together(leaves)]
         with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
             spread: Callable[..., Iterator[dict[int, pa.Array]]]
@@ -203,18 +213,16 @@ class ParquetSource:
                 if any(len(values) != rows for values in arrays.values()):
                     raise self._unreadable(group, "a column has fewer rows than it should")
                 lists = {self.leaves[n].table: n for n in leaves if self.leaves[n].table != ROWS}
-                yield Piece(
-                    self,
-                    group,
-                    offset,
-                    reached[ROWS],
-                    rows,
+                yield replace(
+                    whole,
+                    offset=offset,
+                    start=reached[ROWS] + offset,
+                    rows=rows,
                     last=offset + rows == count,
                     size=stored * (offset + rows) // count - stored * offset // count,
                     arrays=arrays,
                     elements={name: reached[name] for name in lists},
                 )
-                reached[ROWS] += rows
                 for name, leaf in lists.items():
                     reached[name] += len(values_at(arrays[leaf], ())[0])
 
@@ -252,13 +260,16 @@ class ParquetSource:
         Raises:
             DataError: If it cannot be read.
         """
+        return self._read(group, [leaf]).column(0)
+
+    def _read(self, group: int, leaves: Sequence[int]) -> pa.Table:
+        """Return one leaf of a row group, or several that are columns, as a table of as many."""
         try:
-            table = self._own().reader.read_row_group(
-                group, column_indices=[leaf], use_threads=False
+            return self._own().reader.read_row_group(
+                group, column_indices=leaves, use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
-        return table.column(0)
 
     def _unreadable(self, group: int, why: object) -> DataError:
         where = f"has a row group {group} that cannot be read: {why}"
@@ -273,10 +284,12 @@ class ParquetSource:
         if raw.source is not self:
             return raw.source.decode(raw, wanted)
         rows = Positions.range(raw.start, raw.start + raw.rows)
-        arrays = self.arrays(raw, [self.number(each.name) for each in wanted])
+        numbers = {self.number(each.name): each for each in wanted}
+        arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in numbers])
         columns = []
-        for each in wanted:
-            values, inside = values_at(arrays[self.number(each.name)], ())
+        for leaf, array in arrays.items():
+            each = numbers[leaf]
+            values, inside = values_at(array, ())
             positions = rows
             if each.table != ROWS:
                 first = raw.elements[each.table]
@@ -288,7 +301,12 @@ class ParquetSource:
         """Return leaves of a piece, with the structs and lists they are in, by their numbers."""
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
-        return {leaf: whole(self.read(raw.group, leaf)) for leaf in leaves}
+        found: dict[int, pa.Array] = dict.fromkeys(leaves)
+        plain = [leaf for leaf in found if self._is_plain(self.leaves[leaf].column)]
+        read = self._read(raw.group, plain).columns if plain else []
+        found |= {leaf: whole(values) for leaf, values in zip(plain, read, strict=True)}
+        others = found.keys() - plain
+        return found | {leaf: whole(self.read(raw.group, leaf)) for leaf in others}
 
     def condition_values(
         self, raw: Piece, chunk: Chunk, names: Iterable[str]
@@ -375,6 +393,46 @@ class ParquetSource:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+def _decoded(chunk: pq.ColumnChunkMetaData) -> int:
+    """Return about how many bytes a column chunk takes in memory."""
+    return int(max(chunk.total_uncompressed_size, 8 * chunk.num_values))
+
+
+def _stored(group: pq.RowGroupMetaData, leaves: Iterable[int]) -> int:
+    """Return how many bytes some leaves of a row group take in the file."""
+    return sum(group.column(leaf).total_compressed_size for leaf in leaves)
+
+
+def _without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return groups of leaves in order, those that lie between each other's leaves as one.
+
+    >>> _without_overlap([[4], [0, 3], [1], [5, 6]])
+    [(0, 1, 3), (4,), (5, 6)]
+    """
+    units: list[tuple[int, ...]] = []
+    for group in sorted(map(sorted, groups)):
+        if units and group and group[0] <= units[-1][-1]:
+            units[-1] = tuple(sorted({*units[-1], *group}))
+        else:
+            units.append(tuple(group))
+    return units
+
+
+def _shares(
+    units: Sequence[tuple[int, ...]], sizes: Mapping[int, int]
+) -> Iterator[tuple[int, ...]]:
+    """Yield units one after the other, small ones together."""
+    share: tuple[int, ...] = ()
+    total = 0
+    for unit in units:
+        size = sum(sizes[leaf] for leaf in unit)
+        if share and total + size > PIECE_BYTES:
+            yield share
+            share, total = (), 0
+        share, total = share + unit, total + size
+    yield share
 
 
 def open_source(source: Input, options: ReadOptions) -> Source:  # noqa: ARG001 - it says it all

@@ -146,10 +146,9 @@ class DatasetSource:
         complete: bool,  # noqa: ARG002 - as for one file
     ) -> Iterator[Piece]:
         """Yield the pieces of all files, one file after the other."""
-        fields = [each for group in wanted for each in group]
         reached = Counter[str]()
         for path in self.tree.data:
-            yield from self._open(path).pieces(fields, reached)
+            yield from self._open(path).pieces(wanted, reached)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted leaves of a piece."""

@@ -138,7 +138,7 @@ def restore(
         masks = _Rows(originals)
         count = 0
         fields = [field for field in source.fields if field.name in names]
-        for piece in source.pieces(fields, Counter()):
+        for piece in source.pieces([fields], Counter()):
             arrays: dict[int, pa.Array] = {}
             changed: set[int] = set()
             table = masks.next(piece.rows if names else 0)

@@ -75,6 +75,31 @@ class _Index:
     by: int
 
 
+class _Group:
+    """A row group being written.
+
+    Attributes:
+        number: Its number in the old file.
+        record: What is said of it.
+        chunks: The same of its column chunks, in order.
+        start: Where it starts in the new file.
+        done: How many of its leaves have been written.
+        changed: Those of them that were encoded anew.
+        indexes: The page indexes that there will be.
+        filters: The Bloom filters that there will be, by leaf.
+    """
+
+    def __init__(self, number: int, record: Record, start: int) -> None:
+        self.number = number
+        self.record = record
+        self.chunks: list[Record] = record[parts.CHUNKS].values
+        self.start = start
+        self.done = 0
+        self.changed: set[int] = set()
+        self.indexes: list[_Index] = []
+        self.filters: dict[int, bytes | Span | None] = {}
+
+
 class ParquetSink:
     """A Parquet file being written: all of its source's but for what changes.
 
@@ -94,6 +119,7 @@ class ParquetSink:
             self._fit(source.number(name))
         self._gathered: list[Part] = []
         self._unchanged: list[int] | None = []
+        self._group: _Group | None = None
         self._groups: list[bytes] = []
         self._indexes: list[list[_Index]] = []
         self._rows = 0
@@ -155,41 +181,47 @@ class ParquetSink:
         return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
 
     def write(self, encoded: Part) -> None:
-        """Write the row group that ends with a piece."""
+        """Write the leaves whose rows end with a piece, and what stands before them."""
         self._gathered.append(encoded)
         if encoded.piece.last:
             gathered, self._gathered = self._gathered, []
-            self._write_group(gathered)
+            self._write_leaves(gathered)
 
-    def _write_group(self, gathered: Sequence[Part]) -> None:
-        group = gathered[0].piece.group
+    def _write_leaves(self, gathered: Sequence[Part]) -> None:
+        piece = gathered[-1].piece
         if any(part.copies is not None for part in gathered):
-            self._write_other_rows(group, gathered)
+            self._write_other_rows(piece.group, gathered)
             return
         changed = frozenset[int]().union(*(part.changed for part in gathered))
         if not changed and self._unchanged is not None:
-            self._unchanged.append(group)
+            if piece.closes:
+                self._unchanged.append(piece.group)
             return
         self._start()
-        rows = sum(part.piece.rows for part in gathered)
-        made = gathered[0].encoded if gathered[0].piece.whole else {}
-        self._put_group(
-            group, rows, changed, made, lambda leaf: [part.arrays.pop(leaf) for part in gathered]
+        made = gathered[0].encoded if piece.whole else {}
+        encoded = self._encodings(
+            piece.group, changed, made, lambda leaf: [part.arrays.pop(leaf) for part in gathered]
         )
+        group = self._open(piece.group)
+        self._put_leaves(group, piece.leaves[-1] + 1 if piece.leaves else 0, changed, encoded)
+        if piece.closes:
+            self._close(group, sum(part.piece.rows for part in gathered), group.changed)
 
-    def _write_other_rows(self, group: int, gathered: Sequence[Part]) -> None:
+    def _write_other_rows(self, number: int, gathered: Sequence[Part]) -> None:
         """Write a row group of which rows were dropped or repeated: every column is another."""
         kept = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
 
         def load(leaf: int) -> list[pa.Array]:
             if leaf in gathered[0].arrays:
                 return [part.arrays.pop(leaf) for part in gathered]
-            return list(rows_of(self._source.read(group, leaf), kept).chunks)
+            return list(rows_of(self._source.read(number, leaf), kept).chunks)
 
         self._start()
         if len(kept):
             every = frozenset(range(len(self._source.leaves)))
-            self._put_group(group, len(kept), every, {}, load, sorting=frozenset())
+            group = self._open(number)
+            self._put_leaves(group, len(every), every, self._encodings(number, every, {}, load))
+            self._close(group, len(kept), sorting=set())
 
     def _start(self) -> None:
         """Begin the file, once it is known that it is not the old one, with what has waited."""
@@ -197,58 +229,66 @@ class ParquetSink:
             return
         waiting, self._unchanged = self._unchanged, None
         self._file.write(MAGIC)
-        for group in waiting:
-            rows = self._source.metadata.row_group(group).num_rows
-            self._put_group(group, rows, frozenset(), {}, lambda _: [])
+        for number in waiting:
+            rows = self._source.metadata.row_group(number).num_rows
+            self._close(self._open(number), rows, set())
 
-    def _put_group(
-        self,
-        group: int,
-        rows: int,
-        changed: frozenset[int],
-        made: Mapping[int, Encoded],
-        load: Callable[[int], list[pa.Array]],
-        sorting: frozenset[int] | None = None,
+    def _open(self, number: int) -> _Group:
+        """Return the row group of that number in the old file, begun if it has not been."""
+        if self._group is None:
+            self._group = _Group(number, self._source.footer.group(number), self._file.tell())
+        return self._group
+
+    def _put_leaves(
+        self, group: _Group, stop: int, changed: frozenset[int], encoded: Iterator[Encoded]
     ) -> None:
-        """Write a row group.
+        """Write the next leaves of a row group.
 
         Args:
-            group: Its number in the old file.
-            rows: How many rows it has.
+            group: The row group.
+            stop: The number of the first leaf that is not written.
             changed: The leaves that are encoded anew; all others are copied.
-            made: Those that have been already.
-            load: Gives the values of the rest.
-            sorting: The leaves in whose order the rows may no longer be; default: those changed.
+            encoded: Those, in order.
         """
-        record = self._source.footer.group(group)
-        chunks: list[Record] = record[parts.CHUNKS].values
-        start = self._file.tell()
-        indexes = []
-        filters: dict[int, bytes | Span | None] = {}
-        encoded = self._encodings(group, changed, made, load)
-        for leaf, chunk in enumerate(chunks):
+        group.changed |= changed
+        for leaf in range(group.done, stop):
+            chunk = group.chunks[leaf]
             here = self._file.tell()
             if leaf in changed:
                 one = next(encoded)
                 if one.pages:
                     self._file.write(one.pages)
                 _describe(chunk, one, here)
-                indexes.append(_Index(leaf, one.column_index, one.offset_index, here - PAGES_AT))
-                filters[leaf] = one.bloom_filter
+                moved = here - PAGES_AT
+                group.indexes.append(_Index(leaf, one.column_index, one.offset_index, moved))
+                group.filters[leaf] = one.bloom_filter
                 continue
             span = self._source.footer.span(chunk)
-            indexes.append(_Index(leaf, *parts.index_spans(chunk), here - span.start))
-            filters[leaf] = self._filter_span(chunk[parts.METADATA])
+            moved = here - span.start
+            group.indexes.append(_Index(leaf, *parts.index_spans(chunk), moved))
+            group.filters[leaf] = self._filter_span(chunk[parts.METADATA])
             self._copy(span)
-            _move(chunk, here - span.start)
-        for leaf, bloom in filters.items():
-            about = chunks[leaf][parts.METADATA]
+            _move(chunk, moved)
+        group.done = stop
+
+    def _close(self, group: _Group, rows: int, sorting: set[int]) -> None:
+        """Write what is left of a row group.
+
+        Args:
+            group: The row group.
+            rows: How many rows it has.
+            sorting: The leaves in whose order the rows may no longer be.
+        """
+        self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
+        for leaf, bloom in group.filters.items():
+            about = group.chunks[leaf][parts.METADATA]
             about.put(parts.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
             about.put(parts.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
-        _sum_up(record, rows, start, len(self._groups), changed if sorting is None else sorting)
-        self._groups.append(thrift.written(record))
-        self._indexes.append([index for index in indexes if index.column or index.offset])
+        _sum_up(group.record, rows, group.start, len(self._groups), sorting)
+        self._groups.append(thrift.written(group.record))
+        self._indexes.append([index for index in group.indexes if index.column or index.offset])
         self._rows += rows
+        self._group = None
 
     def _encodings(
         self,
@@ -384,7 +424,7 @@ def _forget_indexes(chunk: Record) -> None:
         chunk.put(number, I64, None)
 
 
-def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: frozenset[int]) -> None:
+def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
     """Say of a row group what follows from its column chunks."""
     abouts = [chunk[parts.METADATA] for chunk in group[parts.CHUNKS].values]
     group.put(parts.GROUP_ROWS, I64, rows)
