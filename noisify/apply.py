@@ -22,7 +22,7 @@ from noisify.report import Tally
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -52,10 +52,9 @@ class Noiser:
         self, plan: Plan, generators: Mapping[Step, NumpyGenerator], *, measure: bool
     ) -> None:
         self._plan = plan
-        self._steps = plan.steps_by_field()
+        self._noised = {field.name for field in plan.noised}
         self._specs = [
-            tuple(map(_Asking.of, steps))
-            for _, steps in groupby(plan.field_steps, lambda step: step.spec)
+            _Together.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
         self._companions = {name for step in plan.field_steps for name in step.companions()}
         self._generators = generators
@@ -78,19 +77,19 @@ class Noiser:
         """
         columns = chunk.by_field()
         states = {
-            name: [_State.of(column) for column in columns[name]]
-            for name in self._steps
-            if name in columns
+            name: [_State.of(column) for column in found]
+            for name, found in columns.items()
+            if name in self._noised
         }
         companions = {
-            name: _Companion(columns[name]) for name in self._companions if name in columns
+            name: _Companion(found) for name, found in columns.items() if name in self._companions
         }
         for together in self._specs:
-            joint = any(asking.step.model.jointly for asking in together)
-            others = _Others(companions, _as_they_stand(states) if joint else {})
-            for asking in together:
-                for at, state in enumerate(states.get(asking.step.field.name, ())):
-                    self._step(asking, state, others, at, rows)
+            others = _Others(companions, _as_they_stand(states) if together.joint else {})
+            for name, found in states.items():
+                if (asking := together.asked.get(name)) is not None:
+                    for at, state in enumerate(found):
+                        self._step(asking, state, others, at, rows)
         inner = columns if wanted is None or wanted is chunk else wanted.by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
@@ -289,6 +288,25 @@ class _Asking:
         keys = model.key_fields()
         numbers = frozenset[str]() if model.jointly else step.companions() - keys
         return cls(step, numbers, model.level_fields(), keys)
+
+
+@frozen
+class _Together:
+    """The steps of one spec.
+
+    Attributes:
+        asked: They, and what they ask, by the name of their field.
+        joint: Whether they are worked on jointly.
+    """
+
+    asked: Mapping[str, _Asking]
+    joint: bool
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> _Together:
+        """Return the steps of one spec together."""
+        asked = {step.field.name: _Asking.of(step) for step in steps}
+        return cls(asked, any(asking.step.model.jointly for asking in asked.values()))
 
 
 @frozen

@@ -251,6 +251,7 @@ class _Worker:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
         self._noiser = Noiser(task.plan, generators, measure=measure)
+        self._by_rows = bool(task.plan.row_steps)
         self.sequential = bool(generators)
         self._fresh = {
             number: Noiser(task.plan.replicated(number), {}, measure=False)
@@ -264,7 +265,7 @@ class _Worker:
         encoded = sink.encode(piece.raw, chunk, noisy)
         mask = self._task.mask
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
-        if self._task.plan.row_steps:
+        if self._by_rows:
             if chunk.rows is None:
                 raise no_rows()
             copies = self._noiser.copies(chunk.rows, piece.row_conditions)

@@ -13,6 +13,7 @@ The generator is SFC64 seeded through NumPy's `SeedSequence` with the block numb
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -40,7 +41,7 @@ STREAM_VERSION = 1
 """Moves whenever the same command would give other noise than the version before."""
 
 
-@frozen(slots=True)
+@frozen
 class StreamName:
     """What a stream of variates is called; equal names give equal variates.
 
@@ -57,12 +58,21 @@ class StreamName:
     model: str
     ordinal: int = 0
     replicate: int = 0
+    _known: dict[str, int] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def entropy(self, lane: str) -> int:
         """Return the 128-bit BLAKE2b of this name and `lane`, one use of randomness in a model.
 
-        Every part is preceded by its length, so that no two names encode alike.
+        Every part is preceded by its length, so that no two names encode alike. It is worked out
+        once for all chunks.
         """
+        if (known := self._known.get(lane)) is None:
+            known = self._known[lane] = self._digest(lane)
+        return known
+
+    def _digest(self, lane: str) -> int:
         parts = (
             STREAM_VERSION.to_bytes(4, "little"),
             self.seed.to_bytes(16, "little"),
@@ -72,11 +82,8 @@ class StreamName:
             self.ordinal.to_bytes(8, "little"),
             lane.encode(),
         )
-        digest = hashlib.blake2b(digest_size=16)
-        for part in parts:
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part)
-        return int.from_bytes(digest.digest(), "little")
+        named = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
+        return int.from_bytes(hashlib.blake2b(named, digest_size=16).digest(), "little")
 
 
 class Variates(Protocol):
@@ -145,8 +152,6 @@ class BlockVariates:
 
     def _compiled(self, kind: Kind, lane: str) -> NDArray[np.float64] | None:
         """Return variates as the compiled part draws them, if it is in use."""
-        if not compiled_variates.in_use():
-            return None
         out = np.empty(self.positions.size)
         entropy = self.name.entropy(lane)
         if len(self.positions.starts) == 1:

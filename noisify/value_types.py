@@ -108,7 +108,7 @@ class NumberType:
         if self.kind not in {"float", "complex"}:
             return None
         finite = np.isfinite(values)
-        return None if finite.all() else finite
+        return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
 
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
         """Return after - before as float64 (complex128), exact for integers before rounding."""
@@ -173,8 +173,8 @@ class NumberType:
             else:
                 noise += values
                 noisy = noise.astype(self.dtype, copy=False)
-        finite = np.isfinite(noisy)
-        if finite.all():
+        finite = self.finite(noisy)
+        if finite is None:
             return noisy, None
         beyond = ~finite & ~np.isnan(noisy) & np.isfinite(values)
         noisy[beyond] = np.where(noisy[beyond] > 0, high, low)

@@ -8,6 +8,9 @@ import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_SEARCH_AFTER = 50_000
+"""Objects after which garbage is searched for. A run leaves none that needs to be searched for, and
+a piece of a table of ten thousand columns has some hundred thousand objects."""
 _LARGEST = 1 << 25
 """Pieces up to this size stay; glibc goes as far by itself, once such a piece has been freed."""
 
@@ -46,4 +49,5 @@ def collect_garbage() -> None:
     """Search for garbage from now on, in what is made from now on."""
     if not gc.isenabled():
         gc.freeze()
+        gc.set_threshold(_SEARCH_AFTER)
         gc.enable()

@@ -120,6 +120,7 @@ class ParquetSource:
         sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
         self.in_flight: int | None = MEMORY_BUDGET // min(WHOLE_BYTES, max((1, *sizes)))
         self.empty = not self.metadata.num_rows
+        self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
@@ -284,11 +285,11 @@ class ParquetSource:
         if raw.source is not self:
             return raw.source.decode(raw, wanted)
         rows = Positions.range(raw.start, raw.start + raw.rows)
-        numbers = {self.number(each.name): each for each in wanted}
-        arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in numbers])
+        by_leaf = self._fields_by_leaf(wanted)
+        arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
         columns = []
         for leaf, array in arrays.items():
-            each = numbers[leaf]
+            each = by_leaf[leaf]
             values, inside = values_at(array, ())
             positions = rows
             if each.table != ROWS:
@@ -296,6 +297,14 @@ class ParquetSource:
                 positions = Positions.range(first, first + len(values))
             columns.append(column_of(each, values, positions, inside))
         return Chunk(tuple(columns), arrays, rows)
+
+    def _fields_by_leaf(self, wanted: Sequence[Field]) -> dict[int, Field]:
+        """Return fields by their leaves' numbers: found once for all the pieces of a pass."""
+        known, by_leaf = self._by_leaf
+        if known is not wanted:
+            by_leaf = {self.number(each.name): each for each in wanted}
+            self._by_leaf = (wanted, by_leaf)
+        return by_leaf
 
     def arrays(self, raw: Piece, leaves: Iterable[int]) -> dict[int, pa.Array]:
         """Return leaves of a piece, with the structs and lists they are in, by their numbers."""

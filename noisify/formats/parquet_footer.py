@@ -85,6 +85,8 @@ class Footer:
         self._before = Record()
         self._count = 0
         self._starts = [0]
+        self._first: Record | None = None
+        """What is said of the first row group, which is looked at before anyone asks for it."""
         try:
             self._read_to_groups()
         except ValueError as error:
@@ -99,7 +101,8 @@ class Footer:
             raise _nonsense("it says nothing of row groups")
         _, self._count = reader.list_header()
         self._starts = [reader.at]
-        for chunk in self.group(0)[CHUNKS].values if self._count else ():
+        self._first = self.group(0) if self._count else None
+        for chunk in self._first[CHUNKS].values if self._first is not None else ():
             self.span(chunk)
 
     def _without_groups(self) -> Record:
@@ -130,6 +133,9 @@ class Footer:
         Raises:
             DataError: If that is nonsense.
         """
+        if index == 0 and self._first is not None:
+            record, self._first = self._first, None
+            return record
         try:
             self._find_group(index)
             record, end = thrift.read(self._data, self._starts[index], CHUNK_DEPTH)
