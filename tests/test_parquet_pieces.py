@@ -1,0 +1,166 @@
+"""Parquet: however a row group's columns are shared out among pieces, the same file comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from run_command import run
+
+from noisify.formats import parquet
+from noisify.formats.parquet import ParquetSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from noisify.chunks import Field
+
+ROWS = 3000
+FLOATS = [f"x{number}" for number in range(6)]
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """Return a file whose columns with noise and without take turns, in two row groups."""
+    path = tmp_path / "wide.parquet"
+    columns: dict[str, object] = {}
+    for number, name in enumerate(FLOATS):
+        columns[name] = pa.array(
+            [None if i % 97 == number else i / (3 + number) for i in range(ROWS)]
+        )
+        columns[f"word{number}"] = [f"{name} {i % 50}" for i in range(ROWS)]
+    columns["n"] = np.arange(ROWS)
+    columns["point"] = [{"x": i / 7, "y": i / 9} for i in range(ROWS)]
+    pq.write_table(pa.table(columns), path, row_group_size=2000, write_page_index=True)
+    return path
+
+
+def pieces(path: Path, groups: Sequence[Sequence[str]]) -> list[tuple[int, tuple[int, ...], bool]]:
+    """Return the row group, the leaves and the end of each piece."""
+    source = ParquetSource(path, str(path))
+    fields: dict[str, Field] = {field.name: field for field in source.fields}
+    wanted = [[fields[name] for name in group] for group in groups]
+    found = source.chunks(wanted, 1, complete=True)
+    return [(piece.group, piece.leaves, piece.closes) for piece in found]
+
+
+OPTIONS = [
+    [],
+    ["-c", "x1,x4"],
+    ["-c", "x5"],
+    ["-c", ":number"],
+    ["-c", "point.y,x0"],
+    ["-s", "0.1sd"],
+    ["-s", "0.1@x5", "-c", "x0,x3"],
+    ["-d", "missing", "--rate", "0.2", "--where", "n > 2100"],
+    ["--where", "x3 > 400"],
+    ["-d", "shuffle", "-p", "window=7", "-c", "x0,x4"],
+    ["-d", "drop-rows", "--rate", "0.5"],
+    ["-d", "duplicate-rows", "--rate", "0.5"],
+    ["--noise", "x0=normal:1", "--noise", "x1,x4=swap-fields:0.3"],
+    ["-d", "correlated", "-c", "x1,x3"],
+    ["--rng", "numpy"],
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_the_same_file_comes_out(
+    wide: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], jobs: int
+) -> None:
+    outputs = []
+    for size in (1, 40_000, 1 << 40):
+        monkeypatch.setattr(parquet, "PIECE_BYTES", size)
+        report = wide.with_name("report.json")
+        words = ["-j", jobs, "--seed", 7, "--report", report]
+        done = run(wide, "-o", "-", *words, *options)
+        assert done.status == 0, done.messages
+        outputs.append(done.output)
+
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0] != wide.read_bytes()
+
+
+def test_each_group_of_columns_is_a_piece_of_its_own_if_it_is_large(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+
+    assert pieces(wide, [["x0"], ["x1"], ["x5"]]) == [
+        (group, leaves, leaves == (10,)) for group in (0, 1) for leaves in [(0,), (2,), (10,)]
+    ]
+
+
+def test_small_columns_share_a_piece(wide: Path) -> None:
+    every = tuple(range(0, 12, 2))
+
+    assert pieces(wide, [[name] for name in FLOATS]) == [(0, every, True), (1, every, True)]
+
+
+def test_columns_between_those_that_go_together_go_with_them(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+
+    found = pieces(wide, [["x0"], ["x1", "x3"], ["x2"], ["x4"]])
+
+    assert [leaves for group, leaves, _ in found if group == 0] == [(0,), (2, 4, 6), (8,)]
+
+
+def test_where_nothing_is_wanted_row_groups_still_come(wide: Path) -> None:
+    assert pieces(wide, []) == [(0, (), True), (1, (), True)]
+
+
+@pytest.mark.parametrize("first", [0, 3, 5])
+def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
+    wide: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    # The file is begun only when something has changed: in whichever piece and row group that is.
+    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    quiet = ",".join(FLOATS[:first]) or "n"
+    recipe = wide.with_name("recipe.toml")
+    recipe.write_text(
+        f'[[noise]]\nfields = "{quiet}"\nmodel = "normal"\nscale = 0\n'
+        f'[[noise]]\nfields = "{FLOATS[first]}"\nmodel = "normal"\nscale = 1\nwhere = "n >= 2000"\n'
+    )
+
+    done = run(wide, "-o", wide.with_name("out.parquet"), "--recipe", recipe, "--seed", 1)
+
+    assert done.status == 0, done.messages
+    old, new = pq.ParquetFile(wide), pq.ParquetFile(wide.with_name("out.parquet"))
+    assert old.read_row_group(0) == new.read_row_group(0)
+    before, after = old.read_row_group(1), new.read_row_group(1)
+    assert [name for name in before.column_names if before[name] != after[name]] == [FLOATS[first]]
+
+
+def test_a_sweep_writes_from_one_reading_what_single_runs_write(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    folder = wide.with_name("sweep")
+    swept = run(wide, "--output-dir", folder, "--sweep", "scale=0,0.5,2", "--seed", 1)
+    assert swept.status == 0, swept.messages
+
+    for scale in ("0", "0.5", "2"):
+        single = run(wide, "-o", "-", "-s", scale, "--seed", 1)
+        found = folder / f"wide_scale-{scale}.parquet"
+        assert found.read_bytes() == single.output
+
+
+def test_a_mask_has_a_row_for_each_row_and_gives_the_file_back(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    noisy, mask = wide.with_name("noisy.parquet"), wide.with_name("mask.parquet")
+    made = run(wide, "-o", noisy, "--mask", mask, "--mask-values", "-s", "1", "--seed", 3)
+    assert made.status == 0, made.messages
+    assert pq.read_metadata(mask).num_rows == ROWS
+
+    back = run("--restore", mask, noisy, "-o", wide.with_name("back.parquet"))
+
+    assert back.status == 0, back.messages
+    assert pq.read_table(wide.with_name("back.parquet")) == pq.read_table(wide)
