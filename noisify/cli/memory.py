@@ -7,7 +7,7 @@ import contextlib
 import gc
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8
 _SEARCH_AFTER = 50_000
 """Objects after which garbage is searched for. A run leaves none that needs to be searched for, and
 a piece of a table of ten thousand columns has some hundred thousand objects."""
@@ -19,7 +19,9 @@ def keep_freed_memory() -> None:
     """Let the C library keep freed memory rather than give it back, page by page.
 
     A run asks for pieces of the same sizes again and again; they would have to be fetched and
-    cleared again at once: a tenth of a run's time. Libraries other than glibc know no such thing.
+    cleared again at once: a tenth of a run's time. And what one thread has freed, another is to use:
+    with memory of their own, as is usual, threads keep the more the longer a run takes. Libraries
+    other than glibc know no such thing.
     """
     if sys.platform != "linux":
         return
@@ -29,6 +31,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, 2 * _LARGEST)
+        mallopt(_ARENAS, 1)
 
 
 def collect_no_modules(*, own_process: bool) -> None:
