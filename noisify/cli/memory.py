@@ -19,7 +19,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep freed memory rather than give it back, page by page.
 
     A run asks for pieces of the same sizes again and again; they would have to be fetched and
-    cleared again at once: a tenth of a run's time. And what one thread has freed, another is to use:
+    cleared again at once: a tenth of a run's time. And what one thread has freed, another may use:
     with memory of their own, as is usual, threads keep the more the longer a run takes. Libraries
     other than glibc know no such thing.
     """

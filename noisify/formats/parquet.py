@@ -187,22 +187,19 @@ class ParquetSource:
             stored[-1] += _stored(group, range(group.num_columns)) - sum(stored)
             for share, size in zip(shares, stored, strict=True):
                 closes = share is shares[-1]
+                start, rows = reached[ROWS], group.num_rows
+                piece = Piece(self, index, share, closes, 0, start, rows, last=True, size=size)
                 decoded = sum(sizes[leaf] for leaf in share)
                 if decoded <= WHOLE_BYTES and not lists:
-                    rows = (0, reached[ROWS], group.num_rows)
-                    yield Piece(self, index, share, closes, *rows, last=True, size=size)
-                    continue
-                parts = max(1, -(-decoded // PIECE_BYTES))
-                step = max(1, group.num_rows // parts // BATCH_ROWS) * BATCH_ROWS
-                whole = Piece(
-                    self, index, share, closes, 0, 0, group.num_rows, last=True, size=size
-                )
-                yield from self._slices(whole, step, reached)
+                    yield piece
+                else:
+                    yield from self._slices(piece, -(-decoded // PIECE_BYTES), reached)
             reached[ROWS] += group.num_rows
 
-    def _slices(self, whole: Piece, step: int, reached: Counter[str]) -> Iterator[Piece]:
-        """Yield some leaves of a row group in slices of `step` rows."""
-        group, leaves, count, stored = whole.group, whole.leaves, whole.rows, whole.size
+    def _slices(self, piece: Piece, parts: int, reached: Counter[str]) -> Iterator[Piece]:
+        """Yield a piece that has all rows of its row group in slices, about so many."""
+        group, leaves, count, stored = piece.group, piece.leaves, piece.rows, piece.size
+        step = max(1, count // max(1, parts) // BATCH_ROWS) * BATCH_ROWS
         batches = [self._batches(group, some, step) for some in self._together(leaves)]
         with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
             spread: Callable[..., Iterator[dict[int, pa.Array]]]
@@ -215,9 +212,9 @@ class ParquetSource:
                     raise self._unreadable(group, "a column has fewer rows than it should")
                 lists = {self.leaves[n].table: n for n in leaves if self.leaves[n].table != ROWS}
                 yield replace(
-                    whole,
+                    piece,
                     offset=offset,
-                    start=reached[ROWS] + offset,
+                    start=piece.start + offset,
                     rows=rows,
                     last=offset + rows == count,
                     size=stored * (offset + rows) // count - stored * offset // count,
