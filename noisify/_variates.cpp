@@ -247,4 +247,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__variates() { return python::module_of<1>("_variates", methods); }
+PyMODINIT_FUNC PyInit__variates() { return python::module_of<2>("_variates", methods); }

@@ -54,7 +54,7 @@ class Noiser:
         self._plan = plan
         self._noised = {field.name for field in plan.noised}
         self._specs = [
-            _Together.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
+            _SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
         self._companions = {name for step in plan.field_steps for name in step.companions()}
         self._generators = generators
@@ -84,12 +84,12 @@ class Noiser:
         companions = {
             name: _Companion(found) for name, found in columns.items() if name in self._companions
         }
-        for together in self._specs:
-            others = _Others(companions, _as_they_stand(states) if together.joint else {})
-            for name, found in states.items():
-                if (asking := together.asked.get(name)) is not None:
-                    for at, state in enumerate(found):
-                        self._step(asking, state, others, at, rows)
+        for steps in self._specs:
+            others = _Others(companions, _as_they_stand(states) if steps.joint else {})
+            for name in min(states, steps.by_field, key=len):  # never all of both
+                if name in states and name in steps.by_field:
+                    for at, state in enumerate(states[name]):
+                        self._step(steps.by_field[name], state, others, at, rows)
         inner = columns if wanted is None or wanted is chunk else wanted.by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
@@ -291,22 +291,22 @@ class _Asking:
 
 
 @frozen
-class _Together:
+class _SpecSteps:
     """The steps of one spec.
 
     Attributes:
-        asked: They, and what they ask, by the name of their field.
+        by_field: They, and what they ask, by the name of their field.
         joint: Whether they are worked on jointly.
     """
 
-    asked: Mapping[str, _Asking]
+    by_field: Mapping[str, _Asking]
     joint: bool
 
     @classmethod
-    def of(cls, steps: Iterable[Step]) -> _Together:
+    def of(cls, steps: Iterable[Step]) -> _SpecSteps:
         """Return the steps of one spec together."""
-        asked = {step.field.name: _Asking.of(step) for step in steps}
-        return cls(asked, any(asking.step.model.jointly for asking in asked.values()))
+        by_field = {step.field.name: _Asking.of(step) for step in steps}
+        return cls(by_field, any(asking.step.model.jointly for asking in by_field.values()))
 
 
 @frozen

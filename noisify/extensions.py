@@ -14,12 +14,12 @@ PURE = "NOISIFY_PURE"
 class Part(Enum):
     """A compiled part: its module, and the number that its source says too.
 
-    The numbers rise whenever the functions are called in another way, so that a build of older
-    sources is not called in new ways.
+    The numbers rise whenever the functions are called in another way, or something else is looked
+    for in the module, so that a build of older sources is not used in new ways.
     """
 
-    CSV = ("noisify.formats._csv", 2)
-    VARIATES = ("noisify._variates", 1)
+    CSV = ("noisify.formats._csv", 3)
+    VARIATES = ("noisify._variates", 2)
 
 
 def pure() -> bool:

@@ -25,7 +25,8 @@ def frozen(cls: type[T] | None = None, /, **options: bool) -> Any:
     `dataclass(frozen=True)` compiles six methods for each class, 0.25 ms, and a run has some sixty
     such classes: a seventh of the time it takes to start. Here only `__init__` is compiled, and
     equality, hash and representation are the same functions for all; assigning to an attribute is
-    a mistake that the type checker finds.
+    a mistake that the type checker finds. Models are frozen by `dataclass` itself, and so may be
+    theirs who derive a model of their own; few are made in a run.
 
     Args:
         cls: The class.

@@ -222,8 +222,8 @@ def run(
         For each task, and each field that got noise, what it did.
     """
     workers = [_Worker(source, task, size, measure=measure) for task in tasks]
-    by_rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
-    reader = _Reader(source, [task.plan for task in tasks], size, by_rows=by_rows)
+    rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
+    reader = _Reader(source, [task.plan for task in tasks], size, columns_together=rows)
 
     def work(piece: Piece) -> tuple[list[tuple[Any, ...]], int]:
         return [worker.work(piece) for worker in workers], source.size_of(piece.raw)
@@ -251,7 +251,7 @@ class _Worker:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
         self._noiser = Noiser(task.plan, generators, measure=measure)
-        self._by_rows = bool(task.plan.row_steps)
+        self._has_row_steps = bool(task.plan.row_steps)
         self.sequential = bool(generators)
         self._fresh = {
             number: Noiser(task.plan.replicated(number), {}, measure=False)
@@ -265,7 +265,7 @@ class _Worker:
         encoded = sink.encode(piece.raw, chunk, noisy)
         mask = self._task.mask
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
-        if self._by_rows:
+        if self._has_row_steps:
             if chunk.rows is None:
                 raise no_rows()
             copies = self._noiser.copies(chunk.rows, piece.row_conditions)
@@ -303,10 +303,12 @@ class _Reader:
         source: The data.
         plans: What will be done.
         size: Bytes in a chunk.
-        by_rows: Whether the columns of a table have to come together.
+        columns_together: Whether the columns of a table have to come together.
     """
 
-    def __init__(self, source: Source, plans: Sequence[Plan], size: int, *, by_rows: bool) -> None:
+    def __init__(
+        self, source: Source, plans: Sequence[Plan], size: int, *, columns_together: bool
+    ) -> None:
         self._source = source
         self._size = size
         fields = {field.name: field for plan in plans for field in plan.fields}
@@ -315,7 +317,7 @@ class _Reader:
         self._conditions = {where for plan in plans for where in plan.conditions()}
         self._reach = max((plan.reach for plan in plans), default=0)
         groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
-        self._groups = _columns_together(groups) if by_rows or self._reach else groups
+        self._groups = _with_columns_together(groups) if columns_together or self._reach else groups
 
     def map(
         self, work: Callable[[Piece], Result], jobs: int, *, complete: bool
@@ -340,7 +342,7 @@ class _Reader:
         return Piece(raw, chunk, conditions, chunk, conditions)
 
 
-def _columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
+def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
     """Return groups of fields, those that have columns of a table as one."""
     columns = [field for group in groups for field in group if not field.table]
     others = [[field for field in group if field.table] for group in groups]
@@ -362,7 +364,8 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
     def work(piece: Piece) -> list[NoisyColumn]:
         return noiser.apply(piece.reached, piece.conditions, piece.chunk)[0]
 
-    for done in _Reader(source, [plan], size, by_rows=True).map(work, 1, complete=False):
+    reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
+    for done in reader.map(work, 1, complete=False):
         noisy = [column for column in done if column.column.field.name not in seen]
         seen |= {column.column.field.name for column in noisy}
         if noisy:

@@ -164,13 +164,6 @@ class Plan:
         joint = any(step.model.jointly for step in self.field_steps)
         return sum(reaches.values()) if joint else max(reaches.values(), default=0)
 
-    def steps_by_field(self) -> dict[str, tuple[Step, ...]]:
-        """Return the steps of each field that gets noise, in order."""
-        steps: dict[str, list[Step]] = {field.name: [] for field in self.noised}
-        for step in self.field_steps:
-            steps[step.field.name].append(step)
-        return {name: tuple(found) for name, found in steps.items()}
-
     def conditions(self) -> set[Condition]:
         """Return the conditions on rows that steps have."""
         return {step.where for step in self.steps if step.where is not None}

@@ -64,7 +64,7 @@ class _OneDraw(SequentialVariates):
         """Return what `sampler` draws, the first time."""
         if hasattr(self, "_lanes"):
             raise UsageError("it draws more than once for an element; drop --rng")
-        object.__setattr__(self, "_lanes", lane)
+        self._lanes = lane
         return SequentialVariates.sample(self, lane, sampler)
 
 

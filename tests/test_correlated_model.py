@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_command import noisy
+from run_command import noisy, run
 
 from noisify import add_noise
 from noisify.chunks import BLOCK, Positions
@@ -263,3 +265,15 @@ class TestAgainstSdcMicro:
             correlation = noisy_people[name].corr(people[name])
             assert abs(ratio / math.sqrt(3.25) - 1) < self.ERROR
             assert abs(correlation - 1 / math.sqrt(3.25)) < self.ERROR
+
+
+def test_a_table_without_rows_passes_through(tmp_path):
+    source = tmp_path / "empty.parquet"
+    pq.write_table(
+        pa.table({"x": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}), source
+    )
+
+    done = run(source, "-o", "-", "-d", "correlated", "--seed", "1")
+
+    assert done.status == 0
+    assert done.output == source.read_bytes()

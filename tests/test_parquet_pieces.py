@@ -10,8 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.formats import parquet
+from noisify.formats import parquet, thrift
+from noisify.formats import parquet_footer as parts
 from noisify.formats.parquet import ParquetSource
+from noisify.formats.parquet_footer import Footer
+from noisify.formats.thrift import I64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +37,7 @@ def wide(tmp_path: Path) -> Path:
         )
         columns[f"word{number}"] = [f"{name} {i % 50}" for i in range(ROWS)]
     columns["n"] = np.arange(ROWS)
+    columns["label"] = pa.array([f"label {i // 300}" for i in range(ROWS)]).dictionary_encode()
     columns["point"] = [{"x": i / 7, "y": i / 9} for i in range(ROWS)]
     pq.write_table(pa.table(columns), path, row_group_size=2000, write_page_index=True)
     return path
@@ -65,7 +69,10 @@ OPTIONS = [
     ["--noise", "x0=normal:1", "--noise", "x1,x4=swap-fields:0.3"],
     ["-d", "correlated", "-c", "x1,x3"],
     ["--rng", "numpy"],
+    ["--noise", "label=flip:0.2", "--noise", "word3=typo:0.2"],
 ]
+SIZES = [(1, 1 << 40), (40_000, 1 << 40), (1 << 40, 1 << 40), (10_000, 1), (60_000, 20_000)]
+"""Bytes of a piece, and of leaves above which they are sliced by rows."""
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
@@ -74,15 +81,16 @@ def test_the_same_file_comes_out(
     wide: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], jobs: int
 ) -> None:
     outputs = []
-    for size in (1, 40_000, 1 << 40):
-        monkeypatch.setattr(parquet, "PIECE_BYTES", size)
+    for piece, largest in SIZES:
+        monkeypatch.setattr(parquet, "PIECE_BYTES", piece)
+        monkeypatch.setattr(parquet, "WHOLE_BYTES", largest)
         report = wide.with_name("report.json")
         words = ["-j", jobs, "--seed", 7, "--report", report]
         done = run(wide, "-o", "-", *words, *options)
         assert done.status == 0, done.messages
         outputs.append(done.output)
 
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert all(output == outputs[0] for output in outputs)
     assert outputs[0] != wide.read_bytes()
 
 
@@ -165,3 +173,72 @@ def test_a_mask_has_a_row_for_each_row_and_gives_the_file_back(
 
     assert back.status == 0, back.messages
     assert pq.read_table(wide.with_name("back.parquet")) == pq.read_table(wide)
+
+
+@pytest.fixture
+def gaps(tmp_path: Path) -> Path:
+    """Return a file with row groups that have no rows."""
+    path = tmp_path / "gaps.parquet"
+    table = pa.table(
+        {
+            "x": np.arange(50) / 8,
+            "l": pa.array([[i / 3] * (i % 3) for i in range(50)]),
+            "y": np.arange(50) / 9,
+        }
+    )
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for part in (table[:0], table[:30], table[:0], table[30:], table[:0]):
+            writer.write_table(part)
+    return path
+
+
+def group_rows(path: Path) -> list[int]:
+    about = pq.read_metadata(path)
+    return [about.row_group(number).num_rows for number in range(about.num_row_groups)]
+
+
+@pytest.mark.parametrize("columns", ["x", "x,y", "l[]", "l[],y"])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_row_groups_without_rows_stay(
+    gaps: Path, monkeypatch: pytest.MonkeyPatch, columns: str, sizes: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(parquet, "PIECE_BYTES", sizes[0])
+    monkeypatch.setattr(parquet, "WHOLE_BYTES", sizes[1])
+    noisy = gaps.with_name("noisy.parquet")
+
+    assert run(gaps, "-o", noisy, "-c", columns, "-s", "1", "--seed", 1).status == 0
+    still = run(gaps, "-o", "-", "-c", columns, "-s", "0", "--seed", 1)
+
+    assert group_rows(noisy) == group_rows(gaps) == [0, 30, 0, 20, 0]
+    assert pq.read_table(noisy).num_rows == 50
+    assert still.output == gaps.read_bytes()
+
+
+def test_an_empty_row_group_that_says_it_is_large_is_written_too(gaps: Path) -> None:
+    with gaps.open("rb") as file:
+        footer = Footer(file, "gaps", "parquet-cpp")
+    groups = [footer.group(number) for number in range(len(footer))]
+    groups[2][parts.CHUNKS].values[2][parts.METADATA].put(parts.UNCOMPRESSED, I64, 1 << 25)
+    written = footer.written([thrift.written(group) for group in groups], 50)
+    gaps.write_bytes(gaps.read_bytes()[: footer.start] + written)
+    noisy = gaps.with_name("noisy.parquet")
+
+    assert run(gaps, "-o", noisy, "-c", "x,y", "-s", "1", "--seed", 1).status == 0
+
+    assert group_rows(noisy) == [0, 30, 0, 20, 0]
+    assert pq.read_table(noisy)["l"] == pq.read_table(gaps)["l"]
+
+
+def test_a_column_that_gets_noise_and_is_not_described_is_refused(gaps: Path) -> None:
+    with gaps.open("rb") as file:
+        footer = Footer(file, "gaps", "parquet-cpp")
+    groups = [footer.group(number) for number in range(len(footer))]
+    groups[3][parts.CHUNKS].values[0].put(parts.METADATA, I64, None)
+    written = footer.written([thrift.written(group) for group in groups], 50)
+    gaps.write_bytes(gaps.read_bytes()[: footer.start] + written)
+
+    done = run(gaps, "-o", gaps.with_name("noisy.parquet"), "-c", "x,y", "-s", "1", "--seed", 1)
+
+    assert done.status == 3
+    assert len(done.lines) == 1
+    assert not gaps.with_name("noisy.parquet").exists()

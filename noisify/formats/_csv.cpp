@@ -651,4 +651,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__csv() { return python::module_of<2>("_csv", methods); }
+PyMODINIT_FUNC PyInit__csv() { return python::module_of<3>("_csv", methods); }

@@ -1,7 +1,8 @@
 """What a format is: a source that yields raw pieces, and a sink that takes them back.
 
 A format never knows a noise model. Reading (`chunks`) and writing (`write`) are serial and in
-order; `decode` and `encode` run in worker threads and must not touch shared state.
+order; `decode` and `encode` run in worker threads and must not touch shared state, but for what
+comes out the same whoever works it out.
 """
 
 from __future__ import annotations

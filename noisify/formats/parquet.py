@@ -3,7 +3,7 @@
 A file is read leaf by leaf, a leaf being what Parquet stores as one column chunk. Some leaves of a
 row group are one piece, which a worker reads. Leaves that are large, and any with noise inside
 lists, are read here, in slices of their rows, so that there is never more of a row group in memory
-than leaves that have to go together.
+than leaves that have to go together, and those that a condition on rows looks at.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ class ParquetSource:
                 start, rows = reached[ROWS], group.num_rows
                 piece = Piece(self, index, share, closes, 0, start, rows, last=True, size=size)
                 decoded = sum(sizes[leaf] for leaf in share)
-                if decoded <= WHOLE_BYTES and not lists:
+                if not rows:
+                    yield replace(piece, elements=reached)
+                elif decoded <= WHOLE_BYTES and not lists:
                     yield piece
                 else:
                     yield from self._slices(piece, -(-decoded // PIECE_BYTES), reached)
@@ -296,7 +298,10 @@ class ParquetSource:
         return Chunk(tuple(columns), arrays, rows)
 
     def _fields_by_leaf(self, wanted: Sequence[Field]) -> dict[int, Field]:
-        """Return fields by their leaves' numbers: found once for all the pieces of a pass."""
+        """Return fields by their leaves' numbers: found once for all the pieces of a pass.
+
+        Workers may find them at the same time, and put the same in the place of the same.
+        """
         known, by_leaf = self._by_leaf
         if known is not wanted:
             by_leaf = {self.number(each.name): each for each in wanted}
@@ -307,12 +312,12 @@ class ParquetSource:
         """Return leaves of a piece, with the structs and lists they are in, by their numbers."""
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
-        found: dict[int, pa.Array] = dict.fromkeys(leaves)
-        plain = [leaf for leaf in found if self._is_plain(self.leaves[leaf].column)]
-        read = self._read(raw.group, plain).columns if plain else []
-        found |= {leaf: whole(values) for leaf, values in zip(plain, read, strict=True)}
-        others = found.keys() - plain
-        return found | {leaf: whole(self.read(raw.group, leaf)) for leaf in others}
+        leaves = list(leaves)
+        plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
+        columns = self._read(raw.group, plain).columns if plain else []
+        read = dict(zip(plain, columns, strict=True))
+        read |= {leaf: self.read(raw.group, leaf) for leaf in leaves if leaf not in read}
+        return {leaf: whole(read[leaf]) for leaf in leaves}
 
     def condition_values(
         self, raw: Piece, chunk: Chunk, names: Iterable[str]
@@ -343,7 +348,7 @@ class ParquetSource:
         return number
 
     def condition(self, group: int, leaf: int) -> pa.Array:
-        """Return a leaf of a row group; kept until the next but one, since slices share it."""
+        """Return a leaf of a row group; kept until the next but one, since pieces share it."""
         with self._condition_lock:
             if (group, leaf) not in self._conditions:
                 for old in [key for key in self._conditions if key[0] < group - 1]:

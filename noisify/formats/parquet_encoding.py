@@ -227,7 +227,9 @@ def encode(
     arrays = [fit.storable(values) for values in arrays]
     kind = arrays[0].type
     schema = fit.schema(kind)
-    table = pa.Table.from_arrays([pa.chunked_array(arrays, kind)], schema=schema)
+    # Slices may bring a dictionary each, and Arrow would go on without one.
+    column = pa.chunked_array(arrays, kind).unify_dictionaries()
+    table = pa.Table.from_arrays([column], schema=schema)
     if fit.raw is not None:  # bytes are ordered otherwise than the decimals they stand for
         style = {**style, "write_statistics": False, "write_page_index": False}
     bloom = {_path(schema.field(0)): {"ndv": max(1, table.num_rows)}} if filtered else None

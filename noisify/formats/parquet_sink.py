@@ -47,7 +47,7 @@ class Part:
         piece: The piece.
         arrays: The leaves that get noise, by their numbers.
         changed: Those of them in which something changed.
-        encoded: These, if the piece is a whole row group.
+        encoded: These, if the piece has all rows of its row group.
         copies: Shape (n,), how many times each row comes out; None: once.
     """
 
@@ -145,7 +145,7 @@ class ParquetSink:
         return self.part(raw, arrays, changed)
 
     def part(self, piece: Piece, arrays: dict[int, pa.Array], changed: set[int]) -> Part:
-        """Return what `write` takes; encoded already if it is a whole row group.
+        """Return what `write` takes; encoded already if it has all rows of its row group.
 
         Args:
             piece: The piece.
@@ -237,6 +237,8 @@ class ParquetSink:
         """Return the row group of that number in the old file, begun if it has not been."""
         if self._group is None:
             self._group = _Group(number, self._source.footer.group(number), self._file.tell())
+        if self._group.number != number:
+            raise AssertionError(f"row group {self._group.number} has not been closed")
         return self._group
 
     def _put_leaves(
@@ -253,6 +255,7 @@ class ParquetSink:
         group.changed |= changed
         for leaf in range(group.done, stop):
             chunk = group.chunks[leaf]
+            span = self._source.footer.span(chunk)
             here = self._file.tell()
             if leaf in changed:
                 one = next(encoded)
@@ -263,7 +266,6 @@ class ParquetSink:
                 group.indexes.append(_Index(leaf, one.column_index, one.offset_index, moved))
                 group.filters[leaf] = one.bloom_filter
                 continue
-            span = self._source.footer.span(chunk)
             moved = here - span.start
             group.indexes.append(_Index(leaf, *parts.index_spans(chunk), moved))
             group.filters[leaf] = self._filter_span(chunk[parts.METADATA])

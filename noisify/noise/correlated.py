@@ -90,7 +90,8 @@ class Correlated(Model):
             return self
         fields = self.fields or (field,)
         covariance = tuple(
-            tuple(float(statistics[one].covariance[other]) for other in fields) for one in fields
+            tuple(float(statistics[one].covariance.get(other, 0.0)) for other in fields)
+            for one in fields  # there is none where there are no rows
         )
         return dataclasses.replace(self, fields=fields, covariance=covariance)
 
