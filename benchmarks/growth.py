@@ -243,7 +243,7 @@ def main() -> int:
             *over_columns(bench, 2 * options.size, said),
             over_workers(bench, FACTORS[-1] * options.size, said),
             over_levels(bench, options.size, said),
-            over_models(bench, options.size, said),
+            over_models(bench, 4 * options.size, said),
         ]
     except BenchmarkError as error:
         show(str(error))
