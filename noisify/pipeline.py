@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK_BYTES = 1 << 21
+CHUNK_BYTES = 1 << 20
 MORE_IN_FLIGHT = 2
 
 
