@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.formats import parquet, thrift
 from noisify.formats import parquet_footer as parts
+from noisify.formats import parquet_pieces, thrift
 from noisify.formats.parquet import ParquetSource
 from noisify.formats.parquet_footer import Footer
 from noisify.formats.thrift import I64
@@ -82,8 +82,8 @@ def test_the_same_file_comes_out(
 ) -> None:
     outputs = []
     for piece, largest in SIZES:
-        monkeypatch.setattr(parquet, "PIECE_BYTES", piece)
-        monkeypatch.setattr(parquet, "WHOLE_BYTES", largest)
+        monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", piece)
+        monkeypatch.setattr(parquet_pieces, "WHOLE_BYTES", largest)
         report = wide.with_name("report.json")
         words = ["-j", jobs, "--seed", 7, "--report", report]
         done = run(wide, "-o", "-", *words, *options)
@@ -97,7 +97,7 @@ def test_the_same_file_comes_out(
 def test_each_group_of_columns_is_a_piece_of_its_own_if_it_is_large(
     wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
 
     assert pieces(wide, [["x0"], ["x1"], ["x5"]]) == [
         (group, leaves, leaves == (10,)) for group in (0, 1) for leaves in [(0,), (2,), (10,)]
@@ -113,7 +113,7 @@ def test_small_columns_share_a_piece(wide: Path) -> None:
 def test_columns_between_those_that_go_together_go_with_them(
     wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
 
     found = pieces(wide, [["x0"], ["x1", "x3"], ["x2"], ["x4"]])
 
@@ -129,7 +129,7 @@ def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
     wide: Path, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
     # The file is begun only when something has changed: in whichever piece and row group that is.
-    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     quiet = ",".join(FLOATS[:first]) or "n"
     recipe = wide.with_name("recipe.toml")
     recipe.write_text(
@@ -149,7 +149,7 @@ def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
 def test_a_sweep_writes_from_one_reading_what_single_runs_write(
     wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     folder = wide.with_name("sweep")
     swept = run(wide, "--output-dir", folder, "--sweep", "scale=0,0.5,2", "--seed", 1)
     assert swept.status == 0, swept.messages
@@ -163,7 +163,7 @@ def test_a_sweep_writes_from_one_reading_what_single_runs_write(
 def test_a_mask_has_a_row_for_each_row_and_gives_the_file_back(
     wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     noisy, mask = wide.with_name("noisy.parquet"), wide.with_name("mask.parquet")
     made = run(wide, "-o", noisy, "--mask", mask, "--mask-values", "-s", "1", "--seed", 3)
     assert made.status == 0, made.messages
@@ -202,8 +202,8 @@ def group_rows(path: Path) -> list[int]:
 def test_row_groups_without_rows_stay(
     gaps: Path, monkeypatch: pytest.MonkeyPatch, columns: str, sizes: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(parquet, "PIECE_BYTES", sizes[0])
-    monkeypatch.setattr(parquet, "WHOLE_BYTES", sizes[1])
+    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", sizes[0])
+    monkeypatch.setattr(parquet_pieces, "WHOLE_BYTES", sizes[1])
     noisy = gaps.with_name("noisy.parquet")
 
     assert run(gaps, "-o", noisy, "-c", columns, "-s", "1", "--seed", 1).status == 0

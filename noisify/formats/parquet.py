@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -19,16 +19,22 @@ import pyarrow.parquet as pq
 
 from noisify.chunks import Chunk, Positions
 from noisify.errors import DataError, UsageError
-from noisify.formats import thrift
+from noisify.formats import parquet_pieces, thrift
 from noisify.formats.arrow_columns import column_of, comparable, whole
 from noisify.formats.arrow_leaves import ROWS, alone, fields_and_leaves, leaves_of, values_at
 from noisify.formats.arrow_tables import no_value_in_a_row
 from noisify.formats.parquet_encoding import Stored, fit_of, style_of
 from noisify.formats.parquet_footer import Footer
-from noisify.frozen import frozen
+from noisify.formats.parquet_pieces import (
+    Piece,
+    decoded_size,
+    shares_of,
+    stored_size,
+    without_overlap,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from noisify.chunks import Field
@@ -41,52 +47,12 @@ if TYPE_CHECKING:
 
 MEMORY_BUDGET = 64 << 20
 """Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
-WHOLE_BYTES = 16 << 20
-"""Bytes of leaves that have to go together, decoded, up to which they are one piece."""
-PIECE_BYTES = 4 << 20
-"""Bytes of a piece, decoded, that has several leaves or is a slice of their rows."""
 BATCH_ROWS = 1024
 """Rows that Arrow writes before it looks whether a page is full: where slices end does not show."""
 _BUFFER = 1 << 18
 _FEWEST_READERS = 8
 """Readers that share a table's plain columns: each takes memory for every column of the file."""
 _LONGEST_HEADER = 256
-
-
-@frozen
-class Piece:
-    """Some leaves of some rows of a row group.
-
-    Attributes:
-        source: The file.
-        group: The row group's number in it.
-        leaves: The wanted leaves it has, in order; those of the next piece come after them.
-        closes: Whether these are the last wanted leaves of the row group.
-        offset: The number of its first row in the row group.
-        start: The same in the table.
-        rows: How many rows it has.
-        last: Whether the rows of the row group end with it.
-        size: Its bytes in the file.
-        arrays: What is wanted, by the leaves' numbers; None: a worker reads it.
-        elements: For each list with a wanted leaf, the number in the table of its first element.
-    """
-
-    source: ParquetSource
-    group: int
-    leaves: tuple[int, ...]
-    closes: bool
-    offset: int
-    start: int
-    rows: int
-    last: bool
-    size: int
-    arrays: Mapping[int, pa.Array] | None = None
-    elements: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it has all rows of its row group."""
-        return self.last and not self.offset
 
 
 class ParquetSource:
@@ -118,7 +84,9 @@ class ParquetSource:
         self.notes: list[str] = []
         every = range(self.metadata.num_columns)
         sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
-        self.in_flight: int | None = MEMORY_BUDGET // min(WHOLE_BYTES, max((1, *sizes)))
+        self.in_flight: int | None = MEMORY_BUDGET // min(
+            parquet_pieces.WHOLE_BYTES, max((1, *sizes))
+        )
         self.empty = not self.metadata.num_rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
@@ -154,7 +122,7 @@ class ParquetSource:
     def decoded_bytes(self, group: int, leaves: Iterable[int]) -> int:
         """Return about how many bytes some leaves of a row group take in memory."""
         about = self.metadata.row_group(group)
-        return sum(map(_decoded, (about.column(leaf) for leaf in leaves)))
+        return sum(map(decoded_size, (about.column(leaf) for leaf in leaves)))
 
     def chunks(
         self,
@@ -178,13 +146,13 @@ class ParquetSource:
         lists = any(self.leaves[leaf].table != ROWS for leaf in leaves)
         if lists or not leaves:
             groups = [leaves]
-        units = _without_overlap(groups)
+        units = without_overlap(groups)
         for index in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(index)
-            sizes = {leaf: _decoded(group.column(leaf)) for leaf in leaves}
-            shares = list(_shares(units, sizes))
-            stored = [_stored(group, share) for share in shares]
-            stored[-1] += _stored(group, range(group.num_columns)) - sum(stored)
+            sizes = {leaf: decoded_size(group.column(leaf)) for leaf in leaves}
+            shares = list(shares_of(units, sizes))
+            stored = [stored_size(group, share) for share in shares]
+            stored[-1] += stored_size(group, range(group.num_columns)) - sum(stored)
             for share, size in zip(shares, stored, strict=True):
                 closes = share is shares[-1]
                 start, rows = reached[ROWS], group.num_rows
@@ -192,10 +160,12 @@ class ParquetSource:
                 decoded = sum(sizes[leaf] for leaf in share)
                 if not rows:
                     yield replace(piece, elements=reached)
-                elif decoded <= WHOLE_BYTES and not lists:
+                elif decoded <= parquet_pieces.WHOLE_BYTES and not lists:
                     yield piece
                 else:
-                    yield from self._slices(piece, -(-decoded // PIECE_BYTES), reached)
+                    yield from self._slices(
+                        piece, -(-decoded // parquet_pieces.PIECE_BYTES), reached
+                    )
             reached[ROWS] += group.num_rows
 
     def _slices(self, piece: Piece, parts: int, reached: Counter[str]) -> Iterator[Piece]:
@@ -404,46 +374,6 @@ class ParquetSource:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-
-
-def _decoded(chunk: pq.ColumnChunkMetaData) -> int:
-    """Return about how many bytes a column chunk takes in memory."""
-    return int(max(chunk.total_uncompressed_size, 8 * chunk.num_values))
-
-
-def _stored(group: pq.RowGroupMetaData, leaves: Iterable[int]) -> int:
-    """Return how many bytes some leaves of a row group take in the file."""
-    return sum(group.column(leaf).total_compressed_size for leaf in leaves)
-
-
-def _without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Return groups of leaves in order, those that lie between each other's leaves as one.
-
-    >>> _without_overlap([[4], [0, 3], [1], [5, 6]])
-    [(0, 1, 3), (4,), (5, 6)]
-    """
-    units: list[tuple[int, ...]] = []
-    for group in sorted(map(sorted, groups)):
-        if units and group and group[0] <= units[-1][-1]:
-            units[-1] = tuple(sorted({*units[-1], *group}))
-        else:
-            units.append(tuple(group))
-    return units
-
-
-def _shares(
-    units: Sequence[tuple[int, ...]], sizes: Mapping[int, int]
-) -> Iterator[tuple[int, ...]]:
-    """Yield units one after the other, small ones together."""
-    share: tuple[int, ...] = ()
-    total = 0
-    for unit in units:
-        size = sum(sizes[leaf] for leaf in unit)
-        if share and total + size > PIECE_BYTES:
-            yield share
-            share, total = (), 0
-        share, total = share + unit, total + size
-    yield share
 
 
 def open_source(source: Input, options: ReadOptions) -> Source:  # noqa: ARG001 - it says it all

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noisify.chunks import Chunk, Field
     from noisify.directories import FolderOutput, MemberOutput
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet import Piece
+    from noisify.formats.parquet_pieces import Piece
     from noisify.formats.parquet_sink import Part
 
 _SUFFIXES = frozenset({".parquet", ".pq", ".parq"})

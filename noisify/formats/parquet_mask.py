@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from noisify.chunks import Chunk, Field
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet import Piece
+    from noisify.formats.parquet_pieces import Piece
     from noisify.inputs import Input
     from noisify.sink import Output
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from noisify.chunks import Chunk
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet import ParquetSource, Piece
+    from noisify.formats.parquet import ParquetSource
     from noisify.formats.parquet_encoding import Encoded, Fit
+    from noisify.formats.parquet_pieces import Piece
     from noisify.sink import Output
 
 _ALONE_BYTES = 64 << 20
