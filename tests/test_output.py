@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
+from noisify.sink import FileOutput, open_written_behind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -626,6 +628,34 @@ def test_a_full_temporary_folder_leaves_nothing(tmp_path: Path, suffix: str) -> 
     assert lines[0].startswith(f"noisify: standard input: cannot be kept in {spool}: ")
     assert "TMPDIR" in lines[0]
     assert [] == names(spool)
+
+
+def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    data = bytes(10_000_000)
+    with FileOutput(path) as output:
+        output.file.write(data)
+        during = os.fstat(output.file.fileno())
+
+    assert len(data) == during.st_size
+    if during.st_blocks * 512 < 2 * len(data):
+        pytest.skip("this file system reserves no room")
+    assert data == path.read_bytes()
+    assert path.stat().st_blocks * 512 < len(data) + 1_000_000
+
+
+def test_room_is_reserved_beside_places_that_are_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old " * 10)
+    with open_written_behind(path) as file:
+        file.seek(20_000_000)
+        file.write(bytes(10_000_000))
+        file.seek(0)
+        file.write(b"new ")
+
+    assert b"new old old " == path.read_bytes()[:12]
+    assert 30_000_000 == path.stat().st_size
+    assert path.stat().st_blocks * 512 < 31_000_000
 
 
 def test_a_report_on_a_full_disk_fails(table: Path) -> None:
