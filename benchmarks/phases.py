@@ -91,6 +91,7 @@ class TimedSink:
     def __init__(self, sink: Any, watch: Stopwatch) -> None:  # noqa: ANN401
         self.encode = watch.timed("encode", sink.encode)
         self.with_rows = watch.timed("encode", sink.with_rows)
+        self.place = watch.timed("write", sink.place)
         self.write = watch.timed("write", sink.write)
         self.finish = watch.timed("write", sink.finish)
         self.close = watch.timed("write", sink.close)

@@ -3,7 +3,8 @@
     source ──raw──▶ decode ──chunk──▶ noise ──chunk──▶ encode ──raw──▶ sink
     in order        └────────── in a pool of threads ──────────┘       in order
 
-Reading and writing are serial and in order; the three in the middle run in worker threads. At most
+Reading and writing are serial and in order; the three in the middle run in worker threads. (Arrays
+whose elements have known places in their files are read, and written to a file, there too.) At most
 workers + 2 chunks are in flight, so memory is constant. The first failure cancels the rest.
 A first pass over the data (`survey`) is the same loop without noise, encode and sink.
 """
@@ -21,7 +22,7 @@ import numpy as np
 from noisify.apply import Noiser
 from noisify.chunks import Chunk, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
-from noisify.formats.interface import first_rows, no_rows
+from noisify.formats.interface import PlacingSink, first_rows, no_rows
 from noisify.frozen import frozen
 from noisify.plan import grouped
 from noisify.report import FieldReport
@@ -234,7 +235,8 @@ def run(
     threads = 1 if any(worker.sequential for worker in workers) else jobs
     for done, count in reader.map(work, threads, complete=True):
         for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
-            task.sink.write(encoded)
+            if encoded is not None:
+                task.sink.write(encoded)
             if task.mask is not None:
                 task.mask.write(masked)
             for name, tally in tallies.items():
@@ -250,6 +252,7 @@ class _Worker:
     def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
+        self._placing = task.sink if isinstance(task.sink, PlacingSink) else None
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self._has_row_steps = bool(task.plan.row_steps)
         self.sequential = bool(generators)
@@ -274,7 +277,8 @@ class _Worker:
                 again, _ = noiser.apply(piece.reached, piece.conditions, chunk)
                 versions.append(sink.encode(piece.raw, chunk, again))
             encoded = sink.with_rows(versions, copies)
-        return encoded, masked, tallies
+        left = self._placing.place(encoded) if self._placing is not None else encoded
+        return left, masked, tallies
 
 
 @frozen

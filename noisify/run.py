@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from noisify import compression, conversion, formats, pipeline
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats import foreign
-from noisify.formats.interface import ReadOptions, no_rows
+from noisify.formats.interface import PlacingSink, ReadOptions, no_rows
 from noisify.formats.recognition import recognise
 from noisify.frozen import frozen
 from noisify.inputs import Input
@@ -365,9 +365,16 @@ class _GuardedSink(_GuardedMask):
     def __init__(self, sink: Sink, output: Output) -> None:
         super().__init__(sink, output)
         self._sink = sink
+        self._placing = sink if isinstance(sink, PlacingSink) else None
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)
+
+    def place(self, encoded: Any) -> Any:  # noqa: ANN401
+        if self._placing is None:
+            return encoded
+        with naming(self._output):
+            return self._placing.place(encoded)
 
 
 def output_compression(

@@ -10,6 +10,7 @@ import sys
 from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from noisify.errors import NoisifyError, UsageError
@@ -105,6 +106,8 @@ class _WrittenBehind(io.RawIOBase):
         self._descriptor = descriptor
         self._waiting = 0
         self._reserved = 0
+        self._counting = Lock()
+        self._seeking = Lock()
 
     def fileno(self) -> int:
         return self._descriptor
@@ -117,16 +120,36 @@ class _WrittenBehind(io.RawIOBase):
 
     def write(self, data: Any) -> int:  # noqa: ANN401
         count = os.write(self._descriptor, data)
-        self._waiting += count
-        if self._waiting >= _WAITING_BYTES:
-            self._waiting = 0
-            _start_writing(self._descriptor)
-            place = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-            if place + _WAITING_BYTES > self._reserved:
-                start = max(place, self._reserved)
-                _reserve(self._descriptor, start, _RESERVED_BYTES)
-                self._reserved = start + _RESERVED_BYTES
+        self._wrote(count, lambda: os.lseek(self._descriptor, 0, os.SEEK_CUR))
         return count
+
+    def write_at(self, data: memoryview, place: int) -> int:
+        """Write at a place, whatever other threads do; `write` goes on where it would have."""
+        if not hasattr(os, "pwrite"):
+            with self._seeking:
+                here = self.seek(0, os.SEEK_CUR)
+                self.seek(place)
+                count = self.write(data)
+                self.seek(here)
+                return count
+        count = os.pwrite(self._descriptor, data, place)
+        self._wrote(count, lambda: place + count)
+        return count
+
+    def _wrote(self, count: int, end: Callable[[], int]) -> None:
+        """Let the system begin to write, and reserve room, whenever enough has come together."""
+        with self._counting:
+            self._waiting += count
+            if self._waiting < _WAITING_BYTES:
+                return
+            self._waiting = 0
+            place, start = end(), self._reserved
+            if short := place + _WAITING_BYTES > start:
+                start = max(place, start)
+                self._reserved = start + _RESERVED_BYTES
+        _start_writing(self._descriptor)
+        if short:
+            _reserve(self._descriptor, start, _RESERVED_BYTES)
 
     def flush(self) -> None:
         if self._reserved:
@@ -418,6 +441,20 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     while view:
         count = file.write(view)
         view = view[count or 0 :]
+
+
+def takes_places(file: BinaryIO) -> bool:
+    """Return whether `write_all_at` can write to a file."""
+    return isinstance(file, _WrittenBehind)
+
+
+def write_all_at(file: BinaryIO, data: memoryview, place: int) -> None:
+    """Write all of `data` to a place in a file; several threads may at once."""
+    behind = cast("_WrittenBehind", file)
+    view = data.cast("B")
+    while view:
+        count = behind.write_at(view, place)
+        view, place = view[count:], place + count
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:

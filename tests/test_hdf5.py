@@ -217,6 +217,30 @@ def test_a_pipe_gives_the_same_bytes(survey: Path) -> None:
     assert noisy(survey, "-s", 0.5) == noisy("-s", 0.5, "-q", given=survey.read_bytes())
 
 
+@pytest.mark.parametrize("chosen", ["b", "a,b", "a,b,zipped", "a,zipped"])
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_contiguous_datasets_written_by_the_workers(tmp_path: Path, chosen: str, jobs: int) -> None:
+    path = tmp_path / "in.h5"
+    values = np.arange(50_000.0)
+    with h5py.File(path, "w") as file:
+        for name, options in {
+            "a": {},
+            "zipped": STORAGE["gzip"] | {"chunks": (999,)},
+            "b": {},
+        }.items():
+            file.create_dataset(name, data=values, **options)
+        file.create_dataset("last", data=values)
+
+    noise_of = ("-s", 1, "--seed", 1, "-c", chosen)
+    out = noisy_file(path, *noise_of, "--chunk-size", "4KiB", "--jobs", jobs)
+
+    names = chosen.split(",")
+    with h5py.File(out) as file:
+        for name in ("a", "b", "zipped", "last"):
+            noise = normal_noise(name, len(values)) if name in names else 0
+            np.testing.assert_array_equal(values + noise, file[name])
+
+
 def test_no_noise_changes_no_value(survey: Path) -> None:
     assert [] == changed_between(survey, noisy_file(survey, "-s", 0))
 

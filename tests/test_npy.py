@@ -560,6 +560,22 @@ def test_a_broken_file_is_refused(
     assert [source] == list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "u1", [("a", "<f8"), ("b", "S3")]])
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_a_file_gets_the_bytes_that_a_pipe_gets(tmp_path: Path, dtype: Any, jobs: int) -> None:
+    array = np.arange(200_000).astype("f8").astype(dtype)  # a file is written by the workers
+    path = tmp_path / "data.npy"
+    np.save(path, array)
+    out = tmp_path / "out.npy"
+    noise = ("-s", 50, "--seed", 1, "--chunk-size", "16KiB", "--jobs", jobs, "-c", ":float,:int")
+
+    piped = noisy(path, *noise)
+    done = run(path, "-o", out, *noise, "-q")
+
+    assert (0, []) == (done.status, done.lines)
+    assert piped == out.read_bytes() != path.read_bytes()
+
+
 def test_standard_input_to_standard_output() -> None:
     array = np.arange(1000.0)
 

@@ -294,7 +294,8 @@ def write_binary(path: Path, count: int) -> None:
             pq.write_table(pa.table({"x": values}), path, row_group_size=50)
         case ".h5":
             with h5py.File(path, "w") as file:
-                file.create_dataset("x", data=values, chunks=(50,), compression="gzip")
+                packing = {} if path.stem == "contiguous" else {"compression": "gzip"}
+                file.create_dataset("x", data=values, chunks=(50,) if packing else None, **packing)
         case _:
             path.write_text("x\n" + "".join(f"{value!r}\n" for value in values.tolist()))
 
@@ -613,6 +614,21 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
     assert lines[0].startswith(f"noisify: {target}: cannot be written")
     assert [target.name] == names(results)
     assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["data.npy", "contiguous.h5"])
+def test_a_disk_that_is_full_for_a_worker_leaves_nothing(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    write_binary(source, 20_000)
+    results = tmp_path / "results"
+    results.mkdir()
+    target = results / f"out{source.suffix}"
+
+    status, lines = run_limited(source, "-o", target, "-s", 1, "-j", 3, "--chunk-size", "1KiB")
+
+    assert (1, 1) == (status, len(lines)), lines
+    assert lines[0].startswith(f"noisify: {target}: cannot be written")
+    assert [] == names(results)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npy", "parquet", "h5"])

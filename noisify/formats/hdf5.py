@@ -25,7 +25,7 @@ from noisify.formats.hdf5_layout import aliases_of, fields_at, rounding_filter, 
 from noisify.formats.hdf5_pieces import Piece, box_in, cut
 from noisify.formats.hdf5_scratch import Unrolled
 from noisify.formats.hdf5_sink import Hdf5Sink
-from noisify.formats.hdf5_storage import Chunked, ThroughLibrary, box_shape
+from noisify.formats.hdf5_storage import Chunked, Contiguous, ThroughLibrary, box_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,6 +147,11 @@ class Hdf5Source:
                 self._storages[path] = storage_of(path, self._file[path], headers)
         return self._storages[path]
 
+    def is_contiguous(self, names: Iterable[str]) -> bool:
+        """Return whether the datasets of some fields all have their place in the file."""
+        paths = {self.stored[name].path for name in names}
+        return all(isinstance(self._storage(path), Contiguous) for path in paths)
+
     def _unroll(self, storage: Storage) -> Storage:
         path = storage.path
         if path not in self._unrolled and isinstance(storage, Chunked | ThroughLibrary):
@@ -245,7 +250,7 @@ def open_sink(
     source: Hdf5Source,
     output: Output,
     passes: int = 1,
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+    noised: frozenset[str] = frozenset(),
 ) -> Hdf5Sink:
     """Start a copy of the source.
 
@@ -254,7 +259,8 @@ def open_sink(
     """
     if passes > 1:
         raise UsageError("--append needs rows, and the datasets of an HDF5 file share none")
-    return Hdf5Sink(source.path, source.stored, output)
+    places = bool(noised) and source.is_contiguous(noised)
+    return Hdf5Sink(source.path, source.stored, output, places=places)
 
 
 def open_mask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
@@ -17,7 +18,7 @@ from noisify.formats.hdf5_pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5_times import restore_times
 from noisify.formats.interface import no_rows
 from noisify.formats.masks import changed_by_field
-from noisify.sink import open_written_behind, write_all
+from noisify.sink import open_written_behind, write_all, write_all_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,16 +48,26 @@ class Hdf5Sink:
         source: The file that is copied.
         stored: Where each field of it is.
         output: Where to write.
+        places: Whether nothing is written but what has its place in the file.
     """
 
-    def __init__(self, source: Path, stored: Mapping[str, Stored], output: Output) -> None:
+    def __init__(
+        self,
+        source: Path,
+        stored: Mapping[str, Stored],
+        output: Output,
+        *,
+        places: bool = False,
+    ) -> None:
         self._source = source
         self._stored = stored
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
         self._copied = False
+        self._places = places
         self._written: dict[str, tuple[int, int]] = {}
+        self._noting = Lock()
         self._unrolled: dict[str, tuple[Unrolled, ChunkFile]] = {}
         self._touched: dict[str, None] = {}
         self._changed: set[str] = set()
@@ -115,12 +126,22 @@ class Hdf5Sink:
         """
         raise no_rows()
 
+    def place(self, encoded: NoisyPiece) -> NoisyPiece:
+        """Write the datasets of a piece, if nothing else can be in the way."""
+        if not self._places:
+            return encoded
+        self._write_parts(encoded)
+        return replace(encoded, parts=())
+
     def write(self, encoded: NoisyPiece) -> None:
         """Write the datasets of a piece to their places."""
+        self._write_parts(encoded)
+        self._changed |= encoded.changed
+
+    def _write_parts(self, encoded: NoisyPiece) -> None:
         with self._writing():
             for storage, packed in encoded.parts:
                 storage.write(self, packed, box_in(storage, encoded.box))
-        self._changed |= encoded.changed
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -132,11 +153,12 @@ class Hdf5Sink:
             raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
-        """Write consecutive bytes of a dataset to their place in the file."""
-        self._raw.seek(start)
-        write_all(self._raw, data)
-        first, _ = self._written.get(path, (start, start))
-        self._written[path] = (first, start + len(data))
+        """Write bytes of a contiguous dataset, all of which will be written, to their place."""
+        write_all_at(self._raw, data, start)
+        stop = start + len(data)
+        with self._noting:
+            first, last = self._written.get(path, (start, stop))
+            self._written[path] = (min(first, start), max(last, stop))
 
     def dataset(self, path: str) -> h5py.h5d.DatasetID:
         """Return a dataset of the copy, which is complete from now on."""

@@ -7,7 +7,7 @@ comes out the same whoever works it out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from noisify.chunks import Column, Positions
 from noisify.errors import UsageError
@@ -180,6 +180,19 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of what is open, also after a failure."""
+        ...
+
+
+@runtime_checkable
+class PlacingSink(Sink, Protocol):
+    """An output in which pieces have places that are known before they are written."""
+
+    def place(self, encoded: Any) -> Any:  # noqa: ANN401
+        """Write, in the worker that made it, what of a piece has its place.
+
+        Returns:
+            What is left for `write`; None: nothing.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ from noisify.formats.array_values import arrow_array, column_of, fields_of, put_
 from noisify.formats.interface import no_rows
 from noisify.frozen import frozen
 from noisify.inputs import read_into, read_into_at
-from noisify.sink import write_all
+from noisify.sink import takes_places, write_all, write_all_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -369,6 +369,7 @@ class NpySink:
             self._open_map()
         else:
             write_all(output.file, self._header.text)
+        self._places = self._mapped is None and passes == 1 and takes_places(output.file)
 
     def _open_map(self) -> None:
         size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
@@ -389,11 +390,19 @@ class NpySink:
         """
         raise no_rows()
 
+    def place(self, encoded: Piece) -> Piece | None:
+        """Write a piece to its place, where the output can be written at any."""
+        if not self._places:
+            return encoded
+        start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
+        place = len(self._header.text) + start
+        write_all_at(self._output.file, _bytes_of(encoded.values), place)
+        return None
+
     def write(self, encoded: Piece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         if self._mapped is None:
-            if encoded.values.nbytes:
-                write_all(self._output.file, encoded.values.view(np.uint8).data)
+            write_all(self._output.file, _bytes_of(encoded.values))
             return
         if encoded.box is None:
             raise AssertionError(encoded.positions)
@@ -408,6 +417,10 @@ class NpySink:
             self._file.close()
         if self._mapped is not None:
             self._mapped.close()
+
+
+def _bytes_of(values: NDArray[Any]) -> memoryview:
+    return values.view(np.uint8).data if values.nbytes else memoryview(b"")
 
 
 def open_source(source: Input, options: ReadOptions) -> NpySource:
