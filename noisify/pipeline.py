@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -44,6 +44,7 @@ Result = TypeVar("Result")
 
 CHUNK_BYTES = 1 << 20
 MORE_IN_FLIGHT = 2
+TOGETHER = 8
 
 
 def ordered_map(
@@ -51,6 +52,7 @@ def ordered_map(
     items: Iterable[Item],
     jobs: int,
     in_flight: int | None = None,
+    together: int = 1,
 ) -> Iterator[Result]:
     """Yield function(item) for each item, in order, worked on by `jobs` threads.
 
@@ -59,10 +61,20 @@ def ordered_map(
         items: Read in this thread, one at a time, only as far ahead as `in_flight` allows.
         jobs: Worker threads.
         in_flight: Items that may be read and not yet yielded; default: jobs + 2.
+        together: Items that a worker may be handed at once. More than one is sooner, to be said
+            where an item takes no memory before it is worked on, nor after.
 
     Raises:
         BaseException: The first failure, in the order of the items; the rest is cancelled.
     """
+    if together > 1 and jobs > 1:
+
+        def each(several: deque[Item]) -> list[Result]:
+            return [function(several.popleft()) for _ in range(len(several))]
+
+        for results in ordered_map(each, _groups(items, jobs, together), jobs, in_flight):
+            yield from results
+        return
     limit = max(1, min(in_flight or jobs + MORE_IN_FLIGHT, jobs + MORE_IN_FLIGHT))
     if jobs <= 1 or limit == 1:
         yield from map(function, items)
@@ -84,6 +96,16 @@ def ordered_map(
             futures.extend(pool.submit(function, item) for item in islice(waiting, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _groups(items: Iterable[Item], jobs: int, most: int) -> Iterator[deque[Item]]:
+    """Yield items in groups: small ones first, so that every worker gets some of a few items."""
+    waiting = iter(items)
+    for number in count():
+        group = deque(islice(waiting, min(most, 1 + number // jobs)))
+        if not group:
+            return
+        yield group
 
 
 def survey(
@@ -233,7 +255,11 @@ def run(
         {field.name: FieldReport() for field in task.plan.noised} for task in tasks
     ]
     threads = 1 if any(worker.sequential for worker in workers) else jobs
-    for done, count in reader.map(work, threads, complete=True):
+    placed = all(
+        worker.places and task.mask is None for worker, task in zip(workers, tasks, strict=True)
+    )
+    together = TOGETHER if placed else 1
+    for done, size_done in reader.map(work, threads, complete=True, together=together):
         for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
             if encoded is not None:
                 task.sink.write(encoded)
@@ -242,7 +268,7 @@ def run(
             for name, tally in tallies.items():
                 report[name] += tally
         del done, encoded, masked  # or they would be in memory until the next ones are there
-        progress(count)
+        progress(size_done)
     return reports
 
 
@@ -252,7 +278,9 @@ class _Worker:
     def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
-        self._placing = task.sink if isinstance(task.sink, PlacingSink) else None
+        sink = task.sink
+        self._placing = sink if isinstance(sink, PlacingSink) and sink.places else None
+        self.places = self._placing is not None
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self._has_row_steps = bool(task.plan.row_steps)
         self.sequential = bool(generators)
@@ -324,14 +352,14 @@ class _Reader:
         self._groups = _with_columns_together(groups) if columns_together or self._reach else groups
 
     def map(
-        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool
+        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool, together: int = 1
     ) -> Iterator[Result]:
-        """Yield work(piece) for each piece, in order."""
+        """Yield work(piece) for each piece, in order; see `ordered_map`."""
         source = self._source
         raws = source.chunks(self._groups, self._size, complete=complete)
         if not self._reach:
             yield from ordered_map(
-                lambda raw: work(self._decode(raw)), raws, jobs, source.in_flight
+                lambda raw: work(self._decode(raw)), raws, jobs, source.in_flight, together
             )
             return
         decoded = ordered_map(self._decode, raws, jobs, source.in_flight)

@@ -366,6 +366,7 @@ class _GuardedSink(_GuardedMask):
         super().__init__(sink, output)
         self._sink = sink
         self._placing = sink if isinstance(sink, PlacingSink) else None
+        self.places = self._placing is not None and self._placing.places
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)

@@ -65,7 +65,7 @@ class Hdf5Sink:
         self._name = output.name
         self._file: Any = None
         self._copied = False
-        self._places = places
+        self.places = places
         self._written: dict[str, tuple[int, int]] = {}
         self._noting = Lock()
         self._unrolled: dict[str, tuple[Unrolled, ChunkFile]] = {}
@@ -128,7 +128,7 @@ class Hdf5Sink:
 
     def place(self, encoded: NoisyPiece) -> NoisyPiece:
         """Write the datasets of a piece, if nothing else can be in the way."""
-        if not self._places:
+        if not self.places:
             return encoded
         self._write_parts(encoded)
         return replace(encoded, parts=())

@@ -185,7 +185,14 @@ class Sink(Protocol):
 
 @runtime_checkable
 class PlacingSink(Sink, Protocol):
-    """An output in which pieces have places that are known before they are written."""
+    """An output in which pieces may have places that are known before they are written.
+
+    Attributes:
+        places: Whether they have. The source's pieces, too, are then in memory only while a worker
+            works on them.
+    """
+
+    places: bool
 
     def place(self, encoded: Any) -> Any:  # noqa: ANN401
         """Write, in the worker that made it, what of a piece has its place.

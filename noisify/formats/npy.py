@@ -180,6 +180,11 @@ class NpySource:
         if source.size is not None:
             self._check_size(source.size - len(self.header.text))
 
+    @property
+    def reads_in_workers(self) -> bool:
+        """Whether pieces are in memory only while a worker works on them."""
+        return self._input.path is not None and not self.header.fortran
+
     def _check_size(self, found: int) -> None:
         expected = self.header.count * self.header.dtype.itemsize
         if found != expected:
@@ -215,7 +220,7 @@ class NpySource:
         elements = max(1, elements)
         count = self.header.count
         ranges = ((at, min(at + elements, count)) for at in range(0, count, elements))
-        if self._input.path is not None:
+        if self.reads_in_workers:
             self._file = self._file or self._input.open()
             for start, stop in ranges:
                 place = len(self.header.text) + start * self.header.dtype.itemsize
@@ -369,7 +374,7 @@ class NpySink:
             self._open_map()
         else:
             write_all(output.file, self._header.text)
-        self._places = self._mapped is None and passes == 1 and takes_places(output.file)
+        self.places = source.reads_in_workers and passes == 1 and takes_places(output.file)
 
     def _open_map(self) -> None:
         size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
@@ -392,7 +397,7 @@ class NpySink:
 
     def place(self, encoded: Piece) -> Piece | None:
         """Write a piece to its place, where the output can be written at any."""
-        if not self._places:
+        if not self.places:
             return encoded
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
         place = len(self._header.text) + start
