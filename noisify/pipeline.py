@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from noisify.apply import Noiser
 from noisify.chunks import Chunk, blank, cut_out, joined, merged_floats
 from noisify.errors import UsageError
-from noisify.formats.interface import PlacingSink, first_rows, no_rows
+from noisify.formats.interface import LazySource, PlacingSink, first_rows, no_rows
 from noisify.frozen import frozen
 from noisify.plan import grouped
 from noisify.report import FieldReport
@@ -44,7 +44,8 @@ Result = TypeVar("Result")
 
 CHUNK_BYTES = 1 << 20
 MORE_IN_FLIGHT = 2
-TOGETHER = 8
+_TOGETHER = 8
+_TOGETHER_BYTES = 1 << 23
 
 
 def ordered_map(
@@ -67,34 +68,37 @@ def ordered_map(
     Raises:
         BaseException: The first failure, in the order of the items; the rest is cancelled.
     """
-    if together > 1 and jobs > 1:
-
-        def each(several: deque[Item]) -> list[Result]:
-            return [function(several.popleft()) for _ in range(len(several))]
-
-        for results in ordered_map(each, _groups(items, jobs, together), jobs, in_flight):
-            yield from results
-        return
     limit = max(1, min(in_flight or jobs + MORE_IN_FLIGHT, jobs + MORE_IN_FLIGHT))
     if jobs <= 1 or limit == 1:
         yield from map(function, items)
         return
-    waiting = iter(items)
+    waiting = _groups(items, jobs, together)
     ahead = deque(islice(waiting, 2))
     if len(ahead) <= 1:
-        yield from map(function, ahead)
+        yield from map(function, chain.from_iterable(ahead))
         return
+    stopping: list[bool] = []
+
+    def each(group: deque[Item]) -> deque[Result]:
+        results: deque[Result] = deque()
+        while group and not stopping:
+            results.append(function(group.popleft()))
+        return results
+
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small files do without
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
     try:  # an item that is done must not be in memory until the end: nothing else holds it
-        futures = deque(pool.submit(function, ahead.popleft()) for _ in range(len(ahead)))
+        futures = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
         more = islice(waiting, limit - len(futures))
-        futures.extend(pool.submit(function, item) for item in more)
+        futures.extend(pool.submit(each, group) for group in more)
         while futures:
-            yield futures.popleft().result()
-            futures.extend(pool.submit(function, item) for item in islice(waiting, 1))
+            results = futures.popleft().result()
+            while results:
+                yield results.popleft()
+            futures.extend(pool.submit(each, group) for group in islice(waiting, 1))
     finally:
+        stopping.append(True)
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -255,11 +259,8 @@ def run(
         {field.name: FieldReport() for field in task.plan.noised} for task in tasks
     ]
     threads = 1 if any(worker.sequential for worker in workers) else jobs
-    placed = all(
-        worker.places and task.mask is None for worker, task in zip(workers, tasks, strict=True)
-    )
-    together = TOGETHER if placed else 1
-    for done, size_done in reader.map(work, threads, complete=True, together=together):
+    placed = all(worker.places for worker in workers)
+    for done, size_done in reader.map(work, threads, complete=True, placed=placed):
         for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
             if encoded is not None:
                 task.sink.write(encoded)
@@ -280,7 +281,7 @@ class _Worker:
         self._task = task
         sink = task.sink
         self._placing = sink if isinstance(sink, PlacingSink) and sink.places else None
-        self.places = self._placing is not None
+        self.places = self._placing is not None and task.mask is None
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self._has_row_steps = bool(task.plan.row_steps)
         self.sequential = bool(generators)
@@ -352,12 +353,16 @@ class _Reader:
         self._groups = _with_columns_together(groups) if columns_together or self._reach else groups
 
     def map(
-        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool, together: int = 1
+        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool, placed: bool = False
     ) -> Iterator[Result]:
-        """Yield work(piece) for each piece, in order; see `ordered_map`."""
+        """Yield work(piece) for each piece, in order; `placed`: the result takes no memory."""
         source = self._source
         raws = source.chunks(self._groups, self._size, complete=complete)
         if not self._reach:
+            lazy = isinstance(source, LazySource) and source.reads_in_workers
+            together = (
+                max(1, min(_TOGETHER, _TOGETHER_BYTES // self._size)) if lazy and placed else 1
+            )
             yield from ordered_map(
                 lambda raw: work(self._decode(raw)), raws, jobs, source.in_flight, together
             )

@@ -354,6 +354,7 @@ class _GuardedMask:
     def finish(self) -> None:
         with naming(self._output):
             self._inner.finish()
+            self._output.give_room_back()
 
     def close(self) -> None:
         self._inner.close()

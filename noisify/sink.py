@@ -26,7 +26,8 @@ STANDARD_OUTPUT = "-"
 _LONGEST_NAME = 200
 _WAITING_BYTES = 1 << 23
 _SYNC_FILE_RANGE_WRITE = 2
-_RESERVED_BYTES = 1 << 26
+_RESERVED_BYTES = 1 << 25
+_ROOM_BYTES = 1 << 30
 _FALLOC_FL_KEEP_SIZE = 1
 _COPY_BYTES = 1 << 20
 
@@ -45,6 +46,9 @@ class Output(ABC):
     @abstractmethod
     def local_path(self) -> Path:
         """Return the path of a regular file to write instead of `file`, closed by then."""
+
+    def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
+        """Give back what was reserved for more, now that all has been written."""
 
     @abstractmethod
     def commit(self) -> None:
@@ -97,8 +101,9 @@ class _WrittenBehind(io.RawIOBase):
     """A file whose data go to the disk while more are being made, not all at the end.
 
     Without it, syncing a large output takes as long again as a good part of the run. Room for what
-    comes next is reserved ahead: so the system need not look for it with every page. What is left
-    of it is given back when the file is flushed; the file's size is never more than what is in it.
+    comes next is reserved ahead, so that the system need not look for it with every page; not where
+    room is short, and might be wanted elsewhere. What is left of it is given back when the file is
+    flushed; the file's size is never more than what is in it.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -158,10 +163,10 @@ class _WrittenBehind(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            try:
-                super().close()  # flushes
-            finally:
-                os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # nothing is lost
+                self.flush()
+            os.close(self._descriptor)
+        super().close()
 
 
 def _start_writing(descriptor: int) -> None:
@@ -174,9 +179,11 @@ def _start_writing(descriptor: int) -> None:
 
 
 def _reserve(descriptor: int, start: int, size: int) -> None:
-    """Reserve room on the disk, where the file system can; the file's size stays what it is."""
+    """Reserve room on a disk that has plenty, if it can be; the file's size stays what it is."""
     if (reserve := _of_linux("fallocate64") or _of_linux("fallocate")) is not None:
-        reserve(descriptor, _FALLOC_FL_KEEP_SIZE, start, size)  # a full disk shows in the writes
+        disk = os.fstatvfs(descriptor)
+        if disk.f_bavail * disk.f_frsize >= _ROOM_BYTES:
+            reserve(descriptor, _FALLOC_FL_KEEP_SIZE, start, size)
 
 
 @cache
@@ -239,6 +246,11 @@ class FileOutput(Output):
         """Return the temporary file's path."""
         self.file.close()
         return self._temporary
+
+    def give_room_back(self) -> None:
+        """Give back what was reserved on the disk."""
+        if not self.file.closed:
+            self.file.flush()
 
     def commit(self) -> None:
         """Sync the temporary file, give it the old one's mode and put it in its place."""
@@ -344,6 +356,10 @@ class CompressedOutput(Output):
         self.name += _made_in(self._local.parent)
         self._local.touch(mode=0o600)
         return self._local
+
+    def give_room_back(self) -> None:
+        """Let the other output give back what it reserved."""
+        self._outer.give_room_back()
 
     def commit(self) -> None:
         """Compress the temporary file, if any, and what is left; commit the other output."""

@@ -219,6 +219,15 @@ class TestRefusals:
 
         assert "'units'" in refused(source, ".npz", "-s", 1)
 
+    @pytest.mark.parametrize("link", ["hard", "soft"])
+    def test_links_are_not_lost(self, tmp_path, link):
+        source = tmp_path / "in.h5"
+        with h5py.File(source, "w") as file:
+            file["x"] = np.zeros(3)
+            file["y"] = file["x"] if link == "hard" else h5py.SoftLink("/x")
+
+        assert "which would be lost" in refused(source, ".npz", "-s", 1)
+
     def test_dates_are_no_hdf5(self, tmp_path):
         source = tmp_path / "in.npy"
         np.save(source, np.array(["2024-01-01"], "M8[D]"))

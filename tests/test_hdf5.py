@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,10 @@ import h5py
 import numpy as np
 import pytest
 from run_command import noisy, noisy_file, normal_noise, run
+
+from noisify.formats.hdf5 import Hdf5Source
+from noisify.formats.interface import ReadOptions
+from noisify.inputs import Input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -473,3 +478,15 @@ def test_a_model_that_looks_at_neighbours_keeps_to_its_dataset(tmp_path):
     cut = noisy_file(path, "-d", "stuck", "--rate", "20%", "--chunk-size", "1k").read_bytes()
     assert path.read_bytes() != whole
     assert whole == cut
+
+
+def test_pieces_that_are_in_memory_before_they_are_worked_on_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "in.h5"
+    with h5py.File(path, "w") as file:
+        file["plain"] = FLUX
+        file.create_dataset("error", data=FLUX, chunks=(5, 6))
+    with contextlib.closing(Hdf5Source(Input(path), ReadOptions())) as source:
+        by_name = {field.name: field for field in source.fields}
+        for names, lazy in ((["plain"], True), (["plain", "error"], False)):
+            source.chunks([[by_name[name] for name in names]], 1 << 20, complete=True)
+            assert lazy is source.reads_in_workers

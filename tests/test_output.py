@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
+from noisify import sink
+from noisify.errors import NoisifyError
 from noisify.sink import FileOutput, open_written_behind
 
 if TYPE_CHECKING:
@@ -658,6 +660,58 @@ def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> No
         pytest.skip("this file system reserves no room")
     assert data == path.read_bytes()
     assert path.stat().st_blocks * 512 < len(data) + 1_000_000
+
+
+def test_no_room_is_reserved_where_it_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "_ROOM_BYTES", 1 << 60)
+    data = bytes(10_000_000)
+    with FileOutput(tmp_path / "out.bin") as output:
+        output.file.write(data)
+        assert os.fstat(output.file.fileno()).st_blocks * 512 < len(data) + 1_000_000
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv"])
+def test_outputs_that_wait_for_others_keep_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    source = tmp_path / f"data.{suffix}"
+    write_binary(source, 1_200_000)
+    spare = []
+
+    def looked_at(self: FileOutput, commit: Any = FileOutput.commit) -> None:
+        state = os.fstat(self.file.fileno())
+        spare.append(state.st_blocks * 512 - state.st_size)
+        commit(self)
+
+    monkeypatch.setattr(FileOutput, "commit", looked_at)
+    done = run(source, "-s", 1, "--replicates", 3, "--output-dir", tmp_path / "out", "-q")
+
+    assert 0 == done.status, done.messages
+    assert 3 == len(spare)
+    assert max(spare) < 1_000_000
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_nothing_is_left_if_room_cannot_be_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, failed: bool
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    def write() -> None:
+        with FileOutput(tmp_path / "out.bin") as output:
+            output.file.write(bytes(10_000_000))
+            monkeypatch.setattr(os, "truncate", broken)
+            if failed:
+                raise NoisifyError("something else")
+
+    reason = "something else" if failed else r"out\.bin: cannot be written: Input/output error"
+    with pytest.raises(NoisifyError, match=reason):
+        write()
+
+    assert [] == names(tmp_path)
 
 
 def test_room_is_reserved_beside_places_that_are_written_again(tmp_path: Path) -> None:

@@ -147,8 +147,9 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
     with file:
-        names: list[str] = []
-        file.visititems_links(lambda name, link: names.append(_checked(file, name, link)))
+        links: dict[str, Any] = {}
+        file.visititems_links(links.__setitem__)  # no more here: h5py loses what is raised in it
+        names = [_checked(file, name, link) for name, link in links.items()]
         _check_attributes("/", file)
         for name in names:
             _check_attributes(name, file[name])

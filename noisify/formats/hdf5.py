@@ -114,9 +114,12 @@ class Hdf5Source:
     ) -> Iterator[Piece]:
         """Return the elements of each group of fields, dataset after dataset, in their order.
 
-        How many pieces may be in memory is said in `in_flight` as soon as this returns.
+        How many pieces may be in memory is said in `in_flight` as soon as this returns, and in
+        `reads_in_workers` whether they are before a worker has them.
         """
         groups = [self._cut(fields, size) for fields in self._merged(wanted)]
+        storages = itertools.chain.from_iterable(found.storages for found in groups)
+        self.reads_in_workers = all(isinstance(storage, Contiguous) for storage in storages)
         limits = [found.in_flight for found in groups if found.in_flight is not None]
         self.in_flight = min(limits, default=None)
         return itertools.chain.from_iterable(self._pieces(found) for found in groups)

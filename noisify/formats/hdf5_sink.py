@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
 
-from noisify.errors import NoisifyError
+from noisify.errors import DataError, NoisifyError
 from noisify.formats.array_values import put_back
 from noisify.formats.hdf5_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5_pieces import NoisyPiece, box_in
@@ -60,6 +60,7 @@ class Hdf5Sink:
         places: bool = False,
     ) -> None:
         self._source = source
+        self._size = source.stat().st_size
         self._stored = stored
         self._path = output.local_path()
         self._name = output.name
@@ -78,7 +79,7 @@ class Hdf5Sink:
         if self._copied:
             return
         self._copied = True
-        size = self._source.stat().st_size
+        size = self._size
         place = 0
         with self._source.open("rb", 0) as old:
             for start, stop in (*sorted(self._written.values()), (size, size)):
@@ -87,7 +88,11 @@ class Hdf5Sink:
         os.truncate(self._path, size)
 
     def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
-        """Copy some bytes from the same place of the source, in the kernel where it can."""
+        """Copy some bytes from the same place of the source, in the kernel where it can.
+
+        Raises:
+            DataError: If the source has become shorter.
+        """
         if hasattr(os, "copy_file_range"):
             with contextlib.suppress(OSError):  # not between all file systems
                 while start < stop and (
@@ -101,6 +106,8 @@ class Hdf5Sink:
         while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
             write_all(self._raw, data)
             start += len(data)
+        if start < stop:
+            raise DataError("became shorter while it was read")
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
         """Return a piece's datasets with their noisy fields in them."""

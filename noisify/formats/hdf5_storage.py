@@ -1,7 +1,8 @@
 """How the elements of an HDF5 dataset are stored, and how they are read and written back.
 
 Every storage hands out boxes of consecutive elements. `read` and `write` are serial; `unpack` and
-`pack` run in worker threads: what needs no order is left to them.
+`pack` run in worker threads: what needs no order is left to them. So does `write` where all that is
+written is contiguous.
 """
 
 from __future__ import annotations

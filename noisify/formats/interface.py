@@ -184,12 +184,22 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class LazySource(Source, Protocol):
+    """A source whose pieces may be read by the workers.
+
+    Attributes:
+        reads_in_workers: Whether they are, and so take no memory before; said by `chunks`.
+    """
+
+    reads_in_workers: bool
+
+
+@runtime_checkable
 class PlacingSink(Sink, Protocol):
     """An output in which pieces may have places that are known before they are written.
 
     Attributes:
-        places: Whether they have. The source's pieces, too, are then in memory only while a worker
-            works on them.
+        places: Whether they have.
     """
 
     places: bool

@@ -363,18 +363,24 @@ def drop_from_memory(mapped: mmap.mmap) -> None:
 
 
 class NpySink:
-    """An NPY file being written, with its source's own header."""
+    """An NPY file being written.
 
-    def __init__(self, source: NpySource, output: Output, passes: int = 1) -> None:
+    Args:
+        header: Its header.
+        output: Where to write.
+        places: Whether the workers may write pieces to their places.
+    """
+
+    def __init__(self, header: Header, output: Output, *, places: bool = False) -> None:
         self._output = output
-        self._header = repeated(source.header, passes)
+        self._header = header
+        self.places = places and takes_places(output.file)
         self._mapped: mmap.mmap | None = None
         self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
             self._open_map()
         else:
             write_all(output.file, self._header.text)
-        self.places = source.reads_in_workers and passes == 1 and takes_places(output.file)
 
     def _open_map(self) -> None:
         size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
@@ -396,7 +402,7 @@ class NpySink:
         raise no_rows()
 
     def place(self, encoded: Piece) -> Piece | None:
-        """Write a piece to its place, where the output can be written at any."""
+        """Write a piece to its place, if workers may."""
         if not self.places:
             return encoded
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
@@ -444,7 +450,8 @@ def open_sink(
     Raises:
         UsageError: If it cannot be written several times, one after another.
     """
-    return NpySink(source, output, passes)
+    places = passes == 1 and source.reads_in_workers
+    return NpySink(repeated(source.header, passes), output, places=places)
 
 
 def repeated(header: Header, times: int) -> Header:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -98,7 +97,7 @@ class NpyMask(NpySink):
             check_names(self._names, values=values)
         self._dtype = npy_mask_dtype(old.dtype, self._names, values=values)
         header = npy_header(old.shape, self._dtype, fortran=old.fortran)
-        super().__init__(cast("NpySource", SimpleNamespace(header=header)), output)
+        super().__init__(header, output)
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
         """Return the mask of a piece."""
@@ -191,7 +190,7 @@ def restore_npy(
     count = 0
     with closing(NpySource(mask, ReadOptions())) as originals:
         names = _check_npy(source, originals, mask.name)
-        with closing(NpySink(source, output)) as sink:
+        with closing(NpySink(source.header, output)) as sink:
             masks = originals.pieces(*cut)
             for piece in source.pieces(*cut):
                 mask_values = next(masks).values if names else piece.values  # or there are none
