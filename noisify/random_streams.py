@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -61,6 +62,10 @@ class StreamName:
     _known: dict[str, int] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    begun: dict[tuple[str, Kind], tuple[int, np.random.Generator]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """By lane and kind, where a chunk ended inside a block, and the block's generator by then."""
 
     def entropy(self, lane: str) -> int:
         """Return the 128-bit BLAKE2b of this name and `lane`, one use of randomness in a model.
@@ -143,12 +148,39 @@ class BlockVariates:
     def normal(self, lane: str) -> NDArray[np.float64]:
         """Return standard normal variates."""
         out = self._compiled("normal", lane)
-        return self.sample(lane, _normals) if out is None else out
+        return self._drawn("normal", lane) if out is None else out
 
     def uniform(self, lane: str) -> NDArray[np.float64]:
         """Return variates uniform on [0, 1)."""
         out = self._compiled("uniform", lane)
-        return self.sample(lane, _uniforms) if out is None else out
+        return self._drawn("uniform", lane) if out is None else out
+
+    def _drawn(self, kind: Kind, lane: str) -> NDArray[np.float64]:
+        """Return variates as NumPy draws them.
+
+        A block that goes on in the next chunk leaves its generator for it, or the chunk would have
+        to draw the block from its start. Whether it is there in time depends on other threads; the
+        variates do not.
+        """
+        if len(self.positions.starts) != 1:
+            return self.sample(lane, _SAMPLERS[kind])
+        start = int(self.positions.starts[0])
+        stop = start + self.positions.size
+        first, begun = self.name.begun.pop((lane, kind), (-1, None))
+        if first != start or begun is None:
+            first, begun = start // BLOCK * BLOCK, None
+        blocks = range(first // BLOCK, -(-stop // BLOCK))
+        goes_on = () if begun is None else (begun,)
+        fresh = block_generators(self.name.entropy(lane), blocks[len(goes_on) :])
+        out = np.empty(self.positions.size)
+        for block, generator in zip(blocks, chain(goes_on, fresh), strict=True):
+            last = min((block + 1) * BLOCK, stop)
+            drawn = _SAMPLERS[kind](generator, last - first)
+            out[max(0, first - start) : last - start] = drawn[max(0, start - first) :]
+            first = last
+            if last % BLOCK:
+                self.name.begun[lane, kind] = last, generator
+        return out
 
     def _compiled(self, kind: Kind, lane: str) -> NDArray[np.float64] | None:
         """Return variates as the compiled part draws them, if it is in use."""
@@ -172,6 +204,9 @@ def _normals(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
 
 def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
     return np.asarray(generator.uniform(size=count))
+
+
+_SAMPLERS: dict[Kind, Sampler] = {"normal": _normals, "uniform": _uniforms}
 
 
 def _reach(inside: slice | NDArray[np.int64]) -> int:

@@ -3,18 +3,23 @@
 import hashlib
 import json
 import math
+import os
 import runpy
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisify import random_streams
+from noisify.block_seeds import block_generators
 from noisify.chunks import BLOCK, Positions
 from noisify.errors import UsageError
+from noisify.extensions import PURE
 from noisify.random_streams import (
     STREAM_VERSION,
     BlockVariates,
@@ -164,6 +169,34 @@ class TestBlocks:
             getattr(variates(Positions.range(a, b)), method)("noise") for a, b in pairwise(edges)
         ]
         assert whole.tobytes() == np.concatenate(pieces).tobytes()
+
+    @pytest.mark.parametrize("method", ["normal", "uniform"])
+    @given(st.lists(st.tuples(st.integers(0, TOTAL), st.integers(0, 2 * BLOCK)), max_size=8))
+    def test_chunks_in_any_order_give_the_same_without_the_compiled_part(self, method, chunks):
+        whole = getattr(variates(Positions.range(0, TOTAL + 2 * BLOCK)), method)("noise")
+        name = replace(NAME)
+        starts = [start for start, _ in chunks]
+        starts += [start + size for start, size in chunks]  # where others have ended
+        with mock.patch.dict(os.environ, {PURE: "1"}):
+            for start, (_, size) in zip(starts, [*chunks, *reversed(chunks)], strict=True):
+                stop = min(start + size, len(whole))
+                drawn = getattr(variates(Positions.range(start, stop), name), method)("noise")
+                assert whole[start:stop].tobytes() == drawn.tobytes()
+
+    def test_no_block_is_begun_twice_by_chunks_that_follow_each_other(self, monkeypatch):
+        begun = []
+
+        def counted(entropy, blocks):
+            begun.extend(blocks)
+            return block_generators(entropy, blocks)
+
+        monkeypatch.setattr(random_streams, "block_generators", counted)
+        monkeypatch.setenv(PURE, "1")
+        name = replace(NAME)
+        for start in range(0, TOTAL - 1000, 1000):
+            for method in ("normal", "uniform"):
+                getattr(variates(Positions.range(start, start + 1000), name), method)("noise")
+        assert [0, 0, 1, 1, 2, 2] == sorted(begun)
 
     def test_the_short_ways_draw_what_the_long_way_does(self):
         drawn = variates(Positions.range(5, BLOCK + 5))
