@@ -227,7 +227,7 @@ def main() -> int:
     parser.add_argument(
         "--size",
         type=int,
-        default=20,
+        default=40,
         metavar="MB",
         help="of the smallest file; default: %(default)s",
     )
