@@ -40,11 +40,13 @@ class Point:
     Attributes:
         x: What was varied.
         seconds: The time.
+        processor_seconds: The processor time, of all processors.
         megabytes: The peak memory.
     """
 
     x: float
     seconds: float
+    processor_seconds: float
     megabytes: float
 
 
@@ -75,22 +77,23 @@ class Bench:
             runs.append(run_command([sys.executable, *words, *options]))
         shutil.rmtree(outputs, ignore_errors=True)
         seconds = statistics.median(run.seconds for run in runs[1:])
+        processor = statistics.median(run.processor_seconds for run in runs[1:])
         megabytes = max(run.peak_bytes for run in runs) / MEGABYTE
-        show(f"{file}, {x:g}: {seconds:.2f} s, {megabytes:.0f} MB")
-        return Point(x=x, seconds=seconds, megabytes=megabytes)
+        show(f"{file}, {x:g}: {seconds:.2f} s, processors {processor:.2f}, {megabytes:.0f} MB")
+        return Point(x=x, seconds=seconds, processor_seconds=processor, megabytes=megabytes)
 
 
-def exponent(points: list[Point]) -> float:
-    """Return k of the law a + b·x^k that fits points whose x rise by one factor.
+def exponent(points: list[tuple[float, float]]) -> float:
+    """Return k of the law y = a + b·x^k that fits points whose x rise by one factor.
 
     The differences of such a law from point to point grow as x^k, whatever it starts from; the
     start-up of Python drops out. Each difference weighs as much as it is long, for a short one is
     mostly chance. NaN where the time does not rise.
     """
     rises = [
-        (math.log(before.x), math.log(after.seconds - before.seconds), after.seconds)
-        for before, after in pairwise(points)
-        if after.seconds > before.seconds
+        (math.log(x), math.log(after - before), after)
+        for (x, before), (_, after) in pairwise(points)
+        if after > before
     ]
     if len(rises) < 2:  # noqa: PLR2004 - a line has two points
         return math.nan
@@ -112,12 +115,14 @@ def speed_up(share: float, workers: int) -> float:
     return 1 / (share + (1 - share) / workers)
 
 
-def judged(name: str, found: float) -> str:
-    """Return a line that says an exponent, and whether it is worse than linear."""
+def judged(name: str, points: list[Point]) -> str:
+    """Return a line that says how time grows, and whether that is worse than linear."""
+    found = exponent([(point.x, point.seconds) for point in points])
     if math.isnan(found):
         return f"{name:<32} no rise that can be measured"
-    worse = found > 1 + TOLERANCE
-    return f"{name:<32} {found:>5.2f}   {'WORSE THAN LINEAR' if worse else 'no worse than linear'}"
+    processor = exponent([(point.x, point.processor_seconds) for point in points])
+    said = "WORSE THAN LINEAR" if found > 1 + TOLERANCE else "no worse than linear"
+    return f"{name:<32} {found:>5.2f}   {said}; of processor time {processor:.2f}"
 
 
 def curve(label: str, points: list[Point]) -> Curve:
@@ -136,7 +141,7 @@ def over_rows(bench: Bench, size: int, said: list[str]) -> list[Panel]:
             points.append(bench.point(megabytes, file, each, ["-s", "0.1", "-c", columns]))
         times.append(curve(name, points))
         memory.append(Curve(name, tuple((point.x, point.megabytes) for point in points)))
-        said.append(judged(f"rows, {name}", exponent(points)))
+        said.append(judged(f"rows, {name}", points))
     return [
         Panel("Rows", "size of the file, MB", "time, s", tuple(times), reference=1),
         Panel("Memory", "size of the file, MB", "peak MB", tuple(memory), reference=0),
@@ -152,7 +157,7 @@ def over_columns(bench: Bench, size: int, said: list[str]) -> list[Panel]:
         shares = {columns: 2 * size * columns / COLUMNS[-1] for columns in COLUMNS}
         grown = [bench.point(n, file, shares[n], noise) for n, file in files.items()]
         rows.append(curve(name, grown))
-        said.append(judged(f"columns, as many rows, {name}", exponent(grown)))
+        said.append(judged(f"columns, as many rows, {name}", grown))
         same = [bench.point(n, file, size, noise) for n, file in files.items()]
         cells.append(curve(name, same))
         times = same[-1].seconds / same[0].seconds
@@ -200,7 +205,7 @@ def over_levels(bench: Bench, size: int, said: list[str]) -> Panel:
             options = ["--sweep", f"scale={levels}", "-c", columns]
             points.append(bench.point(count, file, size, options))
         curves.append(curve(name, points))
-        said.append(judged(f"levels in a sweep, {name}", exponent(points)))
+        said.append(judged(f"levels in a sweep, {name}", points))
     return Panel("Levels in a sweep", "levels", "time, s", tuple(curves), reference=1)
 
 
@@ -217,7 +222,7 @@ def over_models(bench: Bench, size: int, said: list[str]) -> Panel:
             recipe.write_text(model * count, encoding="utf-8")
             points.append(bench.point(count, file, size, ["--recipe", str(recipe)]))
         curves.append(curve(name, points))
-        said.append(judged(f"models in a recipe, {name}", exponent(points)))
+        said.append(judged(f"models in a recipe, {name}", points))
     return Panel("Models in a recipe", "models", "time, s", tuple(curves), reference=1)
 
 

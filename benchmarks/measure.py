@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,7 @@ class Run:
 
     seconds: float
     peak_bytes: int
+    processor_seconds: float
     output_bytes: int = 0
 
 
@@ -120,7 +121,11 @@ def run_command(
         process.returncode = os.waitstatus_to_exitcode(code)
     if process.returncode != status:
         raise BenchmarkError(f"exit status {process.returncode}: {' '.join(line)}")
-    return Run(seconds=seconds, peak_bytes=usage.ru_maxrss * MAXRSS_BYTES)
+    return Run(
+        seconds=seconds,
+        peak_bytes=usage.ru_maxrss * MAXRSS_BYTES,
+        processor_seconds=usage.ru_utime + usage.ru_stime,
+    )
 
 
 def run_once(command: Command, source: Path | None, target: Path | None) -> Run:
@@ -142,7 +147,7 @@ def run_once(command: Command, source: Path | None, target: Path | None) -> Run:
         size = target.stat().st_size
     finally:
         target.unlink(missing_ok=True)
-    return Run(seconds=run.seconds, peak_bytes=run.peak_bytes, output_bytes=size)
+    return replace(run, output_bytes=size)
 
 
 def by_turns(
