@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from run_command import noisy, noisy_file, normal_noise, run
 
+from noisify.errors import DataError
 from noisify.formats.hdf5 import Hdf5Source
+from noisify.formats.hdf5_sink import Hdf5Sink
 from noisify.formats.interface import ReadOptions
 from noisify.inputs import Input
+from noisify.sink import FileOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -490,3 +494,24 @@ def test_pieces_that_are_in_memory_before_they_are_worked_on_say_so(tmp_path: Pa
         for names, lazy in ((["plain"], True), (["plain", "error"], False)):
             source.chunks([[by_name[name] for name in names]], 1 << 20, complete=True)
             assert lazy is source.reads_in_workers
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(1000.0)
+        file["y"] = np.arange(100_000.0)
+
+    def cut_short() -> None:
+        with FileOutput(tmp_path / "out.h5") as output:
+            sink = Hdf5Sink(path, {}, output)
+            os.truncate(path, 100_000)
+            try:
+                sink.finish()
+            finally:
+                sink.close()
+
+    with pytest.raises(DataError, match="became shorter"):
+        cut_short()
+
+    assert [path] == list(tmp_path.iterdir())
