@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from noisify import compression, conversion, formats, pipeline
 from noisify.errors import DataError, NoisifyError, UsageError
@@ -366,17 +366,14 @@ class _GuardedSink(_GuardedMask):
     def __init__(self, sink: Sink, output: Output) -> None:
         super().__init__(sink, output)
         self._sink = sink
-        self._placing = sink if isinstance(sink, PlacingSink) else None
-        self.places = self._placing is not None and self._placing.places
+        self.places = isinstance(sink, PlacingSink) and sink.places
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)
 
     def place(self, encoded: Any) -> Any:  # noqa: ANN401
-        if self._placing is None:
-            return encoded
         with naming(self._output):
-            return self._placing.place(encoded)
+            return cast("PlacingSink", self._sink).place(encoded)
 
 
 def output_compression(

@@ -465,12 +465,11 @@ def takes_places(file: BinaryIO) -> bool:
 
 
 def write_all_at(file: BinaryIO, data: memoryview, place: int) -> None:
-    """Write all of `data` to a place in a file; several threads may at once."""
+    """Write all of `data`, which are bytes, to a place in a file; several threads may at once."""
     behind = cast("_WrittenBehind", file)
-    view = data.cast("B")
-    while view:
-        count = behind.write_at(view, place)
-        view, place = view[count:], place + count
+    while data:
+        count = behind.write_at(data, place)
+        data, place = data[count:], place + count
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:

@@ -601,36 +601,37 @@ def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tup
     return done.returncode, done.stderr.decode().splitlines()
 
 
+def too_long(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return a file that is too long to be written again there, and a name for an output."""
+    source = folder / name
+    write_binary(source, 20_000)
+    results = folder / "results"
+    results.mkdir()
+    return source, results / f"out{source.suffix}"
+
+
 @pytest.mark.parametrize("name", ["data.csv", "data.npy", "fortran.npy", "data.parquet", "data.h5"])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
-    source = tmp_path / name
-    write_binary(source, 20_000)
-    results = tmp_path / "results"
-    results.mkdir()
-    target = results / f"out{source.suffix}"
+    source, target = too_long(tmp_path, name)
     target.write_bytes(b"old")
 
     status, lines = run_limited(source, "-o", target, "-s", 1, "--seed", 1)
 
     assert (1, 1) == (status, len(lines)), lines
     assert lines[0].startswith(f"noisify: {target}: cannot be written")
-    assert [target.name] == names(results)
+    assert [target.name] == names(target.parent)
     assert target.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("name", ["data.npy", "contiguous.h5"])
 def test_a_disk_that_is_full_for_a_worker_leaves_nothing(tmp_path: Path, name: str) -> None:
-    source = tmp_path / name
-    write_binary(source, 20_000)
-    results = tmp_path / "results"
-    results.mkdir()
-    target = results / f"out{source.suffix}"
+    source, target = too_long(tmp_path, name)
 
     status, lines = run_limited(source, "-o", target, "-s", 1, "-j", 3, "--chunk-size", "1KiB")
 
     assert (1, 1) == (status, len(lines)), lines
     assert lines[0].startswith(f"noisify: {target}: cannot be written")
-    assert [] == names(results)
+    assert [] == names(target.parent)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npy", "parquet", "h5"])

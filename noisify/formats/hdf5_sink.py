@@ -79,13 +79,12 @@ class Hdf5Sink:
         if self._copied:
             return
         self._copied = True
-        size = self._size
         place = 0
         with self._source.open("rb", 0) as old:
-            for start, stop in (*sorted(self._written.values()), (size, size)):
+            for start, stop in (*sorted(self._written.values()), (self._size, self._size)):
                 self._copy(old, place, start)
                 place = max(place, stop)
-        os.truncate(self._path, size)
+        os.truncate(self._path, self._size)
 
     def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
         """Copy some bytes from the same place of the source, in the kernel where it can.
@@ -134,9 +133,7 @@ class Hdf5Sink:
         raise no_rows()
 
     def place(self, encoded: NoisyPiece) -> NoisyPiece:
-        """Write the datasets of a piece, if nothing else can be in the way."""
-        if not self.places:
-            return encoded
+        """Write the datasets of a piece; what changed is left to be noted."""
         self._write_parts(encoded)
         return replace(encoded, parts=())
 

@@ -205,7 +205,7 @@ class PlacingSink(Sink, Protocol):
     places: bool
 
     def place(self, encoded: Any) -> Any:  # noqa: ANN401
-        """Write, in the worker that made it, what of a piece has its place.
+        """Write, in the worker that made it, what of a piece has its place, if `places`.
 
         Returns:
             What is left for `write`; None: nothing.

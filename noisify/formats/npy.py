@@ -16,7 +16,7 @@ from numpy.lib import format as npy_format
 
 from noisify.chunks import Chunk, Positions, boxes
 from noisify.errors import DataError, UsageError
-from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back
+from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back, raw_bytes
 from noisify.formats.interface import no_rows
 from noisify.frozen import frozen
 from noisify.inputs import read_into, read_into_at
@@ -401,19 +401,16 @@ class NpySink:
         """
         raise no_rows()
 
-    def place(self, encoded: Piece) -> Piece | None:
-        """Write a piece to its place, if workers may."""
-        if not self.places:
-            return encoded
+    def place(self, encoded: Piece) -> None:
+        """Write a piece to its place."""
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
         place = len(self._header.text) + start
-        write_all_at(self._output.file, _bytes_of(encoded.values), place)
-        return None
+        write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
 
     def write(self, encoded: Piece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         if self._mapped is None:
-            write_all(self._output.file, _bytes_of(encoded.values))
+            write_all(self._output.file, raw_bytes(encoded.values).data)
             return
         if encoded.box is None:
             raise AssertionError(encoded.positions)
@@ -428,10 +425,6 @@ class NpySink:
             self._file.close()
         if self._mapped is not None:
             self._mapped.close()
-
-
-def _bytes_of(values: NDArray[Any]) -> memoryview:
-    return values.view(np.uint8).data if values.nbytes else memoryview(b"")
 
 
 def open_source(source: Input, options: ReadOptions) -> NpySource:
