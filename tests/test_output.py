@@ -729,6 +729,50 @@ def test_room_is_reserved_beside_places_that_are_written_again(tmp_path: Path) -
     assert path.stat().st_blocks * 512 < 31_000_000
 
 
+def test_large_writes_reach_the_system_in_pieces_that_end_at_borders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[tuple[int, int]] = []
+
+    def noted(descriptor: int, data: memoryview, write: Any = os.write) -> int:
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        pieces.append((place, place + len(data)))
+        return int(write(descriptor, data))
+
+    def noted_at(descriptor: int, data: memoryview, place: int, write: Any = os.pwrite) -> int:
+        pieces.append((place, place + len(data)))
+        return int(write(descriptor, data, place))
+
+    monkeypatch.setattr(os, "write", noted)
+    monkeypatch.setattr(os, "pwrite", noted_at)
+    head, body, at_a_place = os.urandom(100), os.urandom(3_000_000), os.urandom(3_000_000)
+    with FileOutput(tmp_path / "out.bin") as output:
+        sink.write_all(output.file, head)
+        sink.write_all(output.file, body)
+        sink.write_all_at(output.file, memoryview(at_a_place), 5_000_001)
+
+    assert all(stop - start <= 1 << 18 for start, stop in pieces)
+    assert all(start % (1 << 18) == 0 for start, stop in pieces if stop - start == 1 << 18)
+    assert len(pieces) < 30
+    assert head + body + bytes(1_999_901) + at_a_place == (tmp_path / "out.bin").read_bytes()
+
+
+@pytest.mark.parametrize("redirection", [">", ">>"])
+def test_standard_output_to_a_file_goes_on_where_the_file_was(
+    tmp_path: Path, redirection: str
+) -> None:
+    source, target = tmp_path / "data.npy", tmp_path / "out"
+    np.save(source, np.zeros(100_000))
+    target.write_bytes(b"old ")
+    command = [*COMMAND, str(source), "-s", "1", "--seed", "1", "-q"]
+    script = f'{{ printf before; "$@"; printf after; }} {redirection} "$0"'
+
+    subprocess.run(["/bin/sh", "-c", script, target, *command], env=clean_environment(), check=True)
+
+    old = b"old " if redirection == ">>" else b""
+    assert old + b"before" + noisy(source, "-s", 1) + b"after" == target.read_bytes()
+
+
 def test_a_report_on_a_full_disk_fails(table: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")

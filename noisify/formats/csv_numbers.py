@@ -394,7 +394,9 @@ def _at_odd_places(texts: pa.Array) -> pa.Array:
     count = len(texts)
     _, offsets, data = texts.buffers()
     here = np.frombuffer(offsets, np.int32, count + 1 + texts.offset)[texts.offset :]
-    buffers = [None, pa.py_buffer(np.repeat(here, 2)), data]
+    twice = np.empty(2 * count + 2, np.int32)
+    twice[0::2] = twice[1::2] = here
+    buffers = [None, pa.py_buffer(twice), data]
     return pa.Array.from_buffers(texts.type, 2 * count + 1, buffers)
 
 

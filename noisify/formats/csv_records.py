@@ -253,7 +253,9 @@ def _find_quickly(
     else:
         starts, ends, uneven = _irregular(block, characters, separators, dialect, columns, name)
         starts, ends = starts[:, wanted], ends[:, wanted]
-    return *_without_cr(characters, starts, ends, wanted, columns), uneven
+    if columns - 1 in wanted and len(ends) and b"\r" in block.data:
+        ends = _without_cr(characters, starts, ends, wanted.index(columns - 1))
+    return starts, ends, uneven
 
 
 def _regular(
@@ -351,21 +353,16 @@ def _irregular(
 
 
 def _without_cr(
-    characters: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    wanted: list[int],
-    columns: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Leave the CR of a CRLF out of a record's last cell."""
-    if columns - 1 in wanted and len(ends):
-        at = wanted.index(columns - 1)
-        final = ends[:, at]
-        returns = (final > starts[:, at]) & (characters[final - 1] == CR)
-        if returns.any():
-            ends = np.array(ends)
-            ends[:, at] -= returns
-    return starts, ends
+    characters: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], at: int
+) -> NDArray[np.int64]:
+    """Leave the CR of a CRLF out of a record's last cell, which is column `at` of the bounds."""
+    final = ends[:, at]
+    returns = (final > starts[:, at]) & (characters[final - 1] == CR)
+    if not returns.any():
+        return ends
+    ends = np.array(ends)
+    ends[:, at] -= returns
+    return ends
 
 
 def without_blanks(
