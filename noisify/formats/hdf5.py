@@ -21,7 +21,13 @@ from noisify.chunks import Chunk, Positions
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import column_of
 from noisify.formats.hdf5_headers import HeaderFile, header_sizes
-from noisify.formats.hdf5_layout import aliases_of, fields_at, rounding_filter, storage_of
+from noisify.formats.hdf5_layout import (
+    aliases_of,
+    fields_at,
+    open_file,
+    rounding_filter,
+    storage_of,
+)
 from noisify.formats.hdf5_pieces import Piece, box_in, cut
 from noisify.formats.hdf5_scratch import Unrolled
 from noisify.formats.hdf5_sink import Hdf5Sink
@@ -55,7 +61,7 @@ class Hdf5Source:
         self._unrolled: dict[str, Unrolled] = {}
         self._bytes = self.path.open("rb", buffering=0)
         try:
-            self._file = h5py.File(self.path, "r")
+            self._file = open_file(self.path, "r")
         except OSError as error:
             self._bytes.close()
             raise _unreadable(error, self.name) from None

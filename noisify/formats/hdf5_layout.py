@@ -38,6 +38,7 @@ from noisify.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from h5py.h5p import PropDCID
 
@@ -57,6 +58,7 @@ _ROUNDING = {
     32024: "sz3",
     32031: "sperr",
 }
+_METADATA_BYTES = 1 << 16
 _WHOLE_NUMBERS = 2
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that the HDF5 library does not bring along."""
@@ -86,15 +88,37 @@ class Stored:
         return math.prod(self.shape)
 
 
+def open_file(path: Path, mode: str) -> h5py.File:
+    """Open an HDF5 file that is gone through once, in order, whose metadata need not be kept.
+
+    The library counts what it keeps as it is on the disk. In memory an index of chunks takes nine
+    times that, and 18 MB would be kept.
+
+    Raises:
+        OSError: If it is none, or cannot be read.
+    """
+    file = h5py.File(path, mode)
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = _METADATA_BYTES
+    file.id.set_mdc_config(config)
+    return file
+
+
+def address_of(file: h5py.File, path: str) -> int:
+    """Return the address of the object at a path; to ask for its other properties takes longer."""
+    return int(file.id.links.get_info(path.encode("utf-8", "surrogateescape")).u)
+
+
 def aliases_of(file: h5py.File) -> dict[int, list[str]]:
     """Return the paths by which hard links reach each object, by its address."""
     paths: dict[int, list[str]] = {}
     names: list[bytes] = []
     file.id.links.visit(names.append)  # no more here: h5py loses what is raised in a visit
     for name in names:
-        if file.id.links.get_info(name).type == h5l.TYPE_HARD:
-            address = h5py.h5o.get_info(file.id, name).addr
-            paths.setdefault(address, []).append(name.decode("utf-8", "surrogateescape"))
+        link = file.id.links.get_info(name)
+        if link.type == h5l.TYPE_HARD:
+            paths.setdefault(link.u, []).append(name.decode("utf-8", "surrogateescape"))
     return paths
 
 
@@ -109,7 +133,7 @@ def fields_at(
         aliases: The paths of all objects, by their address.
     """
     elsewhere = _kept_elsewhere(path, dataset)
-    address = h5py.h5o.get_info(dataset.id).addr
+    address = address_of(dataset.file, path)
     others = [other for other in aliases.get(address, ()) if other != path]
     for leaf in leaves(dataset.id.get_type()):
         shape = (dataset.shape or ()) + leaf.shape
@@ -214,7 +238,7 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
     own_chunks = options.get_chunk()
     chunks = own_chunks + element.shape
     pipeline = pipeline_of(options)
-    if pipeline is not None and exact and not _is_for_the_library(dataset, headers):
+    if pipeline is not None and exact and not _is_for_the_library(path, dataset, headers):
         present = present_chunks(dataset.id, dataset.shape, own_chunks)
         fill = b"" if present is None else fill_bytes(dataset.id)
         return Chunked(*place, chunks, pipeline, present, fill)
@@ -222,7 +246,7 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
     return ThroughLibrary(*place, chunks, memory_type(kind, element))
 
 
-def _is_for_the_library(dataset: h5py.Dataset, headers: HeaderFile) -> bool:
+def _is_for_the_library(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> bool:
     """Return whether only the HDF5 library knows which chunks are there, or which are filtered."""
     axes = list(zip(dataset.shape, dataset.chunks, dataset.maxshape, strict=True))
     growing = [at for at, (_, _, most) in enumerate(axes) if most is None]
@@ -232,7 +256,7 @@ def _is_for_the_library(dataset: h5py.Dataset, headers: HeaderFile) -> bool:
     whole = not any(extent % step for extent, step, _ in axes)
     if whole or not dataset.id.get_create_plist().get_nfilters():
         return False
-    return has_unfiltered_edges(headers, h5py.h5o.get_info(dataset.id).addr)
+    return has_unfiltered_edges(headers, address_of(dataset.file, path))
 
 
 def _check_filters(path: str, options: PropDCID) -> None:

@@ -8,11 +8,10 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import h5py
-
 from noisify.errors import DataError, NoisifyError
 from noisify.formats.array_values import put_back
 from noisify.formats.hdf5_headers import HeaderFile, header_sizes
+from noisify.formats.hdf5_layout import address_of, open_file
 from noisify.formats.hdf5_pieces import NoisyPiece, box_in
 from noisify.formats.hdf5_pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5_times import restore_times
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import h5py
     import numpy as np
     from numpy.typing import NDArray
 
@@ -168,7 +168,7 @@ class Hdf5Sink:
         """Return a dataset of the copy, which is complete from now on."""
         if self._file is None:
             self._copy_the_rest()
-            self._file = h5py.File(self._path, "r+")
+            self._file = open_file(self._path, "r+")
         self._touched[path] = None
         return self._file[path].id
 
@@ -202,7 +202,7 @@ class Hdf5Sink:
     def _times(self) -> Callable[[], None]:
         """Return what gives the objects that the library wrote the times they had."""
         sizes = header_sizes(self._file)
-        addresses = [h5py.h5o.get_info(self._file[path].id).addr for path in self._touched]
+        addresses = [address_of(self._file, path) for path in self._touched]
 
         def restore() -> None:
             with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
