@@ -20,6 +20,7 @@ import numpy as np
 from noisify.chunks import Chunk, Positions
 from noisify.errors import DataError, UsageError
 from noisify.formats.array_values import column_of
+from noisify.formats.field_groups import FieldsByPlace, united
 from noisify.formats.hdf5_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5_layout import (
     aliases_of,
@@ -59,6 +60,7 @@ class Hdf5Source:
         self.in_flight: int | None = None
         self._storages: dict[str, Storage] = {}
         self._unrolled: dict[str, Unrolled] = {}
+        self._by_path = FieldsByPlace(self._path_of)
         self._bytes = self.path.open("rb", buffering=0)
         try:
             self._file = open_file(self.path, "r")
@@ -123,26 +125,16 @@ class Hdf5Source:
         How many pieces may be in memory is said in `in_flight` as soon as this returns, and in
         `reads_in_workers` whether they are before a worker has them.
         """
-        groups = [self._cut(fields, size) for fields in self._merged(wanted)]
+        together = united(wanted, self._path_of)  # what shares a dataset: it is written once
+        groups = [self._cut(fields, size) for fields in together]
         storages = itertools.chain.from_iterable(found.storages for found in groups)
         self.reads_in_workers = all(isinstance(storage, Contiguous) for storage in storages)
         limits = [found.in_flight for found in groups if found.in_flight is not None]
         self.in_flight = min(limits, default=None)
         return itertools.chain.from_iterable(self._pieces(found) for found in groups)
 
-    def _merged(self, wanted: Sequence[Sequence[Field]]) -> list[list[Field]]:
-        """Return groups of fields, those as one that share a dataset: it is written once."""
-        merged: list[list[Field]] = []
-        for group in wanted:
-            paths = {self.stored[field.name].path for field in group}
-            joined = [*group]
-            for other in [*merged]:
-                if paths & {self.stored[field.name].path for field in other}:
-                    merged.remove(other)
-                    joined = other + joined
-                    paths |= {self.stored[field.name].path for field in other}
-            merged.append(joined)
-        return merged
+    def _path_of(self, field: Field) -> str:
+        return self.stored[field.name].path
 
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
         paths = dict.fromkeys(self.stored[field.name].path for field in fields)
@@ -191,14 +183,13 @@ class Hdf5Source:
             with self._reading(storage.path):
                 unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
         columns = []
-        for field in wanted:
+        for field in self._by_path.at(unpacked, wanted):
             place = self.stored[field.name]
-            if place.path in unpacked:
-                values = unpacked[place.path].values
-                width = values.size // raw.count
-                here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-                column = column_of(values, here, field, place.member)
-                columns.append(_without_nulls(column, place.null))
+            values = unpacked[place.path].values
+            width = values.size // raw.count
+            here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
+            column = column_of(values, here, field, place.member)
+            columns.append(_without_nulls(column, place.null))
         return Chunk(tuple(columns), unpacked)
 
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002

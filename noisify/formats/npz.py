@@ -17,6 +17,7 @@ import numpy as np
 from noisify.chunks import Chunk, Field, Positions
 from noisify.errors import DataError, NoisifyError, UsageError
 from noisify.formats.array_values import column_of, fields_of, raw_bytes
+from noisify.formats.field_groups import FieldsByPlace, united
 from noisify.formats.npy import (
     Header,
     box_elements,
@@ -123,6 +124,7 @@ class NpzSource:
         self.notes: list[str] = []
         self.in_flight = None
         self.places: dict[str, Place] = {}
+        self._by_array = FieldsByPlace(self._array_of)
         self._unpacked: dict[Array, Path] = {}
         try:
             self.fields = tuple(self._find_fields())
@@ -179,7 +181,8 @@ class NpzSource:
         """Yield the elements of each group of fields, array after array."""
         if complete and not wanted:
             yield Piece({}, Positions.range(0, 0))  # whose rows a model of rows finds missing
-        for arrays in _together([[self.places[f.name].array for f in group] for group in wanted]):
+        for fields in united(wanted, self._array_of):  # an array is read but once
+            arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
             elements = whole_units(arrays, size // max(1, width))
             yield from self.pieces(arrays, elements, box_elements(width))
@@ -252,14 +255,16 @@ class NpzSource:
         ) as mapped:  # fmt: skip
             yield mapped
 
+    def _array_of(self, field: Field) -> Array:
+        return self.places[field.name].array
+
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
         columns = []
-        for field in wanted:
+        for field in self._by_array.at(raw.values, wanted):
             place = self.places[field.name]
-            if place.array in raw.values:
-                values = raw.values[place.array]
-                columns.append(column_of(values, raw.positions, field, place.path))
+            values = raw.values[place.array]
+            columns.append(column_of(values, raw.positions, field, place.path))
         return Chunk(tuple(columns))
 
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
@@ -307,21 +312,6 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
         yield replace(field, name=name, table=table, aliases=aliases), Place(
             array, field.name, width
         )  # fmt: skip
-
-
-def _together(groups: Iterable[Sequence[Array]]) -> list[list[Array]]:
-    """Merge groups of arrays that have one in common, since an array is read but once."""
-    merged: list[list[Array]] = []
-    for group in groups:
-        shared = [other for other in merged if not set(other).isdisjoint(group)]
-        if shared:
-            shared[0] += group
-            for other in shared[1:]:
-                shared[0] += other
-                merged.remove(other)
-        else:
-            merged.append(list(group))
-    return [list(dict.fromkeys(arrays)) for arrays in merged]
 
 
 def whole_units(arrays: Iterable[Array], elements: int) -> int:
