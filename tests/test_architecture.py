@@ -19,6 +19,7 @@ FLOORS = [
         "compiled_variates",
         "conversion",
         "directories",
+        "file_writing",
         "formats",
         "noise",
         "selection",

@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
-from noisify import sink
+from noisify import file_writing
 from noisify.errors import NoisifyError
-from noisify.sink import FileOutput, open_written_behind
+from noisify.file_writing import open_written_behind
+from noisify.sink import FileOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -666,7 +667,7 @@ def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> No
 def test_no_room_is_reserved_where_it_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink, "_ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr(file_writing, "_ROOM_BYTES", 1 << 60)
     data = bytes(10_000_000)
     with FileOutput(tmp_path / "out.bin") as output:
         output.file.write(data)
@@ -747,9 +748,9 @@ def test_large_writes_reach_the_system_in_pieces_that_end_at_borders(
     monkeypatch.setattr(os, "pwrite", noted_at)
     head, body, at_a_place = os.urandom(100), os.urandom(3_000_000), os.urandom(3_000_000)
     with FileOutput(tmp_path / "out.bin") as output:
-        sink.write_all(output.file, head)
-        sink.write_all(output.file, body)
-        sink.write_all_at(output.file, memoryview(at_a_place), 5_000_001)
+        file_writing.write_all(output.file, head)
+        file_writing.write_all(output.file, body)
+        file_writing.write_all_at(output.file, memoryview(at_a_place), 5_000_001)
 
     assert all(stop - start <= 1 << 18 for start, stop in pieces)
     assert all(start % (1 << 18) == 0 for start, stop in pieces if stop - start == 1 << 18)

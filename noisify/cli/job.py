@@ -14,9 +14,10 @@ from noisify.cli.requests import variants
 from noisify.cli.targets import check_other, targets
 from noisify.compression import of_name
 from noisify.errors import UsageError
+from noisify.file_writing import write_all
 from noisify.formats.interface import ReadOptions
 from noisify.run import OpenInput, Settings, Wanted, default_jobs, process
-from noisify.sink import STANDARD_OUTPUT, naming, open_output, write_all
+from noisify.sink import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

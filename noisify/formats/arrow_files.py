@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from noisify.sink import write_all
+from noisify.file_writing import write_all
 
 if TYPE_CHECKING:
     from noisify.sink import Output

@@ -19,6 +19,7 @@ from numpy.lib import format as npy_format
 
 from noisify.chunks import boxes
 from noisify.errors import DataError, UsageError
+from noisify.formats.hdf5_layout import open_file
 from noisify.formats.npy import ARRAY_NAME, drop_from_memory, map_file, read_header
 from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path
@@ -142,8 +143,10 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         UsageError: If something would be lost: attributes, links, types that no array has.
     """
     source.spool()
+    if source.path is None:
+        raise AssertionError(source.name)
     try:
-        file = h5py.File(source.path, "r")
+        file = open_file(source.path, "r")
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
     with file:

@@ -13,9 +13,9 @@ import codecs
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.errors import DataError, UsageError
+from noisify.file_writing import write_all
 from noisify.formats.csv_records import read_fully
 from noisify.inputs import HEAD_BYTES
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from noisify.inputs import Input

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noisify.errors import DataError
+from noisify.file_writing import write_all
 from noisify.formats import csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import bools, strings, without_nulls
 from noisify.formats.csv_blocks import Cells, count_lines
@@ -27,7 +28,6 @@ from noisify.formats.masks import (
     original_of,
 )
 from noisify.frozen import frozen
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -394,9 +394,7 @@ def _at_odd_places(texts: pa.Array) -> pa.Array:
     count = len(texts)
     _, offsets, data = texts.buffers()
     here = np.frombuffer(offsets, np.int32, count + 1 + texts.offset)[texts.offset :]
-    twice = np.empty(2 * count + 2, np.int32)
-    twice[0::2] = twice[1::2] = here
-    buffers = [None, pa.py_buffer(twice), data]
+    buffers = [None, pa.py_buffer(np.repeat(here, 2)), data]
     return pa.Array.from_buffers(texts.type, 2 * count + 1, buffers)
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from noisify.file_writing import write_all
 from noisify.formats import csv_compiled, csv_numbers, csv_texts
 from noisify.formats.arrow_arrays import array, bools, strings
 from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_compiled import Change
 from noisify.formats.csv_records import without_blanks
 from noisify.frozen import frozen
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from noisify.file_writing import write_all
 from noisify.frozen import frozen
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

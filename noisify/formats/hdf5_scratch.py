@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.errors import NoisifyError
+from noisify.file_writing import write_all
 from noisify.formats.hdf5_storage import (
     Chunked,
     Storage,
@@ -29,7 +30,6 @@ from noisify.formats.hdf5_storage import (
 )
 from noisify.formats.npy import drop_from_memory, map_file, reserve
 from noisify.frozen import frozen
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

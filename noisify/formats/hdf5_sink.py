@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.errors import DataError, NoisifyError
+from noisify.file_writing import open_written_behind, write_all, write_all_at
 from noisify.formats.array_values import put_back
 from noisify.formats.hdf5_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5_layout import address_of, open_file
@@ -17,7 +18,6 @@ from noisify.formats.hdf5_pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5_times import restore_times
 from noisify.formats.interface import no_rows
 from noisify.formats.masks import changed_by_field
-from noisify.sink import open_written_behind, write_all, write_all_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -16,11 +16,11 @@ from numpy.lib import format as npy_format
 
 from noisify.chunks import Chunk, Positions, boxes
 from noisify.errors import DataError, UsageError
+from noisify.file_writing import takes_places, write_all, write_all_at
 from noisify.formats.array_values import arrow_array, column_of, fields_of, put_back, raw_bytes
 from noisify.formats.interface import no_rows
 from noisify.frozen import frozen
 from noisify.inputs import read_into, read_into_at
-from noisify.sink import takes_places, write_all, write_all_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -16,6 +16,7 @@ import numpy as np
 
 from noisify.chunks import Chunk, Field, Positions
 from noisify.errors import DataError, NoisifyError, UsageError
+from noisify.file_writing import write_all
 from noisify.formats.array_values import column_of, fields_of, raw_bytes
 from noisify.formats.field_groups import FieldsByPlace, united
 from noisify.formats.npy import (
@@ -30,7 +31,6 @@ from noisify.formats.npy import (
 from noisify.formats.zip_archive import Archive, Member
 from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path, read_into, temporary_folder
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

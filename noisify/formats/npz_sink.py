@@ -8,6 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.errors import UsageError
+from noisify.file_writing import open_written_behind
 from noisify.formats.array_values import put_back, raw_bytes
 from noisify.formats.interface import no_rows
 from noisify.formats.npy import map_file, reserve, write_box
@@ -15,7 +16,6 @@ from noisify.formats.npz import COPY_BYTES, new_file, temporary_space
 from noisify.formats.zip_archive import ArchiveWriter, Packer, pack
 from noisify.frozen import frozen
 from noisify.inputs import new_temporary_path
-from noisify.sink import open_written_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -24,12 +24,12 @@ import numpy as np
 
 from noisify.chunks import Chunk, Column, Field
 from noisify.errors import DataError, UsageError
+from noisify.file_writing import open_written_behind
 from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy import ARRAY_NAME
 from noisify.formats.tiff_layout import Strips, Tiles
 from noisify.frozen import frozen
-from noisify.sink import open_written_behind
 from noisify.value_types import NumberType
 
 try:

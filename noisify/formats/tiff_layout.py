@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 
 from noisify.chunks import Positions, boxes
+from noisify.file_writing import write_all
 from noisify.frozen import frozen
 from noisify.inputs import read_into
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -24,12 +24,12 @@ import numpy as np
 
 from noisify.chunks import Chunk, Column, Field, Positions
 from noisify.errors import DataError, UsageError
+from noisify.file_writing import write_all
 from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy import ARRAY_NAME
 from noisify.frozen import frozen
 from noisify.inputs import read_into
-from noisify.sink import write_all
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:

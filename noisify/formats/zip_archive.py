@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.errors import DataError
+from noisify.file_writing import write_all
 from noisify.frozen import frozen
-from noisify.sink import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
