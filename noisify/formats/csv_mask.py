@@ -136,7 +136,7 @@ def restore(
         if part is None:
             rows += sum(later.rows for later in blocks)
             break
-        sink.write(_restored(source, block, originals.names, part))
+        sink.write([_restored(source, block, originals.names, part)])
         count += len(part.texts)
         progress(source.size_of(block))
     sink.finish()

@@ -37,7 +37,7 @@ from noisify.formats.arrow_on_demand import pa, pc
 from noisify.formats.csv_blocks import Parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +66,9 @@ _FEW = 64
 _FIRST = 1024
 """Slices that are tried first: Arrow goes on to the end, and is slow where it can read nothing."""
 
+_TOGETHER = 1 << 16
+"""Cells that are read or written together: what that takes is several times as large as they."""
+
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
 
@@ -86,12 +89,24 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
 
 
 def laid_over(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], bits: pa.Buffer | None = None
+    data: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    bits: pa.Buffer | None = None,
+    bounds: tuple[int, int] | None = None,
 ) -> pa.Array:
-    """Do as `slices` does, with other validity bits; None: every slice is valid."""
+    """Do as `slices` does.
+
+    Args:
+        data: The bytes.
+        starts: Where each chosen slice starts, rising, shape (n,).
+        ends: Where each ends, shape (n,).
+        bits: The slices' validity; None: all are valid.
+        bounds: Where the first slice starts and the last one ends; None: all of the data.
+    """
     count = len(starts)
     offsets = np.empty(2 * count + 2, np.int32)
-    offsets[0], offsets[-1] = 0, len(data)
+    offsets[0], offsets[-1] = bounds or (0, len(data))
     offsets[1:-1:2] = starts
     offsets[2:-1:2] = ends
     buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
@@ -180,14 +195,20 @@ class CellParser:
         """
         filled = ends > starts
         complete = bool(filled.all())
-        bits = _odd_bits(starts.size, None if complete else filled.reshape(-1))
-        laid = laid_over(data, starts.reshape(-1), ends.reshape(-1), bits)
-        try:
-            pc.cast(laid.slice(0, _FIRST), pa.float64())
-            read = pc.cast(laid, pa.float64())
-        except pa.ArrowInvalid:
-            return None
-        columns = np.ascontiguousarray(to_numpy(read)[1::2].reshape(starts.shape).T)
+        columns = np.empty(starts.shape[::-1])
+        step = max(1, _TOGETHER // max(1, len(columns)))
+        for first in range(0, len(starts), step):
+            rows = slice(first, first + step)
+            part = starts[rows]
+            bits = _odd_bits(part.size, None if complete else filled[rows].reshape(-1))
+            laid = laid_over(data, part.reshape(-1), ends[rows].reshape(-1), bits)
+            try:
+                if not first:
+                    pc.cast(laid.slice(0, _FIRST), pa.float64())
+                read = pc.cast(laid, pa.float64())
+            except pa.ArrowInvalid:
+                return None
+            columns[:, rows] = to_numpy(read)[1::2].reshape(part.shape).T
         return [
             self._plain_column(values, None if complete else there)
             for values, there in zip(columns, filled.T, strict=True)
@@ -369,6 +390,7 @@ def splice(
     ends: NDArray[np.int64],
     changed: NDArray[np.bool_],
     texts: pa.Array,
+    bounds: tuple[int, int] | None = None,
 ) -> pa.Buffer:
     """Put new texts in the place of the changed cells; every other byte stays.
 
@@ -378,13 +400,33 @@ def splice(
         ends: Where each ends.
         changed: Which cells change.
         texts: A text for each changed cell, in order; one that is null is empty.
+        bounds: The part of the data that is wanted, with all these cells; None: all of it.
     """
     if not changed.all():
         starts, ends = starts[changed], ends[changed]
-    laid = laid_over(data, starts, ends)
+    laid = laid_over(data, starts, ends, None, bounds)
     odd = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(len(starts))])
     # Three times as fast as `replace_with_mask`, which adds one text after another.
     return text_bytes(pc.if_else(odd, _at_odd_places(texts), laid))
+
+
+def splice_floats(
+    data: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    changed: NDArray[np.bool_],
+    values: NDArray[np.float64],
+) -> Iterator[pa.Buffer]:
+    """Do as `splice` does, with a float for each cell, shape (n,), piece by piece."""
+    parts = range(0, len(starts), _TOGETHER)
+    done = 0
+    for first in parts:
+        here = slice(first, first + _TOGETHER)
+        which, floats = changed[here], values[here]
+        texts = format_floats(floats if which.all() else floats[which])
+        stop = len(data) if first == parts[-1] else int(ends[here][-1])
+        yield splice(data, starts[here], ends[here], which, texts, (done, stop))
+        done = stop
 
 
 def _at_odd_places(texts: pa.Array) -> pa.Array:

@@ -68,8 +68,9 @@ class RecordReader:
             fresh = read_fully(self._stream, want)
             at_end = len(fresh) < want
             whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
-            view = memoryview(fresh)
-            data = b"".join((carried, view[:whole]))  # most likely just the block: copied once
+            rest = fresh[whole:]
+            data = b"".join((carried, memoryview(fresh)[:whole]))  # most likely just the block
+            del fresh  # it may be large, and the block goes on from here
             block = self.cut(data, at_end=at_end)
             if block is not None:
                 self._row += block.rows
@@ -78,7 +79,7 @@ class RecordReader:
             used = 0 if block is None else len(block.data)
             if at_end:
                 return
-            carried = b"".join((data[used:], view[whole:]))
+            carried = b"".join((data[used:], rest))
             if len(carried) > LONGEST_RECORD:
                 raise DataError(
                     f"has a record longer than {LONGEST_RECORD >> 20} MiB; a quote that is "

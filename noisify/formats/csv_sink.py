@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
     from noisify.sink import Output
 
-Encoded: TypeAlias = "bytes | bytearray | pa.Buffer"
+Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
+"""The bytes of a block, in pieces."""
 
 
 @frozen
@@ -49,14 +50,14 @@ class DelimitedSink:
         """Return the block's bytes with its changed cells in them."""
         noisy = [column for column in noisy if column.changed.any()]
         if not noisy:
-            return raw.data
+            return [raw.data]
         layout: Layout = chunk.layout
         if not self._source.marks_cells:
             cells = layout.cells
             changes = self._changes(raw, layout, noisy)
             spliced = csv_compiled.splice(raw.data, cells.starts, cells.ends, changes)
             if spliced is not None:
-                return spliced
+                return [spliced]
         return self._encode_with_arrow(raw, layout, noisy)
 
     def _changes(
@@ -88,7 +89,7 @@ class DelimitedSink:
 
     def _encode_with_arrow(
         self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
-    ) -> pa.Buffer:
+    ) -> list[pa.Buffer]:
         """Do as `encode` does, without the compiled part."""
         found = [layout.places[column.column.field.name] for column in noisy]
         order = sorted(set(found))
@@ -114,12 +115,28 @@ class DelimitedSink:
             starts[trimmed], ends[trimmed] = without_blanks(
                 raw.data, starts[trimmed], ends[trimmed]
             )
+        cells = starts.reshape(-1), ends.reshape(-1), changed.reshape(-1)
+        values = self._floats(noisy, places, changed.shape)
+        if values is not None:
+            return list(csv_numbers.splice_floats(raw.data, *cells, values.reshape(-1)))
         texts = self._texts(noisy, places, changed, in_quotes)
         if marks_cells and in_quotes is not None:
             texts = self._in_quotes(texts, in_quotes[changed])
-        return csv_numbers.splice(
-            raw.data, starts.reshape(-1), ends.reshape(-1), changed.reshape(-1), texts
+        return [csv_numbers.splice(raw.data, *cells, texts)]
+
+    def _floats(
+        self, noisy: Sequence[NoisyColumn], places: Sequence[int], shape: tuple[int, ...]
+    ) -> NDArray[np.float64] | None:
+        """Return all cells' values, if all are floats to be written the usual way, else None."""
+        plain = self._source.notation.is_usual and all(
+            c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
         )
+        if not plain or self._source.marks_cells or len(set(places)) < len(places):
+            return None
+        values = np.empty(shape)
+        for column, place in zip(noisy, places, strict=True):
+            values[:, place] = column.values
+        return values
 
     def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
         """Put quotes around what holds a delimiter outside quotes."""
@@ -138,16 +155,6 @@ class DelimitedSink:
         in_quotes: NDArray[np.bool_] | None,
     ) -> pa.Array:
         """Return a text for each changed cell, record by record."""
-        plain = self._source.notation.is_usual and all(
-            c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
-        )
-        if plain and len(set(places)) == len(places):
-            values = np.empty(changed.shape)
-            for column, place in zip(noisy, places, strict=True):
-                values[:, place] = column.values
-            return csv_numbers.format_floats(
-                values.reshape(-1) if changed.all() else values[changed]
-            )
         width = changed.shape[1]
         texts, where = [], []
         for column, place in zip(noisy, places, strict=True):
@@ -178,14 +185,14 @@ class DelimitedSink:
         grouped = column.column.layout
         return notation.to_file(numbers, None if grouped is None else grouped[which])
 
-    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> pa.Buffer:
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
         """Return a block with its records dropped or repeated; what stands between them stays.
 
         Args:
             versions: The block as encoded; then, for the copies, with noise of their own.
             copies: How many times each record comes out.
         """
-        laid = [self._source.records(bytes(memoryview(version))) for version in versions]
+        laid = [self._source.records(b"".join(version)) for version in versions]
         count = len(copies)
         kept = np.repeat(np.arange(count), copies)
         firsts = np.cumsum(copies) - copies  # where each record is among those that come out
@@ -194,17 +201,19 @@ class DelimitedSink:
         between = 2 * np.arange(count + 1)
         order = np.insert(which, np.append(firsts, len(kept)), between)
         taken = pa.concat_arrays(laid).take(array(order))
-        return csv_numbers.text_bytes(taken)
+        return [csv_numbers.text_bytes(taken)]
 
     def write(self, encoded: Encoded) -> None:
         """Write one block."""
-        view = memoryview(encoded).cast("B")  # Arrow's bytes have signs
-        if not view.nbytes:
+        views = [memoryview(piece).cast("B") for piece in encoded]  # Arrow's bytes have signs
+        views = [view for view in views if view.nbytes]
+        if not views:
             return
         if not self._ended:
             write_all(self._file, self._source.line_end)
-        self._ended = view[-1] in b"\r\n"
-        write_all(self._file, view)
+        self._ended = views[-1][-1] in b"\r\n"
+        for view in views:
+            write_all(self._file, view)
 
     def finish(self) -> None:
         """Write what ends the encoding, if it needs an end."""

@@ -38,7 +38,7 @@ _BYTES_A_FIELD = 1 << 13
 _LARGEST_WIDE_BLOCK = 16 << 20
 """Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
 
-_BYTES_IN_FLIGHT = 6 << 20
+_BYTES_IN_FLIGHT = 16 << 20
 
 
 class DelimitedSource:
