@@ -6,27 +6,27 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from noisify.chunks import merged_floats
+from noisify.chunks import Column, merged_floats
 from noisify.errors import UsageError
 from noisify.formats.interface import NoisyColumn
 from noisify.frozen import frozen
 from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, SequentialVariates
+from noisify.random_streams import BlockVariates, JoinedVariates, SequentialVariates
 from noisify.report import Tally
 from noisify.value_types import NumberType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.chunks import Chunk, Column, Positions
+    from noisify.chunks import Chunk, Positions
     from noisify.noise.rows import RowModel
     from noisify.plan import Plan, Step
     from noisify.random_streams import NumpyGenerator, Variates
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and which of them are usable; None: all."""
 
+
+_TOGETHER = 1 << 16
+"""Elements that are worked on together, of fields that get the same noise."""
 
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
 
@@ -57,6 +60,7 @@ class Noiser:
             _SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
         self._companions = {name for step in plan.field_steps for name in step.companions()}
+        self._alike = {} if generators or plan.decimals is not None else _alike(plan.field_steps)
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
@@ -76,11 +80,8 @@ class Noiser:
                 all of it.
         """
         columns = chunk.by_field()
-        states = {
-            name: [_State.of(column) for column in found]
-            for name, found in columns.items()
-            if name in self._noised
-        }
+        whole = wanted is None or wanted is chunk
+        states = self._states(columns, together=whole)
         companions = {
             name: _Companion(found) for name, found in columns.items() if name in self._companions
         }
@@ -89,18 +90,46 @@ class Noiser:
             for name in min(states, steps.by_field, key=len):  # never all of both
                 if name in states and name in steps.by_field:
                     for at, state in enumerate(states[name]):
-                        self._step(steps.by_field[name], state, others, at, rows)
-        inner = columns if wanted is None or wanted is chunk else wanted.by_field()
+                        self._step(steps.by_field, state, others, at, rows)
+        inner = columns if wanted is None or whole else wanted.by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
         for name, found in states.items():
-            for state, column in zip(found, inner[name], strict=False):
-                result, tally = self._result(state, column)
-                noisy.append(result)
-                tallies[name] = tallies[name] + tally if name in tallies else tally
-            if self._measure:
-                tallies[name] += _measured(noisy[-len(inner[name]) :])
+            for at, state in enumerate(found):
+                several = len(state.columns) > 1
+                wanted_columns = state.columns if several else [inner[name][at]]
+                for result, tally in self._results(state, wanted_columns):
+                    noisy.append(result)
+                    own = result.column.field.name
+                    tallies[own] = tallies[own] + tally if own in tallies else tally
+        if self._measure:
+            for name, results in groupby(noisy, lambda result: result.column.field.name):
+                tallies[name] += _measured(list(results))
         return noisy, tallies
+
+    def _states(
+        self, columns: Mapping[str, list[Column]], *, together: bool
+    ) -> dict[str, list[_State]]:
+        """Return what gets noise, before its first step, by the name of the (first) field.
+
+        Args:
+            columns: The decoded columns of each field.
+            together: Whether fields that get the same noise may be put together.
+        """
+        states: dict[str, list[_State]] = {}
+        groups: dict[tuple[int, ...], list[Column]] = {}
+        for name, found in columns.items():
+            first = found[0]
+            if together and len(found) == 1 and name in self._alike:
+                shared = (self._alike[name], id(first.number), id(first.positions))
+                groups.setdefault(shared, []).append(first)
+            elif name in self._noised:
+                states[name] = [_State.of([column]) for column in found]
+        for group in groups.values():
+            most = max(1, _TOGETHER // max(1, group[0].positions.size))
+            for start in range(0, len(group), most):
+                states[group[start].field.name] = [_State.of(group[start : start + most])]
+        return states
 
     def copies(
         self, rows: Positions, conditions: Mapping[Condition, NDArray[np.bool_]]
@@ -117,13 +146,14 @@ class Noiser:
 
     def _step(
         self,
-        asking: _Asking,
+        by_field: Mapping[str, _Asking],
         state: _State,
         others: _Others,
         at: int,
         rows: Mapping[Condition, NDArray[np.bool_]],
     ) -> None:
-        """Do one step on one column: that of number `at` of its field."""
+        """Do one spec's step on one column, that of number `at` of its field, or on several."""
+        asking = by_field[state.column.field.name]
         step, usable = asking.step, state.usable
         floats: dict[str, NDArray[np.float64]] = {}
         for name in asking.numbers:
@@ -134,12 +164,18 @@ class Noiser:
             else:
                 floats[name] = values if there is None else np.where(there, values, np.nan)
         hit = usable if step.where is None else _both(usable, rows[step.where])
+        positions = state.column.positions
+        if len(state.columns) == 1:
+            variates = self._variates(step, positions)
+        else:
+            names = [by_field[column.field.name].step.stream for column in state.columns]
+            variates = JoinedVariates(names, positions)
         draw = Draw(
-            self._variates(step, state.column.positions),
+            variates,
             state.column.number,
             floats,
             usable=hit if step.model.reach else usable,
-            others=lambda name: self._others_variates(step, name, state.column.positions),
+            others=lambda name: self._others_variates(step, name, positions),
             columns=others.values(step, at) if step.model.jointly else {},
             keys={name: others.companions[name].keys for name in asking.keys},
         )
@@ -159,34 +195,43 @@ class Noiser:
         state.values = after
         state.clip = step.clip
 
-    def _result(self, state: _State, column: Column) -> tuple[NoisyColumn, Tally]:
-        """Return what became of one column, or of the part of it that is wanted."""
-        if column.positions.size != len(state.values):
+    def _results(
+        self, state: _State, columns: Sequence[Column]
+    ) -> Iterator[tuple[NoisyColumn, Tally]]:
+        """Yield what became of each column, or of the part of a lone one that is wanted."""
+        column = columns[0]
+        if column.positions.size * len(columns) != len(state.values):
             state = state.part(column)
-        values, before, erased = state.values, state.before, state.erased
+        noisy, before, erased = state.values, state.before, state.erased
         decimals = self._decimals(column)
         if decimals is not None:
-            values = _rounded(column, before, values, decimals, state.clip)
-        changed = values != before
+            noisy = _rounded(column, before, noisy, decimals, state.clip)
+        all_changed = noisy != before
         if state.there is not None:
-            changed &= state.there
+            all_changed &= state.there
         if erased is not None:
-            changed |= erased
-        tally = Tally(
-            elements=column.positions.size,
-            nulls=column.nulls + _count(state.nonfinite),
-            strangers=column.strangers,
-            changed=_count(changed),
-            erased=_count(erased),
-            clipped=_count(state.clipped),
-            saturated=_count(state.saturated),
-        )
-        alike = state.there is None and values.dtype.kind in "iu"  # equal ones have equal bytes
-        if tally.changed < tally.elements and not alike:
-            values = np.where(changed, values, column.values)
-        if not tally.erased:
-            erased = None
-        return NoisyColumn(column, values, changed, decimals, erased), tally
+            all_changed |= erased
+        alike = state.there is None and noisy.dtype.kind in "iu"  # equal ones have equal bytes
+        states = (state.nonfinite, erased, state.clipped, state.saturated)
+        rows = [_each(which, len(columns)) for which in (noisy, all_changed, *states)]
+        for column, values, changed, nonfinite, gone, clipped, saturated in zip(
+            columns, *rows, strict=True
+        ):
+            tally = Tally(
+                elements=column.positions.size,
+                nulls=column.nulls + _count(nonfinite),
+                strangers=column.strangers,
+                changed=_count(changed),
+                erased=_count(gone),
+                clipped=_count(clipped),
+                saturated=_count(saturated),
+            )
+            complete = tally.changed == tally.elements or alike
+            after = values if complete else np.where(changed, values, column.values)
+            yield (
+                NoisyColumn(column, after, changed, decimals, gone if tally.erased else None),
+                tally,
+            )
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
@@ -216,11 +261,11 @@ ROW = NumberType("bool", np.dtype(bool))
 
 @dataclass
 class _State:
-    """One column on its way through the steps.
+    """One column on its way through the steps, or several that get the same noise, end to end.
 
     Attributes:
-        column: As it was decoded.
-        before: Its values, with placeholders where it is null, strange or not finite.
+        columns: As they were decoded.
+        before: The values, with placeholders where it is null, strange or not finite.
         values: Its values so far.
         there: Which elements were usable at the start; None: all.
         usable: Which still are.
@@ -231,7 +276,7 @@ class _State:
         clip: The last step's bounds.
     """
 
-    column: Column
+    columns: list[Column]
     before: NDArray[Any]
     values: NDArray[Any]
     there: NDArray[np.bool_] | None
@@ -243,8 +288,9 @@ class _State:
     clip: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, column: Column) -> _State:
-        """Return a column before its first step."""
+    def of(cls, columns: list[Column]) -> _State:
+        """Return columns of one number type, over the same positions, before their first step."""
+        column = columns[0] if len(columns) == 1 else _end_to_end(columns)
         finite = column.number.finite(column.values)
         nonfinite = None if finite is None else _among(~finite, column.valid)
         usable = _both(column.valid, finite)
@@ -253,7 +299,12 @@ class _State:
             nothing = "" if column.number.kind == "text" else 0
             placeholder = nothing if before.dtype == object else before.dtype.type(0)
             before = np.where(usable, before, placeholder)
-        return cls(column, before, before, usable, usable, nonfinite)
+        return cls(columns, before, before, usable, usable, nonfinite)
+
+    @property
+    def column(self) -> Column:
+        """The first column."""
+        return self.columns[0]
 
     def part(self, column: Column) -> _State:
         """Return the state of a part of the column."""
@@ -262,7 +313,7 @@ class _State:
         arrays: dict[str, Any] = {
             name: value[here] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
-        return replace(self, column=column, **arrays)
+        return replace(self, columns=[column], **arrays)
 
 
 @frozen
@@ -353,6 +404,32 @@ class _Others:
         return {name: columns[min(at, len(columns) - 1)] for name, columns in found.items()}
 
 
+def _alike(steps: Iterable[Step]) -> dict[str, int]:
+    """Return a number for each field that may be worked on together with others: theirs is equal.
+
+    All their steps are alike, and nothing but an element's value and its variates counts.
+    """
+    by_field: dict[str, list[Step]] = {}
+    for step in steps:
+        by_field.setdefault(step.field.name, []).append(step)
+    numbers: dict[tuple[Any, ...], int] = {}
+    return {
+        name: numbers.setdefault(tuple([(s.spec, s.model, s.clip) for s in own]), len(numbers))
+        for name, own in by_field.items()
+        if all(s.model.elementwise and s.where is None and not s.companions() for s in own)
+    }
+
+
+def _end_to_end(columns: Sequence[Column]) -> Column:
+    """Return the elements of columns as those of one, but for what is said of the column."""
+    valid = None
+    if any(column.valid is not None for column in columns):
+        there = np.ones(len(columns[0].values), bool)
+        valid = np.concatenate([there if c.valid is None else c.valid for c in columns])
+    first, values = columns[0], np.concatenate([column.values for column in columns])
+    return Column(first.field, first.number, first.positions, values, valid)
+
+
 def _as_they_stand(states: Mapping[str, list[_State]]) -> dict[str, list[_Values]]:
     """Return each column's values and which are usable; later steps make new arrays."""
     return {
@@ -417,6 +494,11 @@ def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_]) -> NDArray[
 
 def _among(which: NDArray[np.bool_], those: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     return which if those is None else which & those
+
+
+def _each(values: NDArray[Any] | None, count: int) -> Iterable[Any]:
+    """Return the part of each of so many columns, or None for each."""
+    return repeat(None, count) if values is None else values.reshape(count, -1)
 
 
 def _count(which: NDArray[np.bool_] | None) -> int:

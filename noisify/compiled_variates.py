@@ -12,6 +12,8 @@ from noisify.chunks import BLOCK
 from noisify.extensions import Part, load, pure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Kind: TypeAlias = Literal["normal", "uniform"]
@@ -45,17 +47,18 @@ def in_use() -> bool:
     return not pure() and built()
 
 
-def fill(kind: Kind, entropy: int, start: int, out: NDArray[np.float64]) -> bool:
-    """Fill in consecutive variates of a stream, if that can be done here; say if it was.
+def fill(kind: Kind, entropies: Sequence[int], start: int, out: NDArray[np.float64]) -> bool:
+    """Fill in consecutive variates of some streams, if that can be done here; say if it was.
 
     Args:
         kind: Standard normal, or uniform on [0, 1).
-        entropy: The stream's, 0 to 2**128 - 1.
+        entropies: The streams', each 0 to 2**128 - 1.
         start: The number of the first.
-        out: Shape (n,), contiguous.
+        out: Shape (streams, n), each stream's contiguous.
     """
-    if not in_use() or start + len(out) > _LAST:
+    if not in_use() or start + out.shape[1] > _LAST:
         return False
     draw = _part.normal if kind == "normal" else _part.uniform
-    draw(entropy.to_bytes(16, "little"), BLOCK, start, out)
+    for entropy, row in zip(entropies, out, strict=True):
+        draw(entropy.to_bytes(16, "little"), BLOCK, start, row)
     return True

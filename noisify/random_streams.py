@@ -28,7 +28,7 @@ from noisify.frozen import frozen
 from noisify.seeds import LEGACY_SEED_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -147,55 +147,90 @@ class BlockVariates:
 
     def normal(self, lane: str) -> NDArray[np.float64]:
         """Return standard normal variates."""
-        out = self._compiled("normal", lane)
-        return self._drawn("normal", lane) if out is None else out
+        return _filled("normal", lane, [self.name], self.positions)
 
     def uniform(self, lane: str) -> NDArray[np.float64]:
         """Return variates uniform on [0, 1)."""
-        out = self._compiled("uniform", lane)
-        return self._drawn("uniform", lane) if out is None else out
+        return _filled("uniform", lane, [self.name], self.positions)
 
-    def _drawn(self, kind: Kind, lane: str) -> NDArray[np.float64]:
-        """Return variates as NumPy draws them.
 
-        A block that goes on in the next chunk leaves its generator for it, or the chunk would have
-        to draw the block from its start. Whether it is there in time depends on other threads; the
-        variates do not.
-        """
-        if len(self.positions.starts) != 1:
-            return self.sample(lane, _SAMPLERS[kind])
-        start = int(self.positions.starts[0])
-        stop = start + self.positions.size
-        first, begun = self.name.begun.pop((lane, kind), (-1, None))
-        if first != start or begun is None:
-            first, begun = start // BLOCK * BLOCK, None
-        blocks = range(first // BLOCK, -(-stop // BLOCK))
-        goes_on = () if begun is None else (begun,)
-        fresh = block_generators(self.name.entropy(lane), blocks[len(goes_on) :])
-        out = np.empty(self.positions.size)
-        for block, generator in zip(blocks, chain(goes_on, fresh), strict=True):
-            last = min((block + 1) * BLOCK, stop)
-            drawn = _SAMPLERS[kind](generator, last - first)
-            out[max(0, first - start) : last - start] = drawn[max(0, start - first) :]
-            first = last
-            if last % BLOCK:
-                self.name.begun[lane, kind] = last, generator
-        return out
+@frozen(slots=True)
+class JoinedVariates:
+    """Several of noisify's streams at the same positions, the variates of one after another's."""
 
-    def _compiled(self, kind: Kind, lane: str) -> NDArray[np.float64] | None:
-        """Return variates as the compiled part draws them, if it is in use."""
-        out = np.empty(self.positions.size)
-        entropy = self.name.entropy(lane)
-        if len(self.positions.starts) == 1:
-            start = int(self.positions.starts[0])
-            return out if compiled_variates.fill(kind, entropy, start, out) else None
-        block_of = np.empty(BLOCK)
-        for block, inside, here in self.positions.by_block():
-            drawn = block_of[: _reach(inside)]
-            if not compiled_variates.fill(kind, entropy, block * BLOCK, drawn):
-                return None
-            out[here] = drawn[inside]
-        return out
+    names: Sequence[StreamName]
+    positions: Positions
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
+        """Return what `sampler` draws in each block touched of each stream."""
+        streams = (BlockVariates(name, self.positions) for name in self.names)
+        return np.concatenate([stream.sample(lane, sampler) for stream in streams])
+
+    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:  # noqa: ARG002
+        """Refuse: there is no one stream of which it could be a block."""
+        raise AssertionError(lane)
+
+    def normal(self, lane: str) -> NDArray[np.float64]:
+        """Return standard normal variates."""
+        return _filled("normal", lane, self.names, self.positions)
+
+    def uniform(self, lane: str) -> NDArray[np.float64]:
+        """Return variates uniform on [0, 1)."""
+        return _filled("uniform", lane, self.names, self.positions)
+
+
+def _filled(
+    kind: Kind, lane: str, names: Sequence[StreamName], positions: Positions
+) -> NDArray[np.float64]:
+    """Return the variates of some streams, one's after another's."""
+    out = np.empty((len(names), positions.size))
+    entropies = [name.entropy(lane) for name in names]
+    if len(positions.starts) == 1:
+        start = int(positions.starts[0])
+        if not compiled_variates.fill(kind, entropies, start, out):
+            for name, row in zip(names, out, strict=True):
+                _draw_run(kind, lane, name, start, row)
+        return out.reshape(-1)
+    for row, name, entropy in zip(out, names, entropies, strict=True):
+        if not _fill_runs(kind, entropy, positions, row):
+            row[:] = BlockVariates(name, positions).sample(lane, _SAMPLERS[kind])
+    return out.reshape(-1)
+
+
+def _fill_runs(kind: Kind, entropy: int, positions: Positions, out: NDArray[np.float64]) -> bool:
+    """Fill in variates at several runs of positions by the compiled part, if it is in use."""
+    block_of = np.empty((1, BLOCK))
+    for block, inside, here in positions.by_block():
+        drawn = block_of[:, : _reach(inside)]
+        if not compiled_variates.fill(kind, [entropy], block * BLOCK, drawn):
+            return False
+        out[here] = drawn[0, inside]
+    return True
+
+
+def _draw_run(
+    kind: Kind, lane: str, name: StreamName, start: int, out: NDArray[np.float64]
+) -> None:
+    """Fill in the variates of one stream from `start` on, as NumPy draws them.
+
+    A block that goes on in the next chunk leaves its generator for it, or the chunk would have to
+    draw the block from its start. Whether it is there in time depends on other threads; the
+    variates do not.
+    """
+    stop = start + len(out)
+    first, begun = name.begun.pop((lane, kind), (-1, None))
+    if first != start or begun is None:
+        first, begun = start // BLOCK * BLOCK, None
+    blocks = range(first // BLOCK, -(-stop // BLOCK))
+    goes_on = () if begun is None else (begun,)
+    fresh = block_generators(name.entropy(lane), blocks[len(goes_on) :])
+    for block, generator in zip(blocks, chain(goes_on, fresh), strict=True):
+        last = min((block + 1) * BLOCK, stop)
+        drawn = _SAMPLERS[kind](generator, last - first)
+        out[max(0, first - start) : last - start] = drawn[max(0, start - first) :]
+        first = last
+        if last % BLOCK:
+            name.begun[lane, kind] = last, generator
 
 
 def _normals(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:

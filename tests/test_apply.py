@@ -8,6 +8,7 @@ import pytest
 from noisify.apply import Noiser
 from noisify.chunks import BLOCK, Chunk, Column, Field, Positions
 from noisify.levels import Absolute, FromField, Percent
+from noisify.noise.additive import Normal
 from noisify.plan import NoiseSpec, Plan, Request
 from noisify.resolve import resolve
 from noisify.value_types import NumberType
@@ -334,3 +335,80 @@ def test_every_cut_of_a_chunk_gives_the_same():
 
 def test_a_plan_without_steps_does_nothing():
     assert ([], {}) == Noiser(Plan((), 42), {}, measure=True).apply(Chunk((column([1.0]),)))
+
+
+class TestTogether:
+    """Fields that get the same noise are worked on end to end; nothing must tell."""
+
+    FLOATS = np.array([1.0, np.nan, -np.inf, 0.0, 3e38, -2.5])
+
+    def columns(self, number):
+        values = self.FLOATS.astype(np.float64)
+        if number.kind == "int":
+            values = np.clip(np.nan_to_num(values), -9, 9)
+        values = values.astype(number.dtype)
+        there = [None, [True] * 5 + [False], None, [False] * 6]
+        positions = Positions.range(BLOCK - 3, BLOCK + 3)
+        found = [
+            column(np.roll(values, at), number, valid, f"x{at}") for at, valid in enumerate(there)
+        ]
+        return [Column(c.field, c.number, positions, c.values, c.valid, c.nulls) for c in found]
+
+    def applied(self, columns, specs, monkeypatch, together, **settings):
+        monkeypatch.setattr("noisify.apply._TOGETHER", together)
+        results, tallies = apply(columns, *specs, **settings)
+        return (
+            {
+                r.column.field.name: (r.values.tobytes(), r.changed.tolist(), r.erased)
+                for r in results
+            },
+            {
+                name: {**vars(tally), "signal": None, "change": None}
+                for name, tally in tallies.items()
+            },
+        )
+
+    @pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "i8"])
+    @pytest.mark.parametrize(
+        "specs",
+        [
+            pytest.param([NoiseSpec(columns=("x*",), scale=Absolute(2.0))], id="one"),
+            pytest.param([NoiseSpec(columns=("x*",), scale=Absolute(0.0))], id="nothing"),
+            pytest.param([NoiseSpec(columns=("x*",), scale=Absolute(1e39))], id="too-much"),
+            pytest.param([NoiseSpec(columns=("x*",), scale=Percent(0.1))], id="per-cent"),
+            pytest.param(
+                [
+                    NoiseSpec(columns=("x*",), scale=Absolute(2.0), clip=(-1.0, 1.0)),
+                    NoiseSpec("laplace", columns=("x1", "x2"), scale=Absolute(1.0)),
+                    NoiseSpec("truncated-normal", columns=("x*",), scale=Absolute(1.0)),
+                ],
+                id="several",
+            ),
+            pytest.param([NoiseSpec("ar1", columns=("x*",), scale=Absolute(2.0))], id="a-process"),
+        ],
+    )
+    def test_makes_no_difference(self, dtype, specs, monkeypatch):
+        columns = self.columns(NumberType.of_dtype(np.dtype(dtype)))
+        alone = self.applied(columns, specs, monkeypatch, 1)
+        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16)
+        assert alone == self.applied(columns, specs, monkeypatch, 13)
+        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16, measure=True)
+
+    def test_is_what_happens(self, monkeypatch):
+        sizes = []
+        normal = Normal.apply
+        monkeypatch.setattr(
+            Normal, "apply", lambda self, v, draw: sizes.append(len(v)) or normal(self, v, draw)
+        )
+        self.applied(self.columns(FLOAT64), [NoiseSpec(columns=("x*",), scale=Absolute(1.0))],
+                     monkeypatch, 1 << 16)  # fmt: skip
+        assert [24] == sizes
+
+    def test_fields_of_other_noise_or_type_are_worked_on_apart(self, monkeypatch):
+        columns = self.columns(FLOAT64)[:2] + self.columns(NumberType.of_dtype(np.dtype("i8")))[2:]
+        specs = [
+            NoiseSpec(columns=("x*",), scale=Absolute(1.0)),
+            NoiseSpec(columns=("x0",), scale=Absolute(3.0)),
+        ]
+        alone = self.applied(columns, specs, monkeypatch, 1)
+        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16)

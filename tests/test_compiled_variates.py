@@ -41,9 +41,9 @@ def by_numpy(kind, entropy, start, count):
 
 
 def compiled(kind, entropy, start, count):
-    out = np.full(count, np.nan)
-    assert compiled_variates.fill(kind, entropy, start, out)
-    return out
+    out = np.full((1, count), np.nan)
+    assert compiled_variates.fill(kind, [entropy], start, out)
+    return out[0]
 
 
 def test_is_built():
@@ -96,11 +96,11 @@ def test_streams_are_the_same_both_ways(monkeypatch, kind, positions):
 def test_can_be_turned_off(monkeypatch):
     monkeypatch.setenv(extensions.PURE, "1")
 
-    assert not compiled_variates.fill("normal", 1, 0, np.empty(3))
+    assert not compiled_variates.fill("normal", [1], 0, np.empty((1, 3)))
 
 
 def test_beyond_what_one_word_counts_numpy_draws():
-    assert not compiled_variates.fill("normal", 1, 2**32 * BLOCK, np.empty(3))
+    assert not compiled_variates.fill("normal", [1], 2**32 * BLOCK, np.empty((1, 3)))
 
 
 def test_says_which_numpy_it_was_linked_with():

@@ -23,6 +23,7 @@ from noisify.extensions import PURE
 from noisify.random_streams import (
     STREAM_VERSION,
     BlockVariates,
+    JoinedVariates,
     SequentialVariates,
     StreamName,
     block_generator,
@@ -226,6 +227,36 @@ class TestBlocks:
 
     def test_no_position_no_variate(self):
         assert (0,) == variates(Positions.range(9, 9)).normal("noise").shape
+
+    @pytest.mark.parametrize("pure", ["", "1"])
+    @pytest.mark.parametrize("method", ["normal", "uniform", "sample"])
+    @pytest.mark.parametrize(
+        "positions",
+        [
+            pytest.param(Positions.range(BLOCK - 7, 3 * BLOCK + 5), id="run"),
+            pytest.param(Positions.box((9, 3000), (slice(2, 7), slice(5, 200))), id="runs"),
+            pytest.param(Positions.range(5, 5), id="none"),
+        ],
+    )
+    def test_several_streams_joined_are_theirs(self, pure, method, positions, monkeypatch):
+        monkeypatch.setenv(PURE, pure)
+        more = () if method != "sample" else (SAMPLERS["laplace"],)
+        names = [replace(NAME, field=field) for field in "abc"]
+        alone = [getattr(BlockVariates(name, positions), method)("noise", *more) for name in names]
+        joined = getattr(JoinedVariates(names, positions), method)("noise", *more)
+        assert np.concatenate(alone).tobytes() == joined.tobytes()
+
+    @given(cuts_of_total)
+    def test_joined_streams_go_on_with_their_blocks(self, cuts):
+        names = [replace(NAME, field=field) for field in "ab"]
+        edges = [0, *sorted(cuts), TOTAL]
+        with mock.patch.dict(os.environ, {PURE: "1"}):
+            pieces = [
+                JoinedVariates(names, Positions.range(a, b)).normal("noise").reshape(2, -1)
+                for a, b in pairwise(edges)
+            ]
+        whole = [variates(Positions.range(0, TOTAL), name).normal("noise") for name in names]
+        assert np.concatenate(pieces, axis=1).tobytes() == np.stack(whole).tobytes()
 
 
 class TestIndependence:

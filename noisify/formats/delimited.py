@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from noisify.value_types import NumberType
 
 
-_BYTES_A_FIELD = 1 << 13
-_LARGEST_WIDE_BLOCK = 16 << 20
+_BYTES_A_FIELD = 1 << 12
+_LARGEST_WIDE_BLOCK = 12 << 20
 """Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
 
-_BYTES_IN_FLIGHT = 16 << 20
+_BYTES_IN_FLIGHT = 12 << 20
 
 
 class DelimitedSource:

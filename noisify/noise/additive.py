@@ -73,7 +73,13 @@ class Additive(Model):
         """Return fresh variates of scale 1 and loc 0, shape (n,)."""
 
 
-class Normal(Additive):
+class White(Additive):
+    """Additive noise whose variates are independent of each other."""
+
+    elementwise: ClassVar[bool] = True
+
+
+class Normal(White):
     """Normal (Gaussian) noise: x + loc + scale * z, z ~ N(0, 1).
 
     The usual model of sensor and channel noise. Its scale is its standard deviation.
@@ -91,7 +97,7 @@ class Normal(Additive):
         return 0.0, 1.0
 
 
-class Uniform(Additive):
+class Uniform(White):
     """Uniform noise: x + loc + u, u uniform on [-scale, scale).
 
     Rounding and quantisation errors look like this. Its scale is its half-width; its standard
@@ -119,7 +125,7 @@ class Uniform(Additive):
         return 0.0, 1 / math.sqrt(3)
 
 
-class Laplace(Additive):
+class Laplace(White):
     """Laplace (double exponential) noise with density exp(-|z|) / 2 at scale 1.
 
     Sharper and longer-tailed than the normal; the noise of differential privacy. Its scale is b;
@@ -137,7 +143,7 @@ class Laplace(Additive):
         return 0.0, math.sqrt(2)
 
 
-class Cauchy(Additive):
+class Cauchy(White):
     """Cauchy (Lorentz) noise with density 1 / (pi (1 + z**2)) at scale 1.
 
     Now and then very far off: it has neither a mean nor a variance, so --sd and --snr refuse it.
@@ -152,7 +158,7 @@ class Cauchy(Additive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudentT(Additive):
+class StudentT(White):
     """Student's t noise with df degrees of freedom: between Cauchy (df = 1) and normal (large df).
 
     Density at scale 1: proportional to (1 + z**2 / df) ** (-(df + 1) / 2). Its standard deviation
@@ -172,7 +178,7 @@ class StudentT(Additive):
         return (0.0, math.sqrt(self.df / (self.df - 2))) if self.df > 2 else None  # noqa: PLR2004
 
 
-class Logistic(Additive):
+class Logistic(White):
     """Logistic noise with density e**-z / (1 + e**-z)**2 at scale 1.
 
     Like the normal with somewhat heavier tails. Its standard deviation is scale * pi / sqrt(3).
@@ -189,7 +195,7 @@ class Logistic(Additive):
         return 0.0, math.pi / math.sqrt(3)
 
 
-class Triangular(Additive):
+class Triangular(White):
     """Triangular noise: x + loc + scale * z, z on [-1, 1] with density 1 - |z|.
 
     The sum of two equal uniform errors, such as a difference of two rounded readings, and TPDF
@@ -211,7 +217,7 @@ class Triangular(Additive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruncatedNormal(Additive):
+class TruncatedNormal(White):
     """Normal noise without its tails: x + loc + scale * z, z ~ N(0, 1) given that |z| <= cut.
 
     For errors that are known to stay within limits. Its scale is the standard deviation of the
@@ -252,7 +258,7 @@ def _upper_tail(z: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asymmetric(Additive):
+class Asymmetric(White):
     """Additive noise with a long tail on one side, as NumPy draws it or with its mean taken off."""
 
     center: bool = parameter("take the distribution's mean off, so that noise has mean 0", False)

@@ -110,6 +110,8 @@ class Model(ABC):
         level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
         erases: Whether it makes elements null.
         jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
+        elementwise: Whether `apply` may be handed elements of several fields, end to end: of each
+            nothing but its value and its variates counts, and `draw.variates.positions` does not.
         example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
     """
 
@@ -119,6 +121,7 @@ class Model(ABC):
     level: ClassVar[str] = "scale"
     erases: ClassVar[bool] = False
     jointly: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
     example: ClassVar[str] = "-s 0.1"
 
     def __post_init__(self) -> None:
