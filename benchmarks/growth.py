@@ -195,7 +195,12 @@ def over_workers(bench: Bench, size: int, said: list[str]) -> Panel:
 
 
 def over_levels(bench: Bench, size: int, said: list[str]) -> Panel:
-    """Measure sweeps of more and more levels; each makes an output."""
+    """Measure sweeps of more and more levels; each makes an output.
+
+    The file should be small: all outputs are in the page cache together before any gets its name,
+    and where that grows by more than a gigabyte or so, a virtual machine may have to ask its host
+    for memory, at several times the cost however many outputs there are.
+    """
     curves = []
     for name in ("CSV", "NPY"):
         file, columns = FORMATS[name]
@@ -247,7 +252,7 @@ def main() -> int:
         panels += [
             *over_columns(bench, 2 * options.size, said),
             over_workers(bench, FACTORS[-1] * options.size, said),
-            over_levels(bench, options.size, said),
+            over_levels(bench, options.size // 2, said),
             over_models(bench, 4 * options.size, said),
         ]
     except BenchmarkError as error:
