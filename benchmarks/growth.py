@@ -13,10 +13,11 @@ import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from growth_plot import Curve, Panel, drawing
 from jobs import FLOATS
-from measure import HERE, MEGABYTE, BenchmarkError, generate, run_command, show, usable_cores
+from measure import HERE, MEGABYTE, BenchmarkError, Run, generate, run_command, show, usable_cores
 
 FORMATS = {
     "CSV": ("table.csv", ",".join(FLOATS)),
@@ -40,14 +41,31 @@ class Point:
     Attributes:
         x: What was varied.
         seconds: The time.
-        processor_seconds: The processor time, of all processors.
+        user_seconds: The processor time of all processors but the system's, most of which goes
+            into the page cache.
+        system_seconds: The system's.
         megabytes: The peak memory.
     """
 
     x: float
     seconds: float
-    processor_seconds: float
+    user_seconds: float
+    system_seconds: float
     megabytes: float
+
+
+class Case(NamedTuple):
+    """One point of a curve, before it is measured.
+
+    Attributes:
+        x: What is varied.
+        source: The file.
+        options: What noisify is told.
+    """
+
+    x: float
+    source: Path
+    options: list[str]
 
 
 class Bench:
@@ -62,25 +80,44 @@ class Bench:
         self.folder = folder
         self._runs = runs
 
-    def point(self, x: float, file: str, size: float, options: list[str]) -> Point:
-        """Run noisify on a file with options; its outputs are removed.
+    def case(self, x: float, file: str, size: float, options: list[str]) -> Case:
+        """Return a point to be measured on a generated file."""
+        return Case(x, generate(file, self.folder, size), options)
+
+    def points(self, cases: list[Case]) -> list[Point]:
+        """Measure the points of a curve by turns, so that a slow minute bends none of it.
 
         Raises:
-            BenchmarkError: It failed.
+            BenchmarkError: A run failed.
         """
-        source = generate(file, self.folder, size)
+        turns = [[self._run(case) for case in cases] for _ in range(self._runs + 1)]
+        return [self._point(*measured) for measured in zip(cases, *turns[1:], strict=True)]
+
+    def _run(self, case: Case) -> Run:
+        """Run noisify; its outputs are removed."""
         outputs = self.folder / "growth"
-        words = ["-m", "noisify", str(source), "--output-dir", str(outputs), "--seed", "42", "-q"]
-        runs = []
-        for _ in range(self._runs + 1):
+        words = ["-m", "noisify", str(case.source), "--output-dir", str(outputs), "--seed", "42"]
+        try:
+            return run_command([sys.executable, *words, "-q", *case.options])
+        finally:
             shutil.rmtree(outputs, ignore_errors=True)
-            runs.append(run_command([sys.executable, *words, *options]))
-        shutil.rmtree(outputs, ignore_errors=True)
-        seconds = statistics.median(run.seconds for run in runs[1:])
-        processor = statistics.median(run.processor_seconds for run in runs[1:])
+
+    def _point(self, case: Case, *runs: Run) -> Point:
+        seconds = statistics.median(run.seconds for run in runs)
+        user = statistics.median(run.user_seconds for run in runs)
+        system = statistics.median(run.system_seconds for run in runs)
         megabytes = max(run.peak_bytes for run in runs) / MEGABYTE
-        show(f"{file}, {x:g}: {seconds:.2f} s, processors {processor:.2f}, {megabytes:.0f} MB")
-        return Point(x=x, seconds=seconds, processor_seconds=processor, megabytes=megabytes)
+        show(
+            f"{case.source.name}, {case.x:g}: {seconds:.2f} s, user {user:.2f},"
+            f" system {system:.2f}, {megabytes:.0f} MB"
+        )
+        return Point(
+            x=case.x,
+            seconds=seconds,
+            user_seconds=user,
+            system_seconds=system,
+            megabytes=megabytes,
+        )
 
 
 def exponent(points: list[tuple[float, float]]) -> float:
@@ -120,9 +157,9 @@ def judged(name: str, points: list[Point]) -> str:
     found = exponent([(point.x, point.seconds) for point in points])
     if math.isnan(found):
         return f"{name:<32} no rise that can be measured"
-    processor = exponent([(point.x, point.processor_seconds) for point in points])
+    user = exponent([(point.x, point.user_seconds) for point in points])
     said = "WORSE THAN LINEAR" if found > 1 + TOLERANCE else "no worse than linear"
-    return f"{name:<32} {found:>5.2f}   {said}; of processor time {processor:.2f}"
+    return f"{name:<32} {found:>5.2f}   {said}; of user time {user:.2f}"
 
 
 def curve(label: str, points: list[Point]) -> Curve:
@@ -135,10 +172,11 @@ def over_rows(bench: Bench, size: int, said: list[str]) -> list[Panel]:
     times, memory = [], []
     for name, (file, columns) in FORMATS.items():
         sizes = [size * factor for factor in FACTORS]
-        points = []
-        for each in sizes:
-            megabytes = generate(file, bench.folder, each).stat().st_size / MEGABYTE
-            points.append(bench.point(megabytes, file, each, ["-s", "0.1", "-c", columns]))
+        sources = [generate(file, bench.folder, each) for each in sizes]
+        options = ["-s", "0.1", "-c", columns]
+        points = bench.points(
+            [Case(source.stat().st_size / MEGABYTE, source, options) for source in sources]
+        )
         times.append(curve(name, points))
         memory.append(Curve(name, tuple((point.x, point.megabytes) for point in points)))
         said.append(judged(f"rows, {name}", points))
@@ -155,10 +193,10 @@ def over_columns(bench: Bench, size: int, said: list[str]) -> list[Panel]:
         files = {columns: f"wide{columns}.{suffix}" for columns in COLUMNS}
         noise = ["-s", "0.1"]
         shares = {columns: 2 * size * columns / COLUMNS[-1] for columns in COLUMNS}
-        grown = [bench.point(n, file, shares[n], noise) for n, file in files.items()]
+        grown = bench.points([bench.case(n, file, shares[n], noise) for n, file in files.items()])
         rows.append(curve(name, grown))
         said.append(judged(f"columns, as many rows, {name}", grown))
-        same = [bench.point(n, file, size, noise) for n, file in files.items()]
+        same = bench.points([bench.case(n, file, size, noise) for n, file in files.items()])
         cells.append(curve(name, same))
         times = same[-1].seconds / same[0].seconds
         said.append(
@@ -176,7 +214,7 @@ def over_workers(bench: Bench, size: int, said: list[str]) -> Panel:
     curves = []
     for name, (file, columns) in FORMATS.items():
         noise = ["-s", "0.1", "-c", columns]
-        points = [bench.point(n, file, size, [*noise, "-j", str(n)]) for n in WORKERS]
+        points = bench.points([bench.case(n, file, size, [*noise, "-j", str(n)]) for n in WORKERS])
         share = serial_share(points)
         measured = tuple((point.x, points[0].seconds / point.seconds) for point in points)
         model = tuple((float(n), speed_up(share, n)) for n in MODELLED_WORKERS)
@@ -204,11 +242,12 @@ def over_levels(bench: Bench, size: int, said: list[str]) -> Panel:
     curves = []
     for name in ("CSV", "NPY"):
         file, columns = FORMATS[name]
-        points = []
+        cases = []
         for count in COUNTS:
             levels = ",".join(f"{0.1 * (n + 1):.1f}" for n in range(count))
             options = ["--sweep", f"scale={levels}", "-c", columns]
-            points.append(bench.point(count, file, size, options))
+            cases.append(bench.case(count, file, size, options))
+        points = bench.points(cases)
         curves.append(curve(name, points))
         said.append(judged(f"levels in a sweep, {name}", points))
     return Panel("Levels in a sweep", "levels", "time, s", tuple(curves), reference=1)
@@ -219,13 +258,14 @@ def over_models(bench: Bench, size: int, said: list[str]) -> Panel:
     curves = []
     for name in ("CSV", "NPY"):
         file, columns = FORMATS[name]
-        points = []
+        cases = []
         for count in COUNTS:
-            recipe = bench.folder / "recipe.toml"
+            recipe = bench.folder / f"recipe{count}.toml"
             chosen = ", ".join(f'"{field}"' for field in columns.split(","))
             model = f'[[noise]]\nfields = [{chosen}]\nmodel = "normal"\nscale = 0.1\n'
             recipe.write_text(model * count, encoding="utf-8")
-            points.append(bench.point(count, file, size, ["--recipe", str(recipe)]))
+            cases.append(bench.case(count, file, size, ["--recipe", str(recipe)]))
+        points = bench.points(cases)
         curves.append(curve(name, points))
         said.append(judged(f"models in a recipe, {name}", points))
     return Panel("Models in a recipe", "models", "time, s", tuple(curves), reference=1)

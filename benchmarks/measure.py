@@ -64,7 +64,8 @@ class Run:
 
     seconds: float
     peak_bytes: int
-    processor_seconds: float
+    user_seconds: float
+    system_seconds: float
     output_bytes: int = 0
 
 
@@ -124,7 +125,8 @@ def run_command(
     return Run(
         seconds=seconds,
         peak_bytes=usage.ru_maxrss * MAXRSS_BYTES,
-        processor_seconds=usage.ru_utime + usage.ru_stime,
+        user_seconds=usage.ru_utime,
+        system_seconds=usage.ru_stime,
     )
 
 
