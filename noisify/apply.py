@@ -96,12 +96,15 @@ class Noiser:
         tallies: dict[str, Tally] = {}
         for name, found in states.items():
             for at, state in enumerate(found):
-                several = len(state.columns) > 1
-                wanted_columns = state.columns if several else [inner[name][at]]
-                for result, tally in self._results(state, wanted_columns):
+                lone = len(state.columns) == 1
+                for result, tally in self._results(
+                    state, [inner[name][at]] if lone else state.columns
+                ):
                     noisy.append(result)
                     own = result.column.field.name
                     tallies[own] = tallies[own] + tally if own in tallies else tally
+        order = {name: at for at, name in enumerate(columns)}
+        noisy.sort(key=lambda result: order[result.column.field.name])
         if self._measure:
             for name, results in groupby(noisy, lambda result: result.column.field.name):
                 tallies[name] += _measured(list(results))

@@ -394,6 +394,16 @@ class TestTogether:
         assert alone == self.applied(columns, specs, monkeypatch, 13)
         assert alone == self.applied(columns, specs, monkeypatch, 1 << 16, measure=True)
 
+    def test_columns_stay_in_order(self):
+        names = ("x0", "x3"), ("x1",), ("x2",)
+        models = "normal", "spike", "laplace"
+        specs = [
+            NoiseSpec(model, columns=chosen, scale=Absolute(1.0))
+            for model, chosen in zip(models, names, strict=True)
+        ]
+        results, _ = apply(self.columns(FLOAT64), *specs)
+        assert ["x0", "x1", "x2", "x3"] == [result.column.field.name for result in results]
+
     def test_is_what_happens(self, monkeypatch):
         sizes = []
         normal = Normal.apply
