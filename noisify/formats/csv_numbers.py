@@ -417,7 +417,7 @@ def splice_floats(
     changed: NDArray[np.bool_],
     values: NDArray[np.float64],
 ) -> Iterator[pa.Buffer]:
-    """Do as `splice` does, with a float for each cell, shape (n,), piece by piece."""
+    """Do as `splice` does, with a float for each of at least one cell, piece by piece."""
     parts = range(0, len(starts), _TOGETHER)
     done = 0
     for first in parts:
