@@ -41,8 +41,8 @@ sanitize: $(VENV)/.installed-test
 	mkdir -p $(SANITIZED)
 	cp -r noisify $(SANITIZED)/
 	find $(SANITIZED) -name '_*.so' -delete
-	$(COMPILE) noisify/formats/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
-	$(COMPILE) noisify/_variates.cpp -o $(SANITIZED)/noisify/_variates.abi3.so \
+	$(COMPILE) noisify/formats/csv/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
+	$(COMPILE) noisify/streams/_variates.cpp -o $(SANITIZED)/noisify/_variates.abi3.so \
 	    -isystem "$(call ask,import numpy; print(numpy.get_include()))" \
 	    -L"$(call ask,import numpy; print(numpy.__path__[0]))/random/lib" -lnpyrandom
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \

@@ -44,7 +44,7 @@ def extension(
     return Extension(
         name,
         [source],
-        depends=["noisify/_python.hpp", *headers],
+        depends=["noisify/core/_python.hpp", *headers],
         define_macros=[*stable, *macros],
         language="c++",
         optional=True,
@@ -58,17 +58,17 @@ def extensions() -> Iterator[Extension]:
     if os.environ.get("NOISIFY_PURE", "") not in {"", "0"}:
         return
     yield extension(
-        "noisify.formats._csv",
-        "noisify/formats/_csv.cpp",
-        headers=("noisify/formats/_csv_numbers.hpp",),
+        "noisify.formats.csv._csv",
+        "noisify/formats/csv/_csv.cpp",
+        headers=("noisify/formats/csv/_csv_numbers.hpp",),
     )
     try:
         import numpy as np  # noqa: PLC0415 - a build without isolation may be without it
     except ImportError:
         return
     yield extension(
-        "noisify._variates",
-        "noisify/_variates.cpp",
+        "noisify.streams._variates",
+        "noisify/streams/_variates.cpp",
         macros=(("NOISIFY_NUMPY", np.__version__),),
         include_dirs=[np.get_include()],
         library_dirs=[str(Path(np.random.__file__).parent / "lib")],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.formats import csv_compiled
+from noisify.formats.csv import native as csv_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ MEGABYTE = 1_000_000
 # The unit of ru_maxrss.
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 IS_COMPILED = (
-    "import sys; from noisify.formats.csv_compiled import compiled; sys.exit(not compiled())"
+    "import sys; from noisify.formats.csv.native import compiled; sys.exit(not compiled())"
 )
 
 

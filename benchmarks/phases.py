@@ -21,10 +21,10 @@ from unittest.mock import patch
 from jobs import MEMORY_FILES, absolute_level
 from measure import HERE, MEGABYTE, BenchmarkError, generate, show
 
-from noisify import pipeline
-from noisify.apply import Noiser
+from noisify.engine import loop as pipeline
+from noisify.engine.noiser import Noiser
 from noisify.cli import main as noisify_command
-from noisify.sink import FileOutput
+from noisify.files.output import FileOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from noisify.errors import DataError, NoisifyError, UsageError
+from noisify.core.errors import DataError, NoisifyError, UsageError
 
 if TYPE_CHECKING:
     from noisify.api import add_noise, noisify_file
@@ -22,7 +22,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import NumPy and the rest only when they are used: `noisify --help` should be quick."""
     if name == "__version__":
-        from noisify.version import VERSION  # noqa: PLC0415
+        from noisify.core.version import VERSION  # noqa: PLC0415
 
         return VERSION
     if name in {"add_noise", "noisify_file"}:

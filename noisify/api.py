@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from noisify import levels, pipeline
-from noisify.errors import UsageError
+from noisify.noise import level as levels
+from noisify.engine import loop as pipeline
+from noisify.core.errors import UsageError
 from noisify.formats.interface import ReadOptions
-from noisify.in_memory import ArrayInMemory, FrameInMemory, TableInMemory
-from noisify.noise import table
-from noisify.plan import NoiseSpec, Request
-from noisify.resolve import resolve
-from noisify.run import Settings, Wanted, default_jobs, process
-from noisify.seeds import RNGS, SEED_LIMIT
+from noisify.formats.memory import ArrayInMemory, FrameInMemory, TableInMemory
+from noisify.noise import registry as table
+from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.resolve import resolve
+from noisify.engine.job import Settings, Wanted, default_jobs, process
+from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from noisify.plan import Decimals
-    from noisify.report import RunReport
+    from noisify.plan.plan import Decimals
+    from noisify.engine.report import RunReport
 
 Data = TypeVar("Data")
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from noisify.cli.explain import summary
-from noisify.noise import table
+from noisify.noise import registry as table
 
 README = Path(__file__).parent.parent / "README.md"
 HEAD = "| model | family | also called | what it is |\n|---|---|---|---|\n"

@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import settings
 
-from noisify import extensions
-from noisify.formats import csv_compiled
+from noisify.core import native as extensions
+from noisify.formats.csv import native as csv_compiled
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from noisify import extensions
-from noisify.chunks import Positions
+from noisify.core import native as extensions
+from noisify.core.chunk import Positions
 from noisify.cli import main
-from noisify.random_streams import BlockVariates, StreamName
+from noisify.streams.streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

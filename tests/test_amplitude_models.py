@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, OfField, Percent
-from noisify.noise import interface, table
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, FromField, OfField, Percent
+from noisify.noise import model as interface
+from noisify.noise import registry as table
 from noisify.noise.additive import Additive, Asymmetric
-from noisify.noise.interface import Draw
+from noisify.noise.model import Draw
 from noisify.noise.normal_quantile import normal_quantile
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 
 @dataclasses.dataclass(frozen=True)

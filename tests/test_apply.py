@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from noisify.apply import Noiser
-from noisify.chunks import BLOCK, Chunk, Column, Field, Positions
-from noisify.levels import Absolute, FromField, Percent
+from noisify.engine.noiser import Noiser
+from noisify.core.chunk import BLOCK, Chunk, Column, Field, Positions
+from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise.additive import Normal
-from noisify.plan import NoiseSpec, Plan, Request
-from noisify.resolve import resolve
-from noisify.value_types import NumberType
+from noisify.plan.plan import NoiseSpec, Plan, Request
+from noisify.plan.resolve import resolve
+from noisify.core.dtypes import NumberType
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 
@@ -355,7 +355,7 @@ class TestTogether:
         return [Column(c.field, c.number, positions, c.values, c.valid, c.nulls) for c in found]
 
     def applied(self, columns, specs, monkeypatch, together, **settings):
-        monkeypatch.setattr("noisify.apply._TOGETHER", together)
+        monkeypatch.setattr("noisify.engine.noiser._TOGETHER", together)
         results, tallies = apply(columns, *specs, **settings)
         return (
             {

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.block_seeds import block_generator, block_generators, block_seeds
+from noisify.streams.block_seeds import block_generator, block_generators, block_seeds
 
 ENTROPIES = st.one_of(
     st.sampled_from([0, 1, 2**32 - 1, 2**32, 2**64, 2**96, 2**128 - 1]), st.integers(0, 2**128 - 1)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.noise.categories import CategorySwap, Flip, Shuffle
-from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.labels import CategorySwap, Flip, Shuffle
+from noisify.noise.model import Draw
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 TEXT = NumberType("text", np.dtype(object))
 SIZE = 2 * BLOCK + 300

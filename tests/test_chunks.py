@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Chunk, Column, Field, Positions, boxes, merged_floats
-from noisify.value_types import NumberType
+from noisify.core.chunk import BLOCK, Chunk, Column, Field, Positions, boxes, merged_floats
+from noisify.core.dtypes import NumberType
 
 INTS = [np.dtype(f"{sign}{size}") for sign in "iu" for size in (1, 2, 4, 8)]
 FLOATS = [np.dtype(name) for name in ("f2", "f4", "f8", "g")]

@@ -20,7 +20,7 @@ import pytest
 from run_command import COMMAND, clean_environment, noisy, normal_noise, run, run_process
 
 from noisify.cli.command import noisify as command
-from noisify.noise.table import MODELS
+from noisify.noise.registry import MODELS
 
 if TYPE_CHECKING:
     from pathlib import Path

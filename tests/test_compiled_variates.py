@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noisify import compiled_variates, extensions
-from noisify.block_seeds import block_generator
-from noisify.chunks import BLOCK, Positions
-from noisify.random_streams import BlockVariates, StreamName
+from noisify.streams import compiled as compiled_variates
+from noisify.core import native as extensions
+from noisify.streams.block_seeds import block_generator
+from noisify.core.chunk import BLOCK, Positions
+from noisify.streams.streams import BlockVariates, StreamName
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 pytestmark = pytest.mark.skipif(

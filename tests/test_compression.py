@@ -28,17 +28,18 @@ import zstandard
 from conformance import FormatConformance
 from run_command import noisy, run
 
-from noisify import compressed_input, compression
-from noisify.compressed_input import open_decompressed
-from noisify.compressed_output import CompressedFile
-from noisify.errors import DataError, UsageError
-from noisify.inputs import Input, known_size
+from noisify.files import decompress as compressed_input
+from noisify.files import codecs as compression
+from noisify.files.decompress import open_decompressed
+from noisify.files.compress import CompressedFile
+from noisify.core.errors import DataError, UsageError
+from noisify.files.input import Input, known_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from noisify.compression import Codec
+    from noisify.files.codecs import Codec
 
 NUMBERS = random.Random(1)  # noqa: S311 - numbers to compress
 TABLE = ("x,name\n" + "".join(f"{NUMBERS.gauss(0, 1)!r},a\n" for _ in range(2000))).encode()

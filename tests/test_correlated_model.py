@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from run_command import noisy, run
 
 from noisify import add_noise
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.noise import interface
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
-from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, SequentialVariates, StreamName
-from noisify.statistics import FieldStatistics
-from noisify.value_types import NumberType
+from noisify.noise.model import Draw
+from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
+from noisify.statistics.moments import FieldStatistics
+from noisify.core.dtypes import NumberType
 
 NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {
     "decimal(9,2)": NumberType.decimal(9, 2)

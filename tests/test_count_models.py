@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.noise import counts, discrete_quantiles, interface
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise import counts, discrete_quantiles
+from noisify.noise import model as interface
 from noisify.noise.discrete_quantiles import quantile
-from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.noise.model import Draw
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name))

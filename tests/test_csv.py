@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.csv_head import first_record, unquote
-from noisify.formats.csv_records import Dialect, RecordReader, find_cells
+from noisify.formats.csv.header import first_record, unquote
+from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

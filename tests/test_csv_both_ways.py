@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
-from noisify.extensions import PURE
-from noisify.formats import csv_numbers
+from noisify.core.native import PURE
+from noisify.formats.csv import numbers as csv_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,11 +16,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from run_command import run
 
-from noisify import extensions
-from noisify.errors import DataError
-from noisify.formats import csv_compiled
-from noisify.formats.csv_compiled import Change
-from noisify.formats.csv_records import Dialect, RecordReader, find_cells
+from noisify.core import native as extensions
+from noisify.core.errors import DataError
+from noisify.formats.csv import native as csv_compiled
+from noisify.formats.csv.native import Change
+from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 pytestmark = pytest.mark.skipif(

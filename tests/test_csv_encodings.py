@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.errors import DataError
-from noisify.formats import csv_encoding
-from noisify.formats.csv_encoding import TextInput, extends_ascii
-from noisify.inputs import Input
+from noisify.core.errors import DataError
+from noisify.formats.csv import encoding as csv_encoding
+from noisify.formats.csv.encoding import TextInput, extends_ascii
+from noisify.files.input import Input
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.csv_comments import blanked
-from noisify.formats.csv_records import Dialect, RecordReader, find_cells
+from noisify.formats.csv.comments import blanked
+from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
-from noisify.formats.csv_numbers import CellParser, splice
+from noisify.formats.csv.numbers import CellParser, splice
 
 NUMBERS = {
     **{text: float(text) for text in ("0", "7", "-1.50", "+5", ".5", "5.", "-.5", "00", "-0.0")},

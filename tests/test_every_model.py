@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import noisy, run
 
-from noisify.noise import table
+from noisify.noise import registry as table
 
 ROWS = 700
 MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n" + "".join(

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from noisify.chunks import Field
-from noisify.formats.field_groups import FieldsByPlace, united
+from noisify.core.chunk import Field
+from noisify.formats.colocated import FieldsByPlace, united
 
 FIELDS = [Field(name, "float", "float64") for name in ("b.x", "a.x", "b.y", "c", "a.y")]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import pytest
 
-from noisify.frozen import frozen
+from noisify.core.value_class import frozen
 
 
 @frozen

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.errors import DataError
-from noisify.formats.hdf5 import Hdf5Source
-from noisify.formats.hdf5_sink import Hdf5Sink
+from noisify.core.errors import DataError
+from noisify.formats.hdf5.source import Hdf5Source
+from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.interface import ReadOptions
-from noisify.inputs import Input
-from noisify.sink import FileOutput
+from noisify.files.input import Input
+from noisify.files.output import FileOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats import hdf5_filters, hdf5_pieces, hdf5_scratch
-from noisify.formats.hdf5_filters import Filter, fletcher32
-from noisify.formats.hdf5_times import checksum
+from noisify.formats.hdf5 import filters as hdf5_filters
+from noisify.formats.hdf5 import pieces as hdf5_pieces
+from noisify.formats.hdf5 import rechunk as hdf5_scratch
+from noisify.formats.hdf5.filters import Filter, fletcher32
+from noisify.formats.hdf5.timestamps import checksum
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, OfField, Percent
-from noisify.noise import impulse, interface, jitter
-from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.statistics import FieldStatistics
-from noisify.value_types import NumberType
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, FromField, OfField, Percent
+from noisify.noise import impulse, jitter
+from noisify.noise import model as interface
+from noisify.noise.model import Draw
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.statistics.moments import FieldStatistics
+from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name))

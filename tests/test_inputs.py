@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from noisify.errors import DataError
-from noisify.formats import hdf5, npy
+from noisify.core.errors import DataError
+from noisify.formats.hdf5 import source as hdf5
+from noisify.formats.npy import source as npy
 from noisify.formats.interface import ReadOptions
-from noisify.inputs import Input, read_into_at
+from noisify.files.input import Input, read_into_at
 
 if TYPE_CHECKING:
     from pathlib import Path

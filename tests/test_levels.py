@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from noisify import levels
-from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, OfField, Percent
-from noisify.statistics import FieldStatistics
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, FromField, OfField, Percent
+from noisify.statistics.moments import FieldStatistics
 
 
 class TestParse:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.noise import interface
-from noisify.noise.interface import Draw
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise import model as interface
+from noisify.noise.model import Draw
 from noisify.noise.missing import Missing, logistic, solve_intercept
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 TEXT = NumberType("text", np.dtype(object))

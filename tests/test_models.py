@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.levels import Absolute, Duration, Percent
-from noisify.noise import interface, table
-from noisify.noise.interface import ANYTHING, Draw
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, Duration, Percent
+from noisify.noise import model as interface
+from noisify.noise import registry as table
+from noisify.noise.model import ANYTHING, Draw
 from noisify.noise.rows import RowModel
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.statistics import FieldStatistics
-from noisify.value_types import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.statistics.moments import FieldStatistics
+from noisify.core.dtypes import NumberType
 
 EXAMPLES = {
     "rounding": {"bits": 4},

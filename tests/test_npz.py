@@ -14,7 +14,7 @@ from conformance import FormatConformance
 from numpy.lib import format as npy_format
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats import zip_archive
+from noisify.formats.npz import zip_archive
 
 if TYPE_CHECKING:
     from pathlib import Path

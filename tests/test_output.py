@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
-from noisify import file_writing
-from noisify.errors import NoisifyError
-from noisify.file_writing import open_written_behind
-from noisify.sink import FileOutput
+from noisify.files import write_behind as file_writing
+from noisify.core.errors import NoisifyError
+from noisify.files.write_behind import open_written_behind
+from noisify.files.output import FileOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -427,7 +427,8 @@ def test_a_signal_at_the_start_gives_no_traceback() -> None:
 
 STOPPED_IN_A_DESTRUCTOR = """
 import os, signal
-from noisify.cli import entry, job, main
+from noisify.cli import entry, main
+from noisify.cli import execute as job
 
 class Dying:
     def __del__(self):

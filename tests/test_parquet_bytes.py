@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats import thrift
-from noisify.formats.thrift import Items, Record
+from noisify.formats.parquet import thrift
+from noisify.formats.parquet.thrift import Items, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,17 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.formats import parquet_footer as parts
-from noisify.formats import parquet_pieces, thrift
-from noisify.formats.parquet import ParquetSource
-from noisify.formats.parquet_footer import Footer
-from noisify.formats.thrift import I64
+from noisify.formats.parquet import footer as parts
+from noisify.formats.parquet import pieces as parquet_pieces
+from noisify.formats.parquet import thrift
+from noisify.formats.parquet.source import ParquetSource
+from noisify.formats.parquet.footer import Footer
+from noisify.formats.parquet.thrift import I64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from noisify.chunks import Field
+    from noisify.core.chunk import Field
 
 ROWS = 3000
 FLOATS = [f"x{number}" for number in range(6)]

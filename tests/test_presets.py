@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from noisify.chunks import Field
-from noisify.errors import UsageError
-from noisify.noise import table
-from noisify.presets import PRESETS, find, for_field, listing
-from noisify.spec import spec_from_words
-from noisify.value_types import NumberType
+from noisify.core.chunk import Field
+from noisify.core.errors import UsageError
+from noisify.noise import registry as table
+from noisify.plan.presets import PRESETS, find, for_field, listing
+from noisify.plan.words import spec_from_words
+from noisify.core.dtypes import NumberType
 
 MODELS = {entry.name for entry in table.MODELS}
 EVERY = [(preset, severity) for preset in PRESETS for severity in preset.severities]
@@ -125,7 +125,7 @@ class TestListing:
 
     def test_needs_no_heavy_library(self):
         code = (
-            "import sys; from noisify.presets import find, listing; find('sensor-faults');"
+            "import sys; from noisify.plan.presets import find, listing; find('sensor-faults');"
             "listing(); print([m for m in ('numpy', 'pyarrow') if m in sys.modules])"
         )
         done = subprocess.run(

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from noisify.chunks import Positions
-from noisify.errors import UsageError
-from noisify.noise import interface, table
-from noisify.noise.interface import Draw
+from noisify.core.chunk import Positions
+from noisify.core.errors import UsageError
+from noisify.noise import model as interface
+from noisify.noise import registry as table
+from noisify.noise.model import Draw
 from noisify.noise.privacy import analytic_sigma, privacy_loss
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 DRAWS = 200_000
 mechanisms = pytest.mark.parametrize("name", ["laplace-mechanism", "gaussian-mechanism"])

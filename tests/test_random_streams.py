@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify import random_streams
-from noisify.block_seeds import block_generators
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.extensions import PURE
-from noisify.random_streams import (
+from noisify.streams import streams as random_streams
+from noisify.streams.block_seeds import block_generators
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.core.native import PURE
+from noisify.streams.streams import (
     STREAM_VERSION,
     BlockVariates,
     JoinedVariates,

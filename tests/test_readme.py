@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from run_command import clean_environment, run
 
-from noisify import levels
+from noisify.noise import level as levels
 from noisify.cli.explain import summary
-from noisify.noise import table
+from noisify.noise import registry as table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.errors import NoisifyError, UsageError
-from noisify.levels import Absolute, OfField, Percent
-from noisify.recipe import Recipe, as_toml, load
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.noise.level import Absolute, OfField, Percent
+from noisify.plan.recipe import Recipe, as_toml, load
 
 RECIPE = """\
 # what the weather station does

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.noise import interface
-from noisify.noise.interface import Draw
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise import model as interface
+from noisify.noise.model import Draw
 from noisify.noise.rows import DropRows, DuplicateRows, RowModel, SwapFields
 from noisify.noise.times import TimeSwap, swap_day_and_month
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 SIZE = 2 * BLOCK + 300
 DRAWS = 100_000

@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.levels import Absolute, Duration, FromField, OfField, Percent
-from noisify.noise import interface, table
-from noisify.noise.interface import Draw
-from noisify.random_streams import (
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
+from noisify.noise import model as interface
+from noisify.noise import registry as table
+from noisify.noise.model import Draw
+from noisify.streams.streams import (
     BlockVariates,
     SequentialVariates,
     StreamName,
     numpy_generator,
 )
-from noisify.statistics import FieldStatistics
-from noisify.value_types import NumberType
+from noisify.statistics.moments import FieldStatistics
+from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     **{

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from noisify.chunks import Field
-from noisify.errors import UsageError
-from noisify.selection import choose, split
-from noisify.value_types import NumberType
+from noisify.core.chunk import Field
+from noisify.core.errors import UsageError
+from noisify.plan.selectors import choose, split
+from noisify.core.dtypes import NumberType
 
 
 def field(name, kind="float"):

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.chunks import Field
-from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, OfField, Percent
-from noisify.noise import table
-from noisify.noise.interface import Model, parameter
-from noisify.plan import NoiseSpec
-from noisify.selection import choose
-from noisify.spec import WORDS, WordsError, exactly, parse_spec, spec_from_words
-from noisify.value_types import NumberType
+from noisify.core.chunk import Field
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, FromField, OfField, Percent
+from noisify.noise import registry as table
+from noisify.noise.model import Model, parameter
+from noisify.plan.plan import NoiseSpec
+from noisify.plan.selectors import choose
+from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
+from noisify.core.dtypes import NumberType
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

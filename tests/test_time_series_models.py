@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisify.chunks import BLOCK, Positions
-from noisify.errors import UsageError
-from noisify.levels import Absolute, FromField, Percent
-from noisify.noise import gaussian_processes, interface, time_series
+from noisify.core.chunk import BLOCK, Positions
+from noisify.core.errors import UsageError
+from noisify.noise.level import Absolute, FromField, Percent
+from noisify.noise import gaussian_processes, time_series
+from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
-from noisify.noise.interface import Draw
-from noisify.random_streams import BlockVariates, SequentialVariates, StreamName
-from noisify.statistics import FieldStatistics
-from noisify.value_types import NumberType
+from noisify.noise.model import Draw
+from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
+from noisify.statistics.moments import FieldStatistics
+from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8", "c16")

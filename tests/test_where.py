@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from run_command import noisy, run
 
-from noisify.errors import UsageError
-from noisify.where import parse
+from noisify.core.errors import UsageError
+from noisify.plan.condition import parse
 
 TABLE = {
     "age": pa.array([70, 20, None, 61], pa.int64()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisify import formats
-from noisify.cli.options import (
+from noisify.cli.option_types import (
     ClipType,
     DecibelType,
     DecimalsType,
@@ -21,7 +21,7 @@ from noisify.cli.options import (
     WordType,
     check_standard_output,
 )
-from noisify.seeds import RNGS
+from noisify.streams.limits import RNGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def _show_models(context: click.Context, _: click.Parameter, asked: bool) -> Non
 
 def _show_presets(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
     if asked and not context.resilient_parsing:
-        from noisify.presets import listing  # noqa: PLC0415
+        from noisify.plan.presets import listing  # noqa: PLC0415
 
         check_standard_output()
         click.echo(listing(), nl=False)
@@ -74,8 +74,8 @@ def _explain(context: click.Context, _: click.Parameter, model: str | None) -> N
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001
     if asked and not context.resilient_parsing:
-        from noisify.extensions import described  # noqa: PLC0415
-        from noisify.version import VERSION  # noqa: PLC0415
+        from noisify.core.native import described  # noqa: PLC0415
+        from noisify.core.version import VERSION  # noqa: PLC0415
 
         check_standard_output()
         click.echo(f"noisify {VERSION} ({described()})")
@@ -297,7 +297,7 @@ def noisify(**given: Any) -> None:  # noqa: ANN401
     number of workers; what was not asked to change stays as it is, to the byte. Without INPUT, or
     with -, reads standard input; writes to standard output unless told otherwise.
     """
-    from noisify.cli.job import Asked, carry_out  # noqa: PLC0415 - it imports NumPy
+    from noisify.cli.execute import Asked, carry_out  # noqa: PLC0415 - it imports NumPy
 
     carry_out(Asked(**given))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from noisify.cli.memory import collect_no_modules
-from noisify.errors import NoisifyError, did_you_mean
+from noisify.cli.process import collect_no_modules
+from noisify.core.errors import NoisifyError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

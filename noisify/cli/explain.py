@@ -6,10 +6,10 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING
 
-from noisify.noise import table
+from noisify.noise import registry as table
 
 if TYPE_CHECKING:
-    from noisify.noise.interface import Model
+    from noisify.noise.model import Model
 
 
 def models_listing() -> str:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from noisify import levels
-from noisify.inputs import known_size
+from noisify.noise import level as levels
+from noisify.files.input import known_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from noisify.formats.interface import NoisyColumn
-    from noisify.plan import Plan, Step
-    from noisify.report import RunReport
+    from noisify.plan.plan import Plan, Step
+    from noisify.engine.report import RunReport
 
 _NAMES_SHOWN = 6
 _FIRST_SHOWN = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from noisify.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from noisify.formats.interface import Format
@@ -48,23 +48,23 @@ class Entry(NamedTuple):
 
 
 FORMATS = (
-    Entry("csv", "delimited", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
-    Entry("tsv", "delimited", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
-    Entry("parquet", "parquet", "Parquet", (".parquet", ".pq", ".parq"), (b"PAR1",), shape="table"),
+    Entry("csv", "csv.source", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
+    Entry("tsv", "csv.source", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
+    Entry("parquet", "parquet.source", "Parquet", (".parquet", ".pq", ".parq"), (b"PAR1",), shape="table"),
     Entry(
         "arrow",
-        "arrow_ipc",
+        "arrow.ipc",
         "Arrow IPC",
         (".arrow", ".feather", ".ipc", ".arrows"),
         (b"ARROW1", b"\xff\xff\xff\xff"),
         seeks=False,
         shape="table",
     ),
-    Entry("npy", "npy", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
-    Entry("npz", "npz", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
+    Entry("npy", "npy.source", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
+    Entry("npz", "npz.source", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
     Entry(
         "hdf5",
-        "hdf5",
+        "hdf5.source",
         "HDF5",
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
         (b"\x89HDF\r\n\x1a\n",),
@@ -72,7 +72,7 @@ FORMATS = (
     ),
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
-    Entry("tiff", "tiff", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    Entry("tiff", "tiff.source", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
 
 

@@ -17,12 +17,12 @@ import h5py
 import numpy as np
 from numpy.lib import format as npy_format
 
-from noisify.chunks import boxes
-from noisify.errors import DataError, UsageError
-from noisify.formats.hdf5_layout import open_file
-from noisify.formats.npy import ARRAY_NAME, drop_from_memory, map_file, read_header
-from noisify.frozen import frozen
-from noisify.inputs import new_temporary_path
+from noisify.core.chunk import boxes
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.hdf5.datasets import open_file
+from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_header
+from noisify.core.value_class import frozen
+from noisify.files.input import new_temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.interface import ReadOptions
-    from noisify.inputs import Input
+    from noisify.files.input import Input
 
 _ELEMENTS = 1 << 20
 _HEADER = 1 << 20

@@ -19,22 +19,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from noisify.chunks import NUMBER_KINDS
-from noisify.errors import DataError, UsageError
-from noisify.formats import csv_mask, csv_numbers
-from noisify.formats.arrow_arrays import to_numpy, without_nulls, without_views
-from noisify.formats.csv_sniffing import FLOAT, INT, TEXT
-from noisify.formats.delimited import DelimitedSource
-from noisify.frozen import frozen
-from noisify.value_types import SECOND
+from noisify.core.chunk import NUMBER_KINDS
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.csv import mask as csv_mask
+from noisify.formats.csv import numbers as csv_numbers
+from noisify.core.arrow_arrays import to_numpy, without_nulls, without_views
+from noisify.formats.csv.sniff import FLOAT, INT, TEXT
+from noisify.formats.csv.source import DelimitedSource
+from noisify.core.value_class import frozen
+from noisify.core.dtypes import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from noisify.chunks import Column, Field
+    from noisify.core.chunk import Column, Field
     from noisify.formats.interface import ReadOptions
-    from noisify.inputs import Input
+    from noisify.files.input import Input
 
 _ROWS = 1 << 16
 _PIECE = 1 << 21

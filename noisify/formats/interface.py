@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from noisify.chunks import Column, Positions
-from noisify.errors import UsageError
-from noisify.frozen import frozen
+from noisify.core.chunk import Column, Positions
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from noisify.chunks import Chunk, Field
-    from noisify.inputs import Input
-    from noisify.sink import Output
+    from noisify.core.chunk import Chunk, Field
+    from noisify.files.input import Input
+    from noisify.files.output import Output
 
 
 @frozen

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.chunks import Chunk, Column, Field, Positions
-from noisify.errors import DataError, UsageError
-from noisify.file_writing import write_all
-from noisify.formats.array_values import arrow_array, stored
+from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.errors import DataError, UsageError
+from noisify.files.write_behind import write_all
+from noisify.formats.numpy_fields import arrow_array, stored
 from noisify.formats.interface import no_mask, no_rows
-from noisify.formats.npy import ARRAY_NAME
-from noisify.frozen import frozen
-from noisify.value_types import NumberType
+from noisify.formats.npy.source import ARRAY_NAME
+from noisify.core.value_class import frozen
+from noisify.core.dtypes import NumberType
 
 try:
     from PIL import Image
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
-    from noisify.inputs import Input
-    from noisify.sink import Output
+    from noisify.files.input import Input
+    from noisify.files.output import Output
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6

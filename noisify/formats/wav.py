@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from noisify.chunks import Chunk, Column, Field, Positions
-from noisify.errors import DataError, UsageError
-from noisify.file_writing import write_all
-from noisify.formats.array_values import arrow_array, kind_of_dtype, stored
+from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.errors import DataError, UsageError
+from noisify.files.write_behind import write_all
+from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
-from noisify.formats.npy import ARRAY_NAME
-from noisify.frozen import frozen
-from noisify.inputs import read_into
-from noisify.value_types import NumberType
+from noisify.formats.npy.source import ARRAY_NAME
+from noisify.core.value_class import frozen
+from noisify.files.input import read_into
+from noisify.core.dtypes import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
-    from noisify.inputs import Input
-    from noisify.sink import Output
+    from noisify.files.input import Input
+    from noisify.files.output import Output
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _OTHERS = {

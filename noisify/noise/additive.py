@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify import levels
-from noisify.errors import UsageError
-from noisify.levels import Level
-from noisify.noise.interface import NUMBERS, TIMES, Draw, Model, parameter
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError
+from noisify.noise.level import Level
+from noisify.noise.model import NUMBERS, TIMES, Draw, Model, parameter
 from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noisify.random_streams import Variates
+    from noisify.streams.streams import Variates
 
 __all__ = [
     "Cauchy", "Exponential", "Gamma", "Gumbel", "Laplace", "Level", "LogNormal", "Logistic",

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.errors import UsageError
-from noisify.noise.interface import Draw, Matrix, Model, Words, parameter
-from noisify.random_streams import BlockVariates
+from noisify.core.errors import UsageError
+from noisify.noise.model import Draw, Matrix, Model, Words, parameter
+from noisify.streams.streams import BlockVariates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.statistics import FieldStatistics
+    from noisify.statistics.moments import FieldStatistics
 
 __all__ = ["Correlated", "Matrix", "Words"]
 

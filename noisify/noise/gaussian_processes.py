@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.block_seeds import block_generator
-from noisify.chunks import BLOCK
-from noisify.errors import UsageError
-from noisify.random_streams import BlockVariates, StreamName
+from noisify.streams.block_seeds import block_generator
+from noisify.core.chunk import BLOCK
+from noisify.core.errors import UsageError
+from noisify.streams.streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from noisify.random_streams import Variates
+    from noisify.streams.streams import Variates
 
 SKELETON_POINTS = 1024
 """Points in a block of a skeleton: few enough that a thousand of them are kept in 8 MB."""

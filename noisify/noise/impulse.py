@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify import levels
-from noisify.chunks import BLOCK
-from noisify.errors import UsageError
-from noisify.levels import Level, Rate
-from noisify.noise.interface import NUMBERS, Draw, Model, parameter
+from noisify.noise import level as levels
+from noisify.core.chunk import BLOCK
+from noisify.core.errors import UsageError
+from noisify.noise.level import Level, Rate
+from noisify.noise.model import NUMBERS, Draw, Model, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.statistics import FieldStatistics
-    from noisify.value_types import NumberType
+    from noisify.statistics.moments import FieldStatistics
+    from noisify.core.dtypes import NumberType
 
 __all__ = [
     "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify import levels
-from noisify.errors import UsageError
-from noisify.levels import Level
-from noisify.noise.interface import Draw, Model, parameter
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError
+from noisify.noise.level import Level
+from noisify.noise.model import Draw, Model, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.chunks import BLOCK
-from noisify.errors import UsageError, did_you_mean
-from noisify.levels import Rate
-from noisify.noise.interface import ANYTHING, REAL, Draw, Model, parameter
+from noisify.core.chunk import BLOCK
+from noisify.core.errors import UsageError, did_you_mean
+from noisify.noise.level import Rate
+from noisify.noise.model import ANYTHING, REAL, Draw, Model, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.random_streams import NumpyGenerator, Variates
-    from noisify.statistics import FieldStatistics
+    from noisify.streams.streams import NumpyGenerator, Variates
+    from noisify.statistics.moments import FieldStatistics
 
 __all__ = ["Missing", "Rate"]
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.errors import UsageError
-from noisify.noise.interface import REAL, Draw, Model, parameter
+from noisify.core.errors import UsageError
+from noisify.noise.model import REAL, Draw, Model, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.random_streams import Variates
-    from noisify.statistics import FieldStatistics
+    from noisify.streams.streams import Variates
+    from noisify.statistics.moments import FieldStatistics
 
 _SAME = 1e-9
 """What scales worked out on two machines may differ by, relatively."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.errors import UsageError
-from noisify.levels import Rate
-from noisify.noise.interface import ANYTHING, Draw, Model, Words, parameter
+from noisify.core.errors import UsageError
+from noisify.noise.level import Rate
+from noisify.noise.model import ANYTHING, Draw, Model, Words, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

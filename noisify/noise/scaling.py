@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify import levels
-from noisify.errors import UsageError
-from noisify.levels import Level, Rate
-from noisify.noise.interface import NUMBERS, REAL, TIMES, Draw, Model, Numbers, parameter
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError
+from noisify.noise.level import Level, Rate
+from noisify.noise.model import NUMBERS, REAL, TIMES, Draw, Model, Numbers, parameter
 from noisify.noise.normal_quantile import normal_quantile
-from noisify.random_streams import BlockVariates
+from noisify.streams.streams import BlockVariates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.random_streams import Variates
-    from noisify.statistics import FieldStatistics
+    from noisify.streams.streams import Variates
+    from noisify.statistics.moments import FieldStatistics
 
 __all__ = ["Bias", "Level", "Multiplicative", "Numbers", "Rate", "Rounding", "ScaleBy"]
 

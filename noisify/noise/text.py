@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from noisify.errors import UsageError, did_you_mean
-from noisify.levels import Rate
-from noisify.noise.interface import TEXT, Draw, Model, Words, parameter
+from noisify.core.errors import UsageError, did_you_mean
+from noisify.noise.level import Rate
+from noisify.noise.model import TEXT, Draw, Model, Words, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

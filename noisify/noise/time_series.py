@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from noisify.chunks import BLOCK
-from noisify.errors import UsageError
+from noisify.core.chunk import BLOCK
+from noisify.core.errors import UsageError
 from noisify.noise.additive import Additive
 from noisify.noise.gaussian_processes import Process, Stream, sequence, values_of_block
-from noisify.noise.interface import parameter
+from noisify.noise.model import parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.random_streams import Variates
-    from noisify.statistics import FieldStatistics
+    from noisify.streams.streams import Variates
+    from noisify.statistics.moments import FieldStatistics
 
 __all__ = [
     "AR1",

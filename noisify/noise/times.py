@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.levels import Rate
-from noisify.noise.interface import TIMES, Draw, Model, parameter
+from noisify.noise.level import Rate
+from noisify.noise.model import TIMES, Draw, Model, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

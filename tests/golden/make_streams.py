@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from noisify.chunks import BLOCK, Positions
-from noisify.levels import Absolute
-from noisify.noise import interface, table
-from noisify.random_streams import BlockVariates, StreamName
-from noisify.value_types import NumberType
+from noisify.core.chunk import BLOCK, Positions
+from noisify.noise.level import Absolute
+from noisify.noise import model as interface
+from noisify.noise import registry as table
+from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.dtypes import NumberType
 
 PATH = Path(__file__).with_name("streams.json")
 MODELS = ("normal", "uniform", "laplace", "cauchy", "student-t", "logistic")

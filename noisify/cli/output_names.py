@@ -1,0 +1,130 @@
+"""Where outputs go: a name for each, no two alike, and none of them an input."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisify.files.codecs import split_name
+from noisify.core.errors import UsageError
+from noisify.files.output import STANDARD_OUTPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from noisify.cli.execute import Asked
+    from noisify.cli.runs import Variant
+
+
+def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> list[list[str]]:
+    """Return for each input an output for each variant; nothing is written yet.
+
+    Raises:
+        UsageError: If an output is not said, is said twice, or two would be the same.
+    """
+    said = [
+        name
+        for name, value in (
+            ("-o", asked.output),
+            ("--output-dir", asked.output_dir),
+            ("--in-place", asked.in_place),
+        )
+        if value
+    ]
+    if len(said) > 1:
+        raise UsageError(f"the output is said twice, by {' and '.join(said)}; keep one")
+    if len(found) > 1 and not asked.output_dir:
+        raise UsageError(f"{len(found)} outputs need --output-dir DIR")
+    if asked.in_place:
+        if STANDARD_OUTPUT in inputs:
+            raise UsageError("--in-place needs files, not standard input")
+        if asked.no_clobber:
+            raise UsageError("--in-place and --no-clobber contradict each other")
+        return [[path] for path in inputs]
+    if asked.output_dir is not None:
+        return _named_outputs(inputs, found, asked, Path(asked.output_dir))
+    if len(inputs) > 1:
+        raise UsageError(f"{len(inputs)} inputs need --output-dir DIR or --in-place")
+    return [[asked.output or STANDARD_OUTPUT]]
+
+
+def _named_outputs(
+    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, folder: Path
+) -> list[list[str]]:
+    template = asked.name_template
+    if template is None:
+        template = default_template(found)
+    taken: dict[str, str] = {}
+    names: list[list[str]] = []
+    for path in inputs:
+        if path == STANDARD_OUTPUT:
+            raise UsageError("--output-dir needs named files, not standard input")
+        names.append([])
+        for variant in found:
+            name = _fill(template, _words(path, variant))
+            target = str(folder / name)
+            if name in {"", ".", ".."} or os.sep in name:
+                raise UsageError(f"--name {template!r} does not make a file name: {name!r}")
+            if target in taken:
+                both = f"{path} and {taken[target]}" if path != taken[target] else "two outputs"
+                raise UsageError(f"{both} would both become {target}; see --name")
+            taken[target] = path
+            names[-1].append(target)
+    _check_taken(list(taken), inputs, clobber=not asked.no_clobber)
+    folder.mkdir(parents=True, exist_ok=True)
+    return names
+
+
+def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) -> None:
+    """Refuse outputs that are inputs, or are there already and must stay."""
+    for target in found:
+        for path in inputs:
+            if Path(target).exists() and Path(target).samefile(path):
+                raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
+        if not clobber and Path(target).exists():
+            raise UsageError("exists, and --no-clobber keeps it", path=target)
+
+
+def default_template(found: Sequence[Variant]) -> str:
+    """Return how outputs are named: after the input, what was swept, and the replicate."""
+    swept = "".join(f"_{key}-{{{key}}}" for key in found[0].swept)
+    replicate = "_{replicate}" if found[0].replicate is not None else ""
+    return f"{{stem}}{swept}{replicate}{{suffix}}"
+
+
+def _words(path: str, variant: Variant) -> dict[str, object]:
+    specs = variant.request.specs
+    models = "-".join(dict.fromkeys(spec.model for spec in specs))
+    stem, suffix = split_name(path)
+    words: dict[str, object] = {
+        "stem": stem,
+        "suffix": suffix,
+        "seed": variant.request.seed,
+        "model": models,
+    }
+    if variant.replicate is not None:
+        words["replicate"] = variant.replicate
+    return {**words, **variant.swept}
+
+
+def _fill(template: str, words: Mapping[str, object]) -> str:
+    """Put words in the place of their {name}s; a brace means nothing else.
+
+    Raises:
+        UsageError: If any other brace is left.
+    """
+    pattern = "|".join(re.escape(f"{{{word}}}") for word in words)
+    if re.search(r"[{}]", re.sub(pattern, "", template)):
+        offered = " ".join(f"{{{word}}}" for word in words)
+        raise UsageError(f"--name {template!r} may use {offered} only")
+    return re.sub(pattern, lambda match: str(words[match[0][1:-1]]), template)
+
+
+def check_other(option: str, other: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Refuse a report or a mask that would overwrite an input or an output."""
+    for path in (*inputs, *outputs):
+        same = Path(other) == Path(path)
+        if same or (Path(other).exists() and Path(path).exists() and Path(other).samefile(path)):
+            raise UsageError(f"{option} {other} is an input or an output too; give another name")

@@ -1,0 +1,117 @@
+"""Arrays between NumPy and Arrow, by their buffers: Arrow's own way there imports pandas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.lazy_pyarrow import pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def array(values: NDArray[Any]) -> pa.Array:
+    """Return a NumPy array of numbers as an Arrow array, without importing pandas."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(
+        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
+
+
+def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.Array) -> Any:  # noqa: ANN401
+    """Return the elements at some places, null where a place is null.
+
+    Arrow itself takes none from views and from run-end encoded values.
+    """
+    if isinstance(places, np.ndarray):
+        places = array(places)
+    kind = values.type
+    if pa.types.is_run_end_encoded(kind):
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes a while, and they are rare
+
+        taken = rows_of(pc.run_end_decode(values), places)
+        return pc.run_end_encode(taken, run_end_type=kind.run_end_type)
+    plain = without_views(kind)
+    if plain == kind:
+        return values.take(places)
+    return values.cast(plain).take(places).cast(kind)
+
+
+def without_views(kind: pa.DataType) -> pa.DataType:
+    """Return a type with texts and bytes in place of views of them."""
+    if pa.types.is_struct(kind):
+        return pa.struct([_field_without_views(inner) for inner in kind])
+    if pa.types.is_map(kind):
+        parts = _field_without_views(kind.key_field), _field_without_views(kind.item_field)
+        return pa.map_(*parts, keys_sorted=kind.keys_sorted)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_field_without_views(kind.value_field), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(_field_without_views(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_field_without_views(kind.value_field))
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return views.get(kind, kind)
+
+
+def _field_without_views(inner: pa.Field) -> pa.Field:
+    return inner.with_type(without_views(inner.type))
+
+
+def bools(values: NDArray[np.bool_]) -> pa.Array:
+    """Return a NumPy array of booleans as an Arrow array."""
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def to_numpy(values: pa.Array) -> NDArray[Any]:
+    """Return an Arrow array of numbers as NumPy, whatever stands in the null places."""
+    dtype = values.type.to_pandas_dtype()
+    return np.frombuffer(values.buffers()[1], dtype, len(values) + values.offset)[values.offset :]
+
+
+def to_bools(values: pa.Array) -> NDArray[np.bool_]:
+    """Return an Arrow array of booleans as NumPy; null counts as False."""
+    bits = _bits(values.buffers()[1], values.offset, len(values))
+    return bits & validity(values) if values.null_count else bits
+
+
+def validity(values: pa.Array) -> NDArray[np.bool_]:
+    """Return which elements of an Arrow array are not null."""
+    if not values.null_count or values.buffers()[0] is None:
+        return np.full(len(values), not values.null_count)
+    return _bits(values.buffers()[0], values.offset, len(values))
+
+
+def _bits(buffer: pa.Buffer, offset: int, count: int) -> NDArray[np.bool_]:
+    packed = np.frombuffer(buffer, np.uint8)
+    return np.unpackbits(packed, count=offset + count, bitorder="little")[offset:].view(np.bool_)
+
+
+def with_nulls(texts: pa.Array, null: NDArray[np.bool_]) -> pa.Array:
+    """Return texts with some of them null; those that were null already have to be among them."""
+    if texts.offset:
+        texts = texts.take(array(np.arange(len(texts), dtype=np.int64)))
+    bits = np.packbits(~null, bitorder="little")
+    return pa.Array.from_buffers(texts.type, len(texts), [pa.py_buffer(bits), *texts.buffers()[1:]])
+
+
+def without_nulls(texts: pa.Array) -> pa.Array:
+    """Return texts with none of them null: those that were keep what stands in their place."""
+    if not texts.null_count:
+        return texts
+    buffers = [None, *texts.buffers()[1:]]
+    return pa.Array.from_buffers(texts.type, len(texts), buffers, offset=texts.offset)
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    """Return Python strings as an Arrow array; `pa.array` would import pandas, which is slow."""
+    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+    offsets = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    data = pa.py_buffer(b"".join(encoded))
+    return pa.Array.from_buffers(pa.utf8(), len(encoded), [None, pa.py_buffer(offsets), data])

@@ -1,0 +1,275 @@
+"""What flows: the values of named fields at known positions, and how numbers are written back."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.core.dtypes import NumberType
+
+BLOCK = 8192
+"""Elements in one noise block: the unit of random streams and of order-free statistics."""
+
+Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "other"]
+NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})
+
+
+@frozen
+class Positions:
+    """Where the elements of a chunk stand in their field: equally long runs, in rising order.
+
+    Attributes:
+        starts: The index at which each run starts; one run for a chunk of consecutive elements.
+        length: The elements in each run.
+    """
+
+    starts: tuple[int, ...] | NDArray[np.int64]
+    length: int
+
+    @classmethod
+    def range(cls, start: int, stop: int) -> Positions:
+        """Return the consecutive positions start...stop."""
+        return cls((start,), stop - start)
+
+    @classmethod
+    def box(cls, shape: Sequence[int], box: Sequence[slice]) -> Positions:
+        """Return the C-order flat indices of a box (one plain slice an axis) of an array.
+
+        >>> box = Positions.box((4, 10), (slice(1, 3), slice(0, 5)))
+        >>> [int(start) for start in box.starts], box.length
+        ([10, 20], 5)
+        """
+        axes = list(zip(shape, box, strict=True))
+        length, inner = 1, 1
+        while axes and length == inner:  # merge the trailing axes that are taken whole
+            extent, cut = axes.pop()
+            length, inner, first = (
+                length * (cut.stop - cut.start),
+                inner * extent,
+                cut.start * inner,
+            )
+        starts = np.array([first if shape else 0], dtype=np.int64)
+        for extent, cut in reversed(axes):
+            starts = (np.arange(cut.start, cut.stop)[:, None] * inner + starts).reshape(-1)
+            inner *= extent
+        return cls(starts, length)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return len(self.starts) * self.length
+
+    def by_block(self) -> Iterator[tuple[int, slice | NDArray[np.int64], slice]]:
+        """Yield (block, positions inside the block, elements of the chunk), block by block."""
+        if not self.size:
+            return
+        if len(self.starts) == 1:
+            start = int(self.starts[0])
+            stop = start + self.length
+            for block in range(start // BLOCK, (stop - 1) // BLOCK + 1):
+                first, last = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
+                inside = slice(first - block * BLOCK, last - block * BLOCK)
+                yield block, inside, slice(first - start, last - start)
+            return
+        indices = (np.asarray(self.starts)[:, None] + np.arange(self.length)).reshape(-1)
+        blocks = indices // BLOCK
+        cuts = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(indices)]
+        for first, last in pairwise(cuts):
+            block = int(blocks[first])
+            yield block, indices[first:last] - block * BLOCK, slice(first, last)
+
+    def follows(self, stop: int) -> bool:
+        """Return whether this is one run that starts at `stop`."""
+        return len(self.starts) == 1 and int(self.starts[0]) == stop
+
+
+@frozen
+class Field:
+    """One thing that can get noise: a column, a dataset, an array.
+
+    Attributes:
+        name: Its name, which also names its random stream.
+        kind: What it holds.
+        type_name: Its type as its format calls it, for listings.
+        number: Its number type; None for a field that cannot hold numbers.
+        table: Which rows or elements it shares: fields of one table are as long as each other.
+            Empty: it is a column, with one value in each row.
+        aliases: Other names that choose it.
+        nullable: Whether an element of it can be missing.
+        views: Other types its values can be read as, where a model needs one of those.
+    """
+
+    name: str
+    kind: Kind
+    type_name: str
+    number: NumberType | None = None
+    table: str = ""
+    aliases: tuple[str, ...] = ()
+    views: tuple[NumberType, ...] = ()
+    nullable: bool = True
+
+
+@frozen
+class Column:
+    """The values of one field at some positions.
+
+    Attributes:
+        field: Whose values these are.
+        number: The number type of `values`. A field may come as two columns over the same
+            positions when a text format mixes whole numbers and others in it.
+        positions: Where they stand in the field.
+        values: Shape (n,), `number.dtype`; whatever stands where `valid` is False means nothing.
+        valid: Shape (n,), which elements are there and are numbers; None: all.
+        nulls: How many elements are null.
+        strangers: How many elements are not numbers though the field was chosen.
+        decimals: Shape (n,), the digits after the point of each element's text; -1: unknown.
+        layout: How a format will write this column's values; nobody else looks at it.
+    """
+
+    field: Field
+    number: NumberType
+    positions: Positions
+    values: NDArray[Any]
+    valid: NDArray[np.bool_] | None = None
+    nulls: int = 0
+    strangers: int = 0
+    decimals: NDArray[Any] | None = None
+    layout: Any = dataclasses.field(default=None, compare=False)
+
+
+@frozen
+class Chunk:
+    """The decoded fields of some rows of one table, or of some elements of one array.
+
+    Attributes:
+        columns: The fields asked for.
+        layout: Whatever the format needs to put them back; nobody else looks at it.
+        rows: Which rows these are, if it is a table's chunk.
+    """
+
+    columns: tuple[Column, ...]
+    layout: Any = dataclasses.field(default=None, compare=False)
+    rows: Positions | None = None
+
+    def by_field(self) -> dict[str, list[Column]]:
+        """Return the columns of each field, by its name."""
+        fields: dict[str, list[Column]] = {}
+        for column in self.columns:
+            fields.setdefault(column.field.name, []).append(column)
+        return fields
+
+
+def cut_out(column: Column, start: int, stop: int) -> Column:
+    """Return the elements start...stop of a column that is one run."""
+
+    def part(values: NDArray[Any] | None) -> Any:  # noqa: ANN401
+        return None if values is None else values[start:stop]
+
+    first = int(column.positions.starts[0])
+    return replace(
+        column,
+        positions=Positions.range(first + start, first + stop),
+        values=part(column.values),
+        valid=part(column.valid),
+        decimals=part(column.decimals),
+        layout=None,
+    )
+
+
+def joined(columns: Sequence[Column]) -> Column:
+    """Return columns of one field and type, each a run where the one before ends, as one."""
+    first = columns[0]
+    start = int(first.positions.starts[0])
+    stop = start + sum(column.positions.size for column in columns)
+    valid = None
+    if any(column.valid is not None for column in columns):
+        masks = (np.ones(len(c.values), bool) if c.valid is None else c.valid for c in columns)
+        valid = np.concatenate(list(masks))
+    return replace(
+        first,
+        positions=Positions.range(start, stop),
+        values=np.concatenate([column.values for column in columns]),
+        valid=valid,
+        decimals=None,
+        layout=None,
+    )
+
+
+def blank(column: Column, like: Column) -> Column:
+    """Return a column of the type of one where another is, in which nothing is valid."""
+    count = like.positions.size
+    values = np.zeros(count, column.number.dtype)
+    if column.number.kind == "text":
+        values[:] = ""
+    return replace(
+        column, positions=like.positions, values=values, valid=np.zeros(count, bool), decimals=None
+    )
+
+
+def merged_floats(
+    columns: Sequence[Column],
+) -> tuple[Positions, NDArray[Any], NDArray[np.bool_] | None]:
+    """Return one field's values as float64 (complex128), and which are there and finite.
+
+    Args:
+        columns: The field's columns, over the same positions, at most one valid at each.
+    """
+    first = columns[0]
+    values = first.number.to_float(first.values)
+    valid = first.valid
+    for column in columns[1:]:
+        there = np.ones(len(values), bool) if column.valid is None else column.valid
+        values = np.where(there, column.number.to_float(column.values), values)
+        valid = there if valid is None else valid | there
+    if first.number.kind in {"float", "complex", "text"} or len(columns) > 1:
+        finite = np.isfinite(values)
+        if not finite.all():
+            valid = finite if valid is None else valid & finite
+    return first.positions, values, valid
+
+
+def boxes(
+    shape: Sequence[int], limit: int, unit: Sequence[int] | None = None
+) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into boxes of about `limit` elements, whole in the trailing axes if possible.
+
+    Args:
+        shape: The array's shape.
+        limit: The elements a box should hold at most; one unit may hold more.
+        unit: The shape of the pieces that are never cut (a chunk of storage); default: one element.
+
+    Yields:
+        One slice an axis; together they cover the array once, in C order of their first corners.
+    """
+    if 0 in shape:
+        return
+    steps = [
+        min(part, extent) for part, extent in zip(unit or (1,) * len(shape), shape, strict=True)
+    ]
+    for axis in reversed(range(len(shape))):  # grow the box from the last axis to the first
+        room = max(1, limit // prod(steps))
+        whole = -(-shape[axis] // steps[axis])
+        steps[axis] = min(shape[axis], steps[axis] * min(room, whole))
+    yield from _boxes(tuple(shape), tuple(steps))
+
+
+def _boxes(shape: tuple[int, ...], steps: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    if not shape:
+        yield ()
+        return
+    for start in range(0, shape[0], steps[0]):
+        head = slice(start, min(start + steps[0], shape[0]))
+        for tail in _boxes(shape[1:], steps[1:]):
+            yield (head, *tail)

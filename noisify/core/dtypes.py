@@ -1,0 +1,290 @@
+"""What the values of a field are: how they are kept in memory, and their arithmetic."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SECOND = 10**9
+"""Nanoseconds in a second."""
+
+
+@frozen
+class NumberType:
+    """How the values of a field are kept in memory and what they can hold.
+
+    Attributes:
+        kind: float, int, complex or decimal; or bool, text or time, which are no numbers but have
+            some arithmetic (times) or none.
+        dtype: The dtype of the arrays; decimals are unscaled integers (int64, or Python's own in
+            an object array when they have more than 18 digits), times count ticks, texts are
+            Python strings in an object array.
+        decimal_scale: Digits after a decimal's point: its value is unscaled x 10**-decimal_scale.
+        decimal_precision: The digits a decimal has in all.
+        tick: Nanoseconds in a tick of a time.
+        span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
+        bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
+    """
+
+    kind: Literal["float", "int", "complex", "decimal", "bool", "text", "time"]
+    dtype: np.dtype[Any]
+    decimal_scale: int = 0
+    decimal_precision: int = 0
+    tick: int = 0
+    span: int = 0
+    bits: int = 0
+
+    @classmethod
+    def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
+        """Return the number type of a NumPy dtype in native byte order, or None."""
+        native = dtype.newbyteorder("=")
+        match dtype.kind:
+            case "f":
+                return cls("float", native)
+            case "i" | "u":
+                return cls("int", native)
+            case "c":
+                return cls("complex", native)
+            case "b":
+                return cls("bool", native)
+            case _:
+                return None
+
+    @classmethod
+    def time(cls, tick: int, *, bits: int = 64, span: int = 0) -> NumberType:
+        """Return the type of times that count ticks of so many nanoseconds."""
+        return cls("time", np.dtype(f"i{bits // 8}"), tick=tick, span=span)
+
+    @classmethod
+    def decimal(cls, precision: int, scale: int) -> NumberType:
+        """Return the type of a decimal of `precision` digits, `scale` of them after the point."""
+        dtype = np.dtype(np.int64 if precision <= 18 else object)  # noqa: PLR2004
+        return cls("decimal", dtype, scale, precision)
+
+    @cached_property
+    def limits(self) -> tuple[Any, Any]:
+        """The smallest and the largest (finite) value, in the units of the arrays."""
+        if self.kind == "decimal":
+            most = 10**self.decimal_precision - 1
+            return -most, most
+        if self.kind == "time":
+            least = np.iinfo(self.dtype).min + 1  # the least of all means that there is none
+            return (0, self.span - 1) if self.span else (least, np.iinfo(self.dtype).max)
+        if self.kind in {"bool", "text"}:
+            return False, True
+        if self.bits:
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
+        info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)
+        return info.min, info.max
+
+    def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the values as float64 (complex128 for complex), correctly rounded.
+
+        Times are in seconds; texts are not numbers.
+        """
+        if self.kind == "text":
+            return np.full(len(values), np.nan)
+        if self.kind == "time":
+            return np.asarray(values * (self.tick / SECOND))
+        if self.kind != "decimal":
+            least = np.complex128 if self.kind == "complex" else np.float64
+            return np.asarray(values, np.result_type(values.dtype, least))
+        if values.dtype != object and self.decimal_scale <= 22 and np.all(abs(values) < 2**53):  # noqa: PLR2004
+            return np.asarray(values / 10.0**self.decimal_scale)  # both exact: rounded once
+        unit = 10**self.decimal_scale  # Python divides integers with one rounding
+        return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
+
+    def finite(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which values are finite, or None when all are."""
+        if self.kind not in {"float", "complex"}:
+            return None
+        finite = np.isfinite(values)
+        return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
+
+    def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
+        """Return after - before as float64 (complex128), exact for integers before rounding."""
+        if self.kind in {"float", "complex"}:
+            with np.errstate(invalid="ignore", over="ignore"):
+                return np.asarray(self.to_float(after) - self.to_float(before))
+        if self.kind == "text":
+            return np.asarray(after != before, np.float64)
+        if self.kind == "time":
+            return _wide_difference(after.astype(np.int64), before.astype(np.int64)) * (
+                self.tick / SECOND
+            )
+        if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
+            return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
+        return np.asarray(after.astype(np.float64) - before)
+
+    def add(
+        self, values: NDArray[Any], noise: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Add noise in this type: integers round it half to even, and everything saturates.
+
+        Args:
+            values: Shape (n,), this type's dtype.
+            noise: Shape (n,), float64 (complex128 for complex), in the field's own unit. Spent: it
+                may be overwritten.
+
+        Returns:
+            The noisy values, and which of them saturated (None: none).
+        """
+        if self.kind == "complex":
+            return self._add_complex(values, noise)
+        if self.kind == "float":
+            return self._add_float(values, noise)
+        if self.decimal_scale:
+            noise *= 10.0**self.decimal_scale
+        if self.kind == "time":
+            noise *= SECOND / self.tick
+        np.rint(noise, out=noise)
+        if self.kind == "time":
+            total, beyond = _add_exact(values.astype(np.int64), noise, self.limits)
+            return total.astype(self.dtype), beyond
+        if self.dtype == object or self.kind == "decimal":
+            return _add_exact(values, noise, self.limits)
+        if self.dtype.itemsize == 8:  # noqa: PLR2004
+            return _add_wide(values, noise)
+        noise += values
+        low, high = self.limits
+        beyond = None
+        if len(noise) and (noise.min() < low or noise.max() > high):
+            kept = np.clip(noise, low, high)
+            beyond = kept != noise
+            noise = kept
+        return noise.astype(self.dtype), beyond
+
+    def _add_float(
+        self, values: NDArray[Any], noise: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        low, high = self.limits
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.dtype.itemsize > noise.dtype.itemsize:
+                noisy = values + noise
+            else:
+                noise += values
+                noisy = noise.astype(self.dtype, copy=False)
+        finite = self.finite(noisy)
+        if finite is None:
+            return noisy, None
+        beyond = ~finite & ~np.isnan(noisy) & np.isfinite(values)
+        noisy[beyond] = np.where(noisy[beyond] > 0, high, low)
+        return noisy, beyond
+
+    def _add_complex(
+        self, values: NDArray[Any], noise: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        part = NumberType("float", np.empty(0, self.dtype).real.dtype)
+        noisy = np.empty(len(values), self.dtype)
+        noisy.real, real = part.add(values.real, noise.real)
+        noisy.imag, imag = part.add(values.imag, noise.imag)
+        if real is None or imag is None:
+            return noisy, imag if real is None else real
+        return noisy, real | imag
+
+    def round(self, values: NDArray[Any], decimals: int | NDArray[Any]) -> NDArray[Any]:
+        """Round floats to so many decimals each, half to even; other types are left alone."""
+        if self.kind not in {"float", "complex"}:
+            return values
+        if isinstance(decimals, int):
+            return _rounded(values, decimals)
+        rounded = values.copy()
+        for digits in np.unique(decimals[decimals >= 0]):
+            here = decimals == digits
+            rounded[here] = _rounded(values[here], int(digits))
+        return rounded
+
+    def bounds(self, low: float, high: float) -> tuple[Any, Any]:
+        """Return bounds given in the field's unit as values of the arrays, rounded inwards.
+
+        A bound that lies beyond what the type can hold becomes the type's own.
+        """
+        least, most = self.limits
+        if self.kind == "float":
+            return self._float_bound(low, np.inf), self._float_bound(high, -np.inf)
+        unit = 10**self.decimal_scale
+        inner_low = least if low == -np.inf else math.ceil(_typed(low) * unit)
+        inner_high = most if high == np.inf else math.floor(_typed(high) * unit)
+        return min(max(least, inner_low), most), max(min(most, inner_high), least)
+
+    def _float_bound(self, bound: float, inwards: float) -> Any:  # noqa: ANN401
+        least, most = self.limits
+        if not float(least) < bound < float(most):
+            return least if bound < 0 else most
+        nearest = self.dtype.type(bound)
+        outside = float(nearest) < bound if inwards > 0 else float(nearest) > bound
+        return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
+
+
+def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:
+    """Round to so many decimals; what is too large to have any decimals stays as it is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.round(values, digits)
+    return np.where(np.isfinite(rounded), rounded, values)
+
+
+def _typed(bound: float) -> Fraction:
+    """Return a number as it was typed: 0.1 is a tenth; a large whole number is what it is."""
+    return Fraction(bound) if abs(bound) >= 1 << 53 else Fraction(repr(float(bound)))
+
+
+def _add_wide(
+    values: NDArray[Any], noise: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Add whole float64 noise to 64-bit integers without passing them through float64.
+
+    Signed values are mapped to unsigned ones in their order (by flipping the sign bit), where
+    adding and subtracting magnitudes shows a wrap-around as a result on the wrong side.
+    """
+    signed = values.dtype.kind == "i"
+    top = np.uint64(1 << 63)
+    unsigned = values.view(np.uint64) ^ top if signed else values
+    magnitude = np.minimum(np.abs(noise), np.nextafter(2.0**64, 0.0)).astype(np.uint64)
+    up = noise > 0
+    total = np.where(up, unsigned + magnitude, unsigned - magnitude)
+    beyond = np.where(up, total < unsigned, total > unsigned) | (np.abs(noise) >= 2.0**64)
+    if beyond.any():
+        total[beyond] = np.where(up[beyond], np.uint64(2**64 - 1), np.uint64(0))
+    return (total ^ top).view(np.int64) if signed else total, beyond
+
+
+def _add_exact(
+    values: NDArray[Any], noise: NDArray[np.float64], limits: tuple[int, int]
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Add whole float64 noise to integers within `limits`, in Python's integers where need be."""
+    low, high = limits
+    if values.dtype != object:
+        total, wrapped = _add_wide(values, noise)
+        beyond = (total < low) | (total > high)
+        if wrapped is not None:
+            beyond |= wrapped
+        return np.clip(total, low, high), beyond
+    exact = [
+        int(value) + (int(change) if np.isfinite(change) else (high if change > 0 else low) * 2)
+        for value, change in zip(values, noise, strict=True)
+    ]
+    out = np.empty(len(exact), object)
+    out[:] = [min(max(value, low), high) for value in exact]
+    return out, np.fromiter((not low <= value <= high for value in exact), bool, len(exact))
+
+
+def _wide_difference(after: NDArray[Any], before: NDArray[Any]) -> NDArray[np.float64]:
+    if after.dtype == object:
+        pairs = zip(after, before, strict=True)
+        return np.fromiter((float(int(a) - int(b)) for a, b in pairs), np.float64, len(after))
+    rise = after >= before
+    gap = np.where(
+        rise,
+        after.view(np.uint64) - before.view(np.uint64),
+        before.view(np.uint64) - after.view(np.uint64),
+    ).astype(np.float64)
+    return np.where(rise, gap, -gap)

@@ -1,0 +1,106 @@
+"""The compatibility streams of a plan: one sequential generator, as a script draws from it.
+
+A script draws a whole field, then the next. Here the fields of a chunk go together, so each step
+has a copy of the generator, wound on past all that the steps before it draw.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisify.core.chunk import Positions
+from noisify.core.errors import UsageError
+from noisify.noise.model import Draw
+from noisify.streams.streams import SequentialVariates, numpy_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Field
+    from noisify.formats.interface import Source
+    from noisify.plan.plan import Plan, Step
+    from noisify.streams.streams import NumpyGenerator, Sampler
+
+_SKIP_ELEMENTS = 1 << 17
+
+
+def check_streams(plan: Plan) -> None:
+    """Refuse models that a compatibility stream cannot serve.
+
+    Raises:
+        UsageError: If a model draws otherwise than element after element.
+    """
+    if plan.rng == "noisify":
+        return
+    generator = numpy_generator(plan.rng, plan.seed)
+    for step in plan.steps:
+        try:
+            _try_out(step, generator)
+        except UsageError as error:
+            raise UsageError(f"{step.model.name} with --rng {plan.rng}: {error.message}") from None
+
+
+def _try_out(step: Step, generator: NumpyGenerator) -> None:
+    """Let a step work on one element, whose variates must come from one draw."""
+    number = step.field.number
+    if number is None or step.model.reach or step.model.jointly:
+        raise UsageError("this model needs noisify's own streams; drop --rng")
+    variates = _OneDraw(generator, Positions.range(0, 1))
+    companions = dict.fromkeys(step.companions(), np.zeros(1))
+    keys = dict.fromkeys(step.model.key_fields(), np.full(1, "", object))
+    draw = Draw(variates, number, companions, keys=keys)
+    step.model.apply(np.zeros(1, number.dtype), draw)
+
+
+class _OneDraw(SequentialVariates):
+    """A compatibility stream that refuses a second draw: chunk by chunk it would be another one."""
+
+    __slots__ = ("_lanes",)
+
+    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
+        """Return what `sampler` draws, the first time."""
+        if hasattr(self, "_lanes"):
+            raise UsageError("it draws more than once for an element; drop --rng")
+        self._lanes = lane
+        return SequentialVariates.sample(self, lane, sampler)
+
+
+def sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:
+    """Return for each step the compatibility stream where a script would have reached it.
+
+    Args:
+        plan: What to do; with noisify's own streams there are none.
+        source: The data, read where only that tells a field's length.
+        size: Bytes in a chunk.
+    """
+    if plan.rng == "noisify":
+        return {}
+    generator = numpy_generator(plan.rng, plan.seed)
+    generators: dict[Step, NumpyGenerator] = {}
+    for step in plan.steps:
+        generators[step] = copy.deepcopy(generator)
+        if step is plan.steps[-1]:
+            break
+        if step.field.number is None:
+            raise UsageError("holds no numbers", field=step.field.name)
+        number = step.field.number
+        length = source.length(step.field)
+        if length is None:
+            length = _count(source, step.field, size)
+        for start in range(0, length, _SKIP_ELEMENTS):
+            here = Positions.range(start, min(start + _SKIP_ELEMENTS, length))
+            companions = dict.fromkeys(step.companions(), np.zeros(here.size))
+            draw = Draw(SequentialVariates(generator, here), number, companions)
+            step.model.apply(np.zeros(here.size, number.dtype), draw)
+    return generators
+
+
+def _count(source: Source, field: Field, size: int) -> int:
+    """Return a field's length by reading it."""
+    return sum(
+        source.decode(raw, [field]).columns[0].positions.size
+        for raw in source.chunks([[field]], size, complete=False)
+    )

@@ -1,0 +1,208 @@
+"""Compressed data as the bytes they stand for: all members, each whole, and nothing after them."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+
+from noisify.files import codecs as compression
+from noisify.files.codecs import BZIP2, GZIP, LZ4, XZ, ZSTD
+from noisify.core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from noisify.files.codecs import Codec
+
+_READ_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 20
+_XZ_MEMORY = 1 << 28
+_XZ_PADDING = 4
+_GZIP_WINDOW = 31
+
+
+def open_decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
+    """Return the decompressed bytes of an open file, which is closed with them.
+
+    Args:
+        file: The compressed data, from their start.
+        codec: How they are compressed.
+        name: What to call the file in errors.
+    """
+    return cast("BinaryIO", _Decompressed(file, codec, name))
+
+
+class _Decompressed(io.RawIOBase):
+    """A stream of decompressed bytes; a few blocks of them in memory.
+
+    Reading raises DataError where the data are damaged, cut short or followed by something else.
+    """
+
+    def __init__(self, file: BinaryIO, codec: Codec, name: str) -> None:
+        self._file = file
+        blocks = _arrow_blocks if codec in {ZSTD, LZ4} else _member_blocks
+        self._blocks = blocks(file, codec, name)
+        self._block = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self._block:
+            self._block = memoryview(next(self._blocks, b""))
+        count = min(len(buffer), len(self._block))
+        buffer[:count] = self._block[:count]
+        self._block = self._block[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._blocks.close()
+            self._file.close()
+        super().close()
+
+
+class _Decompressor(Protocol):
+    """What decompresses one member, as bz2 and lzma have it."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Inflater:
+    """A decompressor of one gzip member."""
+
+    def __init__(self) -> None:
+        self._inflater: Any = compression.deflate_library().decompressobj(_GZIP_WINDOW)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inflater.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return cast("bytes", self._inflater.unused_data)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        waiting = self._inflater.unconsumed_tail
+        out: bytes = self._inflater.decompress(waiting + data if waiting else data, max_length)
+        self.needs_input = len(out) < max_length and not self._inflater.unconsumed_tail
+        return out
+
+
+_DECOMPRESSORS: dict[Codec, Callable[[], _Decompressor]] = {
+    GZIP: _Inflater,
+    BZIP2: bz2.BZ2Decompressor,
+    XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY),
+}
+
+
+def _member_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
+    """Yield what gzip, bzip2 or xz data stand for, member by member.
+
+    Raises:
+        DataError: If they are damaged, or do not end where a member does.
+    """
+    start = _DECOMPRESSORS[codec]
+    errors = (compression.deflate_library().error, lzma.LZMAError, OSError, EOFError)
+    data = file.read(_READ_BYTES)
+    while data:
+        member = start()
+        while not member.eof:
+            if member.needs_input and not data and not (data := file.read(_READ_BYTES)):
+                raise _cut_short(codec, name)
+            try:
+                block = member.decompress(data, _BLOCK_BYTES)
+            except errors as error:
+                raise _damaged(codec, name, error) from None
+            data = b""
+            if block:
+                yield block
+        data = _next_member(member.unused_data, file, codec, name)
+
+
+def _next_member(data: bytes, file: BinaryIO, codec: Codec, name: str) -> bytes:
+    """Return the first bytes of the next member, or nothing at the end of the file.
+
+    Padding is skipped: zeros after gzip data, and after xz data if they come in fours.
+
+    Args:
+        data: What has been read after a member.
+        file: The rest.
+        codec: How it is compressed.
+        name: What to call the file in errors.
+
+    Raises:
+        DataError: If something else comes.
+    """
+    zeros = 0
+    while True:
+        rest = data.lstrip(b"\0")
+        zeros += len(data) - len(rest)
+        if rest or not (data := file.read(_READ_BYTES)):
+            break
+    while 0 < len(rest) < len(codec.magic) and (more := file.read(_READ_BYTES)):
+        rest += more
+    padded = codec is GZIP or (codec is XZ and zeros % _XZ_PADDING == 0)
+    if (zeros and not padded) or not rest.startswith(codec.magic[: len(rest)]):
+        raise _trailing(codec, name)
+    return rest
+
+
+def _arrow_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
+    """Yield what zstd or lz4 data stand for, frame by frame; Arrow finds all that is wrong.
+
+    Raises:
+        DataError: If they are damaged, or do not end where a frame does.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+
+    stream = pa.CompressedInputStream(pa.PythonFile(_NotClosed(file), mode="r"), codec.name)
+    while True:
+        try:
+            block = stream.read(_BLOCK_BYTES)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            text = str(error)
+            if "Truncated" in text:
+                raise _cut_short(codec, name) from None
+            if "Unknown frame" in text or "frameType_unknown" in text:
+                raise _trailing(codec, name) from None
+            raise _damaged(codec, name, error) from None
+        if not block:
+            return
+        yield block
+
+
+class _NotClosed(io.RawIOBase):
+    """A file that stays open when a reader that thinks it its own is done with it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+
+def _cut_short(codec: Codec, name: str) -> DataError:
+    return DataError(f"is cut short: its {codec.name} data have no end", path=name)
+
+
+def _trailing(codec: Codec, name: str) -> DataError:
+    return DataError(f"goes on with other bytes after its {codec.name} data", path=name)
+
+
+def _damaged(codec: Codec, name: str, error: Exception) -> DataError:
+    return DataError(f"is damaged: its {codec.name} data do not decompress ({error})", path=name)

@@ -1,0 +1,169 @@
+"""A folder as an output: written beside the target, and renamed to it once it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
+
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.files.output import STANDARD_OUTPUT, FileOutput, Output, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class FolderOutput(Output):
+    """A folder that is there with all that is in it, or not at all.
+
+    Args:
+        source: The folder it is made from.
+        target: The folder to make; an empty one may be there.
+        in_place: Whether it is to replace `source`.
+
+    Raises:
+        UsageError: If anything is there already, or the one would be inside the other.
+    """
+
+    def __init__(self, source: Path, target: str | Path, *, in_place: bool, clobber: bool) -> None:
+        self.name = str(target)
+        self._source = source.resolve()
+        self._target = Path(os.path.realpath(target))
+        self._in_place = in_place
+        self._kept: Path | None = None
+        if str(target) == STANDARD_OUTPUT:
+            raise UsageError(f"{source} is a folder, and its copy is one too; name it with -o")
+        if not in_place:
+            self._check_target(clobber=clobber)
+        beside = f".{self._target.name}.{os.urandom(6).hex()}"
+        self.folder = self._target.with_name(f"{beside}.tmp")
+        self._old = self._target.with_name(f"{beside}.old")
+
+    def _check_target(self, *, clobber: bool) -> None:
+        if self._target == self._source:
+            raise UsageError(
+                "is also the input; give another name, or --in-place to replace it", path=self.name
+            )
+        inside = self._target.is_relative_to(self._source)
+        if inside or self._source.is_relative_to(self._target):
+            raise UsageError(
+                f"would be inside the input {self._source}, or hold it; write elsewhere",
+                path=self.name,
+            )
+        if self._target.exists() and not self._target.is_dir():
+            raise UsageError("is a file, and the output is a folder", path=self.name)
+        if self._target.exists() and not clobber:
+            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
+        if self._target.exists() and any(self._target.iterdir()):
+            raise UsageError("is a folder with files in it; give another name", path=self.name)
+
+    def __enter__(self) -> Self:
+        """Make the temporary folder."""
+        try:
+            self.folder.mkdir()
+        except OSError as error:
+            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
+        return self
+
+    def local_path(self) -> Path:
+        """Return the temporary folder."""
+        return self.folder
+
+    def member(self, relative: Path) -> MemberOutput:
+        """Return a file in the folder, to be written."""
+        return MemberOutput(self.folder / relative, str(Path(self.name) / relative))
+
+    def copy(self, path: Path, relative: Path) -> None:
+        """Copy a file into the folder."""
+        with self.member(relative) as output, path.open("rb") as file:
+            shutil.copyfileobj(file, output.file, 1 << 20)
+
+    def commit(self) -> None:
+        """Give the folder its name; one that it replaces is removed once it has."""
+        for place, _, _ in os.walk(self.folder):
+            sync_folder(Path(place))
+        if not self._in_place:
+            with contextlib.suppress(FileNotFoundError):
+                self._target.rmdir()  # an empty one; any other is an error
+            self.folder.rename(self._target)
+            sync_folder(self._target.parent)
+            return
+        shutil.copystat(self._target, self.folder)
+        self._target.rename(self._old)
+        try:
+            self.folder.rename(self._target)
+        except BaseException:  # a signal too must leave the old folder where it was
+            self._old.rename(self._target)
+            raise
+        sync_folder(self._target.parent)
+        shutil.rmtree(self._old)
+
+    def discard(self) -> None:
+        """Remove the temporary folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _MemberFile(FileOutput):
+    """A file whose name is synced with all others of its folder."""
+
+    def sync_name(self) -> None:
+        """Do nothing: the folder does."""
+
+
+class MemberOutput(Output):
+    """A file in a folder that is being written; made once it is first written to.
+
+    Args:
+        path: Where it is.
+        name: What to call it in messages.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self._path = path
+        self._output: _MemberFile | None = None
+
+    @property
+    def file(self) -> BinaryIO:  # type: ignore[override]
+        """The open file."""
+        if self._output is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._output = _MemberFile(self._path).__enter__()
+        return self._output.file
+
+    def local_path(self) -> Path:
+        """Return the file's path while it is written."""
+        _ = self.file
+        return cast("_MemberFile", self._output).local_path()
+
+    def commit(self) -> None:
+        """Close the file; the folder decides whether it stays."""
+        _ = self.file
+        cast("_MemberFile", self._output).commit()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        if self._output is not None:
+            self._output.discard()
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the paths of all that is in a folder and in those in it, in order of their names.
+
+    Links are yielded and never followed.
+
+    Raises:
+        OSError: If a folder cannot be read.
+    """
+    found = []
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        here = Path(place)
+        found += [here / name for name in files]
+        found += [here / name for name in folders]
+    yield from sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _raise(error: OSError) -> None:
+    raise error

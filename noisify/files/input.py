@@ -1,0 +1,271 @@
+"""Where data come from: a file, or a stream that can be read once unless it is spooled."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
+
+from noisify.files import codecs as compression
+from noisify.core.errors import DataError, NoisifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from noisify.files.codecs import Codec
+
+_SEEKING = threading.Lock()
+HEAD_BYTES = 1 << 20
+"""How much of a file may be looked at to recognise it and to guess its fields' types."""
+
+
+class Input:
+    """One input: a path, or standard input for `-`.
+
+    Anything that is not a regular file is a stream: it is read once, its head kept, unless `spool`
+    copies it to a temporary file first. What is compressed is decompressed as it is read, and has
+    no `path` until it is spooled; all but its name is that of the data inside.
+
+    Args:
+        source: A path, or `-`.
+
+    Attributes:
+        name: What to call it in messages.
+        path: The file that holds the data as they are; None for a stream, and for compressed data.
+        is_folder: Whether `path` is a folder of files.
+        codec: How it is compressed; None: it is not.
+
+    Raises:
+        NoisifyError: If it cannot be opened.
+        DataError: If its name says that it is compressed, and it is not.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        self.is_standard_input = str(source) == "-"
+        self.name = "standard input" if self.is_standard_input else str(source)
+        self.path: Path | None = None
+        self.is_folder = False
+        self.codec: Codec | None = None
+        self._packed: Path | None = None
+        self._device: BinaryIO | None = None
+        self._stream: BinaryIO | None = None
+        self._head: bytes | None = None
+        self._spooled: Path | None = None
+        try:
+            if self.is_standard_input:
+                self._take_standard_input()
+            else:
+                self._take_path(Path(source))
+        except OSError as error:
+            raise NoisifyError(f"cannot be read: {error.strerror}", path=self.name) from None
+        except NoisifyError:
+            self.close()
+            raise
+
+    def _take_standard_input(self) -> None:
+        if sys.stdin is None:
+            raise NoisifyError("is closed; name a file, or pipe data in", path=self.name)
+        self._take_stream(sys.stdin.buffer)
+
+    def _take_path(self, path: Path) -> None:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            self.path, self.is_folder = path, True
+        elif stat.S_ISREG(mode):
+            self._take_file(path)
+        else:
+            self._device = cast("BinaryIO", path.open("rb", buffering=0))
+            self._take_stream(self._device)
+
+    def _take_file(self, path: Path) -> None:
+        with path.open("rb") as file:  # says now if it cannot be read
+            self.codec = self._find_codec(file.read(compression.MAGIC_BYTES))
+        if self.codec is None:
+            self.path = path
+        else:
+            self._packed = path
+
+    def _take_stream(self, stream: BinaryIO) -> None:
+        start = _read_fully(stream, compression.MAGIC_BYTES)
+        self._stream = cast("BinaryIO", _Chained(start, stream))
+        self.codec = self._find_codec(start)
+        if self.codec is not None:
+            self._stream = _decompressed(self._stream, self.codec, self.name)
+
+    def _find_codec(self, start: bytes) -> Codec | None:
+        """Return how data that start so are compressed."""
+        named = None if self.is_standard_input else compression.of_name(self.name)
+        found = compression.of_content(start, named)
+        if named is not None and found is None and start:
+            raise DataError(
+                f"is not {named.name} data, as its name says; rename it if it is not compressed",
+                path=self.name,
+            )
+        return found
+
+    @property
+    def size(self) -> int | None:
+        """The size in bytes, or None for a stream and for compressed data."""
+        return None if self.path is None else self.path.stat().st_size
+
+    @property
+    def suffix(self) -> str:
+        """The file name's suffix in lower case, without that of a compression, or nothing."""
+        return "" if self.is_standard_input else compression.inner_suffix(self.name)
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether it can be opened more than once."""
+        return self.path is not None or self._packed is not None
+
+    def head(self, count: int = HEAD_BYTES) -> bytes:
+        """Return the first `count` bytes, fewer only if there are no more."""
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                return file.read(count)
+        if self._head is None:
+            if self._packed is not None:
+                with self.open() as stream:
+                    self._head = _read_fully(stream, HEAD_BYTES)
+            else:
+                self._head = _read_fully(cast("BinaryIO", self._stream), HEAD_BYTES)
+        return self._head[:count]
+
+    def open(self) -> BinaryIO:
+        """Open it from its start; a stream can be opened once."""
+        if self.path is not None:
+            return self.path.open("rb", buffering=0)
+        if self._packed is not None and self.codec is not None:
+            return _decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
+        head = self.head()
+        return cast("BinaryIO", _Chained(head, cast("BinaryIO", self._stream)))
+
+    def spool(self) -> bool:
+        """Keep the data in a temporary file, to be read at any place; say if that was done."""
+        if self.path is not None:
+            return False
+        import shutil  # noqa: PLC0415 - rarely needed
+
+        try:
+            self._spooled = new_temporary_path()
+            self._spooled.touch(mode=0o600)
+            with self._spooled.open("wb") as file, self.open() as stream:
+                shutil.copyfileobj(stream, file, 1 << 20)
+        except OSError as error:
+            place = temporary_folder()
+            raise NoisifyError(
+                f"cannot be kept in {place}: {error.strerror}; point TMPDIR to a larger folder",
+                path=self.name,
+            ) from None
+        self.path = self._spooled
+        return True
+
+    def close(self) -> None:
+        """Close the stream and remove the temporary file."""
+        if self._device is not None:
+            self._device.close()
+        if self._spooled is not None:
+            self._spooled.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def known_size(path: str | Path) -> int:
+    """Return how many bytes a path will be read as; 0 if only reading it would tell."""
+    file = Path(path)
+    with contextlib.suppress(OSError):  # whoever opens it says so
+        if file.is_file():
+            with file.open("rb") as opened:
+                packed = compression.of_content(opened.read(compression.MAGIC_BYTES))
+            return 0 if packed else file.stat().st_size
+    return 0
+
+
+def new_temporary_path() -> Path:
+    """Return the path of a file that is not there yet, in the folder for temporary files.
+
+    It is known before it is made, so that a signal in between leaves nothing behind.
+    """
+    return temporary_folder() / f"noisify-{os.urandom(8).hex()}"
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files."""
+    import tempfile  # noqa: PLC0415 - few runs need one
+
+    return Path(tempfile.gettempdir())
+
+
+def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
+    """Return the decompressed bytes of an open file, which is closed with them."""
+    from noisify.files.decompress import open_decompressed  # noqa: PLC0415 - loads the codecs
+
+    return open_decompressed(file, codec, name)
+
+
+class _Chained(io.RawIOBase):
+    """The bytes already read of a stream, then the rest of it."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._head:
+            count = min(len(buffer), len(self._head))
+            buffer[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        return cast("int", self._rest.readinto(buffer))  # type: ignore[attr-defined]
+
+
+def _read_fully(stream: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes from a stream that may hand them over in small pieces."""
+    buffer = bytearray(count)
+    return bytes(buffer[: read_into(stream, memoryview(buffer))])
+
+
+def read_into(stream: BinaryIO, buffer: memoryview) -> int:
+    """Fill a buffer from a stream; return how many bytes there were, fewer only at its end."""
+    return _fill(buffer, lambda rest, _: stream.readinto(rest))  # type: ignore[attr-defined]
+
+
+def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
+    """Fill a buffer from a place in a file, as `read_into` does; several threads may at once."""
+    if not hasattr(os, "preadv"):
+        with _SEEKING:
+            file.seek(place)
+            return read_into(file, buffer)
+    descriptor = file.fileno()
+    return _fill(buffer, lambda rest, filled: os.preadv(descriptor, [rest], place + filled))
+
+
+def _fill(buffer: memoryview, read: Callable[[memoryview, int], int | None]) -> int:
+    """Call read(what is left to fill, how much is filled) until all is, or there is no more."""
+    filled = 0
+    while filled < len(buffer):
+        count = read(buffer[filled:], filled)
+        if not count:
+            break
+        filled += count
+    return filled

@@ -1,0 +1,361 @@
+"""Where data goes: beside the target and renamed over it on success, or to standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
+
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.files.write_behind import InPieces, WrittenBehind, write_all
+from noisify.files.input import new_temporary_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from noisify.files.codecs import Compression
+
+STANDARD_OUTPUT = "-"
+_LONGEST_NAME = 200
+_COPY_BYTES = 1 << 20
+
+
+class Output(ABC):
+    """What a format writes to; a context manager that keeps the result only on success.
+
+    Attributes:
+        name: What to call it in messages.
+        file: The open file, for formats that write from start to end.
+    """
+
+    name: str
+    file: BinaryIO
+
+    @abstractmethod
+    def local_path(self) -> Path:
+        """Return the path of a regular file to write instead of `file`, closed by then."""
+
+    def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
+        """Give back what was reserved for more, now that all has been written."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make what was written the result."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Leave things as they were before."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit if all went well, discard otherwise."""
+        if error is not None:
+            self.discard()
+            return
+        try:
+            with naming(self):
+                self.commit()
+        except BaseException:  # a signal too must leave things as they were
+            self.discard()
+            raise
+
+
+@contextlib.contextmanager
+def naming(output: Output | str) -> Iterator[None]:
+    """Let a failure to write name the output, or the file; a closed pipe is no failure.
+
+    Raises:
+        NoisifyError: Instead of an OSError.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        name = output if isinstance(output, str) else output.name
+        raise NoisifyError(f"cannot be written: {reason}", path=name) from None
+
+
+class FileOutput(Output):
+    """A regular file: written beside the target, synced, given its mode, renamed over it.
+
+    Args:
+        target: The file to make or replace; a symbolic link stays and its file is replaced.
+        clobber: Whether an existing file may be replaced.
+
+    Raises:
+        NoisifyError: If the folder cannot be written.
+        UsageError: If the file exists and `clobber` is False.
+    """
+
+    def __init__(self, target: str | Path, *, clobber: bool = True) -> None:
+        self.name = str(target)
+        self._target = Path(os.path.realpath(target))
+        self._clobber = clobber
+        if not clobber and self._target.exists():
+            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
+        stem = self._target.name[:_LONGEST_NAME]
+        self._temporary = self._target.with_name(f".{stem}.{os.urandom(6).hex()}.tmp")
+
+    def __enter__(self) -> Self:
+        """Make the temporary file; here, where a signal cannot come between making and keeping."""
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(self._temporary, flags, 0o666)
+            self.file = cast("BinaryIO", WrittenBehind(self._temporary, descriptor))
+        except OSError as error:
+            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
+        except BaseException:  # a signal too must not leave the file
+            self._temporary.unlink(missing_ok=True)
+            raise
+        return self
+
+    def local_path(self) -> Path:
+        """Return the temporary file's path."""
+        self.file.close()
+        return self._temporary
+
+    def give_room_back(self) -> None:
+        """Give back what was reserved on the disk."""
+        if not self.file.closed:
+            self.file.flush()
+
+    def commit(self) -> None:
+        """Sync the temporary file, give it the old one's mode and put it in its place."""
+        if self.file.closed:
+            self.file = self._temporary.open("r+b", 0)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        with contextlib.suppress(FileNotFoundError):
+            old = self._target.stat()
+            self._temporary.chmod(stat.S_IMODE(old.st_mode))
+            with contextlib.suppress(OSError, AttributeError):  # the owner is kept where we may
+                os.chown(self._temporary, old.st_uid, old.st_gid)
+                self._temporary.chmod(stat.S_IMODE(old.st_mode))
+        if self._clobber:
+            self._temporary.replace(self._target)
+        else:
+            self._claim_new_name()
+        self.sync_name()
+
+    def sync_name(self) -> None:
+        """Let the file's name outlive a power cut."""
+        sync_folder(self._target.parent)
+
+    def _claim_new_name(self) -> None:
+        """Take the target's name only if nobody has taken it meanwhile."""
+        try:
+            os.link(self._temporary, self._target)
+        except FileExistsError:
+            raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
+        self._temporary.unlink()
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        self.file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+class StreamOutput(Output):
+    """Standard output, a pipe or a device: what is written cannot be taken back."""
+
+    def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
+        self.name = self._own_name = name
+        self.file = file
+        self._close = close
+        self._local: Path | None = None
+
+    def local_path(self) -> Path:
+        """Return a temporary file's path, which `commit` copies over."""
+        self._local = new_temporary_path()
+        self.name += _made_in(self._local.parent)
+        self._local.touch(mode=0o600)
+        return self._local
+
+    def commit(self) -> None:
+        """Copy the temporary file, if any, and flush."""
+        if self._local is not None:
+            self.name = self._own_name
+            _copy_and_remove(self._local, self.file)
+        self.file.flush()
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the temporary file, if any."""
+        if self._local is not None:
+            self._local.unlink(missing_ok=True)
+        if self._close:
+            self.file.close()
+
+
+class CompressedOutput(Output):
+    """An output that is compressed on its way into another.
+
+    Args:
+        outer: Takes the compressed bytes.
+        compression: How to compress.
+        jobs: Worker threads that may compress.
+    """
+
+    def __init__(self, outer: Output, compression: Compression, jobs: int) -> None:
+        self.name = outer.name
+        self._outer = outer
+        self._compression = compression
+        self._jobs = jobs
+        self._local: Path | None = None
+
+    def __enter__(self) -> Self:
+        """Open the other output."""
+        from noisify.files.compress import CompressedFile  # noqa: PLC0415 - loads the codecs
+
+        self._outer.__enter__()
+        try:
+            self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
+        except BaseException:  # a signal too must not leave the other output
+            self._outer.discard()
+            raise
+        self.file = cast("BinaryIO", self._packed)
+        return self
+
+    def local_path(self) -> Path:
+        """Return a temporary file's path, which `commit` compresses."""
+        self._local = new_temporary_path()
+        self.name += _made_in(self._local.parent)
+        self._local.touch(mode=0o600)
+        return self._local
+
+    def give_room_back(self) -> None:
+        """Let the other output give back what it reserved."""
+        self._outer.give_room_back()
+
+    def commit(self) -> None:
+        """Compress the temporary file, if any, and what is left; commit the other output."""
+        if self._local is not None:
+            self.name = self._outer.name
+            _copy_and_remove(self._local, self.file)
+        self._packed.finish()
+        self._outer.commit()
+
+    def discard(self) -> None:
+        """Stop compressing and discard the other output."""
+        self._packed.close()
+        if self._local is not None:
+            self._local.unlink(missing_ok=True)
+        self._outer.discard()
+
+
+def open_output(
+    target: str | Path,
+    *,
+    inputs: Iterable[str | Path] = (),
+    clobber: bool = True,
+    compression: Compression | None = None,
+    jobs: int = 1,
+) -> Output:
+    """Open an output.
+
+    Args:
+        target: A path, or `-` for standard output.
+        inputs: The inputs it must not be, under whatever name; empty when that is asked for.
+        clobber: Whether an existing file may be replaced.
+        compression: How to compress it; None: not at all.
+        jobs: Worker threads that may compress.
+
+    Raises:
+        UsageError: If it is an input too, or exists and `clobber` is False.
+        NoisifyError: If it cannot be written.
+    """
+    output = _open_plain(target, inputs, clobber=clobber)
+    return output if compression is None else CompressedOutput(output, compression, jobs)
+
+
+def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bool) -> Output:
+    """Open an output that takes its bytes as they are.
+
+    Raises:
+        UsageError: If it is an input too, or exists and `clobber` is False.
+        NoisifyError: If it cannot be written.
+    """
+    if str(target) == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise NoisifyError("is closed; name an output with -o FILE", path="standard output")
+        output = StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
+        for other in inputs:
+            if str(other) != "-" and _is_open_as(output.file, other):
+                raise UsageError(f"standard output is also the input {other}; write elsewhere")
+        return output
+    for other in inputs:
+        if str(other) != "-" and _same_file(target, other):
+            raise UsageError(
+                f"is also the input {other}; give another name, or --in-place to replace it",
+                path=str(target),
+            )
+    path = Path(target)
+    try:
+        if path.is_dir():
+            raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
+        if path.exists() and not path.is_file():
+            return StreamOutput(path.open("wb", 0), str(path), close=True)
+    except OSError as error:
+        raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
+    return FileOutput(path, clobber=clobber)
+
+
+def _made_in(folder: Path) -> str:
+    """Return what messages add of an output while it is made elsewhere, where room may run out."""
+    return f" (made in {folder} first; TMPDIR can name another folder)"
+
+
+def _copy_and_remove(path: Path, file: BinaryIO) -> None:
+    with path.open("rb") as copied:
+        while data := copied.read(_COPY_BYTES):
+            write_all(file, data)
+    path.unlink()
+
+
+def _unbuffered_standard_output() -> BinaryIO:
+    sys.stdout.flush()
+    raw = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+    with contextlib.suppress(OSError):  # not every stream is a file
+        descriptor = raw.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return cast("BinaryIO", InPieces("standard output", descriptor))
+    return cast("BinaryIO", raw)
+
+
+def _same_file(one: str | Path, other: str | Path) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(one).samefile(other)
+    return False
+
+
+def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        opened = os.fstat(file.fileno())
+        return stat.S_ISREG(opened.st_mode) and os.path.samestat(opened, Path(path).stat())
+    return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder, so that a rename in it outlives a power cut; not every system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

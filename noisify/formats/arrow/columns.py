@@ -1,0 +1,244 @@
+"""Arrow columns as columns of a chunk, and back."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from noisify.core.chunk import Column, Field, Kind, Positions
+from noisify.core.errors import UsageError
+from noisify.core.arrow_arrays import rows_of, to_bools, validity
+from noisify.core.dtypes import SECOND, NumberType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn
+
+EXACT = Context(prec=100)
+"""Decimals of up to 76 digits, none of them rounded away."""
+_SMALL_DECIMALS = {32, 64}
+"""The bits of decimals that are kept as machine integers."""
+
+
+def kind_of(kind: pa.DataType) -> Kind:
+    """Return what a column of an Arrow type holds."""
+    tests: tuple[tuple[Any, Kind], ...] = (
+        (pa.types.is_floating, "float"),
+        (pa.types.is_integer, "int"),
+        (pa.types.is_decimal, "decimal"),
+        (pa.types.is_boolean, "bool"),
+        (pa.types.is_temporal, "time"),
+        (pa.types.is_string, "text"),
+        (pa.types.is_large_string, "text"),
+        (pa.types.is_string_view, "text"),
+    )
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return next((found for test, found in tests if test(plain)), "other")
+
+
+def number_type(kind: pa.DataType) -> NumberType | None:
+    """Return how numbers of an Arrow type are kept, or None if it holds none."""
+    if pa.types.is_decimal(kind):
+        return NumberType.decimal(kind.precision, kind.scale) if kind.scale >= 0 else None
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return NumberType.of_dtype(np.dtype(kind.to_pandas_dtype()))
+    return None
+
+
+_TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
+
+
+def value_type(kind: pa.DataType) -> NumberType | None:
+    """Return how values of an Arrow type are kept, or None if no model can work on them."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_temporal(plain):
+        return _time_type(plain)
+    match kind_of(plain):
+        case "bool":
+            return NumberType("bool", np.dtype(bool))
+        case "text":
+            return NumberType("text", np.dtype(object))
+        case _:
+            return number_type(plain)
+
+
+def _time_type(kind: pa.DataType) -> NumberType | None:
+    """Return how dates, times and durations are kept; None for those that are not counted."""
+    if pa.types.is_date32(kind):
+        return NumberType.time(86400 * SECOND, bits=32)
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return NumberType.time(_TICKS[kind.unit])
+    if pa.types.is_time(kind):
+        tick = _TICKS[kind.unit]
+        return NumberType.time(tick, bits=kind.bit_width, span=86400 * SECOND // tick)
+    return None
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a chunked array as one array."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def column_of(
+    field: Field,
+    values: pa.Array,
+    positions: Positions,
+    inside: NDArray[np.bool_] | None = None,
+) -> Column:
+    """Return an Arrow array as a column; what stands where it is null means nothing.
+
+    Args:
+        field: Whose values these are.
+        values: The values.
+        positions: Where they stand.
+        inside: Shape (n,), which of them stand in a struct that is there; None: all.
+    """
+    if field.number is None:
+        raise AssertionError(field)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    valid = validity(values) if values.null_count else None
+    if inside is not None:
+        valid = inside if valid is None else valid & inside
+    nulls = 0 if valid is None else len(valid) - int(np.count_nonzero(valid))
+    match field.number.kind:
+        case "decimal":
+            numbers = _unscaled(values, field.number)
+        case "text":
+            numbers = _texts(values)
+        case "bool":
+            numbers = to_bools(values)
+        case _:
+            numbers = _numbers(values, field.number)
+    return Column(field, field.number, positions, numbers, valid, nulls)
+
+
+def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
+    buffer = values.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(values), number.dtype)
+    return np.frombuffer(buffer, number.dtype, len(values) + values.offset)[values.offset :]
+
+
+def _texts(values: pa.Array) -> NDArray[Any]:
+    """Return texts as Python strings; an empty one where there is none."""
+    out = np.full(len(values), "", object)
+    out[:] = ["" if text is None else text for text in values.to_pylist()]
+    return out
+
+
+def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
+    """Return decimals as unscaled integers."""
+    if values.type.bit_width in _SMALL_DECIMALS:
+        small = np.frombuffer(values.buffers()[1], f"i{values.type.bit_width // 8}")
+        return small[values.offset : values.offset + len(values)].astype(number.dtype)
+    if number.dtype != object and values.type.bit_width == 128:  # noqa: PLR2004
+        words = np.frombuffer(values.buffers()[1], np.int64)
+        return words[2 * values.offset : 2 * (values.offset + len(values)) : 2].copy()
+    scale = number.decimal_scale
+    integers = [0 if v is None else int(v.scaleb(scale, EXACT)) for v in values.to_pylist()]
+    out = np.empty(len(integers), number.dtype)
+    out[:] = integers
+    return out
+
+
+def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None) -> pa.Array:
+    """Return values as an Arrow array of the given type.
+
+    Raises:
+        UsageError: If the indices of a dictionary type cannot number so many different values.
+    """
+    if pa.types.is_dictionary(kind):
+        return _indexed(array_of(values, kind.value_type, valid), kind)
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if pa.types.is_boolean(kind):
+        data = pa.py_buffer(np.packbits(values.astype(bool), bitorder="little"))
+        return pa.Array.from_buffers(kind, len(values), [bits, data])
+    if kind_of(kind) == "text":
+        return pa.array(values.tolist(), kind, mask=None if valid is None else ~valid)
+    if pa.types.is_decimal(kind):
+        return _decimals(values, kind, valid, bits)
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind, len(values), [bits, data])
+
+
+def _decimals(
+    values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None, bits: pa.Buffer | None
+) -> pa.Array:
+    """Return unscaled integers as decimals, `bits` saying as Arrow does which are valid."""
+    if kind.bit_width in _SMALL_DECIMALS:
+        data = pa.py_buffer(values.astype(f"i{kind.bit_width // 8}"))
+        return pa.Array.from_buffers(kind, len(values), [bits, data])
+    if values.dtype != object and kind.bit_width == 128:  # noqa: PLR2004
+        words = np.stack((values, values >> 63), axis=1)
+        return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(words)])
+    there = np.ones(len(values), bool) if valid is None else valid
+    exact = [
+        Decimal(int(value)).scaleb(-kind.scale, EXACT) if ok else None
+        for value, ok in zip(values, there, strict=True)
+    ]
+    return pa.array(exact, kind)
+
+
+def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values as indices into a dictionary of them."""
+    encoded = values.dictionary_encode()
+    try:
+        indices = encoded.indices.cast(kind.index_type)
+    except pa.ArrowInvalid:
+        raise UsageError(
+            f"has {len(encoded.dictionary):,} different values now, more than the "
+            f"{kind.index_type} indices of its dictionary can number; make it a plain column first"
+        ) from None
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+
+
+def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa.Array:
+    """Return a leaf's values after noise.
+
+    Args:
+        values: As they were.
+        result: What became of them.
+        nullable: Whether they may be null.
+
+    Raises:
+        UsageError: If one of them would have to be null and may not, or the type cannot hold them.
+    """
+    name = result.column.field.name
+    valid = validity(values) if values.null_count else None
+    if result.erased is not None:
+        if not nullable:
+            raise UsageError("may not be null, so nothing in it can be missing", field=name)
+        valid = ~result.erased if valid is None else valid & ~result.erased
+    try:
+        return array_of(result.values, values.type, valid)
+    except UsageError as error:
+        raise UsageError(error.message, field=name) from None
+
+
+def changes(result: NoisyColumn) -> bool:
+    """Return whether noise has changed anything."""
+    return bool(result.changed.any()) or result.erased is not None
+
+
+def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return a leaf's values for a condition: as they are, decimals as float64.
+
+    Args:
+        values: The values.
+        inside: Shape (n,), which of them stand in a struct that is there; None: all.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64())
+    if inside is not None:
+        places = np.arange(len(values))
+        bits = pa.py_buffer(np.packbits(inside, bitorder="little"))
+        there = pa.Array.from_buffers(pa.int64(), len(values), [bits, pa.py_buffer(places)])
+        values = rows_of(values, there)
+    return values

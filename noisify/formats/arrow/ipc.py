@@ -1,0 +1,337 @@
+"""Arrow IPC: record batch by record batch, file or stream as it came; Feather (V2) is such a file.
+
+Arrow's library reads and writes the batches; untouched columns keep their buffers. What the library
+does not say of a file (how it is compressed) is read from the message itself.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+
+from noisify.core.errors import DataError, UsageError
+from noisify.core.arrow_arrays import array, rows_of
+from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.formats.arrow.messages import first_batch
+from noisify.formats.arrow.tables import Slice, TableReader
+from noisify.formats.interface import no_mask
+from noisify.formats.row_selection import places_in_versions, rows_of_parts
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk, Field
+    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+
+FILE_MAGIC = b"ARROW1"
+WHOLE_BYTES = 16 << 20
+"""Bytes of a batch up to which it is one piece."""
+SLICE_BYTES = 4 << 20
+"""Bytes of a slice of a larger one."""
+_FEWEST_ROWS = 1024
+
+
+class ArrowSource:
+    """An open Arrow IPC file or stream.
+
+    Args:
+        source: Where it comes from; a stream is read once and as it comes, a file has to be one.
+
+    Raises:
+        DataError: If it is neither.
+    """
+
+    def __init__(self, source: Input) -> None:
+        self.name = source.name
+        self.is_file = source.head(len(FILE_MAGIC)) == FILE_MAGIC
+        self.notes: list[str] = []
+        self._input = source
+        if self.is_file and source.spool():
+            self.notes.append(
+                f"{self.name} is kept in a temporary file, since the Arrow file format is not read "
+                "from start to end; the stream format is"
+            )
+        self.file_metadata = None
+        self.rows: int | None = None
+        try:
+            self._describe()
+            self.reader = TableReader(self.schema)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._refuse(error)
+        self.fields = self.reader.fields
+        self.in_flight: int | None = None
+        self.empty = self.rows == 0
+
+    def _describe(self) -> None:
+        """Read the schema, and how batches are written, without consuming a stream."""
+        head = self._input.head()
+        if self.is_file:
+            with self._file() as file:
+                reader = pa.ipc.open_file(file)
+                self.schema: pa.Schema = reader.schema
+                self.file_metadata = reader.metadata
+                self.rows = reader.count_rows()
+        else:
+            self.schema = pa.ipc.open_stream(pa.BufferReader(head)).schema
+        start = 8 if self.is_file else 0
+        if self._input.path is None:
+            self.batch = first_batch(io.BytesIO(head), start)
+        else:
+            with self._input.open() as raw:
+                self.batch = first_batch(raw, start)
+
+    def _file(self) -> pa.NativeFile:
+        if self._input.path is not None:
+            return pa.OSFile(str(self._input.path))
+        return pa.PythonFile(_Readable(self._input.open()), mode="r")
+
+    def _refuse(self, error: object) -> NoReturn:
+        raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,  # noqa: ARG002 - what is written must not depend on it
+        *,
+        complete: bool,  # noqa: ARG002 - a batch comes with all its columns
+    ) -> Iterator[Slice]:
+        """Yield slices of record batches, in order."""
+        reached = Counter[str]()
+        for batch, metadata in self._batches():
+            step = batch.num_rows
+            if batch.nbytes > WHOLE_BYTES:
+                step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // batch.nbytes)
+            yield from self.reader.slices(batch, max(1, step), wanted, reached, metadata)
+
+    def _batches(self) -> Iterator[tuple[pa.RecordBatch, Any]]:
+        """Yield the record batches, and what is said of each besides."""
+        number = 0
+        try:
+            with closing(self._file()) as file:
+                if not self.is_file:
+                    stream = pa.ipc.open_stream(file)
+                    while (found := _next(stream)) is not None:
+                        found[0].validate(full=True)  # damaged offsets would crash Arrow
+                        yield found
+                        number += 1
+                    return
+                reader = pa.ipc.open_file(file)
+                for number in range(reader.num_record_batches):
+                    found = reader.get_batch_with_custom_metadata(number)
+                    found.batch.validate(full=True)
+                    yield found.batch, found.custom_metadata
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"has a record batch {number} that cannot be read: {error}", path=self.name
+            ) from None
+
+    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted fields of a slice."""
+        return self.reader.decode(raw, wanted)
+
+    def condition_values(
+        self,
+        raw: Slice,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, pa.Array]:
+        """Return fields as they are, decimals as float64."""
+        return self.reader.condition_values(raw, names)
+
+    def size_of(self, raw: Slice) -> int:
+        """Return the bytes of a slice, decompressed."""
+        return raw.size
+
+    def length(self, field: Field) -> int | None:
+        """Return the number of rows, if the file says so."""
+        return self.rows if field.table == ROWS else None
+
+    def close(self) -> None:
+        """Do nothing: whoever reads closes."""
+
+
+def _next(stream: pa.RecordBatchStreamReader) -> tuple[pa.RecordBatch, Any] | None:
+    with suppress(StopIteration):
+        found = stream.read_next_batch_with_custom_metadata()
+        return found.batch, found.custom_metadata
+    return None
+
+
+class _Readable(io.RawIOBase):
+    """A stream that gives as many bytes as it is asked for, as long as there are any."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return self._stream.read()
+        pieces = []
+        while size and (piece := self._stream.read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Leave the stream open: it is the input's."""
+
+
+@frozen
+class Part:
+    """What became of a slice.
+
+    Attributes:
+        piece: The slice.
+        columns: Those of its columns that get noise, by their numbers.
+        copies: Shape (n,), how many times each row comes out; None: once.
+    """
+
+    piece: Slice
+    columns: dict[int, pa.Array]
+    copies: NDArray[np.int64] | None = None
+
+
+class ArrowSink:
+    """An Arrow IPC file or stream being written, like its source.
+
+    Args:
+        source: What it is made from.
+        output: Where to write.
+        noised: The fields that get noise.
+    """
+
+    def __init__(self, source: ArrowSource, output: Output, noised: frozenset[str]) -> None:
+        self._source = source
+        options = pa.ipc.IpcWriteOptions(
+            metadata_version=source.batch.version,
+            compression=source.batch.codec,
+            emit_dictionary_deltas=True,
+        )
+        file = WholeWrites(output)
+        if source.is_file:
+            self._writer = pa.ipc.new_file(
+                file, source.schema, options=options, metadata=source.file_metadata
+            )
+        else:
+            self._writer = pa.ipc.new_stream(file, source.schema, options=options)
+        leaves = [source.reader.leaf(name) for name in sorted(noised)]
+        self._dictionaries: dict[tuple[int, tuple[int, ...]], pa.Array | None] = {
+            (leaf.column, leaf.steps): None
+            for leaf in leaves
+            if source.is_file and pa.types.is_dictionary(leaf.type)
+        }
+        self._gathered: list[Part] = []
+
+    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+        """Return a slice with noise in it."""
+        return Part(raw, self._source.reader.noisy_columns(chunk, noisy))
+
+    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+        """Return a slice with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        places = places_in_versions(copies, len(versions))
+        columns = {
+            number: rows_of(
+                pa.concat_arrays([version.columns[number] for version in versions]), places
+            )
+            for number in versions[0].columns
+        }
+        return replace(versions[0], columns=columns, copies=copies)
+
+    def write(self, encoded: Part) -> None:
+        """Write the record batch that ends with a slice."""
+        self._gathered.append(encoded)
+        if encoded.piece.last:
+            gathered, self._gathered = self._gathered, []
+            try:
+                self._write_batch(gathered)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise UsageError(f"cannot be written as Arrow IPC: {error}") from None
+
+    def _write_batch(self, gathered: Sequence[Part]) -> None:
+        piece = gathered[0].piece
+        places = None
+        if any(part.copies is not None for part in gathered):
+            places = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
+        columns = []
+        for number in range(len(self._source.schema)):
+            if number in gathered[0].columns:
+                noisy = [part.columns.pop(number) for part in gathered]
+                column = noisy[0] if len(noisy) == 1 else pa.concat_arrays(noisy)
+            else:
+                column = piece.batch.column(number)
+                column = column if places is None else rows_of(column, places)
+            columns.append(self._with_one_dictionary(number, column))
+        batch = pa.RecordBatch.from_arrays(columns, schema=self._source.schema)
+        self._writer.write_batch(batch, custom_metadata=piece.metadata)
+
+    def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:
+        """Let a file's noisy dictionaries only grow: a file has room for no other."""
+        for key, known in self._dictionaries.items():
+            if key[0] != number:
+                continue
+            values, _ = values_at(column, key[1])
+            if known is not None:
+                before = pa.DictionaryArray.from_arrays(array(np.zeros(0, np.int32)), known)
+                before = before.cast(values.type) if before.type != values.type else before
+                values = pa.chunked_array([before, values]).unify_dictionaries().chunk(1)
+                column = with_values(column, key[1], values)
+            self._dictionaries[key] = values.dictionary
+        return column
+
+    def finish(self) -> None:
+        """Write the end."""
+        self._writer.close()
+
+    def close(self) -> None:
+        """Give the writer up if it has not finished."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+
+
+def open_source(source: Input, options: ReadOptions) -> ArrowSource:  # noqa: ARG001 - it says it all
+    """Open an Arrow IPC file or stream."""
+    return ArrowSource(source)
+
+
+def open_sink(
+    source: ArrowSource,
+    output: Output,
+    passes: int = 1,  # noqa: ARG001 - batches may follow batches
+    noised: frozenset[str] = frozenset(),
+) -> ArrowSink:
+    """Start a file or stream like the source's."""
+    return ArrowSink(source, output, noised)
+
+
+def open_mask(*_: object, values: bool) -> NoReturn:  # noqa: ARG001 - part of the protocol
+    """Refuse: there are no masks of record batches.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("Arrow IPC")
+
+
+def restore(*_: object) -> NoReturn:
+    """Refuse: there are no masks of record batches.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("Arrow IPC")

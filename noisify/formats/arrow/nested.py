@@ -1,0 +1,304 @@
+"""What a table of structs, lists and maps holds at the bottom: its leaves, taken out and put back.
+
+A leaf is called as one would reach it: `point.x` in a struct, `readings[]` and `readings[].v` in a
+list, `m[].key` and `m[].value` in a map. What is inside a list has positions of its own: the
+elements of all lists, one after the other. A slot of a fixed-size list counts even where the list
+is null, as Arrow keeps it; any other list that is null has no elements.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from noisify.core.chunk import NUMBER_KINDS, Field
+from noisify.core.arrow_arrays import array, bools, rows_of, to_numpy, validity
+from noisify.formats.arrow.columns import kind_of, value_type
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+ROWS = ""
+"""The table of the leaves that have one value a row."""
+
+
+@frozen
+class Leaf:
+    """A column's values at the bottom of its structs and lists.
+
+    Attributes:
+        name: What it is called.
+        column: The number of its column.
+        steps: Which child to take in each struct and each map (0: the keys) on the way down.
+        type: Its type.
+        nullable: Whether it may itself be null.
+        table: `ROWS`, or the name of the innermost list it is in.
+    """
+
+    name: str
+    column: int
+    steps: tuple[int, ...]
+    type: pa.DataType
+    nullable: bool
+    table: str
+
+    def field(self) -> Field:
+        """Return the leaf as a field."""
+        return Field(
+            self.name,
+            kind_of(self.type),
+            str(self.type),
+            value_type(self.type),
+            table=self.table,
+            nullable=self.nullable,
+        )
+
+
+def leaves_of(schema: pa.Schema) -> Iterator[Leaf]:
+    """Yield the leaves of all columns, in order."""
+    for number, field in enumerate(schema):
+        yield from _below(Leaf(field.name, number, (), field.type, field.nullable, ROWS))
+
+
+def _below(leaf: Leaf) -> Iterator[Leaf]:
+    """Yield the leaves below what may be one itself."""
+    name, kind, steps = leaf.name, leaf.type, leaf.steps
+    if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
+        kind = kind.storage_type
+    if is_list(kind):
+        inner, table = kind.value_field, f"{name}[]"
+        yield from _below(Leaf(table, leaf.column, steps, inner.type, inner.nullable, table))
+    elif pa.types.is_map(kind):
+        for step, part, inner in ((0, "key", kind.key_field), (1, "value", kind.item_field)):
+            below = f"{name}[].{part}"
+            yield from _below(
+                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, f"{name}[]")
+            )
+    elif pa.types.is_struct(kind) and kind.num_fields:
+        for step, inner in enumerate(kind):
+            below = f"{name}.{inner.name}"
+            yield from _below(
+                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, leaf.table)
+            )
+    else:
+        yield Leaf(name, leaf.column, steps, kind, leaf.nullable, leaf.table)
+
+
+def _holds_numbers(kind: pa.BaseExtensionType) -> bool:
+    """Return whether an extension type is numbers, or nested, in a dress of its own."""
+    if isinstance(kind, pa.Bool8Type):
+        return False
+    return pa.types.is_nested(kind.storage_type) or kind_of(kind.storage_type) in NUMBER_KINDS
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a list that is looked into."""
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, int]]:
+    """Return the fields of a table, and the numbers of the leaves that some of them are.
+
+    A nested column is a field besides its leaves; it holds no numbers, and is there so that it can
+    be named in a message. So is a name that two columns have. A leaf that is called as a column is
+    goes without a field.
+    """
+    columns = Counter(schema.names)
+    every = list(leaves_of(schema))
+    below = Counter(leaf.name for leaf in every if leaf.name not in columns)
+    fields: dict[str, Field] = {}
+    numbers: dict[str, int] = {}
+    for number, leaf in enumerate(every):
+        top = schema.field(leaf.column)
+        if columns[top.name] > 1:
+            many = f"{columns[top.name]} columns of one name"
+            fields[top.name] = Field(top.name, "other", many)
+            continue
+        own = leaf.name == top.name
+        if not own:
+            fields.setdefault(top.name, Field(top.name, "other", str(top.type)))
+        if own or below[leaf.name] == 1:
+            fields[leaf.name] = leaf.field()
+            numbers[leaf.name] = number
+    for top in schema:  # a struct of nothing has no leaf
+        fields.setdefault(top.name, Field(top.name, "other", str(top.type)))
+    return tuple(fields.values()), numbers
+
+
+def values_at(values: pa.Array, steps: Sequence[int]) -> tuple[pa.Array, NDArray[np.bool_] | None]:
+    """Return a leaf's values, and which of them stand in nothing that is null (None: all).
+
+    Args:
+        values: A column.
+        steps: The leaf's way down; where it ends early, the first child is taken.
+    """
+    inside: NDArray[np.bool_] | None = None
+    left = iter(steps)
+    while True:
+        values = _storage(values)
+        kind = values.type
+        if pa.types.is_struct(kind) and kind.num_fields:
+            inside = _within(inside, values)
+            values = values.field(next(left, 0))
+        elif pa.types.is_fixed_size_list(kind):
+            inside = _within(inside, values)
+            size = kind.list_size
+            values = values.values.slice(values.offset * size, len(values) * size)
+            inside = None if inside is None else np.repeat(inside, size)
+        elif pa.types.is_map(kind) or is_list(kind):
+            values = _compact(values)
+            offsets = _offsets(values)
+            child = values.values
+            if pa.types.is_map(kind):
+                child = values.items if next(left, 0) else values.keys
+            values = child.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+            inside = None
+        else:
+            return values, inside
+
+
+def _within(inside: NDArray[np.bool_] | None, values: pa.Array) -> NDArray[np.bool_] | None:
+    if not values.null_count:
+        return inside
+    there = validity(values)
+    return there if inside is None else inside & there
+
+
+def _storage(values: pa.Array) -> pa.Array:
+    while isinstance(values.type, pa.BaseExtensionType):
+        values = values.storage
+    return values
+
+
+def _compact(values: pa.Array) -> pa.Array:
+    """Return lists as they are, or without the elements that null ones hide."""
+    if not values.null_count:
+        return values
+    hidden = np.diff(_offsets(values))[~validity(values)]
+    return rows_of(values, np.arange(len(values))) if hidden.any() else values
+
+
+def _offsets(values: pa.Array) -> NDArray[Any]:
+    if not len(values):
+        return np.zeros(1, np.int64)
+    return to_numpy(values.offsets)
+
+
+def with_values(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Array:
+    """Return a column with other values of a leaf, which may be of another type.
+
+    Args:
+        values: A column.
+        steps: The leaf's way down.
+        leaf: What `values_at` gives, changed; as long as that.
+    """
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        inner = with_values(values.storage, steps, leaf)
+        kept = inner.type == kind.storage_type
+        return pa.ExtensionArray.from_storage(kind, inner) if kept else inner
+    if pa.types.is_struct(kind) and kind.num_fields:
+        step = steps[0] if steps else 0
+        children = [values.field(place) for place in range(kind.num_fields)]
+        children[step] = with_values(children[step], steps[1:], leaf)
+        parts = [f.with_type(child.type) for f, child in zip(kind, children, strict=True)]
+        return pa.StructArray.from_arrays(children, fields=parts, mask=_nulls(values))
+    if pa.types.is_fixed_size_list(kind):
+        size = kind.list_size
+        child = values.values.slice(values.offset * size, len(values) * size)
+        child = with_values(child, steps, leaf)
+        made = pa.list_(kind.value_field.with_type(child.type), size)
+        return pa.FixedSizeListArray.from_arrays(child, type=made, mask=_nulls(values))
+    if pa.types.is_map(kind) or is_list(kind):
+        return _with_elements(_compact(values), steps, leaf)
+    return leaf
+
+
+def _with_elements(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Array:
+    """Do the same for a list or a map without hidden elements."""
+    kind = values.type
+    offsets = _offsets(values)
+    here = slice(int(offsets[0]), int(offsets[-1]))
+    if pa.types.is_map(kind):
+        parts = [values.keys[here], values.items[here]]
+        step = steps[0] if steps else 0
+        parts[step] = with_values(parts[step], steps[1:], leaf)
+        rebased = array(np.ascontiguousarray(offsets - offsets[0]))
+        return pa.MapArray.from_arrays(rebased, *parts, type=kind, mask=_nulls(values))
+    child = with_values(values.values[here], steps, leaf)
+    return _lists(values, child, kind.value_field.with_type(child.type))
+
+
+def alone(kind: pa.DataType, steps: Sequence[int]) -> pa.DataType:
+    """Return a column's type without all that is not on the way to one leaf; maps become lists.
+
+    Args:
+        kind: The column's type.
+        steps: The leaf's way down.
+    """
+    if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
+        return alone(kind.storage_type, steps)
+    if pa.types.is_map(kind):
+        inner = kind.item_field if steps[0] else kind.key_field
+        pair = pa.struct([inner.with_type(alone(inner.type, steps[1:]))])
+        return pa.list_(pa.field("key_value", pair, nullable=False))
+    if pa.types.is_struct(kind) and kind.num_fields:
+        inner = kind.field(steps[0])
+        return pa.struct([inner.with_type(alone(inner.type, steps[1:]))])
+    if not is_list(kind):
+        return kind
+    inner = kind.value_field.with_type(alone(kind.value_field.type, steps))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(inner, kind.list_size)
+    return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+
+
+def retyped(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column of one leaf as one of a type that differs in names and what may be null.
+
+    Args:
+        values: The column; extension types count as what they are stored as.
+        kind: The type, but for the leaf's own.
+    """
+    values = _storage(values)
+    if values.type == kind:
+        return values
+    if pa.types.is_struct(kind) and kind.num_fields:
+        child = retyped(values.field(0), kind.field(0).type)
+        parts = [kind.field(0).with_type(child.type)]
+        return pa.StructArray.from_arrays([child], fields=parts, mask=_nulls(values))
+    if pa.types.is_fixed_size_list(kind):
+        size = kind.list_size
+        child = values.values.slice(values.offset * size, len(values) * size)
+        child = retyped(child, kind.value_field.type)
+        made = pa.list_(kind.value_field.with_type(child.type), size)
+        return pa.FixedSizeListArray.from_arrays(child, type=made, mask=_nulls(values))
+    if is_list(kind):
+        values = _compact(values)
+        offsets = _offsets(values)
+        child = values.values[int(offsets[0]) : int(offsets[-1])]
+        child = retyped(child, kind.value_field.type)
+        return _lists(values, child, kind.value_field.with_type(child.type))
+    return values
+
+
+def _lists(values: pa.Array, child: pa.Array, inner: pa.Field) -> pa.Array:
+    """Return lists like others without hidden elements, of other elements."""
+    offsets = _offsets(values)
+    rebased = array(np.ascontiguousarray(offsets - offsets[0]))
+    if pa.types.is_large_list(values.type):
+        made = pa.large_list(inner)
+        return pa.LargeListArray.from_arrays(rebased, child, type=made, mask=_nulls(values))
+    return pa.ListArray.from_arrays(rebased, child, type=pa.list_(inner), mask=_nulls(values))
+
+
+def _nulls(values: pa.Array) -> pa.Array | None:
+    return bools(~validity(values)) if values.null_count else None

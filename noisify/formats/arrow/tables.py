@@ -1,0 +1,158 @@
+"""Arrow tables and record batches as chunks: cut into rows, decoded, and put together again."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from noisify.core.chunk import Chunk, Positions
+from noisify.core.errors import UsageError
+from noisify.formats.arrow.columns import changes, column_of, comparable, noisy_values, whole
+from noisify.formats.arrow.nested import (
+    ROWS,
+    fields_and_leaves,
+    leaves_of,
+    values_at,
+    with_values,
+)
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from noisify.core.chunk import Field
+    from noisify.formats.arrow.nested import Leaf
+    from noisify.formats.interface import NoisyColumn
+
+
+@frozen
+class Slice:
+    """Some rows of a batch.
+
+    Attributes:
+        batch: The batch, a record batch or a table.
+        offset: The number of the slice's first row in it.
+        start: The same in all of the data.
+        rows: How many rows it has.
+        last: Whether the batch ends with it.
+        size: Its bytes, about.
+        elements: For each list with a wanted leaf, the number of its first element.
+        metadata: What is said of the batch besides.
+    """
+
+    batch: Any
+    offset: int
+    start: int
+    rows: int
+    last: bool
+    size: int
+    elements: Mapping[str, int] = field(default_factory=dict)
+    metadata: Any = None
+
+    def column(self, number: int) -> pa.Array:
+        """Return the slice's part of a column."""
+        column = self.batch.column(number).slice(self.offset, self.rows)
+        return whole(column) if isinstance(column, pa.ChunkedArray) else column
+
+
+class TableReader:
+    """Reads tables of one schema.
+
+    Attributes:
+        fields: Their fields.
+        leaves: What the fields are of the columns.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.fields, self._numbers = fields_and_leaves(schema)
+        self._leaves = tuple(leaves_of(schema))
+
+    def leaf(self, name: str) -> Leaf:
+        """Return the leaf that a field is."""
+        return self._leaves[self._numbers[name]]
+
+    def slices(
+        self,
+        batch: Any,  # noqa: ANN401
+        step: int,
+        wanted: Sequence[Sequence[Field]],
+        reached: Counter[str],
+        metadata: Any = None,  # noqa: ANN401
+    ) -> Iterator[Slice]:
+        """Yield a batch in slices; one without rows as one.
+
+        Args:
+            batch: A record batch or a table.
+            step: How many rows a slice has.
+            wanted: The fields that will be decoded.
+            reached: How many rows and how many elements of each list have come before; counted on.
+            metadata: What is said of the batch besides.
+        """
+        inner = {f.table: f.name for group in wanted for f in group if f.table != ROWS}
+        count = batch.num_rows
+        size = batch.nbytes
+        for offset in range(0, max(1, count), step):
+            rows = min(step, count - offset)
+            elements = {table: reached[table] for table in inner}
+            share = size * rows // max(1, count)
+            last = offset + rows == count
+            piece = Slice(batch, offset, reached[ROWS], rows, last, share, elements, metadata)
+            reached[ROWS] += rows
+            for table, name in inner.items():
+                leaf = self.leaf(name)
+                reached[table] += len(values_at(piece.column(leaf.column), leaf.steps)[0])
+            yield piece
+
+    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted fields of a slice; the chunk's layout is its columns by number."""
+        rows = Positions.range(raw.start, raw.start + raw.rows)
+        columns: dict[int, pa.Array] = {}
+        decoded = []
+        for each in wanted:
+            leaf = self.leaf(each.name)
+            if leaf.column not in columns:
+                columns[leaf.column] = raw.column(leaf.column)
+            values, inside = values_at(columns[leaf.column], leaf.steps)
+            positions = rows
+            if each.table != ROWS:
+                first = raw.elements[each.table]
+                positions = Positions.range(first, first + len(values))
+            decoded.append(column_of(each, values, positions, inside))
+        return Chunk(tuple(decoded), columns, rows)
+
+    def condition_values(self, raw: Slice, names: Iterable[str]) -> dict[str, pa.Array]:
+        """Return fields of a slice as they are, decimals as float64.
+
+        Raises:
+            UsageError: If a field has no single value in a row.
+        """
+        found = {}
+        for name in names:
+            if name not in self._numbers or self.leaf(name).table != ROWS:
+                raise no_value_in_a_row(name)
+            leaf = self.leaf(name)
+            found[name] = comparable(*values_at(raw.column(leaf.column), leaf.steps))
+        return found
+
+    def noisy_columns(self, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> dict[int, pa.Array]:
+        """Return the columns of a chunk that noise was put in, by their numbers."""
+        columns = dict(chunk.layout)
+        changed = set()
+        for result in noisy:
+            leaf = self.leaf(result.column.field.name)
+            changed.add(leaf.column)
+            if changes(result):
+                column = columns[leaf.column]
+                old, _ = values_at(column, leaf.steps)
+                new = noisy_values(old, result, nullable=leaf.nullable)
+                columns[leaf.column] = with_values(column, leaf.steps, new)
+        return {number: columns[number] for number in changed}
+
+
+def no_value_in_a_row(name: str) -> UsageError:
+    """Return the error of a field that a condition cannot look at."""
+    return UsageError("has no single value in a row to be compared", field=name)

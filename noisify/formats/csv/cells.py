@@ -1,0 +1,222 @@
+"""Cells as texts and as times, and back, so that a cell stays one cell whatever it says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.errors import DataError
+from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
+from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.value_class import frozen
+from noisify.core.dtypes import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+QUOTE = 34
+DAY, MINUTE = 86400 * SECOND, 60 * SECOND
+_TIME = re.compile(
+    r"0000-00-00(?:(?P<separator>[T ])00:00(?P<seconds>:00(?:\.(?P<fraction>0{1,9}))?)?"
+    r"(?P<zone>Z|[+-]00:?00)?)?"
+)
+_TIME_LIKE = re.compile(r"0000-00-00(?:[T ]00:00.*)?|00:00(?::00.*)?")
+_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
+_LAST = np.datetime64("9999-12-31T23:59:59.999999999", "us")
+_FIRST = np.datetime64("0001-01-01", "us")
+
+
+def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which cells stand in quotes, by the byte before each."""
+    characters = np.frombuffer(data, np.uint8)
+    if not len(starts):
+        return np.zeros(0, bool)
+    return np.asarray((starts > 0) & (characters[np.maximum(starts - 1, 0)] == QUOTE))
+
+
+def decode(cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str) -> NDArray[Any]:
+    """Return what cells say, shape (n,), Python strings; bytes that mean nothing as surrogates."""
+    raw = cells.view(pa.binary()).to_pylist()
+    texts = np.full(len(raw), "", object)
+    texts[:] = ["" if cell is None else cell.decode(encoding, "surrogateescape") for cell in raw]
+    for at in np.flatnonzero(in_quotes).tolist():
+        texts[at] = texts[at].replace('""', '"')
+    return texts
+
+
+def encode(
+    texts: NDArray[Any],
+    in_quotes: NDArray[np.bool_],
+    delimiter: str,
+    encoding: str,
+    comment: str = "",
+) -> pa.Array:
+    """Return texts as they stand in cells: quotes doubled in quotes, quotes put where needed.
+
+    Args:
+        texts: What the cells say, Python strings.
+        in_quotes: Which of them stand in quotes.
+        delimiter: The character between cells.
+        encoding: The file's.
+        comment: What a cell that is the first of its record must not start with outside quotes.
+    """
+    starts = f"|^{re.escape(comment)}" if comment else ""
+    special = re.compile(f'[{re.escape(delimiter)}"\r\n]{starts}')
+    written = []
+    for text, inside in zip(texts.tolist(), in_quotes.tolist(), strict=True):
+        if inside:
+            written.append(text.replace('"', '""'))
+        elif special.search(text):
+            written.append('"' + text.replace('"', '""') + '"')
+        else:
+            written.append(text)
+    if encoding.lower().replace("-", "").replace("_", "") == "utf8":
+        return strings(written)
+    try:
+        return byte_cells([text.encode(encoding, "surrogateescape") for text in written])
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"cannot hold {error.object[error.start : error.end]!r} in {encoding}"
+        ) from None
+
+
+def byte_cells(cells: Sequence[bytes]) -> pa.Array:
+    """Return the bytes of cells, in whatever encoding, as an Arrow array of texts."""
+    offsets = np.zeros(len(cells) + 1, np.int32)
+    np.cumsum([len(cell) for cell in cells], out=offsets[1:])
+    data = pa.py_buffer(b"".join(cells))
+    return pa.Array.from_buffers(pa.utf8(), len(cells), [None, pa.py_buffer(offsets), data])
+
+
+@frozen
+class TimeLayout:
+    """How a time is written.
+
+    Attributes:
+        separator: Between date and time; empty: there is a date only.
+        length: Characters of the time without its zone.
+        zone: The length of the zone's text.
+        tick: Nanoseconds in a unit of its last digit.
+    """
+
+    separator: str
+    length: int
+    zone: int
+    tick: int
+
+    @classmethod
+    def of(cls, shape: str) -> TimeLayout | None:
+        """Return the layout of a text in which every digit is 0; None: it is no time."""
+        match = _TIME.fullmatch(shape)
+        if match is None:
+            return None
+        zone = len(match["zone"] or "")
+        if match["separator"] is None:
+            return cls("", len(shape), 0, DAY)
+        tick = MINUTE if match["seconds"] is None else SECOND
+        if match["fraction"] is not None:
+            tick = SECOND // 10 ** len(match["fraction"])
+        return cls(match["separator"], len(shape) - zone, zone, tick)
+
+
+@frozen
+class Times:
+    """Cells read as times.
+
+    Attributes:
+        values: Shape (n,), int64 ticks since 1970, in the cell's own zone.
+        valid: Which cells are times.
+        layouts: The layouts that occur.
+        codes: Shape (n,), each cell's layout.
+        zones: Shape (n,), each cell's zone as text.
+    """
+
+    values: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    layouts: tuple[TimeLayout | None, ...]
+    codes: NDArray[np.int64]
+    zones: NDArray[Any]
+
+
+def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the different texts with each digit as 0, and which of them each is."""
+    digits = pc.replace_substring_regex(texts.view(pa.binary()), "[0-9]", "0")
+    encoded = pc.dictionary_encode(digits)
+    different = [cell.decode("latin-1") for cell in encoded.dictionary.to_pylist()]
+    return different, to_numpy(encoded.indices).astype(np.int64)
+
+
+def time_tick(cells: Sequence[bytes]) -> int | None:
+    """Return the finest unit in which some cells give a time; None if one is no time."""
+    found = [TimeLayout.of(shape) for shape in _shapes(cells)]
+    ticks = [layout.tick for layout in found if layout is not None]
+    return max(1000, min(ticks)) if ticks and len(ticks) == len(found) else None
+
+
+def look_like_times(cells: Sequence[bytes]) -> bool:
+    """Return whether all cells look like ISO 8601 dates or times."""
+    first = all(map(_TIME_LIKE.fullmatch, _shapes(cells[:1])))  # most columns are of no times
+    return first and all(map(_TIME_LIKE.fullmatch, _shapes(cells)))
+
+
+def _shapes(cells: Iterable[bytes]) -> set[str]:
+    """Return the different cells with each digit as 0."""
+    return {cell.decode("latin-1") for cell in {cell.translate(_DIGITS_AS_0) for cell in cells}}
+
+
+def decode_times(texts: pa.Array, tick: int) -> Times:
+    """Read texts as times of so many nanoseconds a tick; finer ones and others are not valid."""
+    texts = without_nulls(texts)
+    different, codes = shapes(texts)
+    layouts = tuple(TimeLayout.of(shape) for shape in different)
+    values = np.zeros(len(codes), np.int64)
+    valid = np.zeros(len(codes), bool)
+    zones = np.full(len(codes), "", object)
+    cells = texts.view(pa.binary()).to_pylist()
+    for code, layout in enumerate(layouts):
+        if layout is None or layout.tick < tick:
+            continue
+        for at in np.flatnonzero(codes == code).tolist():
+            text = cells[at].decode("latin-1")
+            try:
+                moment = np.datetime64(text[: layout.length].replace(" ", "T"), "us")
+            except ValueError:
+                continue
+            values[at] = moment.astype(np.int64) // (tick // 1000)
+            valid[at] = True
+            zones[at] = text[layout.length :]
+    return Times(values, valid, layouts, codes, zones)
+
+
+def encode_times(
+    values: NDArray[np.int64], times: Times, which: NDArray[np.bool_], tick: int
+) -> pa.Array:
+    """Write times as the cells they come from were written.
+
+    Args:
+        values: Shape (n,), ticks.
+        times: The cells as they were read.
+        which: The cells wanted.
+        tick: Nanoseconds in a tick.
+    """
+    step = tick // 1000
+    moments = values[which] * step
+    codes = times.codes[which]
+    for code, layout in enumerate(times.layouts):
+        unit = 1 if layout is None else max(1, layout.tick // 1000)
+        here = codes == code
+        if unit > step:
+            moments[here] = np.floor_divide(moments[here] + unit // 2, unit) * unit
+    stamps = np.clip(moments.view("M8[us]"), _FIRST, _LAST)
+    texts = np.datetime_as_string(stamps, unit="us").tolist()
+    written = []
+    for text, code, zone in zip(texts, codes.tolist(), times.zones[which].tolist(), strict=True):
+        layout = times.layouts[code]
+        if layout is None:
+            raise AssertionError(text)
+        written.append(text[: layout.length].replace("T", layout.separator or "T") + zone)
+    return strings(written)

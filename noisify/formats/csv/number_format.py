@@ -1,0 +1,113 @@
+"""How a file writes its numbers: the decimal mark, and the mark between groups of three digits."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from noisify.core.errors import UsageError
+from noisify.core.arrow_arrays import bools, strings, to_bools
+from noisify.core.lazy_pyarrow import pa, pc
+from noisify.formats.csv.cells import byte_cells
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import ReadOptions
+
+_GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
+
+
+@frozen
+class Notation:
+    """How a file writes its numbers.
+
+    Attributes:
+        decimal: The mark before the fraction, in the file's encoding.
+        thousands: The mark between groups of three digits; empty: there are none.
+    """
+
+    decimal: bytes = b"."
+    thousands: bytes = b""
+
+    @classmethod
+    def of(cls, options: ReadOptions, encoding: str) -> Self:
+        """Return the notation that was asked for.
+
+        Raises:
+            UsageError: If a mark cannot be one.
+        """
+        decimal, thousands = options.decimal, options.thousands
+        for option, mark in (("--decimal", decimal), ("--thousands", thousands or " ")):
+            if len(mark) != 1 or mark.isalnum() or mark in '"+-\r\n':
+                raise UsageError(f"{option} {mark!r} is not one character such as . , or '")
+        if decimal == thousands:
+            other = "," if decimal == "." else "."
+            raise UsageError(
+                f"{decimal!r} cannot be both --thousands and the decimal mark; add --decimal "
+                f"{other!r}"
+            )
+        try:
+            return cls(decimal.encode(encoding), (thousands or "").encode(encoding))
+        except UnicodeEncodeError as error:
+            raise UsageError(f"there is no {error.object!r} in {encoding}") from None
+
+    @cached_property
+    def is_usual(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return self == Notation()
+
+    def to_usual(self, cells: pa.Array) -> pa.Array:
+        """Return cells with numbers written the usual way, without blanks around.
+
+        Others stay what they are, unless they would be numbers if they were written otherwise.
+        """
+        texts = pc.ascii_trim(cells, " \t").view(pa.binary())
+        wrong = np.zeros(len(texts), bool)
+        if self.thousands:
+            wrong = _contains(texts, self.thousands) & ~self.grouped(texts)
+            texts = pc.replace_substring(texts, self.thousands, b"")
+        if self.decimal != b".":
+            wrong |= _contains(texts, b".")
+            texts = pc.replace_substring(texts, self.decimal, b".")
+        if wrong.any():
+            no_number = strings(["?"]).view(pa.binary())[0]  # `pa.scalar` would import pandas
+            texts = pc.if_else(bools(wrong), no_number, texts)
+        return texts.view(pa.utf8())
+
+    def grouped(self, cells: pa.Array) -> NDArray[np.bool_]:
+        """Return which cells are numbers with marks between all groups of three digits."""
+        if not self.thousands:
+            return np.zeros(len(cells), bool)
+        mark, point = re.escape(self.thousands), re.escape(self.decimal)
+        number = rb"[+-]?[1-9][0-9]{0,2}(?:" + mark + rb"[0-9]{3})+(?:" + point + rb"[0-9]*)?"
+        pattern = rb"^[ \t]*" + number + rb"[ \t]*$"
+        return to_bools(pc.match_substring_regex(cells.view(pa.binary()), pattern))
+
+    def to_file(self, texts: pa.Array, grouped: NDArray[np.bool_] | None) -> pa.Array:
+        """Return numbers as the file writes them.
+
+        Args:
+            texts: Numbers written the usual way.
+            grouped: Which of them get marks between groups of three digits; None: none.
+        """
+        own = pc.replace_substring(texts.view(pa.binary()), b".", self.decimal)
+        if grouped is not None and grouped.any():
+            others = [self._in_groups(text) for text in texts.filter(bools(grouped)).to_pylist()]
+            own = pc.replace_with_mask(own, bools(grouped), byte_cells(others).view(pa.binary()))
+        return own.view(pa.utf8())
+
+    def _in_groups(self, text: str) -> bytes:
+        whole, point, fraction = text.partition(".")
+        if "e" not in text:
+            whole = _GROUP_ENDS.sub("\0", whole)
+        marked = whole.encode().replace(b"\0", self.thousands)
+        return marked + (self.decimal + fraction.encode() if point else b"")
+
+
+def _contains(texts: pa.Array, mark: bytes) -> NDArray[np.bool_]:
+    return to_bools(pc.match_substring(texts, mark))

@@ -1,0 +1,431 @@
+"""Cutting a text table into blocks of whole records, and records into cells, by position only.
+
+A quote counts as one only where a cell starts, as Python's `csv` has it. Lines end in LF, CRLF or
+CR. The compiled part does it where it is there. Else blocks in which every quote is where it should
+be are cut with NumPy, and any other block cell by cell. All ways give the same cells.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from noisify.core.errors import DataError
+from noisify.formats.csv import native as csv_compiled
+from noisify.formats.csv.types import (
+    CR,
+    LF,
+    QUOTE,
+    SPACE,
+    TAB,
+    Block,
+    Cells,
+    Cut,
+    Dialect,
+    count_lines,
+    ragged,
+)
+from noisify.formats.csv.comments import blanked
+from noisify.formats.csv.reference_scan import ExactCutter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+LONGEST_RECORD = 1 << 28
+_PIECE = 1 << 16
+"""Bytes that are looked at together, few enough to stay in the cache."""
+
+
+class RecordReader:
+    """Reads blocks of whole records.
+
+    Args:
+        stream: The table's bytes.
+        dialect: How it is laid out.
+        columns: How many cells every record must have.
+        name: What to call the file in errors.
+        line: The line at which the stream starts.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, dialect: Dialect, columns: int, name: str, line: int = 1
+    ) -> None:
+        self._stream = stream
+        self._dialect = dialect
+        self._columns = columns
+        self._name = name
+        self._line = line
+        self._row = 0
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """Yield blocks of about `size` bytes; a record longer than that is a block of its own."""
+        carried = b""
+        want = size
+        while True:
+            fresh = read_fully(self._stream, want)
+            at_end = len(fresh) < want
+            whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
+            rest = fresh[whole:]
+            data = b"".join((carried, memoryview(fresh)[:whole]))  # most likely just the block
+            del fresh  # it may be large, and the block goes on from here
+            block = self.cut(data, at_end=at_end)
+            if block is not None:
+                self._row += block.rows
+                self._line += block.lines
+                yield block
+            used = 0 if block is None else len(block.data)
+            if at_end:
+                return
+            carried = b"".join((data[used:], rest))
+            if len(carried) > LONGEST_RECORD:
+                raise DataError(
+                    f"has a record longer than {LONGEST_RECORD >> 20} MiB; a quote that is "
+                    "opened and never closed, perhaps",
+                    path=self._name,
+                    line=self._line,
+                )
+            want = max(size, len(carried)) if used == 0 else size
+
+    def cut(self, data: bytes, *, at_end: bool) -> Block | None:
+        """Return the whole records at the start of `data`, or None if there is none yet."""
+        if not data:
+            return None
+        comment = self._dialect.comment
+        plain = blanked(data, comment, at_end=at_end) if comment else data
+        found = csv_compiled.cut(plain, self._dialect.delimiter, at_end=at_end)
+        if found is None:
+            found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
+            exactly = found.odd
+        else:
+            exactly = found.odd and plain is not data  # what is a comment may not be clear
+        if exactly or (found.open and at_end):
+            return self._cut_exactly(data, at_end=at_end)
+        used = found.used
+        if not used:
+            return None
+        return Block(
+            data[:used] if used < len(data) else data,
+            self._row,
+            found.rows,
+            self._line,
+            found.lines if plain is data else count_lines(data, used),
+            quotes=found.quotes,
+            returns=found.returns,
+            odd=found.odd,
+            uncommented=None if plain is data else plain[:used],
+        )
+
+    def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
+        """Do as `cut` does, cell by cell."""
+        cutter = ExactCutter(self._dialect, self._columns, self._name, self._line)
+        cells, used = cutter.cut(data, at_end=at_end)
+        if not used:
+            return None
+        return Block(
+            data[:used],
+            self._row,
+            len(cells.starts),
+            self._line,
+            count_lines(data, used),
+            quotes=True,
+            odd=True,
+            cells=cells,
+        )
+
+
+def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
+    """Do as `csv_compiled.cut` does, with NumPy; of odd bytes, say no more than that they are."""
+    characters = np.frombuffer(data, np.uint8)
+    if b'"' not in data and b"\r" not in data:
+        return _cut_lines(data, characters, at_end=at_end)
+    ends, returns = _line_ends(data, characters, at_end=at_end)
+    every_end = ends
+    quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
+    is_open = False
+    if quotes is not None:
+        if not _quotes_in_place(characters, quotes, delimiter):
+            return Cut(0, 0, 0, quotes=True, returns=returns, odd=True, open=False)
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+        is_open = len(quotes) % 2 == 1
+    used = len(data) if at_end else (int(ends[-1]) + 1 if len(ends) else 0)
+    rows = len(ends) - _empty_lines(characters, ends)
+    if used and (not len(ends) or int(ends[-1]) + 1 < used):
+        rows += 1
+    lines = int(np.searchsorted(every_end, used))
+    return Cut(used, rows, lines, quotes is not None, returns, odd=False, open=is_open)
+
+
+def _cut_lines(data: bytes, characters: NDArray[np.uint8], *, at_end: bool) -> Cut:
+    """Do as `_cut_quickly` does where there is neither a quote nor a CR, without finding the ends.
+
+    The one thread that reads does this.
+    """
+    lines = empty = 0
+    after_end = True
+    for start in range(0, len(data), _PIECE):
+        is_end = characters[start : start + _PIECE] == LF
+        lines += int(np.count_nonzero(is_end))
+        empty += int(after_end and is_end[0]) + int(np.count_nonzero(is_end[1:] & is_end[:-1]))
+        after_end = bool(is_end[-1])
+    rows = lines - empty + (at_end and not after_end)
+    used = len(data) if at_end else data.rfind(b"\n") + 1
+    return Cut(used, rows, lines, quotes=False, returns=False, odd=False, open=False)
+
+
+def _quotes_in_place(
+    characters: NDArray[np.uint8], quotes: NDArray[np.int64], delimiter: bytes
+) -> bool:
+    """Return whether each opening quote starts a cell and each closing one ends it."""
+    if len(delimiter) > 1:
+        return False  # its last byte may be that of another character
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = characters[opening - 1]
+    opens = (before == delimiter[0]) | (before == LF) | (before == CR) | (before == QUOTE)
+    opens |= opening == 0
+    doubled = before == QUOTE
+    if doubled.any():  # a quote before an opening one must be the closing one it doubles
+        partner = np.concatenate((np.array([-2]), closing))[: len(opening)]
+        opens &= ~doubled | (partner == opening - 1) | (opening == 0)
+    after = characters[np.minimum(closing + 1, len(characters) - 1)]
+    closes = (after == delimiter[0]) | (after == LF) | (after == CR) | (after == QUOTE)
+    closes |= closing == len(characters) - 1
+    return bool(opens.all() and closes.all())
+
+
+def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], name: str) -> Cells:
+    """Find the cells of some columns, quotes and the CR of a CRLF included in none.
+
+    Args:
+        block: Whole records.
+        dialect: How they are laid out.
+        columns: How many cells every record must have.
+        wanted: The columns to find.
+        name: What to call the file in errors.
+
+    Returns:
+        The bounds, shape (records, len(wanted)), quotes around a cell left outside.
+
+    Raises:
+        DataError: If a record has another number of cells.
+    """
+    data = block.data if block.uncommented is None else block.uncommented
+    cells = block.cells
+    if cells is None:
+        found = csv_compiled.scan(data, dialect.delimiter, columns, wanted, block.rows)
+        if found is not None:
+            return Cells(*found)
+        if block.odd:
+            cutter = ExactCutter(dialect, columns, name, block.line)
+            cells, _ = cutter.cut(block.data, at_end=True)
+    characters = np.frombuffer(data, np.uint8)
+    if cells is not None:
+        starts, ends, uneven = cells.starts[:, wanted], cells.ends[:, wanted], cells.ragged
+    else:
+        starts, ends, uneven = _find_quickly(block, characters, dialect, columns, wanted, name)
+    if block.quotes:
+        first = characters[np.minimum(starts, len(characters) - 1)]
+        quoted = (ends - starts > 1) & (first == QUOTE) & (characters[ends - 1] == QUOTE)
+        starts, ends = starts + quoted, ends - quoted
+    return Cells(starts, ends, uneven)
+
+
+def _find_quickly(
+    block: Block,
+    characters: NDArray[np.uint8],
+    dialect: Dialect,
+    columns: int,
+    wanted: list[int],
+    name: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    separators = _separators(block, characters, dialect.delimiter)
+    regular = len(separators) == block.rows * columns
+    if regular:
+        last = separators[columns - 1 :: columns]
+        regular = bool((characters[last[:-1]] != dialect.delimiter[0]).all())
+        ended = int(separators[-1]) < len(characters)
+        if regular and (block.lines > block.rows - (not ended) or block.uncommented is not None):
+            regular = _none_in_between(characters, separators, columns, dialect)
+    uneven = None
+    if regular:
+        starts, ends = _regular(separators, columns, wanted, len(dialect.delimiter))
+    else:
+        starts, ends, uneven = _irregular(block, characters, separators, dialect, columns, name)
+        starts, ends = starts[:, wanted], ends[:, wanted]
+    if columns - 1 in wanted and len(ends) and b"\r" in block.data:
+        ends = _without_cr(characters, starts, ends, wanted.index(columns - 1))
+    return starts, ends, uneven
+
+
+def _regular(
+    separators: NDArray[np.int64], columns: int, wanted: list[int], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the wanted cells of records that end at every so many separators.
+
+    Args:
+        separators: Where each cell ends, and before a delimiter or a line end of one byte starts.
+        columns: How many cells each record has.
+        wanted: The columns to find.
+        width: The bytes of the delimiter.
+    """
+    before = np.empty_like(separators)  # where the delimiter or line end before a cell starts
+    before[:1] = -1
+    before[1:] = separators[:-1]
+    starts = _some(before.reshape(-1, columns), wanted) + 1
+    if width > 1:
+        starts[:, [at for at, place in enumerate(wanted) if place]] += width - 1
+    return starts, np.ascontiguousarray(_some(separators.reshape(-1, columns), wanted))
+
+
+def _some(bounds: NDArray[np.int64], wanted: list[int]) -> NDArray[np.int64]:
+    """Return some columns: a view if they are neighbours, which is quicker."""
+    if wanted and wanted == list(range(wanted[0], wanted[0] + len(wanted))):
+        return bounds[:, wanted[0] : wanted[0] + len(wanted)]
+    return bounds.take(wanted, axis=1)
+
+
+def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -> NDArray[np.int64]:
+    """Return where cells end: at delimiters and line ends, those inside quotes left out."""
+    mask = np.empty(len(characters), bool)
+    for start in range(0, len(characters), _PIECE):
+        here = characters[start : start + _PIECE]
+        found = np.equal(here, delimiter[0], out=mask[start : start + _PIECE])
+        found |= here == LF
+    for at in range(1, len(delimiter)):
+        mask[:-at] &= (characters[at:] == delimiter[at]) | (characters[:-at] == LF)
+        mask[-at:] &= characters[-at:] == LF
+    if block.returns:
+        mask |= _bare_returns(characters)
+    if block.quotes:
+        quote = characters == QUOTE
+        specials = np.flatnonzero(mask | quote)
+        is_quote = quote[specials]
+        separators: NDArray[np.int64] = specials[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
+    else:
+        separators = np.flatnonzero(mask)
+    ended = bool(len(separators)) and int(separators[-1]) == len(characters) - 1
+    if not ended or characters[-1] == delimiter[0]:
+        separators = np.append(separators, len(characters))
+    return separators
+
+
+def _none_in_between(
+    characters: NDArray[np.uint8], separators: NDArray[np.int64], columns: int, dialect: Dialect
+) -> bool:
+    """Return whether no record ends before its last cell."""
+    inner = separators.reshape(-1, columns)[:, :-1]
+    return bool((characters[inner] == dialect.delimiter[0]).all())
+
+
+def _irregular(
+    block: Block,
+    characters: NDArray[np.uint8],
+    separators: NDArray[np.int64],
+    dialect: Dialect,
+    columns: int,
+    name: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    """Return all cells of records with empty lines or ragged ones among them, and the latter."""
+    ending = np.append(characters[separators[:-1]] != dialect.delimiter[0], True)
+    steps = np.where(ending, 1, len(dialect.delimiter))
+    starts = np.concatenate((np.array([0]), separators[:-1] + steps[:-1]))
+    last = np.flatnonzero(ending)
+    widths = np.diff(last, prepend=-1)
+    lengths = separators[last] - starts[last]
+    carriage = (lengths == 1) & (characters[starts[last] % len(characters)] == CR)
+    filled = (widths > 1) | ((lengths > 0) & ~carriage)
+    uneven = (widths != columns)[filled]
+    even = np.repeat(filled & (widths == columns), widths)
+    shape = (-1, columns)
+    if not uneven.any():
+        return starts[even].reshape(shape), separators[even].reshape(shape), None
+    firsts = starts[last - widths + 1][filled]
+    if not dialect.keep_ragged:
+        wrong = int(np.argmax(uneven))
+        line = block.line + count_lines(block.data, int(firsts[wrong]))
+        raise ragged(name, line, int(widths[filled][wrong]), columns)
+    all_starts = np.repeat(firsts[:, None], columns, axis=1)
+    all_ends = all_starts.copy()
+    all_starts[~uneven] = starts[even].reshape(shape)
+    all_ends[~uneven] = separators[even].reshape(shape)
+    return all_starts, all_ends, uneven
+
+
+def _without_cr(
+    characters: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], at: int
+) -> NDArray[np.int64]:
+    """Leave the CR of a CRLF out of a record's last cell, which is column `at` of the bounds."""
+    final = ends[:, at]
+    returns = (final > starts[:, at]) & (characters[final - 1] == CR)
+    if not returns.any():
+        return ends
+    ends = np.array(ends)
+    ends[:, at] -= returns
+    return ends
+
+
+def without_blanks(
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Move bounds inwards past spaces and tabs."""
+    if b" " not in data and b"\t" not in data:
+        return starts, ends
+    characters = np.frombuffer(data, np.uint8)
+    while (blank := _blank(characters, starts) & (starts < ends)).any():
+        starts = starts + blank
+    while (blank := _blank(characters, ends - 1) & (starts < ends)).any():
+        ends = ends - blank
+    return starts, ends
+
+
+def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    here = characters.take(at, mode="clip")
+    return np.asarray((here == SPACE) | (here == TAB))
+
+
+def _line_ends(
+    data: bytes, characters: NDArray[np.uint8], *, at_end: bool
+) -> tuple[NDArray[np.int64], bool]:
+    """Return the last byte of each LF, CRLF or CR, and whether any is a CR.
+
+    A CR that LF may follow yet is none.
+    """
+    ends = np.flatnonzero(characters == LF)
+    if b"\r" not in data:
+        return ends, False
+    bare = np.flatnonzero(_bare_returns(characters))
+    if not at_end:
+        bare = bare[bare < len(characters) - 1]
+    return (np.sort(np.concatenate((ends, bare))), True) if len(bare) else (ends, False)
+
+
+def _bare_returns(characters: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which bytes are a CR that no LF follows."""
+    bare: NDArray[np.bool_] = characters == CR
+    bare[:-1] &= characters[1:] != LF
+    return bare
+
+
+def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
+    """Count the empty lines among those that end at `ends`, which are not inside quotes."""
+    if not len(ends):
+        return 0
+    lengths = np.diff(ends, prepend=-1)
+    bare = int(np.count_nonzero(lengths == 1))
+    two = ends[lengths == 2]  # noqa: PLR2004
+    return bare + int(np.count_nonzero(characters[two - 1] == CR))
+
+
+def read_fully(stream: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes, fewer only at the end."""
+    data = stream.read(count)
+    if len(data) == count or not data:
+        return data
+    parts = [data]
+    missing = count - len(data)
+    while missing and (data := stream.read(missing)):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)

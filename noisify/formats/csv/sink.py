@@ -1,0 +1,249 @@
+"""A CSV or TSV file being written: new cells between the old bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from noisify.files.write_behind import write_all
+from noisify.formats.csv import native as csv_compiled
+from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv import cells as csv_texts
+from noisify.core.arrow_arrays import array, bools, strings
+from noisify.core.lazy_pyarrow import pa, pc
+from noisify.formats.csv.native import Change
+from noisify.formats.csv.scan import without_blanks
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.csv.types import Block, Cells
+    from noisify.formats.csv.source import DelimitedSource
+    from noisify.formats.interface import NoisyColumn
+    from noisify.files.output import Output
+
+Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
+"""The bytes of a block, in pieces."""
+
+
+@frozen
+class Layout:
+    """Where the cells of the decoded columns stand in their block, in the order of the file."""
+
+    cells: Cells
+    places: dict[str, int]
+
+
+class DelimitedSink:
+    """A CSV or TSV file being written."""
+
+    def __init__(self, source: DelimitedSource, output: Output) -> None:
+        self._file = source.text.writer(output.file)
+        self._source = source
+        self._ended = True
+        write_all(self._file, source.prefix)
+
+    def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
+        """Return the block's bytes with its changed cells in them."""
+        noisy = [column for column in noisy if column.changed.any()]
+        if not noisy:
+            return [raw.data]
+        layout: Layout = chunk.layout
+        if not self._source.marks_cells:
+            cells = layout.cells
+            changes = self._changes(raw, layout, noisy)
+            spliced = csv_compiled.splice(raw.data, cells.starts, cells.ends, changes)
+            if spliced is not None:
+                return [spliced]
+        return self._encode_with_arrow(raw, layout, noisy)
+
+    def _changes(
+        self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
+    ) -> Iterator[Change]:
+        """Yield what changes in each column, in the order of the file."""
+        for column in sorted(noisy, key=lambda one: layout.places[one.column.field.name]):
+            place = layout.places[column.column.field.name]
+            erased = column.erased
+            kept = column.changed if erased is None else column.changed & ~erased
+            yield self._change(column, place, kept)
+            if erased is not None:
+                starts = layout.cells.starts[erased, place]
+                texts = self._source.nothing(
+                    column.column.field, csv_texts.quoted(raw.data, starts)
+                )
+                yield Change(place, erased, *_bytes_and_offsets(texts), trim=False)
+
+    def _change(self, column: NoisyColumn, place: int, which: NDArray[np.bool_]) -> Change:
+        """Return how some cells of a column change."""
+        if self._source.notation.is_usual:
+            if column.values.dtype == np.float64:
+                return Change(place, which, column.values, decimals=column.decimals)
+            if column.values.dtype == np.int64 and column.column.number.kind == "int":
+                return Change(place, which, column.values)
+        texts = self._text(column, which)
+        is_number = column.column.number.kind not in {"text", "time"}
+        return Change(place, which, *_bytes_and_offsets(texts), trim=is_number)
+
+    def _encode_with_arrow(
+        self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
+    ) -> list[pa.Buffer]:
+        """Do as `encode` does, without the compiled part."""
+        found = [layout.places[column.column.field.name] for column in noisy]
+        order = sorted(set(found))
+        places = np.searchsorted(order, found).tolist()
+        changed = np.zeros((raw.rows, len(order)), bool)
+        starts, ends = layout.cells.starts, layout.cells.ends
+        if len(order) < starts.shape[1]:
+            starts, ends = starts.take(order, axis=1), ends.take(order, axis=1)
+        in_quotes = None
+        trimmed = np.zeros(changed.shape, bool)
+        for column, place in zip(noisy, places, strict=True):
+            changed[:, place] |= column.changed
+            if column.column.number.kind not in {"text", "time"}:
+                trimmed[:, place] |= True if column.erased is None else ~column.erased
+        marks_cells = self._source.marks_cells
+        if trimmed.all() and not marks_cells:
+            starts, ends = without_blanks(raw.data, starts.reshape(-1), ends.reshape(-1))
+        else:
+            in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
+            if marks_cells:
+                trimmed &= in_quotes  # a blank before a quote would take its meaning
+            starts, ends = np.array(starts), np.array(ends)
+            starts[trimmed], ends[trimmed] = without_blanks(
+                raw.data, starts[trimmed], ends[trimmed]
+            )
+        cells = starts.reshape(-1), ends.reshape(-1), changed.reshape(-1)
+        values = self._floats(noisy, places, changed.shape)
+        if values is not None:
+            return list(csv_numbers.splice_floats(raw.data, *cells, values.reshape(-1)))
+        texts = self._texts(noisy, places, changed, in_quotes)
+        if marks_cells and in_quotes is not None:
+            texts = self._in_quotes(texts, in_quotes[changed])
+        return [csv_numbers.splice(raw.data, *cells, texts)]
+
+    def _floats(
+        self, noisy: Sequence[NoisyColumn], places: Sequence[int], shape: tuple[int, ...]
+    ) -> NDArray[np.float64] | None:
+        """Return all cells' values, if all are floats to be written the usual way, else None."""
+        plain = self._source.notation.is_usual and all(
+            c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
+        )
+        if not plain or self._source.marks_cells or len(set(places)) < len(places):
+            return None
+        values = np.empty(shape)
+        for column, place in zip(noisy, places, strict=True):
+            values[:, place] = column.values
+        return values
+
+    def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
+        """Put quotes around what holds a delimiter outside quotes."""
+        mark, nothing = strings(['"', ""]).view(pa.binary())  # `pa.scalar` would import pandas
+        texts = texts.view(pa.binary())
+        apart = pc.match_substring(texts, self._source.dialect.delimiter)
+        closed = pc.match_substring_regex(texts, rb'^"')
+        quote = pc.if_else(pc.and_not(pc.and_not(apart, closed), bools(in_quotes)), mark, nothing)
+        return pc.binary_join_element_wise(quote, texts, quote, nothing).view(pa.utf8())
+
+    def _texts(
+        self,
+        noisy: Sequence[NoisyColumn],
+        places: Sequence[int],
+        changed: NDArray[np.bool_],
+        in_quotes: NDArray[np.bool_] | None,
+    ) -> pa.Array:
+        """Return a text for each changed cell, record by record."""
+        width = changed.shape[1]
+        texts, where = [], []
+        for column, place in zip(noisy, places, strict=True):
+            kept = column.changed if column.erased is None else column.changed & ~column.erased
+            texts.append(self._text(column, kept))
+            where.append(np.flatnonzero(kept) * width + place)
+            if column.erased is not None and in_quotes is not None:
+                nothing = self._source.nothing(column.column.field, in_quotes[column.erased, place])
+                texts.append(nothing)
+                where.append(np.flatnonzero(column.erased) * width + place)
+        order = np.argsort(np.concatenate(where), kind="stable")
+        return pa.concat_arrays(texts).take(array(order))
+
+    def _text(self, column: NoisyColumn, which: NDArray[np.bool_]) -> pa.Array:
+        """Return the texts of some elements of a column."""
+        kind, values = column.column.number.kind, column.values
+        if kind == "time":
+            return csv_texts.encode_times(
+                values, column.column.layout, which, column.column.number.tick
+            )
+        if kind == "text":
+            in_quotes = column.column.layout[which]
+            return self._source.written(column.column.field, values[which], in_quotes)
+        numbers = _number(values[which], column.decimals, which)
+        notation = self._source.notation
+        if notation.is_usual:
+            return numbers
+        grouped = column.column.layout
+        return notation.to_file(numbers, None if grouped is None else grouped[which])
+
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
+        """Return a block with its records dropped or repeated; what stands between them stays.
+
+        Args:
+            versions: The block as encoded; then, for the copies, with noise of their own.
+            copies: How many times each record comes out.
+        """
+        laid = [self._source.records(b"".join(version)) for version in versions]
+        count = len(copies)
+        kept = np.repeat(np.arange(count), copies)
+        firsts = np.cumsum(copies) - copies  # where each record is among those that come out
+        numbers = np.arange(len(kept)) - np.repeat(firsts, copies)
+        which = np.minimum(numbers, len(versions) - 1) * (2 * count + 1) + 2 * kept + 1
+        between = 2 * np.arange(count + 1)
+        order = np.insert(which, np.append(firsts, len(kept)), between)
+        taken = pa.concat_arrays(laid).take(array(order))
+        return [csv_numbers.text_bytes(taken)]
+
+    def write(self, encoded: Encoded) -> None:
+        """Write one block."""
+        views = [memoryview(piece).cast("B") for piece in encoded]  # Arrow's bytes have signs
+        views = [view for view in views if view.nbytes]
+        if not views:
+            return
+        if not self._ended:
+            write_all(self._file, self._source.line_end)
+        self._ended = views[-1][-1] in b"\r\n"
+        for view in views:
+            write_all(self._file, view)
+
+    def finish(self) -> None:
+        """Write what ends the encoding, if it needs an end."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Do nothing: the output closes its file."""
+
+
+def _bytes_and_offsets(texts: pa.Array) -> tuple[memoryview, NDArray[np.int32]]:
+    """Return the bytes of texts, and where in them each starts and the last one ends."""
+    _, offsets, data = texts.buffers()
+    count = len(texts) + texts.offset + 1
+    return memoryview(data or b""), np.frombuffer(offsets, np.int32, count)[texts.offset :]
+
+
+def _number(
+    values: NDArray[Any],
+    decimals: int | NDArray[Any] | None,
+    which: NDArray[np.bool_],
+) -> pa.Array:
+    """Return numbers written the usual way."""
+    if values.dtype != np.float64:
+        return csv_numbers.format_integers(values)
+    match decimals:
+        case None:
+            return csv_numbers.format_floats(values)
+        case int() as digits:
+            return csv_numbers.format_fixed(values, digits)
+        case digits:
+            return csv_numbers.format_fixed(values, digits[which])

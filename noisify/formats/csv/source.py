@@ -1,0 +1,399 @@
+"""CSV and TSV by splicing: new numbers are put between the old bytes, which stay as they are."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+
+from noisify.core.chunk import NUMBER_KINDS, Chunk, Column, Field, Positions
+from noisify.core.errors import DataError
+from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv import cells as csv_texts
+from noisify.core.arrow_arrays import array, bools, strings, with_nulls
+from noisify.core.lazy_pyarrow import pa, pc
+from noisify.formats.csv.types import CR, LF, Block, Cells, count_lines
+from noisify.formats.csv.encoding import TextInput
+from noisify.formats.csv.reference_scan import end_of_record
+from noisify.formats.csv.header import read_head
+from noisify.formats.csv.number_format import Notation
+from noisify.formats.csv.numbers import CellParser, decimals_of, laid_over, slices
+from noisify.formats.csv.scan import RecordReader, find_cells
+from noisify.formats.csv.sink import DelimitedSink, Layout
+from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.csv.types import Parsed
+    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+    from noisify.core.dtypes import NumberType
+
+
+_BYTES_A_FIELD = 1 << 12
+_LARGEST_WIDE_BLOCK = 12 << 20
+"""Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
+
+_BYTES_IN_FLIGHT = 12 << 20
+
+
+class DelimitedSource:
+    """An open CSV or TSV file.
+
+    A record with too few or too many cells, where such are kept, is a row like others, of cells
+    that are null. Its bytes pass through.
+
+    Attributes:
+        text: The file as the engine reads it.
+        notation: How numbers are written.
+        dialect: How it is laid out.
+        prefix: The bytes before the first record of data: byte order mark, preamble, header.
+        line_end: How its first line ends, for where a line end has to be added.
+    """
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:
+        self.text = TextInput(source, options.encoding)
+        self.notation = Notation.of(options, self.text.encoding)
+        self._name = source.name
+        self._options = options
+        self._parser = CellParser(options.nulls, self.notation)
+        head = read_head(self.text, options, self.notation)
+        self.dialect = head.dialect
+        self.prefix = head.prefix
+        self.line_end = head.line_end
+        self._columns = len(head.names)
+        self._places = {name: place for place, name in enumerate(head.names)}
+        self._ragged_rows: dict[int, int] = {}
+        self._notes: list[str] = []
+        self.in_flight: int | None = None
+        sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
+        self.fields = self._infer(sample)
+        self.empty = head.whole and (sample is None or not sample.rows)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of it, as far as it has been read."""
+        count = sum(self._ragged_rows.values())
+        if not count:
+            return self._notes
+        rows = f"{count:,} row" + ("" if count == 1 else "s")
+        return [*self._notes, f"{rows} of {self._name} too short or too long, left alone"]
+
+    def _infer(self, sample: Block | None) -> tuple[Field, ...]:
+        """Guess each column's type from a sample."""
+        if sample is None or not sample.rows:
+            return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in self._places)
+        data, parser = sample.data, self._parser
+        cells = self._find(sample, list(self._places))
+        floats = parser.float_columns(data, cells.starts, cells.ends)
+        bounds = zip(cells.starts.T, cells.ends.T, strict=True)
+        return tuple(
+            guess(name, parser, parsed, data, starts, ends)
+            for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
+        )
+
+    def _reader(self, stream: BinaryIO) -> RecordReader:
+        line = 1 + count_lines(self.prefix, len(self.prefix))
+        return RecordReader(stream, self.dialect, self._columns, self._name, line)
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Block]:
+        """Return blocks of whole records; of many fields, fewer and larger ones at a time."""
+        fields = sum(len(group) for group in wanted)
+        wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
+        self.in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
+        return self._blocks(max(size, wide))
+
+    def _blocks(self, size: int) -> Iterator[Block]:
+        with self.text.open() as stream:
+            skipped = len(self.prefix)
+            while skipped and (data := stream.read(skipped)):
+                skipped -= len(data)
+            yield from self._reader(stream).blocks(size)
+
+    def cells(self, raw: Block, names: Sequence[str]) -> Cells:
+        """Return where the cells of some columns stand, as `find_cells` does."""
+        cells = self._find(raw, names)
+        if cells.ragged is not None:  # told of at the end; a block may be looked at again
+            self._ragged_rows[raw.row] = int(np.count_nonzero(cells.ragged))
+        return cells
+
+    def _find(self, raw: Block, names: Sequence[str]) -> Cells:
+        places = [self._places[name] for name in names]
+        return find_cells(raw, self.dialect, self._columns, places, self._name)
+
+    def decode(self, raw: Block, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted columns, which come in file order, as numbers.
+
+        Raises:
+            DataError: If a record is ragged, or, with `strict`, if a cell is not a number.
+        """
+        if not wanted:
+            return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
+        cells = self.cells(raw, [field.name for field in wanted])
+        positions = Positions.range(raw.row, raw.row + raw.rows)
+        floats = self._floats(raw, wanted, cells)
+        columns: list[Column] = []
+        strangers: list[_Stranger] = []
+        for at, field in enumerate(wanted):
+            starts, ends = cells.starts[:, at], cells.ends[:, at]
+            if _is_of_words(field):
+                columns.append(self._words(raw, field, starts, ends, positions))
+                continue
+            parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
+            columns += self._numbers(raw, field, parsed, starts, ends, positions, strangers)
+        if strangers and self._options.strict:
+            self._complain(raw, min(strangers, key=lambda one: one.start))
+        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)})
+        return Chunk(tuple(columns), layout, positions)
+
+    def _floats(
+        self, raw: Block, wanted: Sequence[Field], cells: Cells
+    ) -> dict[int, tuple[Parsed]]:
+        """Return the fields that are read as floats, by their places among those wanted."""
+        places = [
+            at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
+        ]
+        starts, ends = cells.starts, cells.ends
+        if len(places) < len(wanted):
+            starts, ends = (np.take(bounds, places, axis=1) for bounds in (starts, ends))
+        found = self._parser.float_columns(raw.data, starts, ends)
+        return {at: (parsed,) for at, parsed in zip(places, found, strict=True)}
+
+    def _numbers(
+        self,
+        raw: Block,
+        field: Field,
+        found: tuple[Parsed, ...],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        positions: Positions,
+        strangers: list[_Stranger],
+    ) -> Iterator[Column]:
+        """Yield the columns of a field of numbers; note its first cell that is none."""
+        decimals = grouped = None
+        if self._options.keep_decimals:
+            decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
+        if self.notation.thousands:
+            grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
+        for parsed in found:
+            strange = parsed.strange
+            if strange is not None:
+                first = int(np.argmax(strange))
+                strangers.append(_Stranger(int(starts[first]), int(ends[first]), field.name))
+            yield Column(
+                field,
+                _number_type(parsed),
+                positions,
+                parsed.values,
+                parsed.valid,
+                nulls=parsed.nulls,
+                strangers=0 if strange is None else int(np.count_nonzero(strange)),
+                decimals=decimals,
+                layout=grouped,
+            )
+
+    def _words(
+        self,
+        raw: Block,
+        field: Field,
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        positions: Positions,
+    ) -> Column:
+        """Return a field of texts or times."""
+        number = field.number or TEXT
+        texts = csv_numbers.chosen(slices(raw.data, starts, ends))
+        null = self._parser.is_null(texts)
+        nulls = int(np.count_nonzero(null))
+        valid = ~null if nulls else None
+        if number.kind == "text":
+            in_quotes = csv_texts.quoted(raw.data, starts)
+            values = csv_texts.decode(texts, in_quotes, self.text.encoding)
+            return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
+        times = csv_texts.decode_times(texts, number.tick)
+        strange = int(np.count_nonzero(~times.valid & ~null))
+        return Column(
+            field, number, positions, times.values, times.valid & ~null, nulls, strange,
+            layout=times,
+        )  # fmt: skip
+
+    def _complain(self, block: Block, stranger: _Stranger) -> None:
+        cell = block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
+        raise DataError(
+            f"{cell!r} is not a number; drop --strict to leave such cells as they are",
+            path=self._name,
+            line=block.line + count_lines(block.data, stranger.start),
+            field=stranger.field,
+        )
+
+    def condition_values(
+        self,
+        raw: Block,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, pa.Array]:
+        """Return columns as numbers where they hold such, else as text; null where they are."""
+        asked = set(names)
+        wanted = [field for field in self.fields if field.name in asked]
+        cells = self.cells(raw, [field.name for field in wanted])
+        values: dict[str, pa.Array] = {}
+        for at, field in enumerate(wanted):
+            starts, ends = cells.starts[:, at], cells.ends[:, at]
+            if field.kind in NUMBER_KINDS:
+                parsed = self._parser.floats(raw.data, starts, ends)
+                numbers = array(parsed.values)
+                there = parsed.valid
+                values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
+            else:
+                texts = csv_numbers.chosen(slices(raw.data, starts, ends))
+                plain = self._as_utf8(texts, csv_texts.quoted(raw.data, starts))
+                values[field.name] = with_nulls(plain, self._parser.is_null(texts))
+        return values
+
+    def _as_utf8(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
+        """Return what cells say, as Arrow holds it."""
+        if self.text.encoding != "utf-8":
+            return strings(csv_texts.decode(texts, in_quotes, self.text.encoding).tolist())
+        if not in_quotes.any():
+            return texts
+        return pc.if_else(bools(in_quotes), pc.replace_substring(texts, '""', '"'), texts)
+
+    @property
+    def marks_cells(self) -> bool:
+        """Whether the decimal mark would end a cell that is not in quotes."""
+        return self.dialect.delimiter == self.notation.decimal
+
+    def written(
+        self, field: Field, texts: NDArray[np.object_], in_quotes: NDArray[np.bool_]
+    ) -> pa.Array:
+        """Return texts as they stand in a field's cells.
+
+        Args:
+            field: The field.
+            texts: What the cells say, Python strings.
+            in_quotes: Which cells have quotes around them.
+        """
+        encoding = self.text.encoding
+        first = self._places[field.name] == 0
+        return csv_texts.encode(
+            texts,
+            in_quotes,
+            self.dialect.delimiter.decode(encoding),
+            encoding,
+            self.dialect.comment.decode(encoding) if first else "",
+        )
+
+    def nothing(self, field: Field, in_quotes: NDArray[np.bool_]) -> pa.Array:
+        """Return what is written where a cell becomes null: what `--na` gave first, else nothing.
+
+        A table of one column gets empty quotes, or its record would be an empty line.
+        """
+        bare = self._options.nulls[0] if self._options.nulls else ""
+        if self._columns == 1 and not bare:
+            return strings(["" if inside else '""' for inside in in_quotes.tolist()])
+        return self.written(field, np.full(len(in_quotes), bare, object), in_quotes)
+
+    def records(self, data: bytes) -> pa.Array:
+        """Return records, their line ends included, and what is around them.
+
+        Returns:
+            For n records 2n + 1 texts: what is before the first, it, what is before the second, ….
+        """
+        block = self._reader(io.BytesIO(data)).cut(data, at_end=True)
+        if block is None:
+            return strings([""])
+        cells = self._find(block, list(self._places))
+        starts, ends = cells.starts[:, 0], cells.ends[:, -1]
+        starts = starts - csv_texts.quoted(data, starts)
+        ends = np.array(ends + csv_texts.quoted(data, cells.starts[:, -1]))
+        if cells.ragged is not None:
+            for row in np.flatnonzero(cells.ragged).tolist():
+                ends[row] = end_of_record(data, self.dialect, int(starts[row]))
+        if data[-1] not in b"\r\n":
+            data += self.line_end
+        characters = np.frombuffer(data, np.uint8)
+        after = np.minimum(ends + 1, len(data) - 1)
+        ends += 1 + ((characters[ends] == CR) & (characters[after] == LF) & (after > ends))
+        return laid_over(data, starts, ends)
+
+    def size_of(self, raw: Block) -> int:
+        """Return the bytes of a block in the file."""
+        return self.text.original_size(raw.data)
+
+    def length(self, field: Field) -> None:  # noqa: ARG002
+        """Return None: only reading it all would tell."""
+        return
+
+    def close(self) -> None:
+        """Do nothing: the file is open only while it is read."""
+
+
+class _Stranger(NamedTuple):
+    """A cell that is no number in a field of numbers."""
+
+    start: int
+    end: int
+    field: str
+
+
+def _is_of_words(field: Field) -> bool:
+    """Return whether a field is read as texts or times."""
+    return field.number is not None and field.number.kind in {"text", "time"}
+
+
+def _number_type(parsed: Parsed) -> NumberType:
+    if parsed.values.dtype == object:
+        return LONG
+    return INT if parsed.values.dtype.kind == "i" else FLOAT
+
+
+def open_source(source: Input, options: ReadOptions) -> DelimitedSource:
+    """Open a CSV or TSV file."""
+    return DelimitedSource(source, options)
+
+
+def open_sink(
+    source: DelimitedSource,
+    output: Output,
+    passes: int = 1,  # noqa: ARG001 - one header, whatever follows
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> DelimitedSink:
+    """Start a table like the source."""
+    return DelimitedSink(source, output)
+
+
+def open_mask(
+    source: DelimitedSource,  # noqa: ARG001 - a mask is a CSV whatever the table is
+    output: Output,
+    noised: Sequence[Field],
+    *,
+    values: bool,
+) -> MaskSink:
+    """Start a CSV that says which cells changed."""
+    from noisify.formats.csv.mask import CsvMask  # noqa: PLC0415 - a rare wish
+
+    return CsvMask(output, noised, values=values)
+
+
+def restore(
+    source: DelimitedSource,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `csv_mask`."""
+    from noisify.formats.csv import mask as csv_mask  # noqa: PLC0415 - a rare wish
+
+    return csv_mask.restore(source, mask, output, size, progress)

@@ -1,0 +1,77 @@
+"""Which format a file is of: the one that is named, else by its suffix, else by its first bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noisify.files import codecs as compression
+from noisify.core.errors import DataError
+from noisify.formats import FORMATS, Entry, find, of_suffix
+from noisify.formats import unsupported as foreign
+
+if TYPE_CHECKING:
+    from noisify.files.input import Input
+
+_FOREIGN = (
+    (b"PARE", "is an encrypted Parquet file", "decrypt it first"),
+    (b"FEA1", "is a Feather V1 file", "write it anew with pyarrow.feather.write_feather"),
+)
+_HEAD = 8200
+
+
+def _is_archive(head: bytes) -> bool:
+    """Return whether a file starts as a ZIP archive of no documents and no arrays does."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    is_known = first.endswith((b".npy", b".xml", b".rels")) or first == b"mimetype"
+    return head.startswith(b"PK\x03\x04") and not is_known
+
+
+def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
+    """Return why data that start so are of no format, and what to do instead; None if they may be.
+
+    Args:
+        head: The first bytes.
+        suffix: The file name's suffix; empty if the bytes alone decide.
+        name: The format that the user named.
+    """
+    if not head:
+        return "is empty"
+    if again := compression.of_content(head):
+        return f"is compressed twice, or holds {again.name} data; decompress it once"
+    if refusal := foreign.refusal(head, suffix):
+        return refusal
+    if name is None and suffix != ".npz" and _is_archive(head):
+        return "is a ZIP archive; unpack it first, with unzip FILE"
+    return next(
+        (f"{what}; {instead}" for magic, what, instead in _FOREIGN if head.startswith(magic)), None
+    )
+
+
+def recognise(source: Input, name: str | None) -> Entry:
+    """Return an input's format: the one named, else by its suffix, else by its first bytes.
+
+    Raises:
+        DataError: If it starts as another format does than it should.
+    """
+    if source.is_folder:
+        if name not in {None, "parquet"}:
+            raise DataError("is a folder, and only Parquet is read from folders", path=source.name)
+        return find("parquet")
+    head = source.head(_HEAD)
+    by_magic = next((entry for entry in FORMATS if entry.starts(head)), None)
+    expected = find(name) if name else of_suffix(source.suffix)
+    if expected is None:
+        expected = by_magic or find("csv")
+    sure = name or (by_magic is not None and by_magic.name != "npz")  # any ZIP starts like an NPZ
+    if refusal := _refusal(head, "" if sure else source.suffix, name):
+        raise DataError(refusal, path=source.name)
+    if by_magic is not None and by_magic.module != expected.module:
+        raise DataError(
+            f"is a {by_magic.title} file, not {expected.title}; add --from {by_magic.name}",
+            path=source.name,
+        )
+    if expected.magic and by_magic is None:
+        raise DataError(
+            f"is not a {expected.title} file; say what it is with --from", path=source.name
+        )
+    return expected

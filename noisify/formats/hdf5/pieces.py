@@ -1,0 +1,132 @@
+"""How datasets that come together are cut into pieces that fit into memory."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.chunk import boxes
+from noisify.formats.hdf5.storage import Contiguous, box_shape, first_element
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from noisify.formats.hdf5.storage import Box, Storage
+
+_MEMORY = 128 << 20
+"""Bytes that the pieces in memory may take where chunks ask for pieces larger than wished."""
+_IN_FLIGHT = 3
+"""Pieces in memory, below which the workers would wait."""
+_COPIES = 3
+"""How often a piece's elements are in memory: packed, unpacked and with noise."""
+_VALUE_BYTES = 24
+"""What a value takes besides, while noise is drawn and added: three doubles."""
+_PIECE_BYTES = 1 << 21
+
+
+@frozen
+class Piece:
+    """Consecutive elements of datasets that come together.
+
+    Attributes:
+        parts: How each dataset is stored, and its elements as they are in the file.
+        box: The part of the datasets they are.
+        start: The index of the first.
+        count: How many.
+    """
+
+    parts: tuple[tuple[Storage, Any], ...]
+    box: Box
+    start: int
+    count: int
+
+
+@frozen
+class NoisyPiece:
+    """What is to be written of a piece.
+
+    Attributes:
+        parts: How each dataset is stored, and its elements as they go to the file.
+        box: The part of the datasets they are.
+        changed: The fields of which an element is other than before.
+    """
+
+    parts: tuple[tuple[Storage, Any], ...]
+    box: Box
+    changed: frozenset[str]
+
+
+@frozen
+class Cut:
+    """How datasets are cut into pieces of consecutive elements.
+
+    Attributes:
+        storages: The datasets.
+        shape: Their common shape; one of an array type may have further dimensions.
+        elements: About how many elements of that shape a piece has.
+        unit: The shape of what is never cut, whole in all dimensions but its first long one.
+        in_flight: How many pieces may be in memory; None: as many as are of use.
+    """
+
+    storages: tuple[Storage, ...]
+    shape: tuple[int, ...]
+    elements: int
+    unit: tuple[int, ...]
+    in_flight: int | None
+
+    def boxes(self) -> Iterator[tuple[Box, int, int]]:
+        """Yield the box of each piece, the index of its first element, and how many it has."""
+        for box in boxes(self.shape, self.elements, self.unit):
+            yield box, first_element(self.shape, box), math.prod(box_shape(box))
+
+
+def box_in(storage: Storage, box: Box) -> Box:
+    """Return a piece's box in one of its datasets, which may have further dimensions."""
+    return box + tuple(slice(0, extent) for extent in storage.shape[len(box) :])
+
+
+def cut(
+    storages: Sequence[Storage], values: int, size: int, unrolled: Callable[[Storage], Storage]
+) -> Cut:
+    """Decide how datasets are cut into pieces.
+
+    What is decided does not depend on `size` as soon as it would show: in the order in which the
+    chunks of several datasets come to lie in the output.
+
+    Args:
+        storages: The datasets.
+        values: How many values get noise, in all of them.
+        size: Bytes that a piece should have.
+        unrolled: Unpacks a dataset whose chunks run against the order of its elements.
+    """
+    shape = min((storage.shape for storage in storages), key=len)
+    count = max(1, math.prod(shape))
+    width = max(1, sum(s.count * s.dtype.itemsize for s in storages) // count)
+    weight = _COPIES * width + _VALUE_BYTES * -(-values // count)
+    if sum(not isinstance(storage, Contiguous) for storage in storages) > 1:
+        size = _PIECE_BYTES
+    wished = max(1, size // width)
+    unit = _consecutive(shape, _common_unit(storages, shape))
+    least = math.prod(unit)
+    if least <= wished:
+        return Cut(tuple(storages), shape, wished, unit, None)
+    in_flight = _MEMORY // (weight * least)
+    if in_flight >= _IN_FLIGHT:
+        return Cut(tuple(storages), shape, least, unit, in_flight)
+    ready = tuple(unrolled(one) if one.unit is not None else one for one in storages)
+    single = (1,) * len(shape)
+    return Cut(ready, shape, max(1, _MEMORY // _IN_FLIGHT // weight), single, _IN_FLIGHT)
+
+
+def _common_unit(storages: Sequence[Storage], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the smallest box that cuts no chunk of any dataset."""
+    units = [storage.unit[: len(shape)] for storage in storages if storage.unit is not None]
+    common = [math.lcm(*extents) for extents in zip(*units, strict=True)] or [1] * len(shape)
+    return tuple(min(one, extent) for one, extent in zip(common, shape, strict=True))
+
+
+def _consecutive(shape: tuple[int, ...], unit: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the smallest box around another that holds consecutive elements only."""
+    long = next((axis for axis, extent in enumerate(unit) if extent > 1), len(unit))
+    return unit[: long + 1] + shape[long + 1 :]

@@ -1,0 +1,230 @@
+"""A copy of an HDF5 file in which datasets are overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from noisify.core.errors import DataError, NoisifyError
+from noisify.files.write_behind import open_written_behind, write_all, write_all_at
+from noisify.formats.numpy_fields import put_back
+from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
+from noisify.formats.hdf5.datasets import address_of, open_file
+from noisify.formats.hdf5.pieces import NoisyPiece, box_in
+from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
+from noisify.formats.hdf5.timestamps import restore_times
+from noisify.formats.interface import no_rows
+from noisify.formats.mask import changed_by_field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import h5py
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.hdf5.datasets import Stored
+    from noisify.formats.hdf5.pieces import Piece
+    from noisify.formats.hdf5.rechunk import ChunkFile, Unrolled
+    from noisify.formats.hdf5.storage import Unpacked
+    from noisify.formats.interface import NoisyColumn
+    from noisify.files.output import Output
+
+_COPY_BYTES = 1 << 20
+
+
+class Hdf5Sink:
+    """A copy of an HDF5 file, in which datasets are overwritten.
+
+    What is overwritten at its place in the file need not be copied before: the rest is copied
+    around it at the end, or as soon as the HDF5 library is needed.
+
+    Args:
+        source: The file that is copied.
+        stored: Where each field of it is.
+        output: Where to write.
+        places: Whether nothing is written but what has its place in the file.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        stored: Mapping[str, Stored],
+        output: Output,
+        *,
+        places: bool = False,
+    ) -> None:
+        self._source = source
+        self._size = source.stat().st_size
+        self._stored = stored
+        self._path = output.local_path()
+        self._name = output.name
+        self._file: Any = None
+        self._copied = False
+        self.places = places
+        self._written: dict[str, tuple[int, int]] = {}
+        self._noting = Lock()
+        self._unrolled: dict[str, tuple[Unrolled, ChunkFile]] = {}
+        self._touched: dict[str, None] = {}
+        self._changed: set[str] = set()
+        self._raw = open_written_behind(self._path)
+
+    def _copy_the_rest(self) -> None:
+        """Copy the file, byte for byte, but for what has been written already."""
+        if self._copied:
+            return
+        self._copied = True
+        place = 0
+        with self._source.open("rb", 0) as old:
+            for start, stop in (*sorted(self._written.values()), (self._size, self._size)):
+                self._copy(old, place, start)
+                place = max(place, stop)
+        os.truncate(self._path, self._size)
+
+    def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
+        """Copy some bytes from the same place of the source, in the kernel where it can.
+
+        Raises:
+            DataError: If the source has become shorter.
+        """
+        if hasattr(os, "copy_file_range"):
+            with contextlib.suppress(OSError):  # not between all file systems
+                while start < stop and (
+                    copied := os.copy_file_range(
+                        old.fileno(), self._raw.fileno(), stop - start, start, start
+                    )
+                ):
+                    start += copied
+        old.seek(start)
+        self._raw.seek(start)
+        while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
+            write_all(self._raw, data)
+            start += len(data)
+        if start < stop:
+            raise DataError("became shorter while it was read")
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
+        """Return a piece's datasets with their noisy fields in them."""
+        by_path: dict[str, list[NoisyColumn]] = {}
+        for result in noisy:
+            place = self._stored[result.column.field.name]
+            by_path.setdefault(place.path, []).append(_with_nulls(result, place.null))
+        packed = []
+        for storage, _ in raw.parts:
+            if columns := by_path.get(storage.path):
+                before: Unpacked = chunk.layout[storage.path]
+                values = put_back(before.values, columns, f"{storage.path}.")
+                box = box_in(storage, raw.box)
+                packed.append((storage, storage.pack(before, values, box)))
+        changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
+        return NoisyPiece(tuple(packed), raw.box, changed)
+
+    def with_rows(self, versions: Sequence[NoisyPiece], copies: NDArray[np.int64]) -> NoisyPiece:  # noqa: ARG002
+        """Refuse: an array has no rows of its own.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+    def place(self, encoded: NoisyPiece) -> NoisyPiece:
+        """Write the datasets of a piece; what changed is left to be noted."""
+        self._write_parts(encoded)
+        return replace(encoded, parts=())
+
+    def write(self, encoded: NoisyPiece) -> None:
+        """Write the datasets of a piece to their places."""
+        self._write_parts(encoded)
+        self._changed |= encoded.changed
+
+    def _write_parts(self, encoded: NoisyPiece) -> None:
+        with self._writing():
+            for storage, packed in encoded.parts:
+                storage.write(self, packed, box_in(storage, encoded.box))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Let a failure of the HDF5 library name the output."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
+
+    def overwrite(self, path: str, start: int, data: memoryview) -> None:
+        """Write bytes of a contiguous dataset, all of which will be written, to their place."""
+        write_all_at(self._raw, data, start)
+        stop = start + len(data)
+        with self._noting:
+            first, last = self._written.get(path, (start, stop))
+            self._written[path] = (min(first, start), max(last, stop))
+
+    def dataset(self, path: str) -> h5py.h5d.DatasetID:
+        """Return a dataset of the copy, which is complete from now on."""
+        if self._file is None:
+            self._copy_the_rest()
+            self._file = open_file(self._path, "r+")
+        self._touched[path] = None
+        return self._file[path].id
+
+    def scratch(self, storage: Unrolled) -> ChunkFile:
+        """Return where the noisy elements of a dataset are kept until all are there."""
+        if storage.path not in self._unrolled:
+            self._unrolled[storage.path] = storage, storage.elements.copy()
+        return self._unrolled[storage.path][1]
+
+    def finish(self) -> None:
+        """Complete the copy, and close it, which writes what the library still holds."""
+        with self._writing():
+            for storage, noisy in self._unrolled.values():
+                storage.finish(self, noisy)
+            self._mark_indexes()
+            self._copy_the_rest()
+            if self._file is not None:
+                restore = self._times()
+                self._file.close()
+                restore()
+
+    def _mark_indexes(self) -> None:
+        """Mark the indexes of changed columns of PyTables' tables, which have opened the copy."""
+        for name in sorted(self._changed) if self._file is not None else ():
+            place = self._stored[name]
+            index = index_of(self._file, place.path, place.member or "")
+            if index is not None:
+                mark_out_of_date(self._file[index])
+                self._touched[index] = None
+
+    def _times(self) -> Callable[[], None]:
+        """Return what gives the objects that the library wrote the times they had."""
+        sizes = header_sizes(self._file)
+        addresses = [address_of(self._file, path) for path in self._touched]
+
+        def restore() -> None:
+            with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
+                for address in addresses:
+                    restore_times(HeaderFile(copy, *sizes), HeaderFile(original, *sizes), address)
+
+        return restore
+
+    def close(self) -> None:
+        """Close the copy, whatever happens."""
+        for _, noisy in self._unrolled.values():
+            noisy.close()
+        self._raw.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._file.close()
+
+
+def _with_nulls(result: NoisyColumn, null: Any) -> NoisyColumn:  # noqa: ANN401
+    """Return a noisy column in which missing elements are what the file has for such."""
+    if null is None or result.erased is None:
+        return result
+    values = result.values.copy()
+    values[result.erased] = null
+    return replace(result, values=values, erased=None)

@@ -1,0 +1,285 @@
+"""HDF5: the file is copied as it is, then the chosen datasets are noised in the copy.
+
+So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements come in
+their order, whatever their chunks: `hdf5_storage` has the ways in which they are read and written,
+`hdf5_scratch` the one for chunks that run against that order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import h5py
+import numpy as np
+
+from noisify.core.chunk import Chunk, Positions
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.numpy_fields import column_of
+from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
+from noisify.formats.hdf5.datasets import (
+    aliases_of,
+    fields_at,
+    open_file,
+    rounding_filter,
+    storage_of,
+)
+from noisify.formats.hdf5.pieces import Piece, box_in, cut
+from noisify.formats.hdf5.rechunk import Unrolled
+from noisify.formats.hdf5.sink import Hdf5Sink
+from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from noisify.core.chunk import Column, Field
+    from noisify.formats.hdf5.datasets import Stored
+    from noisify.formats.hdf5.pieces import Cut
+    from noisify.formats.hdf5.storage import Storage
+    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+_SHOWN = 5
+
+
+class Hdf5Source:
+    """An open HDF5 file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        source.spool()
+        self.name = source.name
+        self.path: Path = source.path  # type: ignore[assignment]
+        self.stored: dict[str, Stored] = {}
+        self.notes: list[str] = []
+        self.in_flight: int | None = None
+        self._storages: dict[str, Storage] = {}
+        self._unrolled: dict[str, Unrolled] = {}
+        self._by_path = FieldsByPlace(self._path_of)
+        self._bytes = self.path.open("rb", buffering=0)
+        try:
+            self._file = open_file(self.path, "r")
+        except OSError as error:
+            self._bytes.close()
+            raise _unreadable(error, self.name) from None
+        try:
+            self.fields = self._find_fields()
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            self.close()
+            raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
+        except BaseException:  # a signal too must not leave the file open
+            self.close()
+            raise
+        self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
+
+    def _find_fields(self) -> tuple[Field, ...]:
+        aliases = aliases_of(self._file)
+        found: list[Field] = []
+        rounded: list[str] = []
+
+        paths: list[str] = []
+        self._file.visit(paths.append)  # no more here: h5py loses what is raised in a visit
+        for path in paths:
+            item = self._file[path]
+            if not isinstance(item, h5py.Dataset):
+                continue
+            stored = {}
+            for field, place in fields_at(path, item, aliases):
+                found.append(field)
+                if place is not None:
+                    stored[field.name] = place
+            if stored and (name := rounding_filter(item)) is not None:
+                rounded.append(f"{path} ({name})")
+            self.stored |= stored
+        if rounded:
+            shown = ", ".join(rounded[:_SHOWN]) + ", …" * (len(rounded) > _SHOWN)
+            self.notes.append(f"filters that round values round their noise too: {shown}")
+        names = Counter(field.name for field in found)
+        if found and names.most_common(1)[0][1] > 1:
+            twice = names.most_common(1)[0][0]
+            raise DataError(f"has two fields called {twice!r}; rename one", path=self.name)
+        return tuple(found)
+
+    def opened(self) -> BinaryIO:
+        """Return the file, to be read past the HDF5 library."""
+        return self._bytes
+
+    def dataset(self, path: str) -> h5py.h5d.DatasetID:
+        """Return a dataset."""
+        return self._file[path].id
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """Return the elements of each group of fields, dataset after dataset, in their order.
+
+        How many pieces may be in memory is said in `in_flight` as soon as this returns, and in
+        `reads_in_workers` whether they are before a worker has them.
+        """
+        together = united(wanted, self._path_of)  # what shares a dataset: it is written once
+        groups = [self._cut(fields, size) for fields in together]
+        storages = itertools.chain.from_iterable(found.storages for found in groups)
+        self.reads_in_workers = all(isinstance(storage, Contiguous) for storage in storages)
+        limits = [found.in_flight for found in groups if found.in_flight is not None]
+        self.in_flight = min(limits, default=None)
+        return itertools.chain.from_iterable(self._pieces(found) for found in groups)
+
+    def _path_of(self, field: Field) -> str:
+        return self.stored[field.name].path
+
+    def _cut(self, fields: Sequence[Field], size: int) -> Cut:
+        paths = dict.fromkeys(self.stored[field.name].path for field in fields)
+        values = sum(self.stored[field.name].count for field in fields)
+        return cut([self._storage(path) for path in paths], values, size, self._unroll)
+
+    def _storage(self, path: str) -> Storage:
+        if path not in self._storages:
+            headers = HeaderFile(self._bytes, *header_sizes(self._file))
+            with self._reading(path):
+                self._storages[path] = storage_of(path, self._file[path], headers)
+        return self._storages[path]
+
+    def is_contiguous(self, names: Iterable[str]) -> bool:
+        """Return whether the datasets of some fields all have their place in the file."""
+        paths = {self.stored[name].path for name in names}
+        return all(isinstance(self._storage(path), Contiguous) for path in paths)
+
+    def _unroll(self, storage: Storage) -> Storage:
+        path = storage.path
+        if path not in self._unrolled and isinstance(storage, Chunked | ThroughLibrary):
+            with self._reading(path):
+                self._unrolled[path] = Unrolled.of(storage, self)
+        return self._unrolled[path]
+
+    def _pieces(self, found: Cut) -> Iterator[Piece]:
+        for box, start, count in found.boxes():
+            parts = []
+            for storage in found.storages:
+                with self._reading(storage.path):
+                    parts.append((storage, storage.read(self, box_in(storage, box))))
+            yield Piece(tuple(parts), box, start, count)
+
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Let a failure of the HDF5 library name the dataset."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DataError(f"cannot be read: {error}", path=self.name, field=path) from None
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the piece's fields in native byte order."""
+        unpacked = {}
+        for storage, part in raw.parts:
+            with self._reading(storage.path):
+                unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
+        columns = []
+        for field in self._by_path.at(unpacked, wanted):
+            place = self.stored[field.name]
+            values = unpacked[place.path].values
+            width = values.size // raw.count
+            here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
+            column = column_of(values, here, field, place.member)
+            columns.append(_without_nulls(column, place.null))
+        return Chunk(tuple(columns), unpacked)
+
+    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: datasets have no rows in common.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("--where needs rows, and the datasets of an HDF5 file share none")
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece's elements."""
+        return sum(
+            math.prod(box_shape(box_in(storage, raw.box))) * storage.dtype.itemsize
+            for storage, _ in raw.parts
+        )
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.stored[field.name].count
+
+    def close(self) -> None:
+        """Close the file, and remove what was unpacked."""
+        for unrolled in self._unrolled.values():
+            unrolled.elements.close()
+        self._bytes.close()
+        self._file.close()
+
+
+def _unreadable(error: OSError, name: str) -> DataError:
+    """Return the error of a file that the HDF5 library does not open."""
+    said = str(error)
+    if "already open for write" in said or "consistency flags" in said:
+        said = (
+            "it is open for writing, or was not closed; close it, or if nothing has it open, "
+            "clear its flags with h5clear -s"
+        )
+    elif "unable to lock" in said:
+        said = "another program is writing it"
+    return DataError(f"is not a readable HDF5 file: {said}", path=name)
+
+
+def _without_nulls(column: Column, null: Any) -> Column:  # noqa: ANN401
+    """Return a column in which what stands for a missing element is not valid."""
+    if null is None:
+        return column
+    missing = column.values == null
+    count = int(np.count_nonzero(missing))
+    return replace(column, valid=~missing, nulls=count) if count else column
+
+
+def open_source(source: Input, options: ReadOptions) -> Hdf5Source:
+    """Open an HDF5 file."""
+    return Hdf5Source(source, options)
+
+
+def open_sink(
+    source: Hdf5Source,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),
+) -> Hdf5Sink:
+    """Start a copy of the source.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    if passes > 1:
+        raise UsageError("--append needs rows, and the datasets of an HDF5 file share none")
+    places = bool(noised) and source.is_contiguous(noised)
+    return Hdf5Sink(source.path, source.stored, output, places=places)
+
+
+def open_mask(
+    source: Hdf5Source, output: Output, noised: Sequence[Field], *, values: bool
+) -> MaskSink:
+    """Start an HDF5 file that says which elements changed."""
+    from noisify.formats.hdf5.mask import Hdf5Mask  # noqa: PLC0415 - a rare wish
+
+    return Hdf5Mask(source, output, noised, values=values)
+
+
+def restore(
+    source: Hdf5Source,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `hdf5_mask`."""
+    from noisify.formats.hdf5 import mask as hdf5_mask  # noqa: PLC0415 - a rare wish
+
+    return hdf5_mask.restore(source, mask, output, size, progress)

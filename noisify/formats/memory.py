@@ -1,0 +1,314 @@
+"""Arrays and tables in memory as sources and sinks, so that the library is the same engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.chunk import Chunk, Column, Field, Kind, Positions
+from noisify.core.errors import UsageError
+from noisify.formats.numpy_fields import (
+    column_of,
+    fields_of,
+    kind_of_dtype,
+    put_back,
+    value_type,
+)
+from noisify.formats.npy.source import ARRAY_NAME
+from noisify.core.dtypes import NumberType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.arrow.tables import Slice
+    from noisify.formats.interface import NoisyColumn
+
+
+class _InMemory:
+    """What the sources here have in common: a range of rows is all there is to a raw piece."""
+
+    fields: tuple[Field, ...]
+    notes: list[str]
+    in_flight: int | None
+    empty: bool
+    rows: int
+    row_bytes: int
+
+    def _describe(self, fields: Iterable[Field], rows: int, row_bytes: int) -> None:
+        self.fields = tuple(fields)
+        self.rows, self.row_bytes, self.empty = rows, row_bytes, not rows
+        self.notes, self.in_flight = [], None
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[range]:
+        """Yield ranges of rows."""
+        step = max(1, size // max(1, self.row_bytes))
+        for start in range(0, self.rows, step):
+            yield range(start, min(start + step, self.rows))
+
+    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: what is in memory is chosen from before.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("data in memory take no condition; choose the rows before")
+
+    def size_of(self, raw: range) -> int:
+        """Return the bytes of some rows, about."""
+        return len(raw) * self.row_bytes
+
+    def length(self, field: Field) -> int:  # noqa: ARG002
+        """Return the number of rows."""
+        return self.rows
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
+        """Refuse: the result is as long as what was given.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("models of whole rows work on files; here, choose the rows yourself")
+
+    def finish(self) -> None:
+        """Do nothing: the result is complete."""
+
+
+class ArrayInMemory(_InMemory):
+    """A NumPy array, and the noisy copy that is made of it.
+
+    Args:
+        array: Any shape, order and dtype that an NPY file may have.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self._flat = np.ascontiguousarray(array).reshape(-1)
+        self._noisy = self._flat.copy()
+        fields = fields_of(array.dtype, ARRAY_NAME)
+        self._describe(fields, len(self._flat), array.dtype.itemsize)
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some elements."""
+        positions = Positions.range(raw.start, raw.stop)
+        values = self._flat[raw.start : raw.stop]
+        return Chunk(tuple(column_of(values, positions, field) for field in wanted))
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.rows * int(field.table)
+
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
+        """Put noisy elements in their place; no two chunks share one."""
+        if noisy:
+            self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
+
+    def write(self, encoded: None) -> None:
+        """Do nothing: `encode` has done it."""
+
+    def result(self) -> NDArray[Any]:
+        """Return the noisy array, in the shape and order of the one given."""
+        shaped = self._noisy.reshape(self._array.shape)
+        fortran = self._array.flags.f_contiguous and not self._array.flags.c_contiguous
+        return np.asfortranarray(shaped) if fortran else shaped
+
+
+class FrameInMemory(_InMemory):
+    """A pandas DataFrame, and the noisy copy that is made of it.
+
+    Args:
+        frame: Any DataFrame; columns of NumPy and of nullable number dtypes can get noise.
+    """
+
+    def __init__(self, frame: Any) -> None:  # noqa: ANN401
+        names = [str(name) for name in frame.columns]
+        if len(set(names)) < len(names):
+            raise UsageError("the DataFrame has two columns of the same name; rename one")
+        self._frame = frame
+        self._places = {name: place for place, name in enumerate(names)}
+        self._noisy: dict[str, Any] = {}
+        fields = (_field_of_dtype(n, frame.dtypes.iloc[at]) for n, at in self._places.items())
+        self._describe(fields, len(frame), 8 * max(1, len(names)))
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some rows of the wanted columns."""
+        positions = Positions.range(raw.start, raw.stop)
+        columns = []
+        for field in wanted:
+            if field.number is None:
+                continue
+            series = self._frame.iloc[raw.start : raw.stop, self._places[field.name]]
+            missing = np.asarray(series.isna(), bool)
+            if field.number.kind in {"text", "time"}:
+                columns.append(_words(field, series, missing, positions))
+                continue
+            zero = field.number.dtype.type(0)
+            nullable = not isinstance(series.dtype, np.dtype)
+            values = series.to_numpy(field.number.dtype, na_value=zero) if nullable else None
+            if values is None:
+                values, missing = series.to_numpy(), np.zeros(len(series), bool)
+            values = values.astype(field.number.dtype, copy=False)
+            valid = ~missing if missing.any() else None
+            count = int(np.count_nonzero(missing))
+            columns.append(Column(field, field.number, positions, values, valid, nulls=count))
+        return Chunk(tuple(columns))
+
+    def encode(
+        self,
+        raw: range,
+        chunk: Chunk,  # noqa: ARG002
+        noisy: Sequence[NoisyColumn],
+    ) -> tuple[range, list[NoisyColumn]]:
+        """Return the noisy columns and where they belong."""
+        return raw, list(noisy)
+
+    def write(self, encoded: tuple[range, list[NoisyColumn]]) -> None:
+        """Set the changed cells in a copy of each column."""
+        rows, noisy = encoded
+        for result in noisy:
+            name = result.column.field.name
+            if name not in self._noisy:
+                self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
+            if result.changed.any():
+                at = np.flatnonzero(result.changed)
+                self._noisy[name][rows.start + at] = _given_back(result, at)
+                if result.erased is not None:
+                    missing = rows.start + np.flatnonzero(result.erased)
+                    self._noisy[name][missing] = _nothing(result.column.field, self._noisy[name])
+
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy DataFrame."""
+        frame = self._frame.copy()
+        for name, array in self._noisy.items():
+            place = self._places[name]
+            frame.isetitem(place, type(frame.iloc[:, place])(array, index=frame.index))
+        return frame
+
+
+def _words(field: Field, series: Any, missing: NDArray[np.bool_], positions: Positions) -> Column:  # noqa: ANN401
+    """Return a column of texts or times of a DataFrame."""
+    number = field.number
+    if number is None:
+        raise AssertionError(field)
+    if number.kind == "time":
+        values = series.to_numpy().view(np.int64)
+    else:
+        values = np.full(len(series), "", object)
+        values[~missing] = [str(text) for text in series[~missing].tolist()]
+    valid = ~missing if missing.any() else None
+    return Column(field, number, positions, values, valid, int(np.count_nonzero(missing)))
+
+
+def _given_back(result: NoisyColumn, at: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Return noisy values as a DataFrame's column takes them."""
+    values = result.values[at]
+    if result.column.number.kind == "time":
+        return values.view(f"M8[{_UNITS[result.column.number.tick]}]")
+    return values
+
+
+def _nothing(field: Field, array: Any) -> Any:  # noqa: ANN401
+    """Return what stands for a missing value in a DataFrame's column.
+
+    Raises:
+        UsageError: If the column cannot hold one.
+    """
+    import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
+
+    if isinstance(array.dtype, np.dtype) and array.dtype.kind in "iub":
+        raise UsageError(
+            f"holds {array.dtype}, which has no missing value; convert it to float",
+            field=field.name,
+        )
+    plain = isinstance(array.dtype, np.dtype) and array.dtype.kind == "f"
+    return np.nan if plain else pd.NaT if field.kind == "time" else pd.NA
+
+
+_UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
+
+
+def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
+    """Return the field of a pandas column."""
+    numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
+    if numpy_dtype is None or numpy_dtype.kind == "O":
+        kind: Kind = "other"
+        if str(dtype) in {"str", "string", "object", "category"}:
+            return Field(name, "text", str(dtype), NumberType("text", np.dtype(object)))
+        if "datetime" in str(dtype):
+            kind = "time"
+        return Field(name, kind, str(dtype))
+    number = value_type(numpy_dtype)
+    return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
+
+
+class TableInMemory(_InMemory):
+    """An Arrow table, and the noisy copy that is made of it.
+
+    Args:
+        table: Any Arrow table.
+    """
+
+    def __init__(self, table: Any) -> None:  # noqa: ANN401
+        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - slow to import
+
+        self._table = table
+        self._reader = TableReader(table.schema)
+        self._pieces: list[Any] = []
+        row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+        self._describe(self._reader.fields, table.num_rows, row_bytes)
+
+    def chunks(  # type: ignore[override]
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Slice]:
+        """Yield slices of the table."""
+        step = max(1, size // self.row_bytes)
+        if self.rows:
+            yield from self._reader.slices(self._table, step, wanted, Counter())
+
+    def size_of(self, raw: Slice) -> int:  # type: ignore[override]
+        """Return the bytes of some rows, about."""
+        return raw.size
+
+    def length(self, field: Field) -> int | None:  # type: ignore[override]
+        """Return the number of rows; how many elements lists have is not counted."""
+        return self.rows if not field.table else None
+
+    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
+        """Return some rows of the wanted columns."""
+        return self._reader.decode(raw, wanted)
+
+    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        """Return the rows with noise in them."""
+        columns = self._reader.noisy_columns(chunk, noisy)
+        piece = self._table.slice(raw.offset, raw.rows)
+        for number, column in columns.items():
+            piece = piece.set_column(number, piece.schema.field(number), column)
+        return piece
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Keep a piece of the result."""
+        self._pieces.append(encoded)
+
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy table."""
+        if not self._pieces:
+            return self._table
+        import pyarrow as pa  # noqa: PLC0415 - as above
+
+        return pa.concat_tables(self._pieces)

@@ -1,0 +1,315 @@
+"""NPZ files being written: members packed anew, among others that are copied as they are."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from noisify.core.errors import UsageError
+from noisify.files.write_behind import open_written_behind
+from noisify.formats.numpy_fields import put_back, raw_bytes
+from noisify.formats.interface import no_rows
+from noisify.formats.npy.source import map_file, reserve, write_box
+from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
+from noisify.formats.npz.zip_archive import ArchiveWriter, Packer, pack
+from noisify.core.value_class import frozen
+from noisify.files.input import new_temporary_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.npz.source import Array, Box, NpzSource, Piece
+    from noisify.formats.npz.zip_archive import Archive, Member
+    from noisify.files.output import Output
+
+
+@frozen
+class Part:
+    """What becomes of some elements of an array.
+
+    Attributes:
+        values: The elements.
+        packed: The units that they are, packed; None: they are not whole units.
+        changed: Whether any is other than before.
+    """
+
+    values: NDArray[Any]
+    packed: list[bytes] | None
+    changed: bool
+
+
+@frozen
+class Encoded:
+    """What is to be written of a piece.
+
+    Attributes:
+        parts: What becomes of each array that may get noise.
+        box: The part of the arrays it is; None: consecutive elements, after the ones before.
+    """
+
+    parts: Mapping[Array, Part]
+    box: Box | None
+
+
+def part_of(array: Array, raw: Piece, values: NDArray[Any], *, changed: bool) -> Part:
+    """Return new elements of an array for those of a piece, packed if they are whole units."""
+    if raw.box is not None or not array.member.deflated:
+        return Part(values, None, changed)
+    start = int(raw.positions.starts[0])
+    stop = start + len(values)
+    whole = not start % array.unit and (not stop % array.unit or stop == array.header.count)
+    data = raw_bytes(values).data
+    return Part(values, pack(data, array.unit * array.itemsize) if whole else None, changed)
+
+
+class NpzWriter:
+    """Writes some members of an archive from pieces of arrays, and copies the others.
+
+    Members are written in the order of their places in the old archive. One whose turn has not come
+    when its elements do, since it comes together with one before it, waits in a temporary file.
+
+    Args:
+        output: Where to write.
+        members: All members, in the order of the directory.
+        arrays: The arrays that are written from pieces.
+        old: The archive to copy the other members from; None: there are no others.
+        in_units: Whether to pack in units, which can be done by several threads.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        members: Sequence[Member],
+        arrays: Iterable[Array],
+        old: Archive | None,
+        *,
+        in_units: bool = True,
+    ) -> None:
+        self._path = output.local_path()
+        self._file = open_written_behind(self._path)
+        self._writer = ArchiveWriter(members, self._file, old)
+        self._growing = {array.member: _Growing(array, old is None, in_units) for array in arrays}
+        self._order = sorted(members, key=lambda member: member.start)
+        self._next = 0
+
+    def write(self, encoded: Encoded) -> None:
+        """Write the arrays of a piece."""
+        for array, part in encoded.parts.items():
+            growing = self._growing[array.member]
+            if not growing.started:
+                self._advance()
+                here = self._order[self._next] is array.member
+                if here:
+                    self._writer.begin(array.member)
+                growing.start(self._file if here else None, boxes=encoded.box is not None)
+            growing.add(part, encoded.box)
+            if growing.done:
+                self._advance()
+
+    def _advance(self) -> None:
+        """Write the members whose turn it is."""
+        while self._next < len(self._order):
+            member = self._order[self._next]
+            growing = self._growing.get(member)
+            if growing is None:
+                self._writer.copy(member)
+            elif growing.done:
+                growing.place(self._writer, self._file)
+            else:
+                return
+            self._next += 1
+
+    def finish(self) -> None:
+        """Write the members that are left, and the directory."""
+        self._advance()
+        size = self._writer.finish()
+        self._file.close()
+        os.truncate(self._path, size)
+
+    def close(self) -> None:
+        """Close the files, and remove the temporary ones."""
+        self._file.close()
+        self._writer.close()
+        for growing in self._growing.values():
+            growing.close()
+
+
+class NpzSink(NpzWriter):
+    """An NPZ file being written, like its source."""
+
+    def __init__(
+        self, source: NpzSource, output: Output, noised: Iterable[str], *, in_units: bool = True
+    ) -> None:
+        self._places = source.places
+        chosen = dict.fromkeys(source.places[name].array for name in noised)
+        arrays = [array for array in chosen if array.header.count * array.itemsize]
+        for array in arrays:
+            if not array.member.writable:
+                raise UsageError(
+                    "is compressed in a way that noisify does not write; "
+                    "save the file with numpy.savez_compressed",
+                    field=array.name,
+                )
+        super().__init__(output, source.archive.members, arrays, source.archive, in_units=in_units)
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:  # noqa: ARG002
+        """Return the noisy arrays of a piece."""
+        results: dict[Array, list[NoisyColumn]] = {}
+        for result in noisy:
+            results.setdefault(self._places[result.column.field.name].array, []).append(result)
+        parts = {}
+        for array, own in results.items():
+            values = put_back(raw.values[array], own, array.prefix)
+            changed = any(result.changed.any() or result.erased is not None for result in own)
+            parts[array] = part_of(array, raw, values, changed=changed)
+        return Encoded(parts, raw.box)
+
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
+        """Refuse: an array has no rows of its own.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+
+class _Growing:
+    """A member on its way into the archive.
+
+    Args:
+        array: What it is to be.
+        fresh: Whether the archive had none before, which would stay if nothing changes.
+        in_units: Whether to pack it in units.
+    """
+
+    def __init__(self, array: Array, fresh: bool, in_units: bool) -> None:  # noqa: FBT001
+        self._array = array
+        unit = array.unit * array.itemsize if in_units else None
+        self._packer = Packer(deflated=array.member.deflated, unit=unit)
+        self._left = array.header.count
+        self._changed = fresh
+        self._waiting: Path | None = None
+        self._file: BinaryIO | None = None
+        self._boxes: _Boxes | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether anything of it is there."""
+        return self._file is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it is there."""
+        return not self._left
+
+    def start(self, file: BinaryIO | None, *, boxes: bool = False) -> None:
+        """Write what comes first.
+
+        Args:
+            file: Where to write; None: a temporary file.
+            boxes: Whether its elements come in boxes.
+        """
+        with temporary_space():
+            if boxes:
+                self._boxes = _Boxes(self._array)
+            if file is None:
+                self._waiting = new_temporary_path()
+                file = new_file(self._waiting)
+        self._file = file
+        self._pack(memoryview(self._array.header.text))
+        self._packer.end_unit(file)
+
+    def _pack(self, data: memoryview, packed: Sequence[bytes] | None = None) -> None:
+        if self._file is None:
+            raise AssertionError(self._array.name)
+        if self._waiting is None:
+            self._packer.add(self._file, data, packed)
+            return
+        with temporary_space():
+            self._packer.add(self._file, data, packed)
+
+    def add(self, part: Part, box: Box | None) -> None:
+        """Take some elements."""
+        self._changed |= part.changed
+        self._left -= part.values.size
+        if self._boxes is None or box is None:
+            self._pack(raw_bytes(part.values).data, part.packed)
+        else:
+            self._boxes.write(box, part.values)
+        if not self._left:
+            self._end()
+
+    def _end(self) -> None:
+        if self._boxes is not None:
+            for data in self._boxes.read():
+                self._pack(data)
+            self._boxes.close()
+        if self._file is not None:
+            self._packer.end(self._file)
+
+    def place(self, writer: ArchiveWriter, file: BinaryIO) -> None:
+        """Put the finished member in its place in the archive: as it was, if nothing changed.
+
+        Args:
+            writer: The archive's.
+            file: The archive.
+        """
+        member = self._array.member
+        if not self.started:  # it has no elements
+            writer.begin(member)
+            self.start(file)
+            self._end()
+        if not self._changed:
+            writer.copy(member)
+        elif self._waiting is None or self._file is None:
+            writer.end(member, self._packer.sizes)
+        else:
+            self._file.seek(0)
+            writer.append(member, self._file, self._packer.sizes)
+        self.close()
+
+    def close(self) -> None:
+        """Remove what is temporary."""
+        if self._boxes is not None:
+            self._boxes.close()
+        if self._waiting is not None:
+            if self._file is not None:
+                self._file.close()
+            self._waiting.unlink(missing_ok=True)
+
+
+class _Boxes:
+    """A temporary file in which an array's boxes come together."""
+
+    def __init__(self, array: Array) -> None:
+        self._header = array.header
+        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - close() does
+        try:
+            reserve(self._file, array.header.count * array.itemsize)
+            self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+        except BaseException:  # a full disk, or a signal
+            self._file.close()
+            raise
+
+    def write(self, box: Box, values: NDArray[Any]) -> None:
+        """Write a box."""
+        write_box(self._header, self._mapped, 0, box, values)
+
+    def read(self) -> Iterator[memoryview]:
+        """Yield the array's bytes in the order of the file."""
+        self._file.seek(0)
+        while data := self._file.read(COPY_BYTES):
+            yield memoryview(data)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._mapped.close()
+        self._file.close()

@@ -1,0 +1,383 @@
+"""NPZ: a ZIP archive of NPY arrays. Members that get no noise keep their bytes, packed as they are.
+
+A member that gets noise is unpacked, noised and packed again piece by piece. Where an array in
+Fortran order is among those that come together, they are unpacked into temporary files first, and
+their noisy versions are made in such files, since their elements are not read in the file's order.
+"""
+
+from __future__ import annotations
+
+import mmap
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from noisify.core.chunk import Chunk, Field, Positions
+from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.files.write_behind import write_all
+from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
+from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.npy.source import (
+    Header,
+    box_elements,
+    fortran_boxes,
+    header_length,
+    map_file,
+    parse_header,
+    read_box,
+)
+from noisify.formats.npz.zip_archive import Archive, Member
+from noisify.core.value_class import frozen
+from noisify.files.input import new_temporary_path, read_into, temporary_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import MaskSink, ReadOptions, Sink
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+
+Box = tuple[slice, ...]
+
+_SUFFIX = ".npy"
+_MAGIC = b"\x93NUMPY"
+_FIRST_BYTES = 12
+"""As many of a member's bytes as say how long its header is."""
+_UNIT_BYTES = 1 << 18
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """An array of the archive.
+
+    Attributes:
+        name: Its name.
+        member: The archive's member that it is.
+        header: What that says of it.
+    """
+
+    name: str
+    member: Member
+    header: Header
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.header.dtype.itemsize
+
+    @property
+    def unit(self) -> int:
+        """Elements that are packed together: a power of two, whatever the chunk size."""
+        return 1 << max(0, (_UNIT_BYTES // max(1, self.itemsize)).bit_length() - 1)
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the path of a member in the names of a structured array's fields."""
+        return f"{self.name}."
+
+
+@frozen
+class Place:
+    """Where a field is.
+
+    Attributes:
+        array: The array that it is, or is in.
+        path: The member of a structured array that it is.
+        width: Its elements in each element of the array.
+    """
+
+    array: Array
+    path: str
+    width: int
+
+
+@frozen
+class Piece:
+    """Some elements of the arrays that come together.
+
+    Attributes:
+        values: For each array, the elements: 1-D, or the box.
+        positions: Where they stand in the arrays, in C order.
+        box: The part of the arrays they are; None: consecutive elements.
+    """
+
+    values: Mapping[Array, NDArray[Any]]
+    positions: Positions
+    box: Box | None = None
+
+
+class NpzSource:
+    """An open NPZ file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        source.spool()
+        if source.path is None:
+            raise AssertionError(source.name)
+        self.name = source.name
+        self.archive = Archive(source.path, source.name)
+        self.notes: list[str] = []
+        self.in_flight = None
+        self.places: dict[str, Place] = {}
+        self._by_array = FieldsByPlace(self._array_of)
+        self._unpacked: dict[Array, Path] = {}
+        try:
+            self.fields = tuple(self._find_fields())
+        except BaseException:  # a signal too must not leave the archive open
+            self.archive.close()
+            raise
+        self.empty = not any(field.number and self.length(field) for field in self.fields)
+
+    def _find_fields(self) -> Iterator[Field]:
+        arrays = [array for member in self.archive.members if (array := self._array(member))]
+        if self.archive.members and not arrays:
+            raise DataError(
+                "is a ZIP archive without a NumPy array in it, so no NPZ file; unpack it first",
+                path=self.name,
+            )
+        for array in arrays:
+            for field, place in _fields_at(array):
+                if field.name in self.places:
+                    raise DataError(f"has two arrays called {field.name!r}; rename one of them",
+                                    path=self.name)  # fmt: skip
+                self.places[field.name] = place
+                yield field
+
+    def _array(self, member: Member) -> Array | None:
+        """Return the array that a member is; None: it is something else."""
+        if not member.readable:
+            return None
+        with self.archive.open(member) as file, self.archive.reading(member.name):
+            head = file.read(_FIRST_BYTES)
+            if not head.startswith(_MAGIC):
+                return None
+            head += file.read(header_length(head) - len(head))
+        try:
+            header = parse_header(head, self.name)
+        except DataError as error:
+            raise DataError(error.message, path=self.name, field=member.name) from None
+        found = member.info.file_size - len(header.text)
+        expected = header.count * header.dtype.itemsize
+        if found != expected and not header.dtype.hasobject:
+            raise DataError(
+                f"its header promises {expected} bytes of data and there are {found}",
+                path=self.name,
+                field=member.name,
+            )
+        return Array(member.name.removesuffix(_SUFFIX), member, header)
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,
+    ) -> Iterator[Piece]:
+        """Yield the elements of each group of fields, array after array."""
+        if complete and not wanted:
+            yield Piece({}, Positions.range(0, 0))  # whose rows a model of rows finds missing
+        for fields in united(wanted, self._array_of):  # an array is read but once
+            arrays = list(dict.fromkeys(map(self._array_of, fields)))
+            width = sum(array.itemsize for array in arrays)
+            elements = whole_units(arrays, size // max(1, width))
+            yield from self.pieces(arrays, elements, box_elements(width))
+
+    def pieces(self, arrays: Sequence[Array], elements: int, in_box: int) -> Iterator[Piece]:
+        """Yield the elements of arrays of one shape.
+
+        Args:
+            arrays: The arrays.
+            elements: How many consecutive elements a piece should have.
+            in_box: How many elements a box should have at most, if one is in Fortran order.
+        """
+        if not any(array.header.count * array.itemsize for array in arrays):
+            return
+        if any(array.header.fortran for array in arrays):
+            yield from self._boxes(arrays, in_box)
+        else:
+            yield from self._consecutive(arrays, max(1, elements))
+
+    def _consecutive(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
+        count = arrays[0].header.count
+        with ExitStack() as files:
+            opened = {array: files.enter_context(self._data(array)) for array in arrays}
+            for start in range(0, count, elements):
+                stop = min(start + elements, count)
+                values = {}
+                for array, file in opened.items():
+                    values[array] = np.empty(stop - start, array.header.dtype)
+                    self._fill(array, file, raw_bytes(values[array]).data, last=stop == count)
+                yield Piece(values, Positions.range(start, stop))
+
+    @contextmanager
+    def _data(self, array: Array) -> Iterator[BinaryIO]:
+        """Open an array's data."""
+        with self.archive.open(array.member) as file:
+            with self.archive.reading(array.member.name):
+                file.read(len(array.header.text))
+            yield file
+
+    def _fill(self, array: Array, file: BinaryIO, buffer: memoryview, *, last: bool) -> None:
+        """Read an array's next elements; at the last, its checksum is checked."""
+        with self.archive.reading(array.member.name):
+            whole = read_into(file, buffer) == len(buffer) and not (last and file.read(1))
+        if not whole:
+            raise DataError("is not as long as it should be", path=self.name, field=array.name)
+
+    def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
+        shape = arrays[0].header.shape
+        with ExitStack() as files:
+            mapped = {array: files.enter_context(self._mapped(array)) for array in arrays}
+            for box in fortran_boxes(shape, elements):
+                values = {a: read_box(a.header, data, 0, box) for a, data in mapped.items()}
+                yield Piece(values, Positions.box(shape, box), box)
+
+    @contextmanager
+    def _mapped(self, array: Array) -> Iterator[mmap.mmap]:
+        """Map an array's data, which are unpacked into a temporary file before."""
+        if array not in self._unpacked:
+            path = self._unpacked[array] = new_temporary_path()
+            with temporary_space(), new_file(path) as unpacked, self._data(array) as file:
+                left = array.header.count * array.itemsize
+                buffer = memoryview(bytearray(COPY_BYTES))
+                while left:
+                    part = buffer[: min(left, COPY_BYTES)]
+                    left -= len(part)
+                    self._fill(array, file, part, last=not left)
+                    write_all(unpacked, part)
+        with self._unpacked[array].open("rb") as file, map_file(
+            file.fileno(), mmap.ACCESS_READ
+        ) as mapped:  # fmt: skip
+            yield mapped
+
+    def _array_of(self, field: Field) -> Array:
+        return self.places[field.name].array
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the wanted fields of a piece in native byte order."""
+        columns = []
+        for field in self._by_array.at(raw.values, wanted):
+            place = self.places[field.name]
+            values = raw.values[place.array]
+            columns.append(column_of(values, raw.positions, field, place.path))
+        return Chunk(tuple(columns))
+
+    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: arrays have no rows in common.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("--where needs rows, and the arrays of an NPZ file share none")
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece, as packed."""
+        return sum(
+            values.nbytes * array.member.info.compress_size // max(1, array.member.info.file_size)
+            for array, values in raw.values.items()
+        )
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        place = self.places[field.name]
+        return place.array.header.count * place.width
+
+    def close(self) -> None:
+        """Close the file, and remove what was unpacked of it."""
+        self.archive.close()
+        for path in self._unpacked.values():
+            path.unlink(missing_ok=True)
+
+
+def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
+    """Yield the fields of an array, and where they are."""
+    dtype = array.header.dtype
+    file_name = array.member.name
+    if dtype.hasobject:
+        field = Field(array.name, "other", "pickled Python objects", nullable=False)
+        yield field, Place(array, "", 1)
+        return
+    for field in fields_of(dtype, array.name):
+        width = int(field.table)
+        name, other = field.name, file_name
+        if dtype.names is not None:
+            name, other = array.prefix + field.name, f"{file_name}.{field.name}"
+        table = f"{array.header.shape} of {width}"
+        aliases = (other,) if other != name else ()
+        yield replace(field, name=name, table=table, aliases=aliases), Place(
+            array, field.name, width
+        )  # fmt: skip
+
+
+def whole_units(arrays: Iterable[Array], elements: int) -> int:
+    """Return a number of elements at most as large, in as many whole units as it can be."""
+    units = [array.unit for array in arrays if array.member.deflated and array.unit <= elements]
+    return elements - elements % max(units, default=1)
+
+
+def new_file(path: Path) -> BinaryIO:
+    """Make a file that nobody else can read, and open it."""
+    path.touch(mode=0o600, exist_ok=False)
+    return path.open("r+b", buffering=0)
+
+
+@contextmanager
+def temporary_space() -> Iterator[None]:
+    """Let a failure to write a temporary file say where that is.
+
+    Raises:
+        NoisifyError: Instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = temporary_folder()
+        raise NoisifyError(
+            f"an array cannot be kept in {folder}: {error.strerror}; "
+            "point TMPDIR to a larger folder"
+        ) from None
+
+
+def open_source(source: Input, options: ReadOptions) -> NpzSource:
+    """Open an NPZ file."""
+    return NpzSource(source, options)
+
+
+def open_sink(source: NpzSource, output: Output, passes: int, noised: frozenset[str]) -> Sink:
+    """Start an NPZ file like the source.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    from noisify.formats.npz.sink import NpzSink  # noqa: PLC0415 - it imports this module
+
+    if passes > 1:
+        raise UsageError("--append needs rows, and the arrays of an NPZ file share none")
+    return NpzSink(source, output, noised)
+
+
+def open_mask(
+    source: NpzSource, output: Output, noised: Sequence[Field], *, values: bool
+) -> MaskSink:
+    """Start an NPZ file that says which elements changed."""
+    from noisify.formats.npz.mask import NpzMask  # noqa: PLC0415 - a rare wish
+
+    return NpzMask(source, output, noised, values=values)
+
+
+def restore(
+    source: NpzSource,
+    mask: Input,
+    output: Output,
+    size: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Give a file back as it was; see `npz_mask`."""
+    from noisify.formats.npz import mask as npz_mask  # noqa: PLC0415 - a rare wish
+
+    return npz_mask.restore_npz(source, mask, output, size, progress)

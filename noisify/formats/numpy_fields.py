@@ -1,0 +1,237 @@
+"""NumPy arrays as fields: their members, the values models work on, and the way back to bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.chunk import Column, Field, Kind, Positions
+from noisify.core.errors import DataError, UsageError
+from noisify.core.dtypes import SECOND, NumberType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.interface import NoisyColumn
+
+_KINDS: dict[str, Kind] = {
+    "f": "float", "i": "int", "u": "int", "c": "complex", "b": "bool",
+    "U": "text", "S": "text", "M": "time", "m": "time",
+}  # fmt: skip
+_TICKS = {
+    "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
+    "ms": 10**6, "us": 10**3, "ns": 1,
+}  # fmt: skip
+_LONG_DOUBLE = np.dtype(np.longdouble).itemsize
+_LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == 63 else _LONG_DOUBLE  # noqa: PLR2004
+"""Bytes of a long double that hold its value: x86 pads its 80 bits."""
+
+
+def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
+    """Return the fields of an array: itself under `name`, or the members of a structured dtype.
+
+    The table of a field is the number of elements that it has in each element of the array.
+
+    Raises:
+        DataError: If two of them have one name.
+    """
+    members = [(name, dtype, 1)] if dtype.names is None else list(_members(dtype, ""))
+    twice = [path for path, count in Counter(path for path, *_ in members).items() if count > 1]
+    if twice:
+        raise DataError(f"has two fields called {twice[0]!r}; rename one of them")
+    return tuple(
+        Field(
+            name=path,
+            kind=kind_of_dtype(member),
+            type_name=str(member.newbyteorder("=")),
+            number=value_type(member),
+            table=str(width),
+            nullable=member.kind in "fcMm",
+        )
+        for path, member, width in members
+    )
+
+
+def _members(dtype: np.dtype[Any], prefix: str) -> Iterator[tuple[str, np.dtype[Any], int]]:
+    """Yield the path, the dtype and the elements of each member that has none itself."""
+    for name in dtype.names or ():
+        member = dtype[name]
+        width = prod(member.shape)
+        if member.base.names is None:
+            yield prefix + name, member.base, width
+            continue
+        for path, inner, times in _members(member.base, f"{prefix}{name}."):
+            yield path, inner, width * times
+
+
+def kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
+    """Return what a NumPy dtype holds."""
+    return _KINDS.get(dtype.kind, "other")
+
+
+def value_type(dtype: np.dtype[Any]) -> NumberType | None:
+    """Return how values of a NumPy dtype are kept, or None if no model can work on them."""
+    if dtype.kind in "US":
+        return NumberType("text", np.dtype(object))
+    if dtype.kind in "Mm":
+        unit, count = np.datetime_data(dtype)
+        return NumberType.time(_TICKS[unit] * count) if unit in _TICKS else None
+    return NumberType.of_dtype(dtype)
+
+
+def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
+    """Return values as they are worked on: native byte order, times as ticks, texts as objects."""
+    if number.kind == "time":
+        return values.astype(values.dtype.newbyteorder("="), copy=False).view(np.int64)
+    if values.dtype.kind == "S":
+        texts = np.empty(len(values), object)
+        texts[:] = [value.decode("utf-8", "surrogateescape") for value in values.tolist()]
+        return texts
+    try:
+        return values.astype(number.dtype, copy=False)
+    except ValueError as error:  # four bytes of a text that are no character
+        raise DataError(f"holds what is no text: {error}") from None
+
+
+def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return noisy values in an array's own dtype, what is missing as NaN or NaT.
+
+    Raises:
+        UsageError: If the dtype has nothing to say missing with.
+    """
+    values = result.values
+    if result.column.number.kind == "time":
+        values = values.view(dtype.newbyteorder("="))
+    if dtype.kind == "S":
+        values = np.array([_encoded(text, dtype.itemsize) for text in values.tolist()], dtype)
+    out = values.astype(dtype, copy=False)
+    if result.erased is not None:
+        if dtype.kind not in "fcMm":
+            raise UsageError(
+                f"holds {dtype.newbyteorder('=')}, which has no missing value; convert it to float",
+                field=result.column.field.name,
+            )
+        out = out.copy()
+        out[result.erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan
+    return out
+
+
+def _encoded(text: str, size: int) -> bytes:
+    """Return a text in UTF-8, cut to `size` bytes between characters."""
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) <= size:
+        return data
+    while size and data[size] & 0xC0 == 0x80:  # noqa: PLR2004 - in the middle of a character
+        size -= 1
+    return data[:size]
+
+
+def member_of(array: NDArray[Any], path: str) -> NDArray[Any]:
+    """Return the view of a member of a structured array, or a plain array itself."""
+    for name in _steps(array.dtype, path) if array.dtype.names is not None else ():
+        array = array[name]
+    return array
+
+
+def _steps(dtype: np.dtype[Any], path: str) -> tuple[str, ...]:
+    """Return the names that lead to a member; a name may hold dots itself."""
+    for name in dtype.names or ():
+        inner = dtype[name].base
+        if path == name and inner.names is None:
+            return (name,)
+        if path.startswith(f"{name}.") and inner.names is not None:
+            further = _steps(inner, path[len(name) + 1 :])
+            if further:
+                return (name, *further)
+    return ()
+
+
+def column_of(
+    values: NDArray[Any], positions: Positions, field: Field, path: str | None = None
+) -> Column:
+    """Return one field of an array, in native byte order, at the positions of the array's elements.
+
+    A sub-array member has as many elements of its own in every element of the array.
+
+    Args:
+        values: The array's elements.
+        positions: Where they stand in it.
+        field: The field.
+        path: The member it is of a structured array; None: it is called as the field.
+    """
+    if field.number is None:
+        raise AssertionError(field)
+    stored_values = member_of(values, field.name if path is None else path)
+    width = stored_values.size // max(1, values.size)
+    member = native(stored_values.reshape(-1), field.number)
+    starts = positions.starts if width == 1 else tuple(start * width for start in positions.starts)
+    valid = None
+    if field.number.kind == "time" and (missing := member == np.iinfo(np.int64).min).any():
+        valid = ~missing
+    nulls = 0 if valid is None else int(np.count_nonzero(missing))
+    return Column(
+        field, field.number, Positions(starts, positions.length * width), member, valid, nulls
+    )
+
+
+def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
+    """Return an array, or a member of a structured one, as an Arrow array.
+
+    Raises:
+        UsageError: If it holds several values an element, or values that Arrow does not have.
+    """
+    from noisify.core import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
+
+    member = member_of(values, name).reshape(-1)
+    if len(member) != values.size:
+        raise UsageError("holds several values an element, and --where needs one", field=name)
+    if member.dtype.kind == "b":
+        return arrow_arrays.bools(member)
+    if member.dtype.kind == "U":
+        return arrow_arrays.strings(member.tolist())
+    if member.dtype.kind == "S":
+        return arrow_arrays.strings([value.decode("utf-8", "replace") for value in member.tolist()])
+    if member.dtype.kind not in "iuf" or member.dtype.itemsize > 8:  # noqa: PLR2004
+        raise UsageError(f"holds {member.dtype}, which --where cannot compare", field=name)
+    return arrow_arrays.array(member.astype(member.dtype.newbyteorder("="), copy=False))
+
+
+def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn], prefix: str = "") -> NDArray[Any]:
+    """Return the array with its noisy fields in it, in its own dtype.
+
+    Args:
+        values: The array as it was.
+        noisy: Its noisy fields.
+        prefix: What stands before the path of a member in the names of the fields.
+    """
+    if values.dtype.names is None:
+        return _padded(stored(noisy[0], values.dtype).reshape(values.shape), values)
+    out = np.empty_like(values)
+    raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
+    for column in noisy:
+        member = member_of(out, column.column.field.name.removeprefix(prefix))
+        member[...] = _padded(stored(column, member.dtype).reshape(member.shape), member)
+    return out
+
+
+def _padded(after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the bytes of those before, of which a long double leaves some unused."""
+    dtype = before.dtype
+    width = dtype.itemsize // (2 if dtype.kind == "c" else 1)
+    if dtype.kind not in "fc" or width != _LONG_DOUBLE or width == _LONG_DOUBLE_USED:
+        return after
+    swapped = dtype != dtype.newbyteorder("=")
+    used = slice(width - _LONG_DOUBLE_USED, None) if swapped else slice(_LONG_DOUBLE_USED)
+    out = np.array(before, order="C")
+    raw_bytes(out).reshape(-1, width)[:, used] = raw_bytes(after).reshape(-1, width)[:, used]
+    return out
+
+
+def raw_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the bytes of a contiguous array."""
+    return values.reshape(-1).view(np.uint8)

@@ -1,0 +1,340 @@
+"""One column chunk, encoded by Arrow: written as a file of its own, then taken out of it.
+
+The chunk can stand in another file whose column has the same physical type and levels. So a column
+that gets noise is encoded anew as it was, and all others keep their very bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noisify.core.errors import UsageError
+from noisify.formats.parquet import footer as parts
+from noisify.formats.parquet import thrift
+from noisify.formats.arrow.columns import EXACT
+from noisify.formats.arrow.nested import retyped, values_at, with_values
+from noisify.formats.parquet.thrift import I64, LIST, Items, Record
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MOST_ROWS = 64 << 20
+"""Rows that Arrow puts in one row group."""
+PAGES_AT = len(parts.MAGIC)
+"""Where the first page of a file is."""
+_NAME = "column"
+_DELTA = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY")
+_NEVER_ALIKE = {"FLOAT", "DOUBLE"}
+
+
+@frozen
+class Encoded:
+    """An encoded column chunk.
+
+    Attributes:
+        pages: Its pages; nothing if they have been written already.
+        about: Its ColumnMetaData, in which the pages start at `PAGES_AT`.
+        column_index: The statistics of its pages, if they are wanted.
+        offset_index: Where its pages are, from `PAGES_AT`, if that is wanted.
+        bloom_filter: Its Bloom filter, if it is wanted.
+    """
+
+    pages: bytes
+    about: Record
+    column_index: bytes | None = None
+    offset_index: bytes | None = None
+    bloom_filter: bytes | None = None
+
+
+@frozen
+class Stored:
+    """How a leaf is stored.
+
+    Attributes:
+        physical: Its physical type.
+        length: The bytes of a value, if all have as many; else 0.
+        levels: Its largest definition and repetition levels.
+        logical: Its logical type.
+        unit: The unit of times, and the scale of decimals.
+    """
+
+    physical: str
+    length: int
+    levels: tuple[int, int]
+    logical: str
+    unit: tuple[str | None, int | None]
+
+    @classmethod
+    def of(cls, column: pq.ColumnSchema) -> Stored:
+        """Return how a leaf of a file is stored."""
+        physical = column.physical_type
+        length = column.length if physical == "FIXED_LEN_BYTE_ARRAY" else 0
+        levels = (column.max_definition_level, column.max_repetition_level)
+        about = json.loads(column.logical_type.to_json())
+        unit = about.get("timeUnit"), about.get("scale")
+        return cls(physical, length, levels, column.logical_type.type, unit)
+
+    def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
+        """Return all that says what its bytes mean; bytes that stand for decimals have no unit."""
+        return self.physical, self.length, self.levels, self.unit if raw is None else ()
+
+    def __str__(self) -> str:
+        """Return it as messages call it."""
+        return f"{self.physical} ({self.logical})" if self.logical != "NONE" else self.physical
+
+
+@frozen
+class Fit:
+    """How Arrow has to write a column's values for them to be as they are stored.
+
+    Attributes:
+        kind: The type of the column, with nothing but one leaf in it.
+        nullable: Whether the column may be null.
+        options: The writer's settings.
+        raw: For decimals that Arrow would store otherwise, the type of their bytes.
+    """
+
+    kind: pa.DataType
+    nullable: bool
+    options: tuple[tuple[str, Any], ...]
+    raw: pa.DataType | None = None
+
+    def stores(self, stored: Stored) -> bool:
+        """Return whether this stores a column as it is."""
+        empty = self.storable(pa.nulls(0, self.kind))
+        file = pa.BufferOutputStream()
+        try:
+            pq.ParquetWriter(file, self.schema(empty.type), **dict(self.options)).close()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return False
+        found = pq.read_metadata(pa.BufferReader(file.getvalue())).schema.column(0)
+        return Stored.of(found).means(raw=self.raw) == stored.means(raw=self.raw)
+
+    def schema(self, kind: pa.DataType) -> pa.Schema:
+        """Return the schema of a file that has only this column."""
+        return pa.schema([pa.field(_NAME, kind, nullable=self.nullable)])
+
+    def storable(self, values: pa.Array) -> pa.Array:
+        """Return values of the column as they are written."""
+        if self.raw is None:
+            return retyped(values, self.kind)
+        leaf = values_at(values, ())[0]
+        size = -1 if self.raw == pa.binary() else self.raw.byte_width
+        texts = [
+            None if value is None else _as_bytes(value, leaf.type.scale, size)
+            for value in leaf.to_pylist()
+        ]
+        return retyped(with_values(values, (), pa.array(texts, self.raw)), self.kind)
+
+
+def _as_bytes(value: Any, scale: int, size: int) -> bytes:  # noqa: ANN401
+    """Return a decimal as Parquet keeps it in bytes; size -1: as few as it takes."""
+    number = int(value.scaleb(scale, EXACT))
+    fewest = (number if number >= 0 else ~number).bit_length() // 8 + 1
+    return number.to_bytes(fewest if size < 0 else size, "big", signed=True)
+
+
+@lru_cache(maxsize=256)
+def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
+    """Return how to write a column.
+
+    Args:
+        stored: How its leaf is stored.
+        kind: The column's Arrow type, with nothing but that leaf in it.
+        nullable: Whether the column may be null.
+
+    Raises:
+        UsageError: If Arrow cannot write it so.
+    """
+    leaf = values_at(pa.nulls(0, kind), ())[0]  # `pa.array` would import pandas
+    raws: list[pa.DataType | None] = [None]
+    if pa.types.is_decimal(leaf.type):
+        raws.append({"BYTE_ARRAY": pa.binary()}.get(stored.physical))
+        if stored.physical == "FIXED_LEN_BYTE_ARRAY":
+            raws.append(pa.binary(stored.length))
+    for raw in dict.fromkeys(raws):
+        for version in ("2.6", "1.0"):
+            options = {
+                "version": version,
+                "use_deprecated_int96_timestamps": stored.physical == "INT96",
+                "store_decimal_as_integer": stored.physical in {"INT32", "INT64"},
+            }
+            fit = Fit(kind, nullable, tuple(options.items()), raw)
+            if fit.stores(stored):
+                return fit
+    raise UsageError(f"is stored as {stored}, which cannot be written; leave it out")
+
+
+def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None) -> dict[str, Any]:
+    """Return the writer's settings that make a column chunk like another one.
+
+    Args:
+        chunk: The other one.
+        rows: How many rows the new one has.
+        page: The header of the other one's first page; None: it has none.
+    """
+    encodings = set(chunk.encodings)
+    dictionary = chunk.has_dictionary_page or any("DICTIONARY" in name for name in encodings)
+    if chunk.physical_type in _NEVER_ALIKE or rows > MOST_ROWS:
+        dictionary = False  # noisy floats hardly repeat
+    found = [name for name in ("BYTE_STREAM_SPLIT", *_DELTA) if name in encodings]
+    indexed = chunk.has_column_index and chunk.has_offset_index and rows <= MOST_ROWS
+    return {
+        "compression": _codec(chunk.compression),
+        "use_dictionary": dictionary,
+        "column_encoding": found[0] if found and not dictionary else None,
+        "write_statistics": bool(chunk.is_stats_set),
+        "write_page_index": bool(indexed),
+        "data_page_version": "2.0" if page is not None and page.get(1) == _PAGE_V2 else "1.0",
+        "write_page_checksum": page is not None and _CHECKSUM in page,
+        "store_schema": False,
+    }
+
+
+_PAGE_V2 = 3
+_CHECKSUM = 4
+
+
+def _codec(name: str) -> str:
+    """Return a codec as the writer calls it; LZ4 as it was long ago has no name any more."""
+    return {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4", "UNKNOWN": "lz4"}.get(name, name.lower())
+
+
+def encode(
+    arrays: Sequence[pa.Array],
+    fit: Fit,
+    style: dict[str, Any],
+    *,
+    filtered: bool,
+    write: Callable[[Any], Any] | None = None,
+) -> Encoded:
+    """Encode a column chunk.
+
+    Args:
+        arrays: Its values, in order; nothing but the one leaf in them. At least one.
+        fit: How to write them.
+        style: The writer's further settings.
+        filtered: Whether it has a Bloom filter.
+        write: Where the pages go as they are made; None: they are kept.
+    """
+    kept: list[bytes] = []
+    arrays = [fit.storable(values) for values in arrays]
+    kind = arrays[0].type
+    schema = fit.schema(kind)
+    # Slices may bring a dictionary each, and Arrow would go on without one.
+    column = pa.chunked_array(arrays, kind).unify_dictionaries()
+    table = pa.Table.from_arrays([column], schema=schema)
+    if fit.raw is not None:  # bytes are ordered otherwise than the decimals they stand for
+        style = {**style, "write_statistics": False, "write_page_index": False}
+    bloom = {_path(schema.field(0)): {"ndv": max(1, table.num_rows)}} if filtered else None
+    file = _Parted(write or kept.append)
+    writer = pq.ParquetWriter(
+        file, schema, bloom_filter_options=bloom, **{**style, **dict(fit.options)}
+    )
+    writer.write_table(table, row_group_size=max(1, table.num_rows))
+    size = file.end_pages()
+    writer.close()
+    return _taken_out(file.rest, size, b"".join(kept))
+
+
+def _path(field: pa.Field) -> str:
+    """Return the Parquet path of the one leaf of a column."""
+    kind = field.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _path(field.with_type(kind.storage_type))
+    if pa.types.is_struct(kind):
+        return f"{field.name}.{_path(kind.field(0))}"
+    if pa.types.is_nested(kind):
+        return f"{field.name}.list.{_path(kind.value_field.with_name('element'))}"
+    return str(field.name)
+
+
+class _Parted:
+    """A file that hands on the pages that are written to it and keeps what comes after them."""
+
+    def __init__(self, write: Callable[[Any], Any]) -> None:
+        self._write = write
+        self._place = 0
+        self._in_pages = True
+        self.rest = bytearray()
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        if not self._in_pages:
+            self.rest += data
+        elif self._place:
+            self._write(data)
+        elif len(data) != PAGES_AT:  # the file's own start is nobody's page
+            raise AssertionError("a Parquet file starts with its magic bytes alone")
+        self._place += len(data)
+        return len(data)
+
+    def end_pages(self) -> int:
+        """Return how many bytes of pages there are; keep what is written from here on."""
+        self._in_pages = False
+        return self._place - PAGES_AT
+
+    def tell(self) -> int:
+        return self._place
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
+    """Return a column chunk out of the file it was written as.
+
+    Args:
+        rest: What comes after its pages.
+        size: The bytes of its pages.
+        pages: They, if they are kept.
+    """
+    footer_size = int.from_bytes(rest[-8:-4], "little")
+    footer, _ = thrift.read(bytes(rest[-8 - footer_size : -8]), depth=1 + parts.CHUNK_DEPTH)
+    groups = [group[parts.CHUNKS].values[0] for group in footer[parts.GROUPS].values]
+    about = groups[0][parts.METADATA]
+    if len(groups) > 1:
+        about = _joined([chunk[parts.METADATA] for chunk in groups])
+    if about[parts.STORED] != size:
+        raise AssertionError("a Parquet file of one column holds its pages and nothing else")
+    before = PAGES_AT + size
+
+    def part(span: parts.Span | None) -> bytes | None:
+        if span is None:
+            return None
+        return bytes(rest[span.start - before : span.start - before + span.size])
+
+    column_index, offset_index = (part(span) for span in parts.index_spans(groups[0]))
+    start = about.get(parts.BLOOM_FILTER)
+    bloom = None
+    if start is not None and len(groups) == 1:
+        bloom = part(parts.Span(start, about[parts.BLOOM_FILTER_LENGTH]))
+    return Encoded(pages, about, column_index, offset_index, bloom)
+
+
+def _joined(chunks: Sequence[Record]) -> Record:
+    """Return the ColumnMetaData of column chunks without dictionaries that stand together."""
+    whole = Record(dict(chunks[0].fields))
+    for number in (parts.VALUES, parts.UNCOMPRESSED, parts.STORED):
+        whole.put(number, I64, sum(chunk[number] for chunk in chunks))
+    encodings = [thrift.Reader(chunk[parts.ENCODINGS]).value(LIST) for chunk in chunks]
+    every = sorted({encoding for items in encodings for encoding in items.values})
+    whole.put(parts.ENCODINGS, LIST, Items(encodings[0].kind, every))
+    for number in (
+        parts.STATISTICS,
+        parts.ENCODING_STATISTICS,
+        parts.SIZE_STATISTICS,
+        parts.BLOOM_FILTER,
+        parts.BLOOM_FILTER_LENGTH,
+    ):
+        whole.put(number, LIST, None)
+    return whole

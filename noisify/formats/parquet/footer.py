@@ -1,0 +1,300 @@
+"""The end of a Parquet file as it stands there: where everything is, to be said anew elsewhere.
+
+Field numbers are those of https://github.com/apache/parquet-format, `parquet.thrift`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from noisify.core.errors import DataError
+from noisify.formats.parquet import thrift
+from noisify.formats.parquet.thrift import I64, LIST, STRUCT, Items, Record
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+MAGIC = b"PAR1"
+# FileMetaData
+_ROWS, GROUPS, _ENCRYPTION = 3, 4, 8
+# RowGroup
+CHUNKS, GROUP_BYTES, GROUP_ROWS, SORTING, GROUP_OFFSET, GROUP_STORED, ORDINAL = range(1, 8)
+# SortingColumn
+SORTED_COLUMN = 1
+# ColumnChunk
+FILE_PATH, CHUNK_OFFSET, METADATA = 1, 2, 3
+OFFSET_INDEX, OFFSET_INDEX_LENGTH, COLUMN_INDEX, COLUMN_INDEX_LENGTH, CRYPTO = 4, 5, 6, 7, 8
+# ColumnMetaData
+ENCODINGS, PATH, VALUES, UNCOMPRESSED, STORED, KEY_VALUES = 2, 3, 5, 6, 7, 8
+DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE, STATISTICS = 9, 10, 11, 12
+ENCODING_STATISTICS, BLOOM_FILTER, BLOOM_FILTER_LENGTH, SIZE_STATISTICS = 13, 14, 15, 16
+# OffsetIndex and PageLocation
+PAGES, PAGE_OFFSET = 1, 1
+# BloomFilterHeader
+_BLOOM_BYTES = 1
+
+_CHUNK_NUMBERS = frozenset(range(CHUNK_OFFSET, CRYPTO)) - {METADATA}
+_METADATA_NUMBERS = frozenset(
+    {VALUES, UNCOMPRESSED, STORED, DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE, BLOOM_FILTER}
+) | {BLOOM_FILTER_LENGTH}
+_REQUIRED = frozenset({PATH, VALUES, UNCOMPRESSED, STORED, DATA_PAGE})
+CHUNK_DEPTH = 2
+"""How deep a row group is looked into: its chunks and their ColumnMetaData, not what these hold."""
+_TAIL = 8
+_HEADER_BYTES = 1 << 12
+_SHORT_CHUNKS = re.compile(r"parquet-mr(?! version (?:1\.2\.9|1\.2\.\d\d|1\.[3-9]|1\.\d\d|[2-9]))")
+_SHORT_BY = 100
+
+
+@frozen
+class Span:
+    """Some bytes of a file."""
+
+    start: int
+    size: int
+
+
+class Footer:
+    """The footer of a Parquet file.
+
+    Args:
+        file: The file, open for reading.
+        name: What to call it in errors.
+        writer: The software that wrote it.
+
+    Raises:
+        DataError: If there is no footer, or it is not one of a file that can be copied in parts.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, writer: str) -> None:
+        self._name = name
+        file.seek(0, 2)
+        end = file.tell() - _TAIL
+        file.seek(max(0, end))
+        tail = file.read(_TAIL)
+        size = int.from_bytes(tail[:4], "little")
+        if end < len(MAGIC) or not tail.endswith(MAGIC) or size > end - len(MAGIC):
+            raise DataError("is not a readable Parquet file: it has no footer", path=name)
+        self.start = end - size
+        file.seek(self.start)
+        self._data = file.read(size)
+        self._short_by = _SHORT_BY if _SHORT_CHUNKS.match(writer) else 0
+        self._before = Record()
+        self._count = 0
+        self._starts = [0]
+        self._first: Record | None = None
+        """What is said of the first row group, which is looked at before anyone asks for it."""
+        try:
+            self._read_to_groups()
+        except ValueError as error:
+            raise self._damaged(error) from None
+
+    def _read_to_groups(self) -> None:
+        """Read what comes before the row groups: these are many, and not all may be looked at."""
+        reader = thrift.Reader(self._data)
+        while (head := reader.header()) is not None and head[0] != GROUPS:
+            self._before.put(*head, reader.value(head[1]))
+        if head is None:
+            raise _nonsense("it says nothing of row groups")
+        _, self._count = reader.list_header()
+        self._starts = [reader.at]
+        self._first = self.group(0) if self._count else None
+        for chunk in self._first[CHUNKS].values if self._first is not None else ():
+            self.span(chunk)
+
+    def _without_groups(self) -> Record:
+        """Return what it says besides the row groups."""
+        self._find_group(self._count)
+        reader = thrift.Reader(self._data, self._starts[-1], after=GROUPS)
+        record = Record(dict(self._before.fields))
+        while (head := reader.header()) is not None:
+            record.put(*head, reader.value(head[1]))
+        if _ENCRYPTION in record:
+            raise self._encrypted()
+        return record
+
+    def _find_group(self, index: int) -> None:
+        """Find out where a row group's description starts."""
+        while len(self._starts) <= index:
+            reader = thrift.Reader(self._data, self._starts[-1])
+            reader.skip(STRUCT)
+            self._starts.append(reader.at)
+
+    def __len__(self) -> int:
+        """Return the number of row groups."""
+        return self._count
+
+    def group(self, index: int) -> Record:
+        """Return what is said of a row group, to be changed at will.
+
+        Raises:
+            DataError: If that is nonsense.
+        """
+        if index == 0 and self._first is not None:
+            record, self._first = self._first, None
+            return record
+        try:
+            self._find_group(index)
+            record, end = thrift.read(self._data, self._starts[index], CHUNK_DEPTH)
+            _check_group(record)
+        except ValueError as error:
+            raise self._damaged(error) from None
+        if len(self._starts) == index + 1:
+            self._starts.append(end)
+        return record
+
+    def _damaged(self, why: object) -> DataError:
+        return DataError(f"is not a readable Parquet file: {why}", path=self._name)
+
+    def _encrypted(self) -> DataError:
+        return DataError("has encrypted columns; decrypt it first", path=self._name)
+
+    def span(self, chunk: Record) -> Span:
+        """Return where a column chunk's pages are.
+
+        Raises:
+            DataError: If they are not in this file.
+        """
+        if FILE_PATH in chunk:
+            raise DataError(
+                "describes other files and holds no data itself; name the files, or their folder",
+                path=self._name,
+            )
+        if METADATA not in chunk or CRYPTO in chunk:
+            raise self._encrypted()
+        about = chunk[METADATA]
+        size = about.get(STORED, 0)
+        offsets = [about.get(number) or 0 for number in (DATA_PAGE, DICTIONARY_PAGE)]
+        start = min((offset for offset in offsets if offset), default=0)
+        if not size or not start:  # a row group without rows has no pages
+            return Span(len(MAGIC), 0)
+        if start < len(MAGIC) or size < 0 or start + size > self.start:
+            raise DataError("has a column chunk that is not inside the file", path=self._name)
+        return Span(start, min(size + self._short_by, self.start - start))
+
+    def written(self, groups: list[bytes], rows: int) -> bytes:
+        """Return a footer that says the same of other row groups, to stand at a file's end.
+
+        Args:
+            groups: What it says of each row group.
+            rows: How many rows they have.
+
+        Raises:
+            DataError: If the rest of the footer is nonsense.
+        """
+        try:
+            record = self._without_groups()
+        except ValueError as error:
+            raise self._damaged(error) from None
+        record.put(_ROWS, I64, rows)
+        record.put(GROUPS, LIST, Items(STRUCT, list(groups)))
+        data = thrift.written(record)
+        return data + len(data).to_bytes(4, "little") + MAGIC
+
+
+def _nonsense(what: str) -> ValueError:
+    return ValueError(what)
+
+
+def _check_group(group: Record) -> None:
+    """Check that what is said of a row group is what it should be, as far as it is looked at.
+
+    A number that may be left out and is something else is taken away.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    chunks = group.get(CHUNKS)
+    if not isinstance(chunks, Items):
+        raise _nonsense("a row group has no columns")
+    for chunk in chunks.values:
+        about = chunk.get(METADATA, Record()) if isinstance(chunk, Record) else None
+        if not isinstance(about, Record):
+            raise _nonsense("a column is not described")
+        if METADATA in chunk and not about.fields.keys() >= _REQUIRED:
+            raise _nonsense("a column's description is not complete")
+        for record, numbers in ((chunk, _CHUNK_NUMBERS), (about, _METADATA_NUMBERS)):
+            others = {n for n in numbers if n in record and record.kind(n) not in thrift.INTEGERS}
+            if others & _REQUIRED and record is about:
+                raise _nonsense("a number in a column's description is none")
+            for number in others:  # whatever it is, every reader passes over it
+                record.put(number, I64, None)
+
+
+def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:
+    """Return where the Bloom filter of a column chunk is.
+
+    Args:
+        file: The file.
+        about: The chunk's ColumnMetaData.
+
+    Raises:
+        ValueError: If there is none where it should be.
+    """
+    start = about.get(BLOOM_FILTER)
+    if start is None:
+        return None
+    if BLOOM_FILTER_LENGTH in about:
+        return Span(start, about[BLOOM_FILTER_LENGTH])
+    if start < 0:
+        raise _nonsense("a Bloom filter starts before the file")
+    file.seek(start)
+    header, size = thrift.read(file.read(_HEADER_BYTES))
+    filter_bytes = header.get(_BLOOM_BYTES)
+    if not isinstance(filter_bytes, int):
+        raise _nonsense("a Bloom filter has no size")
+    return Span(start, size + filter_bytes)
+
+
+def index_spans(chunk: Record) -> tuple[Span | None, Span | None]:
+    """Return where the column index and the offset index of a column chunk are."""
+    pairs = ((COLUMN_INDEX, COLUMN_INDEX_LENGTH), (OFFSET_INDEX, OFFSET_INDEX_LENGTH))
+    column, offset = (
+        Span(chunk[start], chunk[size]) if start in chunk and size in chunk else None
+        for start, size in pairs
+    )
+    return column, offset
+
+
+def moved(offset_index: bytes, by: int) -> bytes:
+    """Return the offset index of pages that stand elsewhere.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    record, _ = thrift.read(offset_index)
+    pages = record.get(PAGES)
+    for page in pages.values if isinstance(pages, Items) else ():
+        place = page.get(PAGE_OFFSET) if isinstance(page, Record) else None
+        if not isinstance(place, int):
+            raise _nonsense("a page has no place")
+        page.put(PAGE_OFFSET, I64, place + by)
+    return thrift.written(record)
+
+
+def move(about: Record, by: int) -> None:
+    """Say in a chunk's ColumnMetaData that its pages stand elsewhere."""
+    for number in (DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE):
+        if about.get(number):
+            about.put(number, I64, about[number] + by)
+
+
+def pieces(file: BinaryIO, span: Span, size: int = 1 << 20) -> Iterator[bytes]:
+    """Yield some bytes of a file, a piece at a time.
+
+    Raises:
+        ValueError: If the file ends before.
+    """
+    if min(span.start, span.size) < 0:
+        raise _nonsense("it has negative offsets")
+    file.seek(span.start)
+    left = span.size
+    while left:
+        data = file.read(min(left, size))
+        if not data:
+            raise _nonsense("it ends too early")
+        left -= len(data)
+        yield data

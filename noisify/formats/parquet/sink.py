@@ -1,0 +1,445 @@
+"""A Parquet file being put together from the old one's column chunks and newly encoded ones."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from noisify.core.errors import DataError
+from noisify.formats.parquet import footer as parts
+from noisify.formats.parquet import thrift
+from noisify.core.arrow_arrays import rows_of
+from noisify.formats.arrow.columns import changes, noisy_values
+from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.arrow.nested import values_at, with_values
+from noisify.formats.parquet.column_chunk import PAGES_AT, encode
+from noisify.formats.parquet.footer import MAGIC, Span
+from noisify.formats.row_selection import places_in_versions, rows_of_parts
+from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.parquet.source import ParquetSource
+    from noisify.formats.parquet.column_chunk import Encoded, Fit
+    from noisify.formats.parquet.pieces import Piece
+    from noisify.files.output import Output
+
+_ALONE_BYTES = 64 << 20
+"""Bytes of a column above which it is encoded alone, straight into the output."""
+_MOST_ORDINALS = 1 << 15
+
+
+@frozen
+class Part:
+    """What became of a piece.
+
+    Attributes:
+        piece: The piece.
+        arrays: The leaves that get noise, by their numbers.
+        changed: Those of them in which something changed.
+        encoded: These, if the piece has all rows of its row group.
+        copies: Shape (n,), how many times each row comes out; None: once.
+    """
+
+    piece: Piece
+    arrays: dict[int, pa.Array]
+    changed: frozenset[int]
+    encoded: dict[int, Encoded] = field(default_factory=dict)
+    copies: NDArray[np.int64] | None = None
+
+
+@frozen
+class _Index:
+    """Page indexes that are yet to be written: bytes, or where they are in the old file.
+
+    Attributes:
+        leaf: Whose they are.
+        column: The statistics of the pages.
+        offset: Where the pages are.
+        by: How far these have moved.
+    """
+
+    leaf: int
+    column: Span | bytes | None
+    offset: Span | bytes | None
+    by: int
+
+
+class _Group:
+    """A row group being written.
+
+    Attributes:
+        number: Its number in the old file.
+        record: What is said of it.
+        chunks: The same of its column chunks, in order.
+        start: Where it starts in the new file.
+        done: How many of its leaves have been written.
+        changed: Those of them that were encoded anew.
+        indexes: The page indexes that there will be.
+        filters: The Bloom filters that there will be, by leaf.
+    """
+
+    def __init__(self, number: int, record: Record, start: int) -> None:
+        self.number = number
+        self.record = record
+        self.chunks: list[Record] = record[parts.CHUNKS].values
+        self.start = start
+        self.done = 0
+        self.changed: set[int] = set()
+        self.indexes: list[_Index] = []
+        self.filters: dict[int, bytes | Span | None] = {}
+
+
+class ParquetSink:
+    """A Parquet file being written: all of its source's but for what changes.
+
+    Args:
+        source: The file it is made from.
+        output: Where to write.
+        noised: The fields that get noise.
+    """
+
+    def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
+        self._source = source
+        self._file = WholeWrites(output)
+        self._old = source.path.open("rb")
+        self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
+        self._fits: dict[int, Fit] = {}
+        for name in noised:
+            self._fit(source.number(name))
+        self._gathered: list[Part] = []
+        self._unchanged: list[int] | None = []
+        self._group: _Group | None = None
+        self._groups: list[bytes] = []
+        self._indexes: list[list[_Index]] = []
+        self._rows = 0
+
+    def _fit(self, leaf: int) -> Fit:
+        if leaf not in self._fits:
+            self._fits[leaf] = self._source.fit(leaf)
+        return self._fits[leaf]
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+        """Return a piece with noise in it."""
+        arrays: dict[int, pa.Array] = {}
+        changed = set()
+        for result in noisy:
+            name = result.column.field.name
+            leaf = self._source.number(name)
+            arrays[leaf] = chunk.layout[leaf]
+            if changes(result):
+                old, _ = values_at(arrays[leaf], ())
+                new = noisy_values(old, result, nullable=self._nullable[name])
+                arrays[leaf] = with_values(arrays[leaf], (), new)
+                changed.add(leaf)
+        return self.part(raw, arrays, changed)
+
+    def part(self, piece: Piece, arrays: dict[int, pa.Array], changed: set[int]) -> Part:
+        """Return what `write` takes; encoded already if it has all rows of its row group.
+
+        Args:
+            piece: The piece.
+            arrays: Leaves of it, by their numbers.
+            changed: Those in which something changed.
+        """
+        encoded = {}
+        if piece.whole:
+            encoded = {leaf: self._encoded([arrays[leaf]], piece.group, leaf) for leaf in changed}
+        bare = replace(piece, arrays=None)  # or what was read would wait with what is written
+        return Part(bare, arrays, frozenset(changed), encoded)
+
+    def _encoded(
+        self,
+        arrays: Sequence[pa.Array],
+        group: int,
+        leaf: int,
+        write: Callable[[Any], Any] | None = None,
+    ) -> Encoded:
+        rows = sum(map(len, arrays))
+        style, filtered = self._source.style(group, leaf, rows)
+        return encode(arrays, self._fit(leaf), style, filtered=filtered, write=write)
+
+    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+        """Return a piece with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        if (copies == 1).all():
+            return versions[0]
+        places = places_in_versions(copies, len(versions))
+        arrays = {
+            leaf: rows_of(pa.concat_arrays([version.arrays[leaf] for version in versions]), places)
+            for leaf in versions[0].arrays
+        }
+        return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
+
+    def write(self, encoded: Part) -> None:
+        """Write the leaves whose rows end with a piece, and what stands before them."""
+        self._gathered.append(encoded)
+        if encoded.piece.last:
+            gathered, self._gathered = self._gathered, []
+            self._write_leaves(gathered)
+
+    def _write_leaves(self, gathered: Sequence[Part]) -> None:
+        piece = gathered[-1].piece
+        if any(part.copies is not None for part in gathered):
+            self._write_other_rows(piece.group, gathered)
+            return
+        changed = frozenset[int]().union(*(part.changed for part in gathered))
+        if not changed and self._unchanged is not None:
+            if piece.closes:
+                self._unchanged.append(piece.group)
+            return
+        self._start()
+        made = gathered[0].encoded if piece.whole else {}
+        encoded = self._encodings(
+            piece.group, changed, made, lambda leaf: [part.arrays.pop(leaf) for part in gathered]
+        )
+        group = self._open(piece.group)
+        self._put_leaves(group, piece.leaves[-1] + 1 if piece.leaves else 0, changed, encoded)
+        if piece.closes:
+            self._close(group, sum(part.piece.rows for part in gathered), group.changed)
+
+    def _write_other_rows(self, number: int, gathered: Sequence[Part]) -> None:
+        """Write a row group of which rows were dropped or repeated: every column is another."""
+        kept = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
+
+        def load(leaf: int) -> list[pa.Array]:
+            if leaf in gathered[0].arrays:
+                return [part.arrays.pop(leaf) for part in gathered]
+            return list(rows_of(self._source.read(number, leaf), kept).chunks)
+
+        self._start()
+        if len(kept):
+            every = frozenset(range(len(self._source.leaves)))
+            group = self._open(number)
+            self._put_leaves(group, len(every), every, self._encodings(number, every, {}, load))
+            self._close(group, len(kept), sorting=set())
+
+    def _start(self) -> None:
+        """Begin the file, once it is known that it is not the old one, with what has waited."""
+        if self._unchanged is None:
+            return
+        waiting, self._unchanged = self._unchanged, None
+        self._file.write(MAGIC)
+        for number in waiting:
+            rows = self._source.metadata.row_group(number).num_rows
+            self._close(self._open(number), rows, set())
+
+    def _open(self, number: int) -> _Group:
+        """Return the row group of that number in the old file, begun if it has not been."""
+        if self._group is None:
+            self._group = _Group(number, self._source.footer.group(number), self._file.tell())
+        if self._group.number != number:
+            raise AssertionError(f"row group {self._group.number} has not been closed")
+        return self._group
+
+    def _put_leaves(
+        self, group: _Group, stop: int, changed: frozenset[int], encoded: Iterator[Encoded]
+    ) -> None:
+        """Write the next leaves of a row group.
+
+        Args:
+            group: The row group.
+            stop: The number of the first leaf that is not written.
+            changed: The leaves that are encoded anew; all others are copied.
+            encoded: Those, in order.
+        """
+        group.changed |= changed
+        for leaf in range(group.done, stop):
+            chunk = group.chunks[leaf]
+            span = self._source.footer.span(chunk)
+            here = self._file.tell()
+            if leaf in changed:
+                one = next(encoded)
+                if one.pages:
+                    self._file.write(one.pages)
+                _describe(chunk, one, here)
+                moved = here - PAGES_AT
+                group.indexes.append(_Index(leaf, one.column_index, one.offset_index, moved))
+                group.filters[leaf] = one.bloom_filter
+                continue
+            moved = here - span.start
+            group.indexes.append(_Index(leaf, *parts.index_spans(chunk), moved))
+            group.filters[leaf] = self._filter_span(chunk[parts.METADATA])
+            self._copy(span)
+            _move(chunk, moved)
+        group.done = stop
+
+    def _close(self, group: _Group, rows: int, sorting: set[int]) -> None:
+        """Write what is left of a row group.
+
+        Args:
+            group: The row group.
+            rows: How many rows it has.
+            sorting: The leaves in whose order the rows may no longer be.
+        """
+        self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
+        for leaf, bloom in group.filters.items():
+            about = group.chunks[leaf][parts.METADATA]
+            about.put(parts.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
+            about.put(parts.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
+        _sum_up(group.record, rows, group.start, len(self._groups), sorting)
+        self._groups.append(thrift.written(group.record))
+        self._indexes.append([index for index in group.indexes if index.column or index.offset])
+        self._rows += rows
+        self._group = None
+
+    def _encodings(
+        self,
+        group: int,
+        changed: frozenset[int],
+        made: Mapping[int, Encoded],
+        load: Callable[[int], list[pa.Array]],
+    ) -> Iterator[Encoded]:
+        """Yield the chunks of the changed leaves in order, some being encoded at the same time.
+
+        A very large one is encoded when its turn has come and goes straight into the output.
+        """
+        large = {
+            leaf
+            for leaf in changed - made.keys()
+            if self._source.decoded_bytes(group, [leaf]) > _ALONE_BYTES
+        }
+        ahead = iter(sorted(changed - made.keys() - large))
+        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-write") as pool:
+            futures: dict[int, Future[Encoded]] = {}
+            for leaf in sorted(changed):
+                for other in islice(ahead, pa.cpu_count() - len(futures)):
+                    futures[other] = pool.submit(
+                        lambda leaf: self._encoded(load(leaf), group, leaf), other
+                    )
+                if leaf in made:
+                    yield made[leaf]
+                elif leaf in large:
+                    yield self._encoded(load(leaf), group, leaf, self._file.write)
+                else:
+                    yield futures.pop(leaf).result()
+
+    def _filter_span(self, about: Record) -> Span | None:
+        try:
+            return parts.bloom_filter_span(self._old, about)
+        except (ValueError, KeyError):
+            raise self._damaged("a Bloom filter is not where it should be") from None
+
+    def _put(self, data: bytes | Span | None) -> int | None:
+        """Write bytes, or those at a place in the old file; return how many."""
+        if data is None:
+            return None
+        if isinstance(data, bytes):
+            return self._file.write(data)
+        self._copy(data)
+        return data.size
+
+    def _copy(self, span: Span) -> None:
+        try:
+            for data in parts.pieces(self._old, span):
+                self._file.write(data)
+        except ValueError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, why: object) -> DataError:
+        return DataError(f"is not a readable Parquet file: {why}", path=self._source.name)
+
+    def finish(self) -> None:
+        """Write what is left: the old file if nothing changed, else page indexes and footer."""
+        if self._unchanged == list(range(len(self._source.footer))):
+            self._copy(Span(0, self._source.path.stat().st_size))
+            return
+        self._start()
+        records = [
+            thrift.read(group, depth=parts.CHUNK_DEPTH)[0] if indexes else None
+            for group, indexes in zip(self._groups, self._indexes, strict=True)
+        ]
+        self._put_indexes(records, self._put_column_index)
+        self._put_indexes(records, self._put_offset_index)
+        groups = [
+            group if record is None else thrift.written(record)
+            for group, record in zip(self._groups, records, strict=True)
+        ]
+        self._file.write(self._source.footer.written(groups, self._rows))
+
+    def _put_indexes(
+        self, records: Sequence[Record | None], put: Callable[[Record, _Index], None]
+    ) -> None:
+        for record, indexes in zip(records, self._indexes, strict=True):
+            for index in indexes:
+                if record is not None:
+                    put(record[parts.CHUNKS].values[index.leaf], index)
+
+    def _put_column_index(self, chunk: Record, index: _Index) -> None:
+        place = self._file.tell()
+        chunk.put(parts.COLUMN_INDEX, I64, None if index.column is None else place)
+        chunk.put(parts.COLUMN_INDEX_LENGTH, I32, self._put(index.column))
+
+    def _put_offset_index(self, chunk: Record, index: _Index) -> None:
+        place = self._file.tell()
+        data = index.offset
+        try:
+            if isinstance(data, Span):
+                data = b"".join(parts.pieces(self._old, data))
+            data = None if data is None else parts.moved(data, index.by)
+        except (ValueError, KeyError):
+            raise self._damaged("a page index is not where it should be") from None
+        chunk.put(parts.OFFSET_INDEX, I64, None if data is None else place)
+        chunk.put(parts.OFFSET_INDEX_LENGTH, I32, self._put(data))
+
+    def close(self) -> None:
+        """Close the old file."""
+        self._old.close()
+
+
+def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
+    """Say in a ColumnChunk what is new of it, and where it is."""
+    old, about = chunk[parts.METADATA], encoded.about
+    about.put(parts.PATH, LIST, old[parts.PATH])
+    about.put(parts.KEY_VALUES, LIST, old.get(parts.KEY_VALUES))
+    parts.move(about, start - PAGES_AT)
+    chunk.put(parts.METADATA, STRUCT, about)
+    if chunk.get(parts.CHUNK_OFFSET):
+        chunk.put(parts.CHUNK_OFFSET, I64, start)
+    _forget_indexes(chunk)
+
+
+def _move(chunk: Record, by: int) -> None:
+    """Say in a ColumnChunk that its pages have moved."""
+    parts.move(chunk[parts.METADATA], by)
+    if chunk.get(parts.CHUNK_OFFSET):
+        chunk.put(parts.CHUNK_OFFSET, I64, chunk[parts.CHUNK_OFFSET] + by)
+    _forget_indexes(chunk)
+
+
+def _forget_indexes(chunk: Record) -> None:
+    for number in (
+        parts.OFFSET_INDEX,
+        parts.OFFSET_INDEX_LENGTH,
+        parts.COLUMN_INDEX,
+        parts.COLUMN_INDEX_LENGTH,
+    ):
+        chunk.put(number, I64, None)
+
+
+def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
+    """Say of a row group what follows from its column chunks."""
+    abouts = [chunk[parts.METADATA] for chunk in group[parts.CHUNKS].values]
+    group.put(parts.GROUP_ROWS, I64, rows)
+    group.put(parts.GROUP_BYTES, I64, sum(about[parts.UNCOMPRESSED] for about in abouts))
+    if parts.GROUP_STORED in group:
+        group.put(parts.GROUP_STORED, I64, sum(about[parts.STORED] for about in abouts))
+    if parts.GROUP_OFFSET in group:
+        group.put(parts.GROUP_OFFSET, I64, start)
+    if parts.ORDINAL in group:
+        group.put(parts.ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
+    if parts.SORTING in group:
+        order = group[parts.SORTING]
+        noisy = [one[parts.SORTED_COLUMN] in changed for one in order.values]
+        kept = order.values[: noisy.index(True)] if True in noisy else order.values
+        group.put(parts.SORTING, LIST, Items(order.kind, kept) if kept else None)

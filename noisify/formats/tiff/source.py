@@ -1,0 +1,411 @@
+"""TIFF: the file is copied as it is, then the samples of its images are noised in the copy.
+
+So every page, tag and comment stays to the byte. tifffile finds out which pages belong together (a
+stack, the channels of a microscope); each such series is a field, an array of the shape that
+`tifffile.imread(FILE, series=N)` gives, so that it gets the noise that this array would get as NPY:
+`data` if there is one series, else `data/0`, `data/1` and so on.
+
+Only samples that are not compressed can be overwritten in their place. Of an alpha channel nothing
+changes, nor of elements that GDAL's nodata tag says are missing, and no statistic counts them. The
+reduced copies of an image that hang on it, the levels of a pyramid, are not made anew. The layout
+is that of Adobe, "TIFF Revision 6.0" (1992).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import struct
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.chunk import Chunk, Column, Field
+from noisify.core.errors import DataError, UsageError
+from noisify.files.write_behind import open_written_behind
+from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
+from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.npy.source import ARRAY_NAME
+from noisify.formats.tiff.layout import Strips, Tiles
+from noisify.core.value_class import frozen
+from noisify.core.dtypes import NumberType
+
+try:
+    import tifffile
+except ImportError:
+    raise UsageError("TIFF files need tifffile; pip install 'noisify-cli[images]'") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Positions
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.tiff.layout import Layout, Place
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+
+_NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
+_ALPHA = {1, 2}
+_NODATA_TAG = 42113
+_BROKEN = (
+    tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, AttributeError,
+    ArithmeticError, struct.error, RuntimeError, MemoryError,
+)  # fmt: skip
+"""What tifffile raises over a file that is damaged."""
+
+
+@frozen
+class Series:
+    """One field: pages of one kind.
+
+    Attributes:
+        layout: Where its elements are.
+        dtype: Their dtype, byte order included.
+        count: How many there are.
+        nodata: The value of those that are missing; None: none is.
+        alpha: Which samples of a pixel are alpha.
+        samples: Samples in a pixel.
+        plane: Consecutive elements of one sample: 1, or all of a page's when they are separate.
+    """
+
+    layout: Layout
+    dtype: np.dtype[Any]
+    count: int
+    nodata: Any
+    alpha: tuple[int, ...]
+    samples: int
+    plane: int
+
+    def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which elements may get noise; None: all."""
+        valid = None
+        if self.nodata is not None:
+            valid = values != self.nodata
+        if self.alpha:
+            at = np.asarray(positions.starts)[:, None] + np.arange(positions.length)
+            color = ~np.isin(at.reshape(-1) // self.plane % self.samples, self.alpha)
+            valid = color if valid is None else valid & color
+        return valid
+
+
+def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
+    """Return where a series is, and what it holds.
+
+    Args:
+        series: What tifffile found.
+        file: Its tifffile.TiffFile.
+        size: Bytes in the file.
+
+    Raises:
+        DataError: If it is cut short, or its samples cannot get noise in their place.
+    """
+    page = series.keyframe
+    if series.is_multifile or any(p is None or p.parent is not file for p in series):
+        raise DataError("has pages that are missing or in other files; save it as one file first")
+    _check_kind(page)
+    if series.transform is not None:
+        raise DataError("has samples that are put together when read; save it as plain TIFF first")
+    dtype = np.dtype(page.dtype).newbyteorder(file.byteorder)
+    separate = page.planarconfig == _SEPARATE and page.samplesperpixel > 1
+    layout = _layout(series, dtype)
+    if layout.end() > size:
+        raise DataError("is cut short: samples would be after its end")
+    extra = page.extrasamples or ()
+    alpha = tuple(
+        page.samplesperpixel - len(extra) + at for at, kind in enumerate(extra) if kind in _ALPHA
+    )
+    plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
+    return Series(
+        layout, dtype, series.size, _nodata(page, dtype), alpha, page.samplesperpixel, plane
+    )
+
+
+def _check_kind(page: Any) -> None:  # noqa: ANN401
+    """Refuse pages whose samples are not plain numbers, one after the other.
+
+    Raises:
+        DataError: Always then.
+    """
+    if page.compression != _NOT_COMPRESSED:
+        name = getattr(page.compression, "name", str(page.compression))
+        raise DataError(
+            f"is compressed ({name}); write it out plainly first: tiffcp -c none IN.tif OUT.tif"
+        )
+    if page.photometric == _PALETTE:
+        raise DataError("has a palette, and noise on its indices is none; convert it to RGB first")
+    if page.dtype is None or page.bitspersample != 8 * np.dtype(page.dtype).itemsize:
+        raise DataError(
+            f"has samples of {page.bitspersample} bits, packed; convert them to 8, 16 or 32 bits"
+        )
+    if page.is_subsampled or page.fillorder != 1:
+        raise DataError("has samples that are not one after the other; save it as RGB first")
+
+
+def _nodata(page: Any, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
+    """Return the value that means missing, or None if no element can have it."""
+    text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
+    with contextlib.suppress(ValueError, OverflowError):
+        if dtype.kind not in "iu":
+            return dtype.type(text) if text else None
+        value = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        limits = np.iinfo(dtype)
+        if value == int(value) and limits.min <= value <= limits.max:
+            return dtype.type(int(value))
+    return None
+
+
+def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
+    """Return where the samples of a series are.
+
+    Raises:
+        DataError: If some are nowhere.
+    """
+    page = series.keyframe
+    if series.dataoffset is not None:
+        return Strips.of(dtype, [(series.size, series.dataoffset)])
+    planes, depth, height, width, samples = page.shaped
+    pages = list(series)
+    if len(pages) * page.size != series.size:
+        raise DataError("has pages that are not where they should be; save it anew first")
+    if page.is_tiled:
+        tile = (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
+        counts = [-(-extent // step) for extent, step in zip(page.shaped, tile, strict=True)]
+        sizes = [prod(tile)] * prod(counts)
+    else:
+        rows = page.rowsperstrip
+        cuts = [min(rows, height - top) for top in range(0, height, rows)]
+        sizes = [count * width * samples for count in cuts] * (planes * depth)
+    for each in pages:
+        stored_sizes = each.databytecounts
+        if len(each.dataoffsets) < len(sizes) or any(
+            have < size * dtype.itemsize for have, size in zip(stored_sizes, sizes, strict=False)
+        ):
+            raise DataError("has strips or tiles that are not stored; save it anew first")
+    if page.is_tiled:
+        offsets = [int(at) for each in pages for at in each.dataoffsets[: len(sizes)]]
+        return Tiles(dtype, (len(pages) * planes, depth, height, width, samples), tile, offsets)
+    return Strips.of(
+        dtype,
+        (
+            (size, int(at))
+            for each in pages
+            for size, at in zip(sizes, each.dataoffsets, strict=False)
+        ),
+    )
+
+
+@frozen
+class Piece:
+    """Some elements of one field.
+
+    Attributes:
+        name: The field's name.
+        values: The elements, flat, as they stand in the file.
+        place: Where they are.
+    """
+
+    name: str
+    values: NDArray[Any]
+    place: Place
+
+
+class TiffSource:
+    """An open TIFF file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+        source.spool()
+        self.path: Path = source.path  # type: ignore[assignment]
+        self.series: dict[str, Series] = {}
+        self.notes: list[str] = []
+        try:
+            with _quiet(), tifffile.TiffFile(self.path) as file:
+                self._find(file, source.name)
+        except DataError as error:
+            raise error.at(source.name) from None
+        except _BROKEN as error:
+            raise DataError(f"is not a readable TIFF file: {error}", path=source.name) from None
+        self.fields = tuple(self._fields())
+        self.in_flight = None
+        self.empty = False
+
+    def _find(self, file: Any, name: str) -> None:  # noqa: ANN401
+        found = file.series
+        if not found:
+            raise DataError("has no images")
+        size = self.path.stat().st_size
+        for number, series in enumerate(found):
+            field = ARRAY_NAME if len(found) == 1 else f"{ARRAY_NAME}/{number}"
+            self.series[field] = series_of(series, file, size)
+            if len(series.levels) > 1:
+                self.notes.append(f"{name} has reduced copies of {field}, which get no noise")
+
+    def _fields(self) -> Iterator[Field]:
+        for name, series in self.series.items():
+            native = series.dtype.newbyteorder("=")
+            yield Field(
+                name=name,
+                kind=kind_of_dtype(native),
+                type_name=str(native),
+                number=NumberType.of_dtype(native),
+                table=name,
+                nullable=native.kind in "fc",
+            )
+
+    def chunks(
+        self,
+        wanted: Sequence[Sequence[Field]],
+        size: int,
+        *,
+        complete: bool,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """Yield the elements of each field, one field after the other.
+
+        Raises:
+            UsageError: If fields have to come together.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            for group in wanted:
+                if len(group) > 1:
+                    raise UsageError("models of several fields need a table: CSV or Parquet")
+                for field in group:
+                    series = self.series[field.name]
+                    for place in series.layout.places(max(1, size // series.dtype.itemsize)):
+                        yield Piece(field.name, series.layout.read(file, place), place)
+
+    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+        """Return the elements in native byte order; alpha and nodata are not valid."""
+        columns = []
+        for field in wanted:
+            if field.name == raw.name and field.number is not None:
+                values = raw.values.astype(field.number.dtype, copy=False)
+                series, positions = self.series[raw.name], raw.place.positions
+                nulls = 0
+                if series.nodata is not None:
+                    nulls = int(np.count_nonzero(values == series.nodata))
+                valid = series.valid(positions, values)
+                columns.append(Column(field, field.number, positions, values, valid, nulls))
+        return Chunk(tuple(columns))
+
+    def condition_values(
+        self,
+        raw: Piece,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return the elements as an Arrow array.
+
+        Raises:
+            UsageError: If another image is asked for.
+        """
+        found = {}
+        for name in names:
+            if name != raw.name:
+                raise UsageError("--where cannot compare one image of a TIFF file with another")
+            found[name] = arrow_array(raw.values, name)
+        return found
+
+    def size_of(self, raw: Piece) -> int:
+        """Return the bytes of a piece."""
+        return int(raw.values.nbytes)
+
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field."""
+        return self.series[field.name].count
+
+    def close(self) -> None:
+        """Do nothing: the file is open only while it is read."""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep tifffile from logging what it thinks of a file to standard error."""
+    logger = logging.getLogger("tifffile")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+class TiffSink:
+    """A copy of a TIFF file, in which samples are overwritten."""
+
+    def __init__(self, source: TiffSource, output: Output) -> None:
+        self._source = source
+        path = output.local_path()
+        shutil.copyfile(source.path, path)
+        self._new = open_written_behind(path)
+        self._old = source.path.open("rb", buffering=0)
+
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:  # noqa: ARG002
+        """Return the elements with noise in them, or None if there is none."""
+        if not noisy:
+            return None
+        return Piece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
+
+    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
+        """Refuse: an image has no rows that could be dropped.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise no_rows()
+
+    def write(self, encoded: Piece | None) -> None:
+        """Write elements to their place."""
+        if encoded is not None:
+            layout = self._source.series[encoded.name].layout
+            layout.write(self._old, self._new, encoded.place, encoded.values)
+
+    def finish(self) -> None:
+        """Do nothing: the copy is complete."""
+
+    def close(self) -> None:
+        """Close the copy and the original."""
+        self._new.close()
+        self._old.close()
+
+
+def open_source(source: Input, options: ReadOptions) -> TiffSource:
+    """Open a TIFF file."""
+    return TiffSource(source, options)
+
+
+def open_sink(
+    source: TiffSource,
+    output: Output,
+    passes: int = 1,
+    noised: frozenset[str] = frozenset(),  # noqa: ARG001
+) -> TiffSink:
+    """Start a copy of the source.
+
+    Raises:
+        UsageError: If it is to be written several times, one after another.
+    """
+    if passes > 1:
+        raise UsageError("--append is for tables and arrays, not for TIFF files")
+    return TiffSink(source, output)
+
+
+def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
+    """Refuse: there are no masks of samples.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("TIFF")
+
+
+def restore(*_: object) -> int:
+    """Refuse: there are no masks of samples.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise no_mask("TIFF")

@@ -1,0 +1,297 @@
+"""Noise that takes one label for another."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from noisify.core.chunk import BLOCK
+from noisify.core.errors import UsageError
+from noisify.noise.level import Rate
+from noisify.noise.model import ANYTHING, LABELS, Draw, Model, Words, parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.statistics.moments import FieldStatistics
+
+__all__ = ["CategorySwap", "Flip", "Rate", "Shuffle", "Words"]
+
+_SLACK = 1e-9
+"""What a row of probabilities typed in decimals may exceed 1 by."""
+_TRUTH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Some different labels in the dtype of a field.
+
+    Attributes:
+        values: Shape (k,), in the order they were given.
+    """
+
+    values: NDArray[Any]
+
+    def find(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
+        """Return which of the labels each of `wanted` is, shape (n,); k where it is none."""
+        count = len(self.values)
+        if self.values.dtype.kind == "O":
+            index = self._index
+            return np.fromiter((index.get(text, count) for text in wanted), np.int64, len(wanted))
+        if not count:
+            return np.zeros(len(wanted), np.int64)
+        order, ranked = self._ranked
+        at = np.minimum(np.searchsorted(ranked, wanted), count - 1)
+        return np.where(ranked[at] == wanted, order[at], count)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {text: i for i, text in enumerate(self.values)}
+
+    @cached_property
+    def _ranked(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        order = np.argsort(self.values)
+        return order, self.values[order]
+
+
+@lru_cache(maxsize=64)
+def labels(texts: tuple[str, ...], dtype: np.dtype[Any]) -> Labels:
+    """Return labels given as texts in the dtype of a field, each once.
+
+    Raises:
+        UsageError: If a field of this dtype cannot hold one.
+    """
+    made = dict.fromkeys(_label(text, dtype) for text in texts)
+    values = np.empty(len(made), dtype)
+    values[:] = list(made)
+    return Labels(values)
+
+
+def _label(text: str, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
+    if dtype.kind == "O":
+        return text
+    try:
+        return _TRUTH[text.casefold()] if dtype.kind == "b" else dtype.type(int(text))
+    except (KeyError, ValueError, OverflowError):
+        raise UsageError(f"{text!r} is no label a field of {dtype} values can hold") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip(Model):
+    """Label noise: a label that is hit becomes another one of the field's.
+
+    Without a matrix the noise is uniform (symmetric): each other value of the field is equally
+    likely, P(noisy = b | true = a) = rate / (k - 1) among k values; of a bool it is the other one.
+    With a matrix it is class-conditional: "a>b=0.2|a>c=0.1" says P(noisy = b | true = a) = 0.2
+    and so on; what is left of a row stays, and the rate (1 unless given) multiplies it all.
+    For the study of learning with noisy labels: Angluin and Laird (1988), "Learning from noisy
+    examples"; the matrix is T of Patrini et al. (2017), "Making deep neural networks robust to
+    label noise".
+
+    A field with one value only stays as it is (unless it is a bool).
+    """
+
+    name: ClassVar[str] = "flip"
+    family: ClassVar[str] = "labels"
+    takes: ClassVar[frozenset[str]] = LABELS
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "-c species --rate 5%"
+
+    rate: Rate = parameter("share of the labels hit: 0.05, or 1 with a matrix", None, at_least=0.0)
+    values: Words | None = parameter("the labels to choose from; left out: the field's", None)
+    matrix: str | None = parameter("P(noisy = b | true = a) as a>b=0.2|a>c=0.1|b>a=0.05", None)
+
+    def __post_init__(self) -> None:
+        """Fill in the rate and check the matrix."""
+        if self.rate is None:
+            object.__setattr__(self, "rate", 0.05 if self.matrix is None else 1.0)
+        super().__post_init__()
+        if self.matrix is None:
+            return
+        if self.values is not None:
+            raise UsageError("flip takes either values or a matrix")
+        for label, row in self.rows.items():
+            if sum(row.values()) > 1 + _SLACK:
+                raise UsageError(
+                    f"the probabilities of {label!r} in the matrix of flip add up to "
+                    f"{sum(row.values()):g}, more than 1"
+                )
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, float]]:
+        """The matrix: by true label, what it becomes and how probably.
+
+        Raises:
+            UsageError: If it cannot be read.
+        """
+        rows: dict[str, dict[str, float]] = {}
+        for entry in (self.matrix or "").split("|"):
+            pair, _, typed = entry.rpartition("=")
+            label, arrow, other = pair.partition(">")
+            try:
+                share = float(typed)
+            except ValueError:
+                share = -1.0
+            if not arrow or not 0 <= share <= 1:
+                raise UsageError(
+                    f"{entry!r} in the matrix of flip is not like a>b=0.2 with a share from 0 to 1"
+                )
+            row = rows.setdefault(label.strip(), {})
+            if other.strip() in row:
+                raise UsageError(f"the matrix of flip names {pair!r} twice")
+            row[other.strip()] = share
+        return rows
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the field's values are needed, unless they or a matrix are given."""
+        return {field: frozenset({"values"})} if self.values is None and self.matrix is None else {}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the field's values filled in."""
+        if not self.needs(field):
+            return self
+        found = tuple(str(value) for value, _ in statistics[field].values)
+        return dataclasses.replace(self, values=found)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the labels, those hit replaced."""
+        hit, other = draw.variates.uniform("hit"), draw.variates.uniform("other")
+        if self.matrix is not None:
+            return self._by_matrix(values, hit, other)
+        if values.dtype.kind == "b":
+            return np.asarray(values ^ (hit < self.rate))
+        if self.values is None:
+            raise UsageError("flip needs the values of the whole field")
+        known, where = labels(self.values, values.dtype), np.flatnonzero(hit < self.rate)
+        own = known.find(values[where])
+        others = len(known.values) - (own < len(known.values))
+        where, own, others = (array[others > 0] for array in (where, own, others))
+        choice = (other[where] * others).astype(np.int64)
+        choice += choice >= own  # its own label is passed over
+        noisy = values.copy()
+        noisy[where] = known.values[choice]
+        return noisy
+
+    def _by_matrix(
+        self, values: NDArray[Any], hit: NDArray[np.float64], other: NDArray[np.float64]
+    ) -> NDArray[Any]:
+        noisy = values.copy()
+        for label, row in self.rows.items():
+            rising = np.cumsum(list(row.values()))
+            is_label = values == labels((label,), values.dtype).values[0]
+            where = np.flatnonzero(is_label & (hit < self.rate * rising[-1]))
+            choice = np.searchsorted(rising, other[where] * rising[-1], side="right")
+            become = [labels((text,), values.dtype).values for text in row]
+            noisy[where] = np.concatenate(become)[choice]
+        return noisy
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategorySwap(Model):
+    """Two labels mistaken for each other: where it hits, a becomes b and b becomes a.
+
+    Pair noise, as an annotator makes it who mixes up two classes; left out, a and b are the field's
+    two most frequent labels (of equally frequent ones, the first in the alphabet). Labels other
+    than a and b stay, so the share of the field that changes is rate * (the share of a and b).
+    A kind of the
+    pair flipping of Han et al. (2018), "Co-teaching".
+
+    A field with fewer than two labels stays as it is.
+    """
+
+    name: ClassVar[str] = "category-swap"
+    family: ClassVar[str] = "labels"
+    takes: ClassVar[frozenset[str]] = LABELS
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "-c species --rate 5% -p a=setosa -p b=virginica"
+
+    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
+    a: str | None = parameter("one label; left out: the most frequent one", None)
+    b: str | None = parameter("the other label; left out: the most frequent one but a", None)
+
+    def __post_init__(self) -> None:
+        """Check that there are two labels."""
+        super().__post_init__()
+        if self.a is not None and self.a == self.b:
+            raise UsageError(f"category-swap needs two different labels, not {self.a!r} twice")
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Return that the field's values are needed, unless both labels are given."""
+        return {field: frozenset({"values"})} if self.a is None or self.b is None else {}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the most frequent labels filled in."""
+        if not self.needs(field):
+            return self
+        counted = sorted((-count, str(value)) for value, count in statistics[field].values)
+        frequent = iter([text for _, text in counted if text not in {self.a, self.b}])
+        a = next(frequent, None) if self.a is None else self.a
+        b = next(frequent, None) if self.b is None else self.b
+        return dataclasses.replace(self, a=a, b=b)
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the labels, a and b changing places where it hits."""
+        noisy, hit = values.copy(), draw.hit(self.rate)
+        if self.a is None or self.b is None:
+            return noisy
+        a, b = (labels((text,), values.dtype).values[0] for text in (self.a, self.b))
+        noisy[hit & (values == a)] = b
+        noisy[hit & (values == b)] = a
+        return noisy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffle(Model):
+    """Values in the wrong place: those hit change places with others hit in the same window.
+
+    The field is cut into windows of so many elements; the elements hit in a window are put in
+    random order, and each takes the value of the next in that order, the last that of the first:
+    a random cycle, so that none keeps its place. What the values are, their distribution and every
+    window's mean stay exactly as they were; what they have to do with their neighbours and with
+    the other fields is lost where it hits. Local data swapping (Dalenius and Reiss, 1982,
+    "Data-swapping: a technique for disclosure control").
+
+    Missing values stay where they are, and so does the only element hit in a window.
+    """
+
+    name: ClassVar[str] = "shuffle"
+    family: ClassVar[str] = "labels"
+    takes: ClassVar[frozenset[str]] = ANYTHING
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 10% -p window=64"
+
+    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
+    window: int = parameter(f"elements in a window, 2 to {BLOCK}", 256, at_least=2)
+
+    def __post_init__(self) -> None:
+        """Check the window."""
+        super().__post_init__()
+        if self.window > BLOCK:
+            raise UsageError(f"window {self.window} of shuffle must be at most {BLOCK}")
+
+    @property
+    def reach(self) -> int:
+        """The window: a value may come from its other end."""
+        return self.window
+
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the values, those hit having changed places within their windows."""
+        hit = draw.hit(self.rate)
+        if draw.usable is not None:
+            hit &= draw.usable
+        where, noisy = np.flatnonzero(hit), values.copy()
+        if not len(where):
+            return noisy
+        window = (where + int(draw.variates.positions.starts[0])) // self.window
+        order = where[np.lexsort((draw.variates.uniform("order")[where], window))]
+        first = np.flatnonzero(np.diff(window, prepend=-1))  # `where` rises, and windows with it
+        source = np.roll(order, -1)
+        source[np.append(first[1:], len(order)) - 1] = order[first]
+        noisy[order] = values[source]
+        return noisy

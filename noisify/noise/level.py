@@ -1,0 +1,213 @@
+"""How much noise: what a level says, and what it comes to for one field.
+
+`0.5` absolute, `5%` of each value's magnitude, `0.1sd` `0.2iqr` `1%range` of the field,
+`@flux_err` from another field, and a signal-to-noise ratio in dB.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from noisify.statistics.moments import FieldStatistics
+
+STATISTICS = ("sd", "iqr", "range")
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_LEVEL = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?(?P<unit>sd|iqr|range)?")
+_SPAN = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ns|us|ms|s|min|h|d|w)")
+_FROM_FIELD = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?@(?P<field>.+)", re.DOTALL)
+
+
+def _digits(number: float) -> str:
+    """Write a number with as few digits, of 15 to 17, as it takes to be read back as it is."""
+    texts = (f"{number:.{digits}g}" for digits in (15, 16, 17))
+    return next(text for text in texts if float(text) == number)
+
+
+@frozen
+class Absolute:
+    """The same amount for every element, in the field's unit."""
+
+    value: float
+
+    def times(self, factor: float) -> Absolute:
+        """Return this level times a factor."""
+        return Absolute(self.value * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(self.value)
+
+
+@frozen
+class Percent:
+    """A share of each value's magnitude."""
+
+    share: float
+
+    def times(self, factor: float) -> Percent:
+        """Return this level times a factor."""
+        return Percent(self.share * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{Decimal(repr(self.share)).scaleb(2).normalize():f}%"
+
+
+@frozen
+class OfField:
+    """A share of a statistic of the whole field; needs a first pass over the data."""
+
+    factor: float
+    statistic: Literal["sd", "iqr", "range"]
+
+    def times(self, factor: float) -> OfField:
+        """Return this level times a factor."""
+        return OfField(self.factor * factor, self.statistic)
+
+    def resolve(self, statistics: FieldStatistics) -> Absolute:
+        """Return what this comes to for a field with such statistics."""
+        return Absolute(self.factor * float(getattr(statistics, self.statistic)))
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{_digits(self.factor)}{self.statistic}"
+
+
+@frozen
+class FromField:
+    """The magnitude of another field's value in the same row, times a factor."""
+
+    field: str
+    factor: float = 1.0
+
+    def times(self, factor: float) -> FromField:
+        """Return this level times a factor."""
+        return FromField(self.field, self.factor * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"@{self.field}" if self.factor == 1 else f"{_digits(self.factor)}@{self.field}"
+
+
+@frozen
+class Duration:
+    """The same span of time for every element, in seconds."""
+
+    seconds: float
+
+    def times(self, factor: float) -> Duration:
+        """Return this level times a factor."""
+        return Duration(self.seconds * factor)
+
+    def __str__(self) -> str:
+        """Return the level as it is typed."""
+        return f"{_digits(self.seconds)}s"
+
+
+Level = Absolute | Percent | OfField | FromField | Duration
+Rate = float
+SPANS = {
+    "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+    "w": 604800.0,
+}  # fmt: skip
+"""Units of time in seconds."""
+
+DEFAULT = OfField(0.1, "sd")
+
+
+def parse(text: str | float | Level, *, option: str = "scale") -> Level:
+    """Read a level.
+
+    Args:
+        text: The level as typed, a number, or a level already.
+        option: What to call it in an error.
+
+    Raises:
+        UsageError: If it is none, is negative or is not finite.
+
+    >>> parse("5%"), parse("1%range")
+    (Percent(share=0.05), OfField(factor=0.01, statistic='range'))
+    """
+    if isinstance(text, Absolute | Percent | OfField | FromField | Duration):
+        return text
+    typed = str(text).strip()
+    if (span := _SPAN.fullmatch(typed)) and float(span["number"]) >= 0:
+        return Duration(float(span["number"]) * SPANS[span["unit"]])
+    from_field = _FROM_FIELD.fullmatch(typed)
+    match = from_field or _LEVEL.fullmatch(typed)
+    if match is None or not typed or typed == "%":
+        raise UsageError(
+            f"{option} {typed!r} is not a level; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column "
+            "(for times 90s, 2h, 3d)"
+        )
+    number = float(match["number"] or 1)
+    if match["percent"]:
+        number = float(Decimal(match["number"] or 1).scaleb(-2))  # rounded once
+    if number < 0 or not math.isfinite(number):
+        raise UsageError(f"{option} {typed!r} must be a finite number of at least 0")
+    if from_field:
+        return FromField(match["field"], number)
+    match match["unit"]:
+        case "sd" | "iqr" | "range" as statistic:
+            return OfField(number, statistic)
+        case _:
+            return Percent(number) if match["percent"] else Absolute(number)
+
+
+def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
+    """Read a share of elements: `2%` or `0.02`.
+
+    Raises:
+        UsageError: If it is not from 0 to 1.
+
+    >>> parse_rate("2%")
+    0.02
+    """
+    typed = str(text).strip()
+    try:
+        rate = float(typed[:-1]) / 100 if typed.endswith("%") else float(typed)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate <= 1:
+        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1; type 2% or 0.02")
+    return rate
+
+
+def parse_decibels(text: str | float) -> float:
+    """Read a signal-to-noise ratio in dB.
+
+    Raises:
+        UsageError: If it is not a finite number.
+
+    >>> parse_decibels("20dB")
+    20.0
+    """
+    typed = str(text).strip()
+    try:
+        decibels = float(re.sub(r"\s*dB$", "", typed, flags=re.IGNORECASE))
+    except ValueError:
+        decibels = math.nan
+    if not math.isfinite(decibels):
+        raise UsageError(f"snr {typed!r} is not a finite number of decibels; type 20 or -3.5")
+    return decibels
+
+
+def noise_power(signal_power: float, decibels: float) -> float:
+    """Return the mean square of the noise that is `decibels` below a signal's mean square.
+
+    SNR in dB is 10 log10(P_signal / P_noise), both powers being mean squares (the mean not
+    removed), as MATLAB's `awgn(..., "measured")` takes them.
+    """
+    return float(signal_power / 10.0 ** (decibels / 10.0))
+
+
+def as_json(level: Level) -> Any:  # noqa: ANN401
+    """Return a level as it stands in a report: a plain number where it is absolute."""
+    return level.value if isinstance(level, Absolute) else str(level)

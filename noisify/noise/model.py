@@ -1,0 +1,291 @@
+"""What a noise model is: a frozen dataclass with one method, and what it may ask of a chunk."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+
+import numpy as np
+
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.noise.level import Level
+    from noisify.streams.streams import Variates
+    from noisify.statistics.moments import FieldStatistics
+    from noisify.core.dtypes import NumberType
+
+REAL = frozenset({"float", "int", "decimal"})
+NUMBERS = REAL | {"complex"}
+TEXT = frozenset({"text"})
+LABELS = frozenset({"text", "bool", "int"})
+TIMES = frozenset({"time"})
+ANYTHING = NUMBERS | {"text", "bool", "time"}
+
+
+@dataclass
+class Draw:
+    """What a model may ask about the chunk it is working on.
+
+    Attributes:
+        variates: The random numbers at the chunk's positions.
+        number: The type of the values.
+        companions: Other fields' values at the same positions, as float64, for `@field` levels.
+        saturated: Which elements have hit the end of the type's range so far; None: none.
+        usable: Which elements are there, and finite; the others hold a placeholder, and whatever
+            a model returns for them is thrown away. None: all.
+        erased: Which elements the model has made null; None: none.
+        others: The variates of the same model's streams of other fields, by field name.
+        columns: Other fields' values as they stand before this spec (and which are usable).
+        keys: Other fields' original values as texts, by field name; null is an empty text.
+    """
+
+    variates: Variates
+    number: NumberType
+    companions: Mapping[str, NDArray[np.float64]] = dataclasses.field(default_factory=dict)
+    saturated: NDArray[np.bool_] | None = None
+    usable: NDArray[np.bool_] | None = None
+    erased: NDArray[np.bool_] | None = None
+    others: Callable[[str], Variates] | None = None
+    columns: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]] = dataclasses.field(
+        default_factory=dict
+    )
+    keys: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+
+    def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
+        """Return which elements are hit, shape (n,): a share `rate` of them, nested in it."""
+        return self.variates.uniform(lane) < rate
+
+    def erase(self, which: NDArray[np.bool_]) -> None:
+        """Make some elements null."""
+        self.erased = which if self.erased is None else self.erased | which
+
+    def level(self, level: Level, values: NDArray[Any]) -> float | NDArray[np.float64]:
+        """Return a level as an absolute amount: one number, or one an element, shape (n,)."""
+        match level:
+            case levels.Absolute(value):
+                return value
+            case levels.Percent(share):
+                return np.asarray(np.abs(self.number.to_float(values)) * share)
+            case levels.Duration(seconds):
+                return seconds
+            case levels.FromField(name, factor):
+                return np.abs(self.companions[name]) * factor
+            case levels.OfField():
+                raise UsageError(f"level {level} needs the statistics of the whole field")
+
+    def add(self, values: NDArray[Any], noise: NDArray[Any]) -> NDArray[Any]:
+        """Return values + noise in the field's number type; `noise` is spent."""
+        noisy, beyond = self.number.add(values, noise)
+        if beyond is not None and beyond.any():
+            self.saturated = beyond if self.saturated is None else self.saturated | beyond
+        return noisy
+
+
+Words = tuple[str, ...]
+Numbers = tuple[float, ...]
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+@dataclass(frozen=True, kw_only=True)
+class Model(ABC):
+    """One kind of noise.
+
+    A subclass is a frozen, keyword-only dataclass. Its fields are the model's parameters, made by
+    `parameter`, and checked in `__post_init__`; its docstring is what `--explain` shows.
+
+    Attributes:
+        name: What it is called on the command line.
+        family: The group it is listed under.
+        takes: The kinds of fields it works on.
+        level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
+        erases: Whether it makes elements null.
+        jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
+        elementwise: Whether `apply` may be handed elements of several fields, end to end: of each
+            nothing but its value and its variates counts, and `draw.variates.positions` does not.
+        example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = REAL
+    level: ClassVar[str] = "scale"
+    erases: ClassVar[bool] = False
+    jointly: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+    example: ClassVar[str] = "-s 0.1"
+
+    def __post_init__(self) -> None:
+        """Check the parameters' limits."""
+        check_parameters(self)
+
+    @abstractmethod
+    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Return the noisy values.
+
+        Args:
+            values: Shape (n,), in the dtype of `draw.number`; not to be changed in place.
+            draw: The variates, the level and the arithmetic for these elements.
+
+        Returns:
+            Shape (n,), the same dtype. Element i depends on values[i] and the variates of its
+            position only.
+        """
+
+    def moments(self) -> tuple[float, float] | None:
+        """Return the mean and the standard deviation at scale 1 and loc 0, or None without a sd."""
+        return None
+
+    @property
+    def reach(self) -> int:
+        """How far away, in elements, another element may bear on one; 0: its own value only."""
+        return 0
+
+    def needs(self, field: str) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
+        """Return what statistics of which fields `settle` needs, by field name.
+
+        Args:
+            field: The field that gets the noise.
+        """
+        return {}
+
+    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+        """Return this model with what it takes from the data filled in."""
+        return self
+
+    def companions(self) -> frozenset[str]:
+        """Return the fields whose values `apply` looks at, besides its own."""
+        return self.level_fields()
+
+    def level_fields(self) -> frozenset[str]:
+        """Return the fields that levels such as `@flux_err` are taken from."""
+        amounts = vars(self).values()
+        return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
+
+    def key_fields(self) -> frozenset[str]:
+        """Return those companions whose values are taken as texts, not as numbers."""
+        return frozenset()
+
+
+def parameter(help_text: str, default: Any, **limits: float) -> Any:  # noqa: ANN401
+    """Declare a parameter of a model: a dataclass field with its help and its open lower limit.
+
+    Args:
+        help_text: One line for `--explain`.
+        default: The value when it is not given; `dataclasses.MISSING` where there is none.
+        limits: `above=0` or `at_least=0`.
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text, **limits})
+
+
+def check_parameters(model: Model) -> None:
+    """Hold every numeric parameter of a model to the limits it was declared with.
+
+    Raises:
+        UsageError: If one is not finite or is out of its limits.
+    """
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value):
+            raise UsageError(f"{field.name} {value} of {model.name} must be finite")
+        above, at_least = field.metadata.get("above"), field.metadata.get("at_least")
+        if above is not None and value <= above:
+            raise UsageError(f"{field.name} {value:g} of {model.name} must be above {above:g}")
+        if at_least is not None and value < at_least:
+            raise UsageError(
+                f"{field.name} {value:g} of {model.name} must be at least {at_least:g}"
+            )
+
+
+def make(model: type[Model], given: Mapping[str, Any]) -> Model:
+    """Make a model from its parameters as typed.
+
+    Args:
+        model: The model's class.
+        given: Its parameters by name; texts are read as the parameter's type.
+
+    Raises:
+        UsageError: If a name is unknown, a value cannot be read, or one is missing.
+    """
+    fields = {field.name: field for field in dataclasses.fields(model)}
+    known = {}
+    for name, value in given.items():
+        if name not in fields:
+            offered = ", ".join(fields)
+            raise UsageError(
+                f"{model.name} has no parameter {name!r}{did_you_mean(name, fields)} "
+                f"(it has: {offered})"
+            )
+        known[name] = _read(model.name, fields[name], value)
+    for name, field in fields.items():
+        if field.default is dataclasses.MISSING and name not in known:
+            help_text = field.metadata["help"]
+            raise UsageError(f"{model.name} needs {name} ({help_text}); add -p {name}=VALUE")
+    return model(**known)
+
+
+def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN401
+    """Read a typed value as the type its field is annotated with."""
+    kind = str(field.type)
+    if kind == "Level":
+        return levels.parse(value, option=field.name)
+    if kind == "Rate":
+        return levels.parse_rate(value, option=field.name)
+    kind, _, optional = kind.partition(" | ")
+    if optional and value is None:
+        return None
+    try:
+        return _READERS[kind][1](value)
+    except (ValueError, TypeError, OverflowError):
+        what = _READERS[kind][0]
+        raise UsageError(f"{field.name} {value!r} of {model} is not {what}") from None
+
+
+def _read_words(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Read texts: a sequence, or one text with | between them."""
+    parts = value.split("|") if isinstance(value, str) else value
+    return tuple(str(part) for part in parts)
+
+
+def _read_numbers(value: Any) -> tuple[float, ...]:  # noqa: ANN401
+    """Read numbers: one, a sequence, or a text with | or / between them."""
+    if isinstance(value, str):
+        value = value.replace("/", "|").split("|")
+    return (float(value),) if isinstance(value, int | float) else tuple(float(x) for x in value)
+
+
+def _read_matrix(value: Any) -> tuple[tuple[float, ...], ...]:  # noqa: ANN401
+    """Read a matrix: a sequence of rows, or a text with ; between rows and | between numbers."""
+    rows = value.split(";") if isinstance(value, str) else value
+    return tuple(_read_numbers(row) for row in rows)
+
+
+def _read_bool(value: Any) -> bool:  # noqa: ANN401
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    text = str(value).casefold()
+    if text not in words:
+        raise ValueError(text)
+    return words[text]
+
+
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "float": ("a number", float),
+    "int": ("an int", int),
+    "str": ("a text", str),
+    "bool": ("a bool", _read_bool),
+    "Words": ("texts with | between them", _read_words),
+    "Numbers": ("numbers with | between them", _read_numbers),
+    "Matrix": ("rows of numbers, with | between numbers and ; between rows", _read_matrix),
+}
+"""What each type of parameter is called in an error, and how it is read."""

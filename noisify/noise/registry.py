@@ -1,0 +1,97 @@
+"""The one table of models: a line each. Importing it imports no model and no NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from noisify.core.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from noisify.noise.model import Model
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a model lives and what it is called."""
+
+    name: str
+    module: str
+    class_name: str
+    aliases: tuple[str, ...] = ()
+
+    def load(self) -> type[Model]:
+        """Import the model's class."""
+        module = import_module(f"noisify.noise.{self.module}")
+        return cast("type[Model]", getattr(module, self.class_name))
+
+
+MODELS = (
+    Entry("normal", "additive", "Normal", aliases=("gaussian",)),
+    Entry("uniform", "additive", "Uniform"),
+    Entry("laplace", "additive", "Laplace"),
+    Entry("cauchy", "additive", "Cauchy"),
+    Entry("student-t", "additive", "StudentT", aliases=("t",)),
+    Entry("logistic", "additive", "Logistic"),
+    Entry("gumbel", "additive", "Gumbel"),
+    Entry("exponential", "additive", "Exponential"),
+    Entry("gamma", "additive", "Gamma"),
+    Entry("lognormal", "additive", "LogNormal", aliases=("log-normal",)),
+    Entry("triangular", "additive", "Triangular"),
+    Entry("truncated-normal", "additive", "TruncatedNormal"),
+    Entry("multiplicative", "scaling", "Multiplicative", aliases=("speckle",)),
+    Entry("rounding", "scaling", "Rounding", aliases=("quantize",)),
+    Entry("bias", "scaling", "Bias", aliases=("offset",)),
+    Entry("poisson", "counts", "Poisson", aliases=("shot",)),
+    Entry("binomial", "counts", "Binomial", aliases=("thinning",)),
+    Entry("salt-and-pepper", "impulse", "SaltAndPepper"),
+    Entry("impulse", "impulse", "Impulse"),
+    Entry("outlier", "impulse", "Outlier"),
+    Entry("spike", "impulse", "Spike"),
+    Entry("stuck", "impulse", "Stuck"),
+    Entry("dropout", "impulse", "Dropout"),
+    Entry("swap-bits", "impulse", "SwapBits", aliases=("bit-flip",)),
+    Entry("scale-by", "scaling", "ScaleBy", aliases=("wrong-unit",)),
+    Entry("laplace-mechanism", "privacy", "LaplaceMechanism"),
+    Entry("gaussian-mechanism", "privacy", "GaussianMechanism"),
+    Entry("ar1", "time_series", "AR1"),
+    Entry("random-walk", "time_series", "RandomWalk"),
+    Entry("colored", "time_series", "ColoredNoise", aliases=("coloured",)),
+    Entry("pink", "time_series", "PinkNoise"),
+    Entry("brown", "time_series", "BrownNoise"),
+    Entry("blue", "time_series", "BlueNoise"),
+    Entry("violet", "time_series", "VioletNoise"),
+    Entry("drift", "time_series", "Drift"),
+    Entry("jitter", "jitter", "Jitter"),
+    Entry("correlated", "correlated", "Correlated"),
+    Entry("missing", "missing", "Missing"),
+    Entry("flip", "labels", "Flip", aliases=("label-flip",)),
+    Entry("category-swap", "labels", "CategorySwap"),
+    Entry("shuffle", "labels", "Shuffle"),
+    Entry("typo", "text", "Typo"),
+    Entry("ocr", "text", "Ocr"),
+    Entry("case", "text", "Case"),
+    Entry("whitespace", "text", "Whitespace"),
+    Entry("truncate", "text", "Truncate"),
+    Entry("mojibake", "text", "Mojibake"),
+    Entry("time-swap", "times", "TimeSwap"),
+    Entry("drop-rows", "rows", "DropRows"),
+    Entry("duplicate-rows", "rows", "DuplicateRows"),
+    Entry("swap-fields", "rows", "SwapFields"),
+)
+
+
+def find(name: str) -> Entry:
+    """Return the entry of a model, by its name or an alias, in any case.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    names = {word: entry for entry in MODELS for word in (entry.name, *entry.aliases)}
+    wanted = name.strip().casefold().replace("_", "-")
+    if wanted in names:
+        return names[wanted]
+    raise UsageError(
+        f"no model is called {name!r}{did_you_mean(wanted, names) or '; see noisify --list-models'}"
+    )

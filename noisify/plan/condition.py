@@ -1,0 +1,239 @@
+"""Which rows get noise: a small language of conditions, worked out by Arrow, never by Python.
+
+`age > 60 and city == "Rome"`, `not (a + b < 3)`, `kind in ("x", "y")`, `note is not null`. Names
+that are not plain words stand in backquotes. A comparison with null is neither true nor false, and
+a row for which the condition is not true gets no noise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<text>"[^"]*"|'[^']*')
+      | `(?P<quoted>[^`]+)`
+      | (?P<word>[^\W\d][\w.]*)
+      | (?P<sign><=|>=|==|!=|<>|[<>=+\-*/(),])
+    )""",
+    re.VERBOSE,
+)
+_COMPARISONS = {
+    "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
+    "==": "equal", "=": "equal", "!=": "not_equal", "<>": "not_equal",
+}  # fmt: skip
+_KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
+
+Node = tuple[Any, ...]
+"""A function's name and its operands, or ("field", name), or ("literal", value)."""
+
+
+@frozen
+class Condition:
+    """A condition on rows.
+
+    Attributes:
+        text: As it was typed.
+        fields: The names in it.
+    """
+
+    text: str
+    fields: frozenset[str]
+    tree: Node = field(compare=False, repr=False)
+
+    def rows(self, values: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Return for which rows the condition is true.
+
+        Args:
+            values: An Arrow array, all of one length, for each name in it.
+
+        Raises:
+            UsageError: If it compares what cannot be compared.
+        """
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
+
+        from noisify.core.arrow_arrays import to_bools  # noqa: PLC0415 - likewise
+
+        try:
+            result = _evaluate(self.tree, values)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"--where {self.text!r} cannot be worked out: {reason}") from None
+        if not isinstance(result, pa.Array) or not pa.types.is_boolean(result.type):
+            raise UsageError(f"--where {self.text!r} is no condition; compare with < > == !=")
+        return to_bools(result)
+
+
+def parse(text: str) -> Condition:
+    """Read a condition.
+
+    Raises:
+        UsageError: If it is not one; the message says where.
+
+    >>> sorted(parse('age > 60 and `home town` == "Rome"').fields)
+    ['age', 'home town']
+    """
+    parser = _Parser(text)
+    tree = parser.either()
+    if parser.kind != "end":
+        parser.fail("the end, and or or")
+    return Condition(text, frozenset(parser.names), tree)
+
+
+class _Parser:
+    """Reads a condition from left to right, each method one level of precedence."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._next = 0
+        self.names: set[str] = set()
+        self.advance()
+
+    def advance(self) -> None:
+        self._at = self._next
+        match = _TOKEN.match(self._text, self._next)
+        if match is None:
+            self.kind, self.token = "end", ""
+            if self._text[self._next :].strip():
+                self.fail("a name, a number, a text or a sign")
+            return
+        self._next = match.end()
+        self.kind = match.lastgroup or "end"
+        self.token = match[self.kind]
+        if self.kind == "word" and self.token.casefold() in _KEYWORDS:
+            self.kind, self.token = "keyword", self.token.casefold()
+
+    def fail(self, expected: str) -> NoReturn:
+        rest = self._text[self._at :].strip()
+        found = f"found {rest[:20]!r}" if rest else "it ends"
+        raise UsageError(f"--where {self._text!r}: expected {expected}, but {found}")
+
+    def accept(self, *tokens: str) -> str | None:
+        if self.kind in {"keyword", "sign"} and self.token in tokens:
+            token = self.token
+            self.advance()
+            return token
+        return None
+
+    def expect(self, token: str) -> None:
+        if self.accept(token) is None:
+            self.fail(token)
+
+    def either(self) -> Node:
+        left = self.both()
+        while self.accept("or"):
+            left = ("or_kleene", left, self.both())
+        return left
+
+    def both(self) -> Node:
+        left = self.negated()
+        while self.accept("and"):
+            left = ("and_kleene", left, self.negated())
+        return left
+
+    def negated(self) -> Node:
+        if self.accept("not"):
+            return ("invert", self.negated())
+        return self.comparison()
+
+    def comparison(self) -> Node:
+        left = self.total()
+        sign = self.accept(*_COMPARISONS)
+        if sign is not None:
+            return (_COMPARISONS[sign], left, self.total())
+        if self.accept("is"):
+            negate = self.accept("not") is not None
+            self.expect("null")
+            return ("is_valid" if negate else "is_null", left)
+        negate = self.accept("not") is not None
+        if self.accept("in"):
+            among = self.choices(left)
+            return ("invert", among) if negate else among
+        if negate:
+            self.fail("in")
+        return left
+
+    def choices(self, left: Node) -> Node:
+        self.expect("(")
+        found: Node = ("equal", left, self.total())
+        while self.accept(","):
+            found = ("or_kleene", found, ("equal", left, self.total()))
+        self.expect(")")
+        return found
+
+    def total(self) -> Node:
+        left = self.product()
+        while sign := self.accept("+", "-"):
+            left = ("add" if sign == "+" else "subtract", left, self.product())
+        return left
+
+    def product(self) -> Node:
+        left = self.factor()
+        while sign := self.accept("*", "/"):
+            left = ("multiply" if sign == "*" else "divide", left, self.factor())
+        return left
+
+    def factor(self) -> Node:
+        if self.accept("-"):
+            return ("negate", self.factor())
+        if self.accept("("):
+            inner = self.either()
+            self.expect(")")
+            return inner
+        if word := self.accept("true", "false"):
+            return ("literal", word == "true")
+        kind, token = self.kind, self.token
+        if kind not in {"number", "text", "word", "quoted"}:
+            self.fail("a name, a number or a text")
+        self.advance()
+        if kind == "number":
+            return ("literal", int(token) if token.isdecimal() else float(token))
+        if kind == "text":
+            return ("literal", token[1:-1])
+        self.names.add(token)
+        return ("field", token)
+
+
+def _as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
+    """Read a text as a time of a type; without an offset it is in the type's own zone."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        return pc.cast(text, kind)
+    try:
+        return pc.cast(text, kind)
+    except pa.ArrowInvalid:
+        return pc.assume_timezone(pc.cast(text, pa.timestamp(kind.unit)), kind.tz)
+
+
+def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Work out a node with Arrow's compute functions."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+
+    name, *operands = node
+    if name == "field":
+        return values[operands[0]]
+    if name == "literal":
+        return pa.scalar(operands[0])
+    worked = [_evaluate(operand, values) for operand in operands]
+    if name == "divide":
+        worked = [pc.cast(operand, pa.float64()) for operand in worked]
+    temporal = next((w.type for w in worked if pa.types.is_temporal(w.type)), None)
+    if temporal is not None:  # "2024-03-01" is a time where it stands beside one
+        worked = [_as_time(w, temporal) if pa.types.is_string(w.type) else w for w in worked]
+    function: Callable[..., Any] = getattr(pc, name)
+    return function(*worked)

@@ -1,0 +1,258 @@
+"""What was asked, and what will be done: a plan for one file, with nothing left to decide."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal
+
+from noisify.noise import level as levels
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+from noisify.noise.rows import DuplicateRows, RowModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from noisify.core.chunk import Field
+    from noisify.noise.level import Level
+    from noisify.noise.model import Model
+    from noisify.streams.streams import StreamName
+    from noisify.statistics.moments import FieldStatistics
+    from noisify.plan.condition import Condition
+
+    Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
+
+Decimals = int | Literal["keep"] | None
+
+
+@frozen
+class NoiseSpec:
+    """One kind of noise on some fields, as asked for.
+
+    Attributes:
+        model: The model's name.
+        columns: Selectors of the fields; none for the default choice.
+        exclude: Selectors of fields to leave out.
+        scale: The level of the distribution's scale.
+        sd: The level of the noise's own standard deviation, instead.
+        snr: The signal-to-noise ratio in dB, instead.
+        parameters: The model's other parameters, as typed.
+        clip: Bounds for what noise produces, in the field's unit.
+        where: Which rows get noise; None: all.
+        stream: Which of the streams of this model on a field to draw from; None: the next one.
+        unit: "image" if numbers are shares of full scale (1 of floats, 255 of uint8); None: as is.
+        optional: Whether a selector that matches no field is passed over.
+    """
+
+    model: str = "normal"
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    scale: Level | None = None
+    sd: Level | None = None
+    snr: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    clip: tuple[float, float] | None = None
+    where: Condition | None = None
+    stream: int | None = None
+    unit: str | None = None
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that how much is said once."""
+        said = [name for name in ("scale", "sd", "snr") if getattr(self, name) is not None]
+        said += ["scale"] if "scale" in self.parameters else []
+        if len(said) > 1:
+            raise UsageError(f"how much noise is said twice, by {' and '.join(said)}; keep one")
+
+
+@frozen
+class Request:
+    """Everything that was asked for, whatever the file."""
+
+    specs: tuple[NoiseSpec, ...]
+    seed: int
+    rng: str = "noisify"
+    decimals: Decimals = None
+    strict: bool = False
+    replicate: int = 0
+
+
+@frozen
+class Step:
+    """One kind of noise on one field, with every number settled.
+
+    Attributes:
+        field: The field, as it is to be read.
+        model: The model.
+        stream: The name of its random stream.
+        clip: Bounds for what noise produces.
+        where: Which rows get noise; None: all.
+        spec: The number of the spec it comes from: fields of one spec are worked on together.
+    """
+
+    field: Field
+    model: Model
+    stream: StreamName
+    clip: tuple[float, float] | None = None
+    where: Condition | None = None
+    spec: int = 0
+
+    def companions(self) -> frozenset[str]:
+        """Return the fields whose values this step looks at, besides its own."""
+        if self.model.jointly:
+            return frozenset(getattr(self.model, "fields", None) or ()) - {self.field.name}
+        return self.model.companions()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as it stands in a report."""
+        parameters = {
+            f.name: _plain(getattr(self.model, f.name)) for f in dataclasses.fields(self.model)
+        }
+        clip = None if self.clip is None else [_finite_or_none(bound) for bound in self.clip]
+        where = None if self.where is None else self.where.text
+        about: dict[str, Any] = {"field": self.field.name, "model": self.model.name}
+        if isinstance(self.model, RowModel):
+            del about["field"]
+        return {**about, **parameters, "clip": clip, "where": where}
+
+
+@frozen
+class Plan:
+    """The steps for one file, in order, and what holds for all of them.
+
+    Attributes:
+        steps: Spec by spec, and in a spec field by field in file order; row models among them.
+        fields: The fields that are decoded: those with steps and those whose values levels need.
+        left: Why each other field is left alone, by name.
+        notes: What the user should know before it runs.
+    """
+
+    steps: tuple[Step, ...]
+    seed: int
+    rng: str = "noisify"
+    decimals: Decimals = None
+    strict: bool = False
+    fields: tuple[Field, ...] = ()
+    left: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def field_steps(self) -> tuple[Step, ...]:
+        """The steps that change fields, in order."""
+        return tuple(step for step in self.steps if not isinstance(step.model, RowModel))
+
+    @property
+    def row_steps(self) -> tuple[Step, ...]:
+        """The steps that drop or repeat whole rows, in order."""
+        return tuple(step for step in self.steps if isinstance(step.model, RowModel))
+
+    @property
+    def noised(self) -> tuple[Field, ...]:
+        """The fields that get noise, in file order."""
+        chosen = {step.field.name for step in self.field_steps}
+        return tuple(field for field in self.fields if field.name in chosen)
+
+    @property
+    def reach(self) -> int:
+        """How many elements on either side a chunk has to be extended by."""
+        reaches: Counter[str] = Counter()
+        for step in self.field_steps:
+            reaches[step.field.name] += step.model.reach
+        joint = any(step.model.jointly for step in self.field_steps)
+        return sum(reaches.values()) if joint else max(reaches.values(), default=0)
+
+    def conditions(self) -> set[Condition]:
+        """Return the conditions on rows that steps have."""
+        return {step.where for step in self.steps if step.where is not None}
+
+    def groups(self) -> list[list[Field]]:
+        """Return the fields in groups of those that need each other's values, in file order."""
+        return grouped(self.fields, self.field_steps)
+
+    @property
+    def fresh_copies(self) -> int:
+        """How many more versions of a row there are that have noise of their own."""
+        models = [step.model for step in self.row_steps if isinstance(step.model, DuplicateRows)]
+        return max((model.times for model in models if model.fresh), default=0)
+
+    def replicated(self, replicate: int) -> Plan:
+        """Return the same plan with random streams for the repeated rows of that number."""
+        return self._with_replicates(replicate << 32)
+
+    def copied(self, number: int) -> Plan:
+        """Return the same plan for the noisy copy of that number, counted from 0."""
+        return self._with_replicates(number)
+
+    def _with_replicates(self, further: int) -> Plan:
+        streams = [
+            dataclasses.replace(step.stream, replicate=step.stream.replicate + further)
+            for step in self.steps
+        ]
+        steps = zip(self.steps, streams, strict=True)
+        return dataclasses.replace(
+            self, steps=tuple(dataclasses.replace(step, stream=stream) for step, stream in steps)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as it stands in a report."""
+        return {
+            "seed": self.seed,
+            "rng": self.rng,
+            "decimals": self.decimals,
+            "strict": self.strict,
+            "noise": self._noise_as_json(),
+        }
+
+    def _noise_as_json(self) -> list[dict[str, Any]]:
+        """Return the steps; those of one spec that have to go together are one entry."""
+        entries: list[dict[str, Any]] = []
+        used: Counter[tuple[str, str]] = Counter()
+        together = -1
+        for step in self.steps:
+            entry = step.as_json()
+            if step.model.jointly:
+                if step.spec == together:
+                    continue
+                together = step.spec
+                entry["field"] = list(getattr(step.model, "fields", None) or ())
+                entry.pop("fields", None)
+            use = ("" if step.model.jointly else step.stream.field, step.stream.model)
+            if step.stream.ordinal != used[use]:
+                entry["stream"] = step.stream.ordinal
+            used[use] = step.stream.ordinal + 1
+            entries.append(entry)
+        return entries
+
+
+def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]:
+    """Return fields in groups of those that need each other's values, in the order given."""
+    leader = {field.name: field.name for field in fields}
+
+    def lead(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for step in steps:
+        for companion in step.companions():
+            leader[lead(companion)] = lead(step.field.name)
+    groups: dict[str, list[Field]] = {}
+    for member in fields:
+        groups.setdefault(lead(member.name), []).append(member)
+    return list(groups.values())
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a parameter as it stands in a report."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return levels.as_json(value)
+
+
+def _finite_or_none(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None

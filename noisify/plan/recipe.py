@@ -1,0 +1,465 @@
+"""Recipes: noise specs in a file, as TOML, or as the plan in a `--report`.
+
+    seed = 42
+
+    [[noise]]
+    fields = "temp*"
+    model = "normal"
+    scale = "5%"
+    clip = [0, 100]
+
+`load` reads one and reports every mistake with its line; `as_toml` writes the recipe that repeats
+a run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisify.plan import presets
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.value_class import frozen
+from noisify.streams.limits import RNGS, SEED_LIMIT
+from noisify.plan.words import WordsError, spec_from_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from noisify.plan.plan import Decimals, NoiseSpec
+
+_TOP = ("seed", "rng", "decimals", "strict", "noise")
+_WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
+_MOST_DECIMALS = 300
+_LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+Place = tuple[str | int, ...]
+"""Where a value stands in a document: the keys and indices on the way to it."""
+
+
+@frozen
+class Recipe:
+    """What a recipe says.
+
+    Attributes:
+        specs: Its noise specs, in order.
+        seed: The seed; None: not said.
+        rng: The generator's name; None: not said.
+        decimals: How noisy numbers are rounded; None: not said.
+        strict: Whether strangers are errors; None: not said.
+    """
+
+    specs: tuple[NoiseSpec, ...] = ()
+    seed: int | None = None
+    rng: str | None = None
+    decimals: Decimals = None
+    strict: bool | None = None
+
+
+class RecipeError(UsageError):
+    """A recipe has mistakes: a line for each, as FILE:LINE: what is wrong."""
+
+    def __str__(self) -> str:
+        """Return all the lines."""
+        return self.message
+
+
+def load(path: str | Path) -> Recipe:
+    """Read a recipe, TOML or JSON.
+
+    Raises:
+        RecipeError: If anything in it makes no sense; it tells every mistake, with its line.
+        NoisifyError: If it cannot be read.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise NoisifyError(f"cannot be read: {error.strerror or error}", path=path) from None
+    text = text.replace("\r\n", "\n")
+    settled = _is_json(path, text)
+    try:
+        if settled:
+            document, lines = json.loads(text), _Places(text).of_json()
+        else:
+            document, lines = tomllib.loads(text), _Places(text).of_toml()
+    except json.JSONDecodeError as error:
+        raise RecipeError(f"{path}:{error.lineno}: {error.msg}; a report is JSON") from None
+    except ValueError as error:  # TOML's own, and numbers of too many digits
+        raise RecipeError(_syntax_error(path, text, str(error))) from None
+    except RecursionError:
+        raise RecipeError(f"{path}:1: brackets nest too deep; a recipe has flat lists") from None
+    reader = _RecipeReader(lines, settled=settled)
+    recipe = reader.recipe(document)
+    if reader.found:
+        found = sorted(set(reader.found), key=lambda mistake: mistake[0])
+        raise RecipeError("\n".join(f"{path}:{line}: {message}" for line, message in found))
+    return recipe
+
+
+def _is_json(path: str | Path, text: str) -> bool:
+    suffix = Path(path).suffix.casefold()
+    if suffix in {".json", ".toml"}:
+        return suffix == ".json"
+    return re.match(r"\s*(?:\{|\[\s*\{)", text) is not None
+
+
+def _syntax_error(path: str | Path, text: str, message: str) -> str:
+    """Return TOML's complaint with its line in front."""
+    match = _LINE.search(message)
+    what = message[: match.start()] if match else message
+    if match is None or match["line"] is None:
+        return f"{path}:{len(text.splitlines()) or 1}: {what}; a recipe is TOML"
+    return f"{path}:{match['line']}: {what} at column {match['column']}; a recipe is TOML"
+
+
+class _RecipeReader:
+    """Reads a document and keeps what is wrong with it, each with its line.
+
+    Args:
+        lines: Where everything in it stands.
+        settled: Whether it is a plan, whose `fields` are names and no selectors.
+    """
+
+    def __init__(self, lines: Mapping[Place, int], *, settled: bool) -> None:
+        self.found: list[tuple[int, str]] = []
+        self._lines = lines
+        self._settled = settled
+
+    def recipe(self, document: Any) -> Recipe:  # noqa: ANN401
+        """Return what the document says; it means nothing if anything was found."""
+        place, plan = self._plan(document)
+        if plan is None:
+            return Recipe()
+        for key in plan:
+            if key not in _TOP:
+                meant = did_you_mean(key, _TOP)
+                if not meant:
+                    meant = "; noise and its parameters stand in a [[noise]] table"
+                self._mistake((*place, key), f"a recipe has no key {key!r}{meant}")
+        readers: dict[str, Callable[[Any], Any]] = {
+            "seed": _read_seed, "rng": _read_rng, "decimals": _read_decimals,
+            "strict": _read_strict,
+        }  # fmt: skip
+        said: dict[str, Any] = {}
+        for key, read in readers.items():
+            if plan.get(key) is None:
+                continue
+            try:
+                said[key] = read(plan[key])
+            except UsageError as error:
+                self._mistake((*place, key), error.message)
+        return Recipe(specs=tuple(self._specs((*place, "noise"), plan)), **said)
+
+    def _mistake(self, place: Place, message: str) -> None:
+        while place and place not in self._lines:
+            place = place[:-1]
+        self.found.append((self._lines.get(place, 1), " ".join(message.split())))
+
+    def _plan(self, document: Any) -> tuple[Place, dict[str, Any] | None]:  # noqa: ANN401
+        """Return the table that a recipe is in a document, and where it stands there."""
+        place: Place = ()
+        if isinstance(document, list):
+            if len(document) != 1:
+                what = f"holds {len(document)} reports; take one of them into a file of its own"
+                self._mistake((), what)
+                return (), None
+            place, document = (0,), document[0]
+        if isinstance(document, dict) and "plan" in document:
+            place, document = (*place, "plan"), document["plan"]
+        if not isinstance(document, dict):
+            self._mistake(place, "is neither a recipe nor a report; write [[noise]] tables")
+            return place, None
+        return place, document
+
+    def _specs(self, place: Place, plan: Mapping[str, Any]) -> Iterator[NoiseSpec]:
+        tables = plan.get("noise")
+        if isinstance(tables, dict):
+            self._mistake(place, "noise is one table; write [[noise]] for a list of them")
+            return
+        if not isinstance(tables, list):
+            what = "holds no noise; add a [[noise]] table" if tables is None else "noise is no list"
+            self._mistake(
+                place, f"{what}, such as model = 'normal' and scale = 0.5 below [[noise]]"
+            )
+            return
+        for index, table in enumerate(tables):
+            if isinstance(table, dict):
+                yield from self._table_specs((*place, index), table)
+            else:
+                self._mistake((*place, index), f"noise {table!r} is no table; write [[noise]]")
+
+    def _table_specs(self, place: Place, table: Mapping[str, Any]) -> Iterator[NoiseSpec]:
+        """Return the specs of one table: one, or those of its preset."""
+        words = dict(table)
+        renamed = "fields" if self._settled and "fields" in words else "field"
+        if renamed == "fields":
+            words["field"] = words.pop("fields")
+        for key in [key for key in words if key in _TOP]:
+            del words[key]
+            self._mistake((*place, key), f"{key} is no key of noise; say it above all [[noise]]")
+        for said in [words] if "preset" not in words else self._preset(place, words):
+            try:
+                yield spec_from_words(said)
+            except WordsError as error:
+                for mistake in error.found:
+                    word = renamed if mistake.key == "field" else mistake.key
+                    at = place if word is None else (*place, word)
+                    self._mistake(at, mistake.message)
+
+    def _preset(self, place: Place, words: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the words of a table's preset, with what else the table says."""
+        extra = [key for key in words if key not in _WITH_PRESET]
+        for key in extra:
+            self._mistake((*place, key), f"a preset says {key} itself; leave out {key} or preset")
+        if not isinstance(words["preset"], str):
+            self._mistake((*place, "preset"), f"preset {words['preset']!r} is not a text")
+            return []
+        try:
+            found = presets.find(words["preset"])
+        except UsageError as error:
+            self._mistake((*place, "preset"), error.message)
+            return []
+        chosen = next((key for key in ("fields", "field") if key in words), None)
+        if chosen is not None and any("fields" in preset for preset in found):
+            what = f"preset {words['preset']} chooses its own fields; leave out {chosen}"
+            self._mistake((*place, chosen), f"{what}, or exclude some")
+            return []
+        others = {key: words[key] for key in _WITH_PRESET[1:] if key in words}
+        return [{**preset, **others} for preset in found]
+
+
+def _read_seed(value: Any) -> int:  # noqa: ANN401
+    seed = -1
+    if isinstance(value, str) and re.fullmatch(r"\d{1,40}|0[xX][0-9a-fA-F]{1,40}", value.strip()):
+        seed = int(value, 16 if "x" in value.lower() else 10)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        seed = value
+    if not 0 <= seed < SEED_LIMIT:
+        long = isinstance(value, int) and value.bit_length() > SEED_LIMIT.bit_length()
+        shown = f"{value:#x}"[:40] + "…" if long else repr(value)
+        raise UsageError(f"seed {shown} is not an integer from 0 to 2**128 - 1")
+    return seed
+
+
+def _read_rng(value: Any) -> str:  # noqa: ANN401
+    if value not in RNGS:
+        raise UsageError(
+            f"no rng is called {value!r}{did_you_mean(str(value), RNGS)} "
+            f"(there are {', '.join(RNGS)})"
+        )
+    return str(value)
+
+
+def _read_decimals(value: Any) -> Decimals:  # noqa: ANN401
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value == "keep":
+        return "keep"
+    if not whole or not 0 <= value <= _MOST_DECIMALS:
+        raise UsageError(
+            f"decimals {value!r} is neither a number of digits, at most {_MOST_DECIMALS}, "
+            "nor 'keep'"
+        )
+    return int(value)
+
+
+def _read_strict(value: Any) -> bool:  # noqa: ANN401
+    if not isinstance(value, bool):
+        raise UsageError(f"strict {value!r} is neither true nor false")
+    return value
+
+
+class _Places:
+    """Finds the line of every key and list item of a document that is known to be sound.
+
+    `tomllib` and `json` do not say where anything stands, so a mistake would have no line.
+
+    Args:
+        text: TOML or JSON.
+    """
+
+    _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+    _BRACKETS = re.compile(r"\[{0,2}")
+    _BLANKS = re.compile(r"[ \t]*")
+    _KEY = re.compile(
+        r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"'=:\[\]{},#.]+)"""
+        r"""(?:[ \t]*\.[ \t]*(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"'=:\[\]{},#.]+))*"""
+    )
+    _SCALAR = re.compile(
+        r'"""(?:\\.|(?!""")[^\\])*"""(?:"{0,2})'
+        r"|'''(?:(?!''').)*'''(?:'{0,2})"
+        r'|"(?:[^"\\\n]|\\.)*"'
+        r"|'[^'\n]*'"
+        r"|[^\s,\[\]{}#](?:[^,\[\]{}#\n]*[^\s,\[\]{}#])?",
+        re.DOTALL,
+    )
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+        self._lines: dict[Place, int] = {}
+
+    def of_json(self) -> dict[Place, int]:
+        """Return the lines of a JSON document."""
+        self._skip(self._SPACE)
+        self._value((), json.loads)
+        return self._lines
+
+    def of_toml(self) -> dict[Place, int]:
+        """Return the lines of a TOML document."""
+        counts: dict[Place, int] = {}
+        table: Place = ()
+        self._skip(self._SPACE)
+        while self._at < len(self._text):
+            brackets = len(self._skip(self._BRACKETS))
+            if brackets:
+                line = self._line
+                table = self._within(self._key(_toml_key), counts)
+                if brackets == 2:  # noqa: PLR2004 - [[…]]: one more item of a list
+                    counts[table] = counts.get(table, -1) + 1
+                    self._lines.setdefault(table, line)
+                    table = (*table, counts[table])
+                self._lines.setdefault(table, line)
+                self._move(self._text.index("]" * brackets, self._at) + brackets - self._at)
+            else:
+                self._pair(table, _toml_key)
+            self._skip(self._SPACE)
+        return self._lines
+
+    @staticmethod
+    def _within(keys: Place, counts: Mapping[Place, int]) -> Place:
+        """Return where a header's table stands: below a list, in its last item so far."""
+        place: Place = ()
+        for depth, key in enumerate(keys):
+            place = (*place, key)
+            if depth < len(keys) - 1 and place in counts:
+                place = (*place, counts[place])
+        return place
+
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self._text, self._at)
+        found = match[0] if match else ""
+        self._move(len(found))
+        return found
+
+    def _move(self, count: int) -> None:
+        self._line += self._text.count("\n", self._at, self._at + count)
+        self._at += count
+
+    def _key(self, read: Callable[[str], Any]) -> Place:
+        self._skip(self._BLANKS)
+        keys = read(self._skip(self._KEY))
+        self._skip(self._BLANKS)
+        return keys if isinstance(keys, tuple) else (keys,)
+
+    def _pair(self, place: Place, read: Callable[[str], Any]) -> None:
+        """Take a key, its = or : and its value."""
+        line = self._line
+        for key in self._key(read):
+            place = (*place, key)
+            self._lines.setdefault(place, line)
+        self._skip(self._SPACE)
+        self._move(1)
+        self._skip(self._SPACE)
+        self._value(place, read)
+
+    def _value(self, place: Place, read: Callable[[str], Any]) -> None:
+        """Take a value, and note the lines of what is in it."""
+        opened = self._text[self._at : self._at + 1]
+        if opened not in {"[", "{"}:
+            self._skip(self._SCALAR)
+            return
+        self._move(1)
+        self._skip(self._SPACE)
+        index = 0
+        while self._text[self._at] not in "]}":
+            if opened == "{":
+                self._pair(place, read)
+            else:
+                self._lines[*place, index] = self._line
+                self._value((*place, index), read)
+                index += 1
+            self._skip(self._SPACE)
+            if self._text[self._at] == ",":
+                self._move(1)
+                self._skip(self._SPACE)
+        self._move(1)
+
+
+def _toml_key(text: str) -> Place:
+    """Return the parts of a key as written, such as `a."b c"`."""
+    place: Place = ()
+    found: Any = tomllib.loads(f"{text} = 0")
+    while isinstance(found, dict):
+        (key, found), *_ = found.items()
+        place = (*place, key)
+    return place
+
+
+def as_toml(plan_json: Mapping[str, Any]) -> str:
+    r"""Return the recipe that repeats a run, given its plan as it stands in a report.
+
+    >>> print(as_toml({"seed": 1, "noise": [{"field": "t", "model": "normal", "scale": 0.5}]}))
+    seed = 1
+    <BLANKLINE>
+    [[noise]]
+    field = "t"
+    model = "normal"
+    scale = 0.5
+    <BLANKLINE>
+    """
+    steps = plan_json.get("noise", ())
+    top = {key: value for key, value in plan_json.items() if key != "noise"}
+    lines = _pairs(top) if steps else [*_pairs(top), "noise = []"]
+    for step in steps:
+        words = {"field" if key == "fields" else key: value for key, value in step.items()}
+        if words.get("clip") is not None:
+            low, high = words["clip"]
+            words["clip"] = [-math.inf if low is None else low, math.inf if high is None else high]
+        lines += ["", "[[noise]]", *_pairs(words)]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _pairs(words: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key if _BARE_KEY.fullmatch(key) else _toml_text(key)} = {_toml_value(value)}"
+        for key, value in words.items()
+        if value is not None
+    ]
+
+
+def _toml_value(value: Any) -> str:  # noqa: ANN401
+    """Return a value as TOML.
+
+    Raises:
+        TypeError: If it is no text, number, truth or list of those.
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(int(value))
+        case float():
+            return repr(float(value))
+        case str():
+            return _toml_text(value)
+        case list() | tuple():
+            return f"[{', '.join(_toml_value(part) for part in value)}]"
+        case _:
+            raise TypeError(f"{value!r} has no place in a recipe")
+
+
+def _toml_text(text: str) -> str:
+    """Return a text in quotes; bytes that were no UTF-8 stay as Python keeps them."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    escaped = re.sub(
+        r'["\\\x00-\x1f\x7f]',
+        lambda match: escapes.get(match[0], f"\\u{ord(match[0]):04x}"),
+        text,
+    )
+    return f'"{escaped}"'

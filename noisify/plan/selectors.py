@@ -1,0 +1,176 @@
+"""Which fields get noise: names, globs, /regular expressions/ and kinds."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING
+
+from noisify.core.chunk import NUMBER_KINDS
+from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.core.chunk import Field
+
+KINDS = {
+    ":float": frozenset({"float", "complex"}),
+    ":int": frozenset({"int"}),
+    ":number": NUMBER_KINDS,
+    ":text": frozenset({"text"}),
+    ":time": frozenset({"time"}),
+}
+_SHOWN = 12
+
+
+@frozen
+class Choice:
+    """The fields chosen, in file order.
+
+    Attributes:
+        fields: The chosen fields.
+        named: The names of those that were named exactly, not matched by a pattern.
+    """
+
+    fields: tuple[Field, ...]
+    named: frozenset[str] = frozenset()
+
+
+def split(selectors: str) -> list[str]:
+    r"""Split a selector list at its commas, not at those in a /regular expression/ or after \.
+
+    >>> split(r"a,/b{1,2}/,!c,d\,e")
+    ['a', '/b{1,2}/', '!c', 'd\\,e']
+    """
+    pattern = r"!?/(?:[^/\\]|\\.)*/(?=,|$)|(?:[^,\\]|\\.)+"
+    return [part for part in re.findall(pattern, selectors) if part.strip()]
+
+
+def choose(
+    fields: Sequence[Field],
+    selectors: Sequence[str],
+    exclude: Sequence[str],
+    kinds: frozenset[str] = KINDS[":float"],
+) -> Choice:
+    """Choose fields.
+
+    Args:
+        fields: All fields of the file, in file order.
+        selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
+            fields, the default choice: every floating-point field, or else the one number field.
+        exclude: Comma-separated selectors of fields to leave out.
+        kinds: What the default choice is made from: floating-point fields for most models.
+
+    Raises:
+        UsageError: If a selector matches no field, or there is no sensible default.
+    """
+    names = {field.name for field in fields}
+    parts = [part for text in selectors for part in _parts(text, fields)]
+    wanted = [part for part in parts if part in names or not part.startswith("!")]
+    chosen: set[str] = set()
+    named: set[str] = set()
+    for part in wanted:
+        matched, exact = _match(part, fields)
+        chosen |= matched
+        named |= matched if exact else set()
+    unwanted = [part.removeprefix("!") for part in parts if part not in wanted]
+    unwanted += [part for text in exclude for part in _parts(text, fields)]
+    left_out = {name for part in unwanted for name in _match(part, fields)[0]}
+    if not wanted:
+        chosen = _default(fields, left_out) if "float" in kinds else _one(fields, left_out, kinds)
+    chosen -= left_out
+    kept = tuple(field for field in fields if field.name in chosen)
+    return Choice(kept, frozenset(named & chosen))
+
+
+def _parts(text: str, fields: Sequence[Field]) -> list[str]:
+    """Return a selector list's parts; a field's whole name is one part, commas and all."""
+    names = {name for field in fields for name in (field.name, *field.aliases)}
+    if text in names:
+        return [text]
+    return [part if part in names else part.strip() for part in split(text)]
+
+
+def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
+    """Return the names a selector matches, and whether it named one exactly."""
+    names = [field.name for field in fields]
+    aliases = {alias: field.name for field in fields for alias in field.aliases}
+    plain = re.sub(r"\\(.)", r"\1", selector)
+    for exact in (selector, plain, plain.strip(), plain.lstrip("/")):
+        if exact in names or exact in aliases:
+            return {aliases.get(exact, exact)}, True
+    if selector.startswith(":"):
+        if selector not in KINDS:
+            raise UsageError(
+                f"no kind of field is called {selector!r}{did_you_mean(selector, KINDS)} "
+                f"(there are {' '.join(KINDS)})"
+            )
+        return {field.name for field in fields if field.kind in KINDS[selector]}, False
+    if len(selector) > 2 and selector[0] == selector[-1] == "/":  # noqa: PLR2004
+        try:
+            pattern = re.compile(selector[1:-1])
+        except re.error as error:
+            raise UsageError(f"{selector} is not a regular expression: {error}") from None
+        matched = {name for name in names if pattern.search(name)}
+    else:
+        glob = selector.strip().lstrip("/")
+        matched = {name for name in names if fnmatch.fnmatchcase(name, glob)}
+    if not matched:
+        raise UsageError(
+            f"no field matches {selector!r}{did_you_mean(selector, names)} "
+            f"(the file has {_listing(names)})"
+        )
+    return matched, False
+
+
+def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
+    """Return the default choice: all floats, or in a file without any its only number field."""
+    fields = [field for field in every if field.name not in left_out]
+    floating = {field.name for field in fields if field.kind in KINDS[":float"]}
+    if floating:
+        return floating
+    if any(field.kind in KINDS[":float"] for field in every):
+        raise UsageError("every floating-point field is excluded; choose others with -c")
+    numeric = [field for field in fields if field.kind in NUMBER_KINDS]
+    if len(numeric) == 1:
+        return {numeric[0].name}
+    if not numeric:
+        held = _listing([f"{field.name} ({field.type_name})" for field in fields])
+        raise UsageError(
+            "no field holds numbers, so there is nothing to add noise to"
+            + (
+                f" (the file has {held}); name the fields with -c to try them anyway"
+                if held
+                else ""
+            )
+        )
+    listing = _listing([f"{field.name} ({field.type_name})" for field in numeric])
+    raise UsageError(
+        f"no field is floating-point, and {len(numeric)} hold whole numbers: {listing}; "
+        f"choose with -c, for example -c {numeric[-1].name}"
+    )
+
+
+def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> set[str]:
+    """Return the default choice for texts, labels and times: the only such field.
+
+    Times are never ids, so all of them are chosen.
+    """
+    found = [field for field in every if field.kind in kinds and field.name not in left_out]
+    if len(found) == 1 or (found and kinds == {"time"}):
+        return {field.name for field in found}
+    what = " or ".join(sorted(kinds))
+    if not found:
+        raise UsageError(f"no field holds {what}; name the fields with -c to try them anyway")
+    listing = _listing([f"{field.name} ({field.type_name})" for field in found])
+    raise UsageError(
+        f"{len(found)} fields hold {what}: {listing}; choose with -c, for example -c "
+        f"{found[-1].name}"
+    )
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
