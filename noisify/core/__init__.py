@@ -1,1 +1,4 @@
-"""Core."""
+"""What every folder may use: errors, chunks, dtypes, small value classes, the native loader.
+
+Imports no other folder of the package.
+"""

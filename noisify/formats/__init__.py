@@ -1,4 +1,7 @@
-"""The formats: one line each here, one file each beside. Importing it imports no format."""
+"""The formats: one entry each in the table here, one file or folder each beside.
+
+Bytes of a file go in; chunks come out and go back in. Importing this imports no format.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,14 @@ class Entry(NamedTuple):
 FORMATS = (
     Entry("csv", "csv.source", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
     Entry("tsv", "csv.source", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
-    Entry("parquet", "parquet.source", "Parquet", (".parquet", ".pq", ".parq"), (b"PAR1",), shape="table"),
+    Entry(
+        "parquet",
+        "parquet.source",
+        "Parquet",
+        (".parquet", ".pq", ".parq"),
+        (b"PAR1",),
+        shape="table",
+    ),
     Entry(
         "arrow",
         "arrow.ipc",
@@ -72,7 +82,9 @@ FORMATS = (
     ),
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
-    Entry("tiff", "tiff.source", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    Entry(
+        "tiff", "tiff.source", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    ),
 )
 
 

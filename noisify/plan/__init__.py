@@ -1,1 +1,4 @@
-"""Plan."""
+"""From what was asked to a plan: selectors, conditions, recipes, presets, levels.
+
+Words of a flag or a recipe go in; a plan comes out in which every number is settled.
+"""

@@ -1,1 +1,4 @@
-"""Arrow."""
+"""Arrow IPC and Feather, and Arrow columns as fields, which Parquet uses too.
+
+`ipc` reads and writes record batches; `columns` and `nested` turn columns into values and back.
+"""

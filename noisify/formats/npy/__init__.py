@@ -1,1 +1,1 @@
-"""Npy."""
+"""NPY: the header is parsed by NumPy, the data read and written at their places."""
