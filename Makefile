@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-COMPILED := $(wildcard noisify/*.[ch]pp noisify/formats/*.[ch]pp)
+COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
 .PHONY: demo gallery readme test check sanitize fix bench bench-full wheel clean
 
@@ -41,8 +41,8 @@ sanitize: $(VENV)/.installed-test
 	mkdir -p $(SANITIZED)
 	cp -r noisify $(SANITIZED)/
 	find $(SANITIZED) -name '_*.so' -delete
-	$(COMPILE) noisify/formats/csv/_csv.cpp -o $(SANITIZED)/noisify/formats/_csv.abi3.so
-	$(COMPILE) noisify/streams/_variates.cpp -o $(SANITIZED)/noisify/_variates.abi3.so \
+	$(COMPILE) noisify/formats/csv/_csv.cpp -o $(SANITIZED)/noisify/formats/csv/_csv.abi3.so
+	$(COMPILE) noisify/streams/_variates.cpp -o $(SANITIZED)/noisify/streams/_variates.abi3.so \
 	    -isystem "$(call ask,import numpy; print(numpy.get_include()))" \
 	    -L"$(call ask,import numpy; print(numpy.__path__[0]))/random/lib" -lnpyrandom
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
@@ -70,7 +70,7 @@ wheel: $(VENV)/bin/python
 	NOISIFY_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) build noisify/_*.so noisify/formats/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) build noisify/*/_*.so noisify/*/*/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

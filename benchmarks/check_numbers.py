@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.formats.csv import native as csv_compiled
+from noisify.formats.csv import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def main() -> None:
 
 def check_written(values: NDArray[np.float64]) -> None:
     """Compare what is written with repr, and what is read of it with the values."""
-    found = csv_compiled.format_floats(values)
+    found = native.format_floats(values)
     if found is None:
         sys.exit("the compiled part is not built")
     offsets, texts = found
@@ -108,7 +108,7 @@ def check_read(texts: list[str], expected: NDArray[np.float64] | None = None) ->
         expected = np.fromiter(map(float, texts), np.float64, len(texts))
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-    read = csv_compiled.parse_floats("".join(texts).encode(), starts, ends, ())
+    read = native.parse_floats("".join(texts).encode(), starts, ends, ())
     if read is None:
         sys.exit("the compiled part is not built")
     if (read.values.view(np.uint64) != expected.view(np.uint64)).any():

@@ -1,8 +1,8 @@
 """Say where the time goes: read, decode, noise, encode, write, for each format.
 
-The command runs in this process, with one worker, and the stages that pipeline.py draws are timed
-from outside. With more workers the middle three overlap, so these are shares of the work, and what
-reading and writing take is what more workers cannot shorten.
+The command runs in this process, with one worker, and the stages that engine/loop.py draws are
+timed from outside. With more workers the middle three overlap, so these are shares of the work, and
+what reading and writing take is what more workers cannot shorten.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from unittest.mock import patch
 from jobs import MEMORY_FILES, absolute_level
 from measure import HERE, MEGABYTE, BenchmarkError, generate, show
 
-from noisify.engine import loop as pipeline
-from noisify.engine.noiser import Noiser
 from noisify.cli import main as noisify_command
+from noisify.engine import loop
+from noisify.engine.noiser import Noiser
 from noisify.files.output import FileOutput
 
 if TYPE_CHECKING:
@@ -100,16 +100,16 @@ class TimedSink:
 @contextmanager
 def watched(watch: Stopwatch) -> Iterator[None]:
     """Time the stages of the runs inside."""
-    run = pipeline.run
+    run = loop.run
 
-    def timed_run(source: Any, tasks: Sequence[pipeline.Task], **options: Any) -> Any:  # noqa: ANN401
+    def timed_run(source: Any, tasks: Sequence[loop.Task], **options: Any) -> Any:  # noqa: ANN401
         timed = [replace(task, sink=TimedSink(task.sink, watch)) for task in tasks]
         return run(TimedSource(source, watch), timed, **options)
 
     with ExitStack() as patches:
         for owner, name, function in (
-            (pipeline, "run", timed_run),
-            (pipeline, "survey", watch.timed("survey", pipeline.survey)),
+            (loop, "run", timed_run),
+            (loop, "survey", watch.timed("survey", loop.survey)),
             (Noiser, "apply", watch.timed("noise", Noiser.apply)),
             (FileOutput, "commit", watch.timed("sync", FileOutput.commit)),
         ):

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from noisify.noise import level as levels
-from noisify.engine import loop as pipeline
 from noisify.core.errors import UsageError
+from noisify.engine import loop
+from noisify.engine.job import Settings, Wanted, default_jobs, process
 from noisify.formats.interface import ReadOptions
 from noisify.formats.memory import ArrayInMemory, FrameInMemory, TableInMemory
-from noisify.noise import registry as table
+from noisify.noise import level, registry
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.resolve import resolve
-from noisify.engine.job import Settings, Wanted, default_jobs, process
 from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from noisify.plan.plan import Decimals
     from noisify.engine.report import RunReport
+    from noisify.plan.plan import Decimals
 
 Data = TypeVar("Data")
 
@@ -99,16 +98,14 @@ def add_noise(
     )
     held, series_name = _hold(data)
     workers = jobs or default_jobs()
-    size = pipeline.CHUNK_BYTES
+    size = loop.CHUNK_BYTES
     plan = resolve(
         request,
         held.fields,
-        lambda needs: pipeline.survey(
-            held, needs, jobs=workers, size=size, progress=lambda _: None
-        ),
+        lambda needs: loop.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
     )
-    task = pipeline.Task(plan, held)
-    pipeline.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
+    task = loop.Task(plan, held)
+    loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
     noisy: Any = held.result()
     if series_name is not None:
         noisy = noisy.iloc[:, 0].rename(series_name[0])
@@ -216,12 +213,12 @@ def _request(
     if rng not in RNGS:
         raise UsageError(f"rng {rng!r} is none of {', '.join(RNGS)}")
     spec = NoiseSpec(
-        model=table.find(model).name,
+        model=registry.find(model).name,
         columns=_selectors(columns),
         exclude=_selectors(exclude),
-        scale=None if scale is None else levels.parse(scale),
-        sd=None if sd is None else levels.parse(sd, option="sd"),
-        snr=None if snr is None else levels.parse_decibels(snr),
+        scale=None if scale is None else level.parse(scale),
+        sd=None if sd is None else level.parse(sd, option="sd"),
+        snr=None if snr is None else level.parse_decibels(snr),
         parameters={**(params or {}), **({} if rate is None else {"rate": rate})},
         clip=clip,
     )

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from noisify.cli.explain import summary
-from noisify.noise import registry as table
+from noisify.noise import registry
 
 README = Path(__file__).parent.parent / "README.md"
 HEAD = "| model | family | also called | what it is |\n|---|---|---|---|\n"
@@ -15,7 +15,7 @@ HEAD = "| model | family | also called | what it is |\n|---|---|---|---|\n"
 def model_table() -> str:
     """Return the table in Markdown, a line a model."""
     lines = []
-    for entry in table.MODELS:
+    for entry in registry.MODELS:
         model = entry.load()
         aliases = ", ".join(f"`{alias}`" for alias in entry.aliases)
         cells = (f"`{entry.name}`", model.family, aliases, escaped(summary(model)))

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import settings
 
-from noisify.core import native as extensions
+from noisify.core import native
 from noisify.formats.csv import native as csv_compiled
 
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -28,5 +28,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pure_setting(request):
     """Set NOISIFY_PURE."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(extensions.PURE, request.param)
+        patch.setenv(native.PURE, request.param)
         yield

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from noisify.core import native as extensions
-from noisify.core.chunk import Positions
 from noisify.cli import main
+from noisify.core import native
+from noisify.core.chunk import Positions
 from noisify.streams.streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, s
     kept = {
         name: text
         for name, text in os.environ.items()
-        if not name.startswith("NOISIFY_") or name == extensions.PURE
+        if not name.startswith("NOISIFY_") or name == native.PURE
     }
     return {**kept, **(variables or {})}
 

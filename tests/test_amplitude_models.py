@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise import model as interface
-from noisify.noise import registry as table
+from noisify.noise import registry
 from noisify.noise.additive import Additive, Asymmetric
+from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.model import Draw
 from noisify.noise.normal_quantile import normal_quantile
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ COMPLEX128 = NUMBERS["c16"]
 
 ADDITIVE = [
     entry
-    for entry in table.MODELS
+    for entry in registry.MODELS
     if issubclass(entry.load(), Additive) and entry.load().family == "amplitude"
 ]
 """Models that draw each element's noise by itself; those that remember have tests of their own."""
@@ -126,7 +126,7 @@ numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 theories = pytest.mark.parametrize(
     ("entry", "theory"),
     [
-        pytest.param(table.find(name), theory, id=f"{name}{theory.parameters or ''}")
+        pytest.param(registry.find(name), theory, id=f"{name}{theory.parameters or ''}")
         for name, found in THEORY.items()
         for theory in found
     ],
@@ -407,7 +407,7 @@ LOPSIDED = {
 @pytest.mark.parametrize(
     ("entry", "theory"),
     [
-        pytest.param(table.find(name), theory, id=f"{name}{theory.parameters or ''}")
+        pytest.param(registry.find(name), theory, id=f"{name}{theory.parameters or ''}")
         for name, found in LOPSIDED.items()
         for theory in found
     ],
@@ -455,23 +455,23 @@ class TestLopsided:
 )
 def test_refuses_a_parameter_that_makes_no_sense(name, bad):
     with pytest.raises(UsageError, match=f"^{next(iter(bad))} "):
-        make(table.find(name), **bad)
+        make(registry.find(name), **bad)
 
 
 def test_no_lognormal_has_moments_beyond_float64():
-    assert all(map(math.isfinite, make(table.find("lognormal"), sigma=18.0).moments()))
+    assert all(map(math.isfinite, make(registry.find("lognormal"), sigma=18.0).moments()))
 
 
 class TestTruncatedNormal:
     @pytest.mark.parametrize("cut", [0.01, 0.5, 2.0, 8.0])
     def test_stays_within_its_cuts(self, cut):
-        drawn = noise(make(table.find("truncated-normal"), scale=Absolute(10.0), cut=cut))
+        drawn = noise(make(registry.find("truncated-normal"), scale=Absolute(10.0), cut=cut))
         assert -10 * cut <= drawn.min() < -10 * min(0.99 * cut, 3.5)
         assert 10 * min(0.99 * cut, 3.5) < drawn.max() <= 10 * cut
 
     @pytest.mark.parametrize("cut", [0.01, 0.5, 1.0, 4.0])
     def test_has_the_sd_it_says(self, cut):
-        model = make(table.find("truncated-normal"), cut=cut)
+        model = make(registry.find("truncated-normal"), cut=cut)
         drawn, (mean, sd) = noise(model), model.moments()
         assert abs(drawn.mean() - mean) < 4.5 * sd / math.sqrt(DRAWS)
         assert abs(drawn.std() - sd) < 4.5 * sd / math.sqrt(2 * DRAWS)
@@ -479,11 +479,11 @@ class TestTruncatedNormal:
     def test_the_narrowest_is_uniform(self):
         assert (
             pytest.approx(0.01 / math.sqrt(3), rel=1e-4)
-            == (make(table.find("truncated-normal"), cut=0.01).moments()[1])
+            == (make(registry.find("truncated-normal"), cut=0.01).moments()[1])
         )
 
     def test_far_cuts_leave_it_normal(self):
-        model = make(table.find("truncated-normal"), cut=1e6)
+        model = make(registry.find("truncated-normal"), cut=1e6)
         assert model.moments() == (0.0, 1.0)
         assert np.all(np.abs(noise(model)) < 7)
 
@@ -506,7 +506,7 @@ class TestNormalQuantile:
 
 class TestUniform:
     def test_stays_within_its_half_width(self):
-        drawn = noise(make(table.find("uniform"), scale=Absolute(0.25)))
+        drawn = noise(make(registry.find("uniform"), scale=Absolute(0.25)))
         assert -0.25 <= drawn.min() < -0.2499
         assert 0.2499 < drawn.max() < 0.25
 
@@ -514,9 +514,9 @@ class TestUniform:
 class TestStudentT:
     @pytest.mark.parametrize("df", [2.0, 1.0, 0.5])
     def test_has_no_variance_with_so_few_degrees_of_freedom(self, df):
-        assert make(table.find("t"), df=df).moments() is None
+        assert make(registry.find("t"), df=df).moments() is None
 
     @pytest.mark.parametrize("df", [0.0, -1.0, math.nan, math.inf])
     def test_refuses_degrees_of_freedom_that_make_no_sense(self, df):
         with pytest.raises(UsageError, match=r"^df "):
-            make(table.find("t"), df=df)
+            make(registry.find("t"), df=df)

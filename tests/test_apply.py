@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from noisify.engine.noiser import Noiser
 from noisify.core.chunk import BLOCK, Chunk, Column, Field, Positions
-from noisify.noise.level import Absolute, FromField, Percent
+from noisify.core.dtypes import NumberType
+from noisify.engine.noiser import Noiser
 from noisify.noise.additive import Normal
+from noisify.noise.level import Absolute, FromField, Percent
 from noisify.plan.plan import NoiseSpec, Plan, Request
 from noisify.plan.resolve import resolve
-from noisify.core.dtypes import NumberType
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 

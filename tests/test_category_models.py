@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise.labels import CategorySwap, Flip, Shuffle
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 TEXT = NumberType("text", np.dtype(object))
 SIZE = 2 * BLOCK + 300

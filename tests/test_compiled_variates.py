@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noisify.streams import compiled as compiled_variates
-from noisify.core import native as extensions
-from noisify.streams.block_seeds import block_generator
+from noisify.core import native
 from noisify.core.chunk import BLOCK, Positions
+from noisify.streams import compiled as compiled_variates
+from noisify.streams.block_seeds import block_generator
 from noisify.streams.streams import BlockVariates, StreamName
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
@@ -49,7 +49,7 @@ def compiled(kind, entropy, start, count):
 
 def test_is_built():
     assert compiled_variates.built()
-    assert extensions.load(extensions.Part.VARIATES) is not None
+    assert native.load(native.Part.VARIATES) is not None
 
 
 @given(kind=KINDS, entropy=ENTROPIES, start=st.integers(0, 2**45 - 1), count=st.integers(0, 300))
@@ -88,14 +88,14 @@ def test_so_are_ten_million(kind):
 def test_streams_are_the_same_both_ways(monkeypatch, kind, positions):
     found = []
     for setting in ("", "1"):
-        monkeypatch.setenv(extensions.PURE, setting)
+        monkeypatch.setenv(native.PURE, setting)
         found.append(getattr(BlockVariates(NAME, positions), kind)("noise").tobytes())
 
     assert found[0] == found[1]
 
 
 def test_can_be_turned_off(monkeypatch):
-    monkeypatch.setenv(extensions.PURE, "1")
+    monkeypatch.setenv(native.PURE, "1")
 
     assert not compiled_variates.fill("normal", [1], 0, np.empty((1, 3)))
 
@@ -106,7 +106,7 @@ def test_beyond_what_one_word_counts_numpy_draws():
 
 def test_says_which_numpy_it_was_linked_with():
     # Where the build does not say, the one at hand is tried, as in the build with sanitizers.
-    assert extensions.load(extensions.Part.VARIATES).NUMPY in {np.__version__, ""}
+    assert native.load(native.Part.VARIATES).NUMPY in {np.__version__, ""}
 
 
 def test_another_numpy_that_draws_the_same_is_used_with_it(monkeypatch):
@@ -124,7 +124,7 @@ def test_a_part_that_draws_otherwise_is_not_used(monkeypatch):
 
         @staticmethod
         def normal(entropy, block_size, start, out):
-            part = extensions.load(extensions.Part.VARIATES)
+            part = native.load(native.Part.VARIATES)
             part.normal(entropy, block_size, start, out)
             out[-1:] *= -1
 
@@ -151,7 +151,7 @@ def test_a_part_that_draws_otherwise_is_not_used(monkeypatch):
     ids=["entropy", "block", "dtype", "axes", "too far"],
 )
 def test_refuses_what_would_write_elsewhere(arguments):
-    part = extensions.load(extensions.Part.VARIATES)
+    part = native.load(native.Part.VARIATES)
 
     with pytest.raises(ValueError, match=r"entropy|axis"):
         part.normal(*arguments)
@@ -160,7 +160,7 @@ def test_refuses_what_would_write_elsewhere(arguments):
 def test_refuses_what_cannot_be_written():
     frozen = np.empty(3)
     frozen.flags.writeable = False
-    part = extensions.load(extensions.Part.VARIATES)
+    part = native.load(native.Part.VARIATES)
 
     for out in (frozen, np.empty(6)[::2]):
         with pytest.raises((ValueError, BufferError)):

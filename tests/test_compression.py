@@ -28,11 +28,10 @@ import zstandard
 from conformance import FormatConformance
 from run_command import noisy, run
 
-from noisify.files import decompress as compressed_input
-from noisify.files import codecs as compression
-from noisify.files.decompress import open_decompressed
-from noisify.files.compress import CompressedFile
 from noisify.core.errors import DataError, UsageError
+from noisify.files import codecs, decompress
+from noisify.files.compress import CompressedFile
+from noisify.files.decompress import open_decompressed
 from noisify.files.input import Input, known_size
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 NUMBERS = random.Random(1)  # noqa: S311 - numbers to compress
 TABLE = ("x,name\n" + "".join(f"{NUMBERS.gauss(0, 1)!r},a\n" for _ in range(2000))).encode()
 SMALL = b"x,name\n0.5,a\n1.5,b\n"
-CODECS = {codec.name: codec for codec in compression.CODECS}
+CODECS = {codec.name: codec for codec in codecs.CODECS}
 ZEROS = b"\0\0\0\0"
 
 
@@ -276,8 +275,8 @@ def test_every_member_is_read(tmp_path: Path, case: str) -> None:
 def test_every_member_is_read_wherever_a_read_ends(
     monkeypatch: pytest.MonkeyPatch, case: str, step: int
 ) -> None:
-    monkeypatch.setattr(compressed_input, "_READ_BYTES", step)
-    monkeypatch.setattr(compressed_input, "_BLOCK_BYTES", 10)
+    monkeypatch.setattr(decompress, "_READ_BYTES", step)
+    monkeypatch.setattr(decompress, "_BLOCK_BYTES", 10)
     name, joined = MEMBERS[case]
 
     assert SMALL == unpack(joined(COMPRESS[name], SMALL[:9], SMALL[9:]), name)
@@ -717,7 +716,7 @@ def test_a_level_that_cannot_be_is_a_usage_error(
 def test_what_is_not_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
 ) -> None:
-    monkeypatch.setattr(compression, "find_spec", lambda _: None)
+    monkeypatch.setattr(codecs, "find_spec", lambda _: None)
     source = packed_file(tmp_path, name)
 
     done = run("-o", tmp_path / f"out{CODECS[name].suffix}", "-s", 1, "-q", given=TABLE)
@@ -763,24 +762,24 @@ class CompressedCsv(FormatConformance):
 
 class TestGzippedCsv(CompressedCsv):
     suffix = ".csv.gz"
-    codec = compression.GZIP
+    codec = codecs.GZIP
 
 
 class TestBzippedCsv(CompressedCsv):
     suffix = ".csv.bz2"
-    codec = compression.BZIP2
+    codec = codecs.BZIP2
 
 
 class TestXzippedCsv(CompressedCsv):
     suffix = ".csv.xz"
-    codec = compression.XZ
+    codec = codecs.XZ
 
 
 class TestZstdCsv(CompressedCsv):
     suffix = ".csv.zst"
-    codec = compression.ZSTD
+    codec = codecs.ZSTD
 
 
 class TestLz4Csv(CompressedCsv):
     suffix = ".csv.lz4"
-    codec = compression.LZ4
+    codec = codecs.LZ4

@@ -16,13 +16,13 @@ from run_command import noisy, run
 
 from noisify import add_noise
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import Draw
-from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
+from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
 NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {
     "decimal(9,2)": NumberType.decimal(9, 2)

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles
 from noisify.noise import model as interface
 from noisify.noise.discrete_quantiles import quantile
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name))

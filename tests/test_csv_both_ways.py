@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
 from noisify.core.native import PURE
-from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv import numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +118,7 @@ def both(table: bytes, *options: object) -> tuple[Done, Done]:
 def test_both_ways_give_the_same_bytes(
     table: bytes, noise: tuple[str, ...], read: tuple[str, ...], size: int, together: int
 ) -> None:
-    with mock.patch.object(csv_numbers, "_TOGETHER", together):
+    with mock.patch.object(numbers, "_TOGETHER", together):
         compiled, pure = both(table, *noise, *read, "--chunk-size", size)
 
     assert outcome(pure) == outcome(compiled)

@@ -16,7 +16,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from run_command import run
 
-from noisify.core import native as extensions
+from noisify.core import native
 from noisify.core.errors import DataError
 from noisify.formats.csv import native as csv_compiled
 from noisify.formats.csv.native import Change
@@ -52,7 +52,7 @@ def test_the_version_says_so():
 
 def test_a_build_of_other_sources_is_not_used(monkeypatch):
     monkeypatch.setattr(csv_compiled.part, "INTERFACE", -1)
-    assert extensions.load(extensions.Part.CSV) is None
+    assert native.load(native.Part.CSV) is None
 
 
 # ---- Records and cells

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.core.errors import DataError
+from noisify.files.input import Input
 from noisify.formats.csv import encoding as csv_encoding
 from noisify.formats.csv.encoding import TextInput, extends_ascii
-from noisify.files.input import Input
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import noisy, run
 
-from noisify.noise import registry as table
+from noisify.noise import registry
 
 ROWS = 700
 MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n" + "".join(
@@ -21,7 +21,7 @@ MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n
 )
 EXAMPLES = [
     pytest.param(shlex.split(f"-d {entry.name} {entry.load().example}"), id=entry.name)
-    for entry in table.MODELS
+    for entry in registry.MODELS
 ]
 FIELDS = [p for p in EXAMPLES if not p.id.endswith("-rows")]
 examples = pytest.mark.parametrize("options", EXAMPLES)

@@ -14,11 +14,11 @@ import pytest
 from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.core.errors import DataError
-from noisify.formats.hdf5.source import Hdf5Source
-from noisify.formats.hdf5.sink import Hdf5Sink
-from noisify.formats.interface import ReadOptions
 from noisify.files.input import Input
 from noisify.files.output import FileOutput
+from noisify.formats.hdf5.sink import Hdf5Sink
+from noisify.formats.hdf5.source import Hdf5Source
+from noisify.formats.interface import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.hdf5 import filters as hdf5_filters
-from noisify.formats.hdf5 import pieces as hdf5_pieces
-from noisify.formats.hdf5 import rechunk as hdf5_scratch
+from noisify.formats.hdf5 import filters, pieces, rechunk
 from noisify.formats.hdf5.filters import Filter, fletcher32
 from noisify.formats.hdf5.timestamps import checksum
 
@@ -134,7 +132,7 @@ class TestFilters:
 
     def test_gzip_does_without_isal(self, tmp_path, monkeypatch):
         source = make(tmp_path / "in.h5", compression="gzip")
-        monkeypatch.setattr(hdf5_filters, "isal_zlib", None)
+        monkeypatch.setattr(filters, "isal_zlib", None)
 
         with h5py.File(noisy_file(source, "-s", 0.5)) as after:
             assert np.array_equal(expected(), after["x"][()])
@@ -333,18 +331,18 @@ class TestAgainstTheRowOrder:
     @pytest.fixture(params=[(1, 8), (3000, 100), (20_000, 1000)], ids=str)
     def little_memory(self, request, monkeypatch):
         memory, tile = request.param
-        monkeypatch.setattr(hdf5_pieces, "_MEMORY", memory)
-        monkeypatch.setattr(hdf5_scratch, "_TILE_BYTES", tile)
-        monkeypatch.setattr(hdf5_scratch, "_TILES", 2)
-        monkeypatch.setattr(hdf5_scratch, "_KEPT_BYTES", 50)
+        monkeypatch.setattr(pieces, "_MEMORY", memory)
+        monkeypatch.setattr(rechunk, "_TILE_BYTES", tile)
+        monkeypatch.setattr(rechunk, "_TILES", 2)
+        monkeypatch.setattr(rechunk, "_KEPT_BYTES", 50)
 
     @pytest.fixture
     def unrolled(self, monkeypatch):
         """Return the list of the datasets that were unpacked."""
         paths: list[str] = []
-        plain = hdf5_scratch.Unrolled.of
+        plain = rechunk.Unrolled.of
         monkeypatch.setattr(
-            hdf5_scratch.Unrolled,
+            rechunk.Unrolled,
             "of",
             lambda base, origin: paths.append(base.path) or plain(base, origin),
         )
@@ -375,8 +373,8 @@ class TestAgainstTheRowOrder:
             options = {"maxshape": (None,) * len(shape), "compression": "gzip", "shuffle": True}
             file.create_dataset("t", data=rows, chunks=chunks, **options)
         before = noisy(tmp_path / "in.h5", "-s", 1)
-        request.getfixturevalue("monkeypatch").setattr(hdf5_pieces, "_MEMORY", 100)
-        request.getfixturevalue("monkeypatch").setattr(hdf5_scratch, "_TILE_BYTES", 100)
+        request.getfixturevalue("monkeypatch").setattr(pieces, "_MEMORY", 100)
+        request.getfixturevalue("monkeypatch").setattr(rechunk, "_TILE_BYTES", 100)
 
         assert before == noisy(tmp_path / "in.h5", "-s", 1, "--jobs", 3, "--chunk-size", 8)
 
@@ -438,7 +436,7 @@ class TestAgainstTheRowOrder:
     @pytest.mark.usefixtures("little_memory")
     def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
         source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
-        monkeypatch.setattr(hdf5_scratch, "reserve", no_room)
+        monkeypatch.setattr(rechunk, "reserve", no_room)
 
         done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
 
@@ -458,7 +456,7 @@ def test_a_temporary_file_of_chunks_gives_any_box_back(data):
     shape = tuple(data.draw(st.integers(1, 9)) for _ in range(rank))
     chunks = tuple(data.draw(st.integers(1, extent + 2)) for extent in shape)
     values = np.arange(np.prod(shape), dtype="f8").reshape(shape)
-    file = hdf5_scratch.ChunkFile("x", shape, chunks, values.dtype)
+    file = rechunk.ChunkFile("x", shape, chunks, values.dtype)
     for corner in itertools.product(
         *(range(0, extent, step) for extent, step in zip(shape, chunks, strict=True))
     ):

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise import impulse, jitter
 from noisify.noise import model as interface
+from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.model import Draw
-from noisify.streams.streams import BlockVariates, StreamName
 from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name))

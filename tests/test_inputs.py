@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from noisify.core.errors import DataError
-from noisify.formats.hdf5 import source as hdf5
-from noisify.formats.npy import source as npy
-from noisify.formats.interface import ReadOptions
 from noisify.files.input import Input, read_into_at
+from noisify.formats.hdf5 import source as hdf5
+from noisify.formats.interface import ReadOptions
+from noisify.formats.npy import source as npy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
+from noisify.noise import level as levels
 from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.statistics.moments import FieldStatistics
 

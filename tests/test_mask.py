@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.formats.npy.source import read_header
 from noisify.formats.npy.mask import npy_header
+from noisify.formats.npy.source import read_header
 
 if TYPE_CHECKING:
     from pathlib import Path

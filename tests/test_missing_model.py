@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise.model import Draw
 from noisify.noise.missing import Missing, logistic, solve_intercept
+from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 TEXT = NumberType("text", np.dtype(object))

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise.level import Absolute, Duration, Percent
 from noisify.noise import model as interface
-from noisify.noise import registry as table
+from noisify.noise import registry
+from noisify.noise.level import Absolute, Duration, Percent
 from noisify.noise.model import ANYTHING, Draw
 from noisify.noise.rows import RowModel
-from noisify.streams.streams import BlockVariates, StreamName
 from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
+from noisify.streams.streams import BlockVariates, StreamName
 
 EXAMPLES = {
     "rounding": {"bits": 4},
@@ -68,12 +68,12 @@ USUAL = {
     "time": "time[us]",
 }
 NEEDS = frozenset({"sd", "power", "range", "iqr", "length", "values", "scores", "covariance"})
-entries = pytest.mark.parametrize("entry", table.MODELS, ids=lambda entry: entry.name)
+entries = pytest.mark.parametrize("entry", registry.MODELS, ids=lambda entry: entry.name)
 on_usual_types = pytest.mark.parametrize(
     ("entry", "number"),
     [
         pytest.param(entry, TYPES[USUAL.get(kind, kind)], id=f"{entry.name}-{kind}")
-        for entry in table.MODELS
+        for entry in registry.MODELS
         for kind in sorted(entry.load().takes) or ["bool"]
     ],
 )
@@ -81,7 +81,7 @@ on_all_types = pytest.mark.parametrize(
     ("entry", "number"),
     [
         pytest.param(entry, number, id=f"{entry.name}-{name}")
-        for entry in table.MODELS
+        for entry in registry.MODELS
         for name, number in TYPES.items()
         if number.kind in entry.load().takes
     ],
@@ -205,11 +205,11 @@ CUTS = st.lists(
 class TestEveryModel:
     def test_is_called_what_the_table_calls_it(self, entry):
         assert entry.name == entry.load().name
-        assert entry is table.find(entry.name)
+        assert entry is registry.find(entry.name)
 
     def test_can_be_found_by_its_aliases_in_any_case(self, entry):
         for alias in (entry.name, *entry.aliases):
-            assert entry is table.find(alias.upper().replace("-", "_"))
+            assert entry is registry.find(alias.upper().replace("-", "_"))
 
     def test_has_a_docstring_that_starts_with_a_line_of_its_own(self, entry):
         first, *rest = entry.load().__doc__.splitlines()
@@ -315,19 +315,19 @@ class TestEveryModelAtWork:
 
 class TestMake:
     def test_reads_texts_as_the_parameters_types(self):
-        model = interface.make(table.find("t").load(), {"df": "4", "loc": "-1e1", "scale": "5%"})
+        model = interface.make(registry.find("t").load(), {"df": "4", "loc": "-1e1", "scale": "5%"})
         assert (4.0, -10.0, Percent(0.05)) == (model.df, model.loc, model.scale)
 
     def test_no_such_parameter(self):
         with pytest.raises(UsageError, match=r"no parameter 'sacle'; did you mean 'scale'\?"):
-            interface.make(table.find("normal").load(), {"sacle": 1})
+            interface.make(registry.find("normal").load(), {"sacle": 1})
 
 
 class TestTable:
     def test_names_and_aliases_are_all_different(self):
-        names = [name for entry in table.MODELS for name in (entry.name, *entry.aliases)]
+        names = [name for entry in registry.MODELS for name in (entry.name, *entry.aliases)]
         assert len(set(names)) == len(names)
 
     def test_no_such_model(self):
         with pytest.raises(UsageError, match=r"'guassian'; did you mean 'gaussian'\?"):
-            table.find("guassian")
+            registry.find("guassian")

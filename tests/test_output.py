@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, noisy, run, run_process
 
-from noisify.files import write_behind as file_writing
 from noisify.core.errors import NoisifyError
-from noisify.files.write_behind import open_written_behind
+from noisify.files import write_behind
 from noisify.files.output import FileOutput
+from noisify.files.write_behind import open_written_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -428,7 +428,7 @@ def test_a_signal_at_the_start_gives_no_traceback() -> None:
 STOPPED_IN_A_DESTRUCTOR = """
 import os, signal
 from noisify.cli import entry, main
-from noisify.cli import execute as job
+from noisify.cli import execute
 
 class Dying:
     def __del__(self):
@@ -441,7 +441,7 @@ def work(asked):
     del dying
     entry.check_stopped()
 
-job.carry_out = work
+execute.carry_out = work
 main(["data.csv"])
 """
 
@@ -668,7 +668,7 @@ def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> No
 def test_no_room_is_reserved_where_it_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_writing, "_ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr(write_behind, "_ROOM_BYTES", 1 << 60)
     data = bytes(10_000_000)
     with FileOutput(tmp_path / "out.bin") as output:
         output.file.write(data)
@@ -749,9 +749,9 @@ def test_large_writes_reach_the_system_in_pieces_that_end_at_borders(
     monkeypatch.setattr(os, "pwrite", noted_at)
     head, body, at_a_place = os.urandom(100), os.urandom(3_000_000), os.urandom(3_000_000)
     with FileOutput(tmp_path / "out.bin") as output:
-        file_writing.write_all(output.file, head)
-        file_writing.write_all(output.file, body)
-        file_writing.write_all_at(output.file, memoryview(at_a_place), 5_000_001)
+        write_behind.write_all(output.file, head)
+        write_behind.write_all(output.file, body)
+        write_behind.write_all_at(output.file, memoryview(at_a_place), 5_000_001)
 
     assert all(stop - start <= 1 << 18 for start, stop in pieces)
     assert all(start % (1 << 18) == 0 for start, stop in pieces if stop - start == 1 << 18)

@@ -13,8 +13,8 @@ from run_command import run
 from noisify.formats.parquet import footer as parts
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
-from noisify.formats.parquet.source import ParquetSource
 from noisify.formats.parquet.footer import Footer
+from noisify.formats.parquet.source import ParquetSource
 from noisify.formats.parquet.thrift import I64
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from run_command import run
 
-from noisify.plan import resolve as resolve_module
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.noise.level import Absolute, FromField, OfField, Percent, parse
+from noisify.plan import resolve as resolve_module
 from noisify.plan.plan import NoiseSpec, Request
-from noisify.streams.streams import StreamName
 from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
+from noisify.streams.streams import StreamName
 
 FLOAT = NumberType.of_dtype(np.dtype("f8"))
 INT = NumberType.of_dtype(np.dtype("i4"))

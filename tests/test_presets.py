@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise import registry as table
+from noisify.noise import registry
 from noisify.plan.presets import PRESETS, find, for_field, listing
 from noisify.plan.words import spec_from_words
-from noisify.core.dtypes import NumberType
 
-MODELS = {entry.name for entry in table.MODELS}
+MODELS = {entry.name for entry in registry.MODELS}
 EVERY = [(preset, severity) for preset in PRESETS for severity in preset.severities]
 
 

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from noisify.core.chunk import Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise import registry as table
+from noisify.noise import registry
 from noisify.noise.model import Draw
 from noisify.noise.privacy import analytic_sigma, privacy_loss
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 DRAWS = 200_000
 mechanisms = pytest.mark.parametrize("name", ["laplace-mechanism", "gaussian-mechanism"])
 
 
 def make(name, **parameters):
-    return interface.make(table.find(name).load(), parameters)
+    return interface.make(registry.find(name).load(), parameters)
 
 
 def noise(model, dtype="f8", size=DRAWS):
@@ -86,7 +86,7 @@ class TestBoth:
         assert np.rint(noise(model, size=1000)).tolist() == noise(model, "i4", 1000).tolist()
 
     def test_says_what_it_does_not_protect_against(self, name):
-        text = table.find(name).load().__doc__
+        text = registry.find(name).load().__doc__
         for word in ("Mironov, 2012", "one release", "The sensitivity is yours", "knows the seed"):
             assert word in " ".join(text.split())
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.streams import streams as random_streams
-from noisify.streams.block_seeds import block_generators
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.core.native import PURE
+from noisify.streams import streams as random_streams
+from noisify.streams.block_seeds import block_generators
 from noisify.streams.streams import (
     STREAM_VERSION,
     BlockVariates,

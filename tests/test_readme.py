@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from run_command import clean_environment, run
 
-from noisify.noise import level as levels
 from noisify.cli.explain import summary
-from noisify.noise import registry as table
+from noisify.noise import level, registry
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -146,7 +145,7 @@ def test_the_table_of_models_is_that_of_the_code() -> None:
             ", ".join(f"`{a}`" for a in e.aliases),
             summary(e.load()),
         ]
-        for e in table.MODELS
+        for e in registry.MODELS
     ]
 
     assert expected == table_under("Kinds of noise")
@@ -155,7 +154,7 @@ def test_the_table_of_models_is_that_of_the_code() -> None:
 def test_the_levels_shown_are_levels() -> None:
     shown = [row[0].strip("`") for row in table_under("How much noise")]
 
-    assert 6 == len({levels.parse(text) for text in shown})
+    assert 6 == len({level.parse(text) for text in shown})
 
 
 def test_every_option_mentioned_exists() -> None:

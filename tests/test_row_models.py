@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.model import Draw
 from noisify.noise.rows import DropRows, DuplicateRows, RowModel, SwapFields
 from noisify.noise.times import TimeSwap, swap_day_and_month
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 SIZE = 2 * BLOCK + 300
 DRAWS = 100_000

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
 from noisify.noise import model as interface
-from noisify.noise import registry as table
+from noisify.noise import registry
+from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
 from noisify.noise.model import Draw
+from noisify.statistics.moments import FieldStatistics
 from noisify.streams.streams import (
     BlockVariates,
     SequentialVariates,
     StreamName,
     numpy_generator,
 )
-from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
 
 NUMBERS = {
     **{
@@ -40,7 +40,7 @@ numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 
 
 def make(name, **parameters):
-    return interface.make(table.find(name).load(), parameters)
+    return interface.make(registry.find(name).load(), parameters)
 
 
 def drawn(model, number, size, start=0, seed=7, field="data", **others):

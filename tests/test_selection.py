@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.plan.selectors import choose, split
-from noisify.core.dtypes import NumberType
 
 
 def field(name, kind="float"):

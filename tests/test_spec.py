@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.noise import registry
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise import registry as table
 from noisify.noise.model import Model, parameter
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.selectors import choose
 from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
-from noisify.core.dtypes import NumberType
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ class Blank(Model):
 
 @pytest.fixture(autouse=True)
 def more_models(monkeypatch):
-    monkeypatch.setattr(table, "MODELS", (*table.MODELS[:6], PEPPER, BLANK))
+    monkeypatch.setattr(registry, "MODELS", (*registry.MODELS[:6], PEPPER, BLANK))
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry(table.Entry):
+class Entry(registry.Entry):
     model: type = Model
 
     def load(self):
@@ -263,14 +263,14 @@ def test_a_model_s_own_sd_is_its_own(monkeypatch):
     class Settled(Pepper):
         sd: "float | None" = parameter("the driver's", None)
 
-    monkeypatch.setattr(table, "MODELS", (Entry("settled", "", "", model=Settled),))
+    monkeypatch.setattr(registry, "MODELS", (Entry("settled", "", "", model=Settled),))
     spec = spec_from_words({"model": "settled", "sd": 2.5, "level": "1%"})
     assert (None, {"sd": 2.5, "rate": "1%"}) == (spec.sd, spec.parameters)
 
 
 def test_no_parameter_of_a_model_hides_a_word(monkeypatch):
     monkeypatch.undo()
-    models = [entry.load() for entry in table.MODELS]
+    models = [entry.load() for entry in registry.MODELS]
     clashes = {
         (model.name, field.name)
         for model in models

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.statistics import quantiles as noisify_quantiles
 from noisify.core.chunk import BLOCK, Positions
-from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
+from noisify.statistics import quantiles as noisify_quantiles
 from noisify.statistics.moments import BlockMoments, BlockPieces, Extremes, Moments, Survey
+from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
 
 SIZE = 2 * BLOCK + 500
 RANDOM = np.random.default_rng(1)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.model import Draw
 from noisify.noise.text import CONFUSIONS, NEIGHBOURS, Case, Mojibake, Ocr, Truncate, Typo
 from noisify.noise.text import Whitespace as Blanks
 from noisify.streams.streams import BlockVariates, StreamName
-from noisify.core.dtypes import NumberType
 
 TEXT = NumberType("text", np.dtype(object))
 MODELS = [Typo, Ocr, Case, Blanks, Truncate, Mojibake]

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise import gaussian_processes, time_series
 from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
+from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise.model import Draw
-from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 from noisify.statistics.moments import FieldStatistics
-from noisify.core.dtypes import NumberType
+from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
 NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8", "c16")

@@ -7,25 +7,25 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from noisify.cli.entry import check_stopped
-from noisify.cli.process import collect_garbage, keep_freed_memory
 from noisify.cli.messages import Progress, preview_text, say, summary_line
 from noisify.cli.option_types import check_standard_output
-from noisify.cli.runs import variants
 from noisify.cli.output_names import check_other, targets
-from noisify.files.codecs import of_name
+from noisify.cli.process import collect_garbage, keep_freed_memory
+from noisify.cli.runs import variants
 from noisify.core.errors import UsageError
+from noisify.engine.job import OpenInput, Settings, Wanted, default_jobs, process
+from noisify.files.codecs import of_name
+from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.files.write_behind import write_all
 from noisify.formats.interface import ReadOptions
-from noisify.engine.job import OpenInput, Settings, Wanted, default_jobs, process
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.cli.runs import Variant
+    from noisify.engine.report import RunReport
     from noisify.noise.level import Level
     from noisify.plan.plan import Decimals
-    from noisify.engine.report import RunReport
 
 _PREVIEW_ROWS = 5
 

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING
 
-from noisify.noise import registry as table
+from noisify.noise import registry
 
 if TYPE_CHECKING:
     from noisify.noise.model import Model
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def models_listing() -> str:
     """Return the models by family, a line each."""
     families: dict[str, list[tuple[str, str]]] = {}
-    for entry in table.MODELS:
+    for entry in registry.MODELS:
         model = entry.load()
         title = ", ".join((entry.name, *entry.aliases))
         families.setdefault(model.family, []).append((title, summary(model)))
@@ -33,7 +33,7 @@ def summary(model: type[Model]) -> str:
 
 def model_page(name: str) -> str:
     """Return a model's page: what it is, its parameters, an example."""
-    entry = table.find(name)
+    entry = registry.find(name)
     model = entry.load()
     also = f" (also {', '.join(entry.aliases)})" if entry.aliases else ""
     lines = [f"{entry.name}{also}: {model.family} noise", "", inspect.getdoc(model) or "", ""]

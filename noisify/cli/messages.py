@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.files.input import known_size
+from noisify.noise import level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from noisify.engine.report import RunReport
     from noisify.formats.interface import NoisyColumn
     from noisify.plan.plan import Plan, Step
-    from noisify.engine.report import RunReport
 
 _NAMES_SHOWN = 6
 _FIRST_SHOWN = 1.0
@@ -96,7 +96,7 @@ def describe(step: Step) -> str:
 
 
 def _value(value: object) -> str:
-    return str(levels.Absolute(value)) if isinstance(value, float) else str(value)
+    return str(level.Absolute(value)) if isinstance(value, float) else str(value)
 
 
 def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:

@@ -99,9 +99,9 @@ class ModelType(ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the model's own name."""
-        from noisify.noise import registry as table  # noqa: PLC0415 - help does without
+        from noisify.noise import registry  # noqa: PLC0415 - help does without
 
-        return table.find(str(value)).name
+        return registry.find(str(value)).name
 
     def shell_complete(
         self,
@@ -110,9 +110,9 @@ class ModelType(ParamType):
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """Return the models' names that start so."""
-        from noisify.noise import registry as table  # noqa: PLC0415 - help does without
+        from noisify.noise import registry  # noqa: PLC0415 - help does without
 
-        names = (entry.name for entry in table.MODELS if entry.name.startswith(incomplete))
+        names = (entry.name for entry in registry.MODELS if entry.name.startswith(incomplete))
         return [click.shell_completion.CompletionItem(name) for name in names]
 
 
@@ -125,9 +125,9 @@ class LevelType(ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Level:
         """Read the level."""
-        from noisify.noise import level as levels  # noqa: PLC0415 - help does without
+        from noisify.noise import level  # noqa: PLC0415 - help does without
 
-        return levels.parse(value, option=_option_name(param))
+        return level.parse(value, option=_option_name(param))
 
 
 class DecibelType(ParamType):
@@ -139,9 +139,9 @@ class DecibelType(ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read the ratio."""
-        from noisify.noise import level as levels  # noqa: PLC0415 - help does without
+        from noisify.noise import level  # noqa: PLC0415 - help does without
 
-        return levels.parse_decibels(value)
+        return level.parse_decibels(value)
 
 
 class SeedType(ParamType):

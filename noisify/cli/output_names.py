@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisify.files.codecs import split_name
 from noisify.core.errors import UsageError
+from noisify.files.codecs import split_name
 from noisify.files.output import STANDARD_OUTPUT
 
 if TYPE_CHECKING:

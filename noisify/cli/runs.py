@@ -8,19 +8,18 @@ import os
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.noise import level, registry
 from noisify.noise import model as interface
-from noisify.noise import registry as table
 from noisify.plan.plan import NoiseSpec, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from noisify.cli.execute import Asked
-    from noisify.plan.recipe import Recipe
     from noisify.plan.condition import Condition
+    from noisify.plan.recipe import Recipe
 
 _SEED_BYTES = 16
 _AMOUNTS = ("scale", "sd", "snr")
@@ -140,7 +139,7 @@ def _spec_of_flags(asked: Asked) -> NoiseSpec:
         if key in parameters:
             raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
         parameters[key] = value
-    model = table.find(name).load()
+    model = registry.find(name).load()
     if asked.rate is not None and "rate" not in {f.name for f in dataclasses.fields(model)}:
         raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
     interface.make(model, parameters)
@@ -189,14 +188,14 @@ def _swept(specs: tuple[NoiseSpec, ...], swept: Mapping[str, str]) -> tuple[Nois
 
 
 def _takes(spec: NoiseSpec, key: str) -> bool:
-    parameters = {f.name: str(f.type) for f in dataclasses.fields(table.find(spec.model).load())}
+    parameters = {f.name: str(f.type) for f in dataclasses.fields(registry.find(spec.model).load())}
     if key in {"sd", "snr"}:
         return "Level" in parameters.get("scale", "")
     return key in parameters
 
 
 def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
-    model = table.find(spec.model).load()
+    model = registry.find(spec.model).load()
     scaled = any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))
     parameters = {name: given for name, given in spec.parameters.items() if name != key}
     if key not in _AMOUNTS or not scaled:
@@ -204,6 +203,6 @@ def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
         interface.make(model, parameters)
         return replace(spec, parameters=parameters)
     parameters.pop("scale", None)
-    read: Any = levels.parse_decibels(value) if key == "snr" else levels.parse(value, option=key)
+    read: Any = level.parse_decibels(value) if key == "snr" else level.parse(value, option=key)
     amounts: dict[str, Any] = dict.fromkeys(_AMOUNTS)
     return replace(spec, parameters=parameters, **(amounts | {key: read}))

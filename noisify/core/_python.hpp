@@ -84,7 +84,7 @@ PyObject* guarded(PyObject*, PyObject* arguments) {
     }
 }
 
-// Makes a module of some methods. extensions.py says its number as well: both rise whenever the
+// Makes a module of some methods. native.py says its number as well: both rise whenever the
 // functions are called in another way.
 template <int number>
 PyObject* module_of(const char* name, PyMethodDef* methods) {

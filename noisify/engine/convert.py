@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from noisify import formats
-from noisify.files import codecs as compression
 from noisify.core.errors import NoisifyError, UsageError
+from noisify.files import codecs
 from noisify.files.input import Input, new_temporary_path
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | 
 
 
 def _of_target(found: Entry, target: str | Path) -> Entry:
-    suffix = "" if str(target) == "-" else compression.inner_suffix(target)
+    suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     entry = formats.of_suffix(suffix) or found
     undecided = suffix in {".txt", ".tab"}  # whatever stands between the cells
     return found if undecided and entry.module == found.module else entry

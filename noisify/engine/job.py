@@ -9,20 +9,19 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from noisify import formats
-from noisify.files import codecs as compression
-from noisify.engine import convert as conversion
-from noisify.engine import loop as pipeline
 from noisify.core.errors import DataError, NoisifyError, UsageError
-from noisify.formats import unsupported as foreign
-from noisify.formats.interface import PlacingSink, ReadOptions, no_rows
-from noisify.formats.detect import recognise
 from noisify.core.value_class import frozen
-from noisify.files.input import Input
-from noisify.plan.plan import Plan, Request
-from noisify.engine.report import RunReport
-from noisify.plan.resolve import resolve
+from noisify.engine import convert, loop
 from noisify.engine.numpy_streams import check_streams
+from noisify.engine.report import RunReport
+from noisify.files import codecs
+from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.formats import unsupported
+from noisify.formats.detect import recognise
+from noisify.formats.interface import PlacingSink, ReadOptions, no_rows
+from noisify.plan.plan import Plan, Request
+from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk, Field
     from noisify.files.codecs import Compression
-    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.statistics.moments import FieldStatistics
 
 
@@ -62,7 +61,7 @@ class Settings:
     in_place: bool = False
     clobber: bool = True
     jobs: int = 1
-    chunk_bytes: int = pipeline.CHUNK_BYTES
+    chunk_bytes: int = loop.CHUNK_BYTES
     compress_level: int | None = None
     measure: bool = False
     note: Callable[[str], None] = lambda _: None
@@ -88,7 +87,7 @@ class OpenInput:
         self._told: set[str] = set()
         try:
             self.format = recognise(self.input, settings.from_format)
-            read = self._convert(conversion.wanted_format(self.format, outputs, settings.to_format))
+            read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, read)
@@ -103,7 +102,7 @@ class OpenInput:
             return read
         if self.input.is_folder:
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
-        self.input = conversion.convert(self.input, self.format, wanted, read)
+        self.input = convert.convert(self.input, self.format, wanted, read)
         if wanted.module == self.format.module:
             read = replace(read, delimiter=None)
         else:
@@ -157,7 +156,7 @@ class OpenInput:
 
     def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
-        return pipeline.survey(
+        return loop.survey(
             self.source,
             needs,
             jobs=self._settings.jobs,
@@ -167,7 +166,7 @@ class OpenInput:
 
     def preview(self, plan: Plan, rows: int) -> Iterator[list[NoisyColumn]]:
         """Yield the noisy columns of the first chunk of each table or array with noise."""
-        yield from pipeline.preview(self.source, plan, rows, self._settings.chunk_bytes)
+        yield from loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -258,7 +257,7 @@ def _make(
                 for number in range(wanted[0].appended)
             ]
         for each in passes:
-            fields = pipeline.run(
+            fields = loop.run(
                 opened.source,
                 each,
                 jobs=settings.jobs,
@@ -288,7 +287,7 @@ def _task(
     inputs: Sequence[str | Path],
     outputs: ExitStack,
     sinks: ExitStack,
-) -> pipeline.Task:
+) -> loop.Task:
     """Open an output, and its mask, for a plan."""
     output = outputs.enter_context(_open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
@@ -315,7 +314,7 @@ def _task(
             )
         sinks.callback(mask.close)
         mask = _GuardedMask(mask, mask_output)
-    return pipeline.Task(plan, _GuardedSink(sink, output), mask)
+    return loop.Task(plan, _GuardedSink(sink, output), mask)
 
 
 def _open_target(
@@ -392,7 +391,7 @@ def output_compression(
     if str(target) == STANDARD_OUTPUT:
         return None
     in_place = settings.in_place and str(target) == opened.input.name
-    codec = opened.codec if in_place else compression.of_name(target)
+    codec = opened.codec if in_place else codecs.of_name(target)
     return None if codec is None else codec.at_level(settings.compress_level)
 
 
@@ -402,7 +401,7 @@ def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> N
     if settings.compress_level is not None and not output_compression(opened, target, settings):
         raise UsageError(
             f"--compress-level is for compressed outputs, and {_name(target)} is none; "
-            f"give -o a name that ends in {', '.join(compression.SUFFIXES)}"
+            f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
         )
 
 
@@ -412,9 +411,9 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
     output_compression(opened, target, settings)
-    suffix = "" if str(target) == STANDARD_OUTPUT else compression.inner_suffix(target)
+    suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
-    if wanted is None and suffix in foreign.SUFFIXES:
+    if wanted is None and suffix in unsupported.SUFFIXES:
         raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from noisify.engine.noiser import Noiser
 from noisify.core.chunk import Chunk, blank, cut_out, joined, merged_floats
 from noisify.core.errors import UsageError
-from noisify.formats.interface import LazySource, PlacingSink, first_rows, no_rows
 from noisify.core.value_class import frozen
-from noisify.plan.plan import grouped
-from noisify.engine.report import FieldReport
+from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
+from noisify.engine.report import FieldReport
+from noisify.formats.interface import LazySource, PlacingSink, first_rows, no_rows
+from noisify.plan.plan import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Column, Field
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
+    from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan
     from noisify.statistics.moments import BlockPieces, FieldStatistics
-    from noisify.plan.condition import Condition
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from noisify.core.chunk import Column, merged_floats
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.formats.interface import NoisyColumn
 from noisify.core.value_class import frozen
+from noisify.engine.report import Tally
+from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
-from noisify.engine.report import Tally
-from noisify.core.dtypes import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk, Positions
     from noisify.noise.rows import RowModel
+    from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan, Step
     from noisify.streams.streams import NumpyGenerator, Variates
-    from noisify.plan.condition import Condition
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and which of them are usable; None: all."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from noisify import formats
 from noisify.core.errors import DataError, NoisifyError, UsageError
-from noisify.files.input import Input
 from noisify.engine.job import OpenInput, check_output, output_compression
+from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:

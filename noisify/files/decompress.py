@@ -7,9 +7,9 @@ import io
 import lzma
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-from noisify.files import codecs as compression
-from noisify.files.codecs import BZIP2, GZIP, LZ4, XZ, ZSTD
 from noisify.core.errors import DataError
+from noisify.files import codecs
+from noisify.files.codecs import BZIP2, GZIP, LZ4, XZ, ZSTD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -80,7 +80,7 @@ class _Inflater:
     """A decompressor of one gzip member."""
 
     def __init__(self) -> None:
-        self._inflater: Any = compression.deflate_library().decompressobj(_GZIP_WINDOW)
+        self._inflater: Any = codecs.deflate_library().decompressobj(_GZIP_WINDOW)
         self.needs_input = True
 
     @property
@@ -112,7 +112,7 @@ def _member_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
         DataError: If they are damaged, or do not end where a member does.
     """
     start = _DECOMPRESSORS[codec]
-    errors = (compression.deflate_library().error, lzma.LZMAError, OSError, EOFError)
+    errors = (codecs.deflate_library().error, lzma.LZMAError, OSError, EOFError)
     data = file.read(_READ_BYTES)
     while data:
         member = start()

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
-from noisify.files import codecs as compression
 from noisify.core.errors import DataError, NoisifyError
+from noisify.files import codecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,14 +85,14 @@ class Input:
 
     def _take_file(self, path: Path) -> None:
         with path.open("rb") as file:  # says now if it cannot be read
-            self.codec = self._find_codec(file.read(compression.MAGIC_BYTES))
+            self.codec = self._find_codec(file.read(codecs.MAGIC_BYTES))
         if self.codec is None:
             self.path = path
         else:
             self._packed = path
 
     def _take_stream(self, stream: BinaryIO) -> None:
-        start = _read_fully(stream, compression.MAGIC_BYTES)
+        start = _read_fully(stream, codecs.MAGIC_BYTES)
         self._stream = cast("BinaryIO", _Chained(start, stream))
         self.codec = self._find_codec(start)
         if self.codec is not None:
@@ -100,8 +100,8 @@ class Input:
 
     def _find_codec(self, start: bytes) -> Codec | None:
         """Return how data that start so are compressed."""
-        named = None if self.is_standard_input else compression.of_name(self.name)
-        found = compression.of_content(start, named)
+        named = None if self.is_standard_input else codecs.of_name(self.name)
+        found = codecs.of_content(start, named)
         if named is not None and found is None and start:
             raise DataError(
                 f"is not {named.name} data, as its name says; rename it if it is not compressed",
@@ -117,7 +117,7 @@ class Input:
     @property
     def suffix(self) -> str:
         """The file name's suffix in lower case, without that of a compression, or nothing."""
-        return "" if self.is_standard_input else compression.inner_suffix(self.name)
+        return "" if self.is_standard_input else codecs.inner_suffix(self.name)
 
     @property
     def is_rereadable(self) -> bool:
@@ -193,7 +193,7 @@ def known_size(path: str | Path) -> int:
     with contextlib.suppress(OSError):  # whoever opens it says so
         if file.is_file():
             with file.open("rb") as opened:
-                packed = compression.of_content(opened.read(compression.MAGIC_BYTES))
+                packed = codecs.of_content(opened.read(codecs.MAGIC_BYTES))
             return 0 if packed else file.stat().st_size
     return 0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.write_behind import InPieces, WrittenBehind, write_all
 from noisify.files.input import new_temporary_path
+from noisify.files.write_behind import InPieces, WrittenBehind, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

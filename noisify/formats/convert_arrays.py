@@ -19,10 +19,10 @@ from numpy.lib import format as npy_format
 
 from noisify.core.chunk import boxes
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.hdf5.datasets import open_file
-from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_header
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
+from noisify.formats.hdf5.datasets import open_file
+from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import ReadOptions
     from noisify.files.input import Input
+    from noisify.formats.interface import ReadOptions
 
 _ELEMENTS = 1 << 20
 _HEADER = 1 << 20

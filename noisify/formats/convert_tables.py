@@ -19,23 +19,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from noisify.core.arrow_arrays import to_numpy, without_nulls, without_views
 from noisify.core.chunk import NUMBER_KINDS
+from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
 from noisify.formats.csv import mask as csv_mask
 from noisify.formats.csv import numbers as csv_numbers
-from noisify.core.arrow_arrays import to_numpy, without_nulls, without_views
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
-from noisify.core.value_class import frozen
-from noisify.core.dtypes import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from noisify.core.chunk import Column, Field
-    from noisify.formats.interface import ReadOptions
     from noisify.files.input import Input
+    from noisify.formats.interface import ReadOptions
 
 _ROWS = 1 << 16
 _PIECE = 1 << 21

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noisify.files import codecs as compression
 from noisify.core.errors import DataError
-from noisify.formats import FORMATS, Entry, find, of_suffix
-from noisify.formats import unsupported as foreign
+from noisify.files import codecs
+from noisify.formats import FORMATS, Entry, find, of_suffix, unsupported
 
 if TYPE_CHECKING:
     from noisify.files.input import Input
@@ -36,9 +35,9 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
     """
     if not head:
         return "is empty"
-    if again := compression.of_content(head):
+    if again := codecs.of_content(head):
         return f"is compressed twice, or holds {again.name} data; decompress it once"
-    if refusal := foreign.refusal(head, suffix):
+    if refusal := unsupported.refusal(head, suffix):
         return refusal
     if name is None and suffix != ".npz" and _is_archive(head):
         return "is a ZIP archive; unpack it first, with unzip FILE"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field, Kind, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import (
     column_of,
     fields_of,
@@ -16,8 +18,6 @@ from noisify.formats.numpy_fields import (
     put_back,
     value_type,
 )
-from noisify.formats.npy.source import ARRAY_NAME
-from noisify.core.dtypes import NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

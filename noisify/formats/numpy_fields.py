@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Column, Field, Kind, Positions
-from noisify.core.errors import DataError, UsageError
 from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
-from noisify.formats.numpy_fields import arrow_array, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
-from noisify.core.value_class import frozen
-from noisify.core.dtypes import NumberType
+from noisify.formats.numpy_fields import arrow_array, stored
 
 try:
     from PIL import Image
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6

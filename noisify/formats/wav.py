@@ -23,23 +23,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
-from noisify.files.write_behind import write_all
-from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
-from noisify.formats.interface import no_mask, no_rows
-from noisify.formats.npy.source import ARRAY_NAME
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
-from noisify.core.dtypes import NumberType
+from noisify.files.write_behind import write_all
+from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.npy.source import ARRAY_NAME
+from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _OTHERS = {

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
+from noisify.noise import level
 from noisify.noise.level import Level
 from noisify.noise.model import NUMBERS, TIMES, Draw, Model, parameter
 from noisify.noise.normal_quantile import normal_quantile
@@ -39,7 +39,7 @@ class Additive(Model):
     family: ClassVar[str] = "amplitude"
     takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
 
-    scale: Level = parameter("the distribution's scale, as a level", levels.DEFAULT)
+    scale: Level = parameter("the distribution's scale, as a level", level.DEFAULT)
     loc: float = parameter("added to every value, in the field's unit", 0.0)
 
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.noise.level import Rate
 from noisify.noise import discrete_quantiles
 from noisify.noise.discrete_quantiles import quantile
+from noisify.noise.level import Rate
 from noisify.noise.model import Draw, Model, parameter
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.streams.block_seeds import block_generator
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.streams.block_seeds import block_generator
 from noisify.streams.streams import BlockVariates, StreamName
 
 if TYPE_CHECKING:

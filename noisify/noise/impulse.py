@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.noise import level as levels
 from noisify.noise.level import Level, Rate
 from noisify.noise.model import NUMBERS, Draw, Model, parameter
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
     from noisify.core.dtypes import NumberType
+    from noisify.statistics.moments import FieldStatistics
 
 __all__ = [
     "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
+from noisify.noise import level
 from noisify.noise.level import Level
 from noisify.noise.model import Draw, Model, parameter
 
@@ -31,12 +31,12 @@ class Jitter(Model):
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.2"
 
-    scale: Level = parameter("standard deviation of the shift, in samples", levels.Absolute(0.1))
+    scale: Level = parameter("standard deviation of the shift, in samples", level.Absolute(0.1))
 
     def __post_init__(self) -> None:
         """Check that the scale is a number of samples."""
         super().__post_init__()
-        if not isinstance(self.scale, levels.Absolute):
+        if not isinstance(self.scale, level.Absolute):
             raise UsageError(f"scale {self.scale} of jitter is not in samples; type 0.1")
 
     @property

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.streams.streams import NumpyGenerator, Variates
     from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import NumpyGenerator, Variates
 
 __all__ = ["Missing", "Rate"]
 

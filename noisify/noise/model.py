@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.noise import level as levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.noise.level import Level
-    from noisify.streams.streams import Variates
-    from noisify.statistics.moments import FieldStatistics
     from noisify.core.dtypes import NumberType
+    from noisify.noise.level import Level
+    from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import Variates
 
 REAL = frozenset({"float", "int", "decimal"})
 NUMBERS = REAL | {"complex"}

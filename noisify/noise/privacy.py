@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.streams.streams import Variates
     from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import Variates
 
 _SAME = 1e-9
 """What scales worked out on two machines may differ by, relatively."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
+from noisify.noise import level as levels
 from noisify.noise.level import Level, Rate
 from noisify.noise.model import NUMBERS, REAL, TIMES, Draw, Model, Numbers, parameter
 from noisify.noise.normal_quantile import normal_quantile
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.streams.streams import Variates
     from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import Variates
 
 __all__ = ["Bias", "Level", "Multiplicative", "Numbers", "Rate", "Rounding", "ScaleBy"]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.streams.streams import Variates
     from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import Variates
 
 __all__ = [
     "AR1",

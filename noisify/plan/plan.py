@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.noise import level
 from noisify.noise.rows import DuplicateRows, RowModel
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.noise.level import Level
     from noisify.noise.model import Model
-    from noisify.streams.streams import StreamName
-    from noisify.statistics.moments import FieldStatistics
     from noisify.plan.condition import Condition
+    from noisify.statistics.moments import FieldStatistics
+    from noisify.streams.streams import StreamName
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
@@ -251,7 +251,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
         return value
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    return levels.as_json(value)
+    return level.as_json(value)
 
 
 def _finite_or_none(bound: float) -> float | None:

@@ -1,7 +1,7 @@
 """Kinds of noise that have a name and levels from 1 to 5: published benchmarks, and usual troubles.
 
-A preset is a few noise specs in words, as `noisify.plan.words` reads them. Importing this imports no
-NumPy.
+A preset is a few noise specs in words, as `noisify.plan.words` reads them. Importing this imports
+no NumPy.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.plan import presets
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean
 from noisify.core.value_class import frozen
-from noisify.streams.limits import RNGS, SEED_LIMIT
+from noisify.plan import presets
 from noisify.plan.words import WordsError, spec_from_words
+from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

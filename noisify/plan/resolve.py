@@ -7,23 +7,23 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noisify.noise import level as levels
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import DataError, UsageError, did_you_mean
+from noisify.noise import level as levels
 from noisify.noise import model as interface
-from noisify.noise import registry as table
+from noisify.noise import registry
 from noisify.noise.rows import RowModel, SwapFields
 from noisify.plan.plan import NoiseSpec, Plan, Request, Step
-from noisify.streams.streams import StreamName
 from noisify.plan.selectors import Choice, choose
+from noisify.streams.streams import StreamName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from noisify.noise.level import Level
     from noisify.noise.model import Model
-    from noisify.statistics.moments import FieldStatistics
     from noisify.plan.condition import Condition
+    from noisify.statistics.moments import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
@@ -154,7 +154,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
     left: dict[str, str] = {}
     views: dict[str, Field] = {}
     for number, spec in enumerate(request.specs):
-        model_class = table.find(spec.model).load()
+        model_class = registry.find(spec.model).load()
         _check_amount(spec, model_class)
         if issubclass(model_class, RowModel):
             if spec.columns:

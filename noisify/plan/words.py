@@ -11,13 +11,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from noisify.noise import level as levels
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.core.value_class import frozen
+from noisify.noise import level as levels
 from noisify.noise import model as interface
-from noisify.noise import registry as table
-from noisify.plan.plan import NoiseSpec
+from noisify.noise import registry
 from noisify.plan.condition import parse as parse_condition
+from noisify.plan.plan import NoiseSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,7 +148,9 @@ class _WordReader:
         stream = self._read("stream", _read_stream)
         unit = self._read("unit", _read_unit)
         optional = self._read("optional", _read_optional) or False
-        entry = self._read("model", _read_model) if "model" in self.words else table.find("normal")
+        entry = (
+            self._read("model", _read_model) if "model" in self.words else registry.find("normal")
+        )
         if entry is None:
             return None
         scale, sd, snr, parameters = self._amounts(entry.load())
@@ -346,10 +348,10 @@ def _read_where(value: Any) -> Condition:  # noqa: ANN401
         raise UsageError(error.message.removeprefix("--")) from None
 
 
-def _read_model(value: Any) -> table.Entry:  # noqa: ANN401
+def _read_model(value: Any) -> registry.Entry:  # noqa: ANN401
     if not isinstance(value, str):
         raise UsageError(f"model {value!r} is not a text such as 'normal'")
-    return table.find(value)
+    return registry.find(value)
 
 
 def _read_sd(value: Any) -> levels.Level:  # noqa: ANN401
@@ -380,7 +382,7 @@ def _typed_words(text: str) -> dict[str, Any]:
     head = _first_piece(rest)
     comma, tail = rest[len(head) : len(head) + 1], rest[len(head) + 1 :]
     model, colon, level = head.partition(":")
-    words: dict[str, Any] = {"model": table.find(model).name}
+    words: dict[str, Any] = {"model": registry.find(model).name}
     if selectors:
         words["fields"] = selectors
     if colon:
@@ -433,7 +435,7 @@ def _split_fields(text: str) -> tuple[str, str]:
             return text[:end].strip(), text[end + 1 :]
     if _is_model(head) or not ends:
         return "", text
-    names = [word for entry in table.MODELS for word in (entry.name, *entry.aliases)]
+    names = [word for entry in registry.MODELS for word in (entry.name, *entry.aliases)]
     typed = _before_level(text[ends[0] + 1 :])
     if did_you_mean(head, names) and not did_you_mean(typed, names):
         return "", text
@@ -466,7 +468,7 @@ def _before_level(text: str) -> str:
 
 def _is_model(name: str) -> bool:
     try:
-        table.find(name)
+        registry.find(name)
     except UsageError:
         return False
     return True

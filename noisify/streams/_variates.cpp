@@ -1,7 +1,7 @@
 // Normal and uniform variates of a stream, block after block: those that NumPy gives, to the bit, by
 // the methods standard_normal and uniform of Generator(SFC64(SeedSequence(entropy, spawn_key=(block,)))).
 //
-// noisify does without this module where it is not built: random_streams.py asks NumPy itself then,
+// noisify does without this module where it is not built: streams.py asks NumPy itself then,
 // and the tests hold the two to the same bits. What takes the time is done here, in one loop: the
 // generator, and the 98 of 100 normals that need no more than a word of it, a product and a
 // comparison. The others are drawn by NumPy's own function, from its static library, to which the

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from noisify.streams.block_seeds import block_generator
 from noisify.core.chunk import BLOCK
 from noisify.core.native import Part, load, pure
+from noisify.streams.block_seeds import block_generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from noisify.streams import compiled as compiled_variates
-from noisify.streams.block_seeds import block_generator, block_generators
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.streams import compiled
+from noisify.streams.block_seeds import block_generator, block_generators
 from noisify.streams.limits import LEGACY_SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _filled(
     entropies = [name.entropy(lane) for name in names]
     if len(positions.starts) == 1:
         start = int(positions.starts[0])
-        if not compiled_variates.fill(kind, entropies, start, out):
+        if not compiled.fill(kind, entropies, start, out):
             for name, row in zip(names, out, strict=True):
                 _draw_run(kind, lane, name, start, row)
         return out.reshape(-1)
@@ -202,7 +202,7 @@ def _fill_runs(kind: Kind, entropy: int, positions: Positions, out: NDArray[np.f
     block_of = np.empty((1, BLOCK))
     for block, inside, here in positions.by_block():
         drawn = block_of[:, : _reach(inside)]
-        if not compiled_variates.fill(kind, [entropy], block * BLOCK, drawn):
+        if not compiled.fill(kind, [entropy], block * BLOCK, drawn):
             return False
         out[here] = drawn[0, inside]
     return True

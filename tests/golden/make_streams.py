@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from noisify.core.chunk import BLOCK, Positions
-from noisify.noise.level import Absolute
-from noisify.noise import model as interface
-from noisify.noise import registry as table
-from noisify.streams.streams import BlockVariates, StreamName
 from noisify.core.dtypes import NumberType
+from noisify.noise import model as interface
+from noisify.noise import registry
+from noisify.noise.level import Absolute
+from noisify.streams.streams import BlockVariates, StreamName
 
 PATH = Path(__file__).with_name("streams.json")
 MODELS = ("normal", "uniform", "laplace", "cauchy", "student-t", "logistic")
@@ -44,7 +44,7 @@ def entropies() -> list[dict[str, Any]]:
 
 def noise(name: StreamName, start: int, stop: int) -> list[str]:
     """Return what the model of a stream's name adds at scale 1 to zeros at start...stop."""
-    model = interface.make(table.find(name.model).load(), {"scale": Absolute(1.0)})
+    model = interface.make(registry.find(name.model).load(), {"scale": Absolute(1.0)})
     positions = Positions.range(start, stop)
     draw = interface.Draw(BlockVariates(name, positions), FLOAT64)
     return [float(value).hex() for value in model.apply(np.zeros(positions.size), draw)]

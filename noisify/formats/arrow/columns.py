@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.chunk import Column, Field, Kind, Positions
-from noisify.core.errors import UsageError
 from noisify.core.arrow_arrays import rows_of, to_bools, validity
+from noisify.core.chunk import Column, Field, Kind, Positions
 from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

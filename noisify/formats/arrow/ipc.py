@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.errors import DataError, UsageError
 from noisify.core.arrow_arrays import array, rows_of
-from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
 from noisify.formats.arrow.messages import first_batch
+from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader
 from noisify.formats.interface import no_mask
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.formats.interface import NoisyColumn, ReadOptions
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import NoisyColumn, ReadOptions
 
 FILE_MAGIC = b"ARROW1"
 WHOLE_BYTES = 16 << 20

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.arrow_arrays import array, bools, rows_of, to_numpy, validity
-from noisify.formats.arrow.columns import kind_of, value_type
+from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.value_class import frozen
+from noisify.formats.arrow.columns import kind_of, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, column_of, comparable, noisy_values, whole
 from noisify.formats.arrow.nested import (
     ROWS,
@@ -17,7 +18,6 @@ from noisify.formats.arrow.nested import (
     values_at,
     with_values,
 )
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections import Counter

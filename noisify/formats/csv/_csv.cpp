@@ -1,7 +1,7 @@
 // Finding the cells of CSV records, reading numbers in them and putting numbers back, on bytes.
 //
-// noisify does without this module where it is not built: csv_records and csv_numbers hold the same
-// rules in NumPy and Arrow, and the tests hold the two to the same bytes. csv_compiled.py is the
+// noisify does without this module where it is not built: scan.py and numbers.py hold the same
+// rules in NumPy and Arrow, and the tests hold the two to the same bytes. native.py is the
 // face that the rest of noisify sees; nothing else calls this, so arguments are checked only as far
 // as memory safety asks. Every loop over data runs without the interpreter's lock.
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.errors import DataError
 from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
+from noisify.core.dtypes import SECOND
+from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
-from noisify.core.dtypes import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

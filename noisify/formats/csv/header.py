@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.csv.types import Dialect
-from noisify.formats.csv.comments import end_of_line
-from noisify.formats.csv.sniff import delimiter_bytes, sniff
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
+from noisify.formats.csv.comments import end_of_line
+from noisify.formats.csv.sniff import delimiter_bytes, sniff
+from noisify.formats.csv.types import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,15 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisify.core.errors import DataError
-from noisify.files.write_behind import write_all
-from noisify.formats.csv import numbers as csv_numbers
-from noisify.formats.csv import cells as csv_texts
 from noisify.core.arrow_arrays import bools, strings, without_nulls
-from noisify.formats.csv.types import Cells, count_lines
+from noisify.core.errors import DataError
+from noisify.core.value_class import frozen
+from noisify.files.write_behind import write_all
+from noisify.formats.csv import cells as csv_texts
+from noisify.formats.csv import numbers
 from noisify.formats.csv.numbers import slices
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
+from noisify.formats.csv.types import Cells, count_lines
 from noisify.formats.interface import ReadOptions
 from noisify.formats.mask import (
     changed_by_field,
@@ -28,7 +29,6 @@ from noisify.formats.mask import (
     fields_with_originals,
     original_of,
 )
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.formats.csv.types import Block
-    from noisify.formats.csv.sink import Layout
-    from noisify.formats.interface import NoisyColumn
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.csv.sink import Layout
+    from noisify.formats.csv.types import Block
+    from noisify.formats.interface import NoisyColumn
 
 _NOTHING, _QUOTE, _COMMA, _LINE_END, _TRUE, _FALSE = (
     text for text in strings(["", '"', ",", "\n", "true", "false"]).view(pa.binary())
@@ -81,13 +81,13 @@ class CsvMask:
                 quoted = self._quoted(raw, chunk.layout, name)
                 cells.append(pc.if_else(which, quoted, _NOTHING))
         records = pc.binary_join_element_wise(*cells, _COMMA)
-        return csv_numbers.text_bytes(pc.binary_join_element_wise(records, _NOTHING, _LINE_END))
+        return numbers.text_bytes(pc.binary_join_element_wise(records, _NOTHING, _LINE_END))
 
     def _quoted(self, raw: Block, layout: Layout, name: str) -> pa.Array:
         """Return the old bytes of a field's cells, each in quotes."""
         at = layout.places[name]
         bounds = outer_bounds(raw.data, layout.cells.starts[:, at], layout.cells.ends[:, at])
-        old = without_nulls(csv_numbers.chosen(slices(raw.data, bounds.starts, bounds.ends)))
+        old = without_nulls(numbers.chosen(slices(raw.data, bounds.starts, bounds.ends)))
         old = old.view(pa.binary())
         if raw.quotes:
             old = pc.replace_substring(old, '"', '""')
@@ -200,9 +200,9 @@ class _Originals:
     def _parse(self, block: Block) -> _Part:
         cells = self._table.cells(block, self._columns)
         flags = Cells(cells.starts[:, 0::2].reshape(-1), cells.ends[:, 0::2].reshape(-1))
-        words = csv_numbers.chosen(slices(block.data, flags.starts, flags.ends))
-        changed = csv_numbers.matches(words, "true")
-        strange = np.flatnonzero(~changed & ~csv_numbers.matches(words, "false"))
+        words = numbers.chosen(slices(block.data, flags.starts, flags.ends))
+        changed = numbers.matches(words, "true")
+        strange = np.flatnonzero(~changed & ~numbers.matches(words, "false"))
         if len(strange):
             start, end = int(flags.starts[strange[0]]), int(flags.ends[strange[0]])
             raise DataError(
@@ -211,7 +211,7 @@ class _Originals:
                 line=block.line + count_lines(block.data, start),
             )
         starts, ends = cells.starts[:, 1::2].reshape(-1), cells.ends[:, 1::2].reshape(-1)
-        old = csv_numbers.chosen(slices(block.data, starts[changed], ends[changed]))
+        old = numbers.chosen(slices(block.data, starts[changed], ends[changed]))
         texts = without_nulls(old)
         if block.quotes:
             plain = pc.replace_substring(texts.view(pa.binary()), '""', '"')
@@ -255,6 +255,6 @@ def _restored(
         return block.data
     cells = source.cells(block, names)
     bounds = outer_bounds(block.data, cells.starts.reshape(-1), cells.ends.reshape(-1))
-    return csv_numbers.splice(
+    return numbers.splice(
         block.data, bounds.starts, bounds.ends, part.changed.reshape(-1), part.texts
     )

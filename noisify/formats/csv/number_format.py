@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from noisify.core.errors import UsageError
 from noisify.core.arrow_arrays import bools, strings, to_bools
+from noisify.core.errors import UsageError
 from noisify.core.lazy_pyarrow import pa, pc
-from noisify.formats.csv.cells import byte_cells
 from noisify.core.value_class import frozen
+from noisify.formats.csv.cells import byte_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

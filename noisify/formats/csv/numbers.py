@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.formats.csv import native as csv_compiled
 from noisify.core.arrow_arrays import (
     array,
     bools,
@@ -34,6 +33,7 @@ from noisify.core.arrow_arrays import (
     with_nulls,
 )
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.formats.csv import native
 from noisify.formats.csv.types import Parsed
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class CellParser:
         """
         plain: list[Parsed | None] | None = None
         if self._notation is None:
-            parsed = csv_compiled.parse_float_columns(data, starts, ends, self._null_bytes)
+            parsed = native.parse_float_columns(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return parsed
             plain = self._plain_floats(data, starts, ends)
@@ -237,7 +237,7 @@ class CellParser:
             and those beyond int64, as Python integers.
         """
         if self._notation is None:
-            parsed = csv_compiled.parse_integers(data, starts, ends, self._null_bytes)
+            parsed = native.parse_integers(data, starts, ends, self._null_bytes)
             if parsed is not None:
                 return (parsed,)
         laid = slices(data, starts, ends)
@@ -343,7 +343,7 @@ def decimals_of(laid: pa.Array, mark: bytes = b".") -> NDArray[np.int64]:
 
 def format_floats(values: NDArray[np.float64]) -> pa.Array:
     """Write floats as Python's repr does: the shortest digits that read back as the same number."""
-    written = csv_compiled.format_floats(values)
+    written = native.format_floats(values)
     if written is not None:
         buffers = [None, *map(pa.py_buffer, written)]
         return pa.Array.from_buffers(pa.utf8(), len(values), buffers)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisify.core.errors import DataError
-from noisify.formats.csv.types import Cells, Dialect, count_lines, ragged
-from noisify.formats.csv.comments import end_of_line
 from noisify.core.value_class import frozen
+from noisify.formats.csv.comments import end_of_line
+from noisify.formats.csv.types import Cells, Dialect, count_lines, ragged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

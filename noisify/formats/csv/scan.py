@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from noisify.core.errors import DataError
-from noisify.formats.csv import native as csv_compiled
+from noisify.formats.csv import native
+from noisify.formats.csv.comments import blanked
+from noisify.formats.csv.reference_scan import ExactCutter
 from noisify.formats.csv.types import (
     CR,
     LF,
@@ -26,8 +28,6 @@ from noisify.formats.csv.types import (
     count_lines,
     ragged,
 )
-from noisify.formats.csv.comments import blanked
-from noisify.formats.csv.reference_scan import ExactCutter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ class RecordReader:
             return None
         comment = self._dialect.comment
         plain = blanked(data, comment, at_end=at_end) if comment else data
-        found = csv_compiled.cut(plain, self._dialect.delimiter, at_end=at_end)
+        found = native.cut(plain, self._dialect.delimiter, at_end=at_end)
         if found is None:
             found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
             exactly = found.odd
@@ -137,7 +137,7 @@ class RecordReader:
 
 
 def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
-    """Do as `csv_compiled.cut` does, with NumPy; of odd bytes, say no more than that they are."""
+    """Do as `native.cut` does, with NumPy; of odd bytes, say no more than that they are."""
     characters = np.frombuffer(data, np.uint8)
     if b'"' not in data and b"\r" not in data:
         return _cut_lines(data, characters, at_end=at_end)
@@ -214,7 +214,7 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
     data = block.data if block.uncommented is None else block.uncommented
     cells = block.cells
     if cells is None:
-        found = csv_compiled.scan(data, dialect.delimiter, columns, wanted, block.rows)
+        found = native.scan(data, dialect.delimiter, columns, wanted, block.rows)
         if found is not None:
             return Cells(*found)
         if block.odd:

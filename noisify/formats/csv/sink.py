@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from noisify.files.write_behind import write_all
-from noisify.formats.csv import native as csv_compiled
-from noisify.formats.csv import numbers as csv_numbers
-from noisify.formats.csv import cells as csv_texts
 from noisify.core.arrow_arrays import array, bools, strings
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.value_class import frozen
+from noisify.files.write_behind import write_all
+from noisify.formats.csv import cells as csv_texts
+from noisify.formats.csv import native
+from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.native import Change
 from noisify.formats.csv.scan import without_blanks
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
-    from noisify.formats.csv.types import Block, Cells
-    from noisify.formats.csv.source import DelimitedSource
-    from noisify.formats.interface import NoisyColumn
     from noisify.files.output import Output
+    from noisify.formats.csv.source import DelimitedSource
+    from noisify.formats.csv.types import Block, Cells
+    from noisify.formats.interface import NoisyColumn
 
 Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
 """The bytes of a block, in pieces."""
@@ -57,7 +57,7 @@ class DelimitedSink:
         if not self._source.marks_cells:
             cells = layout.cells
             changes = self._changes(raw, layout, noisy)
-            spliced = csv_compiled.splice(raw.data, cells.starts, cells.ends, changes)
+            spliced = native.splice(raw.data, cells.starts, cells.ends, changes)
             if spliced is not None:
                 return [spliced]
         return self._encode_with_arrow(raw, layout, noisy)

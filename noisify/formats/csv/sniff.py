@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.formats.csv import cells as csv_texts
-from noisify.formats.csv.types import Dialect
 from noisify.formats.csv.comments import end_of_line
 from noisify.formats.csv.scan import without_blanks
-from noisify.core.dtypes import NumberType
+from noisify.formats.csv.types import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.csv.types import Parsed
     from noisify.formats.csv.numbers import CellParser
+    from noisify.formats.csv.types import Parsed
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 _SNIFFED_RECORDS = 20

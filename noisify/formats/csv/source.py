@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from noisify.core.arrow_arrays import array, bools, strings, with_nulls
 from noisify.core.chunk import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.core.errors import DataError
-from noisify.formats.csv import numbers as csv_numbers
-from noisify.formats.csv import cells as csv_texts
-from noisify.core.arrow_arrays import array, bools, strings, with_nulls
 from noisify.core.lazy_pyarrow import pa, pc
-from noisify.formats.csv.types import CR, LF, Block, Cells, count_lines
+from noisify.formats.csv import cells as csv_texts
+from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.encoding import TextInput
-from noisify.formats.csv.reference_scan import end_of_record
 from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation
 from noisify.formats.csv.numbers import CellParser, decimals_of, laid_over, slices
+from noisify.formats.csv.reference_scan import end_of_record
 from noisify.formats.csv.scan import RecordReader, find_cells
 from noisify.formats.csv.sink import DelimitedSink, Layout
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
+from noisify.formats.csv.types import CR, LF, Block, Cells, count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.csv.types import Parsed
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.core.dtypes import NumberType
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.core.dtypes import NumberType
+    from noisify.formats.csv.types import Parsed
+    from noisify.formats.interface import MaskSink, ReadOptions
 
 
 _BYTES_A_FIELD = 1 << 12
@@ -393,7 +393,7 @@ def restore(
     size: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `csv_mask`."""
+    """Give a file back as it was; see `mask`."""
     from noisify.formats.csv import mask as csv_mask  # noqa: PLC0415 - a rare wish
 
     return csv_mask.restore(source, mask, output, size, progress)

@@ -14,7 +14,15 @@ from h5py import h5d, h5ds, h5l, h5z
 
 from noisify.core.chunk import Field
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.numpy_fields import value_type
+from noisify.core.value_class import frozen
+from noisify.formats.hdf5.datatypes import (
+    Leaf,
+    element_dtype,
+    holds_pointers,
+    is_exact,
+    leaves,
+    memory_type,
+)
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
@@ -26,15 +34,7 @@ from noisify.formats.hdf5.storage import (
     fill_bytes,
     present_chunks,
 )
-from noisify.formats.hdf5.datatypes import (
-    Leaf,
-    element_dtype,
-    holds_pointers,
-    is_exact,
-    leaves,
-    memory_type,
-)
-from noisify.core.value_class import frozen
+from noisify.formats.numpy_fields import value_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

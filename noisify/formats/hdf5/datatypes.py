@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from h5py import h5t
 
-from noisify.formats.numpy_fields import kind_of_dtype
 from noisify.core.value_class import frozen
+from noisify.formats.numpy_fields import kind_of_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

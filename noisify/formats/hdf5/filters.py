@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from h5py import h5z
 
-from noisify.files.codecs import ISAL_LEVEL
 from noisify.core.value_class import frozen
+from noisify.files.codecs import ISAL_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,9 +14,8 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
 from noisify.core.errors import DataError, NoisifyError
-from noisify.formats.numpy_fields import native
-from noisify.formats.hdf5.source import Hdf5Source, open_sink
 from noisify.formats.hdf5.pieces import box_in
+from noisify.formats.hdf5.source import Hdf5Source, open_sink
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -26,6 +25,7 @@ from noisify.formats.mask import (
     no_values,
 )
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve
+from noisify.formats.numpy_fields import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Column, Field
+    from noisify.files.input import Input
+    from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Piece
     from noisify.formats.hdf5.storage import Box
-    from noisify.files.input import Input
-    from noisify.files.output import Output
 
 Marks = dict[str, tuple[int, "NDArray[Any]"]]
 """For each field of a piece, the index of its first element there, and the mask of them."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from noisify.files.write_behind import write_all
 from noisify.core.value_class import frozen
+from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import boxes
-from noisify.formats.hdf5.storage import Contiguous, box_shape, first_element
 from noisify.core.value_class import frozen
+from noisify.formats.hdf5.storage import Contiguous, box_shape, first_element
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.core.errors import NoisifyError
+from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
 from noisify.formats.hdf5.storage import (
     Chunked,
@@ -29,7 +30,6 @@ from noisify.formats.hdf5.storage import (
     same_bytes,
 )
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

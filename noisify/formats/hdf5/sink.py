@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import DataError, NoisifyError
 from noisify.files.write_behind import open_written_behind, write_all, write_all_at
-from noisify.formats.numpy_fields import put_back
-from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.datasets import address_of, open_file
+from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
 from noisify.formats.interface import no_rows
 from noisify.formats.mask import changed_by_field
+from noisify.formats.numpy_fields import put_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
+    from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Piece
     from noisify.formats.hdf5.rechunk import ChunkFile, Unrolled
     from noisify.formats.hdf5.storage import Unpacked
     from noisify.formats.interface import NoisyColumn
-    from noisify.files.output import Output
 
 _COPY_BYTES = 1 << 20
 

@@ -1,8 +1,8 @@
 """HDF5: the file is copied as it is, then the chosen datasets are noised in the copy.
 
 So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements come in
-their order, whatever their chunks: `hdf5_storage` has the ways in which they are read and written,
-`hdf5_scratch` the one for chunks that run against that order.
+their order, whatever their chunks: `storage` has the ways in which they are read and written,
+`rechunk` the one for chunks that run against that order.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.numpy_fields import column_of
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.datasets import (
     aliases_of,
     fields_at,
@@ -29,22 +27,24 @@ from noisify.formats.hdf5.datasets import (
     rounding_filter,
     storage_of,
 )
+from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
+from noisify.formats.numpy_fields import column_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from noisify.core.chunk import Column, Field
+    from noisify.files.input import Input
+    from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
     from noisify.formats.interface import MaskSink, ReadOptions
-    from noisify.files.input import Input
-    from noisify.files.output import Output
 _SHOWN = 5
 
 
@@ -279,7 +279,7 @@ def restore(
     size: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `hdf5_mask`."""
+    """Give a file back as it was; see `mask`."""
     from noisify.formats.hdf5 import mask as hdf5_mask  # noqa: PLC0415 - a rare wish
 
     return hdf5_mask.restore(source, mask, output, size, progress)

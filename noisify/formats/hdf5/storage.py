@@ -86,7 +86,7 @@ class Storage(ABC):
         path: The dataset's path.
         shape: Its shape; an array type's comes last.
         rank: Its own dimensions, without those of an array type.
-        dtype: What of an element noise can change; see `hdf5_types`.
+        dtype: What of an element noise can change; see `datatypes`.
     """
 
     path: str

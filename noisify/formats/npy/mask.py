@@ -14,7 +14,6 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.core.errors import DataError
-from noisify.formats.numpy_fields import member_of, raw_bytes, stored
 from noisify.formats.interface import ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -26,6 +25,7 @@ from noisify.formats.mask import (
     original_of,
 )
 from noisify.formats.npy.source import Header, NpySink, NpySource, Piece, box_elements
+from noisify.formats.numpy_fields import member_of, raw_bytes, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.formats.interface import NoisyColumn
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import NoisyColumn
 
 _ALIGNMENT = 64
 _LONGEST_COUNT = 4

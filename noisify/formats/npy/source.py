@@ -16,11 +16,11 @@ from numpy.lib import format as npy_format
 
 from noisify.core.chunk import Chunk, Positions, boxes
 from noisify.core.errors import DataError, UsageError
-from noisify.files.write_behind import takes_places, write_all, write_all_at
-from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, put_back, raw_bytes
-from noisify.formats.interface import no_rows
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into, read_into_at
+from noisify.files.write_behind import takes_places, write_all, write_all_at
+from noisify.formats.interface import no_rows
+from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, put_back, raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Field
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
 
 ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""
@@ -482,7 +482,7 @@ def restore(
     size: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `npy_mask`."""
+    """Give a file back as it was; see `mask`."""
     from noisify.formats.npy import mask as npy_mask  # noqa: PLC0415 - a rare wish
 
     return npy_mask.restore_npy(source, mask, output, size, progress)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError
 from noisify.formats.interface import ReadOptions
 from noisify.formats.mask import check_names, fields_with_originals, no_such_field, no_values
-from noisify.formats.npy.source import box_elements
 from noisify.formats.npy.mask import mask_of, npy_header, npy_mask_dtype, unmasked
-from noisify.formats.npz.source import Array, NpzSource, Piece, whole_units
+from noisify.formats.npy.source import box_elements
 from noisify.formats.npz.sink import Encoded, NpzSink, NpzWriter, Part, part_of
+from noisify.formats.npz.source import Array, NpzSource, Piece, whole_units
 from noisify.formats.npz.zip_archive import new_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.formats.interface import NoisyColumn
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import NoisyColumn
 
 
 class NpzMask(NpzWriter):

@@ -8,14 +8,14 @@ import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+from noisify.files.input import new_temporary_path
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.numpy_fields import put_back, raw_bytes
 from noisify.formats.interface import no_rows
 from noisify.formats.npy.source import map_file, reserve, write_box
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
 from noisify.formats.npz.zip_archive import ArchiveWriter, Packer, pack
-from noisify.core.value_class import frozen
-from noisify.files.input import new_temporary_path
+from noisify.formats.numpy_fields import put_back, raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
+    from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.npz.source import Array, Box, NpzSource, Piece
     from noisify.formats.npz.zip_archive import Archive, Member
-    from noisify.files.output import Output
 
 
 @frozen

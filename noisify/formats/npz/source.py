@@ -16,8 +16,9 @@ import numpy as np
 
 from noisify.core.chunk import Chunk, Field, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.value_class import frozen
+from noisify.files.input import new_temporary_path, read_into, temporary_folder
 from noisify.files.write_behind import write_all
-from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.npy.source import (
     Header,
@@ -29,8 +30,7 @@ from noisify.formats.npy.source import (
     read_box,
 )
 from noisify.formats.npz.zip_archive import Archive, Member
-from noisify.core.value_class import frozen
-from noisify.files.input import new_temporary_path, read_into, temporary_folder
+from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import MaskSink, ReadOptions, Sink
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, ReadOptions, Sink
 
 Box = tuple[slice, ...]
 
@@ -377,7 +377,7 @@ def restore(
     size: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `npz_mask`."""
+    """Give a file back as it was; see `mask`."""
     from noisify.formats.npz import mask as npz_mask  # noqa: PLC0415 - a rare wish
 
     return npz_mask.restore_npz(source, mask, output, size, progress)

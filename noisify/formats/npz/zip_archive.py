@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import DataError
-from noisify.files.write_behind import write_all
 from noisify.core.value_class import frozen
+from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.core.errors import UsageError
-from noisify.formats.parquet import footer as parts
-from noisify.formats.parquet import thrift
+from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import EXACT
 from noisify.formats.arrow.nested import retyped, values_at, with_values
+from noisify.formats.parquet import footer as parts
+from noisify.formats.parquet import thrift
 from noisify.formats.parquet.thrift import I64, LIST, Items, Record
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,13 +10,13 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from noisify.files.folder_output import walk
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.value_class import frozen
+from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
-from noisify.formats.parquet.source import ParquetSource
 from noisify.formats.parquet.footer import MAGIC
 from noisify.formats.parquet.sink import ParquetSink
-from noisify.core.value_class import frozen
+from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

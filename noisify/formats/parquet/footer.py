@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
+from noisify.core.value_class import frozen
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.thrift import I64, LIST, STRUCT, Items, Record
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

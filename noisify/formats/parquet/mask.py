@@ -10,19 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noisify.core.errors import DataError, UsageError
 from noisify.core.arrow_arrays import bools, rows_of, to_bools
+from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.columns import whole
-from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.mask import (
     changed_by_field,
     check_names,
     fields_with_originals,
     original_of,
 )
-from noisify.formats.parquet.source import ParquetSource
 from noisify.formats.parquet.sink import ParquetSink
+from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet.pieces import Piece
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.parquet.pieces import Piece
 
 _BATCH_ROWS = 1 << 16
 

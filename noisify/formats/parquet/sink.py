@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from noisify.core.errors import DataError
-from noisify.formats.parquet import footer as parts
-from noisify.formats.parquet import thrift
 from noisify.core.arrow_arrays import rows_of
+from noisify.core.errors import DataError
+from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, noisy_values
-from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.nested import values_at, with_values
+from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Span
-from noisify.formats.row_selection import places_in_versions, rows_of_parts
 from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
-from noisify.core.value_class import frozen
+from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
+    from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet.source import ParquetSource
     from noisify.formats.parquet.column_chunk import Encoded, Fit
     from noisify.formats.parquet.pieces import Piece
-    from noisify.files.output import Output
+    from noisify.formats.parquet.source import ParquetSource
 
 _ALONE_BYTES = 64 << 20
 """Bytes of a column above which it is encoded alone, straight into the output."""
@@ -93,7 +92,7 @@ class _Group:
     def __init__(self, number: int, record: Record, start: int) -> None:
         self.number = number
         self.record = record
-        self.chunks: list[Record] = record[parts.CHUNKS].values
+        self.chunks: list[Record] = record[footer.CHUNKS].values
         self.start = start
         self.done = 0
         self.changed: set[int] = set()
@@ -268,8 +267,8 @@ class ParquetSink:
                 group.filters[leaf] = one.bloom_filter
                 continue
             moved = here - span.start
-            group.indexes.append(_Index(leaf, *parts.index_spans(chunk), moved))
-            group.filters[leaf] = self._filter_span(chunk[parts.METADATA])
+            group.indexes.append(_Index(leaf, *footer.index_spans(chunk), moved))
+            group.filters[leaf] = self._filter_span(chunk[footer.METADATA])
             self._copy(span)
             _move(chunk, moved)
         group.done = stop
@@ -284,9 +283,9 @@ class ParquetSink:
         """
         self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
         for leaf, bloom in group.filters.items():
-            about = group.chunks[leaf][parts.METADATA]
-            about.put(parts.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
-            about.put(parts.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
+            about = group.chunks[leaf][footer.METADATA]
+            about.put(footer.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
+            about.put(footer.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
         _sum_up(group.record, rows, group.start, len(self._groups), sorting)
         self._groups.append(thrift.written(group.record))
         self._indexes.append([index for index in group.indexes if index.column or index.offset])
@@ -326,7 +325,7 @@ class ParquetSink:
 
     def _filter_span(self, about: Record) -> Span | None:
         try:
-            return parts.bloom_filter_span(self._old, about)
+            return footer.bloom_filter_span(self._old, about)
         except (ValueError, KeyError):
             raise self._damaged("a Bloom filter is not where it should be") from None
 
@@ -341,7 +340,7 @@ class ParquetSink:
 
     def _copy(self, span: Span) -> None:
         try:
-            for data in parts.pieces(self._old, span):
+            for data in footer.pieces(self._old, span):
                 self._file.write(data)
         except ValueError as error:
             raise self._damaged(error) from None
@@ -356,7 +355,7 @@ class ParquetSink:
             return
         self._start()
         records = [
-            thrift.read(group, depth=parts.CHUNK_DEPTH)[0] if indexes else None
+            thrift.read(group, depth=footer.CHUNK_DEPTH)[0] if indexes else None
             for group, indexes in zip(self._groups, self._indexes, strict=True)
         ]
         self._put_indexes(records, self._put_column_index)
@@ -373,24 +372,24 @@ class ParquetSink:
         for record, indexes in zip(records, self._indexes, strict=True):
             for index in indexes:
                 if record is not None:
-                    put(record[parts.CHUNKS].values[index.leaf], index)
+                    put(record[footer.CHUNKS].values[index.leaf], index)
 
     def _put_column_index(self, chunk: Record, index: _Index) -> None:
         place = self._file.tell()
-        chunk.put(parts.COLUMN_INDEX, I64, None if index.column is None else place)
-        chunk.put(parts.COLUMN_INDEX_LENGTH, I32, self._put(index.column))
+        chunk.put(footer.COLUMN_INDEX, I64, None if index.column is None else place)
+        chunk.put(footer.COLUMN_INDEX_LENGTH, I32, self._put(index.column))
 
     def _put_offset_index(self, chunk: Record, index: _Index) -> None:
         place = self._file.tell()
         data = index.offset
         try:
             if isinstance(data, Span):
-                data = b"".join(parts.pieces(self._old, data))
-            data = None if data is None else parts.moved(data, index.by)
+                data = b"".join(footer.pieces(self._old, data))
+            data = None if data is None else footer.moved(data, index.by)
         except (ValueError, KeyError):
             raise self._damaged("a page index is not where it should be") from None
-        chunk.put(parts.OFFSET_INDEX, I64, None if data is None else place)
-        chunk.put(parts.OFFSET_INDEX_LENGTH, I32, self._put(data))
+        chunk.put(footer.OFFSET_INDEX, I64, None if data is None else place)
+        chunk.put(footer.OFFSET_INDEX_LENGTH, I32, self._put(data))
 
     def close(self) -> None:
         """Close the old file."""
@@ -399,47 +398,47 @@ class ParquetSink:
 
 def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
     """Say in a ColumnChunk what is new of it, and where it is."""
-    old, about = chunk[parts.METADATA], encoded.about
-    about.put(parts.PATH, LIST, old[parts.PATH])
-    about.put(parts.KEY_VALUES, LIST, old.get(parts.KEY_VALUES))
-    parts.move(about, start - PAGES_AT)
-    chunk.put(parts.METADATA, STRUCT, about)
-    if chunk.get(parts.CHUNK_OFFSET):
-        chunk.put(parts.CHUNK_OFFSET, I64, start)
+    old, about = chunk[footer.METADATA], encoded.about
+    about.put(footer.PATH, LIST, old[footer.PATH])
+    about.put(footer.KEY_VALUES, LIST, old.get(footer.KEY_VALUES))
+    footer.move(about, start - PAGES_AT)
+    chunk.put(footer.METADATA, STRUCT, about)
+    if chunk.get(footer.CHUNK_OFFSET):
+        chunk.put(footer.CHUNK_OFFSET, I64, start)
     _forget_indexes(chunk)
 
 
 def _move(chunk: Record, by: int) -> None:
     """Say in a ColumnChunk that its pages have moved."""
-    parts.move(chunk[parts.METADATA], by)
-    if chunk.get(parts.CHUNK_OFFSET):
-        chunk.put(parts.CHUNK_OFFSET, I64, chunk[parts.CHUNK_OFFSET] + by)
+    footer.move(chunk[footer.METADATA], by)
+    if chunk.get(footer.CHUNK_OFFSET):
+        chunk.put(footer.CHUNK_OFFSET, I64, chunk[footer.CHUNK_OFFSET] + by)
     _forget_indexes(chunk)
 
 
 def _forget_indexes(chunk: Record) -> None:
     for number in (
-        parts.OFFSET_INDEX,
-        parts.OFFSET_INDEX_LENGTH,
-        parts.COLUMN_INDEX,
-        parts.COLUMN_INDEX_LENGTH,
+        footer.OFFSET_INDEX,
+        footer.OFFSET_INDEX_LENGTH,
+        footer.COLUMN_INDEX,
+        footer.COLUMN_INDEX_LENGTH,
     ):
         chunk.put(number, I64, None)
 
 
 def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
     """Say of a row group what follows from its column chunks."""
-    abouts = [chunk[parts.METADATA] for chunk in group[parts.CHUNKS].values]
-    group.put(parts.GROUP_ROWS, I64, rows)
-    group.put(parts.GROUP_BYTES, I64, sum(about[parts.UNCOMPRESSED] for about in abouts))
-    if parts.GROUP_STORED in group:
-        group.put(parts.GROUP_STORED, I64, sum(about[parts.STORED] for about in abouts))
-    if parts.GROUP_OFFSET in group:
-        group.put(parts.GROUP_OFFSET, I64, start)
-    if parts.ORDINAL in group:
-        group.put(parts.ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
-    if parts.SORTING in group:
-        order = group[parts.SORTING]
-        noisy = [one[parts.SORTED_COLUMN] in changed for one in order.values]
+    abouts = [chunk[footer.METADATA] for chunk in group[footer.CHUNKS].values]
+    group.put(footer.GROUP_ROWS, I64, rows)
+    group.put(footer.GROUP_BYTES, I64, sum(about[footer.UNCOMPRESSED] for about in abouts))
+    if footer.GROUP_STORED in group:
+        group.put(footer.GROUP_STORED, I64, sum(about[footer.STORED] for about in abouts))
+    if footer.GROUP_OFFSET in group:
+        group.put(footer.GROUP_OFFSET, I64, start)
+    if footer.ORDINAL in group:
+        group.put(footer.ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
+    if footer.SORTING in group:
+        order = group[footer.SORTING]
+        noisy = [one[footer.SORTED_COLUMN] in changed for one in order.values]
         kept = order.values[: noisy.index(True)] if True in noisy else order.values
-        group.put(parts.SORTING, LIST, Items(order.kind, kept) if kept else None)
+        group.put(footer.SORTING, LIST, Items(order.kind, kept) if kept else None)

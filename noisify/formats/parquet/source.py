@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.parquet import pieces as parquet_pieces
-from noisify.formats.parquet import thrift
 from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import ROWS, alone, fields_and_leaves, leaves_of, values_at
 from noisify.formats.arrow.tables import no_value_in_a_row
+from noisify.formats.parquet import pieces as parquet_pieces
+from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.pieces import (
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.files.folder_output import FolderOutput
-    from noisify.formats.interface import MaskSink, ReadOptions, Sink, Source
-    from noisify.formats.parquet.dataset import DatasetSource
-    from noisify.formats.parquet.column_chunk import Fit
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, ReadOptions, Sink, Source
+    from noisify.formats.parquet.column_chunk import Fit
+    from noisify.formats.parquet.dataset import DatasetSource
 
 MEMORY_BUDGET = 64 << 20
 """Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
@@ -437,7 +437,7 @@ def restore(
     size: int,  # noqa: ARG001 - pieces are what they are
     progress: Callable[[int], None],
 ) -> int:
-    """Give a file back as it was; see `parquet_mask`.
+    """Give a file back as it was; see `mask`.
 
     Raises:
         UsageError: If the source is a folder.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 
 from noisify.core.chunk import Positions, boxes
-from noisify.files.write_behind import write_all
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
+from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
+from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles
-from noisify.core.value_class import frozen
-from noisify.core.dtypes import NumberType
 
 try:
     import tifffile
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
-    from noisify.formats.tiff.layout import Layout, Place
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.tiff.layout import Layout, Place
 
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
 _ALPHA = {1, 2}
