@@ -12,46 +12,32 @@ import pytest
 import noisify
 
 PACKAGE = Path(noisify.__file__).parent
-FLOORS = [
-    {"errors", "extensions", "frozen", "seeds", "version", "value_types", "chunks"},
+LAYERS = (
+    {"core"},
+    {"files", "streams", "statistics"},
+    {"formats", "noise"},
+    {"plan"},
+    {"engine"},
+    {"api", "cli"},
+)
+"""The folders, from the ground up: each imports those below it, none beside or above it."""
+
+CYCLES = [
+    {"cli.command", "cli.entry", "cli.execute", "cli.output_names", "cli.runs"},
+    {"formats.csv.mask", "formats.csv.sink", "formats.csv.source"},
+    {"formats.hdf5.mask", "formats.hdf5.source"},
+    {"formats.hdf5.rechunk", "formats.hdf5.storage"},
+    {"formats.npy.mask", "formats.npy.source"},
+    {"formats.npz.mask", "formats.npz.sink", "formats.npz.source"},
     {
-        "block_seeds",
-        "compiled_variates",
-        "conversion",
-        "directories",
-        "file_writing",
-        "formats",
-        "noise",
-        "selection",
-        "sink",
-        "inputs",
-        "compression",
-        "compressed_input",
-        "compressed_output",
-        "levels",
-        "random_streams",
-        "quantiles",
-        "statistics",
-        "where",
+        "formats.parquet.dataset",
+        "formats.parquet.mask",
+        "formats.parquet.pieces",
+        "formats.parquet.sink",
+        "formats.parquet.source",
     },
-    {
-        "plan",
-        "presets",
-        "spec",
-        "recipe",
-        "resolve",
-        "sequential_streams",
-        "restore",
-        "pipeline",
-        "apply",
-        "report",
-        "run",
-        "api",
-        "in_memory",
-    },
-    {"cli"},
 ]
-"""The parts of the package, from the ground up: each may import its own floor and those below."""
+"""Modules that import each other today, imports for type checkers included. May only shrink."""
 
 
 def sources():
@@ -64,18 +50,23 @@ def sources():
     }
 
 
-def imports(tree):
-    """Return what a module imports, as dotted names; what only type checkers see is left out."""
-    found = set()
-    typing_only = {
+def for_type_checkers(tree):
+    """Return the ids of all nodes that only type checkers see."""
+    return {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for part in node.body
         for inner in ast.walk(part)
     }
+
+
+def imports(tree, *, typing=False):
+    """Return what a module imports, as dotted names; with `typing`, for type checkers as well."""
+    found = set()
+    left_out = set() if typing else for_type_checkers(tree)
     for node in ast.walk(tree):
-        if id(node) in typing_only:
+        if id(node) in left_out:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -85,17 +76,48 @@ def imports(tree):
     return found
 
 
+def ours(names):
+    """Return which of these names are the package's, without its name."""
+    return {name.removeprefix("noisify.") for name in names if name.startswith("noisify.")}
+
+
 MODULES = sources()
-INNER = {
-    name: {i.removeprefix("noisify.") for i in imports(tree) if i.startswith("noisify.")}
+INNER = {name: ours(imports(tree)) for name, tree in MODULES.items()}
+SEEN = {
+    name: {
+        imported if imported in MODULES else imported.rpartition(".")[0]
+        for imported in ours(imports(tree, typing=True))
+    }
+    & set(MODULES)
     for name, tree in MODULES.items()
 }
+"""The modules that each module imports, for type checkers as well."""
 
 
-def floor(module):
-    part = module.split(".")[0]
-    (number,) = [n for n, parts in enumerate(FLOORS) if part in parts]
+def folder(module):
+    return module.split(".")[0]
+
+
+def layer(module):
+    (number,) = [n for n, folders in enumerate(LAYERS) if folder(module) in folders]
     return number
+
+
+def reached(module):
+    """Return all modules that a module imports, and those that these import."""
+    found, todo = set(), [module]
+    while todo:
+        new = SEEN[todo.pop()] - found
+        found |= new
+        todo += new
+    return found
+
+
+def cycles():
+    """Return each set of modules that import each other."""
+    below = {module: reached(module) for module in MODULES}
+    found = [{m for m in below[one] if one in below[m]} for one in MODULES if one in below[one]]
+    return [cycle for n, cycle in enumerate(found) if cycle not in found[:n]]
 
 
 def importers(of, among=""):
@@ -108,16 +130,30 @@ def importers(of, among=""):
 
 
 def test_the_map_of_imports_sees_what_there_is():
-    assert "chunks.BLOCK" in INNER["statistics"]
+    assert "core.chunk.BLOCK" in INNER["statistics.moments"]
+    assert "core.chunk" in SEEN["statistics.moments"]
     assert {"cli", "noise.additive", "formats.interface"} <= set(MODULES)
 
 
 @pytest.mark.parametrize(
     "module", [name for name in MODULES if name not in {"__init__", "__main__"}]
 )
-def test_every_part_has_its_floor_and_imports_no_higher_one(module):
-    higher = {name for name in INNER[module] if floor(name) > floor(module)}
-    assert set() == higher
+def test_every_module_imports_only_its_folder_and_folders_below(module):
+    wrong = {
+        name
+        for name in SEEN[module]
+        if folder(name) != folder(module) and layer(name) >= layer(module)
+    }
+    assert set() == wrong, f"{module} imports upwards or sideways"
+
+
+def test_no_modules_import_each_other_but_for_those_listed():
+    new = [cycle for cycle in cycles() if not any(cycle <= known for known in CYCLES)]
+    assert [] == new
+
+
+def test_the_list_of_cycles_only_shrinks():
+    assert CYCLES == [known for known in CYCLES if known in cycles()], "take out what has ended"
 
 
 def test_nothing_imports_the_command():
@@ -128,7 +164,7 @@ def test_no_format_imports_a_model():
     assert set() == importers("noise.", among="formats.")
 
 
-@pytest.mark.parametrize("part", ["formats.", "inputs.", "sink.", "pipeline.", "run.", "report."])
+@pytest.mark.parametrize("part", ["formats.", "files.", "engine."])
 def test_no_model_imports_a_format_or_does_io(part):
     assert set() == importers(part, among="noise.")
 
@@ -148,6 +184,15 @@ def test_only_the_command_knows_click():
     }
     assert users
     assert all(f"{name}.".startswith("cli.") for name in users)
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in PACKAGE.rglob("__init__.py")), ids=str
+)
+def test_every_folder_says_in_three_lines_what_is_in_it(folder):
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert told
+    assert len(told.splitlines()) <= 3
 
 
 def test_no_module_is_called_utils():
