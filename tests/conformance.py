@@ -15,7 +15,7 @@ import pytest
 from run_command import normal_noise, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,6 +54,20 @@ class FormatConformance:
     def read(self, path: Path) -> Columns:
         """Read such a file with other software than noisify, dtypes kept."""
         raise NotImplementedError
+
+    def specimens(self, folder: Path) -> Iterator[Path]:
+        """Write files with neighbours of every type, storage and filter that the format has."""
+        yield self.make(folder, 100)
+
+    def neighbours(self, path: Path) -> Mapping[str, Hashable]:
+        """Read all of a specimen but its first field, with a reader that did not write it.
+
+        noisify writes the noisy file, so any other reader will do for that; where the format has
+        several, this should be another one than that of `read`.
+        """
+        others = {name: values.tobytes() for name, values in self.read(path).items()}
+        others.pop(self.names[0])
+        return others
 
     def values(self, count: int, dtype: str | None = None) -> dict[str, NDArray]:
         """Return values for the fields that every dtype can hold."""
@@ -119,6 +133,14 @@ class FormatConformance:
         assert list(self.names) == list(found)
         for name in self.names[1:]:
             np.testing.assert_array_equal(self.values(1000)[name], found[name])
+
+    def test_what_was_not_chosen_is_as_it_was_to_another_reader(self, tmp_path):
+        for source in self.specimens(tmp_path):
+            before = self.neighbours(source)
+
+            after = self.neighbours(self.run(source, "-s", 3))
+
+            assert before == after, source.name
 
     def test_a_file_without_elements_passes_through(self, tmp_path):
         if not self.can_be_empty:
