@@ -1,20 +1,40 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from typing import TYPE_CHECKING, ClassVar
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 from conformance import FormatConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     Columns = Mapping[str, NDArray]
+
+
+KEPT = {
+    "id": "007",
+    "empty": "",
+    "long": "9007199254740993",
+    "digits": "1.50",
+    "power": "1E+05",
+    "blank": "  a ",
+    "quotes": 'say "no"',
+    "comma": "a,b",
+    "lines": "a\nb",
+    "day": "2024-02-29",
+    "yes": "TRUE",
+    "größe, m": "é€😀",
+    "nothing": "NA",
+}
+"""A cell of every kind that a tool which writes a table anew would change."""
 
 
 class TextConformance(FormatConformance):
@@ -34,6 +54,24 @@ class TextConformance(FormatConformance):
 
 class TestCsv(TextConformance):
     suffix = ".csv"
+
+    def specimens(self, folder: Path) -> Iterator[Path]:
+        quotings = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC)
+        for number, (end, quoting) in enumerate(itertools.product(["\n", "\r\n"], quotings)):
+            path = folder / f"{number}.csv"
+            with path.open("w", newline="") as file:
+                writer = csv.writer(file, quoting=quoting, lineterminator=end)
+                writer.writerows([["x", *KEPT], *([i / 8, *KEPT.values()] for i in range(50))])
+            yield path
+
+    def neighbours(self, path: Path) -> dict[str, Hashable]:
+        """Return all cells but those of the first column, by Python's csv and by DuckDB."""
+        with path.open(newline="") as file:
+            cells = [tuple(row[1:]) for row in csv.reader(file)]
+        assert tuple(KEPT) == cells[0]
+        assert len(cells) == 51
+        table = duckdb.read_csv(str(path), all_varchar=True, header=True).fetchall()
+        return {"csv": tuple(cells), "DuckDB": tuple(row[1:] for row in table)}
 
 
 class TestTsvByPolars(TextConformance):

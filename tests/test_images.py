@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 from conformance import FormatConformance
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from run_command import noisy, noisy_file, run
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
     from pathlib import Path
 
     from conformance import Columns
@@ -233,6 +234,31 @@ class TestPngConformance(FormatConformance):
         values = np.asarray(Image.open(path))[0]
         return {"data": values.astype("u2") if values.dtype.kind == "i" else values}
 
+    def specimens(self, folder: Path) -> Iterator[Path]:
+        before = png_chunk(b"gAMA", struct.pack(">I", 45455)) + png_chunk(b"tEXt", b"Title\0one")
+        after = png_chunk(b"tIME", bytes(7)) + png_chunk(b"prVt", b"of its own")
+        kinds = {"gray": 0, "gray, opacity": 4, "RGB": 2, "RGB, opacity": 6, "gray, 16 bits": 0}
+        for (kind, color), dtype in zip(kinds.items(), ["u1"] * 4 + [">u2"], strict=True):
+            rows = rows_of(pixels(20, 10 * (1, 0, 3, 0, 2, 0, 4)[color]).astype(dtype))
+            path = folder / f"{kind}.png"
+            bits = 8 * np.dtype(dtype).itemsize
+            path.write_bytes(png(10, 20, bits, color, rows, before=before, after=after))
+            yield path
+
+    def neighbours(self, path: Path) -> dict[str, Hashable]:
+        """Return all chunks but the pixels' by a walk of their sizes, and the opacity by Pillow."""
+        data, at, found = path.read_bytes(), len(SIGNATURE), {}
+        while at < len(data):
+            size, name = struct.unpack_from(">I4s", data, at)
+            if name != b"IDAT":
+                found[f"{len(found)} {name!r}"] = data[at : at + 12 + size]
+            at += 12 + size
+        with Image.open(path) as image:
+            found["size and mode"] = (image.size, image.mode)
+            found["opacity"] = image.getchannel("A").tobytes() if "A" in image.mode else b""
+        assert len(found) > 7
+        return found
+
 
 class TestTiffConformance(FormatConformance):
     suffix = ".tif"
@@ -244,6 +270,26 @@ class TestTiffConformance(FormatConformance):
 
     def read(self, path: Path) -> Columns:
         return {"data": tifffile.imread(path)}
+
+    def specimens(self, folder: Path) -> Iterator[Path]:
+        for name, (values, options) in LAYOUTS.items():
+            path = folder / f"{name}.tif"
+            tifffile.imwrite(path, values, software="a test", **options)
+            yield path
+
+    def neighbours(self, path: Path) -> dict[str, Hashable]:
+        """Return the tags of every page, by Pillow, which did not write the file."""
+        found: dict[str, Hashable] = {}
+        with path.open("rb") as file:
+            head = file.read(8)
+            head += file.read(8) if 43 in head[2:4] else b""  # BigTIFF
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+            while tags.next:
+                file.seek(tags.next)
+                tags.load(file)
+                found |= {f"{file.tell()} {tag}": str(value) for tag, value in tags.items()}
+        assert len(found) > 8
+        return found
 
 
 RGB = {"photometric": "rgb"}

@@ -29,6 +29,24 @@ class Conformance(FormatConformance):
         with np.load(path) as archive:
             return dict(archive)
 
+    def specimens(self, folder):
+        for name, method in METHODS.items():
+            path = make_archive(folder / f"{name}.npz", method)
+            with zipfile.ZipFile(path, "a", method) as archive:
+                archive.writestr(member("x.npy", method), npy_bytes(A - 1))
+                archive.writestr(member("y.npy", method), npy_bytes(A))
+            yield path
+
+    def neighbours(self, path):
+        """Return what the archive says of each member, and the bytes of all but the first."""
+        with zipfile.ZipFile(path) as archive:
+            told = {i.filename: [str(getattr(i, n)) for n in _KEPT] for i in archive.infolist()}
+            names = [name for name in told if name != "x.npy"]
+            unpacked = {f"data of {name}": archive.read(name) for name in names}
+        raw = raw_members(path)
+        assert len(names) > 8
+        return told | unpacked | {f"packed {name}": raw[name] for name in names}
+
 
 class TestStored(Conformance):
     def write(self, path, columns):

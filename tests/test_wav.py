@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import wave
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +13,7 @@ from conformance import FormatConformance
 from run_command import noisy, noisy_file, normal_noise, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conformance import Columns
@@ -75,6 +77,29 @@ class TestWav(FormatConformance):
         (dtype,) = [kind for kind, name in SUBTYPES.items() if name == subtype]
         names = {"f8": "float64", "f4": "float32", "i4": "int32", "i2": "int16"}
         return {"data": soundfile.read(path, dtype=names[dtype])[0]}
+
+    def specimens(self, folder: Path) -> Iterator[Path]:
+        for subtype, channels in itertools.product(
+            [*SUBTYPES.values(), "PCM_24", "PCM_U8"], [1, 3]
+        ):
+            path = folder / f"{subtype}-{channels}.wav"
+            frames = np.arange(99 * channels).reshape(99, channels) / 1000
+            soundfile.write(path, frames, 8000, subtype)
+            told = chunk(b"LIST", b"INFOISFT\5\0\0\0tests\0") + chunk(b"odd ", b"abc")
+            data = path.read_bytes() + told
+            path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+            yield path
+
+    def neighbours(self, path: Path) -> dict[str, bytes]:
+        """Return all chunks but the samples, in their order, by a walk of their sizes."""
+        data, at, found = path.read_bytes(), 12, {"form": b""}
+        while at < len(data):
+            name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+            if name != b"data":
+                found[f"{len(found)} {name!r}"] = data[at : at + 8 + size]
+            at += 8 + size + size % 2
+        assert len(found) > 3
+        return found | {"form": data[:12]}
 
 
 @pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
