@@ -168,7 +168,7 @@ def test_a_noisy_number_is_written_as_repr_writes_it(value: str) -> None:
     biggest = np.finfo(np.float64).max.item()
     expected = repr(min(max(number + noise, -biggest), biggest))
 
-    actual = noisy("-s", "0.1%", "-c", "x", given=f"x\n{value}\n".encode())
+    actual = noisy("-s", "0.1%", "-c", "x", "-q", given=f"x\n{value}\n".encode())
 
     changed = number + noise != number
     assert f"x\n{expected if changed else value}\n" == actual.decode()

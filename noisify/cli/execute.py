@@ -195,8 +195,11 @@ def _process(
 
 def _tell(report: RunReport, asked: Asked) -> None:
     """Say what was left alone, and on a terminal what was done."""
+    notes = report.notes(verbose=asked.verbose)
+    for text in notes:
+        say(f"note: {report.input}, {text}")
     for name, field in report.fields.items():
-        if field.strangers:
+        if field.strangers and field.changed:
             cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
             kind = "a time" if _kind(report, name) == "time" else "a number"
             say(f"note: {report.input}, field {name!r}: {cells} not {kind}, left alone")

@@ -134,6 +134,7 @@ class Column:
         valid: Shape (n,), which elements are there and are numbers; None: all.
         nulls: How many elements are null.
         strangers: How many elements are not numbers though the field was chosen.
+        stranger: The text of the first of them.
         decimals: Shape (n,), the digits after the point of each element's text; -1: unknown.
         layout: How a format will write this column's values; nobody else looks at it.
     """
@@ -145,6 +146,7 @@ class Column:
     valid: NDArray[np.bool_] | None = None
     nulls: int = 0
     strangers: int = 0
+    stranger: str = ""
     decimals: NDArray[Any] | None = None
     layout: Any = dataclasses.field(default=None, compare=False)
 

@@ -14,6 +14,7 @@ from noisify.core.value_class import frozen
 from noisify.engine import convert, loop
 from noisify.engine.numpy_streams import check_streams
 from noisify.engine.report import RunReport
+from noisify.engine.unchanged import check_named
 from noisify.files import codecs
 from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
@@ -265,6 +266,8 @@ def _make(
                 measure=settings.measure,
                 progress=settings.progress,
             )
+        for task, found in zip(tasks, fields, strict=True):
+            check_named(task.plan, found)
         for task in tasks:
             task.sink.finish()
             if task.mask is not None:

@@ -22,9 +22,9 @@ import numpy as np
 from noisify.core.chunk import Chunk, blank, cut_out, joined, merged_floats
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
-from noisify.engine.report import FieldReport
 from noisify.formats.interface import LazySource, PlacingSink, first_rows, no_rows
 from noisify.plan.plan import grouped
 

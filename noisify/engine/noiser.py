@@ -16,7 +16,7 @@ from noisify.core.chunk import Column, merged_floats
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.engine.report import Tally
+from noisify.engine.counts import Tally
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
@@ -186,6 +186,8 @@ class Noiser:
         after = step.model.apply(values, draw)
         if hit is not None:
             after = np.where(hit, after, values)
+        if step.where is not None and hit is not None:
+            state.met = _either(state.met, hit)
         if draw.saturated is not None:
             state.saturated = _either(state.saturated, _among(draw.saturated, hit))
         if step.clip is not None:
@@ -215,15 +217,17 @@ class Noiser:
         if erased is not None:
             all_changed |= erased
         alike = state.there is None and noisy.dtype.kind in "iu"  # equal ones have equal bytes
-        states = (state.nonfinite, erased, state.clipped, state.saturated)
+        states = (state.nonfinite, erased, state.clipped, state.saturated, state.met)
         rows = [_each(which, len(columns)) for which in (noisy, all_changed, *states)]
-        for column, values, changed, nonfinite, gone, clipped, saturated in zip(
+        for column, values, changed, nonfinite, gone, clipped, saturated, met in zip(
             columns, *rows, strict=True
         ):
             tally = Tally(
                 elements=column.positions.size,
                 nulls=column.nulls + _count(nonfinite),
                 strangers=column.strangers,
+                stranger=column.stranger,
+                met=_count(met),
                 changed=_count(changed),
                 erased=_count(gone),
                 clipped=_count(clipped),
@@ -276,6 +280,7 @@ class _State:
         erased: Which have been made null.
         clipped: Which a step has kept within its bounds.
         saturated: Which have come to the end of their type's range.
+        met: Which have met the condition of a step.
         clip: The last step's bounds.
     """
 
@@ -288,6 +293,7 @@ class _State:
     erased: NDArray[np.bool_] | None = None
     clipped: NDArray[np.bool_] | None = None
     saturated: NDArray[np.bool_] | None = None
+    met: NDArray[np.bool_] | None = None
     clip: tuple[float, float] | None = None
 
     @classmethod

@@ -128,6 +128,7 @@ class Plan:
         fields: The fields that are decoded: those with steps and those whose values levels need.
         left: Why each other field is left alone, by name.
         notes: What the user should know before it runs.
+        named: The fields that were chosen by their exact names.
     """
 
     steps: tuple[Step, ...]
@@ -138,6 +139,7 @@ class Plan:
     fields: tuple[Field, ...] = ()
     left: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    named: frozenset[str] = frozenset()
 
     @property
     def field_steps(self) -> tuple[Step, ...]:

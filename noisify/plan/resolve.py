@@ -70,7 +70,8 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         used[use] += 1
         clip = _checked_clip(draft.spec.clip, draft.field)
         steps.append(Step(draft.field, settled, stream, clip, draft.spec.where, draft.number))
-    return _plan(request, fields, steps, left, notes)
+    named = frozenset(draft.field.name for draft in drafts if draft.named)
+    return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 
 
 def _plan(
@@ -115,12 +116,14 @@ class _Draft(NamedTuple):
         number: Its number.
         field: The field.
         model: The model as typed, its level aside.
+        named: Whether the field was chosen by its exact name.
     """
 
     spec: NoiseSpec
     number: int
     field: Field
     model: Model
+    named: bool = False
 
     @property
     def rowwise(self) -> bool:
@@ -177,7 +180,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             model = interface.make(model_class, {**fitted.parameters, **given})
             if model.jointly:
                 model = _joined(model, found)
-            drafts.append(_Draft(fitted, number, field_, model))
+            drafts.append(_Draft(fitted, number, field_, model, field_.name in chosen.named))
     return drafts, left
 
 

@@ -187,10 +187,11 @@ class DelimitedSource:
         if self.notation.thousands:
             grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
         for parsed in found:
-            strange = parsed.strange
+            strange, cell = parsed.strange, ""
             if strange is not None:
                 first = int(np.argmax(strange))
                 strangers.append(_Stranger(int(starts[first]), int(ends[first]), field.name))
+                cell = self._cell(raw, strangers[-1])
             yield Column(
                 field,
                 _number_type(parsed),
@@ -199,6 +200,7 @@ class DelimitedSource:
                 parsed.valid,
                 nulls=parsed.nulls,
                 strangers=0 if strange is None else int(np.count_nonzero(strange)),
+                stranger=cell,
                 decimals=decimals,
                 layout=grouped,
             )
@@ -222,16 +224,22 @@ class DelimitedSource:
             values = csv_texts.decode(texts, in_quotes, self.text.encoding)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
         times = csv_texts.decode_times(texts, number.tick)
-        strange = int(np.count_nonzero(~times.valid & ~null))
+        strange = ~times.valid & ~null
+        first = int(np.argmax(strange)) if len(strange) else 0
         return Column(
-            field, number, positions, times.values, times.valid & ~null, nulls, strange,
+            field, number, positions, times.values, times.valid & ~null, nulls,
+            found := int(np.count_nonzero(strange)),
+            self._cell(raw, _Stranger(int(starts[first]), int(ends[first]), "")) if found else "",
             layout=times,
         )  # fmt: skip
 
+    def _cell(self, block: Block, stranger: _Stranger) -> str:
+        return block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
+
     def _complain(self, block: Block, stranger: _Stranger) -> None:
-        cell = block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
         raise DataError(
-            f"{cell!r} is not a number; drop --strict to leave such cells as they are",
+            f"{self._cell(block, stranger)!r} is not a number; "
+            "drop --strict to leave such cells as they are",
             path=self._name,
             line=block.line + count_lines(block.data, stranger.start),
             field=stranger.field,

@@ -1,0 +1,124 @@
+"""What noise did to each field: counted in every run, measured if asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from noisify.statistics.moments import BlockMoments, BlockPieces
+
+
+@dataclass
+class Counts:
+    """What noise met and did in one field, counted.
+
+    Attributes:
+        elements: All elements.
+        nulls: Those that are null or not finite, and were left alone.
+        strangers: Those that are not numbers, and were left alone.
+        stranger: The text of the first of those.
+        met: Those that met a step's condition, if one has any.
+        changed: Those that are other than before.
+        erased: Those of them that are null now.
+        clipped: Those that `--clip` kept within its bounds.
+        saturated: Those that came to the end of their type's range.
+    """
+
+    elements: int = 0
+    nulls: int = 0
+    strangers: int = 0
+    stranger: str = ""
+    met: int = 0
+    changed: int = 0
+    erased: int = 0
+    clipped: int = 0
+    saturated: int = 0
+
+
+@dataclass
+class Tally(Counts):
+    """What noise did to one field in one chunk, and if measured the values and their change."""
+
+    signal: BlockPieces | None = None
+    change: BlockPieces | None = None
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return both together, for two columns over the same positions."""
+        return Tally(
+            elements=max(self.elements, other.elements),
+            nulls=max(self.nulls, other.nulls),
+            strangers=max(self.strangers, other.strangers),
+            stranger=self.stranger or other.stranger,
+            met=max(self.met, other.met),
+            changed=self.changed + other.changed,
+            erased=self.erased + other.erased,
+            clipped=self.clipped + other.clipped,
+            saturated=self.saturated + other.saturated,
+            signal=other.signal or self.signal,
+            change=other.change or self.change,
+        )
+
+
+@dataclass
+class FieldReport(Counts):
+    """What noise did to one field in all; chunks are added in order."""
+
+    signal: BlockMoments | None = None
+    change: BlockMoments | None = None
+
+    def __iadd__(self, tally: Tally) -> Self:
+        """Take in one chunk."""
+        self.elements += tally.elements
+        self.nulls += tally.nulls
+        self.strangers += tally.strangers
+        self.stranger = self.stranger or tally.stranger
+        self.met += tally.met
+        self.changed += tally.changed
+        self.erased += tally.erased
+        self.clipped += tally.clipped
+        self.saturated += tally.saturated
+        if tally.signal is not None and tally.change is not None:
+            from noisify.statistics.moments import BlockMoments  # noqa: PLC0415 - only if measured
+
+            self.signal = self.signal or BlockMoments()
+            self.change = self.change or BlockMoments()
+            self.signal += tally.signal
+            self.change += tally.change
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the field as it stands in a report."""
+        counts: dict[str, Any] = {
+            "count": self.elements,
+            "nulls": self.nulls,
+            "not_numbers": self.strangers,
+            "changed": self.changed,
+            "erased": self.erased,
+            "clipped": self.clipped,
+            "saturated": self.saturated,
+        }
+        if self.signal is None or self.change is None:
+            return counts
+        signal, change = self.signal.total(), self.change.total()
+        mean: Any = change.mean
+        if isinstance(mean, complex):
+            mean = [mean.real, mean.imag]
+        return {
+            **counts,
+            "change_mean": mean if change.count else None,
+            "change_sd": _finite_or_none(change.sd),
+            "snr_db": snr(signal.power, change.power),
+        }
+
+
+def snr(signal_power: float, noise_power: float) -> float | None:
+    """Return 10 log10(signal_power / noise_power) in dB, or None where it has no finite value."""
+    if not (0 < signal_power < math.inf and 0 < noise_power < math.inf):
+        return None
+    return 10 * (math.log10(signal_power) - math.log10(noise_power))
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

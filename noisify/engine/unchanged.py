@@ -1,0 +1,206 @@
+"""Why noise changed nothing in a field, or less than was asked: nothing is silently nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.dtypes import SECOND
+from noisify.core.errors import DataError
+from noisify.noise.level import Absolute, Duration, FromField, Percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from noisify.core.dtypes import NumberType
+    from noisify.engine.counts import FieldReport
+    from noisify.plan.plan import Plan, Step
+
+_STANDARD_ERRORS = 4
+"""How far the sd of a change may be from what was asked by chance: beyond it, there is a reason."""
+_SHORT = 0.9
+"""The share of the sd that was asked below which a change is told to be smaller."""
+_FEW = 0.01
+"""The share of elements that were clipped or saturated below which that explains nothing."""
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?P<mark>[,.' \u00a0\u202f_])\d{3})+(?P<rest>[.,]\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+_WITH_UNIT = re.compile(r"\D{0,3}\s?[+-]?\d[\d.,]*\s?\D{1,5}|\D{1,3}\s?[+-]?\d[\d.,]*")
+_MOST_SHOWN = 40
+
+
+def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
+    """Refuse a field that was chosen by its exact name and in which no cell is a number.
+
+    Args:
+        plan: What was done.
+        fields: What noise met in each field.
+
+    Raises:
+        DataError: If there is one.
+    """
+    for step in plan.field_steps:
+        name = step.field.name
+        met = fields.get(name)
+        if met is None or name not in plan.named or not met.strangers:
+            continue
+        if met.strangers + met.nulls == met.elements:
+            raise DataError(_no_number(step, met), field=name)
+
+
+def notes(plan: Plan, fields: Mapping[str, FieldReport]) -> Iterator[tuple[str, str]]:
+    """Yield each field in which a level or rate above zero changed nothing, and why.
+
+    Args:
+        plan: What was done.
+        fields: What noise did to each field.
+    """
+    for name, met in fields.items():
+        steps = [step for step in plan.field_steps if step.field.name == name]
+        if met.changed or not met.elements or all(map(_is_zero, steps)):
+            continue
+        yield name, f"nothing changed: {_reason(steps, met, plan.decimals)}"
+
+
+def asked_sd(steps: Sequence[Step]) -> float | None:
+    """Return the sd of the noise that was asked of a field, in its unit, where that is one number.
+
+    Only for one step of independent additive noise of an absolute level on all elements.
+    """
+    if len(steps) != 1:
+        return None
+    (step,) = steps
+    moments = step.model.moments() if step.model.elementwise else None
+    level = getattr(step.model, "scale", None)
+    if moments is None or step.where is not None or not isinstance(level, Absolute | Duration):
+        return None
+    return moments[1] * (level.value if isinstance(level, Absolute) else level.seconds)
+
+
+def shortfall(plan: Plan, name: str, met: FieldReport) -> str | None:
+    """Say that the sd of a field's change is much smaller than asked, and why; or return None.
+
+    Args:
+        plan: What was done.
+        name: The field.
+        met: What noise did to it, measured.
+    """
+    steps = [step for step in plan.field_steps if step.field.name == name]
+    asked = asked_sd(steps)
+    if not asked or met.change is None or not met.changed:
+        return None
+    change = met.change.total()
+    found, count = float(change.sd), change.count
+    slack = 1 - _STANDARD_ERRORS / math.sqrt(2 * count)
+    if not math.isfinite(found) or found >= min(_SHORT, slack) * asked:
+        return None
+    number = steps[0].field.number
+    because = []
+    if met.clipped > _FEW * count:
+        because.append(f"{met.clipped:,} elements were clipped")
+    if met.saturated > _FEW * count:
+        because.append(f"{met.saturated:,} elements are at the end of their type's range")
+    if asked < _unit(number, plan.decimals):
+        because.append(_rounding(number, plan.decimals))
+    if not because:
+        return None
+    return f"the change has sd {found:.4g} where {asked:.4g} was asked: {'; '.join(because)}"
+
+
+def _is_zero(step: Step) -> bool:
+    """Return whether a step asks for no noise."""
+    model = step.model
+    amount: Any = getattr(model, model.level, None) if model.level else None
+    match amount:
+        case Absolute(value):
+            return value == 0
+        case Percent(share):
+            return share == 0
+        case FromField(_, factor):
+            return factor == 0
+        case Duration(seconds):
+            return seconds == 0
+    return isinstance(amount, int | float) and not isinstance(amount, bool) and amount == 0
+
+
+def _reason(steps: Sequence[Step], met: FieldReport, decimals: object) -> str:
+    """Return why no element of a field changed."""
+    usable = met.elements - met.nulls - met.strangers
+    active = [step for step in steps if not _is_zero(step)]
+    if not usable:
+        if met.strangers:
+            return _no_number(active[0], met)
+        return f"all {met.elements:,} elements are missing"
+    if all(step.where is not None for step in active) and not met.met:
+        texts = dict.fromkeys(step.where.text for step in active if step.where is not None)
+        return f"no element with a value meets --where {' or '.join(map(repr, texts))}"
+    if met.clipped:
+        return "--clip holds every element where it is"
+    if met.saturated:
+        return f"every element is at the end of {active[0].field.type_name}'s range already"
+    return _too_little(active[0], usable, decimals)
+
+
+def _too_little(step: Step, usable: int, decimals: object) -> str:
+    """Return why a step that could have changed elements changed none."""
+    model, what = step.model, f"{usable:,} element{'' if usable == 1 else 's'}"
+    if model.level == "rate":
+        rate = float(getattr(model, "rate", 0.0))
+        return f"{model.name} at rate {rate:g} found nothing to change in {what}"
+    if model.level != "scale":
+        return f"{model.name} found nothing to change in {what}"
+    coarse = _rounding(step.field.number, decimals)
+    because = coarse or f"it is below the last digit of {step.field.type_name}"
+    return f"a scale of {getattr(model, 'scale', 0)} is too small: {because}; take a larger one"
+
+
+def _unit(number: NumberType | None, decimals: object) -> float:
+    """Return the steps, in a field's unit, in which noise is kept; 0: as fine as floats are."""
+    own = 0.0
+    if number is not None and number.kind in {"int", "decimal"}:
+        own = 10.0**-number.decimal_scale
+    elif number is not None and number.kind == "time":
+        own = number.tick / SECOND
+    return max(own, 10.0**-decimals) if isinstance(decimals, int) else own
+
+
+def _rounding(number: NumberType | None, decimals: object) -> str:
+    """Say to what noise in a field is rounded; empty: to nothing."""
+    if isinstance(decimals, int):
+        return f"--decimals {decimals} rounds it"
+    if number is None or number.kind == "float":
+        return "--decimals keep rounds it" if decimals == "keep" else ""
+    if number.kind == "time":
+        return f"times are kept in steps of {_span(number.tick)}"
+    if number.kind == "decimal":
+        return f"decimals keep {number.decimal_scale} digits after the point"
+    return "whole numbers stay whole, so what is below 0.5 is rounded away"
+
+
+def _span(nanoseconds: int) -> str:
+    units = {86400 * 10**9: "a day", 10**9: "1 s", 10**6: "1 ms", 10**3: "1 µs", 1: "1 ns"}
+    return units.get(nanoseconds, f"{nanoseconds / 10**9:g} s")
+
+
+def _no_number(step: Step, met: FieldReport) -> str:
+    """Say that no cell of a field is a number, with the first and what would help."""
+    what = "a time" if step.field.number is not None and step.field.kind == "time" else "a number"
+    first = met.stranger
+    shown = first if len(first) <= _MOST_SHOWN else first[: _MOST_SHOWN - 1] + "…"
+    return f"no cell is {what}, the first is {shown!r}{_help(first, what)}"
+
+
+def _help(cell: str, what: str) -> str:
+    """Say what would make a cell a number, as far as that can be told."""
+    if what == "a time":
+        return "; times are read as ISO 8601, such as 2024-03-01T06:00:00Z"
+    text = cell.strip().strip('"').strip()
+    if found := _GROUPED.fullmatch(text):
+        decimal = " --decimal ," if (found["rest"] or "").startswith(",") else ""
+        return f"; type --thousands {shlex.quote(found['mark'])}{decimal}"
+    if _DECIMAL_COMMA.fullmatch(text):
+        return "; type --decimal ,"
+    if re.search(r"\d", text) and _WITH_UNIT.fullmatch(text):
+        return "; take the unit away first"
+    return "; for texts choose a text model such as -d typo"
