@@ -15,6 +15,7 @@ from noisify.noise import level
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from noisify.engine.counts import FieldReport
     from noisify.engine.report import RunReport
     from noisify.formats.interface import NoisyColumn
     from noisify.plan.plan import Plan, Step
@@ -33,15 +34,12 @@ def say(text: str) -> None:
 
 def summary_line(report: RunReport, *, verbose: bool) -> str:
     """Return one line: the fields changed, the fields left and why, the seed."""
-    parts = []
-    for name, field in report.fields.items():
-        text = f"{name} ({field.changed:,} of {field.elements:,}"
-        details = field.as_json()
-        if verbose and details.get("change_sd") is not None:
-            text += f", sd {details['change_sd']:.4g}"
-        if verbose and details.get("snr_db") is not None:
-            text += f", SNR {details['snr_db']:.2f} dB"
-        parts.append(text + ")")
+    kinds = {field.name: field.kind for field in report.plan.fields}
+    parts = [
+        f"{name} ({field.changed:,} of {field.elements:,}"
+        f"{_measured(field, kinds[name]) if verbose else ''})"
+        for name, field in report.fields.items()
+    ]
     models = dict.fromkeys(step.model.name for step in report.plan.steps)
     changed = f"{_listing(list(models))} noise on {_listing(parts)}" if parts else "nothing changed"
     reasons: dict[str, list[str]] = {}
@@ -53,6 +51,17 @@ def summary_line(report: RunReport, *, verbose: bool) -> str:
         + (f"left alone: {left}; " if left else "")
         + f"seed {report.plan.seed}"
     )
+
+
+def _measured(field: FieldReport, kind: str) -> str:
+    """Return the sd of a field's change, in its unit, and its SNR; nothing for labels and texts."""
+    details = field.as_json()
+    sd, ratio = details.get("change_sd"), details.get("snr_db")
+    if kind in {"text", "bool"} or sd is None or field.changed == field.erased:
+        return ""
+    if kind == "time":
+        return f", sd {sd:.4g} s"
+    return f", sd {sd:.4g}" + ("" if ratio is None else f", SNR {ratio:.2f} dB")
 
 
 def _listing(names: Sequence[str]) -> str:
@@ -87,7 +96,9 @@ def describe(step: Step) -> str:
     The absolute scale is shown as it was settled for the field.
     """
     values = {
-        k: v for k, v in step.as_json().items() if k not in {"field", "model", "clip", "where"}
+        k: v
+        for k, v in step.as_json().items()
+        if k not in {"field", "model", "clip", "where"} and v is not None
     }
     settings = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
     clip = "" if step.clip is None else f", clipped to {step.clip[0]:g}..{step.clip[1]:g}"
@@ -101,13 +112,15 @@ def _value(value: object) -> str:
 
 def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
     column = result.column
-    start = int(column.positions.starts[0]) if column.positions.size else 0
+    places = np.add.outer(column.positions.starts, np.arange(column.positions.length)).reshape(-1)
     rows = []
     for at in range(len(column.values)):
         there = column.valid is None or bool(column.valid[at])
         before = _number(column.values[at], column.number.decimal_scale) if there else "(left)"
         after = _number(result.values[at], column.number.decimal_scale) if there else "(left)"
-        rows.append((str(start + at), before, after))
+        if result.erased is not None and result.erased[at]:
+            after = "(missing)"
+        rows.append((str(int(places[at])), before, after))
     return rows
 
 

@@ -71,6 +71,15 @@ class Positions:
         """The number of elements."""
         return len(self.starts) * self.length
 
+    def at(self, which: NDArray[np.int64]) -> Positions:
+        """Return the positions of some elements, counted from 0 in these.
+
+        >>> Positions((10, 20), 5).at(np.array([1, 7])).starts.tolist()
+        [11, 22]
+        """
+        runs, inside = np.divmod(which, max(self.length, 1))
+        return Positions(np.asarray(self.starts, np.int64)[runs] + inside, 1)
+
     def by_block(self) -> Iterator[tuple[int, slice | NDArray[np.int64], slice]]:
         """Yield (block, positions inside the block, elements of the chunk), block by block."""
         if not self.size:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, count, groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
-from noisify.formats.interface import LazySource, PlacingSink, first_rows, no_rows
+from noisify.formats.interface import LazySource, PlacingSink, no_rows, some_rows
 from noisify.plan.plan import grouped
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ Result = TypeVar("Result")
 
 CHUNK_BYTES = 1 << 20
 MORE_IN_FLIGHT = 2
+_PREVIEWED = 64
+"""Chunks in which a preview looks for elements that change."""
 _TOGETHER = 8
 _TOGETHER_BYTES = 1 << 23
 
@@ -387,7 +389,7 @@ def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
 
 
 def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[NoisyColumn]]:
-    """Yield, for each group of fields, the noisy columns of its first rows.
+    """Yield noisy columns of a few rows each: the first, or if they do not change some that do.
 
     Args:
         source: The data.
@@ -396,19 +398,22 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
         size: Bytes in a chunk.
     """
     noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
-    seen: set[str] = set()
+    found: dict[str, list[NoisyColumn]] = {}
+    waiting = {field.name for field in plan.noised}
 
     def work(piece: Piece) -> list[NoisyColumn]:
         return noiser.apply(piece.reached, piece.conditions, piece.chunk)[0]
 
     reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
-    for done in reader.map(work, 1, complete=False):
-        noisy = [column for column in done if column.column.field.name not in seen]
-        seen |= {column.column.field.name for column in noisy}
-        if noisy:
-            yield [first_rows(column, rows) for column in noisy]
-        if seen >= {field.name for field in plan.noised}:
-            return
+    for done in islice(reader.map(work, 1, complete=False), _PREVIEWED):
+        for name, noisy in groupby(done, lambda result: result.column.field.name):
+            columns = [some_rows(column, rows) for column in noisy]
+            if name in waiting and (name not in found or any(c.changed.any() for c in columns)):
+                found[name] = columns
+        waiting -= {n for n, columns in found.items() if any(c.changed.any() for c in columns)}
+        if not waiting:
+            break
+    yield from found.values()
 
 
 def extended(pieces: Iterable[Piece], reach: int) -> Iterator[Piece]:

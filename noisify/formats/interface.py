@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from noisify.core.chunk import Column, Positions
+import numpy as np
+
+from noisify.core.chunk import Column
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
@@ -77,16 +78,23 @@ class NoisyColumn:
     erased: NDArray[np.bool_] | None = None
 
 
-def first_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
-    """Return the first elements of a noisy column."""
-    column = noisy.column
-    start = Positions(column.positions.starts[:1], min(rows, column.positions.size))
-    valid = None if column.valid is None else column.valid[:rows]
+def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
+    """Return a few elements of a noisy column: the first, or if none changed, some that did.
+
+    Args:
+        noisy: The column.
+        rows: How many elements at most.
+    """
+    column, which = noisy.column, np.arange(min(rows, noisy.column.positions.size))
+    if not noisy.changed[:rows].any() and noisy.changed.any():
+        which = np.flatnonzero(noisy.changed)[:rows]
+    valid = None if column.valid is None else column.valid[which]
+    places = column.positions.at(which)
     return NoisyColumn(
-        Column(column.field, column.number, start, column.values[:rows], valid),
-        noisy.values[:rows],
-        noisy.changed[:rows],
-        erased=None if noisy.erased is None else noisy.erased[:rows],
+        Column(column.field, column.number, places, column.values[which], valid),
+        noisy.values[which],
+        noisy.changed[which],
+        erased=None if noisy.erased is None else noisy.erased[which],
     )
 
 
