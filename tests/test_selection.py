@@ -184,6 +184,19 @@ class TestErrors:
         with pytest.raises(UsageError, match=r"/\(/ is not a regular expression"):
             chosen("/(/")
 
+    @pytest.mark.parametrize("selector", [r"/(?!a)b/", r"/(a)\1/", "/a{1,9999}/"])
+    def test_a_regular_expression_that_cannot_be_matched_in_linear_time(self, selector):
+        with pytest.raises(UsageError, match="is not a regular expression as RE2 reads them"):
+            chosen(selector)
+
+    @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|aa)+$", "^(.*a){25}$", "(x+x+)+y"])
+    def test_no_regular_expression_is_slow(self, pattern):
+        name = "a" * 5000 + "x" * 5000 + "!"
+        fields = [field(name), *TABLE]
+
+        with pytest.raises(UsageError, match="no field matches"):
+            choose(fields, [f"/{pattern}/"], [])
+
 
 @pytest.mark.parametrize(
     ("selectors", "expected"),
