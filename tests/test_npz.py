@@ -566,3 +566,21 @@ def test_sizes_beyond_four_gigabytes_are_said_in_extra_fields() -> None:
     assert (1, 16, large, large - 1) == struct.unpack("<2H2Q", head[-20:])
     assert (1, 24, large, large - 1, large + 1) == struct.unpack("<2H3Q", record[-28:])
     assert len(head) == len(zip_archive._new_head(new, zip_archive.Sizes(0, 0, 0)))
+
+
+@pytest.mark.parametrize("bit", range(16))
+@pytest.mark.parametrize("what", ["comment", "extra", "count", "size"])
+def test_a_flipped_bit_in_the_directory_drops_no_member_in_silence(tmp_path, what, bit):
+    source, target = make_archive(tmp_path / "in.npz"), tmp_path / "out.npz"
+    data = bytearray(source.read_bytes())
+    with zipfile.ZipFile(source) as archive:
+        first, end = archive.start_dir, len(data) - 22 - len(archive.comment)
+    place = {"comment": first + 32, "extra": first + 30, "count": end + 10, "size": end + 12}[what]
+    data[place + bit // 8] ^= 1 << bit % 8
+    source.write_bytes(data)
+
+    done = run(source, "-o", target, "-s", 1, "--seed", 1, "-q")
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert "is a broken or cut ZIP archive" in done.messages
+    assert not target.exists()

@@ -174,13 +174,16 @@ class Archive:
 
     def _read_members(self, file: BinaryIO) -> tuple[Member, ...]:
         infos = self._zip.infolist()
-        file.seek(-2 - len(self._zip.comment), io.SEEK_END)
-        if int.from_bytes(file.read(2), "little") != len(self._zip.comment):
-            raise zipfile.BadZipFile("it does not end where it says")
+        count, size = _read_end(file, len(self._zip.comment))
         self.tail = self._zip.start_dir
         file.seek(self.tail)
         records = [_read_record(file) for _ in infos]
         self.directory_size = file.tell() - self.tail
+        if (count, size) != (len(infos), self.directory_size):
+            raise zipfile.BadZipFile(
+                f"its directory lists {len(infos)} members in {self.directory_size} bytes, and its "
+                f"end says {count} in {size}"
+            )
         starts = [info.header_offset for info in infos]
         places = sorted([*starts, self.tail])
         stops = dict(pairwise(places))
@@ -216,6 +219,28 @@ def _read_record(file: BinaryIO) -> bytes:
     if magic != b"PK\x01\x02":
         raise zipfile.BadZipFile("its directory is not where it should be")
     return fixed + file.read(name + extra + comment)
+
+
+def _read_end(file: BinaryIO, comment_size: int) -> tuple[int, int]:
+    """Return how many members the end of an archive says there are, and how long the directory is.
+
+    Args:
+        file: The archive.
+        comment_size: Bytes of its comment, which ends it.
+
+    Raises:
+        BadZipFile: If the end is not where it should be.
+    """
+    start = file.seek(-_END.size - comment_size, io.SEEK_END)
+    magic, *_, count, size, _, told = _END.unpack(file.read(_END.size))
+    if magic != b"PK\x05\x06" or told != comment_size:
+        raise zipfile.BadZipFile("it does not end where it says")
+    if (count == _MOST_16 or size == _MOST_32) and start >= _LOCATOR_64.size + _END_64.size:
+        file.seek(start - _LOCATOR_64.size - _END_64.size)
+        magic, *_, many, long, _ = _END_64.unpack(file.read(_END_64.size))
+        if magic == b"PK\x06\x06":
+            return many, long
+    return count, size
 
 
 def _read_head(file: BinaryIO) -> bytes:
