@@ -120,6 +120,10 @@ class ConvertedInput(Input):
         """The suffix of the format it is in now."""
         return self._suffix
 
+    def check_unchanged(self) -> None:
+        """Refuse an input that was changed or replaced since it was opened."""
+        self._origin.check_unchanged()
+
     def close(self) -> None:
         """Remove the temporary file, and close the input it stands for."""
         super().close()

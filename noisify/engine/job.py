@@ -228,6 +228,7 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
                 for start in range(0, len(wanted), AT_ONCE):
                     some = slice(start, start + AT_ONCE)
                     reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+                opened.input.check_unchanged()
             opened.tell()
             return reports
     except NoisifyError as error:

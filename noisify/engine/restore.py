@@ -49,9 +49,12 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
                 jobs=settings.jobs,
             )
             with opened_output as output, naming(output):
-                return opened.format.load().restore(
+                count = opened.format.load().restore(
                     opened.source, mask, output, settings.chunk_bytes, settings.progress
                 )
+                opened.input.check_unchanged()
+                mask.check_unchanged()
+                return count
     except NoisifyError as error:
         raise error.at("standard input" if str(path) == "-" else path) from None
 

@@ -28,8 +28,11 @@ HEAD_BYTES = 1 << 20
 class Input:
     """One input: a path, or standard input for `-`.
 
-    Anything that is not a regular file is a stream: it is read once, its head kept, unless `spool`
-    copies it to a temporary file first. What is compressed is decompressed as it is read, and has
+    A regular file is opened once: `path` leads to that open file where the system has such paths,
+    so that a file moved over it meanwhile is not read. `check_unchanged` refuses one that changed.
+
+    Anything else is a stream: it is read once, its head kept, unless `spool` copies it to a
+    temporary file first. What is compressed is decompressed as it is read, and has
     no `path` until it is spooled; all but its name is that of the data inside.
 
     Args:
@@ -57,6 +60,9 @@ class Input:
         self._stream: BinaryIO | None = None
         self._head: bytes | None = None
         self._spooled: Path | None = None
+        self._held: BinaryIO | None = None
+        self._watched: Path | None = None
+        self._seen: dict[Path, _State] = {}
         try:
             if self.is_standard_input:
                 self._take_standard_input()
@@ -77,6 +83,7 @@ class Input:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             self.path, self.is_folder = path, True
+            self._watched, self._seen = path, _states(path)
         elif stat.S_ISREG(mode):
             self._take_file(path)
         else:
@@ -84,12 +91,15 @@ class Input:
             self._take_stream(self._device)
 
     def _take_file(self, path: Path) -> None:
-        with path.open("rb") as file:  # says now if it cannot be read
-            self.codec = self._find_codec(file.read(codecs.MAGIC_BYTES))
+        self._held = cast("BinaryIO", path.open("rb", buffering=0))  # says if it cannot be read
+        self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
+        self.codec = self._find_codec(_read_fully(self._held, codecs.MAGIC_BYTES))
+        held = Path(f"/proc/self/fd/{self._held.fileno()}")
+        opened = held if held.exists() else path
         if self.codec is None:
-            self.path = path
+            self.path = opened
         else:
-            self._packed = path
+            self._packed = opened
 
     def _take_stream(self, stream: BinaryIO) -> None:
         start = _read_fully(stream, codecs.MAGIC_BYTES)
@@ -166,8 +176,26 @@ class Input:
         self.path = self._spooled
         return True
 
+    def check_unchanged(self) -> None:
+        """Refuse an input that was changed or replaced since it was opened.
+
+        Raises:
+            DataError: If its device, inode, size or time of change is another one now.
+        """
+        if self._watched is None:
+            return
+        held = None if self._held is None else _state(os.fstat(self._held.fileno()))
+        if _states(self._watched) != self._seen or held not in {None, *self._seen.values()}:
+            raise DataError(
+                "was changed while it was read, so no output was made; try again when nothing "
+                "writes to it",
+                path=self.name,
+            )
+
     def close(self) -> None:
         """Close the stream and remove the temporary file."""
+        if self._held is not None:
+            self._held.close()
         if self._device is not None:
             self._device.close()
         if self._spooled is not None:
@@ -185,6 +213,26 @@ class Input:
     ) -> None:
         """Close."""
         self.close()
+
+
+_State = tuple[int, int, int, int]
+"""What tells one state of a file from another: device, inode, size, time of the last change."""
+
+
+def _state(found: os.stat_result) -> _State:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _states(path: Path) -> dict[Path, _State]:
+    """Return the state of a file, or of all files below a folder; nothing of what is not there."""
+    files = [path]
+    if path.is_dir():
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    states = {}
+    for file in files:
+        with contextlib.suppress(OSError):
+            states[file] = _state(file.stat())
+    return states
 
 
 def known_size(path: str | Path) -> int:

@@ -259,6 +259,8 @@ class ParquetSource:
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
         columns = []
         for leaf, array in arrays.items():
+            if len(array) != raw.rows:
+                raise self._unreadable(raw.group, f"it has {len(array)} rows, not {raw.rows}")
             each = by_leaf[leaf]
             values, inside = values_at(array, ())
             positions = rows

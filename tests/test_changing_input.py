@@ -1,0 +1,132 @@
+"""An input that changes while it is read: one line, and no output."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import soundfile
+import tifffile
+from PIL import Image
+from run_command import run
+
+from noisify.engine import loop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VALUES = np.arange(5000.0)
+TABLE = pd.DataFrame({"x": VALUES, "y": VALUES[::-1]})
+PIXELS = (np.arange(6400) % 200).astype("u1").reshape(80, 80)
+
+
+def write_arrow(path: Path) -> None:
+    table = pa.Table.from_pandas(TABLE)
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+def write_hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+
+
+WRITERS = {
+    "csv": lambda path: TABLE.to_csv(path, index=False),
+    "csv.gz": lambda path: TABLE.to_csv(path, index=False),
+    "parquet": TABLE.to_parquet,
+    "arrow": write_arrow,
+    "npy": lambda path: np.save(path, VALUES),
+    "npz": lambda path: np.savez(path, x=VALUES),
+    "h5": write_hdf5,
+    "wav": lambda path: soundfile.write(path, VALUES / 5000, 8000),
+    "png": lambda path: Image.fromarray(PIXELS).save(path),
+    "tif": lambda path: tifffile.imwrite(path, PIXELS),
+}
+
+
+def replaced(path: Path) -> None:
+    """Move a copy of the file over it, as editors and `mv` do."""
+    copy = path.with_name("copy")
+    shutil.copyfile(path, copy)
+    copy.replace(path)
+
+
+def touched(path: Path) -> None:
+    path.touch()
+    os.utime(path, ns=(1, 1))
+
+
+def grown(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\n")
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("change", [replaced, touched, grown, emptied, gone])
+@pytest.mark.parametrize("level", ["-s5", "-s0.1sd"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_an_input_that_changes_is_one_line_and_no_output(
+    tmp_path, monkeypatch, suffix, level, change
+):
+    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    WRITERS[suffix](source)
+    target.write_bytes(b"before")
+    carried_out = loop.run
+
+    def run_after_a_change(*arguments, **options):
+        change(source)
+        return carried_out(*arguments, **options)
+
+    monkeypatch.setattr(loop, "run", run_after_a_change)
+
+    done = run(source, "-o", target, level, "--seed", 1, "-q")
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert str(source) in done.messages
+    assert "/proc/" not in done.messages
+    assert target.read_bytes() == b"before"
+    assert {source.name, target.name} >= {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_file_of_a_folder_that_changes_is_one_line_and_no_output(tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        TABLE.to_parquet(folder / f"{name}.parquet")
+    carried_out = loop.run
+
+    def run_and_change(*arguments, **options):
+        result = carried_out(*arguments, **options)
+        touched(folder / "a.parquet")
+        return result
+
+    monkeypatch.setattr(loop, "run", run_and_change)
+
+    done = run(folder, "-o", tmp_path / "out", "-s", 1, "--seed", 1, "-q")
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert "was changed while it was read" in done.messages
+    assert ["in"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_an_input_that_does_not_change_is_read_as_before(tmp_path):
+    source = tmp_path / "in.csv"
+    TABLE.to_csv(source, index=False)
+
+    done = run(source, "--in-place", "-s", 1, "--seed", 1, "-q")
+
+    assert (0, "") == (done.status, done.messages)
