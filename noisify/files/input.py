@@ -15,7 +15,7 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.files import codecs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from noisify.files.codecs import Codec
@@ -306,6 +306,22 @@ def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
             return read_into(file, buffer)
     descriptor = file.fileno()
     return _fill(buffer, lambda rest, filled: os.preadv(descriptor, [rest], place + filled))
+
+
+def read_runs_at(file: BinaryIO, buffer: memoryview, size: int, places: Iterable[int]) -> bool:
+    """Fill a buffer with runs of `size` bytes from places in a file; return whether it is full."""
+    starts = range(0, len(buffer), max(size, 1))
+    if hasattr(os, "preadv"):  # one call a run, as long as each is read whole
+        descriptor, read = file.fileno(), os.preadv
+        return all(
+            read(descriptor, [run := buffer[start : start + size]], place) == size
+            or read_into_at(file, run, place) == size
+            for start, place in zip(starts, places, strict=True)
+        )
+    return all(
+        read_into_at(file, buffer[start : start + size], place) == size
+        for start, place in zip(starts, places, strict=True)
+    )
 
 
 def _fill(buffer: memoryview, read: Callable[[memoryview, int], int | None]) -> int:

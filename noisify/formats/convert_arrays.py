@@ -22,7 +22,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.formats.hdf5.datasets import open_file
-from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_header
+from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,12 +69,12 @@ def read_npy(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: A
     source.spool()
     if source.path is None:
         raise AssertionError(source.name)
-    yield from _mapped(ARRAY_NAME, source.path, source.name)
+    yield from _opened(ARRAY_NAME, source.path, source.name)
 
 
-def _mapped(name: str, path: Path, shown: str) -> Iterator[Array]:
-    """Yield the array of an NPY file that is mapped into memory meanwhile."""
-    with path.open("rb") as file:
+def _opened(name: str, path: Path, shown: str) -> Iterator[Array]:
+    """Yield the array of an NPY file that is open meanwhile."""
+    with path.open("rb", buffering=0) as file:
         header = read_header(file.read(_HEADER), shown)
         whole = len(header.text) + header.count * header.dtype.itemsize
         if path.stat().st_size != whole:
@@ -85,21 +85,11 @@ def _mapped(name: str, path: Path, shown: str) -> Iterator[Array]:
         unit = None
         if header.fortran:
             unit = (_FORTRAN_ROWS, *(1 for _ in header.shape[1:]))
-        with map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
 
-            def read(box: Box) -> NDArray[Any]:
-                array: NDArray[Any] = np.ndarray(
-                    header.shape,
-                    header.opaque,
-                    mapped,
-                    len(header.text),
-                    order="F" if header.fortran else "C",
-                )
-                values = np.array(array[box], order="C").view(header.dtype)
-                drop_from_memory(mapped)
-                return values
+        def read(box: Box) -> NDArray[Any]:
+            return read_box(header, file, len(header.text), box, shown)
 
-            yield Array(name, header.shape, header.dtype, unit, read)
+        yield Array(name, header.shape, header.dtype, unit, read)
 
 
 def _nothing(dtype: np.dtype[Any]) -> Callable[[Box], NDArray[Any]]:
@@ -121,7 +111,7 @@ def read_npz(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: A
                     with archive.open(member) as packed, path.open("wb") as file:
                         shutil.copyfileobj(packed, file, 1 << 20)
                     name = member.filename.removesuffix(".npy")
-                    yield from _mapped(name, path, source.name)
+                    yield from _opened(name, path, source.name)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DataError(f"is not a readable NPZ file: {error}", path=source.name) from None
 

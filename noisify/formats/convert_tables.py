@@ -213,10 +213,10 @@ def read_arrow(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
     source.spool()
     try:
         if source.head(6) == b"ARROW1":
-            file = pa.ipc.open_file(pa.memory_map(str(source.path)))
+            file = pa.ipc.open_file(pa.OSFile(str(source.path)))
             batches = (file.get_batch(at) for at in range(file.num_record_batches))
             return Table(file.schema, _named(batches, source.name))
-        stream = pa.ipc.open_stream(pa.memory_map(str(source.path)))
+        stream = pa.ipc.open_stream(pa.OSFile(str(source.path)))
         return Table(stream.schema, _named(stream, source.name))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a readable Arrow file: {error}", path=source.name) from None

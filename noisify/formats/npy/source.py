@@ -17,7 +17,7 @@ from numpy.lib import format as npy_format
 from noisify.core.chunk import Chunk, Positions, boxes
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
-from noisify.files.input import read_into, read_into_at
+from noisify.files.input import read_into, read_into_at, read_runs_at
 from noisify.files.write_behind import takes_places, write_all, write_all_at
 from noisify.formats.interface import no_rows
 from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, put_back, raw_bytes
@@ -247,10 +247,10 @@ class NpySource:
 
     def _boxes(self, elements: int) -> Iterator[Piece]:
         """Yield boxes of a Fortran-order array."""
-        with self._input.open() as file, map_file(file.fileno(), mmap.ACCESS_READ) as mapped:
+        with self._input.open() as file:
             start = len(self.header.text)
             for box in fortran_boxes(self.header.shape, elements):
-                values = read_box(self.header, mapped, start, box)
+                values = read_box(self.header, file, start, box, self._input.name)
                 yield Piece.of(values, Positions.box(self.header.shape, box), box)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
@@ -296,23 +296,32 @@ def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice
     yield from boxes(shape, elements, unit)
 
 
-def read_box(header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...]) -> NDArray[Any]:
-    """Return a box of a mapped array, in C order, and drop it from the map's memory.
+def read_box(
+    header: Header, file: BinaryIO, start: int, box: tuple[slice, ...], name: str
+) -> NDArray[Any]:
+    """Return a box of an array, in C order.
+
+    It is read run by run, not mapped: a mapped file that somebody cuts short ends the process.
 
     Args:
         header: The array's header.
-        mapped: The map of its file.
+        file: Its open file.
         start: Where in it the array starts.
         box: The part of it.
+        name: What to call the file.
+
+    Raises:
+        DataError: If it ends before the array does.
     """
-    array = mapped_array(header, mapped, start)
-    part = array[box]
-    values = np.empty(part.shape, header.opaque)
-    for runs in _few_runs(part.shape):
-        values[runs] = part[runs]
-        drop_from_memory(mapped)
-    del array, part
-    return values.view(header.dtype)
+    way = -1 if header.fortran else 1
+    runs = Positions.box(header.shape[::way], box[::way])
+    values = np.empty([cut.stop - cut.start for cut in box[::way]], header.opaque)
+    places = (np.asarray(runs.starts, np.int64) * header.dtype.itemsize + start).tolist()
+    data = values.reshape(-1).view(np.uint8).data
+    if not read_runs_at(file, data, runs.length * header.dtype.itemsize, places):
+        raise DataError("ends before its array does", path=name)
+    ordered = np.ascontiguousarray(values.transpose() if header.fortran else values)
+    return ordered.reshape([cut.stop - cut.start for cut in box]).view(header.dtype)
 
 
 def write_box(

@@ -7,7 +7,6 @@ their noisy versions are made in such files, since their elements are not read i
 
 from __future__ import annotations
 
-import mmap
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -25,7 +24,6 @@ from noisify.formats.npy.source import (
     box_elements,
     fortran_boxes,
     header_length,
-    map_file,
     parse_header,
     read_box,
 )
@@ -33,6 +31,7 @@ from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -232,14 +231,15 @@ class NpzSource:
     def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
         shape = arrays[0].header.shape
         with ExitStack() as files:
-            mapped = {array: files.enter_context(self._mapped(array)) for array in arrays}
+            unpacked = {array: files.enter_context(self._open(array)) for array in arrays}
             for box in fortran_boxes(shape, elements):
-                values = {a: read_box(a.header, data, 0, box) for a, data in mapped.items()}
+                values = {
+                    a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
+                }
                 yield Piece(values, Positions.box(shape, box), box)
 
-    @contextmanager
-    def _mapped(self, array: Array) -> Iterator[mmap.mmap]:
-        """Map an array's data, which are unpacked into a temporary file before."""
+    def _open(self, array: Array) -> io.FileIO:
+        """Open an array's data, which are unpacked into a temporary file before."""
         if array not in self._unpacked:
             path = self._unpacked[array] = new_temporary_path()
             with temporary_space(), new_file(path) as unpacked, self._data(array) as file:
@@ -250,10 +250,7 @@ class NpzSource:
                     left -= len(part)
                     self._fill(array, file, part, last=not left)
                     write_all(unpacked, part)
-        with self._unpacked[array].open("rb") as file, map_file(
-            file.fileno(), mmap.ACCESS_READ
-        ) as mapped:  # fmt: skip
-            yield mapped
+        return self._unpacked[array].open("rb", buffering=0)
 
     def _array_of(self, field: Field) -> Array:
         return self.places[field.name].array
