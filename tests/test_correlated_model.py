@@ -21,7 +21,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import Draw
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
 NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {

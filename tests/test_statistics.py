@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
 from noisify.statistics import quantiles as noisify_quantiles
-from noisify.statistics.moments import BlockMoments, BlockPieces, Extremes, Moments, Survey
+from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
 from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
+from noisify.statistics.survey import Extremes, Survey
 
 SIZE = 2 * BLOCK + 500
 RANDOM = np.random.default_rng(1)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from fractions import Fraction
 
     from numpy.typing import NDArray
 
@@ -249,6 +250,36 @@ def merged_floats(
         if not finite.all():
             valid = finite if valid is None else valid & finite
     return first.positions, values, valid
+
+
+class WholeNumbers(NamedTuple):
+    """One field's values as integers.
+
+    Attributes:
+        values: Shape (n,), of an integer dtype, or Python's integers.
+        unit: What 1 stands for, in the field's unit.
+    """
+
+    values: NDArray[Any]
+    unit: Fraction
+
+
+def merged_whole(columns: Sequence[Column]) -> WholeNumbers | None:
+    """Return one field's values as integers; None if they are not all whole, decimals or times.
+
+    Args:
+        columns: The field's columns, over the same positions, at most one valid at each.
+    """
+    first = columns[0]
+    if any(column.number.kind not in {"int", "decimal", "time"} for column in columns):
+        return None
+    values = first.values
+    if len(columns) > 1:
+        values = values.astype(object)
+    for column in columns[1:]:
+        there = slice(None) if column.valid is None else column.valid
+        values[there] = column.values[there]
+    return WholeNumbers(values, first.number.unit)
 
 
 def boxes(

@@ -86,6 +86,13 @@ class NumberType:
         info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)
         return info.min, info.max
 
+    @cached_property
+    def unit(self) -> Fraction:
+        """What 1 in an array of whole numbers, decimals or times stands for; times: in seconds."""
+        if self.kind == "time":
+            return Fraction(self.tick, SECOND)
+        return Fraction(1, 10**self.decimal_scale)
+
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 
 @frozen

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 __all__ = [
     "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",

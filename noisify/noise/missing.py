@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import NumpyGenerator, Variates
 
 __all__ = ["Missing", "Rate"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from noisify.core.dtypes import NumberType
     from noisify.noise.level import Level
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
 
 REAL = frozenset({"float", "int", "decimal"})

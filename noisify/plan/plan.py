@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import StreamName
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]

@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.noise import level as levels
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
@@ -361,7 +363,8 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
         if power == 0:
             notes.append(f"field {field_.name!r} is zero throughout: an SNR of it adds no noise")
         noise_power = levels.noise_power(power, spec.snr)
-        return _with_scale(model, levels.Absolute(_scale_for_power(model, noise_power)))
+        scale = _scale_for_power(model, noise_power, own.exponent)
+        return _with_scale(model, levels.Absolute(scale))
     level = draft.level
     if level is None:
         return model
@@ -371,8 +374,8 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
         if own is None or not own.count:
             level = levels.Absolute(0.0)
         else:
-            _finite(getattr(own, level.statistic), level.statistic, field_)
             typed, level = level, level.resolve(own)
+            _finite(level.value, str(typed), field_)
             if level.value == 0 and typed.factor:
                 notes.append(f"field {field_.name!r} has {typed.statistic} 0: {typed} of it is 0")
         if field_.kind == "time":
@@ -414,14 +417,16 @@ def _moments(model: Model, option: str) -> tuple[float, float]:
     return moments
 
 
-def _scale_for_power(model: Model, power: float) -> float:
-    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is `power`."""
+def _scale_for_power(model: Model, power: float, exponent: int) -> float:
+    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is power * 4**exponent."""
     mean, sd = _moments(model, "--snr")
-    loc = float(getattr(model, "loc", 0.0))
+    typed = float(getattr(model, "loc", 0.0))
+    with np.errstate(over="ignore", under="ignore"):
+        loc = float(np.ldexp(typed, -exponent))
     a, b, c = mean * mean + sd * sd, 2 * mean * loc, loc * loc - power
     if c > 0:
-        raise UsageError(f"loc {loc:g} alone is more noise than --snr allows; lower one of them")
-    return (-b + math.sqrt(b * b - 4 * a * c)) / (2 * a)
+        raise UsageError(f"loc {typed:g} alone is more noise than --snr allows; lower one of them")
+    return float(np.ldexp((-b + math.sqrt(b * b - 4 * a * c)) / (2 * a), exponent))
 
 
 def _finite(value: float, what: str, field_: Field) -> float:
