@@ -118,10 +118,13 @@ class NumberType:
         return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
 
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
-        """Return after - before as float64 (complex128), exact for integers before rounding."""
+        """Return after - before as float64 (complex128), exact for integers before rounding.
+
+        A difference beyond the largest float64 is taken to be that.
+        """
         if self.kind in {"float", "complex"}:
             with np.errstate(invalid="ignore", over="ignore"):
-                return np.asarray(self.to_float(after) - self.to_float(before))
+                return _held(np.asarray(self.to_float(after) - self.to_float(before)))
         if self.kind == "text":
             return np.asarray(after != before, np.float64)
         if self.kind == "time":
@@ -133,7 +136,7 @@ class NumberType:
         return np.asarray(after.astype(np.float64) - before)
 
     def add(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Add noise in this type: integers round it half to even, and everything saturates.
 
@@ -141,14 +144,17 @@ class NumberType:
             values: Shape (n,), this type's dtype.
             noise: Shape (n,), float64 (complex128 for complex), in the field's own unit. Spent: it
                 may be overwritten.
+            exponent: The noise is in units of 2**exponent: of 1 where it cannot overflow.
 
         Returns:
             The noisy values, and which of them saturated (None: none).
         """
         if self.kind == "complex":
-            return self._add_complex(values, noise)
+            return self._add_complex(values, noise, exponent)
         if self.kind == "float":
-            return self._add_float(values, noise)
+            return self._add_float(values, noise, exponent)
+        if np.any(exponent):
+            noise = np.ldexp(noise, exponent)
         if self.decimal_scale:
             noise *= 10.0**self.decimal_scale
         if self.kind == "time":
@@ -171,15 +177,23 @@ class NumberType:
         return noise.astype(self.dtype), beyond
 
     def _add_float(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         low, high = self.limits
         with np.errstate(over="ignore", invalid="ignore"):
+            scaled = noise
+            if np.any(exponent):
+                noise = np.ldexp(scaled, exponent)
+            overflown = np.isinf(noise) if noise is not scaled else None
             if self.dtype.itemsize > noise.dtype.itemsize:
                 noisy = values + noise
             else:
                 noise += values
                 noisy = noise.astype(self.dtype, copy=False)
+            if overflown is not None and overflown.any():  # the sum may be a float all the same
+                powers = np.broadcast_to(exponent, noisy.shape)[overflown]
+                total = np.ldexp(values[overflown], -powers) + scaled[overflown]
+                noisy[overflown] = np.ldexp(total, powers)
         finite = self.finite(noisy)
         if finite is None:
             return noisy, None
@@ -188,12 +202,12 @@ class NumberType:
         return noisy, beyond
 
     def _add_complex(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         part = NumberType("float", np.empty(0, self.dtype).real.dtype)
         noisy = np.empty(len(values), self.dtype)
-        noisy.real, real = part.add(values.real, noise.real)
-        noisy.imag, imag = part.add(values.imag, noise.imag)
+        noisy.real, real = part.add(values.real, noise.real, exponent)
+        noisy.imag, imag = part.add(values.imag, noise.imag, exponent)
         if real is None or imag is None:
             return noisy, imag if real is None else real
         return noisy, real | imag
@@ -230,6 +244,14 @@ class NumberType:
         nearest = self.dtype.type(bound)
         outside = float(nearest) < bound if inwards > 0 else float(nearest) > bound
         return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
+
+
+def _held(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values, in place, with infinite ones made the largest finite ones."""
+    parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
+    limits = np.finfo(parts.dtype)
+    np.clip(parts, limits.min, limits.max, out=parts)
+    return values
 
 
 def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:

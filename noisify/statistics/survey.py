@@ -30,7 +30,7 @@ SCORE_STEPS = 1 << 10
 SCORE_BINS = 64 * SCORE_STEPS
 SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
 _QUARTER = 0.25
-_LARGEST_SD = 2.0**1000
+_LARGE_SD = 2.0**900
 
 
 @dataclass
@@ -53,13 +53,18 @@ class Extremes:
         return self.high - self.low if self.low <= self.high else math.nan
 
 
+def standardised(values: NDArray[Any], mean: float, sd: float) -> NDArray[Any]:
+    """Return (values - mean) / sd, sd above 0, also of values further apart than any float64."""
+    if sd >= _LARGE_SD:
+        values, mean, sd = values * _QUARTER, mean * _QUARTER, sd * _QUARTER
+    return np.asarray((values - mean) / sd)
+
+
 def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
     """Count standardised values in bins, those beyond the last bin in the last."""
     if not sd > 0:
         return np.bincount([SCORE_BINS // 2] * len(values), minlength=SCORE_BINS)
-    if not sd < _LARGEST_SD:  # the values may be further apart than the largest float64
-        values, mean, sd = values * _QUARTER, mean * _QUARTER, sd * _QUARTER
-    places = np.floor((values - mean) / sd * SCORE_STEPS) + SCORE_BINS // 2
+    places = np.floor(standardised(values, mean, sd) * SCORE_STEPS) + SCORE_BINS // 2
     return np.bincount(np.clip(places, 0, SCORE_BINS - 1).astype(np.int64), minlength=SCORE_BINS)
 
 
@@ -261,15 +266,16 @@ class Survey:
         else:
             total = self.moments.total()
             count, exponent, power = total.count, total.exponent, total.scaled_power
+        least, most, extent = self._ends()
         return FieldStatistics(
             count=count,
             mean=mean,
             sd=sd,
             power=power,
-            range=self._range(),
+            range=extent,
             iqr=iqr,
-            low=self.extremes.low,
-            high=self.extremes.high,
+            low=least,
+            high=most,
             lower_quartile=low,
             upper_quartile=high,
             length=self.length,
@@ -278,8 +284,11 @@ class Survey:
             exponent=exponent,
         )
 
-    def _range(self) -> float:
-        whole = self.whole
-        if whole is None or whole.low is None or whole.high is None or "range" not in self.needs:
-            return self.extremes.range
-        return float((whole.high - whole.low) * self.unit)
+    def _ends(self) -> tuple[float, float, float]:
+        """Return the smallest and the largest value, and the range; large integers stay such."""
+        found, whole = self.extremes, self.whole
+        if whole is None or whole.low is None or whole.high is None or not found.low <= found.high:
+            return found.low, found.high, found.range
+        low, high = whole.low * self.unit, whole.high * self.unit
+        ends = [int(end) if int(end) == end != float(end) else float(end) for end in (low, high)]
+        return ends[0], ends[1], float(high - low)
