@@ -91,7 +91,7 @@ class TestReports:
     @pytest.mark.parametrize("scale", [5e-324, 1e-170, 1e305, LARGEST])
     def test_hold_numbers_only(self, model, scale, tmp_path):
         source, report = tmp_path / "x.csv", tmp_path / "r.json"
-        source.write_text("x\n" + "".join(f"{value!r}\n" for value in values_of(1.7e308)))
+        source.write_text("x\n" + "".join(f"{value!r}\n" for value in values_of(1.7e308).tolist()))
         done = run(source, "-d", model, "-s", scale, "--seed", 1, "--report", report)
         assert (0, "") == (done.status, done.messages)
         (field,) = json.loads(report.read_text(), parse_constant=pytest.fail)["fields"].values()

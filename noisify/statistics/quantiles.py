@@ -56,11 +56,13 @@ class Keys:
 
     Attributes:
         high: Shape (n,): the sort keys of float64 values.
-        low: Shape (n,): what integers are above those; None: nothing, all are floats.
+        low: Shape (n,): what integers are above those; None: nothing.
+        whole: Whether they are of integers.
     """
 
     high: NDArray[np.uint64]
     low: NDArray[Any] | None = None
+    whole: bool = False
 
     @classmethod
     def of(cls, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Keys:
@@ -68,40 +70,46 @@ class Keys:
         if whole is None:
             return cls(sort_keys(values))
         low = _low_bits(whole)
-        return cls(sort_keys((whole - low).astype(np.float64)), low)
+        floats = (whole if low is None else whole - low).astype(np.float64)
+        return cls(sort_keys(floats), low, whole=True)
 
     @classmethod
     def joined(cls, parts: Sequence[Keys]) -> Keys:
         """Return several as one."""
         high = np.concatenate([part.high for part in parts])
-        lows = [part.low for part in parts if part.low is not None]
-        return cls(high, np.concatenate(lows) if lows else None)
+        whole = any(part.whole for part in parts)
+        if all(part.low is None for part in parts):
+            return cls(high, None, whole)
+        lows = (np.zeros(len(p.high), np.int64) if p.low is None else p.low for p in parts)
+        return cls(high, np.concatenate(list(lows)), whole)
 
     def chosen(self, which: NDArray[np.bool_]) -> Keys:
         """Return some of them."""
-        return Keys(self.high[which], None if self.low is None else self.low[which])
+        return Keys(self.high[which], None if self.low is None else self.low[which], self.whole)
 
     def value(self, rank: int) -> float | int:
         """Return the value of some rank among them."""
-        if self.low is None or not self.low.any():
+        if self.low is None:
             high = from_sort_key(int(np.partition(self.high, rank)[rank]))
-            return high if self.low is None else int(high)
+            return int(high) if self.whole else high
         at = int(np.lexsort((self.low, self.high))[rank])
         return int(from_sort_key(int(self.high[at]))) + int(self.low[at])
 
 
-def _low_bits(whole: NDArray[Any]) -> NDArray[Any]:
-    """Return the last bits of integers that float64 does not hold: 0 up to 2**53."""
+def _low_bits(whole: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the last bits of integers that float64 does not hold: 0 up to 2**53; None: all 0."""
     if whole.dtype == object:
         return np.array([_low_bits_of(int(value)) for value in whole.tolist()], object)
-    if whole.dtype.itemsize < 8:  # noqa: PLR2004
-        return np.zeros(len(whole), whole.dtype)
+    if whole.dtype.itemsize < 8 or not len(whole):  # noqa: PLR2004
+        return None
+    if int(whole.min()) > -_EXACT and int(whole.max()) < _EXACT:
+        return None
     last = whole & whole.dtype.type((1 << _WORD_LOW_BITS) - 1)
     small = whole < _EXACT
     if whole.dtype.kind == "i":
         small &= whole > -_EXACT
     last[small] = 0
-    return last
+    return last.astype(np.int64)
 
 
 def _low_bits_of(value: int) -> int:
@@ -147,7 +155,9 @@ class Quantiles:
         keys = Keys.of(values, whole)
         if self.gathered is not None:
             return Keys.joined([self._within(keys, prefix) for prefix in self.prefixes])
-        digits = 0 if keys.low is None else _WIDE_DIGITS if keys.low.dtype == object else 1
+        digits = 1 if keys.whole else 0
+        if keys.low is not None and keys.low.dtype == object:
+            digits = _WIDE_DIGITS
         return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
     def take(self, looked: Any) -> None:  # noqa: ANN401
@@ -240,16 +250,14 @@ class Quantiles:
         more = max(0, self.depth - _HIGH_DIGITS)
         shift = np.uint64(_KEY_BITS - (self.depth - more) * _DIGIT_BITS)
         within = keys.chosen((keys.high >> shift) == np.uint64(prefix >> more * _DIGIT_BITS))
-        if not more or within.low is None:
+        if not more:
             return within
         start = prefix & ((1 << more * _DIGIT_BITS) - 1)
         return within.chosen(self._low_from(within, more) == start)
 
     def _low_from(self, keys: Keys, digits: int) -> NDArray[Any]:
         """Return the first so many digits of what integers are above their float64."""
-        low = keys.low
-        if low is None:
-            raise AssertionError(digits)
+        low = np.zeros(len(keys.high), np.int64) if keys.low is None else keys.low
         shift = (self.low_digits - digits) * _DIGIT_BITS
         return low >> shift if low.dtype == object or not shift else low.astype(object) >> shift
 

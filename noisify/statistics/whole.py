@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIMB_BITS = 20
 _LIMB = np.uint64((1 << _LIMB_BITS) - 1)
+_ONE_LIMB = 1 << _LIMB_BITS
 _BATCH_ELEMENTS = 1 << 13
 """So many products of two limbs have a sum below 2**53, which float64 holds exactly."""
 _WORD = 1 << 64
@@ -54,6 +55,11 @@ class WholeMoments:
             numbers = [int(value) for value in values.tolist()]
             return cls(count, sum(numbers), sum(n * n for n in numbers), low, high)
         total = squares = 0
+        if low > -_ONE_LIMB and high < _ONE_LIMB:
+            for start in range(0, count, _BATCH_ELEMENTS):
+                batch = values[start : start + _BATCH_ELEMENTS].astype(np.float64)
+                total, squares = total + int(batch.sum()), squares + int(batch @ batch)
+            return cls(count, total, squares, low, high)
         for start in range(0, count, _BATCH_ELEMENTS):
             above = values[start : start + _BATCH_ELEMENTS].astype(np.uint64)
             above -= np.uint64(low % _WORD)  # modulo 2**64, as negative ones are
