@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 QUOTE = 34
 DAY, MINUTE = 86400 * SECOND, 60 * SECOND
+_MICROSECOND = SECOND // 10**6
 _TIME = re.compile(
-    r"0000-00-00(?:(?P<separator>[T ])00:00(?P<seconds>:00(?:\.(?P<fraction>0{1,9}))?)?"
-    r"(?P<zone>Z|[+-]00:?00)?)?"
+    r"0000-00-00(?:(?P<separator>[Tt ])00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?"
+    r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]00(?::?00)?))?)?"
 )
-_TIME_LIKE = re.compile(r"0000-00-00(?:[T ]00:00.*)?|00:00(?::00.*)?")
+"""A date or a time of ISO 8601 or RFC 3339, or as databases write them, each digit as 0."""
+_ZONE = re.compile(r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?")
+_TIME_LIKE = re.compile(r"0000-00-00(?:[Tt ]00:00.*)?|00:00(?::00.*)?")
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
 _LAST = np.datetime64("9999-12-31T23:59:59.999999999", "us")
 _FIRST = np.datetime64("0001-01-01", "us")
+_LEAST, _MOST = -(1 << 63) + 1, (1 << 63) - 1
+"""Ticks of a time; the least of all means that there is none."""
 
 
 def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -101,12 +106,14 @@ class TimeLayout:
         length: Characters of the time without its zone.
         zone: The length of the zone's text.
         tick: Nanoseconds in a unit of its last digit.
+        mark: The decimal mark before its fraction.
     """
 
     separator: str
     length: int
     zone: int
     tick: int
+    mark: str = "."
 
     @classmethod
     def of(cls, shape: str) -> TimeLayout | None:
@@ -120,7 +127,12 @@ class TimeLayout:
         tick = MINUTE if match["seconds"] is None else SECOND
         if match["fraction"] is not None:
             tick = SECOND // 10 ** len(match["fraction"])
-        return cls(match["separator"], len(shape) - zone, zone, tick)
+        mark = "," if "," in shape else "."
+        return cls(match["separator"], len(shape) - zone, zone, tick, mark)
+
+    def write(self, text: str) -> str:
+        """Return a time that NumPy has written, in this layout, without a zone."""
+        return text[: self.length].replace("T", self.separator or "T").replace(".", self.mark)
 
 
 @frozen
@@ -142,6 +154,14 @@ class Times:
     zones: NDArray[Any]
 
 
+def _to_digit(moments: NDArray[np.int64], digit: int) -> NDArray[np.int64]:
+    """Round times to the unit of their last digit, towards 1970 at the ends of what int64 holds."""
+    down = np.floor_divide(moments, digit) * digit
+    rest = moments - down
+    up = (rest >= digit - digit // 2) & (down <= _MOST - digit)
+    return down + np.where(up, digit, 0)
+
+
 def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
     """Return the different texts with each digit as 0, and which of them each is."""
     digits = pc.replace_substring_regex(texts.view(pa.binary()), "[0-9]", "0")
@@ -154,7 +174,7 @@ def time_tick(cells: Sequence[bytes]) -> int | None:
     """Return the finest unit in which some cells give a time; None if one is no time."""
     found = [TimeLayout.of(shape) for shape in _shapes(cells)]
     ticks = [layout.tick for layout in found if layout is not None]
-    return max(1000, min(ticks)) if ticks and len(ticks) == len(found) else None
+    return min(ticks) if ticks and len(ticks) == len(found) else None
 
 
 def look_like_times(cells: Sequence[bytes]) -> bool:
@@ -182,14 +202,29 @@ def decode_times(texts: pa.Array, tick: int) -> Times:
             continue
         for at in np.flatnonzero(codes == code).tolist():
             text = cells[at].decode("latin-1")
-            try:
-                moment = np.datetime64(text[: layout.length].replace(" ", "T"), "us")
-            except ValueError:
+            ticks = _ticks(text[: layout.length], tick)
+            zone = text[layout.length :]
+            if ticks is None or not _is_zone(zone):
                 continue
-            values[at] = moment.astype(np.int64) // (tick // 1000)
-            valid[at] = True
-            zones[at] = text[layout.length :]
+            values[at], valid[at], zones[at] = ticks, True, zone
     return Times(values, valid, layouts, codes, zones)
+
+
+def _ticks(text: str, tick: int) -> int | None:
+    """Return the ticks since 1970 of a time without its zone; None if there is no such time."""
+    seconds = text[:19].replace(" ", "T").replace("t", "T")
+    try:
+        moment = int(np.datetime64(seconds, "s").astype(np.int64)) * SECOND
+    except ValueError:
+        return None
+    ticks = (moment + int(text[20:].ljust(9, "0"))) // tick
+    return ticks if _LEAST <= ticks <= _MOST else None
+
+
+def _is_zone(text: str) -> bool:
+    """Return whether a zone's hours and minutes are such."""
+    zone = text.lstrip(" ")
+    return zone[:1] not in {"+", "-"} or _ZONE.fullmatch(zone) is not None
 
 
 def encode_times(
@@ -203,20 +238,21 @@ def encode_times(
         which: The cells wanted.
         tick: Nanoseconds in a tick.
     """
-    step = tick // 1000
-    moments = values[which] * step
+    unit, base = ("ns", 1) if tick < _MICROSECOND else ("us", _MICROSECOND)
+    moments = values[which] * (tick // base)
     codes = times.codes[which]
     for code, layout in enumerate(times.layouts):
-        unit = 1 if layout is None else max(1, layout.tick // 1000)
+        digit = 1 if layout is None else max(1, layout.tick // base)
         here = codes == code
-        if unit > step:
-            moments[here] = np.floor_divide(moments[here] + unit // 2, unit) * unit
-    stamps = np.clip(moments.view("M8[us]"), _FIRST, _LAST)
-    texts = np.datetime_as_string(stamps, unit="us").tolist()
+        if digit > tick // base:
+            moments[here] = _to_digit(moments[here], digit)
+    if unit == "us":
+        moments = np.clip(moments.view("M8[us]"), _FIRST, _LAST).view(np.int64)
+    texts = np.datetime_as_string(moments.view(f"M8[{unit}]"), unit=unit).tolist()
     written = []
     for text, code, zone in zip(texts, codes.tolist(), times.zones[which].tolist(), strict=True):
         layout = times.layouts[code]
         if layout is None:
             raise AssertionError(text)
-        written.append(text[: layout.length].replace("T", layout.separator or "T") + zone)
+        written.append(layout.write(text) + zone)
     return strings(written)

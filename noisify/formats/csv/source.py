@@ -148,7 +148,7 @@ class DelimitedSource:
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
             if _is_of_words(field):
-                columns.append(self._words(raw, field, starts, ends, positions))
+                columns.append(self._words(raw, field, starts, ends, positions, strangers))
                 continue
             parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
             columns += self._numbers(raw, field, parsed, starts, ends, positions, strangers)
@@ -212,8 +212,9 @@ class DelimitedSource:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
+        strangers: list[_Stranger],
     ) -> Column:
-        """Return a field of texts or times."""
+        """Return a field of texts or times; note its first cell that is no time."""
         number = field.number or TEXT
         texts = csv_numbers.chosen(slices(raw.data, starts, ends))
         null = self._parser.is_null(texts)
@@ -225,12 +226,15 @@ class DelimitedSource:
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
         times = csv_texts.decode_times(texts, number.tick)
         strange = ~times.valid & ~null
-        first = int(np.argmax(strange)) if len(strange) else 0
+        cell = ""
+        if strange.any():
+            first = int(np.argmax(strange))
+            stranger = _Stranger(int(starts[first]), int(ends[first]), field.name, "time")
+            strangers.append(stranger)
+            cell = self._cell(raw, stranger)
         return Column(
             field, number, positions, times.values, times.valid & ~null, nulls,
-            found := int(np.count_nonzero(strange)),
-            self._cell(raw, _Stranger(int(starts[first]), int(ends[first]), "")) if found else "",
-            layout=times,
+            int(np.count_nonzero(strange)), cell, layout=times,
         )  # fmt: skip
 
     def _cell(self, block: Block, stranger: _Stranger) -> str:
@@ -238,7 +242,7 @@ class DelimitedSource:
 
     def _complain(self, block: Block, stranger: _Stranger) -> None:
         raise DataError(
-            f"{self._cell(block, stranger)!r} is not a number; "
+            f"{self._cell(block, stranger)!r} is not a {stranger.what}; "
             "drop --strict to leave such cells as they are",
             path=self._name,
             line=block.line + count_lines(block.data, stranger.start),
@@ -348,11 +352,12 @@ class DelimitedSource:
 
 
 class _Stranger(NamedTuple):
-    """A cell that is no number in a field of numbers."""
+    """A cell that is no number in a field of numbers, or no time in one of times."""
 
     start: int
     end: int
     field: str
+    what: str = "number"
 
 
 def _is_of_words(field: Field) -> bool:
