@@ -128,9 +128,10 @@ class NumberType:
         if self.kind == "text":
             return np.asarray(after != before, np.float64)
         if self.kind == "time":
-            return _wide_difference(after.astype(np.int64), before.astype(np.int64)) * (
-                self.tick / SECOND
-            )
+            ticks = _wide_difference(after.astype(np.int64), before.astype(np.int64))
+            if self.span:  # the shorter way round the clock
+                ticks -= self.span * np.rint(ticks / self.span)
+            return ticks * (self.tick / SECOND)
         if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
             return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
         return np.asarray(after.astype(np.float64) - before)
@@ -139,6 +140,8 @@ class NumberType:
         self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Add noise in this type: integers round it half to even, and everything saturates.
+
+        Times of day alone do not: they go on round the clock.
 
         Args:
             values: Shape (n,), this type's dtype.
@@ -155,14 +158,11 @@ class NumberType:
             return self._add_float(values, noise, exponent)
         if np.any(exponent):
             noise = np.ldexp(noise, exponent)
+        if self.kind == "time":
+            return self._add_time(values, noise)
         if self.decimal_scale:
             noise *= 10.0**self.decimal_scale
-        if self.kind == "time":
-            noise *= SECOND / self.tick
         np.rint(noise, out=noise)
-        if self.kind == "time":
-            total, beyond = _add_exact(values.astype(np.int64), noise, self.limits)
-            return total.astype(self.dtype), beyond
         if self.dtype == object or self.kind == "decimal":
             return _add_exact(values, noise, self.limits)
         if self.dtype.itemsize == 8:  # noqa: PLR2004
@@ -175,6 +175,19 @@ class NumberType:
             beyond = kept != noise
             noise = kept
         return noise.astype(self.dtype), beyond
+
+    def _add_time(
+        self, values: NDArray[Any], noise: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Add seconds to times; after midnight a time of day begins anew."""
+        noise *= SECOND / self.tick
+        np.rint(noise, out=noise)
+        ticks = values.astype(np.int64)
+        if not self.span:
+            total, beyond = _add_exact(ticks, noise, self.limits)
+            return total.astype(self.dtype), beyond
+        rest = np.fmod(noise, self.span, where=np.isfinite(noise), out=np.zeros(len(noise)))
+        return np.mod(ticks + rest.astype(np.int64), self.span).astype(self.dtype), None
 
     def _add_float(
         self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc]

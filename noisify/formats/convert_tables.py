@@ -41,6 +41,7 @@ _ROWS = 1 << 16
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
+_UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
@@ -134,12 +135,13 @@ class _Times:
     @property
     def type(self) -> pa.DataType:
         """The type that loses nothing."""
-        if self.others or not self.zones <= {"", "Z"} or len(self.zones) > 1:
+        in_utc = {zone.lstrip().upper() in _UTC for zone in self.zones if zone}
+        if self.others or False in in_utc or (in_utc and "" in self.zones):
             return pa.string()
         if not self.clock:
             return pa.date32()
-        zone = "UTC" if "Z" in self.zones else None
-        return pa.timestamp(_UNITS[self.tick], zone) if self.tick in _UNITS else pa.string()
+        unit = next(unit for tick, unit in _UNITS.items() if self.tick % tick == 0)
+        return pa.timestamp(unit, "UTC" if in_utc else None)
 
 
 def _is_time(field: Field) -> bool:
@@ -195,6 +197,9 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
     if pa.types.is_date32(kind):
         values = values // (_DAY // column.number.tick)
         values = values.astype(np.int32)
+    elif pa.types.is_timestamp(kind):
+        tick = next(tick for tick, unit in _UNITS.items() if unit == kind.unit)
+        values = values * (column.number.tick // tick)
     return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
 
 

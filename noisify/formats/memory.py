@@ -238,7 +238,7 @@ def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: Any) -> Any: 
     """Return noisy values as a DataFrame's column takes them."""
     import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
 
-    values = result.values[at]
+    values = result.values[at]  # noqa: PD011 - no pandas object
     if _is_arrow(array.dtype):
         from noisify.formats.arrow.columns import array_of  # noqa: PLC0415 - as above
 
