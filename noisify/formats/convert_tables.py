@@ -127,6 +127,7 @@ class _Times:
     def look(self, column: Column) -> None:
         """Look at some cells."""
         self.tick = column.number.tick
+        self.others |= bool(column.number.span)
         self.zones |= set(column.layout.zones[column.layout.valid].tolist())
         layouts = [layout for layout in column.layout.layouts if layout is not None]
         self.clock |= any(layout.separator for layout in layouts)

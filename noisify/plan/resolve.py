@@ -192,6 +192,9 @@ def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Cho
     except UsageError:
         if spec.optional or (not spec.columns and _is_none(spec)):
             return Choice(())
+        amount = spec.sd or spec.scale
+        if isinstance(amount, levels.Duration) and "time" in model.takes and not spec.columns:
+            raise _misfit(amount, "any field") from None
         raise
 
 
@@ -385,15 +388,19 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
 
 def _check_unit(level: Level, field_: Field) -> None:
     """Refuse a time as the level of numbers, and a bare number as that of times."""
-    timed = isinstance(level, levels.Duration)
-    if timed and field_.kind != "time":
-        raise UsageError(
-            f"level {level} is a time, and it holds {field_.type_name}", field=field_.name
-        )
-    if field_.kind == "time" and not isinstance(level, levels.Duration | levels.OfField):
-        raise UsageError(
-            f"level {level} has no unit of time; type 90s, 2h or 3d", field=field_.name
-        )
+    if isinstance(level, levels.OfField):
+        return
+    is_time = field_.number is not None and field_.number.kind == "time"
+    if isinstance(level, levels.Duration) != is_time:
+        raise _misfit(level, field_.type_name, field_.name)
+
+
+def _misfit(level: Level, what: str, field: str | None = None) -> UsageError:
+    return UsageError(
+        f"level {level} does not fit {what}: "
+        "times take 90s, 2h or 3d, and numbers 0.5, 5% or 0.1sd",
+        field=field,
+    )
 
 
 def _with_scale(model: Model, level: Level) -> Model:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
-from noisify.core.dtypes import SECOND
+from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
@@ -26,6 +26,8 @@ _TIME = re.compile(
     r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]00(?::?00)?))?)?"
 )
 """A date or a time of ISO 8601 or RFC 3339, or as databases write them, each digit as 0."""
+_CLOCK = re.compile(r"00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?")
+_FIRST_DAY = "1970-01-01T"
 _ZONE = re.compile(r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?")
 _TIME_LIKE = re.compile(r"0000-00-00(?:[Tt ]00:00.*)?|00:00(?::00.*)?")
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
@@ -107,6 +109,7 @@ class TimeLayout:
         zone: The length of the zone's text.
         tick: Nanoseconds in a unit of its last digit.
         mark: The decimal mark before its fraction.
+        day: What stands before it in full: the first day for a time of day, which has no date.
     """
 
     separator: str
@@ -114,25 +117,28 @@ class TimeLayout:
     zone: int
     tick: int
     mark: str = "."
+    day: str = ""
 
     @classmethod
     def of(cls, shape: str) -> TimeLayout | None:
         """Return the layout of a text in which every digit is 0; None: it is no time."""
-        match = _TIME.fullmatch(shape)
+        match = _TIME.fullmatch(shape) or _CLOCK.fullmatch(shape)
         if match is None:
             return None
-        zone = len(match["zone"] or "")
-        if match["separator"] is None:
+        day = _FIRST_DAY if match.re is _CLOCK else ""
+        zone = len("" if day else match["zone"] or "")
+        if not day and match["separator"] is None:
             return cls("", len(shape), 0, DAY)
         tick = MINUTE if match["seconds"] is None else SECOND
         if match["fraction"] is not None:
             tick = SECOND // 10 ** len(match["fraction"])
-        mark = "," if "," in shape else "."
-        return cls(match["separator"], len(shape) - zone, zone, tick, mark)
+        separator = "" if day else match["separator"]
+        return cls(separator, len(shape) - zone, zone, tick, "," if "," in shape else ".", day)
 
     def write(self, text: str) -> str:
         """Return a time that NumPy has written, in this layout, without a zone."""
-        return text[: self.length].replace("T", self.separator or "T").replace(".", self.mark)
+        own = text[len(self.day) :][: self.length]
+        return own.replace("T", self.separator or "T").replace(".", self.mark)
 
 
 @frozen
@@ -170,11 +176,17 @@ def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
     return different, to_numpy(encoded.indices).astype(np.int64)
 
 
-def time_tick(cells: Sequence[bytes]) -> int | None:
-    """Return the finest unit in which some cells give a time; None if one is no time."""
+def time_type(cells: Sequence[bytes]) -> NumberType | None:
+    """Return how some times are kept, in the finest unit among them; None if one is no time.
+
+    They are all dates, with a time or not, or all times of day.
+    """
     found = [TimeLayout.of(shape) for shape in _shapes(cells)]
-    ticks = [layout.tick for layout in found if layout is not None]
-    return min(ticks) if ticks and len(ticks) == len(found) else None
+    layouts = [layout for layout in found if layout is not None]
+    if len(layouts) < len(found) or len({layout.day for layout in layouts}) != 1:
+        return None
+    tick = min(layout.tick for layout in layouts)
+    return NumberType.time(tick, span=DAY // tick if layouts[0].day else 0)
 
 
 def look_like_times(cells: Sequence[bytes]) -> bool:
@@ -188,8 +200,9 @@ def _shapes(cells: Iterable[bytes]) -> set[str]:
     return {cell.decode("latin-1") for cell in {cell.translate(_DIGITS_AS_0) for cell in cells}}
 
 
-def decode_times(texts: pa.Array, tick: int) -> Times:
-    """Read texts as times of so many nanoseconds a tick; finer ones and others are not valid."""
+def decode_times(texts: pa.Array, number: NumberType) -> Times:
+    """Read texts as times of a type; finer ones and others are not valid."""
+    tick = number.tick
     texts = without_nulls(texts)
     different, codes = shapes(texts)
     layouts = tuple(TimeLayout.of(shape) for shape in different)
@@ -198,11 +211,11 @@ def decode_times(texts: pa.Array, tick: int) -> Times:
     zones = np.full(len(codes), "", object)
     cells = texts.view(pa.binary()).to_pylist()
     for code, layout in enumerate(layouts):
-        if layout is None or layout.tick < tick:
+        if layout is None or layout.tick < tick or bool(layout.day) != bool(number.span):
             continue
         for at in np.flatnonzero(codes == code).tolist():
             text = cells[at].decode("latin-1")
-            ticks = _ticks(text[: layout.length], tick)
+            ticks = _ticks(layout.day + text[: layout.length], tick)
             zone = text[layout.length :]
             if ticks is None or not _is_zone(zone):
                 continue

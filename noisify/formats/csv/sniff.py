@@ -134,7 +134,7 @@ def _words(name: str, cells: Sequence[bytes]) -> Field:
     """Return the field of a column of texts or times."""
     if not csv_texts.look_like_times(cells):
         return Field(name, "text", "text", TEXT, views=VIEWS)
-    tick = csv_texts.time_tick(cells)
-    if tick is None:
-        return Field(name, "time", "time", TEXT, views=VIEWS)
-    return Field(name, "time", "time", NumberType.time(tick), views=VIEWS)
+    number = csv_texts.time_type(cells)
+    if number is None:
+        return Field(name, "time", "time in several forms", TEXT, views=VIEWS)
+    return Field(name, "time", "time", number, views=VIEWS)

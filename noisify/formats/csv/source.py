@@ -224,7 +224,7 @@ class DelimitedSource:
             in_quotes = csv_texts.quoted(raw.data, starts)
             values = csv_texts.decode(texts, in_quotes, self.text.encoding)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
-        times = csv_texts.decode_times(texts, number.tick)
+        times = csv_texts.decode_times(texts, number)
         strange = ~times.valid & ~null
         cell = ""
         if strange.any():
