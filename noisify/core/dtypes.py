@@ -33,6 +33,7 @@ class NumberType:
         tick: Nanoseconds in a tick of a time.
         span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
         bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
+        truncates: Whether noise on whole numbers is rounded down, not half to even.
     """
 
     kind: Literal["float", "int", "complex", "decimal", "bool", "text", "time"]
@@ -42,6 +43,7 @@ class NumberType:
     tick: int = 0
     span: int = 0
     bits: int = 0
+    truncates: bool = False
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
@@ -162,7 +164,7 @@ class NumberType:
             return self._add_time(values, noise)
         if self.decimal_scale:
             noise *= 10.0**self.decimal_scale
-        np.rint(noise, out=noise)
+        (np.floor if self.truncates else np.rint)(noise, out=noise)
         if self.dtype == object or self.kind == "decimal":
             return _add_exact(values, noise, self.limits)
         if self.dtype.itemsize == 8:  # noqa: PLR2004

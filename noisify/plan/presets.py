@@ -121,8 +121,11 @@ def for_field(words: Mapping[str, Any], field: Field) -> Words:
 
 
 def _image(model: str, parameter: str, amounts: tuple[Any, ...], **others: Any) -> dict[int, Any]:  # noqa: ANN401
-    """Return severities of one model for images: `parameter` takes one amount after the other."""
-    about = {"model": model, **others, "clip": [0.0, 1.0], "unit": "image"}
+    """Return severities of one model for images: `parameter` takes one amount after the other.
+
+    Integers are truncated, as by `np.uint8(np.clip(noisy, 0, 1) * 255)` in the publishers' code.
+    """
+    about = {"model": model, **others, "clip": [0.0, 1.0], "unit": "image", "truncate": True}
     return {
         severity: ({**about, parameter: amount},)
         for severity, amount in zip(_FIVE, amounts, strict=True)

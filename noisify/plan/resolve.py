@@ -71,7 +71,10 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         )
         used[use] += 1
         clip = _checked_clip(draft.spec.clip, draft.field)
-        steps.append(Step(draft.field, settled, stream, clip, draft.spec.where, draft.number))
+        truncate = draft.spec.truncate and draft.field.kind == "int"
+        steps.append(
+            Step(draft.field, settled, stream, clip, draft.spec.where, draft.number, truncate)
+        )
     named = frozenset(draft.field.name for draft in drafts if draft.named)
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 
@@ -148,9 +151,16 @@ class _Draft(NamedTuple):
         elif isinstance(self.level, levels.OfField):
             _check_statistic(self.level, self.field)
             own |= {self.level.statistic}
+        if self.is_float_image:
+            own |= {"range"}
         if own:
             needs[self.field.name] = own
         return needs
+
+    @property
+    def is_float_image(self) -> bool:
+        """Whether its values are taken to be from 0 to 1."""
+        return self.spec.unit == "image" and self.field.kind == "float"
 
 
 def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], dict[str, str]]:
@@ -229,7 +239,6 @@ def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
         parameters=words,
         scale=None if scale is None else levels.parse(scale),
         clip=None if clip is None else (float(clip[0]), float(clip[1])),
-        unit=None,
     )
 
 
@@ -356,6 +365,8 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
     spec, field_ = draft.spec, draft.field
     model = draft.model.settle(field_.name, statistics)
     own = statistics.get(field_.name)
+    if draft.is_float_image and own is not None and own.count:
+        _check_image(own, field_)
     if spec.snr is not None:
         if field_.kind == "time":
             raise UsageError("times have no SNR; give a scale such as -s 90s", field=field_.name)
@@ -374,16 +385,29 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
     factor = 1.0 if spec.sd is None else 1 / _moments(model, "--sd")[1]
     _check_unit(level, field_)
     if isinstance(level, levels.OfField):
-        if own is None or not own.count:
-            level = levels.Absolute(0.0)
-        else:
-            typed, level = level, level.resolve(own)
-            _finite(level.value, str(typed), field_)
-            if level.value == 0 and typed.factor:
-                notes.append(f"field {field_.name!r} has {typed.statistic} 0: {typed} of it is 0")
-        if field_.kind == "time":
-            level = levels.Duration(level.value)
+        level = _of_field(level, own, field_, notes)
     return _with_scale(model, level.times(factor) if spec.sd is not None else level)
+
+
+def _of_field(
+    level: levels.OfField, own: FieldStatistics | None, field_: Field, notes: list[str]
+) -> Level:
+    """Return what a share of a field's statistic comes to."""
+    amount = 0.0
+    if own is not None and own.count:
+        amount = _finite(level.resolve(own).value, str(level), field_)
+        if getattr(own, level.statistic) == 0 and level.factor:
+            notes.append(f"field {field_.name!r} has {level.statistic} 0: {level} of it is 0")
+    return levels.Duration(amount) if field_.kind == "time" else levels.Absolute(amount)
+
+
+def _check_image(found: FieldStatistics, field_: Field) -> None:
+    if not (found.low >= 0 and found.high <= 1):
+        raise DataError(
+            f"holds values from {found.low:g} to {found.high:g}, and an image of floats has values "
+            "from 0 to 1; scale it first, or give the noise with -d and -s",
+            field=field_.name,
+        )
 
 
 def _check_unit(level: Level, field_: Field) -> None:
