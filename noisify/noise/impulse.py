@@ -217,8 +217,8 @@ def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> t
     says as a decimal is the next integer outside.
     """
     if isinstance(lower, Fraction) and isinstance(upper, Fraction):
-        away = Fraction(repr(factor)) * (upper - lower)
-        low, high = lower - away, upper + away
+        beyond = Fraction(repr(factor)) * (upper - lower)
+        low, high = lower - beyond, upper + beyond
         return _said(low, math.floor(low)), _said(high, math.ceil(high))
     away = factor * min(float(upper - lower), _LARGEST)
     return max(float(lower - away), -_LARGEST), min(float(upper + away), _LARGEST)

@@ -216,12 +216,12 @@ class Grid:
         if not rise:  # a float64 tells no such levels apart
             return values if self.last is None else np.clip(values, origin, self._end)
         exponent = headroom(np.maximum(np.abs(values), max(abs(origin), abs(rise))))
-        small, start, rise = (np.ldexp(part, -exponent) for part in (values, origin, rise))
+        small, start, height = (np.ldexp(part, -exponent) for part in (values, origin, rise))
         with np.errstate(over="ignore", invalid="ignore"):
-            count = np.rint((small - start) * run / rise)
+            count = np.rint((small - start) * run / height)
             if self.last is not None:
                 np.clip(count, 0, self.last, out=count)
-            nearest = np.ldexp(start + count * rise / run, exponent)
+            nearest = np.ldexp(start + count * height / run, exponent)
         if self.last is None:  # a float64 so far from 0 is as near to a level as it can be
             return np.where(np.abs(count) < _EXACT, nearest, values)
         return np.where(count == self.last, self._end, nearest)

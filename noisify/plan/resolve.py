@@ -16,6 +16,7 @@ from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.rows import RowModel, SwapFields
 from noisify.plan.plan import NoiseSpec, Plan, Request, Step
+from noisify.plan.presets import check_image, for_field
 from noisify.plan.selectors import Choice, choose
 from noisify.streams.streams import StreamName
 
@@ -225,8 +226,6 @@ def _wanted_kinds(spec: NoiseSpec, model: type[Model]) -> frozenset[str]:
 
 def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
     """Return a preset's spec in the unit of an image field: full scale is 1.0, 255 or 65535."""
-    from noisify.plan.presets import for_field  # noqa: PLC0415 - rarely needed
-
     words: dict[str, Any] = dict(spec.parameters)
     if spec.scale is not None:
         words["scale"] = levels.as_json(spec.scale)
@@ -366,7 +365,7 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
     model = draft.model.settle(field_.name, statistics)
     own = statistics.get(field_.name)
     if draft.is_float_image and own is not None and own.count:
-        _check_image(own, field_)
+        check_image(own.low, own.high, field_.name)
     if spec.snr is not None:
         if field_.kind == "time":
             raise UsageError("times have no SNR; give a scale such as -s 90s", field=field_.name)
@@ -399,15 +398,6 @@ def _of_field(
         if getattr(own, level.statistic) == 0 and level.factor:
             notes.append(f"field {field_.name!r} has {level.statistic} 0: {level} of it is 0")
     return levels.Duration(amount) if field_.kind == "time" else levels.Absolute(amount)
-
-
-def _check_image(found: FieldStatistics, field_: Field) -> None:
-    if not (found.low >= 0 and found.high <= 1):
-        raise DataError(
-            f"holds values from {found.low:g} to {found.high:g}, and an image of floats has values "
-            "from 0 to 1; scale it first, or give the noise with -d and -s",
-            field=field_.name,
-        )
 
 
 def _check_unit(level: Level, field_: Field) -> None:

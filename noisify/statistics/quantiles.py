@@ -109,7 +109,7 @@ def _low_bits(whole: NDArray[Any]) -> NDArray[Any] | None:
     if whole.dtype.kind == "i":
         small &= whole > -_EXACT
     last[small] = 0
-    return last.astype(np.int64)
+    return np.asarray(last, np.int64)
 
 
 def _low_bits_of(value: int) -> int:
@@ -265,7 +265,7 @@ class Quantiles:
         within = self._within(keys, prefix)
         if self.depth < _HIGH_DIGITS:
             shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)
-            digits = (within.high >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
+            digits: NDArray[Any] = (within.high >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
         else:
             found = self._low_from(within, self.depth - _HIGH_DIGITS + 1)
             digits = found & ((1 << _DIGIT_BITS) - 1)

@@ -257,7 +257,9 @@ class Survey:
     def result(self) -> FieldStatistics:
         """Return the statistics."""
         mean, sd = self._mean_and_sd()
-        low = high = iqr = math.nan
+        low: float | Fraction = math.nan
+        high: float | Fraction = math.nan
+        iqr = math.nan
         if self.quantiles is not None:
             low, high = (self.quantiles.value(share) * self.unit for share in QUARTILES)
             iqr = float(high - low)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -251,7 +251,8 @@ def encode_times(
         which: The cells wanted.
         tick: Nanoseconds in a tick.
     """
-    unit, base = ("ns", 1) if tick < _MICROSECOND else ("us", _MICROSECOND)
+    unit: Literal["ns", "us"] = "ns" if tick < _MICROSECOND else "us"
+    base = 1 if unit == "ns" else _MICROSECOND
     moments = values[which] * (tick // base)
     codes = times.codes[which]
     for code, layout in enumerate(times.layouts):
