@@ -154,3 +154,27 @@ class TestLevels:
         again = tmp_path / "z.npy"
         done = run(source, "-o", again, "--recipe", recipe, "--seed", 1)
         assert (0, target.read_bytes()) == (done.status, again.read_bytes())
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-170, 1e200, 1e305])
+def test_a_covariance_that_float64_does_not_hold_is_refused(size, tmp_path):
+    source = tmp_path / "x.csv"
+    rows = (np.random.default_rng(1).standard_normal((50, 2)) * [size, 1]).tolist()
+    source.write_text("a,b\n" + "".join(f"{a!r},{b!r}\n" for a, b in rows))
+    done = run(source, "-d", "correlated", "-c", "a,b", "--seed", 1)
+    assert (3, b"", 1) == (done.status, done.output, len(done.lines))
+    assert "field 'a': its variance is beyond what float64 holds" in done.messages
+
+
+@pytest.mark.parametrize("last", ["1152921504606846977", "1.5", str(2**70), ""])
+@pytest.mark.parametrize("noise", [("-s", "1sd"), ("-s", "1iqr"), ("-d", "outlier")])
+def test_whole_numbers_of_text_whatever_the_chunks(last, noise, tmp_path):
+    values = 2**60 + np.random.default_rng(4).integers(-50, 50, 3000)
+    source = tmp_path / "x.csv"
+    source.write_text("x,y\n" + "".join(f"{value},1\n" for value in values) + f"{last},2\n")
+    whole, *cut = (
+        run(source, "-c", "x", *noise, "--seed", 1, "--chunk-size", size).output
+        for size in ("1M", "1000", "20000")
+    )
+    assert [whole, whole] == cut
+    assert whole != source.read_bytes()
