@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from h5py import h5a, h5s, h5t
 
+from noisify.formats.hdf5.tree import stored_name
+
 if TYPE_CHECKING:
     import h5py
 
@@ -23,7 +25,7 @@ def is_in_index(file: h5py.File, path: str) -> bool:
     """Return whether a dataset is a part of an index."""
     parts = path.split("/")
     return any(
-        part.startswith(_PREFIX) and _holds_indexes(file["/".join(parts[: at + 1])])
+        part.startswith(_PREFIX) and _holds_indexes(file[stored_name("/".join(parts[: at + 1]))])
         for at, part in enumerate(parts[:-1])
     )
 
@@ -36,10 +38,10 @@ def index_of(file: h5py.File, path: str, member: str) -> str | None:
     """Return the path of the index of a member of a table, if there is one."""
     folder, _, name = path.rpartition("/")
     indexes = f"{folder}/{_PREFIX}{name}"
-    if indexes not in file or not _holds_indexes(file[indexes]):
+    if stored_name(indexes) not in file or not _holds_indexes(file[stored_name(indexes)]):
         return None
     index = f"{indexes}/{member.replace('.', '/')}"
-    return index if index in file else None
+    return index if stored_name(index) in file else None
 
 
 def mark_out_of_date(index: h5py.Group) -> None:
