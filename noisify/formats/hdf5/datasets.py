@@ -33,6 +33,7 @@ from noisify.formats.numpy_fields import value_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
     from h5py.h5p import PropDCID
     from h5py.h5t import TypeID
 

@@ -98,9 +98,7 @@ class Pipeline:
             data = undo(data)
         return data
 
-    def encode(
-        self, data: Buffer, skipped: int, used: Callable[[int], None]
-    ) -> tuple[int, Buffer]:
+    def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
         """Return which filters a chunk did not pass, and its bytes as they go to the file.
 
         Args:

@@ -10,14 +10,13 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from h5py import h5d, h5f, h5p, h5s, h5t
 
 from noisify.core.errors import NoisifyError
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.datatypes import holds_pointers, size_in_file
-from noisify.formats.hdf5.filters import Filter, Pipeline, filters_of
+from noisify.formats.hdf5.filters import Pipeline, filters_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +105,7 @@ class LibraryPipeline(Pipeline):
         pipeline = cls(tuple(filters), path, options.get_chunk(), width, flags)
         with memory_file() as file:
             try:
-                made = pipeline._dataset(file)  # noqa: SLF001 - of this class
+                made = pipeline._dataset(file)
             except (OSError, RuntimeError, ValueError):
                 return None
             return pipeline if filters_of(made.get_create_plist()) == filters else None
@@ -118,7 +117,9 @@ class LibraryPipeline(Pipeline):
         for one, flags in zip(self.filters, self.flags, strict=True):
             options.set_filter(one.code, flags, one.values)
         kind = h5t.create(h5t.OPAQUE, self.width)
-        return h5d.create(file, _NAME, kind, h5s.create_simple(self.chunk), options, None, uncached())
+        return h5d.create(
+            file, _NAME, kind, h5s.create_simple(self.chunk), options, None, uncached()
+        )
 
     def undoing(self, skipped: int) -> Iterator[Callable[[Buffer], Buffer]]:
         """Yield what to do to bytes from the file."""
@@ -145,9 +146,7 @@ class LibraryPipeline(Pipeline):
             made.read(h5s.ALL, h5s.ALL, values, made.get_type())
         return values.reshape(-1).view(np.uint8).data
 
-    def encode(
-        self, data: Buffer, skipped: int, used: Callable[[int], None]
-    ) -> tuple[int, Buffer]:
+    def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
         """Return which filters a chunk did not pass, and its bytes as they go to the file.
 
         Raises:
