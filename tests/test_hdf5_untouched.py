@@ -199,7 +199,7 @@ def plain(value: Any, file: h5py.File) -> Any:
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """Return all of a file, as h5py reads it: its elements as bytes, unless they point elsewhere."""
+    """Return all of a file, as h5py reads it: elements as bytes, unless they point elsewhere."""
     found: dict[str, Any] = {}
     with h5py.File(path) as file:
         for name in file:

@@ -98,7 +98,7 @@ def cut(
         storages: The datasets.
         values: How many values get noise, in all of them.
         size: Bytes that a piece should have.
-        unrolled: Unpacks a dataset whose chunks run against the order of its elements, if it has any.
+        unrolled: Unpacks a dataset whose chunks run against the order of its elements.
     """
     shape = min((storage.shape for storage in storages), key=len)
     count = max(1, math.prod(shape))

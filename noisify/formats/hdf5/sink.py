@@ -14,7 +14,7 @@ from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
-from noisify.formats.hdf5.tree import address_of, dataset_at, open_file, stored_name
+from noisify.formats.hdf5.tree import address_of, dataset_at, open_file
 from noisify.formats.interface import no_rows
 from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import member_of, put_back
@@ -206,7 +206,7 @@ class Hdf5Sink:
             place = self._stored[name]
             index = index_of(self._file, place.path, place.member or "")
             if index is not None:
-                mark_out_of_date(self._file[stored_name(index)])
+                mark_out_of_date(self._file, index)
                 self._touched[index] = None
 
     def _times(self) -> Callable[[], None]:

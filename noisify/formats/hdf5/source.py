@@ -14,7 +14,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import h5py
 import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
@@ -37,6 +36,8 @@ from noisify.formats.numpy_fields import column_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import h5py
 
     from noisify.core.chunk import Column, Field
     from noisify.files.input import Input

@@ -48,6 +48,17 @@ def address_of(file: h5py.File, path: str) -> int:
     return int(file.id.links.get_info(stored_name(path)).u)
 
 
+def group_at(file: h5py.File, path: str) -> h5py.Group | None:
+    """Return a group; None if there is none."""
+    name = b""
+    for part in stored_name(path).split(b"/"):
+        name += b"/" + part if part else b""
+        if part and not file.id.links.exists(name):  # a failed open may not say it in UTF-8
+            return None
+    found = h5o.open(file.id, name or b"/")
+    return h5py.Group(found) if isinstance(found, h5g.GroupID) else None
+
+
 def dataset_at(file: h5py.File, path: str) -> h5py.Dataset:
     """Return a dataset, none of whose chunks is kept in memory."""
     return h5py.Dataset(h5d.open(file.id, stored_name(path), uncached()))
