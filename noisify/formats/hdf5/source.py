@@ -30,7 +30,7 @@ from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
-from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file
+from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
 from noisify.formats.numpy_fields import column_of
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Hdf5Source:
                 fields = list(fields_at(path, item, tree.paths))
                 name = rounding_filter(item)
             except UNREADABLE as error:
-                unreadable[path] = str(error)
+                unreadable[path] = reason(error)
                 continue
             found += [field for field, _ in fields]
             stored = {field.name: place for field, place in fields if place is not None}

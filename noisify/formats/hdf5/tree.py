@@ -64,6 +64,11 @@ def dataset_at(file: h5py.File, path: str) -> h5py.Dataset:
     return h5py.Dataset(h5d.open(file.id, stored_name(path), uncached()))
 
 
+def reason(error: Exception) -> str:
+    """Return what an error says; a KeyError puts it in quotes."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
 @frozen
 class Tree:
     """What is in a file.
@@ -98,7 +103,7 @@ class Tree:
             group = h5g.open(file, stored_name(path) or b"/")
             group.links.iterate(names.append)
         except UNREADABLE as error:
-            self.unreadable[path or "/"] = str(error)
+            self.unreadable[path or "/"] = reason(error)
         prefix = f"{path}/" if path else ""
         return [prefix + name.decode("utf-8", "surrogateescape") for name in names]
 
@@ -114,7 +119,7 @@ class Tree:
                 return False
             found = h5o.open(file.id, stored_name(path))
         except UNREADABLE as error:
-            self.unreadable[path] = str(error)
+            self.unreadable[path] = reason(error)
             return False
         if isinstance(found, h5d.DatasetID):
             self.datasets.append(path)
