@@ -257,7 +257,7 @@ def _is_vast_and_unwritten(dataset: h5py.Dataset, width: int) -> bool:
     written = int(dataset.id.get_storage_size())
     if written and dataset.chunks:
         written = dataset.id.get_num_chunks() * math.prod(dataset.chunks) * width
-    return total - written > max(_UNWRITTEN_BYTES, _UNWRITTEN_TIMES * written)
+    return bool(total - written > max(_UNWRITTEN_BYTES, _UNWRITTEN_TIMES * written))
 
 
 def _moves_pointers(
@@ -267,7 +267,7 @@ def _moves_pointers(
     layout = options.get_layout()
     if layout == h5d.CONTIGUOUS:
         size = math.prod(dataset.shape) * size_in_file(kind, address_bytes)
-        return dataset.id.get_storage_size() == size
+        return bool(dataset.id.get_storage_size() == size)
     if layout != h5d.CHUNKED:
         return False
     return pipeline_of(options) is not None or (

@@ -56,14 +56,15 @@ class BitField:
         """Return the integers in their stored bytes, in native byte order."""
         width = 8 * stored.dtype.itemsize
         above = stored.dtype.type(width - self.offset - self.precision)
-        return (stored << above) >> stored.dtype.type(width - self.precision)
+        extracted: NDArray[Any] = (stored << above) >> stored.dtype.type(width - self.precision)
+        return extracted
 
     def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         """Return stored bytes with other integers in them; the bits around these stay."""
         bits = stored.view(f"u{stored.dtype.itemsize}")
         new = values.astype(stored.dtype, copy=False).view(bits.dtype)
         mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)
-        inserted = (bits & ~mask) | ((new << bits.dtype.type(self.offset)) & mask)
+        inserted: NDArray[Any] = (bits & ~mask) | ((new << bits.dtype.type(self.offset)) & mask)
         return inserted.view(stored.dtype)
 
 
@@ -208,12 +209,15 @@ def _growth_before_members(kind: h5t.TypeCompoundID, address_bytes: int) -> dict
 
 def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
     """Return the bytes of an element of a datatype in the file."""
+    size: int = kind.get_size()
     if isinstance(kind, h5t.TypeCompoundID):
         members = [member for _, member, _ in _members(kind)]
-        growth = sum(size_in_file(part, address_bytes) - part.get_size() for part in members)
-        return int(kind.get_size()) + growth
+        in_file = sum(size_in_file(member, address_bytes) for member in members)
+        in_memory: int = sum(member.get_size() for member in members)
+        return size + in_file - in_memory
     if isinstance(kind, h5t.TypeArrayID):
-        return math.prod(kind.get_array_dims()) * size_in_file(kind.get_super(), address_bytes)
+        count: int = math.prod(kind.get_array_dims())
+        return count * size_in_file(kind.get_super(), address_bytes)
     if kind.get_class() == h5t.VLEN or (
         isinstance(kind, h5t.TypeStringID) and kind.is_variable_str()
     ):
@@ -222,7 +226,7 @@ def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
         return address_bytes
     if kind == h5t.STD_REF_DSETREG:
         return address_bytes + _INDEX
-    return int(kind.get_size())
+    return size
 
 
 def holds_pointers(kind: h5t.TypeID) -> bool:

@@ -144,7 +144,8 @@ class LibraryPipeline(Pipeline):
             self._dataset(file).write_direct_chunk(corner, bytes(data), skipped)
             made = h5d.open(file, _NAME)  # anew: the library remembers which filters were passed
             made.read(h5s.ALL, h5s.ALL, values, made.get_type())
-        return values.reshape(-1).view(np.uint8).data
+        out: memoryview = values.reshape(-1).view(np.uint8).data
+        return out
 
     def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
         """Return which filters a chunk did not pass, and its bytes as they go to the file.
