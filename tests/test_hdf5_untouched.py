@@ -325,3 +325,33 @@ def without_y(path: Path) -> dict[str, Any]:
     found = contents(path)
     del found["y"]
     return found
+
+
+NUMBERS = ["<i1", "<u1", ">i2", "<u4", "<i8", "<f2", ">f4", "<f8"]
+SHRUNK: dict[str, dict[str, Any]] = {
+    "lzf": {"compression": "lzf", "shuffle": True},
+    "szip": {"compression": "szip", "compression_opts": ("ec", 4)},
+    "blosc": {**hdf5plugin.Blosc()},
+    "zstd": {**hdf5plugin.Zstd()},
+    "scale-offset": {"scaleoffset": 0},
+}
+if not h5z.filter_avail(h5z.FILTER_SZIP):
+    del SHRUNK["szip"]
+
+
+@pytest.mark.parametrize("filters", SHRUNK)
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_elements_that_are_not_hit_stay(tmp_path, dtype, filters):
+    if filters == "scale-offset" and "f" in dtype:
+        pytest.skip("it rounds floats")
+    values = np.arange(1, 106).astype(dtype).reshape(15, 7)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("x", data=values, chunks=(4, 3), **SHRUNK[filters])
+
+    asked = ("-c", "x", "-d", "dropout", "--rate", "30%", "--seed", 1)
+    assert 0 == run(tmp_path / "in.h5", "-o", tmp_path / "out.h5", *asked).status
+
+    with h5py.File(tmp_path / "out.h5") as file:
+        after = file["x"][()]
+    assert 10 < np.count_nonzero(after == 0) < 60
+    assert np.array_equal(after, np.where(after == 0, 0, values))
