@@ -19,6 +19,7 @@ from noisify.formats.hdf5.datatypes import (
     BitField,
     Leaf,
     element_dtype,
+    has_known_size,
     holds_pointers,
     leaves,
     size_in_file,
@@ -58,6 +59,7 @@ _UNWRITTEN_BYTES = 1 << 28
 """Bytes of elements that were never written from which on noise leaves them so, ..."""
 _UNWRITTEN_TIMES = 100
 """... if they are so many times what was written."""
+_REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that the HDF5 library does not bring along."""
 
@@ -242,9 +244,10 @@ def _hindrance(dataset: h5py.Dataset) -> str:
     if pipeline_of(options) is None and (missing := _missing_filter(options)):
         return missing
     if holds_pointers(kind) and not _moves_pointers(dataset, kind, options, address_bytes):
+        chunk = "x".join(str(min(extent, _REPACKED_CHUNK)) for extent in dataset.shape)
         return (
             "has text, lists or references beside its numbers, in storage that only the HDF5 "
-            "library can rewrite; copy the file with h5repack -f GZIP=4 -l CHUNK=1000 first"
+            f"library can rewrite; copy the file with h5repack -f GZIP=4 -l CHUNK={chunk} first"
         )
     return ""
 
@@ -265,6 +268,8 @@ def _moves_pointers(
 ) -> bool:
     """Return whether elements can be written without the library, which would follow pointers."""
     layout = options.get_layout()
+    if not has_known_size(kind):
+        return False
     if layout == h5d.CONTIGUOUS:
         size = math.prod(dataset.shape) * size_in_file(kind, address_bytes)
         return bool(dataset.id.get_storage_size() == size)

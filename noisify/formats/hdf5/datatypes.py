@@ -218,9 +218,7 @@ def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
     if isinstance(kind, h5t.TypeArrayID):
         count: int = math.prod(kind.get_array_dims())
         return count * size_in_file(kind.get_super(), address_bytes)
-    if kind.get_class() == h5t.VLEN or (
-        isinstance(kind, h5t.TypeStringID) and kind.is_variable_str()
-    ):
+    if _is_list(kind):
         return _COUNT + address_bytes + _INDEX
     if kind == h5t.STD_REF_OBJ:
         return address_bytes
@@ -231,10 +229,28 @@ def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
 
 def holds_pointers(kind: h5t.TypeID) -> bool:
     """Return whether elements point to data elsewhere in the file: a list, a text, a region."""
+    return any(_is_list(part) or part.get_class() == h5t.REFERENCE for part in _parts(kind))
+
+
+def has_known_size(kind: h5t.TypeID) -> bool:
+    """Return whether `size_in_file` is right: references of HDF5 1.12 and later are longer."""
+    references = (part for part in _parts(kind) if part.get_class() == h5t.REFERENCE)
+    return all(part in (h5t.STD_REF_OBJ, h5t.STD_REF_DSETREG) for part in references)
+
+
+def _parts(kind: h5t.TypeID) -> Iterator[h5t.TypeID]:
+    """Yield the datatypes that elements consist of, which have no parts themselves."""
     if isinstance(kind, h5t.TypeCompoundID):
-        return any(holds_pointers(member) for _, member, _ in _members(kind))
-    if isinstance(kind, h5t.TypeArrayID):
-        return holds_pointers(kind.get_super())
+        for _, member, _ in _members(kind):
+            yield from _parts(member)
+    elif isinstance(kind, h5t.TypeArrayID):
+        yield from _parts(kind.get_super())
+    else:
+        yield kind
+
+
+def _is_list(kind: h5t.TypeID) -> bool:
+    """Return whether elements are lists or texts of variable length."""
     if isinstance(kind, h5t.TypeStringID):
         return bool(kind.is_variable_str())
-    return kind.get_class() in {h5t.VLEN, h5t.REFERENCE}
+    return bool(kind.get_class() == h5t.VLEN)
