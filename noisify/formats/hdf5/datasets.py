@@ -236,44 +236,47 @@ def _hindrance(dataset: h5py.Dataset) -> str:
     """Return why no part of a dataset can get noise, whatever it holds; empty: they can."""
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
-    address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
-    width = size_in_file(kind, address_bytes)
-    if _is_vast_and_unwritten(dataset, width):
-        size = math.prod(dataset.shape) * width / (1 << 30)
-        return f"was hardly ever written, and noise would write all of its {size:,.1f} GiB"
-    if pipeline_of(options) is None and (missing := _missing_filter(options)):
-        return missing
-    if holds_pointers(kind) and not _moves_pointers(dataset, kind, options, address_bytes):
-        chunk = "x".join(str(min(extent, _REPACKED_CHUNK)) for extent in dataset.shape)
-        return (
-            "has text, lists or references beside its numbers, in storage that only the HDF5 "
-            f"library can rewrite; copy the file with h5repack -f GZIP=4 -l CHUNK={chunk} first"
-        )
-    return ""
+    if size := _unwritten_gibibytes(dataset, kind.get_size()):
+        return f"was hardly ever written, and noise would write {size:,.1f} GiB"
+    if options.get_nfilters() and pipeline_of(options) is None:
+        missing = _missing_filter(options)
+        if missing:
+            return missing
+    if not holds_pointers(kind) or _moves_pointers(dataset, kind, options):
+        return ""
+    chunk = "x".join(str(min(extent, _REPACKED_CHUNK)) for extent in dataset.shape)
+    hint = f"; copy the file with h5repack -f GZIP=4 -l CHUNK={chunk} first" if chunk else ""
+    return (
+        "has text, lists or references beside its numbers, in storage that only the HDF5 "
+        f"library can rewrite{hint}"
+    )
 
 
-def _is_vast_and_unwritten(dataset: h5py.Dataset, width: int) -> bool:
-    """Return whether noise would make a dataset much larger, most of which was never written."""
+def _unwritten_gibibytes(dataset: h5py.Dataset, width: int) -> float:
+    """Return how much was never written of a dataset that noise would make vast; 0: of others."""
     total = math.prod(dataset.shape) * width
     if total <= _UNWRITTEN_BYTES:
-        return False
+        return 0
     written = int(dataset.id.get_storage_size())
     if written and dataset.chunks:
         written = dataset.id.get_num_chunks() * math.prod(dataset.chunks) * width
-    return bool(total - written > max(_UNWRITTEN_BYTES, _UNWRITTEN_TIMES * written))
+    limit = max(_UNWRITTEN_BYTES, _UNWRITTEN_TIMES * written)
+    return (total - written) / (1 << 30) if total - written > limit else 0
 
 
-def _moves_pointers(
-    dataset: h5py.Dataset, kind: TypeID, options: PropDCID, address_bytes: int
-) -> bool:
+def _moves_pointers(dataset: h5py.Dataset, kind: TypeID, options: PropDCID) -> bool:
     """Return whether elements can be written without the library, which would follow pointers."""
     layout = options.get_layout()
-    if not has_known_size(kind):
+    address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
+    if layout == h5d.COMPACT or not has_known_size(kind):
         return False
     if layout == h5d.CONTIGUOUS:
         size = math.prod(dataset.shape) * size_in_file(kind, address_bytes)
         return bool(dataset.id.get_storage_size() == size)
-    if layout != h5d.CHUNKED:
+    steps = zip(dataset.shape, dataset.chunks, strict=True)
+    count = math.prod(-(-extent // step) for extent, step in steps)
+    is_filled = fill_bytes(kind, options, address_bytes) is None
+    if is_filled and dataset.id.get_num_chunks() < count:
         return False
     return pipeline_of(options) is not None or (
         LibraryPipeline.of("", kind, options, address_bytes) is not None
