@@ -315,6 +315,9 @@ def test_members_that_point_elsewhere_are_left_where_only_the_library_writes(
     assert (2, 1) == (refused.status, len(refused.lines))
     assert "field 'again.x': has text, lists or references beside its numbers" in refused.messages
     assert not target.exists()
+    level = run(source, "-o", target, "-s", "@again.x", "-c", "y")
+    assert (2, 1) == (level.status, len(level.lines))
+    assert "level @again.x cannot read it: it has text" in level.messages
     done = run(source, "-o", target, "-s", 1, "--seed", 1)
     assert 0 == done.status
     assert "note: field 'again.x' is left as it is: it has text, lists" in done.messages

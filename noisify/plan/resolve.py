@@ -469,6 +469,8 @@ def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
     if not found:
         names = [other.name for other in fields]
         raise UsageError(f"{what} names no field{did_you_mean(name, names)}")
+    if found[0].hindrance:
+        raise UsageError(f"{what} cannot read it: it {found[0].hindrance}")
     if is_level and found[0].kind not in NUMBER_KINDS - {"complex"}:
         raise UsageError(f"{what} needs real numbers, and it holds {found[0].type_name}")
     measured = {"float", "int", "decimal", "time", "bool"}

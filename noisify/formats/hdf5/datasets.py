@@ -103,12 +103,16 @@ def fields_at(
     elsewhere = _kept_elsewhere(path, dataset)
     address = address_of(dataset.file, path)
     others = [other for other in aliases.get(address, ()) if other != path]
-    hindrance = "" if elsewhere else _hindrance(dataset)
-    for leaf in leaves(dataset.id.get_type()):
+    parts = list(leaves(dataset.id.get_type()))
+    has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
+    hindrance = _hindrance(dataset) if has_numbers else ""
+    for leaf in parts:
         shape = (dataset.shape or ()) + leaf.shape
         member = ".".join(leaf.path) or None
         end = "" if member is None else f".{member}"
-        number = None if leaf.dtype is None or elsewhere else value_type(leaf.dtype)
+        number = None
+        if leaf.dtype is not None and not elsewhere and not hindrance:
+            number = value_type(leaf.dtype)
         if number is not None and leaf.bits:
             number = replace(number, bits=leaf.bits.precision)
         stored = None
@@ -124,7 +128,7 @@ def fields_at(
                 str(shape),
                 tuple(other + end for other in others),
                 nullable=_is_nullable(leaf, stored),
-                hindrance=hindrance if number is not None else "",
+                hindrance=hindrance if leaf.dtype is not None else "",
             ),
             stored,
         )
