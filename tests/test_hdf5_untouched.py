@@ -358,3 +358,27 @@ def test_elements_that_are_not_hit_stay(tmp_path, dtype, filters):
         after = file["x"][()]
     assert 10 < np.count_nonzero(after == 0) < 60
     assert np.array_equal(after, np.where(after == 0, 0, values))
+
+
+def test_a_chunk_that_no_longer_gets_smaller_says_so(tmp_path):
+    """The library does not note that filters were skipped where a chunk keeps its size."""
+    kind = np.dtype([("x", "f8"), ("s", TEXT), ("rest", "u1", (400,))])
+    rows = np.zeros(1, kind)
+    rows["s"] = "text"
+    size = 8 + 16 + 400
+    source, target = tmp_path / "in.h5", tmp_path / "out.h5"
+    with h5py.File(source, "w") as file:
+        options = {**hdf5plugin.Blosc()}
+        chunk = file.create_dataset("t", data=rows, chunks=(1,), **options).id
+        skipped, data = chunk.read_direct_chunk((0,))
+        chunk.write_direct_chunk((0,), data.ljust(size, b"-"), skipped)
+    with h5py.File(source) as file:
+        assert (0, b"text") == (skipped, file["t"]["s"][0])
+
+    asked = ("-c", "t.x,t.rest", "-d", "uniform", "-s", 100, "--seed", 1)
+    assert 0 == run(source, "-o", target, *asked).status
+
+    with h5py.File(target) as file:
+        skipped, data = file["t"].id.read_direct_chunk((0,))
+        assert (1, size) == (skipped, len(data))
+        assert b"text" == file["t"]["s"][0]

@@ -298,8 +298,8 @@ class Unrolled(Storage):
                 chunk = noisy.chunk(corner)
                 packed = self.base.packed_chunk(corner, mask, chunk, noisy.used)
                 del chunk
-                self.base.write(target, [packed], box)
-                noisy.used(len(packed[2]))
+                self.base.write(target, packed, box)
+                noisy.used(sum(len(data) for _, _, data in packed if data is not None))
                 del packed
             else:
                 values = noisy.read_chunk(corner, box).view(self.dtype)

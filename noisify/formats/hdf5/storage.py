@@ -374,7 +374,7 @@ class Chunked(Storage):
             if corner in before.rims:
                 chunk = before.rims[corner].copy()
                 chunk[inner] = new[outer]
-            packed.append(self.packed_chunk(corner, before.skipped.get(corner, 0), chunk))
+            packed += self.packed_chunk(corner, before.skipped.get(corner, 0), chunk)
         return packed
 
     def packed_chunk(
@@ -383,8 +383,8 @@ class Chunked(Storage):
         skipped: int,
         chunk: NDArray[Any],
         used: Callable[[int], None] = lambda _: None,
-    ) -> tuple[Corner, int, Buffer]:
-        """Return a chunk as it goes to the file.
+    ) -> Chunks:
+        """Return a chunk as it goes to the file, by one write or two.
 
         Args:
             corner: Its first corner.
@@ -394,7 +394,10 @@ class Chunked(Storage):
         """
         not_passed = self.not_passed(corner, skipped)
         now_skipped, data = self.pipeline.encode(_bytes_of(chunk), not_passed, used)
-        return corner, skipped if not_passed == now_skipped else now_skipped, data
+        if not_passed == now_skipped:
+            return [(corner, skipped, data)]
+        shorter = data[:-1]  # the library notes which filters were passed only with another size
+        return [(corner, now_skipped, shorter), (corner, now_skipped, data)]
 
     def write(self, target: Target, packed: Chunks, box: Box) -> None:  # noqa: ARG002
         """Write chunks."""
