@@ -119,6 +119,7 @@ class Field:
         aliases: Other names that choose it.
         nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.
+        hindrance: Why it can get no noise here, though its type could; empty: it can.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     views: tuple[NumberType, ...] = ()
     nullable: bool = True
+    hindrance: str = ""
 
 
 @frozen

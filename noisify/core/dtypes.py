@@ -32,7 +32,7 @@ class NumberType:
         decimal_precision: The digits a decimal has in all.
         tick: Nanoseconds in a tick of a time.
         span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
-        bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
+        bits: The bits of an integer that has fewer than its dtype; 0: it has them all.
         truncates: Whether noise on whole numbers is rounded down, not half to even.
     """
 
@@ -83,6 +83,8 @@ class NumberType:
             return (0, self.span - 1) if self.span else (least, np.iinfo(self.dtype).max)
         if self.kind in {"bool", "text"}:
             return False, True
+        if self.bits and self.dtype.kind == "u":
+            return 0, (1 << self.bits) - 1
         if self.bits:
             return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)

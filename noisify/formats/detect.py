@@ -46,6 +46,21 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
     )
 
 
+def _by_magic_further_on(source: Input) -> Entry | None:
+    """Return the format whose magic bytes are in a file behind a block of the user's own."""
+    if source.path is None:
+        return None
+    size = source.path.stat().st_size
+    with source.path.open("rb") as file:
+        for entry in FORMATS:
+            for offset in entry.magic_offsets:
+                if _HEAD < offset < size:
+                    file.seek(offset)
+                    if file.read(max(map(len, entry.magic))) in entry.magic:
+                        return entry
+    return None
+
+
 def recognise(source: Input, name: str | None) -> Entry:
     """Return an input's format: the one named, else by its suffix, else by its first bytes.
 
@@ -59,6 +74,8 @@ def recognise(source: Input, name: str | None) -> Entry:
     head = source.head(_HEAD)
     by_magic = next((entry for entry in FORMATS if entry.starts(head)), None)
     expected = find(name) if name else of_suffix(source.suffix)
+    if by_magic is None or (expected is not None and by_magic.module != expected.module):
+        by_magic = _by_magic_further_on(source) or by_magic
     if expected is None:
         expected = by_magic or find("csv")
     sure = name or (by_magic is not None and by_magic.name != "npz")  # any ZIP starts like an NPZ

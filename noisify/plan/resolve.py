@@ -85,7 +85,7 @@ def _plan(
     fields: Sequence[Field],
     steps: Sequence[Step],
     left: dict[str, str],
-    notes: Sequence[str],
+    notes: list[str],
 ) -> Plan:
     """Gather settled steps into a plan, with the fields that have to be read for them."""
     read = {step.field.name: step.field for step in steps}
@@ -98,6 +98,8 @@ def _plan(
     for field_ in fields:
         if field_.name not in chosen:
             left.setdefault(field_.name, "not chosen")
+        if field_.hindrance and left[field_.name] == field_.hindrance:
+            notes.append(f"field {field_.name!r} is left as it is: it {field_.hindrance}")
     return Plan(
         steps=tuple(steps),
         seed=request.seed,
@@ -178,7 +180,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             drafts.append(_Draft(spec, number, ROWS, interface.make(model_class, spec.parameters)))
             continue
         chosen = _chosen(spec, model_class, fields)
-        found = _noisable(chosen, model_class, left)
+        found = _noisable(_unhindered(chosen, left), model_class, left)
         found = _within_reach(spec.where, found, chosen, fields, left)
         for field_ in found:
             view = views.setdefault(field_.name, field_)
@@ -279,6 +281,21 @@ def _check_amount(spec: NoiseSpec, model: type[Model]) -> None:
                 f"{model.name} noise takes no {name}"
                 + (f"; say how much with {model.level}" if model.level else "")
             )
+
+
+def _unhindered(chosen: Choice, left: dict[str, str]) -> Choice:
+    """Return the choice without fields that can get no noise; say of these why they are left.
+
+    Raises:
+        UsageError: If one of these was named, or nothing else was chosen.
+    """
+    kept = tuple(field for field in chosen.fields if not field.hindrance)
+    for field_ in chosen.fields:
+        if field_.hindrance and (not kept or field_.name in chosen.named):
+            raise UsageError(field_.hindrance, field=field_.name)
+        if field_.hindrance:
+            left[field_.name] = field_.hindrance
+    return dataclasses.replace(chosen, fields=kept)
 
 
 def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[Field]:
@@ -478,6 +495,8 @@ def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
     if not found:
         names = [other.name for other in fields]
         raise UsageError(f"{what} names no field{did_you_mean(name, names)}")
+    if found[0].hindrance:
+        raise UsageError(f"{what} cannot read it: it {found[0].hindrance}")
     if is_level and found[0].kind not in NUMBER_KINDS - {"complex"}:
         raise UsageError(f"{what} needs real numbers, and it holds {found[0].type_name}")
     measured = {"float", "int", "decimal", "time", "bool"}
