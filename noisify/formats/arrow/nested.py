@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import array, bools, rows_of, to_numpy, validity
+from noisify.core.arrow_arrays import array, bools, is_opaque, rows_of, to_numpy, validity
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import kind_of, value_type
@@ -80,7 +80,7 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
             yield from _below(
                 Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, f"{name}[]")
             )
-    elif pa.types.is_struct(kind) and kind.num_fields:
+    elif is_struct(kind):
         for step, inner in enumerate(kind):
             below = f"{name}.{inner.name}"
             yield from _below(
@@ -102,6 +102,13 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
+
+
+def is_struct(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a struct that is looked into."""
+    if not pa.types.is_struct(kind) or not kind.num_fields:
+        return False
+    return not any(is_opaque(inner.type) for inner in kind)
 
 
 def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, int]]:
