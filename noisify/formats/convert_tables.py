@@ -288,6 +288,8 @@ def write_text(table: Table, path: Path, delimiter: str) -> None:
     Raises:
         UsageError: If a column's type cannot be told by a text.
     """
+    if not table.schema.names:
+        raise UsageError("has no columns, and a text table needs one")
     names = pa.array(table.schema.names, pa.string())
     for field in table.schema:
         _check_text_type(field)

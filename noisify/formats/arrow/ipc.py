@@ -19,7 +19,7 @@ from noisify.core.arrow_arrays import array, bytes_of, is_opaque, rows_of
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.messages import first_batch, schema_bytes
-from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader
 from noisify.formats.interface import no_mask
@@ -73,6 +73,8 @@ class ArrowSource:
         except (pa.ArrowException, OSError, ValueError) as error:
             self._refuse(error)
         self.fields = self.reader.fields
+        if note := naming_note(self.schema, self.name):
+            self.notes.append(note)
         self.in_flight: int | None = None
         self.empty = self.rows == 0
 
@@ -272,18 +274,22 @@ class ArrowSink:
 
     def _write_batch(self, gathered: Sequence[Part]) -> None:
         piece = gathered[0].piece
-        noisy = {}
-        for number in gathered[0].columns:
+        made = {}
+        for number in list(gathered[0].columns):
             parts = [part.columns.pop(number) for part in gathered]
-            column = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
-            noisy[number] = self._with_one_dictionary(number, column)
+            made[number] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
         if any(part.copies is not None for part in gathered):
             places = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
-            batch = _batch_of_rows(piece.batch, places, noisy)
+            batch = _batch_of_rows(piece.batch, places, made)
         else:
-            batch = piece.batch
-            for number, column in noisy.items():
-                batch = batch.set_column(number, batch.schema.field(number), column)
+            batch = _with_columns(piece.batch, made)
+        batch = _with_columns(
+            batch,
+            {
+                number: self._with_one_dictionary(number, batch.column(number))
+                for number in {column for column, _ in self._dictionaries}
+            },
+        )
         self._writer.write_batch(batch, custom_metadata=piece.metadata)
 
     def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:
@@ -311,6 +317,13 @@ class ArrowSink:
             return
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
+
+
+def _with_columns(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> pa.RecordBatch:
+    """Return a batch with others in the place of some columns, by their numbers."""
+    for number, column in columns.items():
+        batch = batch.set_column(number, batch.schema.field(number), column)
+    return batch
 
 
 def _batch_of_rows(

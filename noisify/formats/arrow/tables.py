@@ -70,7 +70,7 @@ class TableReader:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self.fields, self._numbers = fields_and_leaves(schema)
-        self._leaves = tuple(leaves_of(schema))
+        self._leaves = leaves_of(schema)
 
     def leaf(self, name: str) -> Leaf:
         """Return the leaf that a field is."""

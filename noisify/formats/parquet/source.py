@@ -20,7 +20,14 @@ import pyarrow.parquet as pq
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.columns import column_of, comparable, whole
-from noisify.formats.arrow.nested import ROWS, alone, fields_and_leaves, leaves_of, values_at
+from noisify.formats.arrow.nested import (
+    ROWS,
+    alone,
+    fields_and_leaves,
+    leaves_of,
+    naming_note,
+    values_at,
+)
 from noisify.formats.arrow.tables import no_value_in_a_row
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
@@ -78,11 +85,12 @@ class ParquetSource:
             raise self._unlike_parquet(error) from None
         with path.open("rb") as file:
             self.footer = Footer(file, name, writer)
-        self.leaves = tuple(leaves_of(self.schema))
+        self.leaves = leaves_of(self.schema)
         if len(self.leaves) != self.metadata.num_columns:
             raise DataError("has columns that Arrow does not read as they are stored", path=name)
         self.fields, self._numbers = fields_and_leaves(self.schema)
-        self.notes: list[str] = []
+        note = naming_note(self.schema, name)
+        self.notes: list[str] = [note] if note else []
         every = range(self.metadata.num_columns)
         sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
         self.in_flight: int | None = MEMORY_BUDGET // min(
