@@ -40,6 +40,7 @@ from noisify.formats.parquet.pieces import (
     stored_size,
     without_overlap,
 )
+from noisify.formats.parquet.read_back import needs_plain_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -372,6 +373,8 @@ class ParquetSource:
         if leaf not in self._page_headers:
             self._page_headers[leaf] = self._page_header(chunk.data_page_offset)
         style = style_of(chunk, rows, self._page_headers[leaf])
+        if needs_plain_pages(self.metadata.created_by):
+            style["data_page_version"] = "1.0"
         return style, chunk.bloom_filter_offset is not None
 
     def _page_header(self, at: int) -> thrift.Record | None:
