@@ -293,3 +293,48 @@ def test_a_stream_may_have_a_very_large_schema(tmp_path: Path) -> None:
 
     assert run(source, "-o", target, "-s", 0, "--seed", 1).status == 0
     assert source.read_bytes() == target.read_bytes()
+
+
+def beyond(bits: int, digits: int, kind: pa.DataType) -> tuple[list[int], pa.Array]:
+    """Return unscaled decimals of which the first and the last fit a precision, and the array."""
+    most = (1 << (bits - 1)) - 1
+    numbers = [12345, 10**digits, -(10**digits), most, -most - 1, 0]
+    raw = b"".join(number.to_bytes(bits // 8, "little", signed=True) for number in numbers)
+    return numbers, pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(raw)])
+
+
+@pytest.mark.parametrize(
+    ("bits", "digits"), [(32, 5), (64, 5), (64, 12), (128, 5), (128, 20), (256, 5), (256, 50)]
+)
+def test_decimals_beyond_their_precision_are_left(tmp_path: Path, bits: int, digits: int) -> None:
+    _, column = beyond(bits, digits, getattr(pa, f"decimal{bits}")(digits, 2))
+    source, target = tmp_path / "in.arrow", tmp_path / "out.arrow"
+    table = pa.table({"d": column})
+    write(source, table.schema, table.to_batches())
+
+    same = run(source, "-c", "d", "-s", 0, "--seed", 1)
+    done = run(source, "-c", "d", "-s", 1, "--seed", 1, "-o", target)
+
+    assert same.output == source.read_bytes()
+    note = f"{source}, field 'd': 4 cells not within the field's precision, left alone"
+    assert (0, [f"noisify: note: {note}"]) == (done.status, done.lines)
+    (batch,) = read(target)
+    before, after = column.to_pylist(), batch["d"].to_pylist()
+    assert before[1:5] == after[1:5]
+    noise = [round(100 * number) for number in normal_noise("d", ROWS)]
+    assert [int(100 * value) for value in (after[0], after[5])] == [12345 + noise[0], noise[5]]
+
+
+def test_times_beyond_the_day_are_left(tmp_path: Path) -> None:
+    seconds = pa.array([90000, 3600, -5], pa.int32()).view(pa.time32("s"))
+    source, target = tmp_path / "in.arrow", tmp_path / "out.arrow"
+    table = pa.table({"t": seconds})
+    write(source, table.schema, table.to_batches())
+
+    done = run(source, "-c", "t", "-s", "90s", "--seed", 1, "-o", target)
+
+    assert (0, 1) == (done.status, len(done.lines))
+    assert "field 't': 2 cells not a time, left alone" in done.messages
+    (batch,) = read(target)
+    noise = round(90 * normal_noise("t", 3)[1])
+    assert [90000, 3600 + noise, -5] == batch["t"].view(pa.int32()).to_pylist()

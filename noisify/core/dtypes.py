@@ -110,6 +110,17 @@ class NumberType:
         finite = np.isfinite(values)
         return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
 
+    def outside(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which decimals or times are none that their type has; None: they all are.
+
+        A file may hold them all the same, such as 123.45 in a decimal of 3 digits.
+        """
+        if self.kind not in {"decimal", "time"}:
+            return None
+        low, high = self.limits
+        outside = np.asarray((values < low) | (values > high), bool)
+        return outside if outside.any() else None
+
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
         """Return after - before as float64 (complex128), exact for integers before rounding."""
         if self.kind in {"float", "complex"}:

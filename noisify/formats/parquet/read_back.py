@@ -1,6 +1,5 @@
 """Noisy columns of old writers are read back before a file gets its name.
 
-
 Readers make up for faults of old writers, and look at the footer's `created_by` for whose pages
 these are. That text is kept, and noisy pages are not the old writer's.
 """
