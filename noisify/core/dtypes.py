@@ -12,10 +12,15 @@ import numpy as np
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SECOND = 10**9
 """Nanoseconds in a second."""
+_DECIMAL_DIGITS = (38, 76)
+"""Digits of the widest decimals of 128 and of 256 bits."""
+_WIDE_DIGITS = _DECIMAL_DIGITS[0]
 
 
 @frozen
@@ -85,6 +90,19 @@ class NumberType:
             return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)
         return info.min, info.max
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[Any, Any], ...]:
+        """Ranges, the narrowest first: noise keeps a value within the first that holds it.
+
+        Whole numbers of 38 digits and more are those of texts, which have no type: one that fits
+        int64 saturates there, whatever else stands in its column.
+        """
+        if self.kind != "decimal" or self.decimal_scale or self.decimal_precision < _WIDE_DIGITS:
+            return (self.limits,)
+        int64 = np.iinfo(np.int64)
+        most = (10**digits - 1 for digits in _DECIMAL_DIGITS if digits < self.decimal_precision)
+        return ((int(int64.min), int(int64.max)), *((-one, one) for one in most), self.limits)
 
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded.
@@ -159,10 +177,10 @@ class NumberType:
             noise *= SECOND / self.tick
         np.rint(noise, out=noise)
         if self.kind == "time":
-            total, beyond = _add_exact(values.astype(np.int64), noise, self.limits)
+            total, beyond = _add_exact(values.astype(np.int64), noise, self.ranges)
             return total.astype(self.dtype), beyond
         if self.dtype == object or self.kind == "decimal":
-            return _add_exact(values, noise, self.limits)
+            return _add_exact(values, noise, self.ranges)
         if self.dtype.itemsize == 8:  # noqa: PLR2004
             return _add_wide(values, noise)
         noise += values
@@ -269,23 +287,29 @@ def _add_wide(
 
 
 def _add_exact(
-    values: NDArray[Any], noise: NDArray[np.float64], limits: tuple[int, int]
+    values: NDArray[Any], noise: NDArray[np.float64], ranges: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Add whole float64 noise to integers within `limits`, in Python's integers where need be."""
-    low, high = limits
+    """Add whole float64 noise to integers, in Python's integers where need be.
+
+    Args:
+        values: The integers.
+        noise: What is added.
+        ranges: See `NumberType.ranges`.
+    """
+    low, high = ranges[-1]
     if values.dtype != object:
         total, wrapped = _add_wide(values, noise)
         beyond = (total < low) | (total > high)
         if wrapped is not None:
             beyond |= wrapped
         return np.clip(total, low, high), beyond
-    exact = [
-        int(value) + (int(change) if np.isfinite(change) else (high if change > 0 else low) * 2)
-        for value, change in zip(values, noise, strict=True)
-    ]
-    out = np.empty(len(exact), object)
-    out[:] = [min(max(value, low), high) for value in exact]
-    return out, np.fromiter((not low <= value <= high for value in exact), bool, len(exact))
+    out, saturated = np.empty(len(values), object), np.zeros(len(values), bool)
+    for at, (value, change) in enumerate(zip(values.tolist(), noise.tolist(), strict=True)):
+        least, most = next((one for one in ranges if one[0] <= value <= one[1]), ranges[-1])
+        step = int(change) if math.isfinite(change) else (high if change > 0 else low) * 2
+        out[at] = min(max(value + step, least), most)
+        saturated[at] = not least <= value + step <= most
+    return out, saturated
 
 
 def _wide_difference(after: NDArray[Any], before: NDArray[Any]) -> NDArray[np.float64]:
