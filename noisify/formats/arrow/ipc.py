@@ -189,7 +189,8 @@ def _validate(batch: pa.RecordBatch) -> None:
 
 
 def _may_be_any_number(kind: pa.DataType) -> bool:
-    return pa.types.is_decimal(kind) or pa.types.is_time(kind) or pa.types.is_date64(kind)
+    tests = (pa.types.is_decimal, pa.types.is_time, pa.types.is_date64)
+    return any(test(kind) for test in tests)
 
 
 def _next(stream: pa.RecordBatchStreamReader) -> tuple[pa.RecordBatch, Any] | None:

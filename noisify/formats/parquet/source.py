@@ -33,6 +33,7 @@ from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
+from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.parquet.pieces import (
     Piece,
     decoded_size,
@@ -100,6 +101,7 @@ class ParquetSource:
         self.empty = not self.metadata.num_rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
+        self._unchecked = set(int96_leaves(self.metadata))
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
 
@@ -223,6 +225,7 @@ class ParquetSource:
         self, group: int, leaves: Sequence[int], rows: int
     ) -> Iterator[dict[int, pa.Array]]:
         """Yield the values of leaves, so many rows at a time; nothing for ever after the last."""
+        self._check(leaves)
         try:
             reader = self._open(self.metadata).reader
             for batch in reader.iter_batches(  # by number: names may stand twice, or hold dots
@@ -244,12 +247,19 @@ class ParquetSource:
 
     def _read(self, group: int, leaves: Sequence[int]) -> pa.Table:
         """Return one leaf of a row group, or several that are columns, as a table of as many."""
+        self._check(leaves)
         try:
             return self._own().reader.read_row_group(
                 group, column_indices=leaves, use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
+
+    def _check(self, leaves: Iterable[int]) -> None:
+        """Refuse leaves that Arrow reads as what they are not; each is looked at once."""
+        for leaf in self._unchecked.intersection(leaves):
+            check_int96(self.path, self.name, leaf)
+            self._unchecked.discard(leaf)
 
     def _unreadable(self, group: int, why: object) -> DataError:
         where = f"has a row group {group} that cannot be read: {why}"
