@@ -122,7 +122,7 @@ def distinct_names(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def renaming_note(texts: Sequence[str], source: str) -> str | None:
+def renaming_note(texts: Sequence[str]) -> str | None:
     """Return what to tell of names that `distinct_names` changes; None: it changes none."""
     pairs = zip(texts, distinct_names(texts), strict=True)
     renamed = [(text, name) for text, name in pairs if text != name]
@@ -130,7 +130,7 @@ def renaming_note(texts: Sequence[str], source: str) -> str | None:
         return None
     shown = ", ".join(f"{name!r} is a further {text!r}" for text, name in renamed[:_RENAMED_SHOWN])
     more = f" and {len(renamed) - _RENAMED_SHOWN:,} more" if len(renamed) > _RENAMED_SHOWN else ""
-    return f"{source} has fields of one name: {shown}{more}"
+    return f"has fields of one name: {shown}{more}"
 
 
 @frozen

@@ -76,7 +76,8 @@ def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
 def naming_note(schema: pa.Schema, source: str) -> str | None:
     """Return what to tell of fields that are not called as in the file; None: all are."""
     inner = [leaf.name for leaf in _leaves(schema) if _is_inner(leaf)]
-    return renaming_note([*schema.names, *inner], source)
+    note = renaming_note([*schema.names, *inner])
+    return None if note is None else f"{source} {note}"
 
 
 def _leaves(schema: pa.Schema) -> list[Leaf]:
