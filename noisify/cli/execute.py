@@ -14,6 +14,7 @@ from noisify.cli.process import collect_garbage, keep_freed_memory
 from noisify.cli.runs import variants
 from noisify.core.errors import UsageError
 from noisify.engine.job import OpenInput, Settings, Wanted, default_jobs, process
+from noisify.engine.unchanged import NOT_STRANGE
 from noisify.files.codecs import of_name
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.files.write_behind import write_all
@@ -201,7 +202,7 @@ def _tell(report: RunReport, asked: Asked) -> None:
     for name, field in report.fields.items():
         if field.strangers and field.changed:
             cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
-            kind = "a time" if _kind(report, name) == "time" else "a number"
+            kind = NOT_STRANGE.get(_kind(report, name), "a number")
             say(f"note: {report.input}, field {name!r}: {cells} not {kind}, left alone")
     if asked.verbose or sys.stderr.isatty():
         say(summary_line(report, verbose=asked.verbose))

@@ -13,7 +13,7 @@ import numpy as np
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -25,6 +25,7 @@ BLOCK = 8192
 
 Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "other"]
 NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})
+_RENAMED_SHOWN = 3
 
 
 @frozen
@@ -103,6 +104,34 @@ class Positions:
     def follows(self, stop: int) -> bool:
         """Return whether this is one run that starts at `stop`."""
         return len(self.starts) == 1 and int(self.starts[0]) == stop
+
+
+def distinct_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return names of which none stands twice: the second `x` is `x.1`, as pandas has it.
+
+    >>> distinct_names(["x", "x", "y", "x"])
+    ('x', 'x.1', 'y', 'x.2')
+    """
+    names: dict[str, None] = {}  # in order, and quick to look up
+    copies: dict[str, int] = {}
+    for first in texts:
+        name = first
+        while name in names:
+            copies[first] = copies.get(first, 0) + 1
+            name = f"{first}.{copies[first]}"
+        names[name] = None
+    return tuple(names)
+
+
+def renaming_note(texts: Sequence[str]) -> str | None:
+    """Return what to tell of names that `distinct_names` changes; None: it changes none."""
+    pairs = zip(texts, distinct_names(texts), strict=True)
+    renamed = [(text, name) for text, name in pairs if text != name]
+    if not renamed:
+        return None
+    shown = ", ".join(f"{name!r} is a further {text!r}" for text, name in renamed[:_RENAMED_SHOWN])
+    more = f" and {len(renamed) - _RENAMED_SHOWN:,} more" if len(renamed) > _RENAMED_SHOWN else ""
+    return f"has fields of one name: {shown}{more}"
 
 
 @frozen

@@ -12,10 +12,15 @@ import numpy as np
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SECOND = 10**9
 """Nanoseconds in a second."""
+_DECIMAL_DIGITS = (38, 76)
+"""Digits of the widest decimals of 128 and of 256 bits."""
+_WIDE_DIGITS = _DECIMAL_DIGITS[0]
 
 
 @frozen
@@ -97,6 +102,19 @@ class NumberType:
             return Fraction(self.tick, SECOND)
         return Fraction(1, 10**self.decimal_scale)
 
+    @cached_property
+    def ranges(self) -> tuple[tuple[Any, Any], ...]:
+        """Ranges, the narrowest first: noise keeps a value within the first that holds it.
+
+        Whole numbers of 38 digits and more are those of texts, which have no type: one that fits
+        int64 saturates there, whatever else stands in its column.
+        """
+        if self.kind != "decimal" or self.decimal_scale or self.decimal_precision < _WIDE_DIGITS:
+            return (self.limits,)
+        int64 = np.iinfo(np.int64)
+        most = (10**digits - 1 for digits in _DECIMAL_DIGITS if digits < self.decimal_precision)
+        return ((int(int64.min), int(int64.max)), *((-one, one) for one in most), self.limits)
+
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded.
 
@@ -120,6 +138,17 @@ class NumberType:
             return None
         finite = np.isfinite(values)
         return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
+
+    def outside(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which decimals or times are none that their type has; None: they all are.
+
+        A file may hold them all the same, such as 123.45 in a decimal of 3 digits.
+        """
+        if self.kind not in {"decimal", "time"}:
+            return None
+        low, high = self.limits
+        outside = np.asarray((values < low) | (values > high), bool)
+        return outside if outside.any() else None
 
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
         """Return after - before as float64 (complex128), exact for integers before rounding.
@@ -168,7 +197,7 @@ class NumberType:
             noise *= 10.0**self.decimal_scale
         (np.floor if self.truncates else np.rint)(noise, out=noise)
         if self.dtype == object or self.kind == "decimal":
-            return _add_exact(values, noise, self.limits)
+            return _add_exact(values, noise, self.ranges)
         if self.dtype.itemsize == 8:  # noqa: PLR2004
             return _add_wide(values, noise)
         noise += values
@@ -188,7 +217,7 @@ class NumberType:
         np.rint(noise, out=noise)
         ticks = values.astype(np.int64)
         if not self.span:
-            total, beyond = _add_exact(ticks, noise, self.limits)
+            total, beyond = _add_exact(ticks, noise, self.ranges)
             return total.astype(self.dtype), beyond
         rest = np.fmod(noise, self.span, where=np.isfinite(noise), out=np.zeros(len(noise)))
         return np.mod(ticks + rest.astype(np.int64), self.span).astype(self.dtype), None
@@ -304,23 +333,29 @@ def _add_wide(
 
 
 def _add_exact(
-    values: NDArray[Any], noise: NDArray[np.float64], limits: tuple[int, int]
+    values: NDArray[Any], noise: NDArray[np.float64], ranges: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Add whole float64 noise to integers within `limits`, in Python's integers where need be."""
-    low, high = limits
+    """Add whole float64 noise to integers, in Python's integers where need be.
+
+    Args:
+        values: The integers.
+        noise: What is added.
+        ranges: See `NumberType.ranges`.
+    """
+    low, high = ranges[-1]
     if values.dtype != object:
         total, wrapped = _add_wide(values, noise)
         beyond = (total < low) | (total > high)
         if wrapped is not None:
             beyond |= wrapped
         return np.clip(total, low, high), beyond
-    exact = [
-        int(value) + (int(change) if np.isfinite(change) else (high if change > 0 else low) * 2)
-        for value, change in zip(values, noise, strict=True)
-    ]
-    out = np.empty(len(exact), object)
-    out[:] = [min(max(value, low), high) for value in exact]
-    return out, np.fromiter((not low <= value <= high for value in exact), bool, len(exact))
+    out, saturated = np.empty(len(values), object), np.zeros(len(values), bool)
+    for at, (value, change) in enumerate(zip(values.tolist(), noise.tolist(), strict=True)):
+        least, most = next((one for one in ranges if one[0] <= value <= one[1]), ranges[-1])
+        step = int(change) if math.isfinite(change) else (high if change > 0 else low) * 2
+        out[at] = min(max(value + step, least), most)
+        saturated[at] = not least <= value + step <= most
+    return out, saturated
 
 
 def _wide_difference(after: NDArray[Any], before: NDArray[Any]) -> NDArray[np.float64]:

@@ -122,8 +122,10 @@ class OpenInput:
 
     def plan(self, request: Request) -> Plan:
         """Settle a request for this input."""
-        if self.source.empty:
-            self._settings.note(f"{self.input.name} has no rows; it passes through as it is")
+        bare = self.format.shape == "table" and not self.source.fields
+        if self.source.empty or bare:
+            nothing = "columns" if bare else "rows"
+            self._settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng)
         plan = resolve(request, self.source.fields, self._survey)

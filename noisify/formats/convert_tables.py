@@ -12,7 +12,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from noisify.formats.csv import mask as csv_mask
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
+from noisify.formats.parquet.int96 import check_int96, int96_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -211,6 +212,8 @@ def read_parquet(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
         file = pq.ParquetFile(source.path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
+    for leaf in int96_leaves(file.metadata):
+        check_int96(cast("Path", source.path), source.name, leaf)
     return Table(file.schema_arrow, _named(file.iter_batches(_ROWS), source.name))
 
 
@@ -294,6 +297,8 @@ def write_text(table: Table, path: Path, delimiter: str) -> None:
     Raises:
         UsageError: If a column's type cannot be told by a text.
     """
+    if not table.schema.names:
+        raise UsageError("has no columns, and a text table needs one")
     names = pa.array(table.schema.names, pa.string())
     for field in table.schema:
         _check_text_type(field)

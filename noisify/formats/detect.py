@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError
 from noisify.files import codecs
 from noisify.formats import FORMATS, Entry, find, of_suffix, unsupported
+from noisify.formats.arrow.messages import starts_legacy_stream
 
 if TYPE_CHECKING:
     from noisify.files.input import Input
@@ -73,6 +74,8 @@ def recognise(source: Input, name: str | None) -> Entry:
         return find("parquet")
     head = source.head(_HEAD)
     by_magic = next((entry for entry in FORMATS if entry.starts(head)), None)
+    if by_magic is None and starts_legacy_stream(head):
+        by_magic = find("arrow")
     expected = find(name) if name else of_suffix(source.suffix)
     if by_magic is None or (expected is not None and by_magic.module != expected.module):
         by_magic = _by_magic_further_on(source) or by_magic

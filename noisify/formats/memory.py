@@ -299,12 +299,13 @@ class TableInMemory(_InMemory):
     """
 
     def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - slow to import
+        from noisify.core.arrow_arrays import bytes_of  # noqa: PLC0415 - slow to import
+        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - likewise
 
         self._table = table
         self._reader = TableReader(table.schema)
         self._pieces: list[Any] = []
-        row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+        row_bytes = max(1, bytes_of(table) // max(1, table.num_rows))
         self._describe(self._reader.fields, table.num_rows, row_bytes)
 
     def chunks(  # type: ignore[override]

@@ -47,9 +47,12 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         _check_condition(spec.where, fields)
     drafts, left = _drafts(request, fields)
     needs: dict[Field, frozenset[str]] = {}
+    noised = {draft.field.name: draft.field for draft in drafts}
     for draft in drafts:
         for name, need in draft.needs().items():
-            field_ = draft.field if name == draft.field.name else _driver(name, draft, fields)
+            field_ = draft.field
+            if name != field_.name:  # a field that gets noise too is read as that noise needs it
+                field_ = noised.get(name, _driver(name, draft, fields))
             needs[field_] = needs.get(field_, frozenset()) | need
     statistics = survey(needs) if needs else {}
     steps: list[Step] = []

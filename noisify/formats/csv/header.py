@@ -6,6 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
+from noisify.core.chunk import distinct_names
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
@@ -163,15 +164,7 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
     >>> _names(["x", "x", "", "x"])
     ('x', 'x.1', 'Unnamed: 2', 'x.2')
     """
-    names: dict[str, None] = {}  # in order, and quick to look up
-    copies: dict[str, int] = {}
-    for place, text in enumerate(texts):
-        first = name = text or f"Unnamed: {place}"
-        while name in names:
-            copies[first] = copies.get(first, 0) + 1
-            name = f"{first}.{copies[first]}"
-        names[name] = None
-    return tuple(names)
+    return distinct_names(text or f"Unnamed: {place}" for place, text in enumerate(texts))
 
 
 def first_record(
