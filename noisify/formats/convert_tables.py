@@ -26,6 +26,9 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.csv import mask as csv_mask
 from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv.cells import byte_cells
+from noisify.formats.csv.escapes import unquote
+from noisify.formats.csv.header import with_delimiter
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
 
@@ -41,6 +44,7 @@ _ROWS = 1 << 16
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
+_WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
@@ -51,10 +55,12 @@ class Table:
     Attributes:
         schema: Its columns.
         batches: Its rows, in order.
+        hints: What may be wrong with how it is read.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    hints: Sequence[str] = ()
 
 
 def read_text(source: Input, options: ReadOptions) -> Table:
@@ -63,9 +69,23 @@ def read_text(source: Input, options: ReadOptions) -> Table:
         raise UsageError("--ragged keep keeps rows that no other format has; leave it out")
     source.spool()
     table = DelimitedSource(source, replace(options, strict=False, keep_decimals=False))
+    _check_names(table)
     types = _types(table)
     schema = pa.schema([(field.name, types[field.name]) for field in table.fields])
-    return Table(schema, _text_batches(table, schema))
+    return Table(schema, _text_batches(table, schema), table.hints)
+
+
+def _check_names(table: DelimitedSource) -> None:
+    """Refuse names that are no text in the table's encoding: other formats cannot hold them."""
+    for field in table.fields:
+        try:
+            field.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"has bytes in its name that are no {table.text.encoding} text; say what they are "
+                "with --encoding, for example --encoding cp1252",
+                field=field.name,
+            ) from None
 
 
 def _pieces(table: DelimitedSource) -> Iterator[Any]:
@@ -185,7 +205,8 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
             return pa.array(whole, kind)
         except UnicodeEncodeError:
             raise DataError(
-                "has bytes that are no text in this encoding; see --encoding",
+                "has bytes that are no text in this encoding; say what they are with --encoding, "
+                "for example --encoding cp1252",
                 field=column.field.name,
             ) from None
     bits = None
@@ -352,18 +373,24 @@ def _in_quotes(texts: pa.Array, delimiter: str) -> pa.Array:
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
 
 
-def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter: str) -> None:
+def change_delimiter(
+    source: Input, options: ReadOptions, path: Path, delimiter: str
+) -> Sequence[str]:
     """Write a text table with another character between its cells, which stay as they are.
 
     A cell that holds that character gets quotes.
+
+    Returns:
+        What may be wrong with how the table is read.
     """
+    hints = DelimitedSource(source, options).hints
     if options.ragged != "error":
         raise UsageError("--ragged keep keeps rows as they are; keep the delimiter, too")
     table = DelimitedSource(source, replace(options, header=False))
     names = [field.name for field in table.fields]
     with path.open("wb") as opened:
         file = table.text.writer(opened)
-        file.write(table.prefix)
+        file.write(with_delimiter(table.prefix, table.text.encoding, delimiter.encode()))
         for raw in _pieces(table):
             cells = table.cells(raw, names)
             bounds = csv_mask.outer_bounds(
@@ -371,6 +398,8 @@ def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter:
             )
             laid = csv_numbers.slices(raw.data, bounds.starts, bounds.ends)
             texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
+            if raw.odd:
+                texts = _well_quoted(texts, delimiter.encode(), table.dialect.escape)
             bare = pc.invert(pc.starts_with(texts, '"'))
             special = pc.and_(bare, pc.match_substring(texts, delimiter))
             quoted = pc.binary_join_element_wise(b'"', texts, b'"', b"")
@@ -382,3 +411,16 @@ def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter:
             ended = pc.binary_join_element_wise(lines, "", table.line_end.decode())
             file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
         file.flush()
+    return hints
+
+
+def _well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
+    """Return cells of which none has a delimiter behind its closing quote, or a quote in others."""
+    cells = texts.to_pylist()
+    for at, cell in enumerate(cells):
+        if delimiter not in cell or b'"' not in cell or _WELL_QUOTED.fullmatch(cell):
+            continue
+        says = unquote(cell, escape)
+        escaped = says.replace(escape, escape * 2) if escape else says
+        cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
+    return byte_cells(cells).view(pa.binary())
