@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 _ROWS = 1 << 16
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
+_WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
+"""Digits of Arrow's decimals."""
+
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
 _WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
@@ -115,22 +118,25 @@ class _Numbers:
     """What has been seen of a column of numbers."""
 
     fractions: bool = False
-    long: bool = False
+    digits: int = 0  # of the longest beyond int64
     others: bool = False
 
     def look(self, columns: Sequence[Column], texts: Column) -> None:
         """Look at some cells, read as whole numbers where they are, and as texts."""
         self.fractions |= any(column.number == FLOAT for column in columns)
-        self.long |= any(column.number.dtype == object for column in columns)
+        for column in columns:
+            if column.number.dtype == object:
+                self.digits = max(self.digits, *(len(str(abs(v))) for v in column.values.tolist()))
         self.others |= bool(columns[0].strangers) or any(map(_CODE.search, texts.values))
 
     @property
     def type(self) -> pa.DataType:
         """The type that loses nothing."""
-        if self.others or (self.fractions and self.long):
+        if self.others or (self.fractions and self.digits) or self.digits > _WIDEST_DECIMAL:
             return pa.string()
-        if self.long:
-            return pa.decimal128(38, 0)
+        if self.digits:
+            wide = self.digits > _WIDE_DECIMAL
+            return pa.decimal256(_WIDEST_DECIMAL, 0) if wide else pa.decimal128(_WIDE_DECIMAL, 0)
         return pa.float64() if self.fractions else pa.int64()
 
 

@@ -131,6 +131,8 @@ class Fit:
         even: How many records have that many, and quotes in their places.
         share: The share of the records that do.
         trailing: Whether the records after the first such all do.
+        filled: How many columns are not empty throughout.
+        short_header: Whether the first record has a cell less than all others.
         typed: From 0 to 1, how much the cells look like numbers, times and single words.
     """
 
@@ -139,6 +141,8 @@ class Fit:
     even: int
     share: float
     trailing: bool
+    filled: int
+    short_header: bool
     typed: float
 
     @property
@@ -149,7 +153,7 @@ class Fit:
     @property
     def rank(self) -> tuple[bool, float]:
         """The better, the larger: complete fits first, then many and typed cells."""
-        score = self.share * (1 - 1 / self.columns) * self.typed
+        score = self.share * (1 - 1 / max(1, self.filled)) * self.typed
         return self.share == 1, round(score, 9)
 
 
@@ -162,18 +166,21 @@ def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
         return None
     columns = max(counts, key=lambda width: (counts[width], width))
     fits = [width == columns for width in widths]
-    if is_one_short(widths):
-        fits[0] = True
-    even = sum(fits)
-    trailing = all(fits[fits.index(True) :])
-    typed = [
-        _typed(cell.strip(b" \t")) for cells, good in zip(records, fits, strict=True) if good
-        for cell in cells if cell.strip(b" \t")
-    ]  # fmt: skip
+    good = [cells for cells, is_good in zip(records, fits, strict=True) if is_good]
+    filled = sum(any(cell.strip(b" \t") for cell in column) for column in zip(*good, strict=True))
+    short_header = is_one_short(widths)
+    fits[0] |= short_header
+    typed = [_typed(cell.strip(b" \t")) for cells in good for cell in cells if cell.strip(b" \t")]
     return Fit(
-        dialect.delimiter, columns, even, even / len(records), trailing,
+        dialect.delimiter,
+        columns,
+        sum(fits),
+        sum(fits) / len(records),
+        all(fits[fits.index(True) :]),
+        filled,
+        short_header,
         sum(typed) / max(1, len(typed)),
-    )  # fmt: skip
+    )
 
 
 def _has_good_quotes(cells: Sequence[bytes]) -> bool:
@@ -248,5 +255,11 @@ def _better(
 ) -> Fit | None:
     """Return the best of the delimiters that cut all records into cells of numbers or times."""
     fits = _fits(text, dialect, candidates, whole=whole)
-    sure = [one for one in fits if one.share == 1 and one.typed >= _SURELY_TYPED]
+    sure = [
+        one
+        for one in fits
+        if one.share == 1
+        and one.typed >= _SURELY_TYPED
+        and one.columns > 1 + one.short_header  # else a header over times: 2024-03-01 06:00
+    ]
     return max(sure, key=lambda found: found.rank, default=None)

@@ -248,12 +248,9 @@ class _HeadReader:
         found = fit(table, replace(dialect, delimiter=other.delimiter), whole=whole)
         better = other.delimiter != dialect.delimiter and found is not None
         if better and found is not None and not other.doubt:
-            return [
-                (
-                    f"{as_typed(dialect.delimiter, self._text.encoding)} as the delimiter leaves one "
-                    f"field; --delimiter {as_typed(other.delimiter)} makes {found.columns}"
-                )
-            ]
+            used = as_typed(dialect.delimiter, self._text.encoding)
+            instead = f"--delimiter {as_typed(other.delimiter)} makes {found.columns}"
+            return [f"{used} as the delimiter leaves one field; {instead}"]
         return [] if typed is None else [f"--delimiter {typed} leaves one field"]
 
     def _missing_name(self, records: Sequence[Record]) -> int | None:

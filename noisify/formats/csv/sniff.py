@@ -9,6 +9,7 @@ import numpy as np
 from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.formats.csv import cells as csv_texts
+from noisify.formats.csv.numbers import LONGEST_WHOLE
 from noisify.formats.csv.scan import without_blanks
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _NUMBERS_AMONG_CELLS = 0.9
 
 FLOAT = NumberType("float", np.dtype(np.float64))
 INT = NumberType("int", np.dtype(np.int64))
-LONG = NumberType.decimal(38, 0)
+LONG = NumberType.decimal(LONGEST_WHOLE, 0)
 TEXT = NumberType("text", np.dtype(object))
 VIEWS = (FLOAT, TEXT)
 
