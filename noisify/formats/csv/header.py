@@ -39,6 +39,9 @@ _DELIMITER_LINE = re.compile(rb'("?sep=)([^"\r\n]{1,4})"?(?=[\r\n]|\Z)', re.IGNO
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BINARY_SAMPLE = 512
 _LONGEST_HEAD = 1 << 26
+_LEAST_ROWS = 2
+"""Records of one width that make a table, unless there is only one below its title."""
+
 _ODD_CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\v\f\r\x1b"})
 
 
@@ -194,26 +197,17 @@ class _HeadReader:
         if not dialect.escape and not dialect.backslash_is_text and looks_escaped(cells):
             raise refusal(self._text.name, 1 + count_lines(data, start))
         records = first_records(table, dialect, whole=whole)
-        texts = [self._decoded(unquote(cell, dialect.escape)) for cell in cells]
         hints = [found.doubt] if found.doubt else []
-        hints += self._one_field(table, dialect, whole=whole) if len(cells) == 1 else []
-        has_row_names = False
-        if self._options.header:
-            missing = self._missing_name(records)
-            has_row_names = missing == 0
-            if has_row_names:
-                hints.append("the header has no name for the first column, which names the rows")
-            if missing is not None:
-                texts.insert(missing, "")
-            hints += self._numbers_only(texts)
-            names = _names(texts)
-        else:
-            names = tuple(str(number + 1) for number in range(len(cells)))
-        advice = self._advice(data, start, records, len(names)) or found.doubt
+        if len(cells) == 1:
+            hints += self._one_field(table, dialect, cells[0], whole=whole)
+        names, has_row_names = self._names(cells, records, hints)
+        advice = self._advice(data, start, records, len(names))
+        if advice and dialect.keep_ragged:
+            hints.append(f"the first record has another number of cells; {advice}")
         line_end = _LINE_END.search(data)
         return Head(
             data[: start + after],
-            replace(dialect, advice=advice),
+            replace(dialect, advice=advice or found.doubt),
             names,
             table[after:],
             whole,
@@ -221,6 +215,21 @@ class _HeadReader:
             tuple(hints),
             has_row_names,
         )
+
+    def _names(
+        self, cells: Sequence[bytes], records: Sequence[Record], hints: list[str]
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return the columns' names, and whether the first column names the rows."""
+        if not self._options.header:
+            return tuple(str(number + 1) for number in range(len(cells))), False
+        texts = [self._decoded(unquote(cell, self._bare.escape)) for cell in cells]
+        hints += self._numbers_only(texts)
+        missing = self._missing_name(records)
+        if missing is not None:
+            texts.insert(missing, "")
+        if missing == 0:
+            hints.append("the header has no name for the first column, which names the rows")
+        return _names(texts), missing == 0
 
     def _decoded(self, cell: bytes) -> str:
         return cell.decode(self._text.encoding, "surrogateescape")
@@ -241,13 +250,19 @@ class _HeadReader:
             return Sniffed(b"\t")
         return sniff(table, self._bare, self._decimal, whole=whole)
 
-    def _one_field(self, table: bytes, dialect: Dialect, *, whole: bool) -> list[str]:
-        """Return what to say of a delimiter that was not sniffed and cuts nothing."""
+    def _one_field(
+        self, table: bytes, dialect: Dialect, header: bytes, *, whole: bool
+    ) -> list[str]:
+        """Return what to say of a table with one field, if it may have more."""
+        sign = comment_sign(header)
+        if sign and not dialect.comment:
+            return [
+                f"the first line starts with {sign!r}; --comment {sign!r} passes over such lines"
+            ]
         typed = self._options.delimiter
         other = sniff(table, self._bare, self._decimal, whole=whole)
         found = fit(table, replace(dialect, delimiter=other.delimiter), whole=whole)
-        better = other.delimiter != dialect.delimiter and found is not None
-        if better and found is not None and not other.doubt:
+        if found is not None and other.delimiter != dialect.delimiter and not other.doubt:
             used = as_typed(dialect.delimiter, self._text.encoding)
             instead = f"--delimiter {as_typed(other.delimiter)} makes {found.columns}"
             return [f"{used} as the delimiter leaves one field; {instead}"]
@@ -278,14 +293,17 @@ class _HeadReader:
 
     def _advice(self, data: bytes, start: int, records: Sequence[Record], columns: int) -> str:
         """Return what to type if the first lines are no part of the table; empty: they are."""
-        rows = [record.cells for record in records]
-        counts = Counter(len(cells) for cells in rows if len(cells) > columns)
-        if not counts or max(counts.values()) < len(rows) / 3:
+        sign = comment_sign(records[0].cells[0]) if records else ""
+        widths = [len(record.cells) for record in records]
+        counts = Counter(width for width in widths if width > columns or (sign and width < columns))
+        if not counts:
             return ""
-        most = counts.most_common(1)[0][0]
-        first = next(record for record in records if len(record.cells) == most)
+        most, count = counts.most_common(1)[0]
+        place = widths.index(most)
+        if columns in widths[place:] or count < min(_LEAST_ROWS, len(widths) - 1):
+            return ""
+        first = records[place]
         lines = count_lines(data, start + first.start)
-        sign = comment_sign(rows[0][0])
         comment = f"--comment {sign!r}" if sign else "--comment TEXT"
         return (
             f"if the table starts at line {lines + 1}, add --skip-lines {lines}; {comment} passes "
