@@ -291,7 +291,8 @@ class CellParser:
     def _integers_with_care(self, laid: pa.Array) -> tuple[Parsed, ...]:
         texts, null = self.usual(chosen(laid))
         lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
-        whole = matches(texts, WHOLE) & ~null & (lengths <= LONGEST_WHOLE)
+        digits = to_numpy(pc.binary_length(pc.ascii_ltrim(texts, "+-")))
+        whole = matches(texts, WHOLE) & ~null & (digits <= LONGEST_WHOLE)
         short = whole & (lengths <= _LONGEST_SURE)
         long = whole & ~short
         fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
