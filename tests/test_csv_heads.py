@@ -188,8 +188,8 @@ def test_row_names_as_r_writes_them_are_a_column_without_a_name(
     assert table.replace("1.5", "2.5").replace("0.5", "1.5") == done.output.decode()
     assert done.lines == [
         (
-            "noisify: note: standard input: the header has no name for the first column, which names "
-            "the rows"
+            "noisify: note: standard input: the header has no name for the first column, "
+            "which names the rows"
         )
     ]
     frame = pd.read_csv(io.StringIO(table), sep=delimiter)
@@ -288,8 +288,8 @@ def test_a_header_of_numbers_is_told_of(header: str) -> None:
 
     assert done.lines == [
         (
-            "noisify: note: standard input: the header has numbers only; --no-header reads it as the "
-            "first row"
+            "noisify: note: standard input: the header has numbers only; --no-header reads it as "
+            "the first row"
         )
     ]
 

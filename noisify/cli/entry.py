@@ -126,8 +126,9 @@ def _escape_unprintable() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(f"noisify: {message}", err=True)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"noisify: {message}\n")  # click would write UTF-8 to an ASCII terminal
+        sys.stderr.flush()
     return status
 
 
