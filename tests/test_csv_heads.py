@@ -154,6 +154,16 @@ def test_what_the_error_says_helps(name: str) -> None:
     assert table.replace("2.5", "3.5").replace("1.5", "2.5") == output.decode()
 
 
+def test_prose_before_a_table_is_refused_with_the_options_that_help() -> None:
+    table = b"A report\nof sales, in euros, say\n\nx y\n1.5 2\n2.5 3\n"
+
+    done = run("-s", 1, given=table)
+
+    assert (3, 1) == (done.status, len(done.lines))
+    assert "--skip-lines N passes over lines before the table" in done.messages
+    assert "--comment TEXT over lines that start so" in done.messages
+
+
 def test_a_comment_among_the_rows_is_refused_with_the_option_that_helps() -> None:
     done = run("-s", 1, given=b"x,y\n0.5,1\n# end\n")
 

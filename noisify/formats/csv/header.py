@@ -207,7 +207,7 @@ class _HeadReader:
         line_end = _LINE_END.search(data)
         return Head(
             data[: start + after],
-            replace(dialect, advice=advice or found.doubt),
+            replace(dialect, advice=advice or self._other_advice(found.doubt, len(names))),
             names,
             table[after:],
             whole,
@@ -230,6 +230,15 @@ class _HeadReader:
         if missing == 0:
             hints.append("the header has no name for the first column, which names the rows")
         return _names(texts), missing == 0
+
+    def _other_advice(self, doubt: str, columns: int) -> str:
+        """Return what may help where records are of many widths; empty: nothing known."""
+        if not doubt and columns > 1:
+            return ""
+        return (
+            f"{doubt or '--ragged keep leaves such rows alone'}; --skip-lines N passes over lines "
+            "before the table, --comment TEXT over lines that start so"
+        )
 
     def _decoded(self, cell: bytes) -> str:
         return cell.decode(self._text.encoding, "surrogateescape")
