@@ -125,10 +125,10 @@ def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
         for path, some in zip(inputs, outputs, strict=True)
         for report in _process(path, some, found, asked, notes)
     ]
-    if found[0].drawn and not asked.quiet:
-        say(f"seed {found[0].request.seed}")
     if asked.report is not None:
         _write_report(asked.report, reports)
+    if found[0].drawn and not asked.quiet:
+        say(f"seed {found[0].request.seed}")
 
 
 def _check_batch(found: Sequence[Variant], inputs: Sequence[str], asked: Asked) -> None:

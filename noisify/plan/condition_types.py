@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError
+from noisify.plan.condition import as_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,10 +22,7 @@ _NAMES = {
     "written time": "a time",
 }  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_TIME = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-    r"|\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
-)
+_ZONED = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
 
 
 def check_types(condition: Condition, fields: Sequence[Field]) -> None:
@@ -38,12 +36,40 @@ def check_types(condition: Condition, fields: Sequence[Field]) -> None:
         UsageError: If it does.
     """
     kinds = {field.name: _kind(field) for field in fields if field.name in condition.fields}
-    kind = _Checker(condition.text, kinds).kind(condition.tree)
+    types = {field.name: arrow_type(field) for field in fields if field.name in condition.fields}
+    kind = _Checker(condition.text, kinds, types).kind(condition.tree)
     if kind not in {"bool", None}:
         raise UsageError(
             f"--where {condition.text!r} is no condition, but {_NAMES[kind]}; compare it with < > "
             "== !="
         )
+    if None not in types.values():  # whatever else Arrow does not compare
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
+
+        condition.rows({name: pa.nulls(0, found) for name, found in types.items()})
+
+
+def arrow_type(field: Field) -> Any:  # noqa: ANN401 - Arrow has no types
+    """Return the Arrow type that a field has in a condition; None: only reading it tells."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    match _kind(field):
+        case "number":
+            return pa.int64() if field.kind == "int" else pa.float64()
+        case "text" | "written time":
+            return pa.string()
+        case "bool":
+            return pa.bool_()
+        case "time":
+            zoned = _ZONED.fullmatch(field.type_name)
+            try:
+                return (
+                    pa.timestamp(*zoned.groups()) if zoned else pa.type_for_alias(field.type_name)
+                )
+            except ValueError:
+                return None
+        case _:
+            return None
 
 
 def _kind(field: Field) -> str | None:
@@ -61,11 +87,15 @@ class _Checker:
     Args:
         text: The condition as it was typed.
         kinds: What each field is.
+        types: The Arrow type of each; None: unknown.
     """
 
-    def __init__(self, text: str, kinds: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, text: str, kinds: Mapping[str, str | None], types: Mapping[str, Any]
+    ) -> None:
         self._text = text
         self._kinds = kinds
+        self._types = types
 
     def kind(self, node: Node) -> str | None:
         """Return what a node is; None: unknown."""
@@ -106,18 +136,34 @@ class _Checker:
         if there <= {"text", "written time"} or len(there) == 1:
             return
         if there == {"time", "text"}:
-            text = operands[kinds.index("text")]
-            if not _is_text(text) or _TIME.fullmatch(text[1].strip()):
-                return
-            self._fail(f"{_said(text)} is not a time such as 2024-03-01 or 2024-03-01T06:00:00")
+            self._time(operands[kinds.index("time")], operands[kinds.index("text")])
+            return
         said = [
             f"{_said(operand)} is {_NAMES[kind or '']}"
             for operand, kind in zip(operands, kinds, strict=True)
         ]
         self._fail(f"{said[0]}, and {said[1]}{_remedy(operands, there)}")
 
+    def _time(self, time: Node, text: Node) -> None:
+        """Refuse a text that is no time of the kind it is compared with."""
+        kind = self._types.get(time[1]) if time[0] == "field" else None
+        if not _is_text(text) or kind is None:
+            return
+        import pyarrow as pa  # noqa: PLC0415 - as above
+
+        try:
+            as_time(pa.scalar(text[1]), kind)
+        except pa.ArrowInvalid:
+            self._fail(f"{_said(text)} is not a time such as {_example(kind)}")
+        except pa.ArrowNotImplementedError:
+            self._fail(f"{time[1]!r} is {kind}, which is not compared with a text")
+
     def _fail(self, reason: str) -> NoReturn:
         raise UsageError(f"--where {self._text!r}: {reason}")
+
+
+def _example(kind: Any) -> str:  # noqa: ANN401
+    return "2024-03-01" if str(kind).startswith("date") else "2024-03-01 or 2024-03-01T06:00:00"
 
 
 def _is_text(node: Node) -> bool:
