@@ -238,7 +238,11 @@ def test_without_thousands_such_cells_are_left_alone_and_counted() -> None:
 
     assert done.output.endswith(b"\n1,234;b\n")
     assert done.lines == [
-        "noisify: note: standard input, field 'x': 1 cell not a number, left alone"
+        (
+            "noisify: note: standard input: field 'x' has numbers such as '1,234'; "
+            "--thousands , reads them"
+        ),
+        "noisify: note: standard input, field 'x': 1 cell not a number, left alone",
     ]
 
 

@@ -15,6 +15,7 @@ from noisify.noise import level as levels
 from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.rows import RowModel, SwapFields
+from noisify.plan.condition_types import check_types
 from noisify.plan.plan import NoiseSpec, Plan, Request, Step
 from noisify.plan.presets import check_image, for_field
 from noisify.plan.selectors import Choice, choose
@@ -489,6 +490,8 @@ def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
     names = [field_.name for field_ in fields]
     for name in sorted(where.fields - set(names)) if where is not None else ():
         raise UsageError(f"--where names no field {name!r}{did_you_mean(name, names)}")
+    if where is not None:
+        check_types(where, fields)
 
 
 def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:

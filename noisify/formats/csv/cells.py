@@ -12,6 +12,7 @@ from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
+from noisify.formats.csv.escapes import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,13 +46,27 @@ def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray((starts > 0) & (characters[np.maximum(starts - 1, 0)] == QUOTE))
 
 
-def decode(cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str) -> NDArray[Any]:
-    """Return what cells say, shape (n,), Python strings; bytes that mean nothing as surrogates."""
+def decode(
+    cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str, escape: bytes = b""
+) -> NDArray[Any]:
+    """Return what cells say, as Python's `csv` reads them.
+
+    Args:
+        cells: The cells, without quotes where they stand in some.
+        in_quotes: Which do.
+        encoding: The file's.
+        escape: The escape character; empty: there is none.
+
+    Returns:
+        Shape (n,), Python strings; bytes that mean nothing are surrogates.
+    """
     raw = cells.view(pa.binary()).to_pylist()
+    signs = (b'"', escape) if escape else (b'"',)
+    for at, cell in enumerate(raw):
+        if cell and any(sign in cell for sign in signs):
+            raw[at] = unquote(b'"' + cell + b'"' if in_quotes[at] else cell, escape)
     texts = np.full(len(raw), "", object)
     texts[:] = ["" if cell is None else cell.decode(encoding, "surrogateescape") for cell in raw]
-    for at in np.flatnonzero(in_quotes).tolist():
-        texts[at] = texts[at].replace('""', '"')
     return texts
 
 
@@ -61,6 +76,7 @@ def encode(
     delimiter: str,
     encoding: str,
     comment: str = "",
+    escape: str = "",
 ) -> pa.Array:
     """Return texts as they stand in cells: quotes doubled in quotes, quotes put where needed.
 
@@ -70,17 +86,20 @@ def encode(
         delimiter: The character between cells.
         encoding: The file's.
         comment: What a cell that is the first of its record must not start with outside quotes.
+        escape: The escape character, which stands before itself and quotes; empty: there is none.
     """
     starts = f"|^{re.escape(comment)}" if comment else ""
     special = re.compile(f'[{re.escape(delimiter)}"\r\n]{starts}')
+    quote = escape + '"' if escape else '""'
     written = []
     for text, inside in zip(texts.tolist(), in_quotes.tolist(), strict=True):
+        escaped = text.replace(escape, escape * 2) if escape else text
         if inside:
-            written.append(text.replace('"', '""'))
+            written.append(escaped.replace('"', quote))
         elif special.search(text):
-            written.append('"' + text.replace('"', '""') + '"')
+            written.append('"' + escaped.replace('"', quote) + '"')
         else:
-            written.append(text)
+            written.append(escaped)
     if encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return strings(written)
     try:
