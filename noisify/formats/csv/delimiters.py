@@ -32,7 +32,11 @@ _LEAST_RECORDS = 3
 _LEAST_SHARE = 0.5
 _SURELY_TYPED = 0.6
 _NUMBER = rb"[+-]?(?:[0-9]+(?:[.,' ][0-9]{3})*(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?"
-_TIME = rb"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}(?:[T ][0-9:.,+Z-]*)?|[0-9]{1,2}(?::[0-9]{2})+"
+_ZONE = rb" ?(?:[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_TIME = (
+    rb"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}(?:[Tt ][0-9:]+(?:[.,][0-9]+)?(?:" + _ZONE + rb")?)?"
+    rb"|[0-9]{1,2}(?::[0-9]{2})+(?:[.,][0-9]+)?"
+)
 _TYPED = re.compile(rb"(?:" + _NUMBER + rb"|" + _TIME + rb")")
 _WELL_QUOTED = re.compile(rb'[ \t]*"[^"]*+(?:""[^"]*+)*+"[ \t]*')
 _SIGNS = re.compile(rb"[,\t;|]")
@@ -151,10 +155,10 @@ class Fit:
         return self.share == 1 or (self.even > 1 and (self.share >= _LEAST_SHARE or self.trailing))
 
     @property
-    def rank(self) -> tuple[bool, float]:
+    def rank(self) -> tuple[bool, float, bool]:
         """The better, the larger: complete fits first, then many and typed cells."""
         score = self.share * (1 - 1 / max(1, self.filled)) * self.typed
-        return self.share == 1, round(score, 9)
+        return self.share == 1, round(score, 9), not self.short_header
 
 
 def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
