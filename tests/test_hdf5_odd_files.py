@@ -328,14 +328,14 @@ def test_elements_that_are_larger_than_a_piece(tmp_path, store, written, size):
 
 
 @pytest.mark.parametrize("store", STORED)
-@pytest.mark.parametrize("base", [h5t.STD_I32LE, h5t.STD_I32BE, h5t.STD_U32LE], ids=str)
+@pytest.mark.parametrize("base", ["STD_I32LE", "STD_I32BE", "STD_U32LE"])
 def test_integers_of_fewer_bits_keep_the_bits_around_them(tmp_path, store, base):
-    kind = base.copy()
+    kind = getattr(h5t, base).copy()
     kind.set_precision(20)
     kind.set_offset(3)
     options = h5p.create(h5p.DATASET_CREATE)
     store(options)
-    order = ">u4" if base == h5t.STD_I32BE else "<u4"
+    order = ">u4" if base == "STD_I32BE" else "<u4"
     bits = np.random.default_rng(3).integers(0, 1 << 32, 40, "u4").astype(order)
     with h5py.File(tmp_path / "in.h5", "w") as file:
         made = h5d.create(file.id, b"x", kind, h5s.create_simple((40,)), options)
@@ -345,7 +345,7 @@ def test_integers_of_fewer_bits_keep_the_bits_around_them(tmp_path, store, base)
     with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 2e5, "-c", "x")) as file:
         after = np.empty(40, order)
         file["x"].id.read(h5s.ALL, h5s.ALL, after, kind)
-        limits = (0, (1 << 20) - 1) if base == h5t.STD_U32LE else (-(1 << 19), (1 << 19) - 1)
+        limits = (0, (1 << 20) - 1) if base == "STD_U32LE" else (-(1 << 19), (1 << 19) - 1)
         noise = np.rint(2e5 * normal_noise("x", 40)).astype("i8")
         assert np.clip(before + noise, *limits).tolist() == file["x"][()].tolist()
     value = np.uint32(((1 << 20) - 1) << 3)
