@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
+    from noisify.core.missing import Missing
+    from noisify.core.packing import Packing
 
 BLOCK = 8192
 """Elements in one noise block: the unit of random streams and of order-free statistics."""
@@ -118,6 +120,12 @@ class Field:
         aliases: Other names that choose it.
         nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.
+        missing: What its file declares to be missing; None: nothing.
+        packing: How its values are packed in the file; None: they are as they are.
+        role: What it is other than measurements, such as "an index": it gets noise only by its
+            exact name. Empty: it may be chosen by default and by patterns.
+        member: Whether it is one member among others of the records of an array.
+        stream: What names its random stream; empty: its name.
     """
 
     name: str
@@ -128,6 +136,11 @@ class Field:
     aliases: tuple[str, ...] = ()
     views: tuple[NumberType, ...] = ()
     nullable: bool = True
+    missing: Missing | None = None
+    packing: Packing | None = None
+    role: str = ""
+    member: bool = False
+    stream: str = ""
 
 
 @frozen

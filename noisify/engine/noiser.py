@@ -17,6 +17,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import Tally
+from noisify.engine.storable import storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
@@ -211,6 +212,9 @@ class Noiser:
         decimals = self._decimals(column)
         if decimals is not None:
             noisy = _rounded(column, before, noisy, decimals, state.clip)
+        noisy, beyond = storable(column, before, noisy, state.clip, decimals)
+        if beyond is not None:
+            state.saturated = _either(state.saturated, _among(beyond, state.there))
         all_changed = noisy != before
         if state.there is not None:
             all_changed &= state.there
@@ -423,7 +427,10 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
         by_field.setdefault(step.field.name, []).append(step)
     numbers: dict[tuple[Any, ...], int] = {}
     return {
-        name: numbers.setdefault(tuple([(s.spec, s.model, s.clip) for s in own]), len(numbers))
+        name: numbers.setdefault(
+            tuple([(s.spec, s.model, s.clip, s.field.missing, s.field.packing) for s in own]),
+            len(numbers),
+        )
         for name, own in by_field.items()
         if all(s.model.elementwise and s.where is None and not s.companions() for s in own)
     }

@@ -113,7 +113,7 @@ class Hdf5Sink:
         by_path: dict[str, list[NoisyColumn]] = {}
         for result in noisy:
             place = self._stored[result.column.field.name]
-            by_path.setdefault(place.path, []).append(_with_nulls(result, place.null))
+            by_path.setdefault(place.path, []).append(result)
         packed = []
         for storage, _ in raw.parts:
             if columns := by_path.get(storage.path):
@@ -219,12 +219,3 @@ class Hdf5Sink:
         if self._file is not None:
             with contextlib.suppress(OSError, RuntimeError):
                 self._file.close()
-
-
-def _with_nulls(result: NoisyColumn, null: Any) -> NoisyColumn:  # noqa: ANN401
-    """Return a noisy column in which missing elements are what the file has for such."""
-    if null is None or result.erased is None:
-        return result
-    values = result.values.copy()
-    values[result.erased] = null
-    return replace(result, values=values, erased=None)

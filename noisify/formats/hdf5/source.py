@@ -11,11 +11,9 @@ import contextlib
 import itertools
 import math
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
-import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
@@ -30,6 +28,7 @@ from noisify.formats.hdf5.datasets import (
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
+from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
 from noisify.formats.numpy_fields import column_of
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from noisify.core.chunk import Column, Field
+    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
@@ -84,12 +83,13 @@ class Hdf5Source:
 
         paths: list[str] = []
         self._file.visit(paths.append)  # no more here: h5py loses what is raised in a visit
+        roles = Roles.of(self._file, paths)
         for path in paths:
             item = self._file[path]
             if not isinstance(item, h5py.Dataset):
                 continue
             stored = {}
-            for field, place in fields_at(path, item, aliases):
+            for field, place in fields_at(path, item, aliases, roles):
                 found.append(field)
                 if place is not None:
                     stored[field.name] = place
@@ -188,8 +188,7 @@ class Hdf5Source:
             values = unpacked[place.path].values
             width = values.size // raw.count
             here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-            column = column_of(values, here, field, place.member)
-            columns.append(_without_nulls(column, place.null))
+            columns.append(column_of(values, here, field, place.member))
         return Chunk(tuple(columns), unpacked)
 
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
@@ -230,15 +229,6 @@ def _unreadable(error: OSError, name: str) -> DataError:
     elif "unable to lock" in said:
         said = "another program is writing it"
     return DataError(f"is not a readable HDF5 file: {said}", path=name)
-
-
-def _without_nulls(column: Column, null: Any) -> Column:  # noqa: ANN401
-    """Return a column in which what stands for a missing element is not valid."""
-    if null is None:
-        return column
-    missing = column.values == null
-    count = int(np.count_nonzero(missing))
-    return replace(column, valid=~missing, nulls=count) if count else column
 
 
 def open_source(source: Input, options: ReadOptions) -> Hdf5Source:
