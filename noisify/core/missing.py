@@ -104,7 +104,8 @@ def _beside(
     """Return the next values in a direction; a limit itself where it is reached."""
     end = limits[1] if direction > 0 else limits[0]
     if values.dtype.kind != "f":
-        return np.where(values == end, values, values + values.dtype.type(direction))
+        step = np.array(1, values.dtype)
+        return np.where(values == end, values, values + step if direction > 0 else values - step)
     following = np.nextafter(values, values.dtype.type(direction * np.inf))
     written = digits >= 0
     unit = 10.0 ** digits[written]

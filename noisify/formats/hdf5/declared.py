@@ -28,11 +28,11 @@ _RANGE, _LEAST, _MOST = "valid_range", "valid_min", "valid_max"
 _SCALE, _OFFSET, _UNSIGNED = "scale_factor", "add_offset", "_Unsigned"
 _ATTRIBUTES = frozenset({_FILL, _MISSING, _RANGE, _LEAST, _MOST, _SCALE, _OFFSET, _UNSIGNED})
 _DEFAULT_FILLS: dict[str, int | float] = {
-    "i2": -32767, "u2": 65535, "i4": -2147483647, "u4": 4294967295,
+    "i1": -127, "u1": 255, "i2": -32767, "u2": 65535, "i4": -2147483647, "u4": 4294967295,
     "i8": -9223372036854775806, "u8": 18446744073709551614,
     "f4": 9.969209968386869e36, "f8": 9.969209968386869e36,
 }  # fmt: skip
-"""NetCDF's NC_FILL_ constants (netcdf.h), but for bytes, all of whose values are valid."""
+"""NetCDF's NC_FILL_ constants (netcdf.h)."""
 
 
 @frozen
@@ -164,13 +164,11 @@ def _whole_code(kinds: _Kinds, value: int) -> int | None:
 
 
 def _default_fill(dataset: h5py.Dataset, kinds: _Kinds) -> list[int | float]:
-    """Return NetCDF's default fill value, where elements that were not written have it.
-
-    In the no-fill mode they have not, and any whole number may be a value.
-    """
-    fill = _DEFAULT_FILLS.get(kinds.stored.dtype.str[1:])
+    """Return NetCDF's default fill value; of bytes only where they are filled with it."""
+    stored = kinds.stored.dtype
+    fill = _DEFAULT_FILLS.get(stored.str[1:])
     defined = dataset.id.get_create_plist().fill_value_defined()
-    if fill is None or (kinds.stored.kind == "int" and defined != h5d.FILL_VALUE_USER_DEFINED):
+    if fill is None or (stored.itemsize == 1 and defined != h5d.FILL_VALUE_USER_DEFINED):
         return []
     code = _code(kinds, fill)
     return [] if code is None else [code]
