@@ -59,9 +59,8 @@ class Missing:
             digits: Digits after the point that floats are written with, one number for all or one
                 an element; None or -1: all.
         """
-        if after.dtype == object and self.texts:
-            read_as_null = np.fromiter((text in self.texts for text in after), bool, len(after))
-            return np.where(read_as_null, before, after)
+        if not self.values and self.low is None and self.high is None:
+            return after
         hit = self.mask(after) & (after != before)
         if not hit.any():
             return after
@@ -80,6 +79,13 @@ class Missing:
         out = after.copy()
         out[hit] = np.where(below_valid | above_valid, nearest, old)
         return out
+
+    def avoid_texts(self, before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+        """Return noisy texts, those that would be read as missing as they were, shape (n,)."""
+        if not self.texts:
+            return after
+        hit = np.fromiter((text in self.texts for text in after), bool, len(after))
+        return np.where(hit, before, after)
 
     def _next(
         self,

@@ -38,12 +38,12 @@ def storable(
     if missing is None:
         return after, None
     number = column.number
-    limits = number.limits if clip is None or not _has_bounds(column) else number.bounds(*clip)
+    if number.kind == "text":
+        return missing.avoid_texts(before, after), None
+    if number.kind not in {"int", "float", "decimal"}:
+        return after, None
+    limits = number.limits if clip is None else number.bounds(*clip)
     return missing.avoid(before, after, limits, digits), None
-
-
-def _has_bounds(column: Column) -> bool:
-    return column.number.kind not in {"text", "bool", "time"}
 
 
 def _packed(

@@ -33,6 +33,7 @@ from noisify.core.arrow_arrays import (
     with_nulls,
 )
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.missing import Missing
 from noisify.formats.csv import native
 from noisify.formats.csv.types import Parsed
 
@@ -145,6 +146,18 @@ class CellParser:
         numbers = np.array([float(text) for text in readable])
         self._null_numbers = numbers[~np.isnan(numbers)]  # a NaN is looked at whatever is null
         self._notation = None if notation is None or notation.is_usual else notation
+
+    @cached_property
+    def missing(self) -> Missing:
+        """What cells must not say after noise, or they would be read as null."""
+        texts = self._nulls if self._notation is None else self._notation.to_usual(self._nulls)
+        numbers = texts.filter(bools(matches(texts, NUMBER))).to_pylist()
+        whole = re.compile(WHOLE)
+        values = dict.fromkeys(
+            int(text) if whole.fullmatch(text) and len(text) <= _LONGEST_SURE else float(text)
+            for text in numbers
+        )
+        return Missing(tuple(values), texts=frozenset(self._null_texts))
 
     @cached_property
     def _nulls(self) -> pa.Array:
