@@ -91,7 +91,7 @@ def _plan(
     chosen = {step.field.name for step in steps}
     for field_ in fields:
         if field_.name not in chosen:
-            left.setdefault(field_.name, "not chosen")
+            left.setdefault(field_.name, _why_left(field_))
     return Plan(
         steps=tuple(steps),
         seed=request.seed,
@@ -102,6 +102,11 @@ def _plan(
         left=left,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _why_left(field_: Field) -> str:
+    """Return why a field that was not chosen gets no noise."""
+    return f"{field_.role}: by its exact name only" if field_.role else "not chosen"
 
 
 ROWS = Field("", "other", "rows")

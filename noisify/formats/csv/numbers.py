@@ -150,14 +150,14 @@ class CellParser:
     @cached_property
     def missing(self) -> Missing:
         """What cells must not say after noise, or they would be read as null."""
-        texts = self._nulls if self._notation is None else self._notation.to_usual(self._nulls)
-        numbers = texts.filter(bools(matches(texts, NUMBER))).to_pylist()
-        whole = re.compile(WHOLE)
+        own = self._null_texts
+        usual = own if self._notation is None else [self._notation.usual_text(text) for text in own]
         values = dict.fromkeys(
-            int(text) if whole.fullmatch(text) and len(text) <= _LONGEST_SURE else float(text)
-            for text in numbers
+            int(text) if re.fullmatch(WHOLE, text) and len(text) <= _LONGEST_SURE else float(text)
+            for text in usual
+            if re.fullmatch(NUMBER, text)
         )
-        return Missing(tuple(values), texts=frozenset(self._null_texts))
+        return Missing(tuple(values), texts=frozenset(own))
 
     @cached_property
     def _nulls(self) -> pa.Array:
