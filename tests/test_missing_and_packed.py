@@ -4,7 +4,6 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-
 from run_command import run
 
 DEFAULT_FILL = netCDF4.default_fillvals

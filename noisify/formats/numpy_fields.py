@@ -52,6 +52,7 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             number=value_type(member),
             table=str(width),
             nullable=member.kind in "fcMm",
+            member=len(members) > 1,
         )
         for path, member, width in members
     )

@@ -9,6 +9,7 @@ is null, as Arrow keeps it; any other list that is null has no elements.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from noisify.core.arrow_arrays import array, bools, rows_of, to_numpy, validity
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import kind_of, value_type
+from noisify.formats.arrow.roles import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,6 +132,10 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
             numbers[leaf.name] = number
     for top in schema:  # a struct of nothing has no leaf
         fields.setdefault(top.name, Field(top.name, "other", str(top.type)))
+    roles = roles_of(schema.metadata or {})
+    for name, number in numbers.items() if roles else ():
+        top = schema.field(every[number].column).name
+        fields[name] = replace(fields[name], role=roles.get(name) or roles.get(top, ""))
     return tuple(fields.values()), numbers
 
 
