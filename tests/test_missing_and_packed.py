@@ -1,5 +1,8 @@
 """What a file declares to be missing stays so and is never made; packed values are physical."""
 
+import json
+
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -96,8 +99,6 @@ def test_what_is_missing_counts_in_no_statistic(path, name):
 
 @pytest.mark.parametrize("fill", [NAN, 0.5, 1e10, -1, 300])
 def test_a_fill_value_that_the_type_cannot_hold_is_none(tmp_path, fill):
-    import h5py
-
     path = tmp_path / "in.h5"
     with h5py.File(path, "w") as file:
         file["v"] = np.arange(200, dtype="u1")
@@ -232,8 +233,6 @@ def test_a_range_of_floats_bounds_what_is_unpacked(path):
 
 
 def test_the_report_speaks_of_physical_values(path):
-    import json
-
     packed_file(path, "short")
     report = path.with_name("report.json")
     target = noisy(path, "-s", 0.5, "--report", report)
