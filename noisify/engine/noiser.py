@@ -57,6 +57,7 @@ class Noiser:
     ) -> None:
         self._plan = plan
         self._noised = {field.name for field in plan.noised}
+        self._streams = {field.name: field.stream or field.name for field in plan.fields}
         self._specs = [
             _SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
@@ -246,7 +247,7 @@ class Noiser:
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
-        return BlockVariates(replace(step.stream, field=name), positions)
+        return BlockVariates(replace(step.stream, field=self._streams[name]), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:

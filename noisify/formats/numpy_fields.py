@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -55,6 +56,25 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             member=len(members) > 1,
         )
         for path, member, width in members
+    )
+
+
+def with_member_streams(fields: Sequence[Field], members: Mapping[str, str]) -> tuple[Field, ...]:
+    """Return the fields of a file of arrays, the members of records with their own noise.
+
+    So a structured array gets the same noise in every format, whatever the array is called, unless
+    the file has several fields that would be called alike without its name.
+
+    Args:
+        fields: All fields.
+        members: For the name of each field that is a member of records, the member's path.
+    """
+    used = Counter(members.get(each.name, each.name) for each in fields if each.number is not None)
+    return tuple(
+        replace(each, stream=members[each.name])
+        if each.name in members and used[members[each.name]] == 1
+        else each
+        for each in fields
     )
 
 

@@ -62,7 +62,7 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
             used[use] -= 1
         stream = StreamName(
             request.seed,
-            "" if draft.rowwise else draft.field.name,
+            "" if draft.rowwise else draft.field.stream or draft.field.name,
             settled.name,
             ordinal=used[use],
             replicate=request.replicate,

@@ -31,7 +31,7 @@ from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
-from noisify.formats.numpy_fields import column_of
+from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -103,7 +103,9 @@ class Hdf5Source:
         if found and names.most_common(1)[0][1] > 1:
             twice = names.most_common(1)[0][0]
             raise DataError(f"has two fields called {twice!r}; rename one", path=self.name)
-        return tuple(found)
+        places = self.stored.items()
+        members = {name: place.member for name, place in places if place.member is not None}
+        return with_member_streams(found, members)
 
     def opened(self) -> BinaryIO:
         """Return the file, to be read past the HDF5 library."""

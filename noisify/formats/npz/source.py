@@ -28,7 +28,12 @@ from noisify.formats.npy.source import (
     read_box,
 )
 from noisify.formats.npz.zip_archive import Archive, Member
-from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
+from noisify.formats.numpy_fields import (
+    column_of,
+    fields_of,
+    raw_bytes,
+    with_member_streams,
+)
 
 if TYPE_CHECKING:
     import io
@@ -127,10 +132,16 @@ class NpzSource:
         self._by_array = FieldsByPlace(self._array_of)
         self._unpacked: dict[Array, Path] = {}
         try:
-            self.fields = tuple(self._find_fields())
+            found = tuple(self._find_fields())
         except BaseException:  # a signal too must not leave the archive open
             self.archive.close()
             raise
+        members = {
+            name: place.path
+            for name, place in self.places.items()
+            if place.array.header.dtype.names is not None
+        }
+        self.fields = with_member_streams(found, members)
         self.empty = not any(field.number and self.length(field) for field in self.fields)
 
     def _find_fields(self) -> Iterator[Field]:
