@@ -165,7 +165,8 @@ def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
             values = np.asarray(item[box[:rank]], element.base)
         except OSError as error:
             raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
-        return values[(..., *box[rank:])]
+        inner: tuple[Any, ...] = (..., *box[rank:])
+        return values[inner]
 
     return Array(name, item.shape + element.shape, element.base, unit, read)
 
