@@ -247,7 +247,7 @@ class Noiser:
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
-        return BlockVariates(replace(step.stream, field=self._streams[name]), positions)
+        return BlockVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:
