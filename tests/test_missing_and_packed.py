@@ -260,3 +260,44 @@ def test_packed_elements_get_lost_as_the_file_says(path, name):
     lost = stored(target) != stored(path)
     assert 0.4 < lost.mean() < 0.6
     assert {7} == set(stored(target)[lost].tolist())
+
+
+def test_a_scale_below_the_steps_of_the_codes_is_told(path):
+    write(path, np.arange(40, dtype="i2"), "i2", scale_factor=0.5)
+
+    done = run(path, "-s", 0.01, "--seed", 1, "-o", path.with_name("out.nc"))
+
+    assert "its values are packed in steps of 0.5" in done.messages
+
+
+@pytest.mark.parametrize(
+    ("cells", "nulls", "options"),
+    [
+        (range(-9, 10), ["0"], []),
+        (range(-9, 10), ["0", "1", "2"], []),
+        ([at / 4 for at in range(-9, 10)], ["0.5", "0.6"], ["--decimals", 1]),
+        ([at / 4 for at in range(1, 10)], ["0"], ["--decimals", 0]),
+        ([at / 4 for at in range(-9, 10)], ["-1.25"], ["--decimals", "keep"]),
+    ],
+)
+def test_no_cell_becomes_what_na_says_is_null(tmp_path, cells, nulls, options):
+    path = tmp_path / "in.csv"
+    kept = [str(cell) for cell in cells if str(cell) not in nulls] * 50
+    path.write_text("\n".join(["v", *kept, *nulls, ""]))
+
+    flags = [word for null in nulls for word in ("--na", null)]
+    target = noisy(path, "-s", 0.7, "-c", "v", *options, *flags)
+
+    found = [float(text) for text in target.read_text().split()[1:]]
+    assert not {float(null) for null in nulls} & set(found[: len(kept)])
+    assert [float(null) for null in nulls] == found[len(kept) :]
+
+
+def test_no_text_becomes_null(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("w\n" + "NB\nXA\n" * 300)
+
+    found = noisy(path, "-d", "typo", "--rate", "100%").read_text().split()
+
+    assert "NA" not in found
+    assert len(set(found)) > 20

@@ -166,7 +166,7 @@ def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
         except OSError as error:
             raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
         inner: tuple[Any, ...] = (..., *box[rank:])
-        return values[inner]
+        return np.asarray(values[inner])
 
     return Array(name, item.shape + element.shape, element.base, unit, read)
 
