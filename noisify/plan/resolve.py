@@ -106,6 +106,8 @@ def _plan(
 
 def _why_left(field_: Field) -> str:
     """Return why a field that was not chosen gets no noise."""
+    if field_.number is None and field_.kind == "other":
+        return f"holds {field_.type_name}"
     return f"{field_.role}: by its exact name only" if field_.role else "not chosen"
 
 

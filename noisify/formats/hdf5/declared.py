@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from h5py import h5d
+from h5py import h5a, h5d
 
 from noisify.core.missing import Missing
 from noisify.core.packing import PHYSICAL, Packing
@@ -65,7 +65,8 @@ def declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> D
         number: The type of its elements as stored.
         netcdf: Whether NetCDF's default fill values count.
     """
-    if number.kind not in {"int", "float"}:
+    bare = not (netcdf or h5a.get_num_attrs(dataset.id))
+    if bare or number.kind not in {"int", "float"}:
         return Declared(number)
     names = _ATTRIBUTES.intersection(dataset.attrs)
     attributes = {name: _read(dataset, name) for name in names}
@@ -113,8 +114,9 @@ def _is_float(value: Any) -> bool:  # noqa: ANN401
 
 def _signed_as_declared(number: NumberType, unsigned: Any) -> NumberType:  # noqa: ANN401
     """Return the type of the codes: `_Unsigned` reads the same bits with or without a sign."""
-    word = unsigned.decode("utf-8", "replace") if isinstance(unsigned, bytes) else unsigned
-    other = {("i", "true"): "u", ("u", "false"): "i"}.get((number.dtype.kind, str(word).lower()))
+    words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
+    word = words[0].lower() if len(words) == 1 else ""
+    other = {("i", "true"): "u", ("u", "false"): "i"}.get((number.dtype.kind, word))
     if other is None or number.bits:
         return number
     return replace(number, dtype=np.dtype(f"{other}{number.dtype.itemsize}"))

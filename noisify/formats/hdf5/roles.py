@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import h5py
-from h5py import h5a, h5ds, h5o
+from h5py import h5a, h5d, h5ds, h5g, h5o
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -71,11 +71,14 @@ class Roles:
         roles._nwb = "nwb_version" in file.attrs
         roles._look_at_group(file)
         for path in paths:
-            item = file[path]
-            if isinstance(item, h5py.Group):
-                roles._look_at_group(item)
-            elif isinstance(item, h5py.Dataset):
-                roles._look_at_dataset(item)
+            try:
+                item = h5o.open(file.id, path.encode("utf-8", "surrogateescape"))
+            except (OSError, RuntimeError, KeyError, ValueError):
+                continue  # reading its fields tells what is wrong
+            if isinstance(item, h5g.GroupID):
+                roles._look_at_group(h5py.Group(item))
+            elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
+                roles._look_at_dataset(h5py.Dataset(item))
         return roles
 
     def role(self, address: int, member: str | None) -> str:
@@ -182,11 +185,15 @@ class Roles:
 
 
 def _found(group: h5py.Group, name: str) -> Any:  # noqa: ANN401
-    """Return what has a name in a group; None: nothing, or a link that leads nowhere."""
+    """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
     try:
-        return group.get(name)
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            return None
+        item = group.get(name)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return None
+    here = item is None or h5o.get_info(item.id).fileno == h5o.get_info(group.id).fileno
+    return item if here else None
 
 
 def _address(dataset: h5py.Dataset) -> int:
