@@ -21,7 +21,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import Draw
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
 NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {
@@ -277,3 +277,20 @@ def test_a_table_without_rows_passes_through(tmp_path):
 
     assert done.status == 0
     assert done.output == source.read_bytes()
+
+
+def test_fields_of_text_that_hold_numbers_are_read_as_numbers_once(tmp_path):
+    """Such a field is asked for its own sake and as a companion: as numbers both times."""
+    source = tmp_path / "data.csv"
+    source.write_text("a,b\n" + "1,x\ny,2\n3,4\n5,6\n" * 20)
+
+    done = run(source, "-c", "a,b", "-d", "correlated", "--seed", 1, "-o", tmp_path / "out.csv")
+
+    notes = [f"field {name!r}: 20 cells not a number, left alone" for name in ("a", "b")]
+    assert (0, [f"noisify: note: {source}, {note}" for note in notes]) == (done.status, done.lines)
+    before, after = (
+        [line.split(",") for line in path.read_text().splitlines()]
+        for path in (source, tmp_path / "out.csv")
+    )
+    assert [row[0] for row in before[2::4]] == [row[0] for row in after[2::4]]
+    assert before[1:] != after[1:]

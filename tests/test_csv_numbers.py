@@ -3,16 +3,21 @@ from __future__ import annotations
 import io
 import math
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
 from noisify.formats.csv.numbers import CellParser, splice
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NUMBERS = {
     **{text: float(text) for text in ("0", "7", "-1.50", "+5", ".5", "5.", "-.5", "00", "-0.0")},
@@ -233,7 +238,11 @@ def test_without_thousands_such_cells_are_left_alone_and_counted() -> None:
 
     assert done.output.endswith(b"\n1,234;b\n")
     assert done.lines == [
-        "noisify: note: standard input, field 'x': 1 cell not a number, left alone"
+        (
+            "noisify: note: standard input: field 'x' has numbers such as '1,234'; "
+            "--thousands , reads them"
+        ),
+        "noisify: note: standard input, field 'x': 1 cell not a number, left alone",
     ]
 
 
@@ -313,6 +322,35 @@ def test_a_whole_number_saturates_by_what_it_is_not_by_its_neighbours(
     most = str(2**63 - 1)
     expected = [most, str(10**19 - 2**63), most, str(2**63 + 10**19), most]
     assert expected == done.output.decode().splitlines()[31:36]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".arrow"])
+@pytest.mark.parametrize("other", [8, 2**63, 10**37])
+def test_a_whole_number_saturates_alike_in_every_format(
+    tmp_path: Path, suffix: str, other: int
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / f"out{suffix}"
+    source.write_text("n\n" + f"{2**63 - 1}\n5\n{-(2**63)}\n{other}\n")
+    level = ("-d", "uniform", "-s", "1e6", "--seed", 5)
+
+    done = run(source, "-o", target, "-c", "n", *level)
+
+    assert (0, "") == (done.status, done.messages)
+    if suffix == ".csv":
+        after = [int(line) for line in target.read_text().splitlines()[1:]]
+    elif suffix == ".parquet":
+        after = [int(value) for value in pq.read_table(target)["n"].to_pylist()]
+    else:
+        after = [int(value) for value in pa.ipc.open_file(target).read_all()["n"].to_pylist()]
+    source.write_text("n\n0\n0\n0\n0\n")
+    steps = run(source, "-c", "n", *level).output.split()[1:]
+    noise = [int(step) for step in steps]
+    expected = [
+        min(2**63 - 1 + noise[0], 2**63 - 1), 5 + noise[1], max(noise[2] - 2**63, -(2**63)),
+        other + noise[3],
+    ]  # fmt: skip
+    assert (noise[0] > 0, noise[2] < 0) == (True, True)
+    assert expected == after
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import sys
 import zipfile
@@ -619,3 +620,87 @@ class TestForeignFiles:
         message = refused(source, "-o", tmp_path / name, status=2)
 
         assert f"{name} would not be a" in message
+
+
+class TestTiffThatLies:
+    GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+
+    def patched(self, path, tag, index, value, **options):
+        """Write a TIFF file in which one value of a tag is another."""
+        tifffile.imwrite(path, self.GREY, **options)
+        with tifffile.TiffFile(path) as file:
+            found = file.pages[0].tags[tag]
+            place, size = found.valueoffset, found.dtype.value
+        width = {3: 2, 4: 4, 16: 8}[size]
+        data = bytearray(path.read_bytes())
+        data[place + width * index : place + width * (index + 1)] = value.to_bytes(width, "little")
+        path.write_bytes(data)
+        return path
+
+    def offsets(self, path, **options):
+        tifffile.imwrite(path, self.GREY, **options)
+        with tifffile.TiffFile(path) as file:
+            return file.pages[0].dataoffsets
+
+    def refused(self, source):
+        done = run(source, "-o", source.with_name("out.tif"), "-s", 5, "--seed", 1)
+        assert (3, False) == (done.status, source.with_name("out.tif").exists())
+        (line,) = done.lines
+        return line
+
+    @pytest.mark.parametrize(
+        ("tag", "options"),
+        [("StripOffsets", {"rowsperstrip": 16}), ("TileOffsets", {"tile": (16, 16)}),
+         ("TileOffsets", {"tile": (16, 16), "bigtiff": True})],
+    )  # fmt: skip
+    @pytest.mark.parametrize("shift", [0, 5, -5])
+    def test_strips_and_tiles_that_overlap_are_refused(self, tag, options, shift, tmp_path):
+        path = tmp_path / "in.tif"
+        first = self.offsets(path, **options)[0]
+        line = self.refused(self.patched(path, tag, 2, max(0, first + shift), **options))
+        assert "has strips or tiles that share bytes of the file" in line
+
+    def test_samples_over_the_header_are_refused(self, tmp_path):
+        path = tmp_path / "in.tif"
+        line = self.refused(self.patched(path, "StripOffsets", 1, 4, rowsperstrip=16))
+        assert "share bytes of the file" in line
+
+    def test_pages_that_share_their_samples_are_refused(self, tmp_path):
+        path = tmp_path / "in.tif"
+        with tifffile.TiffWriter(path) as file:
+            file.write(self.GREY, metadata=None)
+            file.write(self.GREY.astype(np.uint16), metadata=None)
+        with tifffile.TiffFile(path) as file:
+            first, second = file.pages
+            place = second.tags["StripOffsets"].valueoffset
+            at = first.dataoffsets[0]
+        data = bytearray(path.read_bytes())
+        data[place : place + 4] = at.to_bytes(4, "little")
+        path.write_bytes(data)
+        assert "share bytes of the file" in self.refused(path)
+
+    @pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength"])
+    @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (16, 16)}])
+    def test_a_size_that_is_not_there_is_refused_at_once(self, tag, options, tmp_path):
+        path = tmp_path / "in.tif"
+        tifffile.imwrite(path, self.GREY, **options)
+        with tifffile.TiffFile(path) as file:
+            found = file.pages[0].tags[tag]
+            place, kind = found.valueoffset, found.offset + 2
+        data = bytearray(path.read_bytes())
+        data[kind : kind + 2] = (4).to_bytes(2, "little")
+        data[place : place + 4] = (10**9).to_bytes(4, "little")
+        path.write_bytes(data)
+        assert re.search("not stored|cut short", self.refused(path))
+
+    @pytest.mark.parametrize("width", [10**9, 2**31 - 1, 2**32 - 1])
+    def test_png(self, width, tmp_path):
+        path = tmp_path / "in.png"
+        Image.fromarray(self.GREY).save(path)
+        data = bytearray(path.read_bytes())
+        data[16:24] = width.to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        path.write_bytes(data)
+        done = run(path, "-o", tmp_path / "out.png", "-s", 5, "--seed", 1)
+        assert (3, 1) == (done.status, len(done.lines))
+        assert f"has {width} x {width} pixels" in done.messages

@@ -16,7 +16,7 @@ from noisify.noise import impulse, jitter
 from noisify.noise import model as interface
 from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.model import Draw
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
 
 NUMBERS = {

@@ -7,7 +7,7 @@ import pytest
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 
 
 class TestParse:

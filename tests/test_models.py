@@ -21,7 +21,7 @@ from noisify.noise import registry
 from noisify.noise.level import Absolute, Duration, Percent
 from noisify.noise.model import ANYTHING, Draw
 from noisify.noise.rows import RowModel
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
 
 EXAMPLES = {

@@ -464,19 +464,55 @@ def twins(tmp_path: Path) -> Path:
     return path
 
 
-def test_columns_of_one_name_pass_through(twins: Path) -> None:
+def test_columns_of_one_name_are_told_apart_as_in_a_text_table(twins: Path) -> None:
+    """Each gets the noise of its own name; see `test_chunks` for the names."""
     after = pq.ParquetFile(noisy_file(twins, "-s", 1)).read()
 
     assert ["x", "y", "x"] == after.column_names
-    noise = normal_noise("y", 1)[0]
-    assert [0.5, 1.5 + noise, 2.5] == [column.to_pylist()[0] for column in after.columns]
+    noise = [normal_noise(name, 1)[0] for name in ("x", "y", "x.1")]
+    expected = [0.5 + noise[0], 1.5 + noise[1], 2.5 + noise[2]]
+    assert expected == [column.to_pylist()[0] for column in after.columns]
 
 
-def test_a_name_that_two_columns_have_is_refused(twins: Path) -> None:
-    done = run(twins, "-o", twins.with_name("out.parquet"), "-s", 1, "-c", "x", "--seed", 1)
+def test_each_of_two_columns_of_one_name_can_be_chosen(twins: Path) -> None:
+    target = twins.with_name("out.parquet")
+    done = run(twins, "-o", target, "-s", 1, "-c", "x.1", "--seed", 1)
 
-    assert (2, 1) == (done.status, len(done.lines))
-    assert "field 'x': holds 2 columns of one name" in done.messages
+    note = f"noisify: note: {twins} has fields of one name: 'x.1' is a further 'x'"
+    assert (0, [note]) == (done.status, done.lines)
+    values = [column.to_pylist()[0] for column in pq.ParquetFile(target).read().columns]
+    assert [0.5, 1.5, 2.5 + normal_noise("x.1", 1)[0]] == values
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_a_column_that_is_called_as_a_leaf_hides_no_leaf(tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    lists = pa.array([[0.5], [1.5]])
+    table = pa.table(
+        {
+            "s": pa.array([{"a": 0.5}, {"a": 1.5}]),
+            "s.a": pa.array([2.5, 3.5]),
+            "l": lists,
+            "l[]": lists,
+        }
+    )
+    if suffix == ".parquet":
+        pq.write_table(table, source)
+    else:
+        with pa.ipc.new_file(source, table.schema) as writer:
+            writer.write_table(table)
+
+    done = run(source, "-o", target, "-s", 1, "--seed", 1)
+
+    found = "'s.a.1' is a further 's.a', 'l[].1' is a further 'l[]'"
+    assert done.lines == [f"noisify: note: {source} has fields of one name: {found}"]
+    read = pq.ParquetFile(target).read() if suffix == ".parquet" else None
+    after = (read or pa.ipc.open_file(target).read_all()).to_pydict()
+    noise = {name: normal_noise(name, 2) for name in ("s.a.1", "s.a", "l[].1", "l[][]")}
+    assert [row["a"] for row in after["s"]] == [0.5 + noise["s.a.1"][0], 1.5 + noise["s.a.1"][1]]
+    assert after["s.a"] == [2.5 + noise["s.a"][0], 3.5 + noise["s.a"][1]]
+    assert after["l"] == [[0.5 + noise["l[].1"][0]], [1.5 + noise["l[].1"][1]]]
+    assert after["l[]"] == [[0.5 + noise["l[][]"][0]], [1.5 + noise["l[][]"][1]]]
 
 
 def test_a_page_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:

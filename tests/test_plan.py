@@ -12,7 +12,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.noise.level import Absolute, FromField, OfField, Percent, parse
 from noisify.plan import resolve as resolve_module
 from noisify.plan.plan import NoiseSpec, Request
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import StreamName
 
 FLOAT = NumberType.of_dtype(np.dtype("f8"))

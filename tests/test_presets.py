@@ -24,7 +24,7 @@ def image(dtype, kind="int"):
 class TestFind:
     def test_by_name_and_severity(self):
         expected = {
-            "model": "normal", "scale": 0.38, "clip": [0.0, 1.0], "unit": "image"
+            "model": "normal", "scale": 0.38, "clip": [0.0, 1.0], "unit": "image", "truncate": True
         }  # fmt: skip
         assert (expected,) == find("imagenet-c-gaussian:5")
         assert (expected,) == find(" ImageNet_C_Gaussian : 5 ")

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from run_command import noisy, noisy_file, run
+from run_command import noisy, noisy_file, normal_noise, run
 
 ROWS = 40_000
 
@@ -136,3 +136,77 @@ def test_a_preset_takes_the_fields_that_are_chosen(tmp_path):
     after = pd.read_csv(io.BytesIO(done.output))
     assert (0.5 != after["a"]).all()
     assert (0.5 == after["b"]).all()
+
+
+IMAGE = np.arange(256, dtype=np.uint8).repeat(200).reshape(256, 200)
+
+
+def as_published(noisy_shares):
+    """Return what make_imagenet_c.py and make_cifar_c.py save of images from 0 to 1."""
+    return np.uint8(np.clip(noisy_shares, 0, 1) * 255)
+
+
+class TestImageNetC:
+    @pytest.fixture
+    def source(self, tmp_path):
+        np.save(tmp_path / "grey.npy", IMAGE)
+        return tmp_path / "grey.npy"
+
+    @pytest.mark.parametrize(
+        ("preset", "scale"),
+        [("imagenet-c-gaussian:1", 0.08), ("imagenet-c-gaussian:5", 0.38),
+         ("cifar-10-c-gaussian:3", 0.08)],
+    )  # fmt: skip
+    def test_gaussian_noise_is_truncated(self, preset, scale, source):
+        z = normal_noise("data", IMAGE.size).reshape(IMAGE.shape)
+        expected = as_published(IMAGE / 255.0 + scale * z)
+        assert np.array_equal(expected, np.load(noisy_file(source, "--preset", preset)))
+
+    @pytest.mark.parametrize(
+        ("preset", "share"), [("imagenet-c-speckle:2", 0.2), ("cifar-10-c-speckle:5", 0.2)]
+    )
+    def test_speckle_is_truncated(self, preset, share, source):
+        found = np.load(noisy_file(source, "--preset", preset))
+        random = np.random.default_rng(1)
+        x = IMAGE / 255.0
+        expected = as_published(x + x * random.normal(size=x.shape, scale=share))
+        error = expected.astype(float).std(axis=1) / np.sqrt(200 / 2)
+        assert np.all(np.abs(found.mean(axis=1) - expected.mean(axis=1)) <= 4.5 * error)
+        assert abs(found.mean() - expected.mean()) < 0.3
+
+    @pytest.mark.parametrize(
+        ("preset", "count"),
+        [("imagenet-c-shot:1", 60), ("imagenet-c-shot:5", 3), ("cifar-10-c-shot:1", 500)],
+    )
+    def test_shot_noise_is_truncated(self, preset, count, source):
+        found = np.load(noisy_file(source, "--preset", preset))
+        assert np.isin(found, as_published(np.arange(2 * count) / count)).all()
+
+    def test_a_report_makes_it_again(self, source, tmp_path):
+        report, recipe = tmp_path / "r.json", tmp_path / "again.json"
+        preset = ("--preset", "imagenet-c-gaussian:3")
+        expected = np.load(noisy_file(source, *preset, "--report", report))
+        (step,) = json.loads(report.read_text())["plan"]["noise"]
+        assert step["truncate"]
+        recipe = tmp_path / "again.toml"
+        said = ("model", "scale", "clip", "truncate")
+        lines = (f"{word} = {json.dumps(step[word])}" for word in said)
+        recipe.write_text('[[noise]]\nfields = "data"\n' + "\n".join(lines) + "\n")
+        assert np.array_equal(expected, np.load(noisy_file(source, "--recipe", recipe)))
+
+    @pytest.mark.parametrize("preset", ["imagenet-c-shot", "cifar-10-c-gaussian"])
+    @pytest.mark.parametrize("wrong", [-0.001, 1.001, 255.0])
+    def test_floats_beyond_0_to_1_are_refused(self, preset, wrong, tmp_path):
+        source, target = tmp_path / "x.npy", tmp_path / "y.npy"
+        np.save(source, np.array([0.0, 0.5, wrong], np.float32))
+        done = run(source, "-o", target, "--preset", preset, "--seed", 1)
+        assert (3, False) == (done.status, target.exists())
+        (line,) = done.lines
+        assert "and an image of floats has values from 0 to 1" in line
+
+    def test_floats_are_not_truncated(self, tmp_path):
+        source = tmp_path / "x.npy"
+        np.save(source, IMAGE / 255.0)
+        z = normal_noise("data", IMAGE.size).reshape(IMAGE.shape)
+        found = np.load(noisy_file(source, "--preset", "imagenet-c-gaussian:1"))
+        assert np.array_equal(np.clip(IMAGE / 255.0 + 0.08 * z, 0, 1), found)

@@ -3,6 +3,7 @@
 import math
 import statistics
 import warnings
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
 
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import BLOCK, Positions, WholeNumbers
 from noisify.statistics import quantiles as noisify_quantiles
-from noisify.statistics.moments import BlockMoments, BlockPieces, Extremes, Moments, Survey
+from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
 from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
+from noisify.statistics.survey import Extremes, Survey
 
 SIZE = 2 * BLOCK + 500
 RANDOM = np.random.default_rng(1)
@@ -94,8 +96,9 @@ class TestMoments:
         assert some == some + Moments() == Moments() + some
 
     def test_a_constant_has_no_deviation(self):
-        moments = block_moments(pieces_of(np.full(SIZE, 0.1), None, [0, 1000, SIZE]))
-        assert pytest.approx(0, abs=1e-15) == moments.sd
+        for value in (0.1, -99.9, 1e16 + 2, 1.7e308, 5e-324, 1e-170, 0.1 + 0.7j):
+            moments = block_moments(pieces_of(np.full(SIZE, value), None, [0, 1000, SIZE]))
+            assert (value, 0.0) == (moments.mean, moments.sd)
 
     @pytest.mark.parametrize(("dtype", "kind"), [("f8", float), ("g", float), ("c16", complex)])
     def test_are_plain_numbers_that_json_can_hold(self, dtype, kind):
@@ -172,7 +175,7 @@ class TestCutting:
             assert len(buffer) < 2 * positions.starts[0] + 20
 
 
-class TestExtremes:
+class TestEnds:
     def test_of_chunks(self):
         extremes = Extremes()
         for chunk in ([3.0, -1.0], [], [2.0, 9.5]):
@@ -331,3 +334,161 @@ class TestSurvey:
         found = whole(VALUES[:1000], self.NEEDS)
         assert 1000 == found.count
         assert pytest.approx(np.std(VALUES[:1000]), rel=1e-13) == found.sd
+
+
+def root(square):
+    """Return the square root of a Fraction, to 80 digits rounded to float64."""
+    with localcontext(Context(prec=80, Emax=10**6, Emin=-(10**6))):
+        return float((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
+
+
+def exact_sd(numbers):
+    """Return the standard deviation of some Fractions, rounded once."""
+    return root(statistics.pvariance(numbers))
+
+
+extreme_floats = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([1.7e308, -1.7e308, 1e154, 1e-154, 1e-170, 5e-324, 0.0, 0.1, 1.0]),
+)
+sixty_four_bits = st.one_of(
+    st.integers(-(2**63), 2**63 - 1), st.integers(-5, 5).map(lambda n: 2**60 + n)
+)
+
+
+class TestExtremes:
+    @given(st.lists(extreme_floats, min_size=1, max_size=40), st.integers(-500, 500))
+    def test_floats_of_any_size(self, values, exponent):
+        values = [math.ldexp(math.frexp(v)[0], math.frexp(v)[1] // 2 + exponent) for v in values]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = whole(np.array(values), ["sd", "power", "range", "iqr"])
+        self.check(values, found)
+
+    @given(st.lists(extreme_floats, min_size=1, max_size=40))
+    def test_floats_of_many_sizes(self, values):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = whole(np.array(values), ["sd", "power", "range", "iqr"])
+        self.check(values, found)
+
+    def check(self, values, found):
+        fractions = [Fraction(value) for value in values]
+        sd = exact_sd(fractions)
+        assert pytest.approx(sd, rel=1e-13, abs=1e-323) == found.sd
+        assert (found.sd == 0) == (len(set(values)) == 1) or sd < 1e-323
+        power = sum(f * f for f in fractions) / len(fractions)
+        rms = root(power)
+        assert pytest.approx(rms, rel=1e-13, abs=1e-323) == math.ldexp(
+            math.sqrt(found.power), found.exponent
+        )
+        gap = (max(fractions) - min(fractions)) / 100
+        assert pytest.approx(float(gap), rel=1e-14, abs=1e-323) == found.share("range", 0.01)
+        assert math.isfinite(found.share("iqr", 0.1))
+
+    @given(cuts_of_size, st.sampled_from([1e-300, 1e-170, 1e154, 1e306]), st.integers(0, 9))
+    def test_any_cutting_gives_the_same_bits(self, cuts, size, seed):
+        random = np.random.default_rng(seed)
+        values = VALUES / 1000 * np.where(random.random(SIZE) < 0.5, size, 1e-320)
+        ends = [0, *sorted(cuts), SIZE]
+        needs = ("sd", "power", "range", "iqr")
+        expected = whole(values, needs, VALID)
+        assert expected == survey(needs, pieces_of(values, VALID, ends))
+
+    @given(st.lists(st.integers(0, 3), min_size=2, max_size=100), st.sampled_from([0.1, 1e16, 7e9]))
+    def test_neighbouring_floats(self, steps, value):
+        values = np.array(value) + np.array(steps) * np.spacing(value)
+        parts = Moments()
+        for start in range(0, len(values), 7):
+            parts += Moments.of(values[start : start + 7])
+        expected = exact_sd([Fraction(v) for v in values.tolist()])
+        assert pytest.approx(expected, rel=1e-7) == parts.sd
+
+    @given(st.lists(st.tuples(*[st.floats(-1, 1)] * 2), min_size=1, max_size=20))
+    def test_covariance_of_small_and_large_fields(self, rows):
+        values = np.array(rows)
+        sizes = np.array([2.0**-520, 2.0**480])
+        expected = np.cov(values.T, ddof=0).reshape(2, 2)
+        parts = block_moments([(Positions.range(0, len(rows)), values * sizes, None)])
+        assert pytest.approx(expected[0, 1] * 2.0**-40, abs=1e-26) == parts.covariance[0, 1]
+
+
+def whole_survey(values, needs, ends=None, unit=1):
+    """Return the statistics of integers."""
+    ends = ends or [0, len(values)]
+    passes = Survey(frozenset(needs))
+    while not passes.done:
+        for start, stop in pairwise(ends):
+            part = values[start:stop]
+            positions, numbers = Positions.range(start, stop), WholeNumbers(part, Fraction(unit))
+            floats = part.astype(np.float64) * float(unit)
+            passes.take(passes.look(positions, floats, None, numbers))
+        passes.end_pass()
+    return passes.result()
+
+
+def as_integers(values, dtype):
+    array = np.empty(len(values), dtype)
+    array[:] = values
+    return array
+
+
+class TestIntegers:
+    NEEDS = ("sd", "power", "range", "iqr")
+
+    @given(
+        st.one_of(
+            st.tuples(st.just(np.int64), st.lists(sixty_four_bits, min_size=1, max_size=50)),
+            st.tuples(
+                st.just(np.uint64), st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=50)
+            ),
+            st.tuples(st.just(np.uint8), st.lists(st.integers(0, 255), min_size=1, max_size=50)),
+            st.tuples(
+                st.just(object),
+                st.lists(st.integers(-(10**76), 10**76), min_size=1, max_size=50),
+            ),
+        ),
+        st.sampled_from([Fraction(1), Fraction(1, 100), Fraction(1, 10**9)]),
+        st.integers(1, 50),
+        st.sampled_from([1, 5, 1 << 20]),
+    )
+    def test_are_exact(self, typed, unit, cut, limit):
+        dtype, numbers = typed
+        ends = sorted({*range(0, len(numbers), cut), len(numbers)})
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", limit)
+            found = whole_survey(as_integers(numbers, dtype), self.NEEDS, ends, unit)
+        fractions = sorted(n * unit for n in numbers)
+        assert exact_sd(fractions) == found.sd
+        assert float(statistics.mean(f * f for f in fractions)) == found.power
+        assert float(fractions[-1] - fractions[0]) == found.range
+        for share, quartile in ((0.25, found.lower_quartile), (0.75, found.upper_quartile)):
+            place = Fraction(len(numbers) - 1) * Fraction(share)
+            low = math.floor(place)
+            above = fractions[min(low + 1, len(numbers) - 1)]
+            assert fractions[low] + (above - fractions[low]) * (place - low) == quartile
+
+    def test_of_2_to_the_60_and_a_little(self):
+        little = np.rint(RANDOM.normal(0, 50, 5000)).astype(np.int64)
+        found = whole_survey(2**60 + little, self.NEEDS)
+        low, high = np.quantile(little, [0.25, 0.75])
+        assert (high - low, np.ptp(little)) == (found.iqr, found.range)
+        assert pytest.approx(np.std(little), rel=1e-15) == found.sd
+
+    def test_that_turn_out_to_be_mixed_are_passed_over_again_as_floats(self):
+        values = np.array([1, 2, 4, 8])
+        passes = Survey(frozenset(self.NEEDS))
+        while not passes.done:
+            whole_numbers = WholeNumbers(values, Fraction(1))
+            floats = values.astype(float)
+            passes.take(passes.look(Positions.range(0, 4), floats, None, whole_numbers))
+            passes.take(passes.look(Positions.range(4, 8), floats + 0.5, None))
+            passes.end_pass()
+        expected = whole(np.concatenate([floats, floats + 0.5]), self.NEEDS)
+        assert expected == passes.result()
+
+    def test_many_that_share_a_float64_take_one_pass_more(self, monkeypatch):
+        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 10)
+        values = 2**62 + np.repeat([0, 1, 2, 3], 100)
+        found = whole_survey(values, ["iqr"])
+        assert (2**62 + Fraction(3, 4), 1.5) == (found.lower_quartile, found.iqr)

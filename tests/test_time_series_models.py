@@ -18,7 +18,7 @@ from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise.model import Draw
-from noisify.statistics.moments import FieldStatistics
+from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
 NUMBERS = {

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from run_command import noisy, run
 
@@ -127,3 +128,104 @@ def test_an_array_is_compared_by_its_name(tmp_path) -> None:
     changed = np.load(tmp_path / "out.npy") != values
     assert 0 == done.status
     assert (values > 0).tolist() == changed.tolist()
+
+
+MISMATCHES = {
+    "n > 'a'": "'n' is a number, and \"a\" is a text",
+    "n > '1.5'": "leave out the quotes: 1.5",
+    "kind > 5": 'a text stands in quotes: "5"',
+    "kind == true": 'a text stands in quotes: "true"',
+    "n in (1, 'a')": "'n' is a number, and \"a\" is a text",
+    "n and x": "'n' is a number, and and takes conditions",
+    "not kind": "'kind' is a text, and not takes conditions",
+    "n > 1 or kind": "'kind' is a text, and or takes conditions",
+    "kind + 1 > 2": "'kind' is a text, and only numbers have sums",
+    "-kind == 1": "'kind' is a text, and only numbers have sums",
+    "n == kind": "'n' is a number, and 'kind' is a text",
+    "n + 1": "is no condition, but a number",
+    "kind": "is no condition, but a text",
+    "t > 5": "'t' is a time, and 5 is a number",
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize("text", MISMATCHES)
+def test_what_cannot_be_compared_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
+    (tmp_path / "t.csv").write_text("x,n,kind,t\n1.5,1,a,2024-03-01\n2.5,2,b,2024-03-02\n")
+    source = tmp_path / f"t.{suffix}"
+    if suffix != "csv":
+        run(tmp_path / "t.csv", "-o", source, "-s", 0, "-q")
+
+    done = run(source, "-s", 1, "-c", "x", "--where", text)
+
+    assert (2, b"", 1) == (done.status, done.output, len(done.lines))
+    assert MISMATCHES[text] in done.messages
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t > 'yesterday'",
+        "t in ('2024-03-01', 'x')",
+        "'2024' < t",
+        "t > '2024-13-01'",
+        "t = '06:00'",
+    ],
+)
+def test_a_text_that_is_no_time_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
+    (tmp_path / "t.csv").write_text("x,t\n1.5,2024-03-01\n2.5,2024-03-02\n")
+    run(tmp_path / "t.csv", "-o", tmp_path / f"t.{suffix}", "-s", 0, "-q")
+
+    done = run(tmp_path / f"t.{suffix}", "-s", 1, "-c", "x", "--where", text)
+
+    assert (2, b"", 1) == (done.status, done.output, len(done.lines))
+    assert "is not a time such as 2024-03-01" in done.messages
+
+
+def test_an_array_is_not_compared_with_a_text(tmp_path) -> None:
+    np.save(tmp_path / "in.npy", np.ones(3))
+
+    done = run(tmp_path / "in.npy", "-s", 1, "--where", "data > 'a'")
+
+    assert (2, b"", 1) == (done.status, done.output, len(done.lines))
+    assert "'data' is a number, and \"a\" is a text" in done.messages
+
+
+TIMES = {
+    "date": pa.array([1, 2], pa.date32()),
+    "time": pa.array([1, 2], pa.time32("s")),
+    "span": pa.array([1, 2], pa.duration("s")),
+    "utc": pa.array([1, 2], pa.timestamp("us", "UTC")),
+    "ns": pa.array([1, 2], pa.timestamp("ns")),
+}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("date > '2024-03-01T06:00'", "is not a time such as 2024-03-01"),
+        ("time > '06:00'", "which is not compared with a text"),
+        ("span > 5", "'span' is a time, and 5 is a number"),
+        ("date == time", "cannot be worked out"),
+        ("utc > '2024-03-01'", ""),
+        ("utc > '2024-03-01T06:00:00Z' or ns < '2024-03-01T06:00'", ""),
+        ("ns is null or date == '2024-03-01'", ""),
+    ],
+)
+def test_times_are_compared_with_times_of_their_kind(tmp_path, text, said, suffix) -> None:
+    table = pa.table({"x": [0.5, 1.5], **TIMES})
+    source = tmp_path / f"in.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, source, store_schema=True)
+    else:
+        with pa.ipc.new_file(source, table.schema) as writer:
+            writer.write_table(table)
+
+    done = run(source, "-o", tmp_path / f"o.{suffix}", "-s", 1, "-c", "x", "--seed", 1,
+               "--where", text)  # fmt: skip
+
+    assert (2 if said else 0) == done.status, done.messages
+    assert said in done.messages
+    assert len(done.lines) <= 1

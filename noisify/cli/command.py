@@ -222,7 +222,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 )  # fmt: skip
 @option(
     "Input", "--delimiter", metavar="C",
-    help="Character between cells; \\t for a tab. [default: by suffix, else sniffed]",
+    help="Character between cells; \\t or tab for a tab. [default: by suffix, else sniffed]",
 )  # fmt: skip
 @option("Input", "--no-header", is_flag=True, help="No header: columns are called 1, 2, 3, ….")
 @option(
@@ -246,6 +246,11 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     help="Lines before the table, passed through as they are.",
 )  # fmt: skip
 @option("Input", "--comment", metavar="TEXT", help="Lines that start so pass through as they are.")
+@option(
+    "Input", "--escape", metavar="C",
+    help="Character that takes the meaning of the one after it, such as '\\'. [default: none; "
+    "quotes are doubled]",
+)  # fmt: skip
 @option(
     "Input", "--ragged", type=WordType("way with ragged rows", ("error", "keep")),
     default="error", metavar="error|keep",

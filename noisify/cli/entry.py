@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ stopped_by: list[int] = []
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
     _open_missing_streams()
+    _escape_unprintable()
     _catch_signals()
     collect_no_modules(own_process=arguments is None)
     sys.unraisablehook = _hide_stopped
@@ -116,9 +118,17 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def _escape_unprintable() -> None:
+    """Print what a stream's encoding cannot hold as escapes; names may hold anything."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _fail(message: str, status: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(f"noisify: {message}", err=True)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"noisify: {message}\n")  # click would write UTF-8 to an ASCII terminal
+        sys.stderr.flush()
     return status
 
 

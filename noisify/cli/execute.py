@@ -7,13 +7,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from noisify.cli.entry import check_stopped
-from noisify.cli.messages import Progress, preview_text, say, summary_line
+from noisify.cli.messages import Notes, Progress, preview_text, say, summary_line
 from noisify.cli.option_types import check_standard_output
-from noisify.cli.output_names import check_other, targets
+from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import collect_garbage, keep_freed_memory
 from noisify.cli.runs import variants
 from noisify.core.errors import UsageError
 from noisify.engine.job import OpenInput, Settings, Wanted, default_jobs, process
+from noisify.engine.unchanged import NOT_STRANGE
 from noisify.files.codecs import of_name
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.files.write_behind import write_all
@@ -75,6 +76,7 @@ class Asked(SimpleNamespace):
     skip_lines: int
     comment: str | None
     ragged: str
+    escape: str | None
     compress_level: int | None
     strict: bool
     jobs: int | None
@@ -97,31 +99,37 @@ def carry_out(asked: Asked) -> None:
     inputs = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
+    notes = Notes(every=asked.verbose)
     if asked.restore is not None:
-        _restore(inputs, asked)
-        return
+        _restore(inputs, asked, notes)
+    else:
+        _make_noise(inputs, asked, notes)
+    if not asked.quiet:
+        notes.tell()
+
+
+def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
+    """Add noise to files, or show what would be done."""
     found = variants(asked)
     if asked.dry_run and asked.verbose and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
     if asked.dry_run:
         for path in inputs:
-            _preview(path, found, asked)
+            _preview(path, found, asked, notes)
         return
     _check_batch(found, inputs, asked)
     outputs = targets(inputs, found, asked)
     every = [target for some in outputs for target in some]
-    for option, other in (("--report", asked.report), ("--mask", asked.mask)):
-        if other is not None:
-            check_other(option, other, inputs, every)
+    check_apart(asked, inputs, every)
     reports = [
         report
         for path, some in zip(inputs, outputs, strict=True)
-        for report in _process(path, some, found, asked)
+        for report in _process(path, some, found, asked, notes)
     ]
-    if found[0].drawn and not asked.quiet:
-        say(f"seed {found[0].request.seed}")
     if asked.report is not None:
         _write_report(asked.report, reports)
+    if found[0].drawn and not asked.quiet:
+        say(f"seed {found[0].request.seed}")
 
 
 def _check_batch(found: Sequence[Variant], inputs: Sequence[str], asked: Asked) -> None:
@@ -132,19 +140,19 @@ def _check_batch(found: Sequence[Variant], inputs: Sequence[str], asked: Asked) 
         raise UsageError("--mask-values says what --mask FILE holds; add --mask FILE")
 
 
-def _restore(inputs: Sequence[str], asked: Asked) -> None:
+def _restore(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
     """Undo noise with the mask that was kept."""
     from noisify.engine.restore import restore  # noqa: PLC0415 - a rare wish
 
     if len(inputs) > 1:
         raise UsageError("--restore takes one noisy file")
     target = inputs[0] if asked.in_place else asked.output or STANDARD_OUTPUT
-    count = restore(inputs[0], asked.restore or "", target, _settings(asked))
+    count = restore(inputs[0], asked.restore or "", target, _settings(asked, notes))
     if not asked.quiet and (asked.verbose or sys.stderr.isatty()):
         say(f"{inputs[0]} -> {target}: {count:,} elements restored")
 
 
-def _settings(asked: Asked, progress: Progress | None = None) -> Settings:
+def _settings(asked: Asked, notes: Notes, progress: Progress | None = None) -> Settings:
     return Settings(
         read=ReadOptions(
             delimiter=asked.delimiter,
@@ -156,6 +164,7 @@ def _settings(asked: Asked, progress: Progress | None = None) -> Settings:
             skip_lines=asked.skip_lines,
             comment=asked.comment,
             ragged=asked.ragged,
+            escape=asked.escape,
             strict=asked.strict,
             keep_decimals=asked.decimals == "keep",
         ),
@@ -167,13 +176,13 @@ def _settings(asked: Asked, progress: Progress | None = None) -> Settings:
         chunk_bytes=asked.chunk_size or Settings.chunk_bytes,
         compress_level=asked.compress_level,
         measure=asked.report is not None or asked.verbose,
-        note=(lambda _: None) if asked.quiet else lambda text: say(f"note: {text}"),
+        note=notes.add,
         progress=progress.advance if progress is not None else lambda _: None,
     )
 
 
 def _process(
-    path: str, outputs: Sequence[str], found: Sequence[Variant], asked: Asked
+    path: str, outputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
 ) -> list[RunReport]:
     progress = Progress(path, shown=asked.progress and not asked.quiet, check=check_stopped)
     wanted = [
@@ -187,32 +196,31 @@ def _process(
         for target, variant in zip(outputs, found, strict=True)
     ]
     with progress:
-        reports = process(path, wanted, _settings(asked, progress))
-    for report in reports if not asked.quiet else ():
-        _tell(report, asked)
+        reports = process(path, wanted, _settings(asked, notes, progress))
+    for report in reports:
+        _note_cells_left(report, notes)
+        if not asked.quiet and (asked.verbose or sys.stderr.isatty()):
+            say(summary_line(report, verbose=asked.verbose))
     return reports
 
 
-def _tell(report: RunReport, asked: Asked) -> None:
-    """Say what was left alone, and on a terminal what was done."""
-    notes = report.notes(verbose=asked.verbose)
-    for text in notes:
-        say(f"note: {report.input}, {text}")
+def _note_cells_left(report: RunReport, notes: Notes) -> None:
+    """Note why fields did not change, and which have cells that are not numbers."""
+    for text in report.notes(verbose=notes.every):
+        notes.add(f"{report.input}, {text}")
     for name, field in report.fields.items():
         if field.strangers and field.changed:
             cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
-            kind = "a time" if _kind(report, name) == "time" else "a number"
-            say(f"note: {report.input}, field {name!r}: {cells} not {kind}, left alone")
-    if asked.verbose or sys.stderr.isatty():
-        say(summary_line(report, verbose=asked.verbose))
+            kind = NOT_STRANGE.get(_kind(report, name), "a number")
+            notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
 
 
 def _kind(report: RunReport, name: str) -> str:
     return next(field.kind for field in report.plan.fields if field.name == name)
 
 
-def _preview(path: str, found: Sequence[Variant], asked: Asked) -> None:
-    with OpenInput(path, _settings(asked)) as opened:
+def _preview(path: str, found: Sequence[Variant], asked: Asked, notes: Notes) -> None:
+    with OpenInput(path, _settings(asked, notes)) as opened:
         for variant in found:
             plan = opened.plan(variant.request)
             check_standard_output()
@@ -226,15 +234,15 @@ def _preview(path: str, found: Sequence[Variant], asked: Asked) -> None:
 
 
 def _write_report(path: str, reports: Sequence[RunReport]) -> None:
-    import json  # noqa: PLC0415 - few runs need it
+    from noisify.engine.report import json_text  # noqa: PLC0415 - few runs need it
 
     if len(reports) == 1:
         text = reports[0].as_text()
     else:
-        text = json.dumps([r.as_json() for r in reports], indent=2, ensure_ascii=False) + "\n"
+        text = json_text([report.as_json() for report in reports])
     codec = of_name(path)
     with (
         open_output(path, compression=codec.at_level(None) if codec else None) as output,
         naming(path),
     ):
-        write_all(output.file, text.encode("utf-8", "surrogateescape"))
+        write_all(output.file, text.encode())

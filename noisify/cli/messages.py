@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Plan, Step
 
 _NAMES_SHOWN = 6
+_NOTES_SHOWN = 3
 _FIRST_SHOWN = 1.0
 _SHOWN_EVERY = 0.2
 
@@ -30,6 +31,37 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"noisify: {text}\n")
         sys.stderr.flush()
+
+
+class Notes:
+    """What the user should know of a run, told once it has been done.
+
+    An error is said alone, so no note goes before it.
+
+    Args:
+        every: Whether all are told, not only the first few.
+
+    Attributes:
+        every: The same.
+    """
+
+    def __init__(self, *, every: bool) -> None:
+        self.every = every
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Take a note, unless it has been taken."""
+        if text not in self._texts:
+            self._texts.append(text)
+
+    def tell(self) -> None:
+        """Print the notes, or the first few and how many more there are."""
+        shown = len(self._texts) if self.every else _NOTES_SHOWN
+        for text in self._texts[:shown]:
+            say(f"note: {text}")
+        more = len(self._texts) - shown
+        if more > 0:
+            say(f"{more:,} more note{'' if more == 1 else 's'}; -v shows all")
 
 
 def summary_line(report: RunReport, *, verbose: bool) -> str:

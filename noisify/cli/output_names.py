@@ -122,9 +122,39 @@ def _fill(template: str, words: Mapping[str, object]) -> str:
     return re.sub(pattern, lambda match: str(words[match[0][1:-1]]), template)
 
 
-def check_other(option: str, other: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Refuse a report or a mask that would overwrite an input or an output."""
-    for path in (*inputs, *outputs):
-        same = Path(other) == Path(path)
-        if same or (Path(other).exists() and Path(path).exists() and Path(other).samefile(path)):
-            raise UsageError(f"{option} {other} is an input or an output too; give another name")
+def check_apart(asked: Asked, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Refuse a file that would be written twice, or over one that is read.
+
+    Outputs over inputs are looked at where they are opened, since --in-place allows them.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    recipe = None if asked.recipe is None else _identity(asked.recipe)
+    for path in outputs:
+        if recipe == _identity(path) is not None:
+            raise UsageError(f"{path} is the recipe too; give the output another name")
+    taken = {_identity(path): "an output" for path in outputs}
+    taken |= {_identity(path): "an input" for path in inputs}
+    taken |= {recipe: "the recipe"}
+    for option, name in (("--mask", asked.mask), ("--report", asked.report)):
+        if name is None:
+            continue
+        other = taken.setdefault(_identity(name), option)
+        if other != option:
+            raise UsageError(f"{option} {name} is {_also(other)} too; give another name")
+
+
+def _also(other: str) -> str:
+    return f"the {other.removeprefix('--')}" if other.startswith("--") else other
+
+
+def _identity(path: str) -> object:
+    """Return what is the same for all names of a file; of one to be made, its full name."""
+    if path == STANDARD_OUTPUT:
+        return path
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino

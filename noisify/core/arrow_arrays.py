@@ -41,6 +41,31 @@ def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.A
     return values.cast(plain).take(places).cast(kind)
 
 
+def bytes_of(table: pa.Table | pa.RecordBatch) -> int:
+    """Return about how many bytes a table or a record batch takes in memory.
+
+    Arrow's own `nbytes` crashes on a union without elements.
+    """
+    unions = any(has_union(field.type) for field in table.schema)
+    return int(table.get_total_buffer_size() if unions else table.nbytes)
+
+
+def has_union(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a union or has one inside."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return has_union(kind.storage_type)
+    if pa.types.is_union(kind):
+        return True
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return has_union(kind.value_type)
+    return any(has_union(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def is_opaque(kind: pa.DataType) -> bool:
+    """Return whether pyarrow has no class for arrays of a type: its two old intervals."""
+    return str(kind) in {"month_interval", "day_time_interval"}
+
+
 def without_views(kind: pa.DataType) -> pa.DataType:
     """Return a type with texts and bytes in place of views of them."""
     if pa.types.is_struct(kind):

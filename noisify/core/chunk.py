@@ -6,14 +6,15 @@ import dataclasses
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from fractions import Fraction
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ BLOCK = 8192
 
 Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "other"]
 NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})
+_RENAMED_SHOWN = 3
 
 
 @frozen
@@ -106,6 +108,34 @@ class Positions:
         return len(self.starts) == 1 and int(self.starts[0]) == stop
 
 
+def distinct_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return names of which none stands twice: the second `x` is `x.1`, as pandas has it.
+
+    >>> distinct_names(["x", "x", "y", "x"])
+    ('x', 'x.1', 'y', 'x.2')
+    """
+    names: dict[str, None] = {}  # in order, and quick to look up
+    copies: dict[str, int] = {}
+    for first in texts:
+        name = first
+        while name in names:
+            copies[first] = copies.get(first, 0) + 1
+            name = f"{first}.{copies[first]}"
+        names[name] = None
+    return tuple(names)
+
+
+def renaming_note(texts: Sequence[str]) -> str | None:
+    """Return what to tell of names that `distinct_names` changes; None: it changes none."""
+    pairs = zip(texts, distinct_names(texts), strict=True)
+    renamed = [(text, name) for text, name in pairs if text != name]
+    if not renamed:
+        return None
+    shown = ", ".join(f"{name!r} is a further {text!r}" for text, name in renamed[:_RENAMED_SHOWN])
+    more = f" and {len(renamed) - _RENAMED_SHOWN:,} more" if len(renamed) > _RENAMED_SHOWN else ""
+    return f"has fields of one name: {shown}{more}"
+
+
 @frozen
 class Field:
     """One thing that can get noise: a column, a dataset, an array.
@@ -120,6 +150,7 @@ class Field:
         aliases: Other names that choose it.
         nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.
+        hindrance: Why it can get no noise here, though its type could; empty: it can.
         missing: What its file declares to be missing; None: nothing.
         packing: How its values are packed in the file; None: they are as they are.
         role: What it is other than measurements, such as "an index": it gets noise only by its
@@ -136,6 +167,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     views: tuple[NumberType, ...] = ()
     nullable: bool = True
+    hindrance: str = ""
     missing: Missing | None = None
     packing: Packing | None = None
     role: str = ""
@@ -262,6 +294,36 @@ def merged_floats(
         if not finite.all():
             valid = finite if valid is None else valid & finite
     return first.positions, values, valid
+
+
+class WholeNumbers(NamedTuple):
+    """One field's values as integers.
+
+    Attributes:
+        values: Shape (n,), of an integer dtype, or Python's integers.
+        unit: What 1 stands for, in the field's unit.
+    """
+
+    values: NDArray[Any]
+    unit: Fraction
+
+
+def merged_whole(columns: Sequence[Column]) -> WholeNumbers | None:
+    """Return one field's values as integers; None if they are not all whole, decimals or times.
+
+    Args:
+        columns: The field's columns, over the same positions, at most one valid at each.
+    """
+    first = columns[0]
+    if any(column.number.kind not in {"int", "decimal", "time"} for column in columns):
+        return None
+    values = first.values
+    if len(columns) > 1:
+        values = values.astype(object)
+    for column in columns[1:]:
+        there = slice(None) if column.valid is None else column.valid
+        values[there] = column.values[there]
+    return WholeNumbers(values, first.number.unit)
 
 
 def boxes(

@@ -12,10 +12,15 @@ import numpy as np
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SECOND = 10**9
 """Nanoseconds in a second."""
+_DECIMAL_DIGITS = (38, 76)
+"""Digits of the widest decimals of 128 and of 256 bits."""
+_WIDE_DIGITS = _DECIMAL_DIGITS[0]
 
 
 @frozen
@@ -32,7 +37,8 @@ class NumberType:
         decimal_precision: The digits a decimal has in all.
         tick: Nanoseconds in a tick of a time.
         span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
-        bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
+        bits: The bits of an integer that has fewer than its dtype; 0: it has them all.
+        truncates: Whether noise on whole numbers is rounded down, not half to even.
     """
 
     kind: Literal["float", "int", "complex", "decimal", "bool", "text", "time"]
@@ -42,6 +48,7 @@ class NumberType:
     tick: int = 0
     span: int = 0
     bits: int = 0
+    truncates: bool = False
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
@@ -81,10 +88,32 @@ class NumberType:
             return (0, self.span - 1) if self.span else (least, np.iinfo(self.dtype).max)
         if self.kind in {"bool", "text"}:
             return False, True
+        if self.bits and self.dtype.kind == "u":
+            return 0, (1 << self.bits) - 1
         if self.bits:
             return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         info = np.iinfo(self.dtype) if self.kind == "int" else np.finfo(self.dtype)
         return info.min, info.max
+
+    @cached_property
+    def unit(self) -> Fraction:
+        """What 1 in an array of whole numbers, decimals or times stands for; times: in seconds."""
+        if self.kind == "time":
+            return Fraction(self.tick, SECOND)
+        return Fraction(1, 10**self.decimal_scale)
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[Any, Any], ...]:
+        """Ranges, the narrowest first: noise keeps a value within the first that holds it.
+
+        Whole numbers of 38 digits and more are those of texts, which have no type: one that fits
+        int64 saturates there, whatever else stands in its column.
+        """
+        if self.kind != "decimal" or self.decimal_scale or self.decimal_precision < _WIDE_DIGITS:
+            return (self.limits,)
+        int64 = np.iinfo(np.int64)
+        most = (10**digits - 1 for digits in _DECIMAL_DIGITS if digits < self.decimal_precision)
+        return ((int(int64.min), int(int64.max)), *((-one, one) for one in most), self.limits)
 
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded.
@@ -110,48 +139,65 @@ class NumberType:
         finite = np.isfinite(values)
         return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
 
+    def outside(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which decimals or times are none that their type has; None: they all are.
+
+        A file may hold them all the same, such as 123.45 in a decimal of 3 digits.
+        """
+        if self.kind not in {"decimal", "time"}:
+            return None
+        low, high = self.limits
+        outside = np.asarray((values < low) | (values > high), bool)
+        return outside if outside.any() else None
+
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
-        """Return after - before as float64 (complex128), exact for integers before rounding."""
+        """Return after - before as float64 (complex128), exact for integers before rounding.
+
+        A difference beyond the largest float64 is taken to be that.
+        """
         if self.kind in {"float", "complex"}:
             with np.errstate(invalid="ignore", over="ignore"):
-                return np.asarray(self.to_float(after) - self.to_float(before))
+                return _held(np.asarray(self.to_float(after) - self.to_float(before)))
         if self.kind == "text":
             return np.asarray(after != before, np.float64)
         if self.kind == "time":
-            return _wide_difference(after.astype(np.int64), before.astype(np.int64)) * (
-                self.tick / SECOND
-            )
+            ticks = _wide_difference(after.astype(np.int64), before.astype(np.int64))
+            if self.span:  # the shorter way round the clock
+                ticks -= self.span * np.rint(ticks / self.span)
+            return ticks * (self.tick / SECOND)
         if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
             return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
         return np.asarray(after.astype(np.float64) - before)
 
     def add(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Add noise in this type: integers round it half to even, and everything saturates.
+
+        Times of day alone do not: they go on round the clock.
 
         Args:
             values: Shape (n,), this type's dtype.
             noise: Shape (n,), float64 (complex128 for complex), in the field's own unit. Spent: it
                 may be overwritten.
+            exponent: The noise is in units of 2**exponent: of 1 where it cannot overflow.
 
         Returns:
             The noisy values, and which of them saturated (None: none).
         """
         if self.kind == "complex":
-            return self._add_complex(values, noise)
+            return self._add_complex(values, noise, exponent)
         if self.kind == "float":
-            return self._add_float(values, noise)
+            return self._add_float(values, noise, exponent)
+        if np.any(exponent):
+            noise = np.ldexp(noise, exponent)
+        if self.kind == "time":
+            return self._add_time(values, noise)
         if self.decimal_scale:
             noise *= 10.0**self.decimal_scale
-        if self.kind == "time":
-            noise *= SECOND / self.tick
-        np.rint(noise, out=noise)
-        if self.kind == "time":
-            total, beyond = _add_exact(values.astype(np.int64), noise, self.limits)
-            return total.astype(self.dtype), beyond
+        (np.floor if self.truncates else np.rint)(noise, out=noise)
         if self.dtype == object or self.kind == "decimal":
-            return _add_exact(values, noise, self.limits)
+            return _add_exact(values, noise, self.ranges)
         if self.dtype.itemsize == 8:  # noqa: PLR2004
             return _add_wide(values, noise)
         noise += values
@@ -163,16 +209,37 @@ class NumberType:
             noise = kept
         return noise.astype(self.dtype), beyond
 
+    def _add_time(
+        self, values: NDArray[Any], noise: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Add seconds to times; after midnight a time of day begins anew."""
+        noise *= SECOND / self.tick
+        np.rint(noise, out=noise)
+        ticks = values.astype(np.int64)
+        if not self.span:
+            total, beyond = _add_exact(ticks, noise, self.ranges)
+            return total.astype(self.dtype), beyond
+        rest = np.fmod(noise, self.span, where=np.isfinite(noise), out=np.zeros(len(noise)))
+        return np.mod(ticks + rest.astype(np.int64), self.span).astype(self.dtype), None
+
     def _add_float(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         low, high = self.limits
         with np.errstate(over="ignore", invalid="ignore"):
+            scaled = noise
+            if np.any(exponent):
+                noise = np.ldexp(scaled, exponent)
+            overflown = np.isinf(noise) if noise is not scaled else None
             if self.dtype.itemsize > noise.dtype.itemsize:
                 noisy = values + noise
             else:
                 noise += values
                 noisy = noise.astype(self.dtype, copy=False)
+            if overflown is not None and overflown.any():  # the sum may be a float all the same
+                powers = np.broadcast_to(exponent, noisy.shape)[overflown]
+                total = np.ldexp(values[overflown], -powers) + scaled[overflown]
+                noisy[overflown] = np.ldexp(total, powers)
         finite = self.finite(noisy)
         if finite is None:
             return noisy, None
@@ -181,12 +248,12 @@ class NumberType:
         return noisy, beyond
 
     def _add_complex(
-        self, values: NDArray[Any], noise: NDArray[Any]
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         part = NumberType("float", np.empty(0, self.dtype).real.dtype)
         noisy = np.empty(len(values), self.dtype)
-        noisy.real, real = part.add(values.real, noise.real)
-        noisy.imag, imag = part.add(values.imag, noise.imag)
+        noisy.real, real = part.add(values.real, noise.real, exponent)
+        noisy.imag, imag = part.add(values.imag, noise.imag, exponent)
         if real is None or imag is None:
             return noisy, imag if real is None else real
         return noisy, real | imag
@@ -225,6 +292,14 @@ class NumberType:
         return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
 
 
+def _held(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values, in place, with infinite ones made the largest finite ones."""
+    parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
+    limits = np.finfo(parts.dtype)
+    np.clip(parts, limits.min, limits.max, out=parts)
+    return values
+
+
 def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:
     """Round to so many decimals; what is too large to have any decimals stays as it is."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -258,23 +333,29 @@ def _add_wide(
 
 
 def _add_exact(
-    values: NDArray[Any], noise: NDArray[np.float64], limits: tuple[int, int]
+    values: NDArray[Any], noise: NDArray[np.float64], ranges: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Add whole float64 noise to integers within `limits`, in Python's integers where need be."""
-    low, high = limits
+    """Add whole float64 noise to integers, in Python's integers where need be.
+
+    Args:
+        values: The integers.
+        noise: What is added.
+        ranges: See `NumberType.ranges`.
+    """
+    low, high = ranges[-1]
     if values.dtype != object:
         total, wrapped = _add_wide(values, noise)
         beyond = (total < low) | (total > high)
         if wrapped is not None:
             beyond |= wrapped
         return np.clip(total, low, high), beyond
-    exact = [
-        int(value) + (int(change) if np.isfinite(change) else (high if change > 0 else low) * 2)
-        for value, change in zip(values, noise, strict=True)
-    ]
-    out = np.empty(len(exact), object)
-    out[:] = [min(max(value, low), high) for value in exact]
-    return out, np.fromiter((not low <= value <= high for value in exact), bool, len(exact))
+    out, saturated = np.empty(len(values), object), np.zeros(len(values), bool)
+    for at, (value, change) in enumerate(zip(values.tolist(), noise.tolist(), strict=True)):
+        least, most = next((one for one in ranges if one[0] <= value <= one[1]), ranges[-1])
+        step = int(change) if math.isfinite(change) else (high if change > 0 else low) * 2
+        out[at] = min(max(value + step, least), most)
+        saturated[at] = not least <= value + step <= most
+    return out, saturated
 
 
 def _wide_difference(after: NDArray[Any], before: NDArray[Any]) -> NDArray[np.float64]:

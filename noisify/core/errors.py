@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
@@ -50,6 +50,11 @@ class NoisifyError(Exception):
         """Return this error with its file named, unless it names one already."""
         if self.path is None:
             self.path = path
+        return self
+
+    def because(self, hints: Sequence[str]) -> NoisifyError:
+        """Return this error with the first of some hints at its cause, if there is any."""
+        self.message = "; ".join((self.message, *hints[:1]))
         return self
 
 

@@ -57,7 +57,7 @@ def _of_target(found: Entry, target: str | Path) -> Entry:
     return found if undecided and entry.module == found.module else entry
 
 
-def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Input:
+def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> ConvertedInput:
     """Return an input with the content of another, in another format.
 
     Args:
@@ -83,9 +83,10 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Inpu
         path.touch(mode=0o600)
         delimiter = "\t" if new.name == "tsv" else ","
         if old.module == new.module:
-            module.change_delimiter(source, options, path, delimiter)
-            return ConvertedInput(path, source, new)
+            hints = module.change_delimiter(source, options, path, delimiter)
+            return ConvertedInput(path, source, new, hints)
         content = read(source, options)
+        hints = getattr(content, "hints", ())  # tables have some
         if new.module == "csv.source":
             write(content, path, delimiter)
         else:
@@ -96,7 +97,7 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Inpu
     except BaseException:  # a signal too must not leave the file
         path.unlink(missing_ok=True)
         raise
-    return ConvertedInput(path, source, new)
+    return ConvertedInput(path, source, new, hints)
 
 
 class ConvertedInput(Input):
@@ -106,10 +107,15 @@ class ConvertedInput(Input):
         path: The temporary file.
         origin: The input; closed with this one.
         entry: The temporary file's format.
+        hints: What may be wrong with how the input was read.
+
+    Attributes:
+        hints: The same.
     """
 
-    def __init__(self, path: Path, origin: Input, entry: Entry) -> None:
+    def __init__(self, path: Path, origin: Input, entry: Entry, hints: Sequence[str] = ()) -> None:
         super().__init__(path)
+        self.hints = hints
         self.name = origin.name
         self._path = path
         self._origin = origin

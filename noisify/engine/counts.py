@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from noisify.statistics.moments import BlockMoments, BlockPieces
+    from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
 
 
 @dataclass
@@ -109,15 +109,17 @@ class FieldReport(Counts):
             **counts,
             "change_mean": mean if change.count else None,
             "change_sd": _finite_or_none(change.sd),
-            "snr_db": snr(signal.power, change.power),
+            "snr_db": snr(signal, change),
         }
 
 
-def snr(signal_power: float, noise_power: float) -> float | None:
-    """Return 10 log10(signal_power / noise_power) in dB, or None where it has no finite value."""
-    if not (0 < signal_power < math.inf and 0 < noise_power < math.inf):
+def snr(signal: Moments, noise: Moments) -> float | None:
+    """Return 10 log10(signal power / noise power) in dB, or None where it has no finite value."""
+    powers = signal.scaled_power, noise.scaled_power
+    if not all(0 < power < math.inf for power in powers):
         return None
-    return 10 * (math.log10(signal_power) - math.log10(noise_power))
+    decibels = 10 * (math.log10(powers[0]) - math.log10(powers[1]))
+    return decibels + 20 * math.log10(2) * (signal.exponent - noise.exponent)
 
 
 def _finite_or_none(value: float) -> float | None:

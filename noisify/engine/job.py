@@ -20,7 +20,7 @@ from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.formats import unsupported
 from noisify.formats.detect import recognise
-from noisify.formats.interface import PlacingSink, ReadOptions, no_rows
+from noisify.formats.interface import HintingSource, PlacingSink, ReadOptions, no_rows
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 
 @frozen
@@ -86,12 +86,15 @@ class OpenInput:
         self._settings = settings
         self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
         self._told: set[str] = set()
+        self._hints: Sequence[str] | None = None
         try:
             self.format = recognise(self.input, settings.from_format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, read)
+            if self._hints is None and isinstance(self.source, HintingSource):
+                self._hints = self.source.hints
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
@@ -103,11 +106,17 @@ class OpenInput:
             return read
         if self.input.is_folder:
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
-        self.input = convert.convert(self.input, self.format, wanted, read)
+        self.input = converted = convert.convert(self.input, self.format, wanted, read)
+        self._hints = converted.hints
         if wanted.module == self.format.module:
-            read = replace(read, delimiter=None)
+            read = replace(read, delimiter="\t" if wanted.name == "tsv" else ",")
         else:
-            read = ReadOptions(strict=read.strict, keep_decimals=read.keep_decimals)
+            read = ReadOptions(
+                delimiter="\t" if wanted.name == "tsv" else ",",
+                escape="",
+                strict=read.strict,
+                keep_decimals=read.keep_decimals,
+            )
         self.format = wanted
         return read
 
@@ -122,11 +131,16 @@ class OpenInput:
 
     def plan(self, request: Request) -> Plan:
         """Settle a request for this input."""
-        if self.source.empty:
-            self._settings.note(f"{self.input.name} has no rows; it passes through as it is")
+        bare = self.format.shape == "table" and not self.source.fields
+        if self.source.empty or bare:
+            nothing = "columns" if bare else "rows"
+            self._settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng)
-        plan = resolve(request, self.source.fields, self._survey)
+        try:
+            plan = resolve(request, self.source.fields, self._survey)
+        except UsageError as error:
+            raise error.because(self._hints or ()) from None
         check_streams(plan)
         if plan.row_steps and self.format.shape != "table":
             raise no_rows()
@@ -144,7 +158,8 @@ class OpenInput:
 
     def tell(self) -> None:
         """Say what the user should know of the source, as far as it has been read."""
-        for note in self.source.notes:
+        hints = [f"{self.input.name}: {hint}" for hint in self._hints or ()]
+        for note in (*hints, *self.source.notes):
             if note not in self._told:
                 self._settings.note(note)
                 self._told.add(note)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from noisify.core.chunk import Chunk, blank, cut_out, joined, merged_floats
+from noisify.core.chunk import Chunk, blank, cut_out, joined, merged_floats, merged_whole
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan
-    from noisify.statistics.moments import BlockPieces, FieldStatistics
+    from noisify.statistics.moments import BlockPieces
+    from noisify.statistics.survey import FieldStatistics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -134,14 +135,15 @@ def survey(
     from noisify.statistics.moments import (  # noqa: PLC0415 - an absolute level does without
         BlockMoments,
         JointMoments,
-        Survey,
     )
+    from noisify.statistics.survey import Survey  # noqa: PLC0415 - as above
 
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     together = [field for field, need in needs.items() if "covariance" in need]
     joint = BlockMoments()
+    passes = 0
     while pending := [field for field in needs if not surveys[field.name].done]:
-        first = all(not surveys[field.name].passes for field in pending)
+        first, passes = not passes, passes + 1
 
         def look(
             raw: Any,  # noqa: ANN401
@@ -151,7 +153,9 @@ def survey(
             chunk = source.decode(raw, pending)
             columns = chunk.by_field()
             looked = {
-                name: surveys[name].look(*merged_floats(found), partial(_different, found))
+                name: surveys[name].look(
+                    *merged_floats(found), merged_whole(found), partial(_different, found)
+                )
                 for name, found in columns.items()
             }
             pieces = _joint_pieces(together, columns) if together and first else None

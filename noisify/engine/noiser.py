@@ -175,9 +175,10 @@ class Noiser:
         else:
             names = [by_field[column.field.name].step.stream for column in state.columns]
             variates = JoinedVariates(names, positions)
+        number = state.column.number
         draw = Draw(
             variates,
-            state.column.number,
+            replace(number, truncates=True) if step.truncate else number,
             floats,
             usable=hit if step.model.reach else usable,
             others=lambda name: self._others_variates(step, name, positions),

@@ -75,9 +75,15 @@ class RunReport:
 
     def as_text(self) -> str:
         """Return the report as JSON text; NaN never occurs in it."""
-        import json  # noqa: PLC0415 - few runs need it
+        return json_text(self.as_json())
 
-        return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+def json_text(value: object) -> str:
+    r"""Return JSON text that can be written as UTF-8: bytes of names that are none are `\udcxx`."""
+    import json  # noqa: PLC0415 - few runs need it
+
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def versions() -> dict[str, str]:

@@ -28,6 +28,8 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?P<mark>[,.' \u00a0\u202f_])\d{3})+(?P<r
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _WITH_UNIT = re.compile(r"\D{0,3}\s?[+-]?\d[\d.,]*\s?\D{1,5}|\D{1,3}\s?[+-]?\d[\d.,]*")
 _MOST_SHOWN = 40
+NOT_STRANGE = {"time": "a time", "decimal": "within the field's precision"}
+"""What a cell that gets noise is, by the kind of its field; else it is a number."""
 
 
 def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
@@ -194,7 +196,7 @@ def _span(nanoseconds: int) -> str:
 
 def _no_number(step: Step, met: FieldReport) -> str:
     """Say that no cell of a field is a number, with the first and what would help."""
-    what = "a time" if step.field.number is not None and step.field.kind == "time" else "a number"
+    what = NOT_STRANGE.get(step.field.kind, "a number")
     first = met.stranger
     shown = first if len(first) <= _MOST_SHOWN else first[: _MOST_SHOWN - 1] + "…"
     return f"no cell is {what}, the first is {shown!r}{_help(first, what)}"
@@ -202,6 +204,8 @@ def _no_number(step: Step, met: FieldReport) -> str:
 
 def _help(cell: str, what: str) -> str:
     """Say what would make a cell a number, as far as that can be told."""
+    if what == NOT_STRANGE["decimal"]:
+        return "; cast the column to a wider decimal first"
     if what == "a time":
         return "; times are read as ISO 8601, such as 2024-03-01T06:00:00Z"
     text = cell.strip().strip('"').strip()

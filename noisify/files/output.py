@@ -43,6 +43,10 @@ class Output(ABC):
     def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
         """Give back what was reserved for more, now that all has been written."""
 
+    def written(self) -> Path | None:
+        """Return the path of what `file` was given so far, to read it back; None: it has none."""
+        return None
+
     @abstractmethod
     def commit(self) -> None:
         """Make what was written the result."""
@@ -133,6 +137,11 @@ class FileOutput(Output):
         """Give back what was reserved on the disk."""
         if not self.file.closed:
             self.file.flush()
+
+    def written(self) -> Path:
+        """Return the temporary file's path; what was written can be read from there."""
+        self.give_room_back()
+        return self._temporary
 
     def commit(self) -> None:
         """Sync the temporary file, give it the old one's mode and put it in its place."""

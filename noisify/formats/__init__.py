@@ -78,7 +78,7 @@ FORMATS = (
         "HDF5",
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
         (b"\x89HDF\r\n\x1a\n",),
-        magic_offsets=(0, *(512 << n for n in range(5))),
+        magic_offsets=(0, *(512 << n for n in range(50))),
     ),
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),

@@ -21,8 +21,8 @@ from noisify.core.chunk import boxes
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
-from noisify.formats.hdf5.datasets import open_file
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
+from noisify.formats.hdf5.tree import open_file
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:

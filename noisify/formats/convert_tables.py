@@ -12,7 +12,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,12 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.csv import mask as csv_mask
 from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv.cells import byte_cells
+from noisify.formats.csv.escapes import unquote
+from noisify.formats.csv.header import with_delimiter
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
+from noisify.formats.parquet.int96 import check_int96, int96_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +44,12 @@ if TYPE_CHECKING:
 _ROWS = 1 << 16
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
+_WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
+"""Digits of Arrow's decimals."""
+
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
+_UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
+_WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
@@ -51,10 +60,12 @@ class Table:
     Attributes:
         schema: Its columns.
         batches: Its rows, in order.
+        hints: What may be wrong with how it is read.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    hints: Sequence[str] = ()
 
 
 def read_text(source: Input, options: ReadOptions) -> Table:
@@ -63,9 +74,23 @@ def read_text(source: Input, options: ReadOptions) -> Table:
         raise UsageError("--ragged keep keeps rows that no other format has; leave it out")
     source.spool()
     table = DelimitedSource(source, replace(options, strict=False, keep_decimals=False))
+    _check_names(table)
     types = _types(table)
     schema = pa.schema([(field.name, types[field.name]) for field in table.fields])
-    return Table(schema, _text_batches(table, schema))
+    return Table(schema, _text_batches(table, schema), table.hints)
+
+
+def _check_names(table: DelimitedSource) -> None:
+    """Refuse names that are no text in the table's encoding: other formats cannot hold them."""
+    for field in table.fields:
+        try:
+            field.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"has bytes in its name that are no {table.text.encoding} text; say what they are "
+                "with --encoding, for example --encoding cp1252",
+                field=field.name,
+            ) from None
 
 
 def _pieces(table: DelimitedSource) -> Iterator[Any]:
@@ -95,22 +120,25 @@ class _Numbers:
     """What has been seen of a column of numbers."""
 
     fractions: bool = False
-    long: bool = False
+    digits: int = 0  # of the longest beyond int64
     others: bool = False
 
     def look(self, columns: Sequence[Column], texts: Column) -> None:
         """Look at some cells, read as whole numbers where they are, and as texts."""
         self.fractions |= any(column.number == FLOAT for column in columns)
-        self.long |= any(column.number.dtype == object for column in columns)
+        for column in columns:
+            if column.number.dtype == object:
+                self.digits = max(self.digits, *(len(str(abs(v))) for v in column.values.tolist()))
         self.others |= bool(columns[0].strangers) or any(map(_CODE.search, texts.values))
 
     @property
     def type(self) -> pa.DataType:
         """The type that loses nothing."""
-        if self.others or (self.fractions and self.long):
+        if self.others or (self.fractions and self.digits) or self.digits > _WIDEST_DECIMAL:
             return pa.string()
-        if self.long:
-            return pa.decimal128(38, 0)
+        if self.digits:
+            wide = self.digits > _WIDE_DECIMAL
+            return pa.decimal256(_WIDEST_DECIMAL, 0) if wide else pa.decimal128(_WIDE_DECIMAL, 0)
         return pa.float64() if self.fractions else pa.int64()
 
 
@@ -126,6 +154,7 @@ class _Times:
     def look(self, column: Column) -> None:
         """Look at some cells."""
         self.tick = column.number.tick
+        self.others |= bool(column.number.span)
         self.zones |= set(column.layout.zones[column.layout.valid].tolist())
         layouts = [layout for layout in column.layout.layouts if layout is not None]
         self.clock |= any(layout.separator for layout in layouts)
@@ -134,12 +163,13 @@ class _Times:
     @property
     def type(self) -> pa.DataType:
         """The type that loses nothing."""
-        if self.others or not self.zones <= {"", "Z"} or len(self.zones) > 1:
+        in_utc = {zone.lstrip().upper() in _UTC for zone in self.zones if zone}
+        if self.others or False in in_utc or (in_utc and "" in self.zones):
             return pa.string()
         if not self.clock:
             return pa.date32()
-        zone = "UTC" if "Z" in self.zones else None
-        return pa.timestamp(_UNITS[self.tick], zone) if self.tick in _UNITS else pa.string()
+        unit = next(unit for tick, unit in _UNITS.items() if self.tick % tick == 0)
+        return pa.timestamp(unit, "UTC" if in_utc else None)
 
 
 def _is_time(field: Field) -> bool:
@@ -185,7 +215,8 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
             return pa.array(whole, kind)
         except UnicodeEncodeError:
             raise DataError(
-                "has bytes that are no text in this encoding; see --encoding",
+                "has bytes that are no text in this encoding; say what they are with --encoding, "
+                "for example --encoding cp1252",
                 field=column.field.name,
             ) from None
     bits = None
@@ -195,6 +226,9 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
     if pa.types.is_date32(kind):
         values = values // (_DAY // column.number.tick)
         values = values.astype(np.int32)
+    elif pa.types.is_timestamp(kind):
+        tick = next(tick for tick, unit in _UNITS.items() if unit == kind.unit)
+        values = values * (column.number.tick // tick)
     return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
 
 
@@ -205,6 +239,8 @@ def read_parquet(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
         file = pq.ParquetFile(source.path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
+    for leaf in int96_leaves(file.metadata):
+        check_int96(cast("Path", source.path), source.name, leaf)
     return Table(file.schema_arrow, _named(file.iter_batches(_ROWS), source.name))
 
 
@@ -288,6 +324,8 @@ def write_text(table: Table, path: Path, delimiter: str) -> None:
     Raises:
         UsageError: If a column's type cannot be told by a text.
     """
+    if not table.schema.names:
+        raise UsageError("has no columns, and a text table needs one")
     names = pa.array(table.schema.names, pa.string())
     for field in table.schema:
         _check_text_type(field)
@@ -352,18 +390,24 @@ def _in_quotes(texts: pa.Array, delimiter: str) -> pa.Array:
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
 
 
-def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter: str) -> None:
+def change_delimiter(
+    source: Input, options: ReadOptions, path: Path, delimiter: str
+) -> Sequence[str]:
     """Write a text table with another character between its cells, which stay as they are.
 
     A cell that holds that character gets quotes.
+
+    Returns:
+        What may be wrong with how the table is read.
     """
+    hints = DelimitedSource(source, options).hints
     if options.ragged != "error":
         raise UsageError("--ragged keep keeps rows as they are; keep the delimiter, too")
     table = DelimitedSource(source, replace(options, header=False))
     names = [field.name for field in table.fields]
     with path.open("wb") as opened:
         file = table.text.writer(opened)
-        file.write(table.prefix)
+        file.write(with_delimiter(table.prefix, table.text.encoding, delimiter.encode()))
         for raw in _pieces(table):
             cells = table.cells(raw, names)
             bounds = csv_mask.outer_bounds(
@@ -371,6 +415,8 @@ def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter:
             )
             laid = csv_numbers.slices(raw.data, bounds.starts, bounds.ends)
             texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
+            if raw.odd:
+                texts = _well_quoted(texts, delimiter.encode(), table.dialect.escape)
             bare = pc.invert(pc.starts_with(texts, '"'))
             special = pc.and_(bare, pc.match_substring(texts, delimiter))
             quoted = pc.binary_join_element_wise(b'"', texts, b'"', b"")
@@ -382,3 +428,16 @@ def change_delimiter(source: Input, options: ReadOptions, path: Path, delimiter:
             ended = pc.binary_join_element_wise(lines, "", table.line_end.decode())
             file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
         file.flush()
+    return hints
+
+
+def _well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
+    """Return cells of which none has a delimiter behind its closing quote, or a quote in others."""
+    cells = texts.to_pylist()
+    for at, cell in enumerate(cells):
+        if delimiter not in cell or b'"' not in cell or _WELL_QUOTED.fullmatch(cell):
+            continue
+        says = unquote(cell, escape)
+        escaped = says.replace(escape, escape * 2) if escape else says
+        cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
+    return byte_cells(cells).view(pa.binary())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError
 from noisify.files import codecs
 from noisify.formats import FORMATS, Entry, find, of_suffix, unsupported
+from noisify.formats.arrow.messages import starts_legacy_stream
 
 if TYPE_CHECKING:
     from noisify.files.input import Input
@@ -46,6 +47,21 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
     )
 
 
+def _by_magic_further_on(source: Input) -> Entry | None:
+    """Return the format whose magic bytes are in a file behind a block of the user's own."""
+    if source.path is None:
+        return None
+    size = source.path.stat().st_size
+    with source.path.open("rb") as file:
+        for entry in FORMATS:
+            for offset in entry.magic_offsets:
+                if _HEAD < offset < size:
+                    file.seek(offset)
+                    if file.read(max(map(len, entry.magic))) in entry.magic:
+                        return entry
+    return None
+
+
 def recognise(source: Input, name: str | None) -> Entry:
     """Return an input's format: the one named, else by its suffix, else by its first bytes.
 
@@ -58,7 +74,11 @@ def recognise(source: Input, name: str | None) -> Entry:
         return find("parquet")
     head = source.head(_HEAD)
     by_magic = next((entry for entry in FORMATS if entry.starts(head)), None)
+    if by_magic is None and starts_legacy_stream(head):
+        by_magic = find("arrow")
     expected = find(name) if name else of_suffix(source.suffix)
+    if by_magic is None or (expected is not None and by_magic.module != expected.module):
+        by_magic = _by_magic_further_on(source) or by_magic
     if expected is None:
         expected = by_magic or find("csv")
     sure = name or (by_magic is not None and by_magic.name != "npz")  # any ZIP starts like an NPZ

@@ -41,6 +41,8 @@ class ReadOptions:
         comment: What a line that is no record starts with; None: there are no such lines.
         ragged: What becomes of a record with too few or too many cells: "error", or "keep" it as
             it is.
+        escape: The character that takes the meaning of the one after it; empty: there is none;
+            None: there is none, and text that looks as if there were is refused.
         strict: Whether a cell that is not a number is an error in a field that gets noise.
         keep_decimals: Whether columns should say how many decimals each cell has.
     """
@@ -54,6 +56,7 @@ class ReadOptions:
     skip_lines: int = 0
     comment: str | None = None
     ragged: str = "error"
+    escape: str | None = None
     strict: bool = False
     keep_decimals: bool = False
 
@@ -200,6 +203,17 @@ class LazySource(Source, Protocol):
     """
 
     reads_in_workers: bool
+
+
+@runtime_checkable
+class HintingSource(Source, Protocol):
+    """A source that has to guess how its file is to be read.
+
+    Attributes:
+        hints: What may be wrong with that, and what to type then.
+    """
+
+    hints: Sequence[str]
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.chunk import Chunk, Column, Field, Kind, Positions
+from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.formats.npy.source import ARRAY_NAME
@@ -150,6 +150,9 @@ class FrameInMemory(_InMemory):
             if field.number is None:
                 continue
             series = self._frame.iloc[raw.start : raw.stop, self._places[field.name]]
+            if _is_arrow(series.dtype):
+                columns.append(_arrow_column(field, series, positions))
+                continue
             missing = np.asarray(series.isna(), bool)
             if field.number.kind in {"text", "time"}:
                 columns.append(_words(field, series, missing, positions))
@@ -183,7 +186,7 @@ class FrameInMemory(_InMemory):
                 self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
             if result.changed.any():
                 at = np.flatnonzero(result.changed)
-                self._noisy[name][rows.start + at] = _given_back(result, at)
+                self._noisy[name][rows.start + at] = _given_back(result, at, self._noisy[name])
                 if result.erased is not None:
                     missing = rows.start + np.flatnonzero(result.erased)
                     self._noisy[name][missing] = _nothing(result.column.field, self._noisy[name])
@@ -203,6 +206,8 @@ def _words(field: Field, series: Any, missing: NDArray[np.bool_], positions: Pos
     if number is None:
         raise AssertionError(field)
     if number.kind == "time":
+        if getattr(series.dtype, "tz", None) is not None:
+            series = series.dt.tz_convert(None)  # to UTC, in which it is kept
         values = series.to_numpy().view(np.int64)
     else:
         values = np.full(len(series), "", object)
@@ -211,12 +216,41 @@ def _words(field: Field, series: Any, missing: NDArray[np.bool_], positions: Pos
     return Column(field, number, positions, values, valid, int(np.count_nonzero(missing)))
 
 
-def _given_back(result: NoisyColumn, at: NDArray[np.int64]) -> Any:  # noqa: ANN401
+def _is_arrow(dtype: Any) -> bool:  # noqa: ANN401
+    """Return whether a pandas dtype is one that Arrow's type stands behind."""
+    return hasattr(dtype, "pyarrow_dtype")
+
+
+def _arrow_column(field: Field, series: Any, positions: Positions) -> Column:  # noqa: ANN401
+    """Return a column of a DataFrame that Arrow holds."""
+    import pyarrow as pa  # noqa: PLC0415 - whoever gave such a DataFrame has imported it
+
+    from noisify.formats.arrow.columns import column_of as arrow_column  # noqa: PLC0415 - as above
+    from noisify.formats.arrow.columns import whole  # noqa: PLC0415
+
+    values = pa.array(series.array)
+    return arrow_column(
+        field, whole(values) if isinstance(values, pa.ChunkedArray) else values, positions
+    )
+
+
+def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: Any) -> Any:  # noqa: ANN401
     """Return noisy values as a DataFrame's column takes them."""
-    values = result.values[at]
-    if result.column.number.kind == "time":
-        return values.view(f"M8[{_UNITS[result.column.number.tick]}]")
-    return values
+    import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
+
+    values = result.values[at]  # noqa: PD011 - no pandas object
+    if _is_arrow(array.dtype):
+        from noisify.formats.arrow.columns import array_of  # noqa: PLC0415 - as above
+
+        return pd.array(array_of(values, array.dtype.pyarrow_dtype, None), dtype=array.dtype)
+    if result.column.number.kind != "time":
+        return values
+    unit = _UNITS[result.column.number.tick]
+    if array.dtype.kind == "m":
+        return pd.array(values.view(f"m8[{unit}]"))
+    moments = pd.array(values.view(f"M8[{unit}]"))
+    zone = getattr(array.dtype, "tz", None)
+    return moments if zone is None else moments.tz_localize("UTC").tz_convert(zone)
 
 
 def _nothing(field: Field, array: Any) -> Any:  # noqa: ANN401
@@ -241,14 +275,18 @@ _UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
     """Return the field of a pandas column."""
+    if _is_arrow(dtype):
+        from noisify.formats.arrow import columns  # noqa: PLC0415 - slow to import
+
+        held = dtype.pyarrow_dtype
+        return Field(name, columns.kind_of(held), str(dtype), columns.value_type(held))
     numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
+    if getattr(dtype, "tz", None) is not None:
+        numpy_dtype = np.dtype(f"M8[{dtype.unit}]")
     if numpy_dtype is None or numpy_dtype.kind == "O":
-        kind: Kind = "other"
         if str(dtype) in {"str", "string", "object", "category"}:
             return Field(name, "text", str(dtype), NumberType("text", np.dtype(object)))
-        if "datetime" in str(dtype):
-            kind = "time"
-        return Field(name, kind, str(dtype))
+        return Field(name, "other", str(dtype))
     number = value_type(numpy_dtype)
     return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
 
@@ -261,12 +299,13 @@ class TableInMemory(_InMemory):
     """
 
     def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - slow to import
+        from noisify.core.arrow_arrays import bytes_of  # noqa: PLC0415 - slow to import
+        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - likewise
 
         self._table = table
         self._reader = TableReader(table.schema)
         self._pieces: list[Any] = []
-        row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+        row_bytes = max(1, bytes_of(table) // max(1, table.num_rows))
         self._describe(self._reader.fields, table.num_rows, row_bytes)
 
     def chunks(  # type: ignore[override]

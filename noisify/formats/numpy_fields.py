@@ -14,7 +14,7 @@ from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -196,7 +196,11 @@ def _steps(dtype: np.dtype[Any], path: str) -> tuple[str, ...]:
 
 
 def column_of(
-    values: NDArray[Any], positions: Positions, field: Field, path: str | None = None
+    values: NDArray[Any],
+    positions: Positions,
+    field: Field,
+    path: str | None = None,
+    extract: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Column:
     """Return one field of an array, in native byte order, at the positions of the array's elements.
 
@@ -207,11 +211,14 @@ def column_of(
         positions: Where they stand in it.
         field: The field.
         path: The member it is of a structured array; None: it is called as the field.
+        extract: Takes integers out of the bits that they have; None: they have all.
     """
     if field.number is None:
         raise AssertionError(field)
     stored_values = member_of(values, field.name if path is None else path)
     width = stored_values.size // max(1, values.size)
+    if extract is not None:
+        stored_values = extract(stored_values.astype(stored_values.dtype.newbyteorder("=")))
     member = unpacked(stored_values.reshape(-1), field)
     starts = positions.starts if width == 1 else tuple(start * width for start in positions.starts)
     missing = _missing(stored_values.reshape(-1), member, field)

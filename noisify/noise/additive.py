@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.noise import level
 from noisify.noise.level import Level
-from noisify.noise.model import NUMBERS, TIMES, Draw, Model, parameter
+from noisify.noise.model import NUMBERS, TIMES, Draw, Model, parameter, with_headroom
 from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
@@ -48,17 +48,17 @@ class Additive(Model):
             return self._apply(values, draw)
 
     def _apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
-        scale = draw.level(self.scale, values)
+        scale, loc, exponent = with_headroom(draw.level(self.scale, values), self.loc)
         if draw.number.kind == "complex":
             parts = np.empty(len(values), np.complex128)
             half = scale * math.sqrt(0.5)
-            parts.real = self.scaled(draw.variates, "noise", half) + self.loc
+            parts.real = self.scaled(draw.variates, "noise", half) + loc
             parts.imag = self.scaled(draw.variates, "imaginary", half)
-            return draw.add(values, parts)
+            return draw.add(values, parts, exponent)
         noise = self.scaled(draw.variates, "noise", scale)
         if self.loc:
-            noise += self.loc
-        return draw.add(values, noise)
+            noise += loc
+        return draw.add(values, noise, exponent)
 
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]

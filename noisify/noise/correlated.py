@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.core.errors import UsageError
+from noisify.core.errors import DataError, UsageError
 from noisify.noise.model import Draw, Matrix, Model, Words, parameter
 from noisify.streams.streams import BlockVariates
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 __all__ = ["Correlated", "Matrix", "Words"]
 
@@ -89,6 +89,14 @@ class Correlated(Model):
         if self.covariance is not None:
             return self
         fields = self.fields or (field,)
+        for one in fields:
+            found = statistics[one]
+            variance = found.covariance.get(one, 0.0)
+            if not math.isfinite(variance) or 0 < found.sd < _LEAST_SD:
+                raise DataError(
+                    "its variance is beyond what float64 holds; bring it into another unit first",
+                    field=one,
+                )
         covariance = tuple(
             tuple(float(statistics[one].covariance.get(other, 0.0)) for other in fields)
             for one in fields  # there is none where there are no rows
@@ -100,6 +108,8 @@ class Correlated(Model):
         return frozenset()
 
 
+_LEAST_SD = 1e-150
+"""A smaller standard deviation has a square that float64 does not hold in full."""
 SINGULAR = 1e-12
 """A share of a field's variance, left over by the fields before it, that counts as none."""
 TOLERANCE = 1e-5

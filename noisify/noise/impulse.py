@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 __all__ = [
     "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",
 ]  # fmt: skip
+
+_LARGEST = float(np.finfo(np.float64).max)
+_EXACT = 1 << 53
+"""Below this a float64 holds every integer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +166,12 @@ class Outlier(Hitting):
     def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return the model with the field's fences."""
         found = statistics.get(field)
-        low = high = spread = 0.0  # of an empty field: nothing will be hit
+        low: float = 0.0  # of an empty field: nothing will be hit
+        high: float = 0.0
+        spread = 0.0
         if found is not None and found.count:
-            spread, away = found.iqr, self.factor * found.iqr
-            low, high = found.lower_quartile - away, found.upper_quartile + away
+            spread = min(found.iqr, _LARGEST)
+            low, high = fences(found.lower_quartile, found.upper_quartile, self.factor)
         return replace(
             self,
             low=low if self.low is None else self.low,
@@ -201,6 +208,28 @@ class Outlier(Hitting):
             unit = 10.0**number.decimal_scale
             steps = (np.floor(beyond * (self.spread * unit)) + 1) / unit
             return draw.add(out, np.where(hit, np.where(up, steps, -steps), 0.0))
+
+
+def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> tuple[float, float]:
+    """Return the fences so many interquartile ranges beyond the quartiles, held within float64.
+
+    From quartiles that are fractions they are exact: whole ones are integers, and what no float64
+    says as a decimal is the next integer outside.
+    """
+    if isinstance(lower, Fraction) and isinstance(upper, Fraction):
+        beyond = Fraction(repr(factor)) * (upper - lower)
+        low, high = lower - beyond, upper + beyond
+        return _said(low, math.floor(low)), _said(high, math.ceil(high))
+    away = factor * min(float(upper - lower), _LARGEST)
+    return max(float(lower - away), -_LARGEST), min(float(upper + away), _LARGEST)
+
+
+def _said(fence: Fraction, outside: int) -> float:
+    """Return a fence as a number that is read back as what it is, or the integer outside it."""
+    if fence.denominator == 1 and abs(fence) >= _EXACT:
+        return int(fence)
+    said = float(fence)
+    return said if Fraction(repr(said)) == fence else outside
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 __all__ = ["CategorySwap", "Flip", "Rate", "Shuffle", "Words"]
 

@@ -15,7 +15,7 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
 STATISTICS = ("sd", "iqr", "range")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -73,7 +73,7 @@ class OfField:
 
     def resolve(self, statistics: FieldStatistics) -> Absolute:
         """Return what this comes to for a field with such statistics."""
-        return Absolute(self.factor * float(getattr(statistics, self.statistic)))
+        return Absolute(statistics.share(self.statistic, self.factor))
 
     def __str__(self) -> str:
         """Return the level as it is typed."""

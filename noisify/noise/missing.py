@@ -13,16 +13,19 @@ from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.noise.level import Rate
 from noisify.noise.model import ANYTHING, REAL, Draw, Model, parameter
+from noisify.statistics.survey import standardised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import NumpyGenerator, Variates
 
 __all__ = ["Missing", "Rate"]
+
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,9 @@ class Missing(Model):
         intercept = self.intercept
         if intercept is None:
             centres, counts = found.scores or (np.empty(0), np.empty(0))
-            scores = self._score(centres * field_sd + field_mean, mean, sd)
+            with np.errstate(over="ignore"):  # in bins beyond float64 nothing is counted
+                driver = np.clip(centres * field_sd + field_mean, -_LARGEST, _LARGEST)
+            scores = self._score(driver, mean, sd)
             intercept = solve_intercept(scores, counts, self.rate)
         return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
 
@@ -137,7 +142,9 @@ class Missing(Model):
     def _score(self, driver: NDArray[Any], mean: float, sd: float) -> NDArray[np.float64]:
         """Return s(z) of the driving values; a field that does not vary has z = 0."""
         with np.errstate(over="ignore", invalid="ignore"):
-            z = np.asarray((driver - mean) / sd if sd > 0 else np.zeros(len(driver)), np.float64)
+            z = np.zeros(len(driver))
+            if sd > 0:
+                z[:] = standardised(driver, mean, sd)
         match self.shape:
             case "right":
                 return z

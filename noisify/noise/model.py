@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from noisify.core.dtypes import NumberType
     from noisify.noise.level import Level
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
 
 REAL = frozenset({"float", "int", "decimal"})
@@ -74,21 +74,59 @@ class Draw:
             case levels.Absolute(value):
                 return value
             case levels.Percent(share):
-                return np.asarray(np.abs(self.number.to_float(values)) * share)
+                return _held(np.abs(self.number.to_float(values)), share)
             case levels.Duration(seconds):
                 return seconds
             case levels.FromField(name, factor):
-                return np.abs(self.companions[name]) * factor
+                return _held(np.abs(self.companions[name]), factor)
             case levels.OfField():
                 raise UsageError(f"level {level} needs the statistics of the whole field")
 
-    def add(self, values: NDArray[Any], noise: NDArray[Any]) -> NDArray[Any]:
-        """Return values + noise in the field's number type; `noise` is spent."""
-        noisy, beyond = self.number.add(values, noise)
+    def add(
+        self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
+    ) -> NDArray[Any]:
+        """Return values + noise * 2**exponent in the field's number type; `noise` is spent."""
+        noisy, beyond = self.number.add(values, noise, exponent)
         if beyond is not None and beyond.any():
             self.saturated = beyond if self.saturated is None else self.saturated | beyond
         return noisy
 
+
+def _held(amounts: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """Return amounts times a factor, none above the largest float64."""
+    with np.errstate(over="ignore"):
+        return np.minimum(amounts * factor, np.finfo(np.float64).max)
+
+
+_HUGE = 2.0**900
+_HEADROOM = 400
+
+
+def headroom(amount: float | NDArray[np.float64]) -> int | NDArray[np.intc]:
+    """Return the exponent of the unit in which noise of such an amount does not overflow.
+
+    Noise of scale 1e308 may be beyond float64 where the noisy value is not. What is below 2**900
+    is taken as it is, so that the unit of an element depends on its own amount only.
+    """
+    if isinstance(amount, np.ndarray):
+        if not len(amount) or np.max(amount) < _HUGE:
+            return 0
+        return np.where(amount < _HUGE, 0, _HEADROOM).astype(np.intc)
+    return 0 if amount < _HUGE else _HEADROOM
+
+
+def with_headroom(
+    scale: float | NDArray[np.float64], loc: float
+) -> tuple[float | NDArray[np.float64], float | NDArray[np.float64], int | NDArray[np.intc]]:
+    """Return scale and loc in a unit in which noise has headroom, and its exponent."""
+    exponent = headroom(np.maximum(scale, abs(loc)) if loc else scale)
+    if not np.any(exponent):
+        return scale, loc, 0
+    return np.ldexp(scale, -exponent), np.ldexp(loc, -exponent), exponent
+
+
+_EXACT = 1 << 53
+"""Below this a float64 holds every integer."""
 
 Words = tuple[str, ...]
 Numbers = tuple[float, ...]
@@ -252,6 +290,17 @@ def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa
         raise UsageError(f"{field.name} {value!r} of {model} is not {what}") from None
 
 
+def _read_number(value: Any) -> float:  # noqa: ANN401
+    """Read a number; an integer that no float64 holds stays one."""
+    number = float(value)
+    if math.isfinite(number) and number.is_integer() and abs(number) >= _EXACT:
+        try:
+            return int(value) if isinstance(value, int | str) else number
+        except ValueError:  # 1e300
+            return number
+    return number
+
+
 def _read_words(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     """Read texts: a sequence, or one text with | between them."""
     parts = value.split("|") if isinstance(value, str) else value
@@ -280,7 +329,7 @@ def _read_bool(value: Any) -> bool:  # noqa: ANN401
 
 
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "float": ("a number", float),
+    "float": ("a number", _read_number),
     "int": ("an int", int),
     "str": ("a text", str),
     "bool": ("a bool", _read_bool),

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.noise.model import REAL, Draw, Model, parameter
+from noisify.noise.model import REAL, Draw, Model, parameter, with_headroom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
 
 _SAME = 1e-9
@@ -67,8 +67,9 @@ class Mechanism(Model):
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         """Return values + scale * variates."""
         scale = self.calibrated() if self.scale is None else self.scale
+        shrunk, _, exponent = with_headroom(scale, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            return draw.add(values, self.standard(draw.variates) * scale)
+            return draw.add(values, self.standard(draw.variates) * shrunk, exponent)
 
     @abstractmethod
     def calibrated(self) -> float:

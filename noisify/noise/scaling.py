@@ -14,7 +14,17 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise.level import Level, Rate
-from noisify.noise.model import NUMBERS, REAL, TIMES, Draw, Model, Numbers, parameter
+from noisify.noise.model import (
+    NUMBERS,
+    REAL,
+    TIMES,
+    Draw,
+    Model,
+    Numbers,
+    headroom,
+    parameter,
+    with_headroom,
+)
 from noisify.noise.normal_quantile import normal_quantile
 from noisify.streams.streams import BlockVariates
 
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
 
 __all__ = ["Bias", "Level", "Multiplicative", "Numbers", "Rate", "Rounding", "ScaleBy"]
@@ -80,7 +90,11 @@ class Multiplicative(Model):
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
             gain *= share
             np.clip(gain, -_LARGEST, _LARGEST, out=gain)  # infinity times 0 would be no number
-            return draw.add(values, draw.number.to_float(values) * gain)
+            floats = draw.number.to_float(values)
+            exponent = headroom(np.abs(floats))
+            if np.any(exponent):
+                floats = floats * np.ldexp(1.0, -exponent)
+            return draw.add(values, floats * gain, exponent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,14 +213,23 @@ class Grid:
         if not self.step:
             return np.full_like(values, origin)
         rise, run = ratio(self.step)
+        if not rise:  # a float64 tells no such levels apart
+            return values if self.last is None else np.clip(values, origin, self._end)
+        exponent = headroom(np.maximum(np.abs(values), max(abs(origin), abs(rise))))
+        small, start, height = (np.ldexp(part, -exponent) for part in (values, origin, rise))
         with np.errstate(over="ignore", invalid="ignore"):
-            count = np.rint((values - origin) * run / rise)
+            count = np.rint((small - start) * run / height)
             if self.last is not None:
                 np.clip(count, 0, self.last, out=count)
-            nearest = origin + count * rise / run
+            nearest = np.ldexp(start + count * height / run, exponent)
         if self.last is None:  # a float64 so far from 0 is as near to a level as it can be
             return np.where(np.abs(count) < _EXACT, nearest, values)
-        return np.where(count == self.last, float(self.origin + self.step * self.last), nearest)
+        return np.where(count == self.last, self._end, nearest)
+
+    @property
+    def _end(self) -> float:
+        """The last level."""
+        return float(self.origin + self.step * (self.last or 0))
 
     def whole_change(self, values: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return nearest level - value for integers, exactly; None if the step is not simple."""
@@ -232,6 +255,8 @@ class Grid:
 
 def as_typed(number: float) -> Fraction:
     """Return the decimal that a float is written as, 1/10 for 0.1; a whole one is just itself."""
+    if isinstance(number, int):
+        return Fraction(number)
     number = float(number)
     return Fraction(number) if number.is_integer() else Fraction(repr(number))
 
@@ -297,19 +322,19 @@ class Bias(Model):
 
     def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
         """Return values + loc + scale * z."""
-        scale = draw.level(self.scale, values)
+        scale, loc, exponent = with_headroom(draw.level(self.scale, values), self.loc)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
             if draw.number.kind == "complex":
                 parts = np.empty(len(values), np.complex128)
                 half = scale * math.sqrt(0.5)
-                parts.real = self._z(draw, "noise") * half + self.loc
+                parts.real = self._z(draw, "noise") * half + loc
                 parts.imag = self._z(draw, "imaginary") * half
-                return draw.add(values, parts)
+                return draw.add(values, parts, exponent)
             noise = np.empty(len(values))
             noise[:] = self._z(draw, "noise") * scale
             if self.loc:
-                noise += self.loc
-            return draw.add(values, noise)
+                noise += loc
+            return draw.add(values, noise, exponent)
 
     def _z(self, draw: Draw, lane: str) -> float | NDArray[np.float64]:
         """Return the z of the field, or that of each element's key."""

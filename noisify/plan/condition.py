@@ -206,7 +206,7 @@ class _Parser:
         return ("field", token)
 
 
-def _as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
+def as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
     """Read a text as a time of a type; without an offset it is in the type's own zone."""
     import pyarrow as pa  # noqa: PLC0415 - as above
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
@@ -234,6 +234,6 @@ def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
         worked = [pc.cast(operand, pa.float64()) for operand in worked]
     temporal = next((w.type for w in worked if pa.types.is_temporal(w.type)), None)
     if temporal is not None:  # "2024-03-01" is a time where it stands beside one
-        worked = [_as_time(w, temporal) if pa.types.is_string(w.type) else w for w in worked]
+        worked = [as_time(w, temporal) if pa.types.is_string(w.type) else w for w in worked]
     function: Callable[..., Any] = getattr(pc, name)
     return function(*worked)

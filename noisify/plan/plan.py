@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import StreamName
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
@@ -45,6 +45,7 @@ class NoiseSpec:
         stream: Which of the streams of this model on a field to draw from; None: the next one.
         unit: "image" if numbers are shares of full scale (1 of floats, 255 of uint8); None: as is.
         optional: Whether a selector that matches no field is passed over.
+        truncate: Whether noisy integers are rounded down, not half to even.
     """
 
     model: str = "normal"
@@ -59,6 +60,7 @@ class NoiseSpec:
     stream: int | None = None
     unit: str | None = None
     optional: bool = False
+    truncate: bool = False
 
     def __post_init__(self) -> None:
         """Check that how much is said once."""
@@ -91,6 +93,7 @@ class Step:
         clip: Bounds for what noise produces.
         where: Which rows get noise; None: all.
         spec: The number of the spec it comes from: fields of one spec are worked on together.
+        truncate: Whether noisy integers are rounded down, not half to even.
     """
 
     field: Field
@@ -99,6 +102,7 @@ class Step:
     clip: tuple[float, float] | None = None
     where: Condition | None = None
     spec: int = 0
+    truncate: bool = False
 
     def companions(self) -> frozenset[str]:
         """Return the fields whose values this step looks at, besides its own."""
@@ -116,7 +120,8 @@ class Step:
         about: dict[str, Any] = {"field": self.field.name, "model": self.model.name}
         if isinstance(self.model, RowModel):
             del about["field"]
-        return {**about, **parameters, "clip": clip, "where": where}
+        truncate = {"truncate": True} if self.truncate else {}
+        return {**about, **parameters, "clip": clip, "where": where, **truncate}
 
 
 @frozen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -120,9 +120,26 @@ def for_field(words: Mapping[str, Any], field: Field) -> Words:
     return fitted
 
 
+def check_image(low: float, high: float, field: str) -> None:
+    """Refuse floats that are not from 0 to 1 as the publishers' images are.
+
+    Raises:
+        DataError: If some are beyond.
+    """
+    if not (low >= 0 and high <= 1):
+        raise DataError(
+            f"holds values from {low:g} to {high:g}, and an image of floats has values from 0 to "
+            "1; scale it first, or give the noise with -d and -s",
+            field=field,
+        )
+
+
 def _image(model: str, parameter: str, amounts: tuple[Any, ...], **others: Any) -> dict[int, Any]:  # noqa: ANN401
-    """Return severities of one model for images: `parameter` takes one amount after the other."""
-    about = {"model": model, **others, "clip": [0.0, 1.0], "unit": "image"}
+    """Return severities of one model for images: `parameter` takes one amount after the other.
+
+    Integers are truncated, as by `np.uint8(np.clip(noisy, 0, 1) * 255)` in the publishers' code.
+    """
+    about = {"model": model, **others, "clip": [0.0, 1.0], "unit": "image", "truncate": True}
     return {
         severity: ({**about, parameter: amount},)
         for severity, amount in zip(_FIVE, amounts, strict=True)

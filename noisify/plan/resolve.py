@@ -7,13 +7,17 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.noise import level as levels
 from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.rows import RowModel, SwapFields
+from noisify.plan.condition_types import check_types
 from noisify.plan.plan import NoiseSpec, Plan, Request, Step
+from noisify.plan.presets import check_image, for_field
 from noisify.plan.selectors import Choice, choose
 from noisify.streams.streams import StreamName
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
-    from noisify.statistics.moments import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
@@ -44,9 +48,12 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         _check_condition(spec.where, fields)
     drafts, left = _drafts(request, fields)
     needs: dict[Field, frozenset[str]] = {}
+    noised = {draft.field.name: draft.field for draft in drafts}
     for draft in drafts:
         for name, need in draft.needs().items():
-            field_ = draft.field if name == draft.field.name else _driver(name, draft, fields)
+            field_ = draft.field
+            if name != field_.name:  # a field that gets noise too is read as that noise needs it
+                field_ = noised.get(name, _driver(name, draft, fields))
             needs[field_] = needs.get(field_, frozenset()) | need
     statistics = survey(needs) if needs else {}
     steps: list[Step] = []
@@ -69,7 +76,10 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
         )
         used[use] += 1
         clip = _checked_clip(draft.spec.clip, draft.field)
-        steps.append(Step(draft.field, settled, stream, clip, draft.spec.where, draft.number))
+        truncate = draft.spec.truncate and draft.field.kind == "int"
+        steps.append(
+            Step(draft.field, settled, stream, clip, draft.spec.where, draft.number, truncate)
+        )
     named = frozenset(draft.field.name for draft in drafts if draft.named)
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 
@@ -79,7 +89,7 @@ def _plan(
     fields: Sequence[Field],
     steps: Sequence[Step],
     left: dict[str, str],
-    notes: Sequence[str],
+    notes: list[str],
 ) -> Plan:
     """Gather settled steps into a plan, with the fields that have to be read for them."""
     read = {step.field.name: step.field for step in steps}
@@ -92,6 +102,8 @@ def _plan(
     for field_ in fields:
         if field_.name not in chosen:
             left.setdefault(field_.name, _why_left(field_))
+        if field_.hindrance and left[field_.name] == field_.hindrance:
+            notes.append(f"field {field_.name!r} is left as it is: it {field_.hindrance}")
     return Plan(
         steps=tuple(steps),
         seed=request.seed,
@@ -153,9 +165,16 @@ class _Draft(NamedTuple):
         elif isinstance(self.level, levels.OfField):
             _check_statistic(self.level, self.field)
             own |= {self.level.statistic}
+        if self.is_float_image:
+            own |= {"range"}
         if own:
             needs[self.field.name] = own
         return needs
+
+    @property
+    def is_float_image(self) -> bool:
+        """Whether its values are taken to be from 0 to 1."""
+        return self.spec.unit == "image" and self.field.kind == "float"
 
 
 def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], dict[str, str]]:
@@ -172,7 +191,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             drafts.append(_Draft(spec, number, ROWS, interface.make(model_class, spec.parameters)))
             continue
         chosen = _chosen(spec, model_class, fields)
-        found = _noisable(chosen, model_class, left)
+        found = _noisable(_unhindered(chosen, left), model_class, left)
         found = _within_reach(spec.where, found, chosen, fields, left)
         for field_ in found:
             view = views.setdefault(field_.name, field_)
@@ -197,6 +216,9 @@ def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Cho
     except UsageError:
         if spec.optional or (not spec.columns and _is_none(spec)):
             return Choice(())
+        amount = spec.sd or spec.scale
+        if isinstance(amount, levels.Duration) and "time" in model.takes and not spec.columns:
+            raise _misfit(amount, "any field") from None
         raise
 
 
@@ -217,8 +239,6 @@ def _wanted_kinds(spec: NoiseSpec, model: type[Model]) -> frozenset[str]:
 
 def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
     """Return a preset's spec in the unit of an image field: full scale is 1.0, 255 or 65535."""
-    from noisify.plan.presets import for_field  # noqa: PLC0415 - rarely needed
-
     words: dict[str, Any] = dict(spec.parameters)
     if spec.scale is not None:
         words["scale"] = levels.as_json(spec.scale)
@@ -231,7 +251,6 @@ def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
         parameters=words,
         scale=None if scale is None else levels.parse(scale),
         clip=None if clip is None else (float(clip[0]), float(clip[1])),
-        unit=None,
     )
 
 
@@ -273,6 +292,21 @@ def _check_amount(spec: NoiseSpec, model: type[Model]) -> None:
                 f"{model.name} noise takes no {name}"
                 + (f"; say how much with {model.level}" if model.level else "")
             )
+
+
+def _unhindered(chosen: Choice, left: dict[str, str]) -> Choice:
+    """Return the choice without fields that can get no noise; say of these why they are left.
+
+    Raises:
+        UsageError: If one of these was named, or nothing else was chosen.
+    """
+    kept = tuple(field for field in chosen.fields if not field.hindrance)
+    for field_ in chosen.fields:
+        if field_.hindrance and (not kept or field_.name in chosen.named):
+            raise UsageError(field_.hindrance, field=field_.name)
+        if field_.hindrance:
+            left[field_.name] = field_.hindrance
+    return dataclasses.replace(chosen, fields=kept)
 
 
 def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[Field]:
@@ -358,6 +392,8 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
     spec, field_ = draft.spec, draft.field
     model = draft.model.settle(field_.name, statistics)
     own = statistics.get(field_.name)
+    if draft.is_float_image and own is not None and own.count:
+        check_image(own.low, own.high, field_.name)
     if spec.snr is not None:
         if field_.kind == "time":
             raise UsageError("times have no SNR; give a scale such as -s 90s", field=field_.name)
@@ -368,36 +404,45 @@ def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: lis
         if power == 0:
             notes.append(f"field {field_.name!r} is zero throughout: an SNR of it adds no noise")
         noise_power = levels.noise_power(power, spec.snr)
-        return _with_scale(model, levels.Absolute(_scale_for_power(model, noise_power)))
+        scale = _scale_for_power(model, noise_power, own.exponent)
+        return _with_scale(model, levels.Absolute(scale))
     level = draft.level
     if level is None:
         return model
     factor = 1.0 if spec.sd is None else 1 / _moments(model, "--sd")[1]
     _check_unit(level, field_)
     if isinstance(level, levels.OfField):
-        if own is None or not own.count:
-            level = levels.Absolute(0.0)
-        else:
-            _finite(getattr(own, level.statistic), level.statistic, field_)
-            typed, level = level, level.resolve(own)
-            if level.value == 0 and typed.factor:
-                notes.append(f"field {field_.name!r} has {typed.statistic} 0: {typed} of it is 0")
-        if field_.kind == "time":
-            level = levels.Duration(level.value)
+        level = _of_field(level, own, field_, notes)
     return _with_scale(model, level.times(factor) if spec.sd is not None else level)
+
+
+def _of_field(
+    level: levels.OfField, own: FieldStatistics | None, field_: Field, notes: list[str]
+) -> Level:
+    """Return what a share of a field's statistic comes to."""
+    amount = 0.0
+    if own is not None and own.count:
+        amount = _finite(level.resolve(own).value, str(level), field_)
+        if getattr(own, level.statistic) == 0 and level.factor:
+            notes.append(f"field {field_.name!r} has {level.statistic} 0: {level} of it is 0")
+    return levels.Duration(amount) if field_.kind == "time" else levels.Absolute(amount)
 
 
 def _check_unit(level: Level, field_: Field) -> None:
     """Refuse a time as the level of numbers, and a bare number as that of times."""
-    timed = isinstance(level, levels.Duration)
-    if timed and field_.kind != "time":
-        raise UsageError(
-            f"level {level} is a time, and it holds {field_.type_name}", field=field_.name
-        )
-    if field_.kind == "time" and not isinstance(level, levels.Duration | levels.OfField):
-        raise UsageError(
-            f"level {level} has no unit of time; type 90s, 2h or 3d", field=field_.name
-        )
+    if isinstance(level, levels.OfField):
+        return
+    is_time = field_.number is not None and field_.number.kind == "time"
+    if isinstance(level, levels.Duration) != is_time:
+        raise _misfit(level, field_.type_name, field_.name)
+
+
+def _misfit(level: Level, what: str, field: str | None = None) -> UsageError:
+    return UsageError(
+        f"level {level} does not fit {what}: "
+        "times take 90s, 2h or 3d, and numbers 0.5, 5% or 0.1sd",
+        field=field,
+    )
 
 
 def _with_scale(model: Model, level: Level) -> Model:
@@ -421,14 +466,16 @@ def _moments(model: Model, option: str) -> tuple[float, float]:
     return moments
 
 
-def _scale_for_power(model: Model, power: float) -> float:
-    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is `power`."""
+def _scale_for_power(model: Model, power: float, exponent: int) -> float:
+    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is power * 4**exponent."""
     mean, sd = _moments(model, "--snr")
-    loc = float(getattr(model, "loc", 0.0))
+    typed = float(getattr(model, "loc", 0.0))
+    with np.errstate(over="ignore", under="ignore"):
+        loc = float(np.ldexp(typed, -exponent))
     a, b, c = mean * mean + sd * sd, 2 * mean * loc, loc * loc - power
     if c > 0:
-        raise UsageError(f"loc {loc:g} alone is more noise than --snr allows; lower one of them")
-    return (-b + math.sqrt(b * b - 4 * a * c)) / (2 * a)
+        raise UsageError(f"loc {typed:g} alone is more noise than --snr allows; lower one of them")
+    return float(np.ldexp((-b + math.sqrt(b * b - 4 * a * c)) / (2 * a), exponent))
 
 
 def _finite(value: float, what: str, field_: Field) -> float:
@@ -450,6 +497,8 @@ def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
     names = [field_.name for field_ in fields]
     for name in sorted(where.fields - set(names)) if where is not None else ():
         raise UsageError(f"--where names no field {name!r}{did_you_mean(name, names)}")
+    if where is not None:
+        check_types(where, fields)
 
 
 def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
@@ -459,6 +508,8 @@ def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
     if not found:
         names = [other.name for other in fields]
         raise UsageError(f"{what} names no field{did_you_mean(name, names)}")
+    if found[0].hindrance:
+        raise UsageError(f"{what} cannot read it: it {found[0].hindrance}")
     if is_level and found[0].kind not in NUMBER_KINDS - {"complex"}:
         raise UsageError(f"{what} needs real numbers, and it holds {found[0].type_name}")
     measured = {"float", "int", "decimal", "time", "bool"}

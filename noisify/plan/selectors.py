@@ -129,7 +129,7 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
     if not matched:
         raise UsageError(
             f"no field matches {selector!r}{did_you_mean(selector, names)} "
-            f"(the file has {_listing(names)})"
+            f"(the file has {_listing(names) or 'no fields'})"
         )
     return matched, False
 

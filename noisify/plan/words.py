@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, did_you_mean
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 WORDS = (
     "fields", "field", "exclude", "model", "level", "sd", "snr", "clip", "where", "stream", "unit",
-    "optional",
+    "optional", "truncate",
 )  # fmt: skip
 """The words that every model understands; one without a scale may have an sd of its own."""
 
-_NOT_TYPED = ("fields", "field", "model", "level", "stream", "unit", "optional")
+_NOT_TYPED = ("fields", "field", "model", "level", "stream", "unit", "optional", "truncate")
 """The words that are no KEY of --noise."""
 _REGEX = r"!?/(?:[^/\\]|\\.)*/"
 _SELECTOR = re.compile(rf"\s*{_REGEX}(?=\s*[,=])|(?:[^,=\\]|\\.)+", re.DOTALL)
@@ -147,7 +148,8 @@ class _WordReader:
         condition = self._read("where", _read_where)
         stream = self._read("stream", _read_stream)
         unit = self._read("unit", _read_unit)
-        optional = self._read("optional", _read_optional) or False
+        optional = self._read("optional", partial(_read_truth, "optional")) or False
+        truncate = self._read("truncate", partial(_read_truth, "truncate")) or False
         entry = (
             self._read("model", _read_model) if "model" in self.words else registry.find("normal")
         )
@@ -169,6 +171,7 @@ class _WordReader:
             stream=stream,
             unit=unit,
             optional=optional,
+            truncate=truncate,
         )
 
     def _mistake(self, key: str | None, message: str) -> None:
@@ -370,9 +373,9 @@ def _read_unit(value: Any) -> str:  # noqa: ANN401
     return "image"
 
 
-def _read_optional(value: Any) -> bool:  # noqa: ANN401
+def _read_truth(word: str, value: Any) -> bool:  # noqa: ANN401
     if not isinstance(value, bool):
-        raise UsageError(f"optional {value!r} is neither true nor false")
+        raise UsageError(f"{word} {value!r} is neither true nor false")
     return value
 
 

@@ -1,36 +1,33 @@
-"""Statistics of whole fields that do not depend, to the bit, on how the data were cut.
+"""Moments of whole fields that do not depend, to the bit, on how the data were cut.
 
 Floating-point sums depend on their order, so they are taken over whole noise blocks and merged in
-block order; quantiles are exact.
+block order. Values whose squares no float64 holds are scaled by a power of two first.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from noisify.core.chunk import BLOCK
-from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.statistics.quantiles import QUARTILES, Quantiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
 
-MOST_DIFFERENT = 1 << 16
-"""Different values a field of labels may have."""
-SCORE_STEPS = 1 << 10
-"""Bins in one standard deviation of a histogram of standardised values."""
-SCORE_BINS = 64 * SCORE_STEPS
-SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
+SAFE_EXPONENT = 400
+"""Values from 2**-400 to 2**400 have squares whose sums float64 holds; others are scaled."""
+EXPONENT_OF_ZERO = -20_000
+"""The exponent of values that are all 0: below that of any other, longdouble's included."""
+_LEAST, _MOST, _LARGEST_MEAN = 2.0**-900, 2.0**900, 2.0**450
+_NARROW = 2.0**-52
+"""A variance below this share of the squared mean: the mean's last bit matters to it."""
 
 
 @frozen(slots=True)
@@ -39,54 +36,156 @@ class Moments:
 
     Merged by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
     computing sample variances". For complex values the deviations are squared moduli.
+
+    Attributes:
+        count: How many values there are.
+        centre: Their mean, in units of 2**exponent.
+        deviations: The sum of their squared deviations, in units of 4**exponent.
+        low: What the mean is above `centre`; 0 unless that matters to the deviations.
+        exponent: 0 unless the values' squares overflow or underflow.
     """
 
     count: int = 0
-    mean: complex = 0.0
+    centre: complex = 0.0
     deviations: float = 0.0
+    low: complex = 0.0
+    exponent: int = EXPONENT_OF_ZERO
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> Moments:
         """Return the moments of values, shape (n,), float64 or complex128."""
         if not len(values):
             return cls()
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = values.sum() / len(values)
-            centred = values - mean
-            if values.dtype.kind == "c":
-                squares = centred.real * centred.real + centred.imag * centred.imag
-            else:
-                squares = centred * centred
-        plain = complex(mean) if values.dtype.kind == "c" else float(mean)
-        return cls(len(values), plain, float(squares.sum()))
+        if values[0] == values[-1] and (values == values[0]).all():
+            exponent = _exponent(values[:1])
+            return cls(
+                len(values), _plain(_times_power(values[:1], -exponent)[0]), 0.0, 0.0, exponent
+            )
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            found = cls._at_exponent(values, 0)
+            if _LEAST <= found.deviations <= _MOST and abs(found.centre) <= _LARGEST_MEAN:
+                return found
+            exponent = _exponent(values)
+            return cls._at_exponent(_times_power(values, -exponent), exponent)
+
+    @classmethod
+    def _at_exponent(cls, values: NDArray[Any], exponent: int) -> Moments:
+        """Return the moments of values that are given in units of 2**exponent."""
+        count = len(values)
+        mean = values.sum() / count
+        centred = values - mean
+        if values.dtype.kind == "c":
+            squares = centred.real * centred.real + centred.imag * centred.imag
+        else:
+            squares = centred * centred
+        centre, deviations = _plain(mean), float(squares.sum())
+        if not _is_narrow(count, centre, deviations):
+            return cls(count, centre, deviations, 0.0, exponent)
+        low = _plain(centred.sum() / count)
+        return cls(count, centre, max(0.0, deviations - count * _square(low)), low, exponent)
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both sets of values together."""
         if not self.count or not other.count:
             return self if self.count else other
+        exponent = max(self.exponent, other.exponent)
+        one, two = self._in_units(exponent), other._in_units(exponent)
         count = self.count + other.count
-        step = other.mean - self.mean
+        step = two.centre - one.centre
+        if one.low or two.low:
+            step += two.low - one.low
         share = other.count / count
-        return Moments(
-            count,
-            self.mean + step * share,
-            self.deviations + other.deviations + _square(step) * self.count * share,
-        )
+        move = step * share
+        centre = one.centre + move
+        deviations = one.deviations + two.deviations + _square(step) * self.count * share
+        narrow = _is_narrow(count, centre, deviations)
+        low = one.low + (move - (centre - one.centre)) if narrow else 0.0
+        return Moments(count, centre, deviations, low, exponent)
+
+    def _in_units(self, exponent: int) -> Moments:
+        """Return the same in units of a power of two that is at least its own."""
+        shift = self.exponent - exponent
+        if not shift:
+            return self
+        centre, low = _shifted(self.centre, shift), _shifted(self.low, shift)
+        deviations = math.ldexp(self.deviations, 2 * shift)
+        return Moments(self.count, centre, deviations, low, exponent)
+
+    @property
+    def mean(self) -> complex:
+        """The mean; 0 without values."""
+        return _shifted(self.centre, self.exponent)
 
     @property
     def variance(self) -> float:
-        """The variance, dividing by the count; NaN without values."""
+        """The variance, dividing by the count; NaN without values; infinite beyond float64."""
+        return _ldexp(self._variance, 2 * self.exponent)
+
+    @property
+    def _variance(self) -> float:
         return self.deviations / self.count if self.count else math.nan
 
     @property
     def sd(self) -> float:
         """The standard deviation, dividing by the count; NaN without values."""
-        return math.sqrt(self.variance) if self.count else math.nan
+        sd = _ldexp(math.sqrt(self._variance), self.exponent) if self.count else math.nan
+        rounded_up = sd == math.inf and self.exponent <= sys.float_info.max_exp
+        return sys.float_info.max if rounded_up else sd
+
+    @property
+    def scaled_power(self) -> float:
+        """The mean square, the mean not removed, in units of 4**exponent; NaN without values."""
+        return _square(self.centre) + self._variance
 
     @property
     def power(self) -> float:
-        """The mean square, the mean not removed; NaN without values."""
-        return _square(self.mean) + self.variance
+        """The mean square, the mean not removed; NaN without values; infinite beyond float64."""
+        return _ldexp(self.scaled_power, 2 * self.exponent)
+
+
+def _plain(value: Any) -> complex:  # noqa: ANN401 - a NumPy scalar
+    """Return a NumPy scalar as Python's float or complex, as JSON takes the former."""
+    return complex(value) if np.iscomplexobj(value) else float(value)
+
+
+def _is_narrow(count: int, mean: complex, deviations: float) -> bool:
+    return deviations < count * _square(mean) * _NARROW
+
+
+def _exponent(values: NDArray[Any]) -> int:
+    """Return the power of two in which values are taken: 0 if their squares can be summed."""
+    largest = np.abs(values.real).max()
+    if values.dtype.kind == "c":
+        largest = max(largest, np.abs(values.imag).max())
+    if not largest:
+        return EXPONENT_OF_ZERO
+    exponent = int(np.frexp(largest)[1])
+    return 0 if abs(exponent) <= SAFE_EXPONENT else exponent
+
+
+def _times_power(values: NDArray[Any], exponent: int) -> NDArray[Any]:
+    """Return values * 2**exponent."""
+    if not exponent:
+        return values
+    if values.dtype.kind != "c":
+        return np.asarray(np.ldexp(values, exponent))
+    scaled = np.empty_like(values)
+    scaled.real, scaled.imag = np.ldexp(values.real, exponent), np.ldexp(values.imag, exponent)
+    return scaled
+
+
+def _shifted(value: complex, exponent: int) -> complex:
+    """Return value * 2**exponent; infinite where that overflows."""
+    if isinstance(value, complex):
+        return complex(_ldexp(value.real, exponent), _ldexp(value.imag, exponent))
+    return _ldexp(value, exponent)
+
+
+def _ldexp(value: float, exponent: int) -> float:
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 @frozen(slots=True)
@@ -95,42 +194,61 @@ class JointMoments:
 
     Attributes:
         count: Rows in which every field has a value.
-        mean: Shape (k,).
-        comoments: Shape (k, k): sums of products of deviations.
+        mean: Shape (k,), in units of 2**exponents.
+        comoments: Shape (k, k): sums of products of deviations, in such units.
+        exponents: Shape (k,); 0 unless a field's squares overflow or underflow.
     """
 
     count: int
     mean: NDArray[np.float64]
     comoments: NDArray[np.float64]
+    exponents: NDArray[np.int64]
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> JointMoments:
         """Return the moments of rows, shape (n, k)."""
+        width = values.shape[1]
         if not len(values):
-            width = values.shape[1]
-            return cls(0, np.zeros(width), np.zeros((width, width)))
-        mean = values.mean(axis=0)
+            lowest = np.full(width, EXPONENT_OF_ZERO)
+            return cls(0, np.zeros(width), np.zeros((width, width)), lowest)
+        exponents = np.array([_exponent(one) for one in values.T], np.int64)
+        if exponents.any():
+            values = np.ldexp(values, -exponents)
+        mean = np.where((values == values[0]).all(axis=0), values[0], values.mean(axis=0))
         centred = values - mean
         products = [[(one * other).sum() for other in centred.T] for one in centred.T]
-        return cls(len(values), mean, np.array(products))
+        return cls(len(values), mean, np.array(products), exponents)
 
     def __add__(self, other: JointMoments) -> JointMoments:
         """Return the moments of both sets of rows together."""
         if not self.count or not other.count:
             return self if self.count else other
+        exponents = np.maximum(self.exponents, other.exponents)
+        one, two = self._in_units(exponents), other._in_units(exponents)
         count = self.count + other.count
-        step = other.mean - self.mean
+        step = two.mean - one.mean
         share = other.count / count
         return JointMoments(
             count,
-            self.mean + step * share,
-            self.comoments + other.comoments + np.outer(step, step) * (self.count * share),
+            one.mean + step * share,
+            one.comoments + two.comoments + np.outer(step, step) * (self.count * share),
+            exponents,
         )
+
+    def _in_units(self, exponents: NDArray[np.int64]) -> JointMoments:
+        """Return the same in units of powers of two that are at least its own."""
+        shift = self.exponents - exponents
+        if not shift.any():
+            return self
+        comoments = np.ldexp(self.comoments, np.add.outer(shift, shift))
+        return JointMoments(self.count, np.ldexp(self.mean, shift), comoments, exponents)
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """The covariance matrix, dividing by the count, shape (k, k)."""
-        return self.comoments / max(1, self.count)
+        """The covariance matrix, dividing by the count, shape (k, k); infinite beyond float64."""
+        with np.errstate(over="ignore", under="ignore"):
+            scale = np.add.outer(self.exponents, self.exponents)
+            return np.asarray(np.ldexp(self.comoments / max(1, self.count), scale))
 
 
 def _square(value: complex) -> float:
@@ -225,157 +343,3 @@ def _moments_of_block(buffer: NDArray[Any]) -> Moments | JointMoments:
     if buffer.ndim > 1:
         missing = missing.any(axis=1)
     return moments_of(buffer[~missing] if missing.any() else buffer)
-
-
-@dataclass
-class Extremes:
-    """The smallest and the largest of some values."""
-
-    low: float = math.inf
-    high: float = -math.inf
-
-    def __iadd__(self, values: NDArray[np.float64]) -> Self:
-        """Take in finite values."""
-        if len(values):
-            self.low = min(self.low, float(values.min()))
-            self.high = max(self.high, float(values.max()))
-        return self
-
-    @property
-    def range(self) -> float:
-        """The largest less the smallest; NaN without values."""
-        return self.high - self.low if self.low <= self.high else math.nan
-
-
-def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
-    """Count standardised values in bins, those beyond the last bin in the last."""
-    if not sd > 0:
-        return np.bincount([SCORE_BINS // 2] * len(values), minlength=SCORE_BINS)
-    places = np.floor((values - mean) / sd * SCORE_STEPS) + SCORE_BINS // 2
-    return np.bincount(np.clip(places, 0, SCORE_BINS - 1).astype(np.int64), minlength=SCORE_BINS)
-
-
-@frozen(slots=True)
-class FieldStatistics:
-    """What a first pass tells of a field; NaN where it was not asked for or has no values."""
-
-    count: int
-    mean: float = math.nan
-    sd: float = math.nan
-    power: float = math.nan
-    range: float = math.nan
-    iqr: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    lower_quartile: float = math.nan
-    upper_quartile: float = math.nan
-    length: int = 0
-    values: tuple[tuple[str, int], ...] = ()
-    covariance: Mapping[str, float] = field(default_factory=dict)
-    scores: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
-
-
-@dataclass
-class Survey:
-    """The first pass, or passes, over one field: what is needed of it, and no more.
-
-    Args:
-        needs: Any of sd, power, range, iqr, length, values, scores; covariance is not its own.
-    """
-
-    needs: frozenset[str]
-    length: int = 0
-    different: Counter[str] = field(default_factory=Counter)
-    scores: NDArray[np.int64] | None = None
-    moments: BlockMoments = field(default_factory=BlockMoments)
-    extremes: Extremes = field(default_factory=Extremes)
-    quantiles: Quantiles | None = None
-    passes: int = 0
-
-    def __post_init__(self) -> None:
-        """Make room only for what is needed: there may be thousands of fields."""
-        if "scores" in self.needs:
-            self.scores = np.zeros(SCORE_BINS, np.int64)
-        if "iqr" in self.needs:
-            self.quantiles = Quantiles()
-
-    @property
-    def done(self) -> bool:
-        """Whether no further pass is needed."""
-        passes = 1 if self.scores is None else 2
-        return self.passes >= passes and (self.quantiles is None or self.quantiles.done)
-
-    def look(
-        self,
-        positions: Positions,
-        values: NDArray[Any],
-        valid: NDArray[np.bool_] | None,
-        texts: Callable[[], Counter[str]] = Counter,
-    ) -> tuple[Any, ...]:
-        """Return what one chunk adds to this pass; safe in a worker.
-
-        Args:
-            positions: Where the values stand.
-            values: Shape (n,), float64 or complex128.
-            valid: Which of them count; None: all.
-            texts: Counts the different values, as texts.
-        """
-        kept = values if valid is None else values[valid]
-        pieces = BlockPieces.cut(positions, values, valid) if not self.passes else None
-        ends = kept if not self.passes and "range" in self.needs else kept[:0]
-        digits = None if self.quantiles is None else self.quantiles.look(kept)
-        low_high = np.array([ends.min(), ends.max()]) if len(ends) else np.empty(0)
-        different = texts() if not self.passes and "values" in self.needs else None
-        scores = None
-        if self.passes == 1 and self.scores is not None:
-            total = self.moments.total()
-            scores = score_counts(kept, total.mean.real, total.sd)
-        return pieces, low_high, digits, len(values), different, scores
-
-    def take(self, looked: tuple[Any, ...]) -> None:
-        """Take in what `look` returned, in the order of the chunks."""
-        pieces, ends, digits, length, different, scores = looked
-        if not self.passes:
-            self.length += length
-        if self.scores is not None and scores is not None:
-            self.scores += scores
-        if different is not None:
-            self.different.update(different)
-            if len(self.different) > MOST_DIFFERENT:
-                raise UsageError(
-                    f"has more than {MOST_DIFFERENT:,} different values, so it is no label; "
-                    "choose another field"
-                )
-        if pieces is not None:
-            self.moments += pieces
-        self.extremes += ends
-        if self.quantiles is not None:
-            self.quantiles.take(digits)
-
-    def end_pass(self) -> None:
-        """Settle one pass over the whole field."""
-        self.passes += 1
-        if self.quantiles is not None:
-            self.quantiles.end_pass()
-
-    def result(self) -> FieldStatistics:
-        """Return the statistics."""
-        total = self.moments.total()
-        low = high = math.nan
-        if self.quantiles is not None:
-            low, high = (self.quantiles.value(share) for share in QUARTILES)
-        return FieldStatistics(
-            count=total.count,
-            mean=total.mean.real,
-            sd=total.sd,
-            power=total.power,
-            range=self.extremes.range,
-            iqr=high - low,
-            low=self.extremes.low,
-            high=self.extremes.high,
-            lower_quartile=low,
-            upper_quartile=high,
-            length=self.length,
-            values=tuple(sorted(self.different.items())),
-            scores=None if self.scores is None else (SCORE_CENTRES, self.scores),
-        )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,13 @@ FEW = 1 << 16
 """Values that are gathered in the first pass; more are counted, which takes as much memory."""
 _DIGIT_BITS = 16
 _KEY_BITS = 64
+_HIGH_DIGITS = _KEY_BITS // _DIGIT_BITS
+_MANTISSA_BITS = 53
+_EXACT = 1 << _MANTISSA_BITS
+"""Integers below this are float64 as they are."""
+_WORD_LOW_BITS = 64 - _MANTISSA_BITS
+_WIDE_DIGITS = 13
+"""Digits of what decimals of 256 bits are above their float64."""
 
 
 def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -40,6 +50,75 @@ def from_sort_key(key: int) -> float:
     return float(np.array([bits], np.uint64).view(np.float64)[0])
 
 
+@frozen(slots=True)
+class Keys:
+    """Sort keys of some values.
+
+    Attributes:
+        high: Shape (n,): the sort keys of float64 values.
+        low: Shape (n,): what integers are above those; None: nothing.
+        whole: Whether they are of integers.
+    """
+
+    high: NDArray[np.uint64]
+    low: NDArray[Any] | None = None
+    whole: bool = False
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Keys:
+        """Return the keys of floats, or of integers if they are given."""
+        if whole is None:
+            return cls(sort_keys(values))
+        low = _low_bits(whole)
+        floats = (whole if low is None else whole - low).astype(np.float64)
+        return cls(sort_keys(floats), low, whole=True)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Keys]) -> Keys:
+        """Return several as one."""
+        high = np.concatenate([part.high for part in parts])
+        whole = any(part.whole for part in parts)
+        if all(part.low is None for part in parts):
+            return cls(high, None, whole)
+        lows = (np.zeros(len(p.high), np.int64) if p.low is None else p.low for p in parts)
+        return cls(high, np.concatenate(list(lows)), whole)
+
+    def chosen(self, which: NDArray[np.bool_]) -> Keys:
+        """Return some of them."""
+        return Keys(self.high[which], None if self.low is None else self.low[which], self.whole)
+
+    def value(self, rank: int) -> float | int:
+        """Return the value of some rank among them."""
+        if self.low is None:
+            high = from_sort_key(int(np.partition(self.high, rank)[rank]))
+            return int(high) if self.whole else high
+        at = int(np.lexsort((self.low, self.high))[rank])
+        return int(from_sort_key(int(self.high[at]))) + int(self.low[at])
+
+
+def _low_bits(whole: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the last bits of integers that float64 does not hold: 0 up to 2**53; None: all 0."""
+    if whole.dtype == object:
+        return np.array([_low_bits_of(int(value)) for value in whole.tolist()], object)
+    if whole.dtype.itemsize < 8 or not len(whole):  # noqa: PLR2004
+        return None
+    if int(whole.min()) > -_EXACT and int(whole.max()) < _EXACT:
+        return None
+    last = whole & whole.dtype.type((1 << _WORD_LOW_BITS) - 1)
+    small = whole < _EXACT
+    if whole.dtype.kind == "i":
+        small &= whole > -_EXACT
+    last[small] = 0
+    return np.asarray(last, np.int64)
+
+
+def _low_bits_of(value: int) -> int:
+    bits = value.bit_length()
+    if bits <= _MANTISSA_BITS:
+        return 0
+    return value & ((1 << max(_WORD_LOW_BITS, bits - _MANTISSA_BITS)) - 1)
+
+
 @dataclass
 class Quantiles:
     """Exact quantiles in passes over the data: counts first, then the few that are left.
@@ -47,42 +126,54 @@ class Quantiles:
     Each pass counts the values by the next 16 bits of their sort keys within the prefixes that
     still hold a wanted order statistic; once few enough values are left they are gathered and
     sorted. Constant memory, at most five passes, two as a rule, and one for the few values that
-    take no more room than the counts.
+    take no more room than the counts. Integers are ordered by the float64 below them first, then
+    by what they are above it: a pass more, or for decimals several, where millions share one.
     """
 
     shares: Sequence[float] = QUARTILES
     count: int = 0
     depth: int = 0
-    found: dict[int, float] = field(default_factory=dict)
+    found: dict[int, float | int] = field(default_factory=dict)
     prefixes: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     tallies: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    gathered: list[NDArray[np.uint64]] | None = field(default_factory=list)
+    gathered: list[Keys] | None = field(default_factory=list)
     held: int = 0
+    low_digits: int = 0
     done: bool = False
 
     def __post_init__(self) -> None:
         """Look at every value in the first pass."""
         self.prefixes = {0: []}
 
-    def look(self, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
-        """Return what a chunk of finite values adds to this pass; safe in a worker."""
-        keys = sort_keys(values)
+    def look(self, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Any:  # noqa: ANN401
+        """Return what a chunk of finite values adds to this pass; safe in a worker.
+
+        Args:
+            values: Shape (n,).
+            whole: They as integers, shape (n,), if they all are; then `values` do not count.
+        """
+        keys = Keys.of(values, whole)
         if self.gathered is not None:
-            return np.concatenate([self._within(keys, prefix) for prefix in self.prefixes])
-        return {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
+            return Keys.joined([self._within(keys, prefix) for prefix in self.prefixes])
+        digits = 1 if keys.whole else 0
+        if keys.low is not None and keys.low.dtype == object:
+            digits = _WIDE_DIGITS
+        return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
     def take(self, looked: Any) -> None:  # noqa: ANN401
         """Take in what `look` returned."""
-        if isinstance(looked, dict):
-            for prefix, tally in looked.items():
+        if isinstance(looked, tuple):
+            digits, tallies = looked
+            self.low_digits = max(self.low_digits, digits)
+            for prefix, tally in tallies.items():
                 self.tallies[prefix] += tally
         elif self.gathered is None:  # it was not when a worker looked
             self.tallies[0] += self._tally(looked, 0)
         else:
             self.gathered.append(looked)
-            self.held += len(looked)
+            self.held += len(looked.high)
             if not self.depth and self.held > min(FEW, GATHER_LIMIT):
-                self.tallies = {0: self._tally(np.concatenate(self.gathered), 0)}
+                self.tallies = {0: self._tally(Keys.joined(self.gathered), 0)}
                 self.gathered = None
 
     def end_pass(self) -> None:
@@ -94,7 +185,7 @@ class Quantiles:
                 return
             self.prefixes = {0: [(rank, rank) for rank in self._ranks()]}
         if self.gathered is not None:
-            self._settle(np.sort(np.concatenate(self.gathered)))
+            self._settle(Keys.joined(self.gathered))
             return
         narrowed: dict[int, list[tuple[int, int]]] = {}
         candidates: dict[int, int] = {}
@@ -108,47 +199,81 @@ class Quantiles:
                 candidates[longer] = int(self.tallies[prefix][digit])
         self.depth += 1
         self.prefixes = dict(sorted(narrowed.items()))
-        if self.depth * _DIGIT_BITS == _KEY_BITS:
+        if self.depth >= _HIGH_DIGITS and self._known():
             for key, wanted in self.prefixes.items():
-                self.found.update((rank, from_sort_key(key)) for rank, _ in wanted)
+                self.found.update((rank, self._value_of(key)) for rank, _ in wanted)
             self.done = True
         elif sum(candidates.values()) <= GATHER_LIMIT:
             self.gathered = []
         else:
             self.tallies = {p: np.zeros(1 << _DIGIT_BITS, np.int64) for p in self.prefixes}
 
-    def value(self, share: float) -> float:
+    def _known(self) -> bool:
+        """Return whether what is known of the keys wanted says the values themselves."""
+        if self.depth == _HIGH_DIGITS + self.low_digits:
+            return True
+        return self.depth == _HIGH_DIGITS and all(
+            abs(from_sort_key(key)) < _EXACT for key in self.prefixes
+        )
+
+    def _value_of(self, key: int) -> float | int:
+        """Return the value with a key that is known as far as it has to be."""
+        low_bits = (self.depth - _HIGH_DIGITS) * _DIGIT_BITS
+        high = from_sort_key(key >> low_bits)
+        return int(high) + (key & ((1 << low_bits) - 1)) if self.low_digits else high
+
+    def value(self, share: float) -> float | Fraction:
         """Return one quantile, interpolated linearly as NumPy does by default; NaN without values.
 
-        Hyndman and Fan (1996), definition 7.
+        Hyndman and Fan (1996), definition 7. That of integers is exact.
         """
         if not self.count:
             return math.nan
         place = (self.count - 1) * share
         low = math.floor(place)
         below, above = self.found[low], self.found[min(low + 1, self.count - 1)]
-        return below + (above - below) * (place - low)
+        if isinstance(below, int):
+            return below + (above - below) * Fraction(place - low)
+        gap = above - below
+        if math.isinf(gap):  # the values are further apart than the largest float64
+            return below * (1 - (place - low)) + above * (place - low)
+        return below + gap * (place - low)
 
     def _ranks(self) -> list[int]:
         places = [math.floor((self.count - 1) * share) for share in self.shares]
         return sorted({min(p + step, self.count - 1) for p in places for step in (0, 1)})
 
-    def _within(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.uint64]:
+    def _within(self, keys: Keys, prefix: int) -> Keys:
+        """Return the keys that start with a prefix of `depth` digits."""
         if not self.depth:
             return keys
-        shift = np.uint64(_KEY_BITS - self.depth * _DIGIT_BITS)
-        within: NDArray[np.bool_] = (keys >> shift) == np.uint64(prefix)
-        return keys[within]
+        more = max(0, self.depth - _HIGH_DIGITS)
+        shift = np.uint64(_KEY_BITS - (self.depth - more) * _DIGIT_BITS)
+        within = keys.chosen((keys.high >> shift) == np.uint64(prefix >> more * _DIGIT_BITS))
+        if not more:
+            return within
+        start = prefix & ((1 << more * _DIGIT_BITS) - 1)
+        return within.chosen(self._low_from(within, more) == start)
 
-    def _tally(self, keys: NDArray[np.uint64], prefix: int) -> NDArray[np.int64]:
-        shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)
-        digits = (self._within(keys, prefix) >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
+    def _low_from(self, keys: Keys, digits: int) -> NDArray[Any]:
+        """Return the first so many digits of what integers are above their float64."""
+        low = np.zeros(len(keys.high), np.int64) if keys.low is None else keys.low
+        shift = (self.low_digits - digits) * _DIGIT_BITS
+        return low >> shift if low.dtype == object or not shift else low.astype(object) >> shift
+
+    def _tally(self, keys: Keys, prefix: int) -> NDArray[np.int64]:
+        within = self._within(keys, prefix)
+        if self.depth < _HIGH_DIGITS:
+            shift = np.uint64(_KEY_BITS - (self.depth + 1) * _DIGIT_BITS)
+            digits: NDArray[Any] = (within.high >> shift) & np.uint64((1 << _DIGIT_BITS) - 1)
+        else:
+            found = self._low_from(within, self.depth - _HIGH_DIGITS + 1)
+            digits = found & ((1 << _DIGIT_BITS) - 1)
         return np.bincount(digits.astype(np.int64), minlength=1 << _DIGIT_BITS)
 
-    def _settle(self, keys: NDArray[np.uint64]) -> None:
-        shift = _KEY_BITS - self.depth * _DIGIT_BITS
+    def _settle(self, keys: Keys) -> None:
         for prefix, wanted in self.prefixes.items():
-            start = int(np.searchsorted(keys, np.uint64(prefix << shift)))
-            for rank, within in wanted:
-                self.found[rank] = from_sort_key(int(keys[start + within]))
+            within = self._within(keys, prefix)
+            for rank, place in wanted:
+                self.found[rank] = within.value(place)
         self.done = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXACT = Context(prec=100)
 """Decimals of up to 76 digits, none of them rounded away."""
+_BEYOND = np.iinfo(np.int64).max
 _SMALL_DECIMALS = {32, 64}
 """The bits of decimals that are kept as machine integers."""
 
@@ -114,7 +115,16 @@ def column_of(
             numbers = to_bools(values)
         case _:
             numbers = _numbers(values, field.number)
-    return Column(field, field.number, positions, numbers, valid, nulls)
+    outside = field.number.outside(numbers)
+    if outside is None:
+        return Column(field, field.number, positions, numbers, valid, nulls)
+    there = ~outside if valid is None else valid & ~outside
+    strangers = len(there) - nulls - int(np.count_nonzero(there))
+    if not strangers:
+        return Column(field, field.number, positions, numbers, there, nulls)
+    odd = outside if valid is None else outside & valid
+    first = str(values[int(np.argmax(odd))])
+    return Column(field, field.number, positions, numbers, there, nulls, strangers, first)
 
 
 def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
@@ -132,17 +142,20 @@ def _texts(values: pa.Array) -> NDArray[Any]:
 
 
 def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
-    """Return decimals as unscaled integers."""
+    """Return decimals as unscaled integers; those beyond the dtype as its largest."""
     if values.type.bit_width in _SMALL_DECIMALS:
         small = np.frombuffer(values.buffers()[1], f"i{values.type.bit_width // 8}")
         return small[values.offset : values.offset + len(values)].astype(number.dtype)
     if number.dtype != object and values.type.bit_width == 128:  # noqa: PLR2004
         words = np.frombuffer(values.buffers()[1], np.int64)
-        return words[2 * values.offset : 2 * (values.offset + len(values)) : 2].copy()
+        words = words[2 * values.offset : 2 * (values.offset + len(values))]
+        low, high = words[::2], words[1::2]
+        return np.where(high == low >> 63, low, _BEYOND)
     scale = number.decimal_scale
     integers = [0 if v is None else int(v.scaleb(scale, EXACT)) for v in values.to_pylist()]
     out = np.empty(len(integers), number.dtype)
-    out[:] = integers
+    fits = number.dtype == object
+    out[:] = [n if fits or abs(n) < _BEYOND else _BEYOND for n in integers]
     return out
 
 
@@ -161,27 +174,21 @@ def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] |
     if kind_of(kind) == "text":
         return pa.array(values.tolist(), kind, mask=None if valid is None else ~valid)
     if pa.types.is_decimal(kind):
-        return _decimals(values, kind, valid, bits)
+        values = _decimals(values, kind.bit_width // 8)
     data = pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(kind, len(values), [bits, data])
 
 
-def _decimals(
-    values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None, bits: pa.Buffer | None
-) -> pa.Array:
-    """Return unscaled integers as decimals, `bits` saying as Arrow does which are valid."""
-    if kind.bit_width in _SMALL_DECIMALS:
-        data = pa.py_buffer(values.astype(f"i{kind.bit_width // 8}"))
-        return pa.Array.from_buffers(kind, len(values), [bits, data])
-    if values.dtype != object and kind.bit_width == 128:  # noqa: PLR2004
-        words = np.stack((values, values >> 63), axis=1)
-        return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(words)])
-    there = np.ones(len(values), bool) if valid is None else valid
-    exact = [
-        Decimal(int(value)).scaleb(-kind.scale, EXACT) if ok else None
-        for value, ok in zip(values, there, strict=True)
-    ]
-    return pa.array(exact, kind)
+def _decimals(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """Return unscaled integers as Arrow keeps them, in so many bytes each."""
+    if values.dtype == object:
+        words = b"".join(int(value).to_bytes(width, "little", signed=True) for value in values)
+    elif width <= values.itemsize:
+        words = values.astype(f"i{width}").tobytes()
+    else:
+        sign = values >> 63
+        words = np.stack((values, *[sign] * (width // 8 - 1)), axis=1).tobytes()
+    return np.frombuffer(words, f"V{width}")
 
 
 def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -215,9 +222,25 @@ def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa
             raise UsageError("may not be null, so nothing in it can be missing", field=name)
         valid = ~result.erased if valid is None else valid & ~result.erased
     try:
+        if result.column.number.kind == "decimal":
+            return _noisy_decimals(values, result, valid)
         return array_of(result.values, values.type, valid)
     except UsageError as error:
         raise UsageError(error.message, field=name) from None
+
+
+def _noisy_decimals(
+    values: pa.Array, result: NoisyColumn, valid: NDArray[np.bool_] | None
+) -> pa.Array:
+    """Return decimals after noise; those it did not change are kept, whatever they are."""
+    if pa.types.is_dictionary(values.type):
+        return _indexed(_noisy_decimals(values.dictionary_decode(), result, valid), values.type)
+    width = values.type.bit_width // 8
+    data = np.frombuffer(values.buffers()[1], f"V{width}")
+    data = data[values.offset : values.offset + len(values)].copy()
+    data[result.changed] = _decimals(result.values[result.changed], width)
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(values.type, len(values), [bits, pa.py_buffer(data.tobytes())])
 
 
 def changes(result: NoisyColumn) -> bool:

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import array, rows_of
+from noisify.core.arrow_arrays import array, bytes_of, is_opaque, rows_of
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
-from noisify.formats.arrow.messages import first_batch
-from noisify.formats.arrow.nested import ROWS, values_at, with_values
+from noisify.formats.arrow.messages import first_batch, schema_bytes
+from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader
 from noisify.formats.interface import no_mask
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -42,6 +42,7 @@ WHOLE_BYTES = 16 << 20
 SLICE_BYTES = 4 << 20
 """Bytes of a slice of a larger one."""
 _FEWEST_ROWS = 1024
+_VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
 class ArrowSource:
@@ -72,6 +73,8 @@ class ArrowSource:
         except (pa.ArrowException, OSError, ValueError) as error:
             self._refuse(error)
         self.fields = self.reader.fields
+        if note := naming_note(self.schema, self.name):
+            self.notes.append(note)
         self.in_flight: int | None = None
         self.empty = self.rows == 0
 
@@ -85,6 +88,9 @@ class ArrowSource:
                 self.file_metadata = reader.metadata
                 self.rows = reader.count_rows()
         else:
+            if schema_bytes(head) > len(head):
+                self._input.spool()
+                head = self._input.head(schema_bytes(head))
             self.schema = pa.ipc.open_stream(pa.BufferReader(head)).schema
         start = 8 if self.is_file else 0
         if self._input.path is None:
@@ -112,8 +118,9 @@ class ArrowSource:
         reached = Counter[str]()
         for batch, metadata in self._batches():
             step = batch.num_rows
-            if batch.nbytes > WHOLE_BYTES:
-                step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // batch.nbytes)
+            size_in_memory = bytes_of(batch)
+            if size_in_memory > WHOLE_BYTES:
+                step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // size_in_memory)
             yield from self.reader.slices(batch, max(1, step), wanted, reached, metadata)
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, Any]]:
@@ -124,14 +131,14 @@ class ArrowSource:
                 if not self.is_file:
                     stream = pa.ipc.open_stream(file)
                     while (found := _next(stream)) is not None:
-                        found[0].validate(full=True)  # damaged offsets would crash Arrow
+                        _validate(found[0])
                         yield found
                         number += 1
                     return
                 reader = pa.ipc.open_file(file)
                 for number in range(reader.num_record_batches):
                     found = reader.get_batch_with_custom_metadata(number)
-                    found.batch.validate(full=True)
+                    _validate(found.batch)
                     yield found.batch, found.custom_metadata
         except (pa.ArrowException, OSError) as error:
             raise DataError(
@@ -161,6 +168,29 @@ class ArrowSource:
 
     def close(self) -> None:
         """Do nothing: whoever reads closes."""
+
+
+def _validate(batch: pa.RecordBatch) -> None:
+    """Look whether a batch is sound: damaged offsets would crash Arrow.
+
+    Decimals may be larger than their precision says, and times of day than a day: that does no
+    harm.
+
+    Raises:
+        ArrowInvalid: If it is not.
+    """
+    every = range(batch.num_columns)
+    numbers = {n for n in every if _may_be_any_number(batch.schema.field(n).type)}
+    if not numbers:
+        batch.validate(full=True)
+        return
+    batch.select(sorted(numbers)).validate()
+    batch.select([n for n in every if n not in numbers]).validate(full=True)
+
+
+def _may_be_any_number(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_decimal, pa.types.is_time, pa.types.is_date64)
+    return any(test(kind) for test in tests)
 
 
 def _next(stream: pa.RecordBatchStreamReader) -> tuple[pa.RecordBatch, Any] | None:
@@ -219,8 +249,9 @@ class ArrowSink:
     def __init__(self, source: ArrowSource, output: Output, noised: frozenset[str]) -> None:
         self._source = source
         options = pa.ipc.IpcWriteOptions(
-            metadata_version=source.batch.version,
+            metadata_version=_VERSIONS.get(source.batch.version, _VERSIONS[4]),
             compression=source.batch.codec,
+            use_legacy_format=source.batch.legacy,
             emit_dictionary_deltas=True,
         )
         file = WholeWrites(output)
@@ -237,6 +268,7 @@ class ArrowSink:
             if source.is_file and pa.types.is_dictionary(leaf.type)
         }
         self._gathered: list[Part] = []
+        self._finished = False
 
     def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
         """Return a slice with noise in it."""
@@ -265,19 +297,22 @@ class ArrowSink:
 
     def _write_batch(self, gathered: Sequence[Part]) -> None:
         piece = gathered[0].piece
-        places = None
+        made = {}
+        for number in list(gathered[0].columns):
+            parts = [part.columns.pop(number) for part in gathered]
+            made[number] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
         if any(part.copies is not None for part in gathered):
             places = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
-        columns = []
-        for number in range(len(self._source.schema)):
-            if number in gathered[0].columns:
-                noisy = [part.columns.pop(number) for part in gathered]
-                column = noisy[0] if len(noisy) == 1 else pa.concat_arrays(noisy)
-            else:
-                column = piece.batch.column(number)
-                column = column if places is None else rows_of(column, places)
-            columns.append(self._with_one_dictionary(number, column))
-        batch = pa.RecordBatch.from_arrays(columns, schema=self._source.schema)
+            batch = _batch_of_rows(piece.batch, places, made)
+        else:
+            batch = _with_columns(piece.batch, made)
+        batch = _with_columns(
+            batch,
+            {
+                number: self._with_one_dictionary(number, batch.column(number))
+                for number in {column for column, _ in self._dictionaries}
+            },
+        )
         self._writer.write_batch(batch, custom_metadata=piece.metadata)
 
     def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:
@@ -296,12 +331,41 @@ class ArrowSink:
 
     def finish(self) -> None:
         """Write the end."""
+        self._finished = True  # closed twice, the writer would write its end twice
         self._writer.close()
 
     def close(self) -> None:
         """Give the writer up if it has not finished."""
+        if self._finished:
+            return
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
+
+
+def _with_columns(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> pa.RecordBatch:
+    """Return a batch with others in the place of some columns, by their numbers."""
+    for number, column in columns.items():
+        batch = batch.set_column(number, batch.schema.field(number), column)
+    return batch
+
+
+def _batch_of_rows(
+    batch: pa.RecordBatch, places: NDArray[np.int64], noisy: Mapping[int, pa.Array]
+) -> pa.RecordBatch:
+    """Return a batch with other rows.
+
+    Args:
+        batch: The batch.
+        places: Shape (n,), which of its rows come out.
+        noisy: Those of its columns that have these rows already, by their numbers.
+    """
+    every = range(batch.num_columns)
+    opaque = [number for number in every if is_opaque(batch.schema.field(number).type)]
+    taken = batch.select(opaque).take(array(places))
+    for number in (number for number in every if number not in opaque):
+        column = noisy[number] if number in noisy else rows_of(batch.column(number), places)
+        taken = taken.add_column(number, batch.schema.field(number), column)
+    return taken
 
 
 def open_source(source: Input, options: ReadOptions) -> ArrowSource:  # noqa: ARG001 - it says it all

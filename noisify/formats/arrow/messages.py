@@ -8,8 +8,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -17,11 +15,11 @@ if TYPE_CHECKING:
 
 _CONTINUATION = b"\xff\xff\xff\xff"
 _VERSION, _HEADER_TYPE, _HEADER, _BODY_LENGTH = range(4)
-_DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
+_SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
 _DICTIONARY_DATA = 1
 _COMPRESSION = 3
 _CODECS = {0: "lz4", 1: "zstd"}
-_VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
+_LATEST = 4
 
 
 @frozen
@@ -29,12 +27,14 @@ class BatchStyle:
     """How batches are written.
 
     Attributes:
-        version: The version of their metadata.
+        version: The version of their metadata, as it is numbered: 3 is V4, 4 is V5.
         codec: How their buffers are compressed; None: they are not.
+        legacy: Whether messages start with their size alone, as they did before Arrow 0.15.
     """
 
-    version: pa.ipc.MetadataVersion = pa.ipc.MetadataVersion.V5
+    version: int = _LATEST
     codec: str | None = None
+    legacy: bool = False
 
 
 def first_batch(file: BinaryIO, at: int) -> BatchStyle:
@@ -47,22 +47,48 @@ def first_batch(file: BinaryIO, at: int) -> BatchStyle:
     style = BatchStyle()
     while True:
         file.seek(at)
-        start = file.read(8)
-        if len(start) < 8 or not start.startswith(_CONTINUATION):  # noqa: PLR2004
-            return style
-        size = int.from_bytes(start[4:], "little")
-        data = file.read(size)
-        if not size or len(data) < size:
+        start, legacy, size = _message_start(file.read(8))
+        file.seek(at + start)
+        data = file.read(max(0, size))
+        if size <= 0 or len(data) < size:
             return style
         try:
             message = _Table.root(data)
             kind = message.number(_HEADER_TYPE, "B")
-            style = BatchStyle(_VERSIONS.get(message.number(_VERSION, "h"), style.version))
+            style = BatchStyle(message.number(_VERSION, "h"), legacy=legacy)
             if kind in {_DICTIONARY_BATCH, _RECORD_BATCH}:
-                return BatchStyle(style.version, _codec(message, kind))
-            at += 8 + size + message.number(_BODY_LENGTH, "q")
+                return BatchStyle(style.version, _codec(message, kind), legacy)
+            at += start + size + message.number(_BODY_LENGTH, "q")
         except struct.error:
             return style
+
+
+def schema_bytes(head: bytes) -> int:
+    """Return how many bytes a stream's first message takes, its body left out."""
+    start, _, size = _message_start(head)
+    return start + size
+
+
+def starts_legacy_stream(head: bytes) -> bool:
+    """Return whether data start as Arrow streams did before 0.15: with a schema and no mark.
+
+    Such a stream starts with the schema's size, which is below 2**24; that no text does.
+    """
+    start, legacy, size = _message_start(head)
+    if not legacy or not 0 < size < 1 << 24 or head[6:8] != b"\0\0":
+        return False
+    try:
+        message = _Table.root(head[start : start + size])
+        return message.number(_HEADER_TYPE, "B") == _SCHEMA and message.number(_VERSION, "h") > 0
+    except struct.error:
+        return False
+
+
+def _message_start(data: bytes) -> tuple[int, bool, int]:
+    """Return a message's offset, whether it lacks the continuation mark, and its size."""
+    if data.startswith(_CONTINUATION):
+        return 8, False, int.from_bytes(data[4:8], "little", signed=True)
+    return 4, True, int.from_bytes(data[:4], "little", signed=True)
 
 
 def _codec(message: _Table, kind: int) -> str | None:

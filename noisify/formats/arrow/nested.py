@@ -8,15 +8,14 @@ is null, as Arrow keeps it; any other list that is null has no elements.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import array, bools, rows_of, to_numpy, validity
-from noisify.core.chunk import NUMBER_KINDS, Field
+from noisify.core.arrow_arrays import array, bools, is_opaque, rows_of, to_numpy, validity
+from noisify.core.chunk import NUMBER_KINDS, Field, distinct_names, renaming_note
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import kind_of, value_type
 from noisify.formats.arrow.roles import roles_of
@@ -62,31 +61,66 @@ class Leaf:
         )
 
 
-def leaves_of(schema: pa.Schema) -> Iterator[Leaf]:
-    """Yield the leaves of all columns, in order."""
-    for number, field in enumerate(schema):
-        yield from _below(Leaf(field.name, number, (), field.type, field.nullable, ROWS))
+def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
+    """Return the leaves of all columns, in order, each under a name of its own.
+
+    A column keeps its name; what a struct or list holds yields, as the later of two columns does.
+    """
+    every = _leaves(schema)
+    inner = [number for number, leaf in enumerate(every) if _is_inner(leaf)]
+    texts = [*schema.names, *(every[number].name for number in inner)]
+    for number, name in zip(inner, distinct_names(texts)[len(schema) :], strict=True):
+        every[number] = replace(every[number], name=name)
+    return tuple(every)
+
+
+def naming_note(schema: pa.Schema, source: str) -> str | None:
+    """Return what to tell of fields that are not called as in the file; None: all are."""
+    inner = [leaf.name for leaf in _leaves(schema) if _is_inner(leaf)]
+    note = renaming_note([*schema.names, *inner])
+    return None if note is None else f"{source} {note}"
+
+
+def _leaves(schema: pa.Schema) -> list[Leaf]:
+    """Return the leaves, of which those inside columns may be called as others are."""
+    names = distinct_names(schema.names)
+    columns = enumerate(zip(names, schema, strict=True))
+    tops = (Leaf(name, at, (), each.type, each.nullable, ROWS) for at, (name, each) in columns)
+    return [leaf for top in tops for leaf in _below(top)]
+
+
+def _is_inner(leaf: Leaf) -> bool:
+    """Return whether a leaf is inside a column."""
+    return bool(leaf.steps) or leaf.table != ROWS
 
 
 def _below(leaf: Leaf) -> Iterator[Leaf]:
     """Yield the leaves below what may be one itself."""
     name, kind, steps = leaf.name, leaf.type, leaf.steps
+    table = f"{leaf.column}:{name}[]"
     if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
         kind = kind.storage_type
     if is_list(kind):
-        inner, table = kind.value_field, f"{name}[]"
-        yield from _below(Leaf(table, leaf.column, steps, inner.type, inner.nullable, table))
+        inner = kind.value_field
+        yield from _below(Leaf(f"{name}[]", leaf.column, steps, inner.type, inner.nullable, table))
     elif pa.types.is_map(kind):
         for step, part, inner in ((0, "key", kind.key_field), (1, "value", kind.item_field)):
             below = f"{name}[].{part}"
             yield from _below(
-                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, f"{name}[]")
+                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, table)
             )
-    elif pa.types.is_struct(kind) and kind.num_fields:
-        for step, inner in enumerate(kind):
-            below = f"{name}.{inner.name}"
+    elif is_struct(kind):
+        names = distinct_names(inner.name for inner in kind)
+        for step, (own, inner) in enumerate(zip(names, kind, strict=True)):
             yield from _below(
-                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, leaf.table)
+                Leaf(
+                    f"{name}.{own}",
+                    leaf.column,
+                    (*steps, step),
+                    inner.type,
+                    inner.nullable,
+                    leaf.table,
+                )
             )
     else:
         yield Leaf(name, leaf.column, steps, kind, leaf.nullable, leaf.table)
@@ -106,35 +140,32 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
+def is_struct(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a struct that is looked into."""
+    if not pa.types.is_struct(kind) or not kind.num_fields:
+        return False
+    return not any(is_opaque(inner.type) for inner in kind)
+
+
 def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, int]]:
     """Return the fields of a table, and the numbers of the leaves that some of them are.
 
     A nested column is a field besides its leaves; it holds no numbers, and is there so that it can
-    be named in a message. So is a name that two columns have. A leaf that is called as a column is
-    goes without a field.
+    be named in a message. Names that stand twice are told apart, those of columns first.
     """
-    columns = Counter(schema.names)
-    every = list(leaves_of(schema))
-    below = Counter(leaf.name for leaf in every if leaf.name not in columns)
+    columns = distinct_names(schema.names)
     fields: dict[str, Field] = {}
     numbers: dict[str, int] = {}
+    every = list(leaves_of(schema))
     for number, leaf in enumerate(every):
-        top = schema.field(leaf.column)
-        if columns[top.name] > 1:
-            many = f"{columns[top.name]} columns of one name"
-            fields[top.name] = Field(top.name, "other", many)
-            continue
-        own = leaf.name == top.name
-        if not own:
-            fields.setdefault(top.name, Field(top.name, "other", str(top.type)))
-        if own or below[leaf.name] == 1:
-            fields[leaf.name] = leaf.field()
-            numbers[leaf.name] = number
-    for top in schema:  # a struct of nothing has no leaf
-        fields.setdefault(top.name, Field(top.name, "other", str(top.type)))
+        top = columns[leaf.column]
+        if leaf.name != top:
+            fields.setdefault(top, Field(top, "other", str(schema.field(leaf.column).type)))
+        fields[leaf.name] = leaf.field()
+        numbers[leaf.name] = number
     roles = roles_of(schema.metadata or {})
     for name, number in numbers.items() if roles else ():
-        top = schema.field(every[number].column).name
+        top = columns[every[number].column]
         fields[name] = replace(fields[name], role=roles.get(name) or roles.get(top, ""))
     return tuple(fields.values()), numbers
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from noisify.core.arrow_arrays import bytes_of
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
@@ -69,7 +70,7 @@ class TableReader:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self.fields, self._numbers = fields_and_leaves(schema)
-        self._leaves = tuple(leaves_of(schema))
+        self._leaves = leaves_of(schema)
 
     def leaf(self, name: str) -> Leaf:
         """Return the leaf that a field is."""
@@ -94,7 +95,7 @@ class TableReader:
         """
         inner = {f.table: f.name for group in wanted for f in group if f.table != ROWS}
         count = batch.num_rows
-        size = batch.nbytes
+        size = bytes_of(batch)
         for offset in range(0, max(1, count), step):
             rows = min(step, count - offset)
             elements = {table: reached[table] for table in inner}

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from noisify.core.chunk import distinct_names
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
 from noisify.formats.csv.comments import end_of_line
-from noisify.formats.csv.sniff import delimiter_bytes, sniff
-from noisify.formats.csv.types import Dialect
+from noisify.formats.csv.delimiters import (
+    Record,
+    Sniffed,
+    as_typed,
+    delimiter_bytes,
+    first_records,
+    fit,
+    is_one_short,
+    sniff,
+)
+from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal, unquote
+from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +34,15 @@ if TYPE_CHECKING:
     from noisify.formats.interface import ReadOptions
 
 _NUMBER_START = re.compile(r"[+-]?[0-9.,]*")
+_DELIMITER_LINE = re.compile(rb'("?sep=)([^"\r\n]{1,4})"?(?=[\r\n]|\Z)', re.IGNORECASE)
+"""A first line that tells Excel the delimiter."""
+
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BINARY_SAMPLE = 512
 _LONGEST_HEAD = 1 << 26
+_LEAST_ROWS = 2
+"""Records of one width that make a table, unless there is only one below its title."""
+
 _ODD_CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\v\f\r\x1b"})
 
 
@@ -38,6 +57,8 @@ class Head:
         sample: What follows the prefix: a whole record at least, if there is any.
         whole: Whether that is all there is.
         line_end: How the first line ends.
+        hints: What may be wrong with how the head was read, and what to type then.
+        has_row_names: Whether the first column names the rows.
     """
 
     prefix: bytes
@@ -46,6 +67,8 @@ class Head:
     sample: bytes
     whole: bool
     line_end: bytes
+    hints: tuple[str, ...] = ()
+    has_row_names: bool = False
 
 
 def read_head(text: TextInput, options: ReadOptions, notation: Notation) -> Head:
@@ -55,11 +78,11 @@ def read_head(text: TextInput, options: ReadOptions, notation: Notation) -> Head
         DataError: If that is no table, or no end of its first records is in sight.
         UsageError: If an option cannot be meant.
     """
-    comment = _comment(options, text.encoding)
+    reader = _HeadReader(text, options, notation)
     data, whole = text.head()
     _refuse_binary(data[:_BINARY_SAMPLE], text.name)
     count = HEAD_BYTES
-    while (head := _head(data, text, options, notation, comment, whole=whole)) is None:
+    while (head := reader.read(data, whole=whole)) is None:
         if count >= _LONGEST_HEAD:
             limit = _LONGEST_HEAD >> 20
             raise DataError(
@@ -85,6 +108,39 @@ def _comment(options: ReadOptions, encoding: str) -> bytes:
         raise UsageError(f"there is no {comment!r} in {encoding}") from None
 
 
+def _escape(options: ReadOptions) -> bytes:
+    """Return the escape character; nothing if there is none."""
+    escape = options.escape or ""
+    if not escape:
+        return b""
+    if len(escape) != 1 or not escape.isascii() or escape.isalnum() or escape in '"\r\n \t':
+        raise UsageError(rf"--escape {escape!r} is not one character such as '\'")
+    return escape.encode()
+
+
+def told_delimiter(data: bytes, encoding: str) -> bytes:
+    r"""Return the delimiter that a first line `sep=,` tells Excel; empty: there is no such line.
+
+    >>> told_delimiter(b"sep=;\r\na;b\r\n", "utf-8")
+    b';'
+    """
+    bom = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    match = _DELIMITER_LINE.match(data, bom)
+    if match is None:
+        return b""
+    try:
+        return delimiter_bytes(match[2].decode(encoding), encoding)
+    except (UnicodeDecodeError, UsageError):
+        return b""
+
+
+def with_delimiter(prefix: bytes, encoding: str, delimiter: bytes) -> bytes:
+    """Return what stands before a table, with another delimiter in a first line `sep=,`."""
+    if not told_delimiter(prefix, encoding):
+        return prefix
+    return _DELIMITER_LINE.sub(lambda line: line[0].replace(line[2], delimiter), prefix, count=1)
+
+
 def _refuse_binary(sample: bytes, name: str) -> None:
     """Refuse what is no text, or text that has to be told how it is encoded."""
     zeros = sample.count(0)
@@ -97,50 +153,172 @@ def _refuse_binary(sample: bytes, name: str) -> None:
         raise DataError("looks like a binary file, not CSV; say what it is with --from", path=name)
 
 
-def _head(
-    data: bytes,
-    text: TextInput,
-    options: ReadOptions,
-    notation: Notation,
-    comment: bytes,
-    *,
-    whole: bool,
-) -> Head | None:
-    """Return the head of a table of which `data` is the start; None: it is not long enough."""
-    bom = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
-    start = _skip_lines(data, len(bom), options.skip_lines, text.name, whole=whole)
-    if start is None:
-        return None
-    table = data[start:]
-    if options.delimiter is not None:
-        delimiter = delimiter_bytes(options.delimiter, text.encoding)
-    else:
-        tabs = text.suffix in {".tsv", ".tab"}
-        delimiter = b"\t" if tabs else sniff(table, comment, notation.decimal)
-    dialect = Dialect(delimiter, comment, keep_ragged=options.ragged == "keep")
-    try:
-        cells, after = first_record(table, dialect, text.name)
-        if not options.header:
-            after = 0
-        if not whole and first_record(table, dialect, text.name, after)[1] == len(table):
+class _HeadReader:
+    """Reads the head of a table from its first bytes.
+
+    Args:
+        text: The table.
+        options: How to read what it does not say of itself.
+        notation: How its numbers are written.
+    """
+
+    def __init__(self, text: TextInput, options: ReadOptions, notation: Notation) -> None:
+        self._text = text
+        self._options = options
+        self._decimal = notation.decimal
+        self._number = notation.number
+        self._bare = Dialect(
+            comment=_comment(options, text.encoding),
+            keep_ragged=options.ragged == "keep",
+            escape=_escape(options),
+            backslash_is_text=options.escape is not None,
+        )
+
+    def read(self, data: bytes, *, whole: bool) -> Head | None:
+        """Return the head of a table of which `data` is the start; None: it is not long enough."""
+        bom = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+        told = told_delimiter(data, self._text.encoding)
+        skipped = max(self._options.skip_lines, 1 if told else 0)
+        start = _skip_lines(data, bom, skipped, self._text.name, whole=whole)
+        if start is None:
             return None
-    except DataError:
-        if whole:
-            raise
-        return None
-    if options.header:
-        names = _names([unquote(c).decode(text.encoding, "surrogateescape") for c in cells])
-    else:
-        names = tuple(str(number + 1) for number in range(len(cells)))
-    line_end = _LINE_END.search(data)
-    return Head(
-        data[: start + after],
-        dialect,
-        names,
-        table[after:],
-        whole,
-        line_end[0] if line_end else b"\n",
-    )
+        table = data[start:]
+        found = self._delimiter(table, told, whole=whole)
+        dialect = replace(self._bare, delimiter=found.delimiter)
+        try:
+            cells, after = first_record(table, dialect, self._text.name)
+            if not self._options.header:
+                after = 0
+            if not whole and first_record(table, dialect, self._text.name, after)[1] == len(table):
+                return None
+        except DataError:
+            if whole:
+                raise
+            return None
+        if not dialect.escape and not dialect.backslash_is_text and looks_escaped(cells):
+            raise refusal(self._text.name, 1 + count_lines(data, start))
+        records = first_records(table, dialect, whole=whole)
+        hints = [found.doubt] if found.doubt else []
+        if len(cells) == 1:
+            hints += self._one_field(table, dialect, cells[0], whole=whole)
+        names, has_row_names = self._names(cells, records, hints)
+        advice = self._advice(data, start, records, len(names))
+        if advice and dialect.keep_ragged:
+            hints.append(f"the first record has another number of cells; {advice}")
+        line_end = _LINE_END.search(data)
+        return Head(
+            data[: start + after],
+            replace(dialect, advice=advice or self._other_advice(found.doubt, len(names))),
+            names,
+            table[after:],
+            whole,
+            line_end[0] if line_end else b"\n",
+            tuple(hints),
+            has_row_names,
+        )
+
+    def _names(
+        self, cells: Sequence[bytes], records: Sequence[Record], hints: list[str]
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return the columns' names, and whether the first column names the rows."""
+        if not self._options.header:
+            return tuple(str(number + 1) for number in range(len(cells))), False
+        texts = [self._decoded(unquote(cell, self._bare.escape)) for cell in cells]
+        hints += self._numbers_only(texts)
+        missing = self._missing_name(records)
+        if missing is not None:
+            texts.insert(missing, "")
+        if missing == 0:
+            hints.append("the header has no name for the first column, which names the rows")
+        return _names(texts), missing == 0
+
+    def _other_advice(self, doubt: str, columns: int) -> str:
+        """Return what may help where records are of many widths; empty: nothing known."""
+        if not doubt and columns > 1:
+            return ""
+        return (
+            f"{doubt or '--ragged keep leaves such rows alone'}; --skip-lines N passes over lines "
+            "before the table, --comment TEXT over lines that start so"
+        )
+
+    def _decoded(self, cell: bytes) -> str:
+        return cell.decode(self._text.encoding, "surrogateescape")
+
+    def _delimiter(self, table: bytes, told: bytes, *, whole: bool) -> Sniffed:
+        """Return the delimiter: as the user, the file's first line or its suffix says, or sniffed.
+
+        Args:
+            table: The start of the table.
+            told: What the file's first line says; empty: nothing.
+            whole: Whether that is all of the table.
+        """
+        if self._options.delimiter is not None:
+            return Sniffed(delimiter_bytes(self._options.delimiter, self._text.encoding))
+        if told:
+            return Sniffed(told)
+        if self._text.suffix in {".tsv", ".tab"}:
+            return Sniffed(b"\t")
+        return sniff(table, self._bare, self._decimal, whole=whole)
+
+    def _one_field(
+        self, table: bytes, dialect: Dialect, header: bytes, *, whole: bool
+    ) -> list[str]:
+        """Return what to say of a table with one field, if it may have more."""
+        sign = comment_sign(header)
+        if sign and not dialect.comment:
+            return [
+                f"the first line starts with {sign!r}; --comment {sign!r} passes over such lines"
+            ]
+        typed = self._options.delimiter
+        other = sniff(table, self._bare, self._decimal, whole=whole)
+        found = fit(table, replace(dialect, delimiter=other.delimiter), whole=whole)
+        if found is not None and other.delimiter != dialect.delimiter and not other.doubt:
+            used = as_typed(dialect.delimiter, self._text.encoding)
+            instead = f"--delimiter {as_typed(other.delimiter)} makes {found.columns}"
+            return [f"{used} as the delimiter leaves one field; {instead}"]
+        return [] if typed is None else [f"--delimiter {typed} leaves one field"]
+
+    def _missing_name(self, records: Sequence[Record]) -> int | None:
+        """Return the column above which a header that is one cell short has no name.
+
+        R writes no name above those of the rows; other programs end each row with a delimiter.
+        """
+        rows = [record.cells for record in records]
+        if not is_one_short([len(cells) for cells in rows]):
+            return None
+        if all(not cells[-1].strip() for cells in rows[1:]):
+            return len(rows[0])
+        is_title = not any(map(self._is_number, rows[1]))  # the header comes after it
+        return None if is_title else 0
+
+    def _is_number(self, cell: bytes) -> bool:
+        return bool(self._number.fullmatch(unquote(cell.strip(b" \t")).strip(b" \t")))
+
+    def _numbers_only(self, texts: Sequence[str]) -> list[str]:
+        """Return what to say of a header that looks like data."""
+        cells = [text.encode(self._text.encoding, "surrogateescape") for text in texts if text]
+        if not cells or not all(map(self._is_number, cells)):
+            return []
+        return ["the header has numbers only; --no-header reads it as the first row"]
+
+    def _advice(self, data: bytes, start: int, records: Sequence[Record], columns: int) -> str:
+        """Return what to type if the first lines are no part of the table; empty: they are."""
+        sign = comment_sign(records[0].cells[0]) if records else ""
+        widths = [len(record.cells) for record in records]
+        counts = Counter(width for width in widths if width > columns or (sign and width < columns))
+        if not counts:
+            return ""
+        most, count = counts.most_common(1)[0]
+        place = widths.index(most)
+        if columns in widths[place:] or count < min(_LEAST_ROWS, len(widths) - 1):
+            return ""
+        first = records[place]
+        lines = count_lines(data, start + first.start)
+        comment = f"--comment {sign!r}" if sign else "--comment TEXT"
+        return (
+            f"if the table starts at line {lines + 1}, add --skip-lines {lines}; {comment} passes "
+            "over lines that start so"
+        )
 
 
 def _skip_lines(data: bytes, start: int, count: int, name: str, *, whole: bool) -> int | None:
@@ -163,15 +341,7 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
     >>> _names(["x", "x", "", "x"])
     ('x', 'x.1', 'Unnamed: 2', 'x.2')
     """
-    names: dict[str, None] = {}  # in order, and quick to look up
-    copies: dict[str, int] = {}
-    for place, text in enumerate(texts):
-        first = name = text or f"Unnamed: {place}"
-        while name in names:
-            copies[first] = copies.get(first, 0) + 1
-            name = f"{first}.{copies[first]}"
-        names[name] = None
-    return tuple(names)
+    return distinct_names(text or f"Unnamed: {place}" for place, text in enumerate(texts))
 
 
 def first_record(
@@ -191,7 +361,12 @@ def first_record(
             position = end_of_line(head, position, at_end=True) or len(head)
         match = pattern.match(head, position)
         if match is None:
-            raise DataError("has a quote in its first record that is never closed", path=name)
+            advice = ""
+            if not dialect.escape and not dialect.backslash_is_text and b'\\"' in head[position:]:
+                advice = f"; {ADVICE}"
+            raise DataError(
+                f"has a quote in its first record that is never closed{advice}", path=name
+            )
         cells.append(match[1])
         position = match.end()
         if match[2] == dialect.delimiter:
@@ -199,15 +374,3 @@ def first_record(
         if cells != [b""] or position >= len(head):
             return cells, position
         cells = []
-
-
-def unquote(cell: bytes) -> bytes:
-    """Return what a cell says, without its quotes.
-
-    >>> unquote(b'"a ""b"" c"')
-    b'a "b" c'
-    """
-    if not cell.startswith(b'"'):
-        return cell
-    body, _, rest = cell[1:].rpartition(b'"')
-    return body.replace(b'""', b'"') + rest

@@ -86,7 +86,7 @@ class CsvMask:
     def _quoted(self, raw: Block, layout: Layout, name: str) -> pa.Array:
         """Return the old bytes of a field's cells, each in quotes."""
         at = layout.places[name]
-        bounds = outer_bounds(raw.data, layout.cells.starts[:, at], layout.cells.ends[:, at])
+        bounds = outer_bounds(raw.data, layout.found.starts[:, at], layout.found.ends[:, at])
         old = without_nulls(numbers.chosen(slices(raw.data, bounds.starts, bounds.ends)))
         old = old.view(pa.binary())
         if raw.quotes:
@@ -183,7 +183,7 @@ class _Originals:
         self._rows = 0
         if not mask.head().strip():
             return  # nothing was noised
-        self._table = DelimitedSource(mask, ReadOptions(delimiter=","))
+        self._table = DelimitedSource(mask, ReadOptions(delimiter=",", escape=""))
         known = {field.name: at for at, field in enumerate(source.fields)}
         columns = [field.name for field in self._table.fields]
         self.names = fields_with_originals(columns, known, mask.name)

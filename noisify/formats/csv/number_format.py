@@ -15,10 +15,26 @@ from noisify.core.value_class import frozen
 from noisify.formats.csv.cells import byte_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from noisify.formats.interface import ReadOptions
 
+_OTHER_NOTATIONS = {
+    r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?": "--thousands ,",
+    r"[0-9]+,[0-9]+": "--decimal ,",
+    r"[0-9]{1,3}(\.[0-9]{3})*(,[0-9]+)?": "--decimal , --thousands .",
+    r"[0-9]{1,3}( [0-9]{3})+(\.[0-9]*)?": "--thousands ' '",
+    r"[0-9]{1,3}( [0-9]{3})*(,[0-9]+)?": "--decimal , --thousands ' '",
+    r"[0-9]{1,3}(\xa0[0-9]{3})*(,[0-9]+)?": "--decimal , --thousands $'\\xa0'",
+    r"[0-9]{1,3}(\u202f[0-9]{3})*(,[0-9]+)?": "--decimal , --thousands $'\\u202f'",
+    r"[0-9]{1,3}('[0-9]{3})+(\.[0-9]*)?": '--thousands "\'"',
+    r"[0-9]{1,3}(\u2019[0-9]{3})+(\.[0-9]*)?": "--thousands $'\\u2019'",
+}
+"""What numbers may look like that are none in the usual notation, and how to have them read."""
+
+_FIELDS_NAMED = 3
 _GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 
 
@@ -60,6 +76,14 @@ class Notation:
     def is_usual(self) -> bool:
         """Whether numbers are written as programs write them."""
         return self == Notation()
+
+    @cached_property
+    def number(self) -> re.Pattern[bytes]:
+        """The pattern of a finite number, without blanks and quotes around it."""
+        point, mark = re.escape(self.decimal), re.escape(self.thousands)
+        groups = rb"(?:" + mark + rb"[0-9]{3})*" if mark else b""
+        whole = rb"[0-9]+" + groups + rb"(?:" + point + rb"[0-9]*)?"
+        return re.compile(rb"[+-]?(?:" + whole + rb"|" + point + rb"[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
     def to_usual(self, cells: pa.Array) -> pa.Array:
         """Return cells with numbers written the usual way, without blanks around.
@@ -118,3 +142,30 @@ class Notation:
 
 def _contains(texts: pa.Array, mark: bytes) -> NDArray[np.bool_]:
     return to_bools(pc.match_substring(texts, mark))
+
+
+def other_notations(cells: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return how to have cells read that are numbers in another notation, a line for each.
+
+    Args:
+        cells: By field, cells that are no numbers.
+    """
+    found: dict[str, list[str]] = {}
+    examples: dict[str, str] = {}
+    for name, texts in cells.items():
+        bare = [text.strip(" \t") for text in texts]
+        for pattern, option in _OTHER_NOTATIONS.items():
+            if bare and all(re.fullmatch("[+-]?(?:" + pattern + ")", text) for text in bare):
+                found.setdefault(option, []).append(name)
+                examples.setdefault(option, bare[0])
+                break
+    return [
+        f"{_fields(names)} has numbers such as {examples[option]!r}; {option} reads them"
+        for option, names in found.items()
+    ]
+
+
+def _fields(names: Sequence[str]) -> str:
+    more = len(names) - _FIELDS_NAMED
+    listed = ", ".join(repr(name) for name in names[:_FIELDS_NAMED])
+    return f"field {listed}" + (f" and {more} more" if more > 0 else "")

@@ -62,7 +62,9 @@ _INT64 = np.iinfo(np.int64)
 _LONGEST_SURE = 18
 """A whole number of so many characters fits int64."""
 
-_LONGEST_WHOLE = 38
+LONGEST_WHOLE = 308
+"""A whole number of more digits is read as a float, since noise and statistics are float64."""
+
 _FEW = 64
 _FIRST = 1024
 """Slices that are tried first: Arrow goes on to the end, and is slow where it can read nothing."""
@@ -302,9 +304,10 @@ class CellParser:
     def _integers_with_care(self, laid: pa.Array) -> tuple[Parsed, ...]:
         texts, null = self.usual(chosen(laid))
         lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
-        whole = matches(texts, WHOLE) & ~null
+        digits = to_numpy(pc.binary_length(pc.ascii_ltrim(texts, "+-")))
+        whole = matches(texts, WHOLE) & ~null & (digits <= LONGEST_WHOLE)
         short = whole & (lengths <= _LONGEST_SURE)
-        long = whole & ~short & (lengths <= _LONGEST_WHOLE)
+        long = whole & ~short
         fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
         strange = ~null & ~short & ~long & ~fraction
         bare = pc.ascii_ltrim(texts, "+")

@@ -97,7 +97,9 @@ class ExactCutter:
         start = record[0][0]
         if not self.dialect.keep_ragged:
             line = self.line + count_lines(data, start)
-            raise ragged(self.name, line, len(record), self.columns)
+            raise ragged(
+                self.dialect, self.name, line, len(record), self.columns, data[start : start + 2]
+            )
         return [(start, start)] * self.columns
 
 

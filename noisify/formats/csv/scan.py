@@ -14,6 +14,7 @@ import numpy as np
 from noisify.core.errors import DataError
 from noisify.formats.csv import native
 from noisify.formats.csv.comments import blanked
+from noisify.formats.csv.escapes import masked, refuse_escapes
 from noisify.formats.csv.reference_scan import ExactCutter
 from noisify.formats.csv.types import (
     CR,
@@ -30,7 +31,7 @@ from noisify.formats.csv.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -93,14 +94,22 @@ class RecordReader:
         """Return the whole records at the start of `data`, or None if there is none yet."""
         if not data:
             return None
-        comment = self._dialect.comment
-        plain = blanked(data, comment, at_end=at_end) if comment else data
+        comment, escape = self._dialect.comment, self._dialect.escape
+        has_escapes = bool(escape) and escape in data
+        if has_escapes and comment and comment in data:  # each may hide the other
+            return self._cut_exactly(data, at_end=at_end)
+        if has_escapes:
+            plain = masked(data, escape)
+        else:
+            plain = blanked(data, comment, at_end=at_end) if comment else data
         found = native.cut(plain, self._dialect.delimiter, at_end=at_end)
         if found is None:
             found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
             exactly = found.odd
-        else:
-            exactly = found.odd and plain is not data  # what is a comment may not be clear
+        else:  # what is a comment may not be clear
+            exactly = found.odd and plain is not data and not has_escapes
+        if found.odd or (found.open and at_end):
+            refuse_escapes(data, self._dialect, self._name, self._line, at_end=at_end)
         if exactly or (found.open and at_end):
             return self._cut_exactly(data, at_end=at_end)
         used = found.used
@@ -232,6 +241,31 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
     return Cells(starts, ends, uneven)
 
 
+def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> Cells:
+    """Return cells of numbers or times: with blanks behind its quotes, a cell is what is in them.
+
+    Args:
+        block: The records.
+        cells: The bounds of some of their cells, as `find_cells` has them.
+        as_text: Which columns are left, since blanks count in texts; empty: none.
+    """
+    if not block.odd or not cells.starts.size:
+        return cells
+    characters = np.frombuffer(block.data, np.uint8)
+    starts, ends = cells.starts, cells.ends
+    opens = (characters.take(starts, mode="clip") == QUOTE) & (ends - starts > 2)  # noqa: PLR2004
+    opens &= (starts == 0) | (characters[np.maximum(starts - 1, 0)] != QUOTE)
+    opens[:, np.flatnonzero(as_text)] = False
+    if not opens.any():
+        return cells
+    _, bare = without_blanks(block.data, starts[opens], ends[opens])
+    closed = (characters[bare - 1] == QUOTE) & (bare - starts[opens] > 1)
+    opens[opens] = closed
+    starts, ends = starts + opens, np.array(ends)
+    ends[opens] = bare[closed] - 1
+    return Cells(starts, ends, cells.ragged)
+
+
 def _find_quickly(
     block: Block,
     characters: NDArray[np.uint8],
@@ -345,7 +379,9 @@ def _irregular(
     if not dialect.keep_ragged:
         wrong = int(np.argmax(uneven))
         line = block.line + count_lines(block.data, int(firsts[wrong]))
-        raise ragged(name, line, int(widths[filled][wrong]), columns)
+        start = int(firsts[wrong])
+        record = block.data[start : start + 2]
+        raise ragged(dialect, name, line, int(widths[filled][wrong]), columns, record)
     all_starts = np.repeat(firsts[:, None], columns, axis=1)
     all_ends = all_starts.copy()
     all_starts[~uneven] = starts[even].reshape(shape)

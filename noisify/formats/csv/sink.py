@@ -33,10 +33,17 @@ Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
 
 @frozen
 class Layout:
-    """Where the cells of the decoded columns stand in their block, in the order of the file."""
+    """Where the cells of the decoded columns stand in their block, in the order of the file.
+
+    Attributes:
+        cells: What of them noise may replace.
+        places: Which column each field is.
+        found: All of them, but for quotes around.
+    """
 
     cells: Cells
     places: dict[str, int]
+    found: Cells
 
 
 class DelimitedSink:

@@ -1,4 +1,4 @@
-"""What a CSV file does not say of itself, guessed from its head: delimiter and column types."""
+"""What a CSV file does not say of itself: the types of its columns, guessed from its head."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 
 from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
-from noisify.core.errors import UsageError
 from noisify.formats.csv import cells as csv_texts
-from noisify.formats.csv.comments import end_of_line
+from noisify.formats.csv.numbers import LONGEST_WHOLE
 from noisify.formats.csv.scan import without_blanks
-from noisify.formats.csv.types import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,73 +20,15 @@ if TYPE_CHECKING:
     from noisify.formats.csv.numbers import CellParser
     from noisify.formats.csv.types import Parsed
 
-DELIMITERS = (b",", b"\t", b";", b"|")
-_SNIFFED_RECORDS = 20
 _PLUS, _MINUS, _ZERO = b"+-0"
 _NUMBERS_AMONG_CELLS = 0.9
 """The share of a sample's cells that must be numbers for its column to count as one of numbers."""
 
 FLOAT = NumberType("float", np.dtype(np.float64))
 INT = NumberType("int", np.dtype(np.int64))
-LONG = NumberType.decimal(38, 0)
+LONG = NumberType.decimal(LONGEST_WHOLE, 0)
 TEXT = NumberType("text", np.dtype(object))
 VIEWS = (FLOAT, TEXT)
-
-
-def delimiter_bytes(text: str, encoding: str) -> bytes:
-    r"""Return the delimiter that was typed; `\t` and `tab` mean a tab.
-
-    Raises:
-        UsageError: If it is not one character that can stand between cells in the encoding.
-    """
-    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(character) != 1 or character in '"\r\n\ufeff' or character.isalnum():
-        raise UsageError(f"delimiter {text!r} is not one character such as , ; | or \\t")
-    try:
-        return character.encode(encoding)
-    except UnicodeEncodeError:
-        raise UsageError(f"there is no delimiter {text!r} in {encoding}") from None
-
-
-def sniff(text: bytes, comment: bytes = b"", decimal: bytes = b".") -> bytes:
-    """Guess the delimiter: the one that cuts the first records into equally many cells.
-
-    That is two cells or more. The comma wins when it does that; a table in which nothing does has
-    one column.
-
-    Args:
-        text: The start of a table.
-        comment: What a line that is no record starts with.
-        decimal: The decimal mark, which is no delimiter.
-    """
-    candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
-    for delimiter in candidates:
-        widths = _widths(text, Dialect(delimiter, comment))
-        if widths and widths[0] > 1 and len(set(widths)) == 1:
-            return delimiter
-    return candidates[0]
-
-
-def _widths(text: bytes, dialect: Dialect) -> list[int]:
-    """Return the number of cells in each of the first records, those that are whole."""
-    pattern = dialect.cells()
-    widths: list[int] = []
-    position = width = 0
-    while len(widths) < _SNIFFED_RECORDS and position < len(text):
-        if not width and dialect.is_comment(text, position):
-            position = end_of_line(text, position, at_end=True) or len(text)
-            continue
-        match = pattern.match(text, position)
-        if match is None:
-            break
-        position = match.end()
-        width += 1
-        if match[2] == dialect.delimiter:
-            continue
-        if width > 1 or match[1]:
-            widths.append(width)
-        width = 0
-    return widths
 
 
 def guess(
@@ -134,7 +74,7 @@ def _words(name: str, cells: Sequence[bytes]) -> Field:
     """Return the field of a column of texts or times."""
     if not csv_texts.look_like_times(cells):
         return Field(name, "text", "text", TEXT, views=VIEWS)
-    tick = csv_texts.time_tick(cells)
-    if tick is None:
-        return Field(name, "time", "time", TEXT, views=VIEWS)
-    return Field(name, "time", "time", NumberType.time(tick), views=VIEWS)
+    number = csv_texts.time_type(cells)
+    if number is None:
+        return Field(name, "time", "time in several forms", TEXT, views=VIEWS)
+    return Field(name, "time", "time", number, views=VIEWS)

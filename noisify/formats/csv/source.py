@@ -16,10 +16,10 @@ from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
-from noisify.formats.csv.number_format import Notation
+from noisify.formats.csv.number_format import Notation, other_notations
 from noisify.formats.csv.numbers import CellParser, decimals_of, laid_over, slices
 from noisify.formats.csv.reference_scan import end_of_record
-from noisify.formats.csv.scan import RecordReader, find_cells
+from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
 from noisify.formats.csv.sink import DelimitedSink, Layout
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
 from noisify.formats.csv.types import CR, LF, Block, Cells, count_lines
@@ -41,6 +41,8 @@ _LARGEST_WIDE_BLOCK = 12 << 20
 """Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
 
 _BYTES_IN_FLIGHT = 12 << 20
+_CELLS_LOOKED_AT = 200
+"""Cells that are no numbers among which numbers of another notation are looked for."""
 
 
 class DelimitedSource:
@@ -55,6 +57,7 @@ class DelimitedSource:
         dialect: How it is laid out.
         prefix: The bytes before the first record of data: byte order mark, preamble, header.
         line_end: How its first line ends, for where a line end has to be added.
+        hints: What may be wrong with how it is read, and what to type then.
     """
 
     def __init__(self, source: Input, options: ReadOptions) -> None:
@@ -70,10 +73,12 @@ class DelimitedSource:
         self._columns = len(head.names)
         self._places = {name: place for place, name in enumerate(head.names)}
         self._ragged_rows: dict[int, int] = {}
-        self._notes: list[str] = []
         self.in_flight: int | None = None
+        self.hints = list(head.hints)
         sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
         self.fields = self._infer(sample)
+        if head.has_row_names:
+            self.fields = (_label(self.fields[0]), *self.fields[1:])
         self.empty = head.whole and (sample is None or not sample.rows)
 
     @property
@@ -81,9 +86,9 @@ class DelimitedSource:
         """What the user should know of it, as far as it has been read."""
         count = sum(self._ragged_rows.values())
         if not count:
-            return self._notes
+            return []
         rows = f"{count:,} row" + ("" if count == 1 else "s")
-        return [*self._notes, f"{rows} of {self._name} too short or too long, left alone"]
+        return [f"{rows} of {self._name} too short or too long, left alone"]
 
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
         """Guess each column's type from a sample."""
@@ -94,13 +99,29 @@ class DelimitedSource:
                 for name in self._places
             )
         data, parser = sample.data, self._parser
-        cells = self._find(sample, list(self._places))
+        cells = within_quotes(sample, self._find(sample, list(self._places)))
         floats = parser.float_columns(data, cells.starts, cells.ends)
-        bounds = zip(cells.starts.T, cells.ends.T, strict=True)
+        bounds = list(zip(cells.starts.T, cells.ends.T, strict=True))
+        if self.notation.is_usual:
+            strange = {
+                name: self._strange_cells(data, parsed, *both)
+                for name, parsed, both in zip(self._places, floats, bounds, strict=True)
+            }
+            self.hints += other_notations(strange)
         return tuple(
             replace(guess(name, parser, parsed, data, starts, ends), missing=missing)
             for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
+
+    def _strange_cells(
+        self, data: bytes, parsed: Parsed, starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> list[str]:
+        """Return the first cells of a column that are not numbers."""
+        if parsed.strange is None:
+            return []
+        places = np.flatnonzero(parsed.strange)[:_CELLS_LOOKED_AT]
+        bounds = zip(starts[places].tolist(), ends[places].tolist(), strict=True)
+        return [data[start:end].decode(self.text.encoding, "replace") for start, end in bounds]
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
         line = 1 + count_lines(self.prefix, len(self.prefix))
@@ -145,7 +166,9 @@ class DelimitedSource:
         """
         if not wanted:
             return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
-        cells = self.cells(raw, [field.name for field in wanted])
+        found = self.cells(raw, [field.name for field in wanted])
+        texts = [field.number is not None and field.number.kind == "text" for field in wanted]
+        cells = within_quotes(raw, found, texts)
         positions = Positions.range(raw.row, raw.row + raw.rows)
         floats = self._floats(raw, wanted, cells)
         columns: list[Column] = []
@@ -153,13 +176,13 @@ class DelimitedSource:
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
             if _is_of_words(field):
-                columns.append(self._words(raw, field, starts, ends, positions))
+                columns.append(self._words(raw, field, starts, ends, positions, strangers))
                 continue
             parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
             columns += self._numbers(raw, field, parsed, starts, ends, positions, strangers)
         if strangers and self._options.strict:
             self._complain(raw, min(strangers, key=lambda one: one.start))
-        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)})
+        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)}, found)
         return Chunk(tuple(columns), layout, positions)
 
     def _floats(
@@ -217,8 +240,9 @@ class DelimitedSource:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
+        strangers: list[_Stranger],
     ) -> Column:
-        """Return a field of texts or times."""
+        """Return a field of texts or times; note its first cell that is no time."""
         number = field.number or TEXT
         texts = csv_numbers.chosen(slices(raw.data, starts, ends))
         null = self._parser.is_null(texts)
@@ -226,16 +250,20 @@ class DelimitedSource:
         valid = ~null if nulls else None
         if number.kind == "text":
             in_quotes = csv_texts.quoted(raw.data, starts)
-            values = csv_texts.decode(texts, in_quotes, self.text.encoding)
+            escape = self.dialect.escape
+            values = csv_texts.decode(texts, in_quotes, self.text.encoding, escape)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
-        times = csv_texts.decode_times(texts, number.tick)
+        times = csv_texts.decode_times(texts, number)
         strange = ~times.valid & ~null
-        first = int(np.argmax(strange)) if len(strange) else 0
+        cell = ""
+        if strange.any():
+            first = int(np.argmax(strange))
+            stranger = _Stranger(int(starts[first]), int(ends[first]), field.name, "time")
+            strangers.append(stranger)
+            cell = self._cell(raw, stranger)
         return Column(
             field, number, positions, times.values, times.valid & ~null, nulls,
-            found := int(np.count_nonzero(strange)),
-            self._cell(raw, _Stranger(int(starts[first]), int(ends[first]), "")) if found else "",
-            layout=times,
+            int(np.count_nonzero(strange)), cell, layout=times,
         )  # fmt: skip
 
     def _cell(self, block: Block, stranger: _Stranger) -> str:
@@ -243,7 +271,7 @@ class DelimitedSource:
 
     def _complain(self, block: Block, stranger: _Stranger) -> None:
         raise DataError(
-            f"{self._cell(block, stranger)!r} is not a number; "
+            f"{self._cell(block, stranger)!r} is not a {stranger.what}; "
             "drop --strict to leave such cells as they are",
             path=self._name,
             line=block.line + count_lines(block.data, stranger.start),
@@ -259,7 +287,8 @@ class DelimitedSource:
         """Return columns as numbers where they hold such, else as text; null where they are."""
         asked = set(names)
         wanted = [field for field in self.fields if field.name in asked]
-        cells = self.cells(raw, [field.name for field in wanted])
+        texts = [field.kind not in NUMBER_KINDS for field in wanted]
+        cells = within_quotes(raw, self.cells(raw, [field.name for field in wanted]), texts)
         values: dict[str, pa.Array] = {}
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
@@ -269,15 +298,19 @@ class DelimitedSource:
                 there = parsed.valid
                 values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
             else:
-                texts = csv_numbers.chosen(slices(raw.data, starts, ends))
-                plain = self._as_utf8(texts, csv_texts.quoted(raw.data, starts))
-                values[field.name] = with_nulls(plain, self._parser.is_null(texts))
+                found = csv_numbers.chosen(slices(raw.data, starts, ends))
+                in_quotes = csv_texts.quoted(raw.data, starts)
+                plain = self._as_utf8(found, in_quotes, well_quoted=not raw.odd)
+                values[field.name] = with_nulls(plain, self._parser.is_null(found))
         return values
 
-    def _as_utf8(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
+    def _as_utf8(
+        self, texts: pa.Array, in_quotes: NDArray[np.bool_], *, well_quoted: bool
+    ) -> pa.Array:
         """Return what cells say, as Arrow holds it."""
-        if self.text.encoding != "utf-8":
-            return strings(csv_texts.decode(texts, in_quotes, self.text.encoding).tolist())
+        encoding, escape = self.text.encoding, self.dialect.escape
+        if encoding != "utf-8" or escape or not well_quoted:
+            return strings(csv_texts.decode(texts, in_quotes, encoding, escape).tolist())
         if not in_quotes.any():
             return texts
         return pc.if_else(bools(in_quotes), pc.replace_substring(texts, '""', '"'), texts)
@@ -305,6 +338,7 @@ class DelimitedSource:
             self.dialect.delimiter.decode(encoding),
             encoding,
             self.dialect.comment.decode(encoding) if first else "",
+            self.dialect.escape.decode(),
         )
 
     def nothing(self, field: Field, in_quotes: NDArray[np.bool_]) -> pa.Array:
@@ -353,11 +387,17 @@ class DelimitedSource:
 
 
 class _Stranger(NamedTuple):
-    """A cell that is no number in a field of numbers."""
+    """A cell that is no number in a field of numbers, or no time in one of times."""
 
     start: int
     end: int
     field: str
+    what: str = "number"
+
+
+def _label(field: Field) -> Field:
+    """Return a field that gets noise by its exact name only, since it names the rows."""
+    return Field(field.name, "text", "row names", TEXT, views=VIEWS)
 
 
 def _is_of_words(field: Field) -> bool:

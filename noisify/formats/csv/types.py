@@ -23,21 +23,32 @@ class Dialect:
         delimiter: The character between cells; several bytes if it is no ASCII one.
         comment: What a line that is no record starts with; empty: there are no such lines.
         keep_ragged: Whether a record with too few or too many cells is let pass.
+        escape: The character that takes the meaning of the one after it; empty: there is none.
+        backslash_is_text: Whether a backslash before a quote is known to mean nothing.
+        advice: What may help where a record has another number of cells; empty: nothing known.
     """
 
     delimiter: bytes = b","
     comment: bytes = b""
     keep_ragged: bool = False
+    escape: bytes = b""
+    backslash_is_text: bool = False
+    advice: str = ""
 
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and what ends it (group 2)."""
-        d = re.escape(self.delimiter)
-        others = rb"[^" + d + rb"\r\n]*+"
-        if len(self.delimiter) > 1:  # a possessive group would miss cells before Python 3.11.5
-            others = rb"[^\r\n]*?(?=" + d + rb"|[\r\n]|\Z)"
-        quoted = rb'"[^"]*+(?:""[^"]*+)*+"' + others
+        d, e = re.escape(self.delimiter), re.escape(self.escape)
+        others = rb"[^" + d + e + rb"\r\n]*+"
+        quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
+        escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
+        if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
+            others += rb"(?:" + escaped + others + rb")*"
+            quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
+        if len(self.delimiter) > 1:  # likewise
+            others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
         plain = rb'(?!")' + others
-        return re.compile(rb"(" + quoted + rb"|" + plain + rb")(" + d + rb"|\r\n|\n|\r|\Z)")
+        ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
+        return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
 
     def is_comment(self, data: bytes, at: int) -> bool:
         """Return whether the line that starts at some place is a comment."""
@@ -96,7 +107,8 @@ class Block:
         returns: Whether there may be a CR among them that no LF follows.
         odd: Whether a quote is out of its place: NumPy would not find the cells.
         cells: All their cells, where they have been found already.
-        uncommented: `data` with blank lines for comments; None: there are none.
+        uncommented: `data` with blank lines for comments, and letters for what is escaped; None:
+            there is neither.
     """
 
     data: bytes
@@ -134,11 +146,32 @@ def count_lines(data: bytes, stop: int) -> int:
     return data.count(b"\n", 0, stop) + data.count(b"\r", 0, stop) - crlf
 
 
-def ragged(name: str, line: int, found: int, expected: int) -> DataError:
-    """Return the error of a record with too many or too few cells."""
+def ragged(
+    dialect: Dialect, name: str, line: int, found: int, expected: int, record: bytes
+) -> DataError:
+    """Return the error of a record with too many or too few cells.
+
+    Args:
+        dialect: How the table is laid out.
+        name: What to call the file.
+        line: The line at which the record starts.
+        found: How many cells it has.
+        expected: How many it should have.
+        record: Its first bytes.
+    """
     cells = f"{found} cell" + ("" if found == 1 else "s")
+    sign = comment_sign(record)
+    advice = dialect.advice
+    if not advice and sign and found < expected:
+        advice = f"--comment {sign!r} passes over lines that start so"
     return DataError(
-        f"has {cells} where the first record has {expected}; --ragged keep leaves such rows alone",
+        f"has {cells} where the first record has {expected}; "
+        f"{advice or '--ragged keep leaves such rows alone'}",
         path=name,
         line=line,
     )
+
+
+def comment_sign(record: bytes) -> str:
+    """Return the sign that a record starts with if comments usually do; else nothing."""
+    return next((sign for sign in ("#", "%", "//", "!") if record.startswith(sign.encode())), "")

@@ -9,39 +9,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
-from h5py import h5d, h5l, h5z
+from h5py import h5d, h5z
 
 from noisify.core.chunk import Field
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.datatypes import (
+    BitField,
     element_dtype,
+    has_known_size,
     holds_pointers,
-    is_exact,
     leaves,
-    memory_type,
+    size_in_file,
 )
 from noisify.formats.hdf5.declared import declared_of
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
+from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
 from noisify.formats.hdf5.roles import is_bare_dimension
-from noisify.formats.hdf5.storage import (
-    Chunked,
-    Contiguous,
-    Storage,
-    ThroughLibrary,
-    fill_bytes,
-    present_chunks,
-)
+from noisify.formats.hdf5.storage import Chunked, Contiguous, Storage, ThroughLibrary
+from noisify.formats.hdf5.tree import address_of
 from noisify.formats.numpy_fields import value_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import numpy as np
     from h5py.h5p import PropDCID
+    from h5py.h5t import TypeID
 
     from noisify.formats.hdf5.declared import Declared
     from noisify.formats.hdf5.object_headers import HeaderFile
@@ -57,8 +53,12 @@ _ROUNDING = {
     32024: "sz3",
     32031: "sperr",
 }
-_METADATA_BYTES = 1 << 16
 _WHOLE_NUMBERS = 2
+_UNWRITTEN_BYTES = 1 << 28
+"""Bytes of elements that were never written from which on noise leaves them so, ..."""
+_UNWRITTEN_TIMES = 100
+"""... if they are so many times what was written."""
+_REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that the HDF5 library does not bring along."""
 
@@ -72,51 +72,19 @@ class Stored:
         member: The path of the member of a compound that it is, with dots; None: it is the dataset.
         shape: Its shape: the dataset's, then the member's own.
         dtype: Its dtype in the file.
+        bits: Where its value is in its bytes; None: it takes all of them.
     """
 
     path: str
     member: str | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    bits: BitField | None = None
 
     @property
     def count(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
-
-
-def open_file(path: Path, mode: str) -> h5py.File:
-    """Open an HDF5 file that is gone through once, in order, whose metadata need not be kept.
-
-    The library counts what it keeps as it is on the disk. In memory an index of chunks takes nine
-    times that, and 18 MB would be kept.
-
-    Raises:
-        OSError: If it is none, or cannot be read.
-    """
-    file = h5py.File(path, mode)
-    config = file.id.get_mdc_config()
-    config.set_initial_size = True
-    config.initial_size = config.min_size = config.max_size = _METADATA_BYTES
-    file.id.set_mdc_config(config)
-    return file
-
-
-def address_of(file: h5py.File, path: str) -> int:
-    """Return the address of the object at a path; to ask for its other properties takes longer."""
-    return int(file.id.links.get_info(path.encode("utf-8", "surrogateescape")).u)
-
-
-def aliases_of(file: h5py.File) -> dict[int, list[str]]:
-    """Return the paths by which hard links reach each object, by its address."""
-    paths: dict[int, list[str]] = {}
-    names: list[bytes] = []
-    file.id.links.visit(names.append)  # no more here: h5py loses what is raised in a visit
-    for name in names:
-        link = file.id.links.get_info(name)
-        if link.type == h5l.TYPE_HARD:
-            paths.setdefault(link.u, []).append(name.decode("utf-8", "surrogateescape"))
-    return paths
 
 
 def fields_at(
@@ -136,16 +104,20 @@ def fields_at(
     elsewhere = roles.structure(address) or _kept_elsewhere(path, dataset)
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
+    has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
+    hindrance = _hindrance(dataset) if has_numbers else ""
     for leaf in parts:
         shape = (dataset.shape or ()) + leaf.shape
         member = ".".join(leaf.path) or None
         end = "" if member is None else f".{member}"
-        number = None if leaf.dtype is None or elsewhere else value_type(leaf.dtype)
+        number = None
+        if leaf.dtype is not None and not elsewhere and not hindrance:
+            number = value_type(leaf.dtype)
         if number is not None and leaf.bits:
-            number = replace(number, bits=leaf.bits)
+            number = replace(number, bits=leaf.bits.precision)
         stored = None
         if number is not None and leaf.dtype is not None:
-            stored = Stored(path, member, shape, leaf.dtype)
+            stored = Stored(path, member, shape, leaf.dtype, leaf.bits)
         field = Field(
             path + end,
             "other" if elsewhere else leaf.kind,
@@ -156,10 +128,16 @@ def fields_at(
             nullable=leaf.dtype is not None and leaf.dtype.kind in "fcMm",
             role=roles.role(address, member),
             member=len(parts) > 1,
+            hindrance=hindrance if leaf.dtype is not None else "",
         )
         if number is not None and member is None:
             field = _as_declared(field, declared_of(dataset, number, netcdf=roles.netcdf))
         yield field, stored
+
+
+def unreadable_field(path: str, why: str) -> Field:
+    """Return the field of what cannot be read."""
+    return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
 
 
 def _as_declared(field: Field, declared: Declared) -> Field:
@@ -211,67 +189,111 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
 
     Raises:
         DataError: If it lies beyond the file's end.
-        UsageError: If it needs a filter that is not installed.
     """
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
-    exact = is_exact(kind) and not holds_pointers(kind)  # those are longer in the file
-    element = element_dtype(kind, packed=not exact)
+    element = element_dtype(kind, headers.address_bytes)
     if element is None:
         raise AssertionError(path)
     shape = dataset.shape + element.shape
     place = (path, shape, len(dataset.shape), element.base)
     layout = options.get_layout()
-    if layout == h5d.CONTIGUOUS and exact and dataset.id.get_storage_size():
-        offset = dataset.id.get_offset()  # not None after a user block, were there no storage
-        if offset is not None:
-            end = offset + math.prod(shape) * element.base.itemsize
-            if end > os.fstat(headers.file.fileno()).st_size:
-                raise DataError("is cut short: the file ends before it does", field=path)
-            return Contiguous(*place, int(offset))
+    is_written = bool(dataset.id.get_storage_size())
+    if layout == h5d.CONTIGUOUS and is_written:
+        offset = int(dataset.id.get_offset())
+        end = offset + math.prod(shape) * element.base.itemsize
+        if end > os.fstat(headers.file.fileno()).st_size:
+            raise DataError("is cut short: the file ends before it does", field=path)
+        return Contiguous(*place, offset)
     if layout != h5d.CHUNKED:
-        return ThroughLibrary(*place, None, memory_type(kind, element))
-    own_chunks = options.get_chunk()
-    chunks = own_chunks + element.shape
+        return ThroughLibrary(*place, None, kind, rounds=False)
+    chunks = options.get_chunk() + element.shape
     pipeline = pipeline_of(options)
-    if pipeline is not None and exact and not _is_for_the_library(path, dataset, headers):
-        present = present_chunks(dataset.id, dataset.shape, own_chunks)
-        fill = b"" if present is None else fill_bytes(dataset.id)
-        return Chunked(*place, chunks, pipeline, present, fill)
-    _check_filters(path, options)
-    return ThroughLibrary(*place, chunks, memory_type(kind, element))
+    if pipeline is None:
+        if not holds_pointers(kind):
+            rounds = element.kind == "f" and rounding_filter(dataset) is not None
+            return ThroughLibrary(*place, chunks, kind, rounds=rounds)
+        pipeline = LibraryPipeline.of(path, kind, options, headers.address_bytes)
+        if pipeline is None:
+            raise AssertionError(path)
+    filters_edges = not _has_unfiltered_edges(path, dataset, headers)
+    fill = fill_bytes(kind, options, headers.address_bytes)
+    return Chunked(*place, chunks, pipeline, filters_edges, is_written, fill)
 
 
-def _is_for_the_library(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> bool:
-    """Return whether only the HDF5 library knows which chunks are there, or which are filtered."""
-    axes = list(zip(dataset.shape, dataset.chunks, dataset.maxshape, strict=True))
-    growing = [at for at, (_, _, most) in enumerate(axes) if most is None]
-    count = math.prod(-(-extent // step) for extent, step, _ in axes)
-    if len(growing) == 1 and growing != [0] and dataset.id.get_num_chunks() != count:
-        return True  # it may tell of chunks at wrong places: HDF5 2.0 does, of its newer layouts
-    whole = not any(extent % step for extent, step, _ in axes)
-    if whole or not dataset.id.get_create_plist().get_nfilters():
+def _has_unfiltered_edges(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> bool:
+    """Return whether chunks that go on beyond the dataset's end do not pass its filters."""
+    ends = zip(dataset.shape, dataset.chunks, strict=True)
+    if not any(extent % step for extent, step in ends):
+        return False
+    if not dataset.id.get_create_plist().get_nfilters():
         return False
     return has_unfiltered_edges(headers, address_of(dataset.file, path))
 
 
-def _check_filters(path: str, options: PropDCID) -> None:
-    """Refuse a dataset with a filter that is not there, after looking for it in hdf5plugin."""
+def _hindrance(dataset: h5py.Dataset) -> str:
+    """Return why no part of a dataset can get noise, whatever it holds; empty: they can."""
+    kind = dataset.id.get_type()
+    options = dataset.id.get_create_plist()
+    if size := _unwritten_gibibytes(dataset, kind.get_size()):
+        return f"was hardly ever written, and noise would write {size:,.1f} GiB"
+    if options.get_nfilters() and pipeline_of(options) is None:
+        missing = _missing_filter(options)
+        if missing:
+            return missing
+    if not holds_pointers(kind) or _moves_pointers(dataset, kind, options):
+        return ""
+    chunk = "x".join(str(min(extent, _REPACKED_CHUNK)) for extent in dataset.shape)
+    hint = f"; copy the file with h5repack -f GZIP=4 -l CHUNK={chunk} first" if chunk else ""
+    return (
+        "has text, lists or references beside its numbers, in storage that only the HDF5 "
+        f"library can rewrite{hint}"
+    )
+
+
+def _unwritten_gibibytes(dataset: h5py.Dataset, width: int) -> float:
+    """Return how much was never written of a dataset that noise would make vast; 0: of others."""
+    total = math.prod(dataset.shape) * width
+    if total <= _UNWRITTEN_BYTES:
+        return 0
+    written = int(dataset.id.get_storage_size())
+    if written and dataset.chunks:
+        written = dataset.id.get_num_chunks() * math.prod(dataset.chunks) * width
+    limit = max(_UNWRITTEN_BYTES, _UNWRITTEN_TIMES * written)
+    return (total - written) / (1 << 30) if total - written > limit else 0
+
+
+def _moves_pointers(dataset: h5py.Dataset, kind: TypeID, options: PropDCID) -> bool:
+    """Return whether elements can be written without the library, which would follow pointers."""
+    layout = options.get_layout()
+    address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
+    if layout == h5d.COMPACT or not has_known_size(kind):
+        return False
+    if layout == h5d.CONTIGUOUS:
+        size = math.prod(dataset.shape) * size_in_file(kind, address_bytes)
+        return bool(dataset.id.get_storage_size() == size)
+    steps = zip(dataset.shape, dataset.chunks, strict=True)
+    count = math.prod(-(-extent // step) for extent, step in steps)
+    is_filled = fill_bytes(kind, options, address_bytes) is None
+    if is_filled and dataset.id.get_num_chunks() < count:
+        return False
+    return pipeline_of(options) is not None or (
+        LibraryPipeline.of("", kind, options, address_bytes) is not None
+    )
+
+
+def _missing_filter(options: PropDCID) -> str:
+    """Return why a dataset's filters do not work here, after looking for them in hdf5plugin."""
     for at in range(options.get_nfilters()):
         code, _, _, name = options.get_filter(at)
         if not h5z.filter_avail(code):
             with contextlib.suppress(ImportError):
                 import hdf5plugin  # noqa: F401, PLC0415 - importing it registers its filters
         called = name.decode("utf-8", "replace") or _FILTER_NAMES.get(code, "")
-        called = f"{called or 'unnamed'} ({code})"
+        called = f"is compressed by the HDF5 filter {called or 'unnamed'} ({code})"
         if not h5z.filter_avail(code):
             hint = "pip install hdf5plugin" if code >= _FIRST_OF_OTHERS else "use an h5py with it"
-            raise UsageError(
-                f"is compressed by the HDF5 filter {called}, which is not installed; {hint}",
-                field=path,
-            )
+            return f"{called}, which is not installed; {hint}"
         if not h5z.get_filter_info(code) & h5z.FILTER_CONFIG_ENCODE_ENABLED:
-            raise UsageError(
-                f"is compressed by the HDF5 filter {called}, which can only be read here",
-                field=path,
-            )
+            return f"{called}, which can only be read here"
+    return ""

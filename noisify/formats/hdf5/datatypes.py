@@ -7,6 +7,7 @@ holds (strings of variable length, references, what lies between members) is car
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from noisify.formats.numpy_fields import kind_of_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from noisify.core.chunk import Kind
 
@@ -33,6 +36,36 @@ _UNUSUAL = "numbers of a type that NumPy does not have"
 _COMPLEX = getattr(h5t, "COMPLEX", None)  # from HDF5 2.0 on
 _TICKS = 8
 """Bytes of a NumPy time."""
+_COUNT, _INDEX = 4, 4
+"""Bytes of a list's length, and of its number among the objects of a heap."""
+
+
+@frozen
+class BitField:
+    """Where the value of an integer is in its bytes, if it does not take all of them.
+
+    Attributes:
+        offset: The number of its lowest bit.
+        precision: How many bits it has.
+    """
+
+    offset: int
+    precision: int
+
+    def extract(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return the integers in their stored bytes, in native byte order."""
+        width = 8 * stored.dtype.itemsize
+        above = stored.dtype.type(width - self.offset - self.precision)
+        extracted: NDArray[Any] = (stored << above) >> stored.dtype.type(width - self.precision)
+        return extracted
+
+    def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return stored bytes with other integers in them; the bits around these stay."""
+        bits = stored.view(f"u{stored.dtype.itemsize}")
+        new = values.astype(stored.dtype, copy=False).view(bits.dtype)
+        mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)
+        inserted: NDArray[Any] = (bits & ~mask) | ((new << bits.dtype.type(self.offset)) & mask)
+        return inserted.view(stored.dtype)
 
 
 @frozen
@@ -45,8 +78,7 @@ class Leaf:
         dtype: Its dtype, in the file's byte order; None: noise cannot change it.
         kind: What it holds.
         title: What messages say that it holds.
-        exact: Whether its bytes in the file are those of `dtype`.
-        bits: The bits of a signed integer that has fewer than its dtype; 0: it has them all.
+        bits: Where its value is in its bytes; None: it takes all of them.
     """
 
     path: tuple[str, ...]
@@ -54,8 +86,7 @@ class Leaf:
     dtype: np.dtype[Any] | None
     kind: Kind
     title: str
-    exact: bool = True
-    bits: int = 0
+    bits: BitField | None = None
 
 
 def leaves(
@@ -67,16 +98,17 @@ def leaves(
         return
     leaf = _leaf(kind, path, shape)
     if leaf.dtype is None and isinstance(kind, h5t.TypeCompoundID) and kind.get_nmembers():
-        for name, member in _members(kind):
+        for name, member, _ in _members(kind):
             yield from leaves(member, (*path, name), shape)
         return
     yield leaf
 
 
-def _members(kind: h5t.TypeCompoundID) -> Iterator[tuple[str, h5t.TypeID]]:
+def _members(kind: h5t.TypeCompoundID) -> Iterator[tuple[str, h5t.TypeID, int]]:
+    """Yield the name, the datatype and the place in memory of each member of a compound."""
     for at in range(kind.get_nmembers()):
         name = kind.get_member_name(at).decode("utf-8", "surrogateescape")
-        yield name, kind.get_member_type(at)
+        yield name, kind.get_member_type(at), kind.get_member_offset(at)
 
 
 def _leaf(kind: h5t.TypeID, path: tuple[str, ...], shape: tuple[int, ...]) -> Leaf:
@@ -85,12 +117,11 @@ def _leaf(kind: h5t.TypeID, path: tuple[str, ...], shape: tuple[int, ...]) -> Le
         text = isinstance(kind, h5t.TypeStringID)
         title = "text" if text else _TITLES.get(kind.get_class(), _UNUSUAL)
         return Leaf(path, shape, None, "text" if text else "other", title)
-    exact = _is_exact(kind, dtype)
-    bits = 0
-    if not exact and dtype.kind == "i":
-        bits = kind.get_precision() % (8 * dtype.itemsize)
+    bits = None
+    if kind.get_class() == h5t.INTEGER and kind.get_precision() < 8 * dtype.itemsize:
+        bits = BitField(kind.get_offset(), kind.get_precision())
     title = "text" if dtype.kind == "S" else str(dtype.newbyteorder("="))
-    return Leaf(path, shape, dtype, kind_of_dtype(dtype), title, exact, bits)
+    return Leaf(path, shape, dtype, kind_of_dtype(dtype), title, bits)
 
 
 def _numpy_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
@@ -120,7 +151,7 @@ def _native(kind: h5t.TypeID) -> np.dtype[Any] | None:
     """Return what h5py reads a datatype as, if it can."""
     try:
         dtype: np.dtype[Any] = np.dtype(kind.dtype)
-    except (TypeError, ValueError, AttributeError):  # as a 3-byte integer, or a time
+    except (TypeError, ValueError, AttributeError, KeyError):  # 3-byte integers, times, VAX order
         return None
     return dtype
 
@@ -134,20 +165,18 @@ def _is_exact(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
     return bool(kind == h5t.py_create(dtype, logical=True) and kind.get_size() == dtype.itemsize)
 
 
-def is_exact(kind: h5t.TypeID) -> bool:
-    """Return whether all that noise can change has the bytes of a NumPy dtype."""
-    return all(leaf.exact for leaf in leaves(kind) if leaf.dtype is not None)
-
-
-def element_dtype(kind: h5t.TypeID, *, packed: bool = False) -> np.dtype[Any] | None:
+def element_dtype(kind: h5t.TypeID, address_bytes: int) -> np.dtype[Any] | None:
     """Return a dtype of the parts of elements that noise can change; None: there are none.
+
+    They are where they are in the file. The HDF5 library tells of a datatype as it is in memory,
+    where what points to data elsewhere has another size.
 
     Args:
         kind: The HDF5 datatype.
-        packed: Whether the parts stand side by side, not where they are in the file.
+        address_bytes: The bytes of an address in the file.
     """
     if isinstance(kind, h5t.TypeArrayID):
-        inner = element_dtype(kind.get_super(), packed=packed)
+        inner = element_dtype(kind.get_super(), address_bytes)
         return None if inner is None else np.dtype((inner, kind.get_array_dims()))
     dtype = _numpy_dtype(kind)
     if dtype is not None or not isinstance(kind, h5t.TypeCompoundID):
@@ -155,51 +184,76 @@ def element_dtype(kind: h5t.TypeID, *, packed: bool = False) -> np.dtype[Any] | 
     names: list[str] = []
     formats: list[np.dtype[Any]] = []
     offsets: list[int] = []
-    for at, (name, member) in enumerate(_members(kind)):
-        inner = element_dtype(member, packed=packed)
+    growth = _growth_before_members(kind, address_bytes)
+    for name, member, offset in _members(kind):
+        inner = element_dtype(member, address_bytes)
         if inner is not None:
             names.append(name)
             formats.append(inner)
-            offsets.append(kind.get_member_offset(at))
+            offsets.append(offset + growth[offset])
     if not names:
         return None
-    if packed:
-        return np.dtype(list(zip(names, formats, strict=True)))
-    layout = {"names": names, "formats": formats, "offsets": offsets, "itemsize": kind.get_size()}
+    size = size_in_file(kind, address_bytes)
+    layout = {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}
     return np.dtype(layout)  # type: ignore[call-overload,no-any-return]
 
 
-def memory_type(kind: h5t.TypeID, dtype: np.dtype[Any]) -> h5t.TypeID:
-    """Return the datatype that tells the HDF5 library of the parts that a dtype has.
+def _growth_before_members(kind: h5t.TypeCompoundID, address_bytes: int) -> dict[int, int]:
+    """Return by how much members are further on in the file than in memory, by their offset."""
+    growth, before = {}, 0
+    for _, member, offset in sorted(_members(kind), key=lambda part: part[2]):
+        growth[offset] = before
+        before += size_in_file(member, address_bytes) - member.get_size()
+    return growth
 
-    Args:
-        kind: The datatype in the file.
-        dtype: What `element_dtype` made of it.
-    """
+
+def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
+    """Return the bytes of an element of a datatype in the file."""
+    size: int = kind.get_size()
+    if isinstance(kind, h5t.TypeCompoundID):
+        members = [member for _, member, _ in _members(kind)]
+        in_file = sum(size_in_file(member, address_bytes) for member in members)
+        in_memory: int = sum(member.get_size() for member in members)
+        return size + in_file - in_memory
     if isinstance(kind, h5t.TypeArrayID):
-        inner = memory_type(kind.get_super(), dtype.base)
-        return h5t.array_create(inner, kind.get_array_dims())
-    if dtype.names is None:
-        exact = _is_exact(kind, dtype)
-        return kind if exact else h5t.py_create(dtype, logical=True)
-    members = dict(_members(kind))
-    compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
-    for name in dtype.names:
-        inner_dtype, offset = dtype.fields[name][:2]  # type: ignore[index]
-        stored_name = name.encode("utf-8", "surrogateescape")
-        compound.insert(stored_name, offset, memory_type(members[name], inner_dtype))
-    return compound
+        count: int = math.prod(kind.get_array_dims())
+        return count * size_in_file(kind.get_super(), address_bytes)
+    if _is_list(kind):
+        return _COUNT + address_bytes + _INDEX
+    if kind == h5t.STD_REF_OBJ:
+        return address_bytes
+    if kind == h5t.STD_REF_DSETREG:
+        return address_bytes + _INDEX
+    return size
 
 
 def holds_pointers(kind: h5t.TypeID) -> bool:
     """Return whether elements point to data elsewhere in the file: a list, a text, a region."""
+    return any(_is_list(part) or part.get_class() == h5t.REFERENCE for part in _parts(kind))
+
+
+def has_known_size(kind: h5t.TypeID) -> bool:
+    """Return whether `size_in_file` is right: references of HDF5 1.12 and later are longer."""
+    references = (part for part in _parts(kind) if part.get_class() == h5t.REFERENCE)
+    return all(part in (h5t.STD_REF_OBJ, h5t.STD_REF_DSETREG) for part in references)
+
+
+def _parts(kind: h5t.TypeID) -> Iterator[h5t.TypeID]:
+    """Yield the datatypes that elements consist of, which have no parts themselves."""
     if isinstance(kind, h5t.TypeCompoundID):
-        return any(holds_pointers(member) for _, member in _members(kind))
-    if isinstance(kind, h5t.TypeArrayID):
-        return holds_pointers(kind.get_super())
+        for _, member, _ in _members(kind):
+            yield from _parts(member)
+    elif isinstance(kind, h5t.TypeArrayID):
+        yield from _parts(kind.get_super())
+    else:
+        yield kind
+
+
+def _is_list(kind: h5t.TypeID) -> bool:
+    """Return whether elements are lists or texts of variable length."""
     if isinstance(kind, h5t.TypeStringID):
         return bool(kind.is_variable_str())
-    return kind.get_class() in {h5t.VLEN, h5t.REFERENCE}
+    return bool(kind.get_class() == h5t.VLEN)
 
 
 def lost_in_numpy(kind: h5t.TypeID) -> str:
@@ -208,7 +262,7 @@ def lost_in_numpy(kind: h5t.TypeID) -> str:
         return lost_in_numpy(kind.get_super())
     dtype = _native(kind)
     if isinstance(kind, h5t.TypeCompoundID) and (dtype is None or dtype.kind != "c"):
-        parts = (lost_in_numpy(member) for _, member in _members(kind))
+        parts = (lost_in_numpy(member) for _, member, _ in _members(kind))
         return next((part for part in parts if part), "")
     if dtype is None:
         return _UNUSUAL

@@ -64,6 +64,10 @@ class Filter:
         return _checked(data)
 
 
+NO_FILTERS = -1
+"""Says of a chunk that it passed no filter at all: every bit is set."""
+
+
 @frozen
 class Pipeline:
     """The filters that a dataset's chunks pass on their way to the file.
@@ -94,17 +98,20 @@ class Pipeline:
             data = undo(data)
         return data
 
-    def applying(self, skipped: int) -> Iterator[Callable[[Buffer], Buffer]]:
-        """Yield what to do, one after the other, to bytes that go to the file."""
+    def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
+        """Return which filters a chunk did not pass, and its bytes as they go to the file.
+
+        Args:
+            data: Its bytes.
+            skipped: The filters that it did not pass before.
+            used: Told the bytes that were read, after each filter.
+        """
+        size = len(data)
         for at, one in enumerate(self.filters):
             if not skipped >> at & 1:
-                yield one.apply
-
-    def encode(self, data: Buffer, skipped: int) -> Buffer:
-        """Return a chunk's bytes as they go to the file."""
-        for apply in self.applying(skipped):
-            data = apply(data)
-        return data
+                data = one.apply(data)
+                used(size)
+        return skipped, data
 
 
 def filters_of(options: PropDCID) -> list[Filter]:

@@ -16,6 +16,7 @@ from h5py import h5d, h5p, h5s, h5t
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.source import Hdf5Source, open_sink
+from noisify.formats.hdf5.tree import Tree, dataset_at, stored_name
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -135,7 +136,7 @@ def _make_dataset(
     options.set_obj_track_times(False)  # the same run has to give the same bytes
     space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
     made = h5d.create(file.id, None, _mask_type(dtype), space, options)
-    file[name] = h5py.Dataset(made)
+    file[stored_name(name)] = h5py.Dataset(made)
     place = made.get_offset()
     return None if place is None else int(place)
 
@@ -202,7 +203,7 @@ def _original(
     box: Box = box_in(storage, piece.box)
     box += tuple(slice(0, extent) for extent in part.shape[len(box) :])
     try:
-        pairs = np.asarray(old[name][box]).reshape(-1)
+        pairs = np.asarray(dataset_at(old, name)[box]).reshape(-1)
     except (OSError, RuntimeError) as error:
         raise DataError(f"cannot be read: {error}", path=mask, field=name) from None
     changed = pairs[CHANGED]
@@ -213,10 +214,7 @@ def _original(
 
 def _check(old: h5py.File, stored: Mapping[str, Stored], mask: str) -> list[str]:
     """Return the fields to restore."""
-    datasets: dict[str, h5py.Dataset] = {}
-    old.visititems(
-        lambda path, item: datasets.update({path: item} if isinstance(item, h5py.Dataset) else {})
-    )
+    datasets = {path: dataset_at(old, path) for path in Tree.of(old).datasets}
     for name, dataset in datasets.items():
         if name not in stored:
             raise no_such_field(name, mask)

@@ -114,9 +114,9 @@ def cut(
     in_flight = _MEMORY // (weight * least)
     if in_flight >= _IN_FLIGHT:
         return Cut(tuple(storages), shape, least, unit, in_flight)
-    ready = tuple(unrolled(one) if one.unit is not None else one for one in storages)
-    single = (1,) * len(shape)
-    return Cut(ready, shape, max(1, _MEMORY // _IN_FLIGHT // weight), single, _IN_FLIGHT)
+    ready = tuple(unrolled(one) for one in storages)
+    unit = _consecutive(shape, _common_unit(ready, shape))
+    return Cut(ready, shape, max(1, _MEMORY // _IN_FLIGHT // weight), unit, _IN_FLIGHT)
 
 
 def _common_unit(storages: Sequence[Storage], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5a, h5s, h5t
+from h5py import h5a, h5o, h5s, h5t
+
+from noisify.formats.hdf5.tree import group_at, stored_name
 
 if TYPE_CHECKING:
     import h5py
@@ -23,29 +25,30 @@ def is_in_index(file: h5py.File, path: str) -> bool:
     """Return whether a dataset is a part of an index."""
     parts = path.split("/")
     return any(
-        part.startswith(_PREFIX) and _holds_indexes(file["/".join(parts[: at + 1])])
+        part.startswith(_PREFIX) and _holds_indexes(group_at(file, "/".join(parts[: at + 1])))
         for at, part in enumerate(parts[:-1])
     )
 
 
-def _holds_indexes(group: h5py.Group) -> bool:
-    return bool(group.attrs.get(_CLASS) == _INDEXES)
+def _holds_indexes(group: h5py.Group | None) -> bool:
+    return group is not None and bool(group.attrs.get(_CLASS) == _INDEXES)
 
 
 def index_of(file: h5py.File, path: str, member: str) -> str | None:
     """Return the path of the index of a member of a table, if there is one."""
     folder, _, name = path.rpartition("/")
     indexes = f"{folder}/{_PREFIX}{name}"
-    if indexes not in file or not _holds_indexes(file[indexes]):
+    if not _holds_indexes(group_at(file, indexes)):
         return None
     index = f"{indexes}/{member.replace('.', '/')}"
-    return index if index in file else None
+    return None if group_at(file, index) is None else index
 
 
-def mark_out_of_date(index: h5py.Group) -> None:
+def mark_out_of_date(file: h5py.File, path: str) -> None:
     """Mark an index, so that it is not used before it is made anew."""
+    index = h5o.open(file.id, stored_name(path))
     truth: Any = np.array(1, np.int32)
-    if h5a.exists(index.id, _OUT_OF_DATE):
-        h5a.open(index.id, _OUT_OF_DATE).write(truth)
+    if h5a.exists(index, _OUT_OF_DATE):
+        h5a.open(index, _OUT_OF_DATE).write(truth)
         return
-    h5a.create(index.id, _OUT_OF_DATE, h5t.NATIVE_INT32, h5s.create(h5s.SCALAR)).write(truth)
+    h5a.create(index, _OUT_OF_DATE, h5t.NATIVE_INT32, h5s.create(h5s.SCALAR)).write(truth)

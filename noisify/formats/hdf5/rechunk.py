@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.hdf5.filters import Buffer
     from noisify.formats.hdf5.storage import Box, Corner, Origin, Target, Unpacked
 
 _COPY_BYTES = 1 << 20
@@ -296,23 +295,15 @@ class Unrolled(Storage):
                 continue
             if isinstance(self.base, Chunked):
                 mask = self.skipped.get(corner, 0)
-                data = _packed(self.base, noisy, corner, mask)
-                self.base.write(target, [(corner, mask, data)], box)
-                noisy.used(len(data))
-                del data
+                chunk = noisy.chunk(corner)
+                packed = self.base.packed_chunk(corner, mask, chunk, noisy.used)
+                del chunk
+                self.base.write(target, packed, box)
+                noisy.used(sum(len(data) for _, _, data in packed if data is not None))
+                del packed
             else:
                 values = noisy.read_chunk(corner, box).view(self.dtype)
                 self.base.write(target, [(box, values)], box)
-
-
-def _packed(base: Chunked, noisy: ChunkFile, corner: Corner, mask: int) -> Buffer:
-    """Return a chunk's bytes as they go to the file; a chunk may be all that fits into memory."""
-    data: Buffer = np.ascontiguousarray(noisy.chunk(corner)).reshape(-1).view(np.uint8).data
-    size = len(data)
-    for apply in base.pipeline.applying(mask):
-        data = apply(data)
-        noisy.used(size)
-    return data
 
 
 def _unroll(
@@ -339,7 +330,7 @@ def _unroll_chunk(base: Chunked, origin: Origin, box: Box, elements: ChunkFile) 
         elements.put(corner, base.filled())
         return mask
     try:
-        for undo in base.pipeline.undoing(mask):
+        for undo in base.pipeline.undoing(base.not_passed(corner, mask)):
             data = undo(data)
         elements.put(corner, base.from_bytes(data))
     except ValueError as error:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import DataError, NoisifyError
 from noisify.files.write_behind import open_written_behind, write_all, write_all_at
-from noisify.formats.hdf5.datasets import address_of, open_file
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
+from noisify.formats.hdf5.tree import address_of, dataset_at, open_file
 from noisify.formats.interface import no_rows
 from noisify.formats.mask import changed_by_field
-from noisify.formats.numpy_fields import put_back
+from noisify.formats.numpy_fields import member_of, put_back, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,11 +118,24 @@ class Hdf5Sink:
         for storage, _ in raw.parts:
             if columns := by_path.get(storage.path):
                 before: Unpacked = chunk.layout[storage.path]
+                columns = [self._in_bits(result, before.values) for result in columns]
                 values = put_back(before.values, columns, f"{storage.path}.")
                 box = box_in(storage, raw.box)
                 packed.append((storage, storage.pack(before, values, box)))
         changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
         return NoisyPiece(tuple(packed), raw.box, changed)
+
+    def _in_bits(self, result: NoisyColumn, before: NDArray[Any]) -> NoisyColumn:
+        """Return a noisy column with its integers in the bits that they have in the file."""
+        place = self._stored[result.column.field.name]
+        if place.bits is None:
+            return result
+        member = before if place.member is None else member_of(before, place.member)
+        old = member.reshape(-1).astype(member.dtype.newbyteorder("="))
+        values = place.bits.insert(old, stored(result, old.dtype))
+        field = replace(result.column.field, missing=None, packing=None)
+        column = replace(result.column, field=field)
+        return replace(result, column=column, values=values, erased=None)
 
     def with_rows(self, versions: Sequence[NoisyPiece], copies: NDArray[np.int64]) -> NoisyPiece:  # noqa: ARG002
         """Refuse: an array has no rows of its own.
@@ -170,7 +183,7 @@ class Hdf5Sink:
             self._copy_the_rest()
             self._file = open_file(self._path, "r+")
         self._touched[path] = None
-        return self._file[path].id
+        return dataset_at(self._file, path).id
 
     def scratch(self, storage: Unrolled) -> ChunkFile:
         """Return where the noisy elements of a dataset are kept until all are there."""
@@ -196,7 +209,7 @@ class Hdf5Sink:
             place = self._stored[name]
             index = index_of(self._file, place.path, place.member or "")
             if index is not None:
-                mark_out_of_date(self._file[index])
+                mark_out_of_date(self._file, index)
                 self._touched[index] = None
 
     def _times(self) -> Callable[[], None]:

@@ -13,17 +13,14 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import h5py
-
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.hdf5.datasets import (
-    aliases_of,
     fields_at,
-    open_file,
     rounding_filter,
     storage_of,
+    unreadable_field,
 )
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import Piece, box_in, cut
@@ -31,11 +28,14 @@ from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
+from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import h5py
 
     from noisify.core.chunk import Field
     from noisify.files.input import Input
@@ -77,25 +77,28 @@ class Hdf5Source:
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
 
     def _find_fields(self) -> tuple[Field, ...]:
-        aliases = aliases_of(self._file)
+        tree = Tree.of(self._file)
         found: list[Field] = []
         rounded: list[str] = []
-
-        paths: list[str] = []
-        self._file.visit(paths.append)  # no more here: h5py loses what is raised in a visit
+        unreadable = dict(tree.unreadable)
+        paths = [path for several in tree.paths.values() for path in several[:1]]
         roles = Roles.of(self._file, paths)
-        for path in paths:
-            item = self._file[path]
-            if not isinstance(item, h5py.Dataset):
+        for path in tree.datasets:
+            try:
+                item = dataset_at(self._file, path)
+                fields = list(fields_at(path, item, tree.paths, roles))
+                name = rounding_filter(item)
+            except UNREADABLE as error:
+                unreadable[path] = reason(error)
                 continue
-            stored = {}
-            for field, place in fields_at(path, item, aliases, roles):
-                found.append(field)
-                if place is not None:
-                    stored[field.name] = place
-            if stored and (name := rounding_filter(item)) is not None:
+            found += [field for field, _ in fields]
+            stored = {field.name: place for field, place in fields if place is not None}
+            if stored and name is not None:
                 rounded.append(f"{path} ({name})")
             self.stored |= stored
+        for path, why in unreadable.items():
+            found.append(unreadable_field(path, why))
+            self.notes.append(f"{path} is left as it is: it cannot be read ({why})")
         if rounded:
             shown = ", ".join(rounded[:_SHOWN]) + ", …" * (len(rounded) > _SHOWN)
             self.notes.append(f"filters that round values round their noise too: {shown}")
@@ -113,7 +116,7 @@ class Hdf5Source:
 
     def dataset(self, path: str) -> h5py.h5d.DatasetID:
         """Return a dataset."""
-        return self._file[path].id
+        return dataset_at(self._file, path).id
 
     def chunks(
         self,
@@ -147,7 +150,7 @@ class Hdf5Source:
         if path not in self._storages:
             headers = HeaderFile(self._bytes, *header_sizes(self._file))
             with self._reading(path):
-                self._storages[path] = storage_of(path, self._file[path], headers)
+                self._storages[path] = storage_of(path, dataset_at(self._file, path), headers)
         return self._storages[path]
 
     def is_contiguous(self, names: Iterable[str]) -> bool:
@@ -157,7 +160,9 @@ class Hdf5Source:
 
     def _unroll(self, storage: Storage) -> Storage:
         path = storage.path
-        if path not in self._unrolled and isinstance(storage, Chunked | ThroughLibrary):
+        if not isinstance(storage, Chunked | ThroughLibrary) or storage.chunks is None:
+            return storage
+        if path not in self._unrolled:
             with self._reading(path):
                 self._unrolled[path] = Unrolled.of(storage, self)
         return self._unrolled[path]
@@ -190,7 +195,8 @@ class Hdf5Source:
             values = unpacked[place.path].values
             width = values.size // raw.count
             here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-            columns.append(column_of(values, here, field, place.member))
+            extract = None if place.bits is None else place.bits.extract
+            columns.append(column_of(values, here, field, place.member, extract))
         return Chunk(tuple(columns), unpacked)
 
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import h5py
 import numpy as np
-from h5py import h5d, h5p, h5s
+from h5py import h5d, h5s
 
-from noisify.core.errors import DataError
+from noisify.core.errors import DataError, NoisifyError
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into_at
+from noisify.formats.hdf5.filters import NO_FILTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.rechunk import ChunkFile, Unrolled
 
 _COMPARED_BYTES = 1 << 16
+_NOT_THERE = "not allocated"
+"""What the HDF5 library says of a chunk that is not in the file; to ask it first may mislead."""
 
 Box = tuple[slice, ...]
 Corner = tuple[int, ...]
@@ -168,38 +171,46 @@ class Contiguous(Storage):
 
 @frozen
 class ThroughLibrary(Storage):
-    """Elements that only the HDF5 library knows to read: compact, or behind filters of its own.
+    """Elements that only the HDF5 library knows to read: compact, unwritten, or behind its filters.
+
+    They are read and written as whole elements of the dataset's own datatype, so the library has
+    nothing to convert: what it converts, it may lose.
 
     Attributes:
         chunks: The shape of their chunks; None: there are none.
-        memory: The datatype that tells the library of the elements' dtype.
+        kind: The dataset's datatype.
+        rounds: Whether a filter does not keep every value as it is.
     """
 
     chunks: tuple[int, ...] | None
-    memory: h5py.h5t.TypeID
+    kind: h5py.h5t.TypeID
+    rounds: bool
 
     @property
-    def unit(self) -> tuple[int, ...] | None:
-        """The shape of a chunk."""
-        return self.chunks
+    def unit(self) -> tuple[int, ...]:
+        """The shape of a chunk, or of an element."""
+        return self.chunks or (1,) * self.rank + self.shape[self.rank :]
 
     def read(self, origin: Origin, box: Box) -> NDArray[Any]:
-        """Return a box, with the parts that `dtype` has."""
-        values = np.zeros(box_shape(box), self.dtype)
-        dataset = origin.dataset(self.path)
-        dataset.read(*_spaces(dataset, box[: self.rank]), values, self.memory)
+        """Return a box."""
+        return self._read(origin.dataset(self.path), box)
+
+    def _read(self, dataset: h5d.DatasetID, box: Box) -> NDArray[Any]:
+        values = np.empty(box_shape(box), self.dtype)
+        dataset.read(*_spaces(dataset, box[: self.rank]), values, self.kind)
         return values
 
     def pack(
         self, before: Unpacked, values: NDArray[Any], box: Box
     ) -> list[tuple[Box, NDArray[Any]]]:
         """Return each chunk that is other than before, or all if there are no chunks."""
+        old, new = before.values.view(self.whole), values.view(self.whole)
         if self.chunks is None:
-            return [] if same_bytes(before.values, values) else [(box, values)]
+            return [] if same_bytes(old, new) else [(box, values)]
         changed = []
         for corner in corners(box, self.chunks):
             outer, _ = overlap(corner, self.chunks, box)
-            if not same_bytes(before.values[outer], values[outer]):
+            if not same_bytes(old[outer], new[outer]):
                 part = tuple(
                     slice(cut.start + inner.start, cut.start + inner.stop)
                     for cut, inner in zip(box, outer, strict=True)
@@ -208,11 +219,34 @@ class ThroughLibrary(Storage):
         return changed
 
     def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:  # noqa: ARG002
-        """Write the parts that `dtype` has; the library leaves the others."""
+        """Write chunks, and read them back.
+
+        Raises:
+            NoisifyError: If the library does not give back what was written.
+        """
         for part, changed in packed:
             dataset = target.dataset(self.path)
-            values = np.ascontiguousarray(changed)
-            dataset.write(*_spaces(dataset, part[: self.rank]), values, self.memory)
+            values = _contiguous(changed)
+            dataset.write(*_spaces(dataset, part[: self.rank]), values, self.kind)
+            found = self._read(dataset, part)
+            if not (self._as_finite if self.rounds else self._as_exact)(values, found):
+                raise NoisifyError(
+                    "its HDF5 filters do not give back what is written; copy the file with "
+                    "h5repack -f NONE first",
+                    field=self.path,
+                )
+
+    def _as_exact(self, written: NDArray[Any], found: NDArray[Any]) -> bool:
+        return same_bytes(written.view(self.whole), found.view(self.whole))
+
+    def _as_finite(self, written: NDArray[Any], found: NDArray[Any]) -> bool:
+        return bool(np.array_equal(np.isfinite(written), np.isfinite(found)))
+
+
+def _contiguous(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a contiguous copy of elements, with what lies between their members."""
+    raw = values.view(f"V{values.dtype.itemsize}") if values.dtype.names else values
+    return np.ascontiguousarray(raw).reshape(values.shape).view(values.dtype)
 
 
 def _spaces(dataset: h5d.DatasetID, box: Box) -> tuple[h5s.SpaceID, h5s.SpaceID]:
@@ -236,14 +270,16 @@ class Chunked(Storage):
     Attributes:
         chunks: The shape of a chunk.
         pipeline: The filters they pass.
-        present: Which chunks are in the file, by their number; None: all.
-        fill: The bytes of an element of a chunk that is not.
+        filters_edges: Whether the chunks pass them too that go on beyond the dataset's end.
+        is_written: Whether any chunk is in the file.
+        fill: The bytes of an element of a chunk that is not; None: not known.
     """
 
     chunks: tuple[int, ...]
     pipeline: Pipeline
-    present: NDArray[np.bool_] | None
-    fill: bytes
+    filters_edges: bool
+    is_written: bool
+    fill: bytes | None
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -258,14 +294,15 @@ class Chunked(Storage):
     def _read_chunk(
         self, dataset: h5d.DatasetID, corner: Corner
     ) -> tuple[Corner, int, Buffer | None]:
-        if self.present is not None and not self.present[self.number(corner)]:
+        if not self.is_written:  # of such a dataset the library tells wrong sizes
             return corner, 0, None
-        skipped, data = dataset.read_direct_chunk(corner[: self.rank])
+        try:
+            skipped, data = dataset.read_direct_chunk(corner[: self.rank])
+        except (OSError, RuntimeError, ValueError) as error:
+            if _NOT_THERE not in str(error):
+                raise
+            return corner, 0, None
         return corner, skipped, data
-
-    def number(self, corner: Corner) -> int:
-        """Return the number of a chunk, counted from 0 in the order of the corners."""
-        return chunk_number(self.shape, self.chunks, corner)
 
     def unpack(self, raw: Chunks, box: Box) -> Unpacked:
         """Return the elements of chunks.
@@ -275,31 +312,48 @@ class Chunked(Storage):
         """
         skipped = {corner: mask for corner, mask, _ in raw if mask}
         if len(raw) == 1 and box_shape(box) == self.chunks:
-            return Unpacked(self._decoded(*raw[0][1:]), {}, skipped)
+            return Unpacked(self._decoded(*raw[0]), {}, skipped)
         values = np.empty(box_shape(box), self.whole)
         rims: dict[Corner, NDArray[Any]] = {}
         for corner, mask, data in raw:
-            chunk = self._decoded(mask, data).view(self.whole)
+            chunk = self._decoded(corner, mask, data).view(self.whole)
             outer, inner = overlap(corner, self.chunks, box)
             values[outer] = chunk[inner]
             if values[outer].shape != chunk.shape:
                 rims[corner] = chunk
         return Unpacked(values.view(self.dtype), rims, skipped)
 
-    def _decoded(self, skipped: int, data: Buffer | None) -> NDArray[Any]:
+    def _decoded(self, corner: Corner, mask: int, data: Buffer | None) -> NDArray[Any]:
         if data is None:
             return self.filled()
         try:
-            return self.from_bytes(self.pipeline.decode(data, skipped))
+            return self.from_bytes(self.pipeline.decode(data, self.not_passed(corner, mask)))
         except ValueError as error:
             raise self.broken_chunk(error) from None
+
+    def not_passed(self, corner: Corner, skipped: int) -> int:
+        """Return which filters a chunk has not passed, whatever it says of itself."""
+        ends = zip(corner, self.chunks, self.shape, strict=True)
+        if self.filters_edges or all(at + step <= extent for at, step, extent in ends):
+            return skipped
+        return NO_FILTERS
 
     def broken_chunk(self, error: ValueError) -> DataError:
         """Return the error of a chunk that is not what its filters make."""
         return DataError(f"has a chunk that cannot be read: {error}", field=self.path)
 
     def filled(self) -> NDArray[Any]:
-        """Return a chunk that is not in the file."""
+        """Return a chunk that is not in the file.
+
+        Raises:
+            DataError: If it is not known what it holds.
+        """
+        if self.fill is None:
+            raise DataError(
+                "has chunks that were never written, of a fill value that points elsewhere; copy "
+                "the file with h5repack first",
+                field=self.path,
+            )
         chunk = np.empty(self.chunks, self.whole)
         chunk[...] = np.frombuffer(self.fill, self.whole).reshape(self.chunks[self.rank :])
         return chunk.view(self.dtype)
@@ -320,20 +374,40 @@ class Chunked(Storage):
             if corner in before.rims:
                 chunk = before.rims[corner].copy()
                 chunk[inner] = new[outer]
-            skipped = before.skipped.get(corner, 0)
-            packed.append((corner, skipped, self.to_bytes(chunk, skipped)))
+            packed += self.packed_chunk(corner, before.skipped.get(corner, 0), chunk)
         return packed
 
-    def to_bytes(self, chunk: NDArray[Any], skipped: int) -> Buffer:
-        """Return a chunk's bytes as they go to the file."""
-        data = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
-        return self.pipeline.encode(data, skipped)
+    def packed_chunk(
+        self,
+        corner: Corner,
+        skipped: int,
+        chunk: NDArray[Any],
+        used: Callable[[int], None] = lambda _: None,
+    ) -> Chunks:
+        """Return a chunk as it goes to the file, by one write or two.
+
+        Args:
+            corner: Its first corner.
+            skipped: Which filters it says it did not pass.
+            chunk: Its elements.
+            used: Told the bytes that were read, after each filter.
+        """
+        not_passed = self.not_passed(corner, skipped)
+        now_skipped, data = self.pipeline.encode(_bytes_of(chunk), not_passed, used)
+        if not_passed == now_skipped:
+            return [(corner, skipped, data)]
+        shorter = data[:-1]  # the library notes which filters were passed only with another size
+        return [(corner, now_skipped, shorter), (corner, now_skipped, data)]
 
     def write(self, target: Target, packed: Chunks, box: Box) -> None:  # noqa: ARG002
         """Write chunks."""
         for corner, skipped, data in packed:
             dataset = target.dataset(self.path)
             dataset.write_direct_chunk(corner[: self.rank], data, skipped)
+
+
+def _bytes_of(values: NDArray[Any]) -> Buffer:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
 def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -388,54 +462,3 @@ def chunk_number(shape: Sequence[int], chunks: Sequence[int], corner: Corner) ->
     for extent, step, at in zip(shape, chunks, corner, strict=True):
         number = number * -(-extent // step) + at // step
     return number
-
-
-def present_chunks(
-    dataset: h5d.DatasetID, shape: Sequence[int], chunks: Sequence[int]
-) -> NDArray[np.bool_] | None:
-    """Return which chunks of a dataset are in the file, by their number; None: all.
-
-    Args:
-        dataset: The dataset.
-        shape: Its shape.
-        chunks: The shape of its chunks.
-    """
-    count = math.prod(-(-extent // step) for extent, step in zip(shape, chunks, strict=True))
-    if dataset.get_num_chunks() == count:
-        return None
-    present = np.zeros(count, bool)
-
-    def note(info: Any) -> None:  # noqa: ANN401
-        present[chunk_number(shape, chunks, info.chunk_offset)] = True
-
-    if hasattr(dataset, "chunk_iter"):
-        dataset.chunk_iter(note)
-    else:  # as many looks as there are chunks, each at all before it
-        for at in range(dataset.get_num_chunks()):
-            note(dataset.get_chunk_info(at))
-    return present
-
-
-def fill_bytes(dataset: h5d.DatasetID) -> bytes:
-    """Return the bytes, in the file, of an element that has never been written.
-
-    The library is asked for a chunk of one such element, in a file in memory: there is no other way
-    to learn of all that a compound's fill value holds.
-    """
-    options = dataset.get_create_plist().copy()
-    kind = dataset.get_type().copy()
-    if options.fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
-        return bytes(kind.get_size())
-    while options.get_nfilters():
-        options.remove_filter(options.get_filter(0)[0])
-    options.set_chunk((1,))
-    options.set_alloc_time(h5d.ALLOC_TIME_EARLY)
-    options.set_fill_time(h5d.FILL_TIME_IFSET)
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_fapl_core(backing_store=False)
-    file = h5py.h5f.create(b"noisify-fill", h5py.h5f.ACC_TRUNC, fapl=access)
-    try:
-        made = h5d.create(file, b"x", kind, h5s.create_simple((1,)), options)
-        return bytes(made.read_direct_chunk((0,))[1])
-    finally:
-        file.close()

@@ -18,6 +18,7 @@ from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Span
+from noisify.formats.parquet.read_back import is_doubtful, read_back
 from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
@@ -111,6 +112,7 @@ class ParquetSink:
 
     def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
         self._source = source
+        self._output = output
         self._file = WholeWrites(output)
         self._old = source.path.open("rb")
         self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
@@ -123,6 +125,7 @@ class ParquetSink:
         self._groups: list[bytes] = []
         self._indexes: list[list[_Index]] = []
         self._rows = 0
+        self._encoded_anew: set[int] = set()
 
     def _fit(self, leaf: int) -> Fit:
         if leaf not in self._fits:
@@ -287,6 +290,7 @@ class ParquetSink:
             about.put(footer.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
             about.put(footer.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
         _sum_up(group.record, rows, group.start, len(self._groups), sorting)
+        self._encoded_anew |= group.changed
         self._groups.append(thrift.written(group.record))
         self._indexes.append([index for index in group.indexes if index.column or index.offset])
         self._rows += rows
@@ -365,6 +369,14 @@ class ParquetSink:
             for group, record in zip(self._groups, records, strict=True)
         ]
         self._file.write(self._source.footer.written(groups, self._rows))
+        self._read_back()
+
+    def _read_back(self) -> None:
+        """Make sure that what is new in the file of an old writer can be read."""
+        writer = self._source.metadata.created_by
+        path = self._output.written() if is_doubtful(writer) and self._encoded_anew else None
+        if path is not None:
+            read_back(path, sorted(self._encoded_anew))
 
     def _put_indexes(
         self, records: Sequence[Record | None], put: Callable[[Record, _Index], None]

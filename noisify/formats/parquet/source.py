@@ -20,12 +20,20 @@ import pyarrow.parquet as pq
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.columns import column_of, comparable, whole
-from noisify.formats.arrow.nested import ROWS, alone, fields_and_leaves, leaves_of, values_at
+from noisify.formats.arrow.nested import (
+    ROWS,
+    alone,
+    fields_and_leaves,
+    leaves_of,
+    naming_note,
+    values_at,
+)
 from noisify.formats.arrow.tables import no_value_in_a_row
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
+from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.parquet.pieces import (
     Piece,
     decoded_size,
@@ -33,6 +41,7 @@ from noisify.formats.parquet.pieces import (
     stored_size,
     without_overlap,
 )
+from noisify.formats.parquet.read_back import needs_plain_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,11 +87,12 @@ class ParquetSource:
             raise self._unlike_parquet(error) from None
         with path.open("rb") as file:
             self.footer = Footer(file, name, writer)
-        self.leaves = tuple(leaves_of(self.schema))
+        self.leaves = leaves_of(self.schema)
         if len(self.leaves) != self.metadata.num_columns:
             raise DataError("has columns that Arrow does not read as they are stored", path=name)
         self.fields, self._numbers = fields_and_leaves(self.schema)
-        self.notes: list[str] = []
+        note = naming_note(self.schema, name)
+        self.notes: list[str] = [note] if note else []
         every = range(self.metadata.num_columns)
         sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
         self.in_flight: int | None = MEMORY_BUDGET // min(
@@ -91,6 +101,7 @@ class ParquetSource:
         self.empty = not self.metadata.num_rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
+        self._unchecked = set(int96_leaves(self.metadata))
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
 
@@ -214,6 +225,7 @@ class ParquetSource:
         self, group: int, leaves: Sequence[int], rows: int
     ) -> Iterator[dict[int, pa.Array]]:
         """Yield the values of leaves, so many rows at a time; nothing for ever after the last."""
+        self._check(leaves)
         try:
             reader = self._open(self.metadata).reader
             for batch in reader.iter_batches(  # by number: names may stand twice, or hold dots
@@ -235,12 +247,19 @@ class ParquetSource:
 
     def _read(self, group: int, leaves: Sequence[int]) -> pa.Table:
         """Return one leaf of a row group, or several that are columns, as a table of as many."""
+        self._check(leaves)
         try:
             return self._own().reader.read_row_group(
                 group, column_indices=leaves, use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
+
+    def _check(self, leaves: Iterable[int]) -> None:
+        """Refuse leaves that Arrow reads as what they are not; each is looked at once."""
+        for leaf in self._unchecked.intersection(leaves):
+            check_int96(self.path, self.name, leaf)
+            self._unchecked.discard(leaf)
 
     def _unreadable(self, group: int, why: object) -> DataError:
         where = f"has a row group {group} that cannot be read: {why}"
@@ -364,6 +383,8 @@ class ParquetSource:
         if leaf not in self._page_headers:
             self._page_headers[leaf] = self._page_header(chunk.data_page_offset)
         style = style_of(chunk, rows, self._page_headers[leaf])
+        if needs_plain_pages(self.metadata.created_by):
+            style["data_page_version"] = "1.0"
         return style, chunk.bloom_filter_offset is not None
 
     def _page_header(self, at: int) -> thrift.Record | None:

@@ -50,8 +50,8 @@ class Layout(Protocol):
         """Put elements in their place in the copy `new` of the file `old`."""
         ...
 
-    def end(self) -> int:
-        """Return where in the file the last of them ends."""
+    def extents(self) -> NDArray[np.int64]:
+        """Return where each run of them starts and ends in the file, shape (runs, 2)."""
         ...
 
 
@@ -120,12 +120,11 @@ class Strips:
             new.seek(offset)
             write_all(new, values[part].view(np.uint8).data)
 
-    def end(self) -> int:
-        """Return where the last run ends."""
-        ends = [*self.starts[1:], self.count]
-        lengths = (end - start for start, end in zip(self.starts, ends, strict=True))
-        places = zip(self.offsets, lengths, strict=True)
-        return max((at + length * self.dtype.itemsize for at, length in places), default=0)
+    def extents(self) -> NDArray[np.int64]:
+        """Return where each run starts and ends."""
+        sizes = np.diff(np.array([*self.starts, self.count], np.int64)) * self.dtype.itemsize
+        starts = np.array(self.offsets, np.int64)
+        return np.stack((starts, starts + sizes), axis=1)
 
 
 @frozen
@@ -187,6 +186,13 @@ class Tiles:
             new.seek(offset)
             write_all(new, tile.reshape(-1).view(np.uint8).data)
 
-    def end(self) -> int:
-        """Return where the last tile ends."""
-        return max(self.offsets, default=0) + prod(self.tile) * self.dtype.itemsize
+    def extents(self) -> NDArray[np.int64]:
+        """Return where each tile starts and ends."""
+        starts = np.array(self.offsets, np.int64)
+        return np.stack((starts, starts + prod(self.tile) * self.dtype.itemsize), axis=1)
+
+
+def share_bytes(extents: NDArray[np.int64]) -> bool:
+    """Return whether some extents overlap, shape (n, 2): starts and ends, none of them empty."""
+    ordered = extents[np.argsort(extents[:, 0], kind="stable")]
+    return bool((ordered[1:, 0] < ordered[:-1, 1]).any())

@@ -32,7 +32,7 @@ from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
-from noisify.formats.tiff.layout import Strips, Tiles
+from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
 
 try:
     import tifffile
@@ -115,7 +115,7 @@ def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
     dtype = np.dtype(page.dtype).newbyteorder(file.byteorder)
     separate = page.planarconfig == _SEPARATE and page.samplesperpixel > 1
     layout = _layout(series, dtype)
-    if layout.end() > size:
+    if layout.extents()[:, 1].max(initial=0) > size:
         raise DataError("is cut short: samples would be after its end")
     extra = page.extrasamples or ()
     alpha = tuple(
@@ -178,9 +178,15 @@ def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
     pages = list(series)
     if len(pages) * page.size != series.size:
         raise DataError("has pages that are not where they should be; save it anew first")
+    tile = (1, 1, page.rowsperstrip, width, samples)
     if page.is_tiled:
         tile = (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
-        counts = [-(-extent // step) for extent, step in zip(page.shaped, tile, strict=True)]
+    if not all(tile):
+        raise DataError("has strips or tiles without rows; save it anew first")
+    counts = [-(-extent // step) for extent, step in zip(page.shaped, tile, strict=True)]
+    if any(len(each.dataoffsets) < prod(counts) for each in pages):
+        raise DataError("has strips or tiles that are not stored; save it anew first")
+    if page.is_tiled:
         sizes = [prod(tile)] * prod(counts)
     else:
         rows = page.rowsperstrip
@@ -188,7 +194,7 @@ def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
         sizes = [count * width * samples for count in cuts] * (planes * depth)
     for each in pages:
         stored_sizes = each.databytecounts
-        if len(each.dataoffsets) < len(sizes) or any(
+        if any(
             have < size * dtype.itemsize for have, size in zip(stored_sizes, sizes, strict=False)
         ):
             raise DataError("has strips or tiles that are not stored; save it anew first")
@@ -249,6 +255,12 @@ class TiffSource:
             self.series[field] = series_of(series, file, size)
             if len(series.levels) > 1:
                 self.notes.append(f"{name} has reduced copies of {field}, which get no noise")
+        extents = [series.layout.extents() for series in self.series.values()]
+        if share_bytes(np.concatenate([*extents, _structure(file)])):
+            raise DataError(
+                "has strips or tiles that share bytes of the file, and each would get the noise of "
+                "all; write it out anew first: tiffcp -c none IN.tif OUT.tif"
+            )
 
     def _fields(self) -> Iterator[Field]:
         for name, series in self.series.items():
@@ -326,6 +338,18 @@ class TiffSource:
 
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
+
+
+def _structure(file: Any) -> NDArray[np.int64]:  # noqa: ANN401
+    """Return where the header and the directories are, shape (n, 2): starts and ends."""
+    form = file.tiff
+    extents = [(0, form.offsetsize * 2)]
+    for series in file.series:
+        for page in series.pages:
+            if page is not None and getattr(page, "tags", None) is not None:
+                size = form.tagnosize + len(page.tags) * form.tagsize + form.offsetsize
+                extents.append((page.offset, page.offset + size))
+    return np.array(sorted(set(extents)), np.int64)
 
 
 @contextlib.contextmanager

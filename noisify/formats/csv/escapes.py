@@ -1,0 +1,110 @@
+r"""Characters that take the meaning of the one after them: `\"` is a quote, not a cell's end.
+
+A file is read so only if `--escape` says so. One that looks as if it had to be, and is not, is
+refused rather than cut into the wrong cells.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from noisify.core.errors import DataError
+from noisify.formats.csv.types import count_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.formats.csv.types import Dialect
+
+ADVICE = (
+    r"""--escape '\' reads \" as a quote, --escape '' as a backslash and the end of the quotes"""
+)
+_ESCAPED_QUOTE = b'\\"'
+_WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"[ \t]*|[^"]*')
+_QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
+
+
+def masked(data: bytes, escape: bytes) -> bytes:
+    r"""Return bytes of the same length in which escapes and what they escape are letters.
+
+    Args:
+        data: Bytes that start where a record may.
+        escape: The escape character.
+
+    >>> masked(b'"a\\"b",1\n', b"\\")
+    b'"aaab",1\n'
+    """
+    return re.sub(re.escape(escape) + rb"[\s\S]", b"aa", data)
+
+
+def unescape(text: bytes, escape: bytes) -> bytes:
+    """Return a text without its escape characters, as Python's `csv` reads it."""
+    return re.sub(re.escape(escape) + rb"([\s\S])", rb"\1", text) if escape else text
+
+
+def unquote(cell: bytes, escape: bytes = b"") -> bytes:
+    """Return what a cell says, as Python's `csv` reads it: quotes after the closing one stay.
+
+    >>> unquote(b'"a ""b"" c"')
+    b'a "b" c'
+    >>> unquote(b'"a" "b"')
+    b'a "b"'
+    """
+    e = re.escape(escape)
+    pattern = _QUOTED if not e else re.compile(rb'"((?:""|' + e + rb'[\s\S]|[^"' + e + rb'])*)"')
+    match = pattern.match(cell)
+    if match is None:
+        return unescape(cell, escape)
+    if not e:
+        return match[1].replace(b'""', b'"') + cell[match.end() :]
+    inside = re.sub(rb'""|' + e + rb"[\s\S]", lambda pair: pair[0][1:], match[1])
+    return inside + unescape(cell[match.end() :], escape)
+
+
+def looks_escaped(cells: Sequence[bytes]) -> bool:
+    """Return whether a record makes sense only if backslashes escape quotes.
+
+    It has a backslash before a quote in a quoted cell, and a quote out of its place.
+    """
+    return any(cell.startswith(b'"') and _ESCAPED_QUOTE in cell for cell in cells) and any(
+        not _WELL_QUOTED.fullmatch(cell) for cell in cells
+    )
+
+
+def refuse_escapes(data: bytes, dialect: Dialect, name: str, line: int, *, at_end: bool) -> None:
+    """Refuse records that look as if backslashes escaped quotes in them, unless that is settled.
+
+    Args:
+        data: Bytes that start where a record may.
+        dialect: How the table is laid out.
+        name: What to call the file.
+        line: The line at which the bytes start.
+        at_end: Whether there is nothing after them.
+
+    Raises:
+        DataError: If there is such a record.
+    """
+    if dialect.escape or dialect.backslash_is_text or _ESCAPED_QUOTE not in data:
+        return
+    pattern = dialect.cells()
+    start = position = 0
+    cells: list[bytes] = []
+    while position < len(data):
+        match = pattern.match(data, position)
+        if match is None:
+            if at_end and _ESCAPED_QUOTE in data[start:]:
+                raise refusal(name, line + count_lines(data, start))
+            return
+        cells.append(match[1])
+        position = match.end()
+        if match[2] == dialect.delimiter:
+            continue
+        if looks_escaped(cells):
+            raise refusal(name, line + count_lines(data, start))
+        cells, start = [], position
+
+
+def refusal(name: str, line: int) -> DataError:
+    """Return the error of a table whose quotes seem to be escaped."""
+    return DataError(rf"has \" in a quoted cell; {ADVICE}", path=name, line=line)

@@ -1,0 +1,61 @@
+"""Times stored as INT96, as Spark, Hive and Impala do: days and nanoseconds, for any year.
+
+Arrow reads them as nanoseconds since 1970 and lets those before 1677 and after 2262 wrap around.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noisify.core.arrow_arrays import to_numpy, validity
+from noisify.core.dtypes import SECOND
+from noisify.core.errors import DataError
+from noisify.formats.arrow.nested import values_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LATEST = np.iinfo(np.int64).max // SECOND
+_ROWS = 1 << 16
+
+
+def int96_leaves(metadata: pq.FileMetaData) -> frozenset[int]:
+    """Return the leaves that are stored as INT96."""
+    schema = metadata.schema
+    every = range(metadata.num_columns)
+    return frozenset(leaf for leaf in every if schema.column(leaf).physical_type == "INT96")
+
+
+def check_int96(path: Path, name: str, leaf: int) -> None:
+    """Make sure that Arrow reads the times of an INT96 column as what they are.
+
+    Args:
+        path: The file.
+        name: What to call it in errors.
+        leaf: The column's number among the leaves.
+
+    Raises:
+        DataError: If it does not, or the column cannot be read.
+    """
+    with pq.ParquetFile(path, coerce_int96_timestamp_unit="s", pre_buffer=False) as file:
+        field = file.metadata.schema.column(leaf).path
+        groups = list(range(file.num_row_groups))
+        try:
+            for batch in file.reader.iter_batches(
+                _ROWS, row_groups=groups, column_indices=[leaf], use_threads=False
+            ):
+                values, _ = values_at(batch.column(0), ())
+                seconds = to_numpy(values.view(pa.int64()))
+                if (validity(values) & (abs(seconds) >= _LATEST)).any():
+                    raise DataError(
+                        "holds times outside 1677 to 2262 as INT96, which Arrow cannot read; store "
+                        "it as a timestamp of microseconds, or leave it out",
+                        path=name,
+                        field=field,
+                    )
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot be read: {error}", path=name, field=field) from None

@@ -1,0 +1,69 @@
+"""Noisy columns of old writers are read back before a file gets its name.
+
+Readers make up for faults of old writers, and look at the footer's `created_by` for whose pages
+these are. That text is kept, and noisy pages are not the old writer's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noisify.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_CURRENT = re.compile(
+    r"parquet-cpp-arrow version (?:[3-9]|\d\d)|parquet-mr version 1\.1\d|parquet-rs|Polars|DuckDB"
+)
+"""Writers whose pages readers take for what they say they are."""
+_ALWAYS_COMPRESSED = re.compile(r"parquet-cpp(?!-arrow)")
+"""Writers whose pages of version 2 readers take for compressed, also if they say they are not: see
+PARQUET_CPP_10353_FIXED_VERSION in Arrow's metadata.h."""
+_ROWS = 1 << 16
+
+
+def needs_plain_pages(writer: str) -> bool:
+    """Return whether readers may misread pages of version 2 in a file of some writer."""
+    return _ALWAYS_COMPRESSED.match(writer) is not None
+
+
+def is_doubtful(writer: str) -> bool:
+    """Return whether readers may treat a file of some writer in a way of their own."""
+    return _CURRENT.match(writer) is None
+
+
+def read_back(path: Path, leaves: Iterable[int]) -> None:
+    """Read some leaves of a file.
+
+    Args:
+        path: The file.
+        leaves: The leaves' numbers.
+
+    Raises:
+        UsageError: If one of them cannot be read.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+        for leaf in leaves:
+            try:
+                _read(file, leaf)
+            except (pa.ArrowException, OSError) as error:
+                raise UsageError(
+                    "could not be read after noise, since readers treat files created by "
+                    f"{file.metadata.created_by!r} in a way of their own ({error}); write the file "
+                    "anew with current software first",
+                    field=file.metadata.schema.column(leaf).path,
+                ) from None
+
+
+def _read(file: pq.ParquetFile, leaf: int) -> None:
+    groups = list(range(file.num_row_groups))
+    for _ in file.reader.iter_batches(
+        _ROWS, row_groups=groups, column_indices=[leaf], use_threads=False
+    ):
+        pass

@@ -1,0 +1,296 @@
+"""The first pass over a field: what levels and models need to know of it, and no more."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+from noisify.statistics.moments import BlockMoments, BlockPieces
+from noisify.statistics.quantiles import QUARTILES, Quantiles
+from noisify.statistics.whole import WholeMoments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Positions, WholeNumbers
+
+MOST_DIFFERENT = 1 << 16
+"""Different values a field of labels may have."""
+SCORE_STEPS = 1 << 10
+"""Bins in one standard deviation of a histogram of standardised values."""
+SCORE_BINS = 64 * SCORE_STEPS
+SCORE_CENTRES = (np.arange(SCORE_BINS) + 0.5) / SCORE_STEPS - SCORE_BINS / SCORE_STEPS / 2
+_QUARTER = 0.25
+_LARGE_SD = 2.0**900
+
+
+@dataclass
+class Extremes:
+    """The smallest and the largest of some values."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def __iadd__(self, values: NDArray[np.float64]) -> Self:
+        """Take in finite values."""
+        if len(values):
+            self.low = min(self.low, float(values.min()))
+            self.high = max(self.high, float(values.max()))
+        return self
+
+    @property
+    def range(self) -> float:
+        """The largest less the smallest; NaN without values, infinite beyond float64."""
+        return self.high - self.low if self.low <= self.high else math.nan
+
+
+def standardised(values: NDArray[Any], mean: float, sd: float) -> NDArray[Any]:
+    """Return (values - mean) / sd, sd above 0, also of values further apart than any float64."""
+    if sd >= _LARGE_SD:
+        values, mean, sd = values * _QUARTER, mean * _QUARTER, sd * _QUARTER
+    return np.asarray((values - mean) / sd)
+
+
+def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
+    """Count standardised values in bins, those beyond the last bin in the last."""
+    if not sd > 0:
+        return np.bincount([SCORE_BINS // 2] * len(values), minlength=SCORE_BINS)
+    places = np.floor(standardised(values, mean, sd) * SCORE_STEPS) + SCORE_BINS // 2
+    return np.bincount(np.clip(places, 0, SCORE_BINS - 1).astype(np.int64), minlength=SCORE_BINS)
+
+
+@frozen(slots=True)
+class FieldStatistics:
+    """What a first pass tells of a field; NaN where it was not asked for or has no values.
+
+    Attributes:
+        count: The values that are there and finite.
+        mean: Their mean.
+        sd: Their standard deviation.
+        power: Their mean square, in units of 4**exponent.
+        range: The largest less the smallest; infinite beyond float64.
+        iqr: The upper quartile less the lower; infinite beyond float64.
+        low: The smallest.
+        high: The largest.
+        lower_quartile: The lower quartile; exact for integers, decimals and times.
+        upper_quartile: Likewise.
+        length: The elements, missing ones included.
+        values: The different values, as texts, and how often there is each.
+        covariance: With each of the fields that were asked for together.
+        scores: Centres and counts of a histogram of standardised values.
+        exponent: 0 unless the values' squares overflow or underflow.
+    """
+
+    count: int
+    mean: float = math.nan
+    sd: float = math.nan
+    power: float = math.nan
+    range: float = math.nan
+    iqr: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    lower_quartile: float | Fraction = math.nan
+    upper_quartile: float | Fraction = math.nan
+    length: int = 0
+    values: tuple[tuple[str, int], ...] = ()
+    covariance: Mapping[str, float] = field(default_factory=dict)
+    scores: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
+    exponent: int = 0
+
+    def share(self, statistic: str, factor: float) -> float:
+        """Return a factor times sd, iqr or range, also where that is itself beyond float64."""
+        value = float(getattr(self, statistic))
+        if not math.isinf(value):
+            return factor * value
+        low, high = self.low, self.high
+        if statistic == "iqr":
+            low, high = float(self.lower_quartile), float(self.upper_quartile)
+        return factor * (high / 2 - low / 2) * 2
+
+
+class _Looked(NamedTuple):
+    """What one chunk adds to a pass.
+
+    Attributes:
+        length: Its elements.
+        pieces: Moments of its values as floats.
+        whole: Moments of its values as integers, and their unit.
+        ends: The smallest and the largest of its values; empty: not needed.
+        digits: What it adds to the quantiles.
+        different: How often there is each value.
+        scores: Counts of its standardised values.
+    """
+
+    length: int
+    pieces: BlockPieces | None
+    whole: tuple[WholeMoments, Fraction] | None
+    ends: NDArray[np.float64]
+    digits: Any
+    different: Counter[str] | None
+    scores: NDArray[np.int64] | None
+
+
+@dataclass
+class Survey:
+    """The first pass, or passes, over one field: what is needed of it, and no more.
+
+    Integers, decimals and times are counted as the integers they are. A field of text that turns
+    out to hold both whole numbers and others is passed over again, its values taken as floats.
+
+    Args:
+        needs: Any of sd, power, range, iqr, length, values, scores; covariance is not its own.
+    """
+
+    needs: frozenset[str]
+    length: int = 0
+    different: Counter[str] = field(default_factory=Counter)
+    scores: NDArray[np.int64] | None = None
+    moments: BlockMoments = field(default_factory=BlockMoments)
+    whole: WholeMoments | None = None
+    unit: Fraction = field(default_factory=lambda: Fraction(1))
+    as_floats: bool = False
+    has_floats: bool = False
+    extremes: Extremes = field(default_factory=Extremes)
+    quantiles: Quantiles | None = None
+    passes: int = 0
+
+    def __post_init__(self) -> None:
+        """Make room only for what is needed: there may be thousands of fields."""
+        if "scores" in self.needs:
+            self.scores = np.zeros(SCORE_BINS, np.int64)
+        if "iqr" in self.needs:
+            self.quantiles = Quantiles()
+
+    @property
+    def done(self) -> bool:
+        """Whether no further pass is needed."""
+        passes = 1 if self.scores is None else 2
+        return self.passes >= passes and (self.quantiles is None or self.quantiles.done)
+
+    def look(
+        self,
+        positions: Positions,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        whole: WholeNumbers | None = None,
+        texts: Callable[[], Counter[str]] = Counter,
+    ) -> _Looked:
+        """Return what one chunk adds to this pass; safe in a worker.
+
+        Args:
+            positions: Where the values stand.
+            values: Shape (n,), float64 or complex128.
+            valid: Which of them count; None: all.
+            whole: They as integers, if they all are.
+            texts: Counts the different values, as texts.
+        """
+        if self.as_floats:
+            whole = None
+        kept = values if valid is None else values[valid]
+        integers = None
+        if whole is not None:
+            integers = whole.values if valid is None else whole.values[valid]
+        digits = None if self.quantiles is None else self.quantiles.look(kept, integers)
+        if self.passes:
+            scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
+            return _Looked(len(values), None, None, kept[:0], digits, None, scores)
+        pieces = moments = None
+        if whole is None or integers is None:
+            pieces = BlockPieces.cut(positions, values, valid)
+        else:
+            moments = WholeMoments.of(integers), whole.unit
+        ends = (
+            np.array([kept.min(), kept.max()]) if len(kept) and "range" in self.needs else kept[:0]
+        )
+        different = texts() if "values" in self.needs else None
+        return _Looked(len(values), pieces, moments, ends, digits, different, None)
+
+    def take(self, looked: _Looked) -> None:
+        """Take in what `look` returned, in the order of the chunks."""
+        if self.quantiles is not None:
+            self.quantiles.take(looked.digits)
+        if self.passes:
+            if self.scores is not None and looked.scores is not None and self.passes == 1:
+                self.scores += looked.scores
+            return
+        self.length += looked.length
+        if looked.different is not None:
+            self.different.update(looked.different)
+            if len(self.different) > MOST_DIFFERENT:
+                raise UsageError(
+                    f"has more than {MOST_DIFFERENT:,} different values, so it is no label; "
+                    "choose another field"
+                )
+        if looked.pieces is not None:
+            self.moments += looked.pieces
+            self.has_floats = True
+        if looked.whole is not None:
+            moments, self.unit = looked.whole
+            self.whole = moments if self.whole is None else self.whole + moments
+        self.extremes += looked.ends
+
+    def end_pass(self) -> None:
+        """Settle one pass over the whole field."""
+        if self.whole is not None and self.has_floats:
+            fresh = Survey(self.needs, as_floats=True)
+            vars(self).update(vars(fresh))
+            return
+        self.passes += 1
+        if self.quantiles is not None:
+            self.quantiles.end_pass()
+
+    def _mean_and_sd(self) -> tuple[float, float]:
+        if self.whole is not None:
+            return self.whole.mean(self.unit), self.whole.sd(self.unit)
+        total = self.moments.total()
+        return total.mean.real, total.sd
+
+    def result(self) -> FieldStatistics:
+        """Return the statistics."""
+        mean, sd = self._mean_and_sd()
+        low: float | Fraction = math.nan
+        high: float | Fraction = math.nan
+        iqr = math.nan
+        if self.quantiles is not None:
+            low, high = (self.quantiles.value(share) * self.unit for share in QUARTILES)
+            iqr = float(high - low)
+        if self.whole is not None:
+            count, exponent, power = self.whole.count, 0, self.whole.power(self.unit)
+        else:
+            total = self.moments.total()
+            count, exponent, power = total.count, total.exponent, total.scaled_power
+        least, most, extent = self._ends()
+        return FieldStatistics(
+            count=count,
+            mean=mean,
+            sd=sd,
+            power=power,
+            range=extent,
+            iqr=iqr,
+            low=least,
+            high=most,
+            lower_quartile=low,
+            upper_quartile=high,
+            length=self.length,
+            values=tuple(sorted(self.different.items())),
+            scores=None if self.scores is None else (SCORE_CENTRES, self.scores),
+            exponent=exponent,
+        )
+
+    def _ends(self) -> tuple[float, float, float]:
+        """Return the smallest and the largest value, and the range; large integers stay such."""
+        found, whole = self.extremes, self.whole
+        if whole is None or whole.low is None or whole.high is None or not found.low <= found.high:
+            return found.low, found.high, found.range
+        low, high = whole.low * self.unit, whole.high * self.unit
+        ends = [int(end) if int(end) == end != float(end) else float(end) for end in (low, high)]
+        return ends[0], ends[1], float(high - low)
