@@ -395,7 +395,7 @@ def test_without_a_header_columns_are_called_by_their_number() -> None:
 def test_a_column_is_chosen_by_its_name(header: str, name: str) -> None:
     table = f"{header}\n0.5,0.5,0.5\n"
 
-    actual = noisy("-s", 1, "-c", name, given=table.encode()).decode()
+    actual = noisy("-q", "-s", 1, "-c", name, given=table.encode()).decode()
 
     assert f"{header}\n0.5,0.5,{0.5 + normal_noise(name, 1).item()!r}\n" == actual
 

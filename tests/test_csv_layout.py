@@ -214,7 +214,7 @@ def test_a_text_that_has_come_to_look_like_a_comment_is_put_in_quotes() -> None:
     table = b"name,x,name\n" + b"ab,0.5,ab\n" * 300
     options = ("-d", "missing", "--rate", "50%", "-c", "name,name.1", "--comment", "#")
 
-    actual = noisy(*options, "--na", "#N/A", given=table)
+    actual = noisy("-q", *options, "--na", "#N/A", given=table)
 
     firsts, lasts = ({line.split(b",")[at] for line in actual.splitlines()[1:]} for at in (0, 2))
     assert ({b"ab", b'"#N/A"'}, {b"ab", b"#N/A"}) == (firsts, lasts)
@@ -362,3 +362,11 @@ def test_a_column_of_many_has_its_own_noise() -> None:
 
     expected = [0.5 + normal_noise(name, 1)[0] for name in ("c0", "c1500", "c2999")]
     np.testing.assert_array_equal(expected, [float(actual[at]) for at in (0, 1500, 2999)])
+
+
+def test_columns_of_one_name_are_told_of() -> None:
+    """`-c x` chooses the first only."""
+    done = run("-s", 0, "-c", "x", "--seed", 1, given=b"x,x,,x\n0.5,1.5,2,3\n")
+
+    note = "standard input: has fields of one name: 'x.1' is a further 'x', 'x.2' is a further 'x'"
+    assert (0, [f"noisify: note: {note}"]) == (done.status, done.lines)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from noisify.core.chunk import distinct_names
+from noisify.core.chunk import distinct_names, renaming_note
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
@@ -230,6 +230,8 @@ class _HeadReader:
             texts.insert(missing, "")
         if missing == 0:
             hints.append("the header has no name for the first column, which names the rows")
+        if renamed := renaming_note(_without_gaps(texts)):
+            hints.append(renamed)
         return _names(texts), missing == 0
 
     def _other_advice(self, doubt: str, columns: int) -> str:
@@ -341,7 +343,12 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
     >>> _names(["x", "x", "", "x"])
     ('x', 'x.1', 'Unnamed: 2', 'x.2')
     """
-    return distinct_names(text or f"Unnamed: {place}" for place, text in enumerate(texts))
+    return distinct_names(_without_gaps(texts))
+
+
+def _without_gaps(texts: Sequence[str]) -> list[str]:
+    """Return names, empty ones told by their place."""
+    return [text or f"Unnamed: {place}" for place, text in enumerate(texts)]
 
 
 def first_record(
