@@ -1,8 +1,13 @@
+import os
+
 import pytest
 from hypothesis import settings
 
 from noisify.core import native
 from noisify.formats.csv import native as csv_compiled
+
+# netCDF4 else points it to filters of its own, which h5py would take for those of hdf5plugin
+os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5's default
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")

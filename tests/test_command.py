@@ -556,11 +556,18 @@ def test_without_a_sensible_default_the_candidates_are_listed(
     assert "-c" in done.messages
 
 
-def test_the_only_number_field_is_the_default_choice() -> None:
-    actual = noisy("-s", 100, given=b"name,n\na,1\nb,2\n")
+def test_the_only_column_is_the_default_choice() -> None:
+    actual = noisy("-s", 100, given=b"n\n1\n2\n")
 
     noise = np.rint(100 * normal_noise("n", 2)).astype(int)
-    assert f"name,n\na,{1 + noise[0]}\nb,{2 + noise[1]}\n" == actual.decode()
+    assert f"n\n{1 + noise[0]}\n{2 + noise[1]}\n" == actual.decode()
+
+
+def test_a_whole_number_among_other_columns_may_be_an_id() -> None:
+    done = run("-s", 100, given=b"name,year\na,1999\nb,2000\n")
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert "one holds other numbers: year (int64); choose with -c" in done.messages
 
 
 def test_an_output_of_another_kind_is_refused(table: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+from h5py import h5d, h5s, h5t
 from run_command import normal_noise, run
 
 COUNT = 10_000
@@ -333,3 +334,91 @@ def test_a_file_cut_short_leaves_nothing(tmp_path):
 
     assert (3, 1) == (done.status, len(done.lines)), done.messages
     assert [source] == list(tmp_path.iterdir())
+
+
+RECORDS = np.zeros(50, [("x", "<f4"), ("p", [("q", ">f8", (2,)), ("n", "i2")])])
+
+
+class TestRecords:
+    """A structured array gets the noise of its members' names, wherever it is kept."""
+
+    NOISE = ("-s", 3, "-c", ":number", "--seed", 1, "-q")
+
+    @pytest.mark.parametrize("new", ARRAYS)
+    @pytest.mark.parametrize("old", ARRAYS)
+    def test_get_the_same_noise_in_every_format(self, tmp_path, old, new):
+        write_array(tmp_path / f"in{old}", RECORDS)
+        write_array(tmp_path / "plain.npy", RECORDS)
+
+        found = read_array(converted(tmp_path / f"in{old}", new, *self.NOISE))
+
+        expected = read_array(converted(tmp_path / "plain.npy", "-plain.npy", *self.NOISE))
+        assert found.dtype == RECORDS.dtype
+        np.testing.assert_array_equal(expected, found)
+        assert 50 == np.count_nonzero(found["x"])
+
+    @pytest.mark.parametrize("suffix", [".npz", ".h5"])
+    def test_of_several_arrays_get_noise_of_their_own(self, tmp_path, suffix):
+        path = tmp_path / f"in{suffix}"
+        if suffix == ".npz":
+            np.savez(path, a=RECORDS, b=RECORDS)
+        else:
+            with h5py.File(path, "w") as file:
+                file["a"], file["b"] = RECORDS, RECORDS
+
+        target = converted(path, suffix, *self.NOISE)
+
+        if suffix == ".npz":
+            found = [np.load(target)[name]["x"] for name in "ab"]
+        else:
+            with h5py.File(target) as file:
+                found = [file[name]["x"] for name in "ab"]
+        assert not (found[0] == found[1]).any()
+
+
+class TestTypesOfHdf5:
+    @pytest.mark.parametrize("suffix", [".npz", ".npy"])
+    def test_an_array_type_is_an_array(self, tmp_path, suffix):
+        source = tmp_path / "in.h5"
+        element = h5t.array_create(h5t.IEEE_F32LE, (2, 3))
+        values = np.arange(24, dtype="f4").reshape(4, 2, 3)
+        with h5py.File(source, "w") as file:
+            dataset = h5d.create(file.id, b"data", element, h5s.create_simple((4,)))
+            dataset.write(h5s.ALL, h5s.ALL, values, element)
+
+        np.testing.assert_array_equal(values, read_array(converted(source, suffix, "-s", 0)))
+        with h5py.File(converted(source, ".h5", "-s", 1, "--seed", 1)) as file:
+            expected = file["data"][()]
+        np.testing.assert_array_equal(
+            expected, read_array(converted(source, suffix, "-s", 1, "--seed", 1, "-c", "data"))
+        )
+
+    @pytest.mark.parametrize("suffix", [".npz", ".npy"])
+    @pytest.mark.parametrize("member", [False, True])
+    @pytest.mark.parametrize("kind", ["enumeration", "bit field"])
+    def test_what_numpy_cannot_say_is_refused(self, tmp_path, suffix, member, kind):
+        source = tmp_path / "in.h5"
+        inner = h5t.STD_B8LE
+        if kind == "enumeration":
+            inner = h5t.py_create(h5py.enum_dtype({"A": 1, "B": 2}, "i4"), logical=True)
+        if member:
+            compound = h5t.create(h5t.COMPOUND, 16)
+            compound.insert(b"x", 0, h5t.IEEE_F64LE)
+            compound.insert(b"e", 8, inner)
+            inner = compound
+        with h5py.File(source, "w") as file:
+            h5d.create(file.id, b"data", inner, h5s.create_simple((3,)))
+
+        assert kind in refused(source, suffix, "-s", 1)
+
+    @pytest.mark.parametrize("suffix", [".npz", ".npy"])
+    def test_what_h5py_adds_to_a_dtype_gives_no_warning(self, tmp_path, suffix):
+        source = tmp_path / "in.h5"
+        kind = np.dtype([("x", "f8"), ("s", h5py.string_dtype("utf-8", 5))])
+        with h5py.File(source, "w") as file:
+            file["data"] = np.array([(1.5, "é".encode())], kind)
+
+        done = run(source, "-s", 1, "--seed", 1, "-q", "-o", tmp_path / f"out{suffix}")
+
+        assert (0, "") == (done.status, done.messages)
+        assert "é".encode() == read_array(tmp_path / f"out{suffix}")["s"][0]

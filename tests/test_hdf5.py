@@ -259,8 +259,8 @@ def test_compound_members_are_fields(survey: Path) -> None:
 
     with h5py.File(survey) as file:
         expected = file["entry/table"][()]
-    expected["x"] += 0.5 * normal_noise("entry/table.x", 50)
-    expected["id"] += np.rint(0.5 * normal_noise("entry/table.id", 50)).astype(int)
+    expected["x"] += 0.5 * normal_noise("x", 50)
+    expected["id"] += np.rint(0.5 * normal_noise("id", 50)).astype(int)
     with h5py.File(target) as file:
         assert expected.tobytes() == file["entry/table"][()].tobytes()
 

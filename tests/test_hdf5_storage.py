@@ -296,7 +296,7 @@ def test_the_fill_value_of_a_compound_is_kept_in_all_its_members(tmp_path):
 
     with h5py.File(source) as before, h5py.File(noisy_file(source, "-s", 1, "-c", "t.x")) as after:
         rows = before["t"][()]
-        rows["x"] += normal_noise("t.x", 20)
+        rows["x"] += normal_noise("x", 20)
         assert rows.tobytes() == after["t"][()].tobytes()
 
 

@@ -57,7 +57,7 @@ class TestCompounds:
         target = noisy_file(tmp_path / "in.h5", "-s", 2, "-c", f"t.{path}")
 
         part = member(before, path)
-        noise = 2 * normal_noise(f"t.{path}", part.size).reshape(part.shape)
+        noise = 2 * normal_noise(path, part.size).reshape(part.shape)
         part[...] = part + (np.rint(noise) if part.dtype.kind == "i" else noise)
         with h5py.File(target) as file:
             assert before.tobytes() == file["t"][()].tobytes()
@@ -108,7 +108,7 @@ class TestCompounds:
 
         with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 1)) as file:
             found = file["t"][()]
-            assert normal_noise("t.x", 20).tolist() == found["x"].tolist()
+            assert normal_noise("x", 20).tolist() == found["x"].tolist()
             assert [f"é{at}" for at in range(20)] == [text.decode() for text in found["s"]]
             assert [[at] * (at % 3) for at in range(20)] == [part.tolist() for part in found["v"]]
             assert {"/g"} == {file[link].name for link in found["r"]}

@@ -235,7 +235,7 @@ def check(folder: Path, make: Callable[[Path, NDArray[Any]], None], x: float, fi
     source, target, expected = (folder / name / "t.h5" for name in ("in", ".", "expected"))
     before = np.full(ROWS, x)
     make(source, before)
-    make(expected, before + normal_noise("again.x", ROWS))
+    make(expected, before + normal_noise("x", ROWS))
 
     done = run(source, "-o", target, "-s", 1, "-c", "table.x", "--seed", 1)
 
@@ -290,7 +290,7 @@ def test_members_that_point_elsewhere_stay_empty_in_unwritten_chunks(tmp_path, n
 
     expected = contents(source)
     for path in ("table", "again"):
-        for row, noise in zip(expected[path], normal_noise("again.x", ROWS), strict=True):
+        for row, noise in zip(expected[path], normal_noise("x", ROWS), strict=True):
             row[2] = np.float32(noise)
     assert expected == contents(target)
 

@@ -435,7 +435,10 @@ class TestTiff:
 
         missing = array == int(nodata)
         np.testing.assert_array_equal(array[missing], found[missing])
-        np.testing.assert_array_equal(as_npy(array, "-s", 5)[~missing], found[~missing])
+        expected = as_npy(array, "-s", 5)
+        made = ~missing & (expected == int(nodata))
+        assert {1} >= set(np.abs(expected[made].astype(int) - found[made]).tolist())
+        assert np.array_equal(expected[~missing & ~made], found[~missing & ~made])
 
     def test_a_missing_value_that_the_samples_cannot_have_means_nothing(self, tmp_path):
         source = tmp_path / "in.tif"

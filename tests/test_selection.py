@@ -1,5 +1,7 @@
 """Which fields get noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,14 +39,55 @@ def chosen(*selectors, exclude=(), fields=TABLE):
     return [chosen.name for chosen in choose(fields, selectors, exclude).fields]
 
 
+class TestRole:
+    """What is an index, a coordinate and the like gets noise by its exact name only."""
+
+    FIELDS = (replace(field("time"), role="a coordinate"), field("temp"))
+
+    @pytest.mark.parametrize("selectors", [(), (":float",), ("*",), ("/t/",), ("!x*",)])
+    def test_no_pattern_chooses_it(self, selectors):
+        fields = [*self.FIELDS, field("x")]
+        assert "time" not in chosen(*selectors, fields=fields)
+        assert "temp" in chosen(*selectors, fields=fields)
+
+    def test_its_name_does(self):
+        assert ["time"] == chosen("time", fields=self.FIELDS)
+        assert ["time", "temp"] == chosen("*,time", fields=self.FIELDS)
+
+    @pytest.mark.parametrize("selectors", ["tim*", ":float"])
+    def test_a_pattern_that_matches_nothing_else_says_so(self, selectors):
+        with pytest.raises(UsageError, match=r"by their exact names: time \(a coordinate\)"):
+            chosen(selectors, fields=self.FIELDS[:1])
+
+    def test_no_default_falls_on_it(self):
+        fields = [self.FIELDS[0], replace(field("n", "int"), table="(4,)")]
+        assert ["n"] == chosen(fields=fields)
+        with pytest.raises(UsageError, match=r"by its exact name only: time \(a coordinate\)"):
+            chosen(fields=fields[:1])
+
+    def test_it_can_be_excluded_by_a_pattern(self):
+        assert ["temp"] == chosen(exclude=["tim*"], fields=self.FIELDS)
+
+
 class TestDefault:
     def test_every_floating_point_field(self):
         expected = ["temp_in", "temp_out", "a,b", "!odd", "impedance", "entry/data", "x[1]"]
         assert expected == chosen()
 
     def test_else_the_one_number_field(self):
-        assert ["pixels"] == chosen(fields=[field("note", "text"), field("pixels", "int")])
-        assert ["price"] == chosen(fields=[field("price", "decimal"), field("on", "bool")])
+        arrays = [replace(one, table="(4,)") for one in (field("b", "bool"), field("n", "int"))]
+        assert ["n"] == chosen(fields=arrays)
+        assert ["n"] == chosen(fields=[field("n", "int")])
+
+    @pytest.mark.parametrize("kind", ["int", "decimal"])
+    def test_but_no_column_among_others(self, kind):
+        with pytest.raises(UsageError, match=r"one holds other numbers: n .*; choose with -c"):
+            chosen(fields=[field("note", "text"), field("n", kind)])
+
+    def test_nor_a_member_of_records(self):
+        members = [replace(field("n", "int"), table="(4,)", member=True)]
+        with pytest.raises(UsageError, match="choose with -c"):
+            chosen(fields=members)
 
     def test_else_an_error_that_lists_the_candidates(self):
         fields = [field("id", "int"), field("label", "int"), field("note", "text")]

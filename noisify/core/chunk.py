@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
+    from noisify.core.missing import Missing
+    from noisify.core.packing import Packing
 
 BLOCK = 8192
 """Elements in one noise block: the unit of random streams and of order-free statistics."""
@@ -149,6 +151,12 @@ class Field:
         nullable: Whether an element of it can be missing.
         views: Other types its values can be read as, where a model needs one of those.
         hindrance: Why it can get no noise here, though its type could; empty: it can.
+        missing: What its file declares to be missing; None: nothing.
+        packing: How its values are packed in the file; None: they are as they are.
+        role: What it is other than measurements, such as "an index": it gets noise only by its
+            exact name. Empty: it may be chosen by default and by patterns.
+        member: Whether it is one member among others of the records of an array.
+        stream: What names its random stream; empty: its name.
     """
 
     name: str
@@ -160,6 +168,11 @@ class Field:
     views: tuple[NumberType, ...] = ()
     nullable: bool = True
     hindrance: str = ""
+    missing: Missing | None = None
+    packing: Packing | None = None
+    role: str = ""
+    member: bool = False
+    stream: str = ""
 
 
 @frozen

@@ -17,6 +17,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import Tally
+from noisify.engine.storable import storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import Draw
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
@@ -56,6 +57,7 @@ class Noiser:
     ) -> None:
         self._plan = plan
         self._noised = {field.name for field in plan.noised}
+        self._streams = {field.name: field.stream or field.name for field in plan.fields}
         self._specs = [
             _SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
@@ -212,6 +214,9 @@ class Noiser:
         decimals = self._decimals(column)
         if decimals is not None:
             noisy = _rounded(column, before, noisy, decimals, state.clip)
+        noisy, beyond = storable(column, before, noisy, state.clip, decimals)
+        if beyond is not None:
+            state.saturated = _either(state.saturated, _among(beyond, state.there))
         all_changed = noisy != before
         if state.there is not None:
             all_changed &= state.there
@@ -243,7 +248,7 @@ class Noiser:
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
-        return BlockVariates(replace(step.stream, field=name), positions)
+        return BlockVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:
@@ -424,7 +429,10 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
         by_field.setdefault(step.field.name, []).append(step)
     numbers: dict[tuple[Any, ...], int] = {}
     return {
-        name: numbers.setdefault(tuple([(s.spec, s.model, s.clip) for s in own]), len(numbers))
+        name: numbers.setdefault(
+            tuple([(s.spec, s.model, s.clip, s.field.missing, s.field.packing) for s in own]),
+            len(numbers),
+        )
         for name, own in by_field.items()
         if all(s.model.elementwise and s.where is None and not s.companions() for s in own)
     }

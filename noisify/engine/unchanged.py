@@ -14,7 +14,7 @@ from noisify.noise.level import Absolute, Duration, FromField, Percent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from noisify.core.dtypes import NumberType
+    from noisify.core.chunk import Field
     from noisify.engine.counts import FieldReport
     from noisify.plan.plan import Plan, Step
 
@@ -97,14 +97,14 @@ def shortfall(plan: Plan, name: str, met: FieldReport) -> str | None:
     slack = 1 - _STANDARD_ERRORS / math.sqrt(2 * count)
     if not math.isfinite(found) or found >= min(_SHORT, slack) * asked:
         return None
-    number = steps[0].field.number
+    field = steps[0].field
     because = []
     if met.clipped > _FEW * count:
         because.append(f"{met.clipped:,} elements were clipped")
     if met.saturated > _FEW * count:
         because.append(f"{met.saturated:,} elements are at the end of their type's range")
-    if asked < _unit(number, plan.decimals):
-        because.append(_rounding(number, plan.decimals))
+    if asked < _unit(field, plan.decimals):
+        because.append(_rounding(field, plan.decimals))
     if not because:
         return None
     return f"the change has sd {found:.4g} where {asked:.4g} was asked: {'; '.join(because)}"
@@ -152,14 +152,14 @@ def _too_little(step: Step, usable: int, decimals: object) -> str:
         return f"{model.name} at rate {rate:g} found nothing to change in {what}"
     if model.level != "scale":
         return f"{model.name} found nothing to change in {what}"
-    coarse = _rounding(step.field.number, decimals)
+    coarse = _rounding(step.field, decimals)
     because = coarse or f"it is below the last digit of {step.field.type_name}"
     return f"a scale of {getattr(model, 'scale', 0)} is too small: {because}; take a larger one"
 
 
-def _unit(number: NumberType | None, decimals: object) -> float:
+def _unit(field: Field, decimals: object) -> float:
     """Return the steps, in a field's unit, in which noise is kept; 0: as fine as floats are."""
-    own = 0.0
+    number, own = field.number, _packed_step(field)
     if number is not None and number.kind in {"int", "decimal"}:
         own = 10.0**-number.decimal_scale
     elif number is not None and number.kind == "time":
@@ -167,8 +167,17 @@ def _unit(number: NumberType | None, decimals: object) -> float:
     return max(own, 10.0**-decimals) if isinstance(decimals, int) else own
 
 
-def _rounding(number: NumberType | None, decimals: object) -> str:
+def _packed_step(field: Field) -> float:
+    """Return what a step of a packed field's code is worth; 0: it has no steps."""
+    packing = field.packing
+    return abs(packing.scale) if packing is not None and packing.codes.kind == "int" else 0.0
+
+
+def _rounding(field: Field, decimals: object) -> str:
     """Say to what noise in a field is rounded; empty: to nothing."""
+    number = field.number
+    if step := _packed_step(field):
+        return f"its values are packed in steps of {step:g}"
     if isinstance(decimals, int):
         return f"--decimals {decimals} rounds it"
     if number is None or number.kind == "float":

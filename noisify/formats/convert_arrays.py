@@ -21,6 +21,7 @@ from noisify.core.chunk import boxes
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
+from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import open_file
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
@@ -152,16 +153,22 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
-    if item.shape is None or item.dtype.hasobject:
-        raise UsageError("holds what no array can", field=name)
+    lost = "nothing" if item.shape is None else lost_in_numpy(item.id.get_type())
+    if lost:
+        raise UsageError(f"holds {lost}, which no NumPy array can; write HDF5", field=name)
+    element = without_metadata(item.dtype)  # of an array type the elements are arrays
+    rank = len(item.shape)
+    unit = None if item.chunks is None else item.chunks + element.shape
 
     def read(box: Box) -> NDArray[Any]:
         try:
-            return np.asarray(item[box])
+            values = np.asarray(item[box[:rank]], element.base)
         except OSError as error:
             raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
+        inner: tuple[Any, ...] = (..., *box[rank:])
+        return np.asarray(values[inner])
 
-    return Array(name, item.shape, item.dtype, item.chunks, read)
+    return Array(name, item.shape + element.shape, element.base, unit, read)
 
 
 def _checked(file: h5py.File, name: str, link: Any) -> str:  # noqa: ANN401
@@ -198,7 +205,12 @@ def _write_npy(array: Array, path: Path) -> None:
     described = npy_format.dtype_to_descr(array.dtype)
     header = {"descr": described, "fortran_order": False, "shape": array.shape}
     with path.open("w+b") as file:
-        npy_format.write_array_header_1_0(file, header)
+        try:
+            npy_format.write_array_header_1_0(file, header)
+        except ValueError as error:  # of Unicode too
+            raise UsageError(
+                f"has members that an NPY header cannot describe: {error}", field=array.name
+            ) from None
         offset = file.tell()
         size = int(np.prod(array.shape, dtype=object)) * array.dtype.itemsize
         if not size:

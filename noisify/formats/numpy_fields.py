@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,8 +53,28 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             number=value_type(member),
             table=str(width),
             nullable=member.kind in "fcMm",
+            member=len(members) > 1,
         )
         for path, member, width in members
+    )
+
+
+def with_member_streams(fields: Sequence[Field], members: Mapping[str, str]) -> tuple[Field, ...]:
+    """Return the fields of a file of arrays, the members of records with their own noise.
+
+    So a structured array gets the same noise in every format, whatever the array is called, unless
+    the file has several fields that would be called alike without its name.
+
+    Args:
+        fields: All fields.
+        members: For the name of each field that is a member of records, the member's path.
+    """
+    used = Counter(members.get(each.name, each.name) for each in fields if each.number is not None)
+    return tuple(
+        replace(each, stream=members[each.name])
+        if each.name in members and used[members[each.name]] == 1
+        else each
+        for each in fields
     )
 
 
@@ -99,26 +120,49 @@ def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
 
 
 def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return noisy values in an array's own dtype, what is missing as NaN or NaT.
+    """Return noisy values in an array's own dtype: packed, what is missing as the file says it.
 
     Raises:
         UsageError: If the dtype has nothing to say missing with.
     """
-    values = result.values
+    field, values, erased = result.column.field, result.values, result.erased
+    if field.packing is not None:
+        values, _ = field.packing.pack(values)
+    if erased is not None and field.missing is not None and field.missing.marker is not None:
+        values = values.copy()
+        values[erased], erased = field.missing.marker, None
+    if {values.dtype.kind, dtype.kind} == {"i", "u"}:  # read as if of the other kind
+        values = values.view(f"{dtype.kind}{values.itemsize}")
     if result.column.number.kind == "time":
         values = values.view(dtype.newbyteorder("="))
     if dtype.kind == "S":
         values = np.array([_encoded(text, dtype.itemsize) for text in values.tolist()], dtype)
     out = values.astype(dtype, copy=False)
-    if result.erased is not None:
+    if erased is not None:
         if dtype.kind not in "fcMm":
             raise UsageError(
                 f"holds {dtype.newbyteorder('=')}, which has no missing value; convert it to float",
-                field=result.column.field.name,
+                field=field.name,
             )
         out = out.copy()
-        out[result.erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan
+        out[erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan
     return out
+
+
+def unpacked(stored_values: NDArray[Any], field: Field) -> NDArray[Any]:
+    """Return elements of an array as a field's values: native, unpacked if they are packed."""
+    if field.number is None:
+        raise AssertionError(field)
+    codes = field.number if field.packing is None else field.packing.codes
+    values = _codes(stored_values, codes)
+    return values if field.packing is None else field.packing.unpack(values)
+
+
+def _codes(stored_values: NDArray[Any], codes: NumberType) -> NDArray[Any]:
+    """Return elements as codes, signed or unsigned, whatever their dtype says."""
+    if codes.kind != "int" or stored_values.dtype.kind == codes.dtype.kind:
+        return native(stored_values, codes)
+    return stored_values.astype(stored_values.dtype.newbyteorder("=")).view(codes.dtype)
 
 
 def _encoded(text: str, size: int) -> bytes:
@@ -152,7 +196,11 @@ def _steps(dtype: np.dtype[Any], path: str) -> tuple[str, ...]:
 
 
 def column_of(
-    values: NDArray[Any], positions: Positions, field: Field, path: str | None = None
+    values: NDArray[Any],
+    positions: Positions,
+    field: Field,
+    path: str | None = None,
+    extract: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Column:
     """Return one field of an array, in native byte order, at the positions of the array's elements.
 
@@ -163,20 +211,35 @@ def column_of(
         positions: Where they stand in it.
         field: The field.
         path: The member it is of a structured array; None: it is called as the field.
+        extract: Takes integers out of the bits that they have; None: they have all.
     """
     if field.number is None:
         raise AssertionError(field)
     stored_values = member_of(values, field.name if path is None else path)
     width = stored_values.size // max(1, values.size)
-    member = native(stored_values.reshape(-1), field.number)
+    if extract is not None:
+        stored_values = extract(stored_values.astype(stored_values.dtype.newbyteorder("=")))
+    member = unpacked(stored_values.reshape(-1), field)
     starts = positions.starts if width == 1 else tuple(start * width for start in positions.starts)
-    valid = None
-    if field.number.kind == "time" and (missing := member == np.iinfo(np.int64).min).any():
-        valid = ~missing
-    nulls = 0 if valid is None else int(np.count_nonzero(missing))
+    missing = _missing(stored_values.reshape(-1), member, field)
+    nulls = 0 if missing is None else int(np.count_nonzero(missing))
+    valid = None if missing is None or not nulls else ~missing
     return Column(
         field, field.number, Positions(starts, positions.length * width), member, valid, nulls
     )
+
+
+def _missing(
+    stored_values: NDArray[Any], values: NDArray[Any], field: Field
+) -> NDArray[np.bool_] | None:
+    """Return which elements of a field are missing; None: none can be, but for NaN."""
+    if field.number is not None and field.number.kind == "time":
+        return np.asarray(values == np.iinfo(np.int64).min)
+    if field.missing is None:
+        return None
+    if field.packing is not None:
+        values = _codes(stored_values, field.packing.codes)
+    return field.missing.mask(values)
 
 
 def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
@@ -210,13 +273,21 @@ def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn], prefix: str = "
         prefix: What stands before the path of a member in the names of the fields.
     """
     if values.dtype.names is None:
-        return _padded(stored(noisy[0], values.dtype).reshape(values.shape), values)
+        return _padded(_replaced(noisy[0], values), values)
     out = np.empty_like(values)
     raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
     for column in noisy:
         member = member_of(out, column.column.field.name.removeprefix(prefix))
-        member[...] = _padded(stored(column, member.dtype).reshape(member.shape), member)
+        member[...] = _padded(_replaced(column, member), member)
     return out
+
+
+def _replaced(result: NoisyColumn, before: NDArray[Any]) -> NDArray[Any]:
+    """Return elements with noise in them, in the shape of those before."""
+    after = stored(result, before.dtype).reshape(before.shape)
+    if result.column.field.packing is None:
+        return after
+    return np.where(result.changed.reshape(before.shape), after, before).astype(before.dtype)
 
 
 def _padded(after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:

@@ -69,7 +69,7 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
             used[use] -= 1
         stream = StreamName(
             request.seed,
-            "" if draft.rowwise else draft.field.name,
+            "" if draft.rowwise else draft.field.stream or draft.field.name,
             settled.name,
             ordinal=used[use],
             replicate=request.replicate,
@@ -101,7 +101,7 @@ def _plan(
     chosen = {step.field.name for step in steps}
     for field_ in fields:
         if field_.name not in chosen:
-            left.setdefault(field_.name, "not chosen")
+            left.setdefault(field_.name, _why_left(field_))
         if field_.hindrance and left[field_.name] == field_.hindrance:
             notes.append(f"field {field_.name!r} is left as it is: it {field_.hindrance}")
     return Plan(
@@ -114,6 +114,13 @@ def _plan(
         left=left,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _why_left(field_: Field) -> str:
+    """Return why a field that was not chosen gets no noise."""
+    if field_.number is None and field_.kind == "other":
+        return f"holds {field_.type_name}"
+    return f"{field_.role}: by its exact name only" if field_.role else "not chosen"
 
 
 ROWS = Field("", "other", "rows")

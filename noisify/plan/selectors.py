@@ -59,7 +59,8 @@ def choose(
     Args:
         fields: All fields of the file, in file order.
         selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
-            fields, the default choice: every floating-point field, or else the one number field.
+            fields, the default choice: every floating-point field, or else the one number field
+            where it is no column among others. Fields with a role are chosen by name only.
         exclude: Comma-separated selectors of fields to leave out.
         kinds: What the default choice is made from: floating-point fields for most models.
 
@@ -73,7 +74,7 @@ def choose(
     named: set[str] = set()
     for part in wanted:
         matched, exact = _match(part, fields)
-        chosen |= matched
+        chosen |= matched if exact else _without_role(part, matched, fields)
         named |= matched if exact else set()
     unwanted = [part.removeprefix("!") for part in parts if part not in wanted]
     unwanted += [part for text in exclude for part in _parts(text, fields)]
@@ -83,6 +84,18 @@ def choose(
     chosen -= left_out
     kept = tuple(field for field in fields if field.name in chosen)
     return Choice(kept, frozenset(named & chosen))
+
+
+def _without_role(selector: str, matched: set[str], fields: Sequence[Field]) -> set[str]:
+    """Return those fields that a pattern may choose: measurements."""
+    roles = {field.name: field.role for field in fields if field.role and field.name in matched}
+    if roles and len(roles) == len(matched):
+        held = _listing([f"{name} ({role})" for name, role in roles.items()])
+        raise UsageError(
+            f"{selector!r} matches only fields that get noise by their exact names: {held}; "
+            f"for example -c {next(iter(roles))}"
+        )
+    return matched - set(roles)
 
 
 def _parts(text: str, fields: Sequence[Field]) -> list[str]:
@@ -141,17 +154,22 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
 
 
 def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
-    """Return the default choice: all floats, or in a file without any its only number field."""
-    fields = [field for field in every if field.name not in left_out]
+    """Return the default choice: all floats, or without any the only number field.
+
+    A whole number that is one of several columns may be an id, and is not chosen.
+    """
+    measured = [field for field in every if not field.role]
+    fields = [field for field in measured if field.name not in left_out]
     floating = {field.name for field in fields if field.kind in KINDS[":float"]}
     if floating:
         return floating
-    if any(field.kind in KINDS[":float"] for field in every):
+    if any(field.kind in KINDS[":float"] for field in measured):
         raise UsageError("every floating-point field is excluded; choose others with -c")
     numeric = [field for field in fields if field.kind in NUMBER_KINDS]
-    if len(numeric) == 1:
+    if len(numeric) == 1 and _stands_alone(numeric[0], fields):
         return {numeric[0].name}
     if not numeric:
+        _check_roles([field for field in every if field.kind in NUMBER_KINDS])
         held = _listing([f"{field.name} ({field.type_name})" for field in fields])
         raise UsageError(
             "no field holds numbers, so there is nothing to add noise to"
@@ -162,10 +180,29 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
             )
         )
     listing = _listing([f"{field.name} ({field.type_name})" for field in numeric])
+    held = "one holds" if len(numeric) == 1 else f"{len(numeric)} hold"
     raise UsageError(
-        f"no field is floating-point, and {len(numeric)} hold whole numbers: {listing}; "
+        f"no field is floating-point, and {held} other numbers: {listing}; "
         f"choose with -c, for example -c {numeric[-1].name}"
     )
+
+
+def _check_roles(fields: Sequence[Field]) -> None:
+    """Refuse the default choice where all that could be chosen has a role."""
+    roles = [f"{field.name} ({field.role})" for field in fields if field.role]
+    if roles:
+        name = next(field.name for field in fields if field.role)
+        raise UsageError(
+            f"what there is gets noise by its exact name only: {_listing(roles)}; "
+            f"for example -c {name}"
+        )
+
+
+def _stands_alone(field: Field, fields: Sequence[Field]) -> bool:
+    """Return whether a field is an array of its own, or the only column of its table."""
+    if field.member:
+        return False
+    return bool(field.table) or len(fields) == 1
 
 
 def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> set[str]:
@@ -173,11 +210,13 @@ def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> s
 
     Times are never ids, so all of them are chosen.
     """
-    found = [field for field in every if field.kind in kinds and field.name not in left_out]
+    measured = [field for field in every if not field.role]
+    found = [field for field in measured if field.kind in kinds and field.name not in left_out]
     if len(found) == 1 or (found and kinds == {"time"}):
         return {field.name for field in found}
     what = " or ".join(sorted(kinds))
     if not found:
+        _check_roles([field for field in every if field.kind in kinds])
         raise UsageError(f"no field holds {what}; name the fields with -c to try them anyway")
     listing = _listing([f"{field.name} ({field.type_name})" for field in found])
     raise UsageError(

@@ -18,6 +18,7 @@ from noisify.core.arrow_arrays import array, bools, is_opaque, rows_of, to_numpy
 from noisify.core.chunk import NUMBER_KINDS, Field, distinct_names, renaming_note
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import kind_of, value_type
+from noisify.formats.arrow.roles import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,12 +156,17 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
     columns = distinct_names(schema.names)
     fields: dict[str, Field] = {}
     numbers: dict[str, int] = {}
-    for number, leaf in enumerate(leaves_of(schema)):
+    every = list(leaves_of(schema))
+    for number, leaf in enumerate(every):
         top = columns[leaf.column]
         if leaf.name != top:
             fields.setdefault(top, Field(top, "other", str(schema.field(leaf.column).type)))
         fields[leaf.name] = leaf.field()
         numbers[leaf.name] = number
+    roles = roles_of(schema.metadata or {})
+    for name, number in numbers.items() if roles else ():
+        top = columns[every[number].column]
+        fields[name] = replace(fields[name], role=roles.get(name) or roles.get(top, ""))
     return tuple(fields.values()), numbers
 
 

@@ -103,6 +103,13 @@ class Notation:
             texts = pc.if_else(bools(wrong), no_number, texts)
         return texts.view(pa.utf8())
 
+    def usual_text(self, text: str) -> str:
+        """Return a text with a number in it written the usual way."""
+        plain = text.replace(self.thousands.decode("utf-8", "replace"), "")
+        return (plain if self.thousands else text).replace(
+            self.decimal.decode("utf-8", "replace"), "."
+        )
+
     def grouped(self, cells: pa.Array) -> NDArray[np.bool_]:
         """Return which cells are numbers with marks between all groups of three digits."""
         if not self.thousands:

@@ -33,6 +33,7 @@ from noisify.core.arrow_arrays import (
     with_nulls,
 )
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.missing import Missing
 from noisify.formats.csv import native
 from noisify.formats.csv.types import Parsed
 
@@ -147,6 +148,18 @@ class CellParser:
         numbers = np.array([float(text) for text in readable])
         self._null_numbers = numbers[~np.isnan(numbers)]  # a NaN is looked at whatever is null
         self._notation = None if notation is None or notation.is_usual else notation
+
+    @cached_property
+    def missing(self) -> Missing:
+        """What cells must not say after noise, or they would be read as null."""
+        own = self._null_texts
+        usual = own if self._notation is None else [self._notation.usual_text(text) for text in own]
+        values = dict.fromkeys(
+            int(text) if re.fullmatch(WHOLE, text) and len(text) <= _LONGEST_SURE else float(text)
+            for text in usual
+            if re.fullmatch(NUMBER, text)
+        )
+        return Missing(tuple(values), texts=frozenset(own))
 
     @cached_property
     def _nulls(self) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
@@ -91,8 +92,12 @@ class DelimitedSource:
 
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
         """Guess each column's type from a sample."""
+        missing = self._parser.missing
         if sample is None or not sample.rows:
-            return tuple(Field(name, "other", "empty", TEXT, views=VIEWS) for name in self._places)
+            return tuple(
+                Field(name, "other", "empty", TEXT, views=VIEWS, missing=missing)
+                for name in self._places
+            )
         data, parser = sample.data, self._parser
         cells = within_quotes(sample, self._find(sample, list(self._places)))
         floats = parser.float_columns(data, cells.starts, cells.ends)
@@ -104,7 +109,7 @@ class DelimitedSource:
             }
             self.hints += other_notations(strange)
         return tuple(
-            guess(name, parser, parsed, data, starts, ends)
+            replace(guess(name, parser, parsed, data, starts, ends), missing=missing)
             for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
 

@@ -9,25 +9,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
-from h5py import h5d, h5ds, h5z
+from h5py import h5d, h5z
 
 from noisify.core.chunk import Field
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.datatypes import (
     BitField,
-    Leaf,
     element_dtype,
     has_known_size,
     holds_pointers,
     leaves,
     size_in_file,
 )
+from noisify.formats.hdf5.declared import declared_of
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
+from noisify.formats.hdf5.roles import is_bare_dimension
 from noisify.formats.hdf5.storage import Chunked, Contiguous, Storage, ThroughLibrary
 from noisify.formats.hdf5.tree import address_of
 from noisify.formats.numpy_fields import value_type
@@ -35,15 +35,14 @@ from noisify.formats.numpy_fields import value_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from h5py.h5p import PropDCID
     from h5py.h5t import TypeID
 
+    from noisify.formats.hdf5.declared import Declared
     from noisify.formats.hdf5.object_headers import HeaderFile
+    from noisify.formats.hdf5.roles import Roles
 
-_NULLS = ("_FillValue", "missing_value")
-"""The attributes in which NetCDF says what stands for a missing element."""
-_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
-"""How the name of a dimension scale starts that is there for its length alone."""
 _FILTER_NAMES = {h5z.FILTER_SZIP: "szip", h5z.FILTER_NBIT: "nbit", h5z.FILTER_LZF: "lzf"}
 _ROUNDING = {
     h5z.FILTER_SCALEOFFSET: "scale-offset",
@@ -73,7 +72,6 @@ class Stored:
         member: The path of the member of a compound that it is, with dots; None: it is the dataset.
         shape: Its shape: the dataset's, then the member's own.
         dtype: Its dtype in the file.
-        null: What stands for a missing element; None: nothing but NaN.
         bits: Where its value is in its bytes; None: it takes all of them.
     """
 
@@ -81,7 +79,6 @@ class Stored:
     member: str | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    null: Any = None
     bits: BitField | None = None
 
     @property
@@ -91,7 +88,7 @@ class Stored:
 
 
 def fields_at(
-    path: str, dataset: h5py.Dataset, aliases: Mapping[int, Sequence[str]]
+    path: str, dataset: h5py.Dataset, aliases: Mapping[int, Sequence[str]], roles: Roles
 ) -> Iterator[tuple[Field, Stored | None]]:
     """Yield the fields of a dataset, and where those are that can get noise.
 
@@ -99,9 +96,12 @@ def fields_at(
         path: Its path.
         dataset: The dataset.
         aliases: The paths of all objects, by their address.
+        roles: What datasets of the file are other than measurements.
     """
-    elsewhere = _kept_elsewhere(path, dataset)
+    if is_bare_dimension(dataset):
+        return
     address = address_of(dataset.file, path)
+    elsewhere = roles.structure(address) or _kept_elsewhere(path, dataset)
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
@@ -117,21 +117,22 @@ def fields_at(
             number = replace(number, bits=leaf.bits.precision)
         stored = None
         if number is not None and leaf.dtype is not None:
-            null = _null_of(dataset, leaf.dtype) if member is None else None
-            stored = Stored(path, member, shape, leaf.dtype, null, leaf.bits)
-        yield (
-            Field(
-                path + end,
-                leaf.kind,
-                elsewhere or leaf.title,
-                number,
-                str(shape),
-                tuple(other + end for other in others),
-                nullable=_is_nullable(leaf, stored),
-                hindrance=hindrance if leaf.dtype is not None else "",
-            ),
-            stored,
+            stored = Stored(path, member, shape, leaf.dtype, leaf.bits)
+        field = Field(
+            path + end,
+            "other" if elsewhere else leaf.kind,
+            elsewhere or leaf.title,
+            number,
+            str(shape),
+            tuple(other + end for other in others),
+            nullable=leaf.dtype is not None and leaf.dtype.kind in "fcMm",
+            role=roles.role(address, member),
+            member=len(parts) > 1,
+            hindrance=hindrance if leaf.dtype is not None else "",
         )
+        if number is not None and member is None:
+            field = _as_declared(field, declared_of(dataset, number, netcdf=roles.netcdf))
+        yield field, stored
 
 
 def unreadable_field(path: str, why: str) -> Field:
@@ -139,10 +140,23 @@ def unreadable_field(path: str, why: str) -> Field:
     return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
 
 
-def _is_nullable(leaf: Leaf, stored: Stored | None) -> bool:
-    if stored is not None and stored.null is not None:
-        return True
-    return leaf.dtype is not None and leaf.dtype.kind in "fcMm"
+def _as_declared(field: Field, declared: Declared) -> Field:
+    """Return a field with what the attributes of its dataset say of its values."""
+    missing, packing = declared.missing, declared.packing
+    kind, title = field.kind, field.type_name
+    if packing is not None:
+        kind, title = "float", f"float64 packed in {packing.codes.dtype}"
+    elif declared.number != field.number:
+        title = str(declared.number.dtype)
+    return replace(
+        field,
+        kind=kind,
+        type_name=title,
+        number=declared.number,
+        missing=missing,
+        packing=packing,
+        nullable=field.nullable or (missing is not None and missing.marker is not None),
+    )
 
 
 def _kept_elsewhere(path: str, dataset: h5py.Dataset) -> str:
@@ -151,28 +165,9 @@ def _kept_elsewhere(path: str, dataset: h5py.Dataset) -> str:
         return "nothing"
     if dataset.is_virtual:
         return "values of other datasets (it is a virtual one)"
-    if h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION):
-        return "a NetCDF dimension without values"
     if is_in_index(dataset.file, path):
         return "a part of a PyTables index"
     return "values that are in other files" if dataset.external else ""
-
-
-def _null_of(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
-    """Return what NetCDF's attributes say stands for a missing element; None: they say nothing."""
-    if dtype.kind not in "iuf":
-        return None
-    for name in _NULLS:
-        if name not in dataset.attrs:
-            continue
-        try:
-            value = np.asarray(dataset.attrs[name])
-        except (OSError, TypeError):  # of a type that h5py does not read
-            continue
-        if value.size == 1 and value.dtype.kind in "iuf":
-            null = value.reshape(()).astype(dtype.newbyteorder("="))
-            return None if np.isnan(null) else null[()]
-    return None
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:

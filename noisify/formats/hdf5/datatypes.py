@@ -254,3 +254,35 @@ def _is_list(kind: h5t.TypeID) -> bool:
     if isinstance(kind, h5t.TypeStringID):
         return bool(kind.is_variable_str())
     return bool(kind.get_class() == h5t.VLEN)
+
+
+def lost_in_numpy(kind: h5t.TypeID) -> str:
+    """Return what a datatype says that no NumPy dtype can; empty: nothing."""
+    if isinstance(kind, h5t.TypeArrayID):
+        return lost_in_numpy(kind.get_super())
+    dtype = _native(kind)
+    if isinstance(kind, h5t.TypeCompoundID) and (dtype is None or dtype.kind != "c"):
+        parts = (lost_in_numpy(member) for _, member, _ in _members(kind))
+        return next((part for part in parts if part), "")
+    if dtype is None:
+        return _UNUSUAL
+    if isinstance(kind, h5t.TypeEnumID) and dtype.kind != "b":
+        return "an enumeration with names"
+    title = _TITLES.get(kind.get_class(), "text of variable length")
+    return title if dtype.hasobject or kind.get_class() == h5t.BITFIELD else ""
+
+
+def without_metadata(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype without what h5py adds to it and NumPy's files do not keep."""
+    if dtype.subdtype is not None:
+        return np.dtype((without_metadata(dtype.base), dtype.shape))
+    if dtype.names is None:
+        return np.dtype(dtype.str)
+    members = [dtype.fields[name] for name in dtype.names]  # type: ignore[index]
+    layout = {
+        "names": list(dtype.names),
+        "formats": [without_metadata(member[0]) for member in members],
+        "offsets": [member[1] for member in members],
+        "itemsize": dtype.itemsize,
+    }
+    return np.dtype(layout)  # type: ignore[call-overload,no-any-return]

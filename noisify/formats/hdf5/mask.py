@@ -26,7 +26,7 @@ from noisify.formats.mask import (
     no_values,
 )
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve
-from noisify.formats.numpy_fields import native
+from noisify.formats.numpy_fields import stored, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,9 +122,7 @@ def _in_file(column: Column, which: NDArray[np.bool_], dtype: np.dtype[Any]) -> 
     if column.number.kind == "text":
         texts = [text.encode("utf-8", "surrogateescape") for text in values.tolist()]
         return np.array(texts, dtype)
-    if column.number.kind == "time":
-        return values.view(dtype.newbyteorder("=")).astype(dtype)
-    return values.astype(dtype)
+    return stored(NoisyColumn(column, values, which), dtype)
 
 
 def _make_dataset(
@@ -210,7 +208,7 @@ def _original(
         raise DataError(f"cannot be read: {error}", path=mask, field=name) from None
     changed = pairs[CHANGED]
     values = column.values.copy()
-    values[changed] = native(pairs[ORIGINAL][changed], column.number)
+    values[changed] = unpacked(pairs[ORIGINAL][changed], column.field)
     return NoisyColumn(column, values, changed)
 
 

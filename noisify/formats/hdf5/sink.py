@@ -17,7 +17,7 @@ from noisify.formats.hdf5.timestamps import restore_times
 from noisify.formats.hdf5.tree import address_of, dataset_at, open_file
 from noisify.formats.interface import no_rows
 from noisify.formats.mask import changed_by_field
-from noisify.formats.numpy_fields import member_of, put_back
+from noisify.formats.numpy_fields import member_of, put_back, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ class Hdf5Sink:
         by_path: dict[str, list[NoisyColumn]] = {}
         for result in noisy:
             place = self._stored[result.column.field.name]
-            by_path.setdefault(place.path, []).append(_with_nulls(result, place.null))
+            by_path.setdefault(place.path, []).append(result)
         packed = []
         for storage, _ in raw.parts:
             if columns := by_path.get(storage.path):
@@ -131,8 +131,11 @@ class Hdf5Sink:
         if place.bits is None:
             return result
         member = before if place.member is None else member_of(before, place.member)
-        old = member.reshape(-1).astype(result.values.dtype)
-        return replace(result, values=place.bits.insert(old, result.values))
+        old = member.reshape(-1).astype(member.dtype.newbyteorder("="))
+        values = place.bits.insert(old, stored(result, old.dtype))
+        field = replace(result.column.field, missing=None, packing=None)
+        column = replace(result.column, field=field)
+        return replace(result, column=column, values=values, erased=None)
 
     def with_rows(self, versions: Sequence[NoisyPiece], copies: NDArray[np.int64]) -> NoisyPiece:  # noqa: ARG002
         """Refuse: an array has no rows of its own.
@@ -229,12 +232,3 @@ class Hdf5Sink:
         if self._file is not None:
             with contextlib.suppress(OSError, RuntimeError):
                 self._file.close()
-
-
-def _with_nulls(result: NoisyColumn, null: Any) -> NoisyColumn:  # noqa: ANN401
-    """Return a noisy column in which missing elements are what the file has for such."""
-    if null is None or result.erased is None:
-        return result
-    values = result.values.copy()
-    values[result.erased] = null
-    return replace(result, values=values, erased=None)

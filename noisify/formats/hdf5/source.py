@@ -11,10 +11,7 @@ import contextlib
 import itertools
 import math
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
@@ -28,10 +25,11 @@ from noisify.formats.hdf5.datasets import (
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
+from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
 from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
-from noisify.formats.numpy_fields import column_of
+from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from noisify.core.chunk import Column, Field
+    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
@@ -83,10 +81,12 @@ class Hdf5Source:
         found: list[Field] = []
         rounded: list[str] = []
         unreadable = dict(tree.unreadable)
+        paths = [path for several in tree.paths.values() for path in several[:1]]
+        roles = Roles.of(self._file, paths)
         for path in tree.datasets:
             try:
                 item = dataset_at(self._file, path)
-                fields = list(fields_at(path, item, tree.paths))
+                fields = list(fields_at(path, item, tree.paths, roles))
                 name = rounding_filter(item)
             except UNREADABLE as error:
                 unreadable[path] = reason(error)
@@ -106,7 +106,9 @@ class Hdf5Source:
         if found and names.most_common(1)[0][1] > 1:
             twice = names.most_common(1)[0][0]
             raise DataError(f"has two fields called {twice!r}; rename one", path=self.name)
-        return tuple(found)
+        places = self.stored.items()
+        members = {name: place.member for name, place in places if place.member is not None}
+        return with_member_streams(found, members)
 
     def opened(self) -> BinaryIO:
         """Return the file, to be read past the HDF5 library."""
@@ -193,10 +195,8 @@ class Hdf5Source:
             values = unpacked[place.path].values
             width = values.size // raw.count
             here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-            column = column_of(values, here, field, place.member)
-            if place.bits is not None:
-                column = replace(column, values=place.bits.extract(column.values))
-            columns.append(_without_nulls(column, place.null))
+            extract = None if place.bits is None else place.bits.extract
+            columns.append(column_of(values, here, field, place.member, extract))
         return Chunk(tuple(columns), unpacked)
 
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
@@ -237,15 +237,6 @@ def _unreadable(error: OSError, name: str) -> DataError:
     elif "unable to lock" in said:
         said = "another program is writing it"
     return DataError(f"is not a readable HDF5 file: {said}", path=name)
-
-
-def _without_nulls(column: Column, null: Any) -> Column:  # noqa: ANN401
-    """Return a column in which what stands for a missing element is not valid."""
-    if null is None:
-        return column
-    missing = column.values == null
-    count = int(np.count_nonzero(missing))
-    return replace(column, valid=~missing, nulls=count) if count else column
 
 
 def open_source(source: Input, options: ReadOptions) -> Hdf5Source:

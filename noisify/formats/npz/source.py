@@ -28,7 +28,12 @@ from noisify.formats.npy.source import (
     read_box,
 )
 from noisify.formats.npz.zip_archive import Archive, Member
-from noisify.formats.numpy_fields import column_of, fields_of, raw_bytes
+from noisify.formats.numpy_fields import (
+    column_of,
+    fields_of,
+    raw_bytes,
+    with_member_streams,
+)
 
 if TYPE_CHECKING:
     import io
@@ -49,6 +54,7 @@ _FIRST_BYTES = 12
 """As many of a member's bytes as say how long its header is."""
 _UNIT_BYTES = 1 << 18
 COPY_BYTES = 1 << 20
+_STRUCTURE = "the structure of a sparse matrix"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +132,16 @@ class NpzSource:
         self._by_array = FieldsByPlace(self._array_of)
         self._unpacked: dict[Array, Path] = {}
         try:
-            self.fields = tuple(self._find_fields())
+            found = tuple(self._find_fields())
         except BaseException:  # a signal too must not leave the archive open
             self.archive.close()
             raise
+        members = {
+            name: place.path
+            for name, place in self.places.items()
+            if place.array.header.dtype.names is not None
+        }
+        self.fields = with_member_streams(found, members)
         self.empty = not any(field.number and self.length(field) for field in self.fields)
 
     def _find_fields(self) -> Iterator[Field]:
@@ -139,13 +151,17 @@ class NpzSource:
                 "is a ZIP archive without a NumPy array in it, so no NPZ file; unpack it first",
                 path=self.name,
             )
+        structure = _sparse_structure({array.name for array in arrays})
         for array in arrays:
             for field, place in _fields_at(array):
                 if field.name in self.places:
                     raise DataError(f"has two arrays called {field.name!r}; rename one of them",
                                     path=self.name)  # fmt: skip
                 self.places[field.name] = place
-                yield field
+                if array.name in structure:
+                    yield replace(field, kind="other", type_name=_STRUCTURE, number=None)
+                else:
+                    yield field
 
     def _array(self, member: Member) -> Array | None:
         """Return the array that a member is; None: it is something else."""
@@ -289,6 +305,13 @@ class NpzSource:
         self.archive.close()
         for path in self._unpacked.values():
             path.unlink(missing_ok=True)
+
+
+def _sparse_structure(names: set[str]) -> set[str]:
+    """Return the arrays that say where the elements of a sparse matrix of SciPy stand."""
+    if not names >= {"data", "shape", "format"}:
+        return set()
+    return {"shape", "format", "indices", "indptr", "row", "col", "offsets", "coords"}
 
 
 def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:

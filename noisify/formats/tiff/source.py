@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import shutil
 import struct
 from math import prod
@@ -25,6 +26,7 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
+from noisify.core.missing import Missing
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import no_mask, no_rows
@@ -67,7 +69,7 @@ class Series:
         layout: Where its elements are.
         dtype: Their dtype, byte order included.
         count: How many there are.
-        nodata: The value of those that are missing; None: none is.
+        missing: The value of those that are missing; None: none is.
         alpha: Which samples of a pixel are alpha.
         samples: Samples in a pixel.
         plane: Consecutive elements of one sample: 1, or all of a page's when they are separate.
@@ -76,7 +78,7 @@ class Series:
     layout: Layout
     dtype: np.dtype[Any]
     count: int
-    nodata: Any
+    missing: Missing | None
     alpha: tuple[int, ...]
     samples: int
     plane: int
@@ -84,8 +86,8 @@ class Series:
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return which elements may get noise; None: all."""
         valid = None
-        if self.nodata is not None:
-            valid = values != self.nodata
+        if self.missing is not None:
+            valid = ~self.missing.mask(values)
         if self.alpha:
             at = np.asarray(positions.starts)[:, None] + np.arange(positions.length)
             color = ~np.isin(at.reshape(-1) // self.plane % self.samples, self.alpha)
@@ -121,7 +123,7 @@ def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
     )
     plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
     return Series(
-        layout, dtype, series.size, _nodata(page, dtype), alpha, page.samplesperpixel, plane
+        layout, dtype, series.size, _missing(page, dtype), alpha, page.samplesperpixel, plane
     )
 
 
@@ -146,16 +148,20 @@ def _check_kind(page: Any) -> None:  # noqa: ANN401
         raise DataError("has samples that are not one after the other; save it as RGB first")
 
 
-def _nodata(page: Any, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
+def _missing(page: Any, dtype: np.dtype[Any]) -> Missing | None:  # noqa: ANN401
     """Return the value that means missing, or None if no element can have it."""
     text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
     with contextlib.suppress(ValueError, OverflowError):
-        if dtype.kind not in "iu":
-            return dtype.type(text) if text else None
         value = int(text) if text.lstrip("+-").isdecimal() else float(text)
-        limits = np.iinfo(dtype)
-        if value == int(value) and limits.min <= value <= limits.max:
-            return dtype.type(int(value))
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            held = value == int(value) and limits.min <= value <= limits.max
+            return Missing((int(value),), marker=int(value)) if held else None
+        with np.errstate(over="ignore"):
+            number = float(dtype.type(value))
+        if math.isfinite(number) or not math.isfinite(value):
+            values = (number,) if math.isfinite(number) else ()
+            return Missing(values, marker=number)
     return None
 
 
@@ -265,7 +271,8 @@ class TiffSource:
                 type_name=str(native),
                 number=NumberType.of_dtype(native),
                 table=name,
-                nullable=native.kind in "fc",
+                nullable=native.kind in "fc" or series.missing is not None,
+                missing=series.missing,
             )
 
     def chunks(
@@ -297,8 +304,8 @@ class TiffSource:
                 values = raw.values.astype(field.number.dtype, copy=False)
                 series, positions = self.series[raw.name], raw.place.positions
                 nulls = 0
-                if series.nodata is not None:
-                    nulls = int(np.count_nonzero(values == series.nodata))
+                if series.missing is not None:
+                    nulls = int(np.count_nonzero(series.missing.mask(values)))
                 valid = series.valid(positions, values)
                 columns.append(Column(field, field.number, positions, values, valid, nulls))
         return Chunk(tuple(columns))

@@ -1,0 +1,212 @@
+"""What the attributes of a dataset say of its values: how they are packed, and which are missing.
+
+These are the attributes of NetCDF and its CF conventions, which other HDF5 files have too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from h5py import h5a, h5d
+
+from noisify.core.missing import Missing
+from noisify.core.packing import PHYSICAL, Packing
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import h5py
+
+    from noisify.core.dtypes import NumberType
+
+_FILL, _MISSING = "_FillValue", "missing_value"
+_RANGE, _LEAST, _MOST = "valid_range", "valid_min", "valid_max"
+_SCALE, _OFFSET, _UNSIGNED = "scale_factor", "add_offset", "_Unsigned"
+_ATTRIBUTES = frozenset({_FILL, _MISSING, _RANGE, _LEAST, _MOST, _SCALE, _OFFSET, _UNSIGNED})
+_DEFAULT_FILLS: dict[str, int | float] = {
+    "i1": -127, "u1": 255, "i2": -32767, "u2": 65535, "i4": -2147483647, "u4": 4294967295,
+    "i8": -9223372036854775806, "u8": 18446744073709551614,
+    "f4": 9.969209968386869e36, "f8": 9.969209968386869e36,
+}  # fmt: skip
+"""NetCDF's NC_FILL_ constants (netcdf.h)."""
+
+
+@frozen
+class Declared:
+    """What a dataset's attributes say of its values.
+
+    Attributes:
+        number: The type of the values, unpacked.
+        missing: Which codes are missing; None: none.
+        packing: How the values are packed; None: they are not.
+    """
+
+    number: NumberType
+    missing: Missing | None = None
+    packing: Packing | None = None
+
+
+class _Kinds(NamedTuple):
+    """The type of elements as stored, and as `_Unsigned` says to read them."""
+
+    stored: NumberType
+    codes: NumberType
+
+
+def declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> Declared:
+    """Return what the attributes of a dataset say of its values.
+
+    Args:
+        dataset: The dataset.
+        number: The type of its elements as stored.
+        netcdf: Whether NetCDF's default fill values count.
+    """
+    bare = not (netcdf or h5a.get_num_attrs(dataset.id))
+    if bare or number.kind not in {"int", "float"}:
+        return Declared(number)
+    names = _ATTRIBUTES.intersection(dataset.attrs)
+    attributes = {name: _read(dataset, name) for name in names}
+    codes = _signed_as_declared(number, attributes.get(_UNSIGNED))
+    kinds = _Kinds(number, codes)
+    packing = _packing(codes, attributes)
+    fills = _fills(kinds, attributes)
+    values = [value for value in fills if math.isfinite(value)]
+    if netcdf and _FILL not in names:
+        values += _default_fill(dataset, kinds)
+    low, high = _bounds(kinds, packing, attributes)
+    missing = None
+    if values or fills or low is not None or high is not None:
+        marker = fills[0] if fills else None
+        missing = Missing(tuple(dict.fromkeys(values)), low, high, marker)
+    return Declared(codes if packing is None else PHYSICAL, missing, packing)
+
+
+def _read(dataset: h5py.Dataset, name: str) -> Any:  # noqa: ANN401
+    """Return an attribute; None if it is of a type that h5py does not read."""
+    try:
+        return dataset.attrs[name]
+    except (OSError, TypeError, ValueError):
+        return None
+
+
+def _numbers(value: Any) -> Iterator[int | float]:  # noqa: ANN401
+    """Yield the numbers of an attribute, those written as text among them."""
+    array = np.asarray(value).reshape(-1)
+    if array.dtype.kind in "iuf":
+        yield from array.tolist()
+        return
+    for text in array.tolist() if array.dtype.kind in "SUO" else ():
+        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        for word in plain.replace(",", " ").split():
+            try:
+                yield int(word) if word.lstrip("+-").isdecimal() else float(word)
+            except ValueError:
+                continue
+
+
+def _is_float(value: Any) -> bool:  # noqa: ANN401
+    return bool(np.asarray(value).dtype.kind == "f")
+
+
+def _signed_as_declared(number: NumberType, unsigned: Any) -> NumberType:  # noqa: ANN401
+    """Return the type of the codes: `_Unsigned` reads the same bits with or without a sign."""
+    words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
+    word = words[0].lower() if len(words) == 1 else ""
+    other = {("i", "true"): "u", ("u", "false"): "i"}.get((number.dtype.kind, word))
+    if other is None or number.bits:
+        return number
+    return replace(number, dtype=np.dtype(f"{other}{number.dtype.itemsize}"))
+
+
+def _packing(codes: NumberType, attributes: dict[str, Any]) -> Packing | None:
+    """Return how values are packed; None: not, or by what is no scale."""
+    if not {_SCALE, _OFFSET} & set(attributes):
+        return None
+    scales = [*_numbers(attributes.get(_SCALE, 1.0))]
+    offsets = [*_numbers(attributes.get(_OFFSET, 0.0))]
+    if len(scales) != 1 or len(offsets) != 1:
+        return None
+    scale, offset = float(scales[0]), float(offsets[0])
+    usable = scale != 0 and math.isfinite(scale) and math.isfinite(offset)
+    return Packing(codes, scale, offset) if usable else None
+
+
+def _fills(kinds: _Kinds, attributes: dict[str, Any]) -> list[int | float]:
+    """Return the codes that stand for missing elements; what no element can be is left out."""
+    fills = []
+    for name in (_FILL, _MISSING):
+        for value in _numbers(attributes.get(name, ())):
+            code = _code(kinds, value)
+            if code is not None:
+                fills.append(code)
+    return fills
+
+
+def _code(kinds: _Kinds, value: float) -> int | float | None:
+    """Return a value as one of the codes; None if it is none of them."""
+    if kinds.codes.kind == "float":
+        with np.errstate(over="ignore"):
+            cast = float(kinds.codes.dtype.type(value))
+        return cast if math.isfinite(cast) or not math.isfinite(value) else None
+    if not math.isfinite(value) or value != int(value):
+        return None
+    return _whole_code(kinds, int(value))
+
+
+def _whole_code(kinds: _Kinds, value: int) -> int | None:
+    for kind in (kinds.stored, kinds.codes):
+        low, high = kind.limits
+        if low <= value <= high:
+            return int(np.array(value, kind.dtype).view(kinds.codes.dtype))
+    return None
+
+
+def _default_fill(dataset: h5py.Dataset, kinds: _Kinds) -> list[int | float]:
+    """Return NetCDF's default fill value; of bytes only where they are filled with it."""
+    stored = kinds.stored.dtype
+    fill = _DEFAULT_FILLS.get(stored.str[1:])
+    defined = dataset.id.get_create_plist().fill_value_defined()
+    if fill is None or (stored.itemsize == 1 and defined != h5d.FILL_VALUE_USER_DEFINED):
+        return []
+    code = _code(kinds, fill)
+    return [] if code is None else [code]
+
+
+def _bounds(
+    kinds: _Kinds, packing: Packing | None, attributes: dict[str, Any]
+) -> tuple[int | float | None, int | float | None]:
+    """Return the least and the largest valid code; None: there is no such bound.
+
+    Bounds of packed whole numbers that are floats are bounds of the unpacked values.
+    """
+    given: list[Any] = [attributes.get(_LEAST), attributes.get(_MOST)]
+    ends = [*_numbers(attributes.get(_RANGE, ()))]
+    if len(ends) == len(given):
+        given = [np.asarray(attributes[_RANGE]).reshape(-1)[at] for at in range(len(ends))]
+    low, high = (_bound(kinds, value) for value in given)
+    if packing is not None and kinds.codes.kind == "int" and any(map(_is_float, given)):
+        low, high = _unpacked_bounds(packing, given)
+    if low is not None and high is not None and low > high:
+        return None, None
+    return low, high
+
+
+def _unpacked_bounds(packing: Packing, given: Sequence[Any]) -> tuple[int | None, int | None]:
+    """Return bounds of unpacked values as bounds of codes."""
+    ends = [[*_numbers(value)] if value is not None else [] for value in given]
+    low, high = (end[0] if len(end) == 1 else math.nan for end in ends)
+    low = -math.inf if math.isnan(low) else low
+    high = math.inf if math.isnan(high) else high
+    least, most = packing.bounds(low, high)
+    limits = packing.codes.limits
+    return (None if least == limits[0] else least), (None if most == limits[1] else most)
+
+
+def _bound(kinds: _Kinds, value: Any) -> int | float | None:  # noqa: ANN401
+    """Return a bound as a code; None if it is not one number, or no code is beyond it."""
+    numbers = [] if value is None else [*_numbers(value)]
+    return _code(kinds, numbers[0]) if len(numbers) == 1 and math.isfinite(numbers[0]) else None

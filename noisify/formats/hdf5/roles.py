@@ -1,0 +1,243 @@
+"""What datasets are other than measurements, by the conventions their file follows.
+
+Axes (dimension scales, the coordinates of NetCDF's CF conventions, NeXus, NWB), indexes (pandas,
+AnnData) and categories have a role: noise is not for them unless they are named. The structure of a
+sparse matrix never gets any.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from typing import TYPE_CHECKING, Any
+
+import h5py
+from h5py import h5a, h5d, h5ds, h5g, h5o
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
+"""How the name of a dimension scale starts that is there for its length alone."""
+_NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
+_NETCDF_OF_DATASETS = (b"_Netcdf4Dimid", b"_Netcdf4Coordinates")
+_CF = {
+    "coordinates": "a coordinate", "bounds": "bounds of a coordinate",
+    "climatology": "bounds of a coordinate", "grid_mapping": "a grid mapping",
+    "cell_measures": "a measure of cells", "node_coordinates": "a coordinate",
+}  # fmt: skip
+"""Attributes that name other variables, and what these are (CF conventions, 5 to 7)."""
+_AXIS = "a NeXus axis"
+_NWB_TIMES = ("timestamps", "starting_time")
+_NWB_INDEXES = {"VectorIndex", "ElementIdentifiers", "DynamicTableRegion"}
+_SPARSE = "the structure of a sparse matrix"
+_SPARSE_PARTS = (("data", "indices", "indptr"), ("data", "ir", "jc"))
+_PANDAS = "an index of pandas"
+_PANDAS_VALUES = re.compile(r"values|block\d+_values")
+_CATEGORIES, _CODES = "categories", "categorical codes"
+
+
+def is_bare_dimension(dataset: h5py.Dataset) -> bool:
+    """Return whether a dataset is a dimension of NetCDF without a variable: it has no values."""
+    return bool(
+        h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION)
+    )
+
+
+class Roles:
+    """What the datasets of a file are other than measurements.
+
+    Attributes:
+        netcdf: Whether the file is one of NetCDF.
+    """
+
+    def __init__(self) -> None:
+        self.netcdf = False
+        self._by_address: dict[int, str] = {}
+        self._members: dict[tuple[int, str], str] = {}
+        self._structure: dict[int, str] = {}
+        self._nwb = False
+
+    @classmethod
+    def of(cls, file: h5py.File, paths: Sequence[str]) -> Roles:
+        """Return the roles in a file.
+
+        Args:
+            file: The file.
+            paths: The paths of all its objects.
+        """
+        roles = cls()
+        roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
+        roles._nwb = "nwb_version" in file.attrs
+        roles._look_at_group(file)
+        for path in paths:
+            try:
+                item = h5o.open(file.id, path.encode("utf-8", "surrogateescape"))
+            except (OSError, RuntimeError, KeyError, ValueError):
+                continue  # reading its fields tells what is wrong
+            if isinstance(item, h5g.GroupID):
+                roles._look_at_group(h5py.Group(item))
+            elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
+                roles._look_at_dataset(h5py.Dataset(item))
+        return roles
+
+    def role(self, address: int, member: str | None) -> str:
+        """Return the role of a dataset, or of a member of it; empty: it has none.
+
+        Args:
+            address: The dataset's address.
+            member: The member; None: the dataset itself.
+        """
+        own = "" if member is None else self._members.get((address, member), "")
+        return own or self._by_address.get(address, "")
+
+    def structure(self, address: int) -> str:
+        """Return what a dataset is if noise is never for it; empty: it may be."""
+        return self._structure.get(address, "")
+
+    def _note(self, group: h5py.Group, names: Iterable[str], role: str) -> None:
+        for name in names:
+            item = _found(group, name)
+            if isinstance(item, h5py.Dataset):
+                self._by_address.setdefault(_address(item), role)
+
+    def _look_at_group(self, group: h5py.Group) -> None:
+        names = set(group)
+        attributes = set(group.attrs)
+        for parts in _SPARSE_PARTS:
+            if names.issuperset(parts):
+                for name in (*parts[1:], "shape"):
+                    if isinstance(item := _found(group, name), h5py.Dataset):
+                        self._structure[_address(item)] = _SPARSE
+        self._look_at_nexus(group, attributes)
+        if self._nwb or "neurodata_type" in attributes:
+            self._note(group, names.intersection(_NWB_TIMES), "times of NWB")
+        if names >= {"codes", "categories"}:
+            self._note(group, ["codes"], _CODES)
+            self._note(group, ["categories"], _CATEGORIES)
+        if "encoding-type" in attributes:
+            self._look_at_anndata(group, names)
+        if "pandas_type" in attributes:
+            self._look_at_pandas(group, names)
+        if "coordinates" in attributes:
+            self._note(group, _words(group.attrs, "coordinates"), _CF["coordinates"])
+
+    def _look_at_nexus(self, group: h5py.Group, attributes: set[str]) -> None:
+        nexus = _text(group.attrs, "NX_class") if "NX_class" in attributes else ""
+        if nexus == "NXlog":
+            self._note(group, ["time"], _AXIS)
+        if nexus == "NXdata" or attributes >= {"signal", "axes"}:
+            signal = _text(group.attrs, "signal") if "signal" in attributes else ""
+            axes = _words(group.attrs, "axes") if "axes" in attributes else []
+            axes += [name.removesuffix("_indices") for name in attributes]
+            self._note(group, [name for name in axes if name != signal and name in group], _AXIS)
+
+    def _look_at_anndata(self, group: h5py.Group, names: set[str]) -> None:
+        kind = _text(group.attrs, "encoding-type")
+        if kind == "dataframe":
+            self._note(group, _words(group.attrs, "_index", None), "an index of AnnData")
+        elif kind.startswith("nullable"):
+            self._note(group, ["mask"], "a mask of missing values")
+        if "__categories" in names:
+            self._note(group["__categories"], list(group["__categories"]), _CATEGORIES)
+
+    def _look_at_pandas(self, group: h5py.Group, names: set[str]) -> None:
+        kind = _text(group.attrs, "pandas_type")
+        if not kind.endswith("table") and "table" not in names:
+            others = [name for name in names if not _PANDAS_VALUES.fullmatch(name)]
+            self._note(group, others, _PANDAS)
+            return
+        table = _found(group, "table")
+        if not isinstance(table, h5py.Dataset):
+            return
+        if "/meta/" in f"{group.name}/":
+            self._by_address[_address(table)] = _CATEGORIES
+        for member in ("index", *_unpickled_texts(group.attrs, "levels")):
+            self._members[_address(table), member] = _PANDAS
+
+    def _look_at_dataset(self, dataset: h5py.Dataset) -> None:
+        if any(h5a.exists(dataset.id, name) for name in _NETCDF_OF_DATASETS):
+            self.netcdf = True
+        if h5ds.is_scale(dataset.id):
+            if is_bare_dimension(dataset):
+                self.netcdf = True
+            self._by_address.setdefault(_address(dataset), "a dimension scale")
+        names = set(dataset.attrs)
+        for attribute in names.intersection(_CF):
+            for word in _words(dataset.attrs, attribute):
+                self._note_above(dataset.parent, word, _CF[attribute])
+        if "axes" in names and "signal" in names:
+            self._note(dataset.parent, _words(dataset.attrs, "axes"), _AXIS)
+        if "axis" in names and "NX_class" in dataset.parent.attrs:
+            self._by_address.setdefault(_address(dataset), _AXIS)
+        if "neurodata_type" in names and _text(dataset.attrs, "neurodata_type") in _NWB_INDEXES:
+            self._by_address.setdefault(_address(dataset), "an index of NWB")
+        if "categories" in names:  # of AnnData before 0.7
+            self._by_address.setdefault(_address(dataset), _CODES)
+
+    def _note_above(self, group: h5py.Group, name: str, role: str) -> None:
+        """Note a variable in a group or, as NetCDF looks for it, in those above."""
+        while not isinstance(_found(group, name), h5py.Dataset):
+            if group.name == "/":
+                return
+            group = group.parent
+        self._note(group, [name], role)
+
+
+def _found(group: h5py.Group, name: str) -> Any:  # noqa: ANN401
+    """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
+    try:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            return None
+        item = group.get(name)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        return None
+    here = item is None or h5o.get_info(item.id).fileno == h5o.get_info(group.id).fileno
+    return item if here else None
+
+
+def _address(dataset: h5py.Dataset) -> int:
+    return int(h5o.get_info(dataset.id).addr)
+
+
+def _read(attributes: Any, name: str) -> Any:  # noqa: ANN401
+    """Return an attribute; empty if h5py does not read it."""
+    try:
+        return attributes[name]
+    except (OSError, TypeError, ValueError, KeyError):
+        return ""
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the texts of an attribute of one or several."""
+    several = value.reshape(-1).tolist() if hasattr(value, "reshape") else [value]
+    for text in several:
+        if isinstance(text, bytes):
+            yield text.decode("utf-8", "replace")
+        elif isinstance(text, str):
+            yield text
+
+
+def _text(attributes: Any, name: str) -> str:  # noqa: ANN401
+    return next(_texts(_read(attributes, name)), "")
+
+
+def _words(attributes: Any, name: str, apart: str | None = r"[\s:,\[\]]+") -> list[str]:  # noqa: ANN401
+    """Return the names in an attribute: one a text, or several with signs between them."""
+    texts = list(_texts(_read(attributes, name)))
+    if apart is None:
+        return texts
+    return [word for text in texts for word in re.split(apart, text) if word and word != "."]
+
+
+def _unpickled_texts(attributes: Any, name: str) -> list[str]:  # noqa: ANN401
+    """Return the texts in a pickled attribute, which is looked through, not unpickled."""
+    if name not in attributes:
+        return []
+    data = _read(attributes, name)
+    if not isinstance(data, bytes):
+        return list(_texts(data))
+    try:
+        return [argument for _, argument, _ in pickletools.genops(data) if type(argument) is str]
+    except (ValueError, UnicodeDecodeError):
+        return []

@@ -1,0 +1,258 @@
+"""Indexes, coordinates, categories and structure get no noise unless they are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import netCDF4
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from run_command import noisy_file, run
+
+FLOATS = np.linspace(1, 2, 12)
+
+
+def changed(source: Path, *options: object) -> set[str]:
+    """Return the names of the fields that get noise, and hold the plan to the file."""
+    report = source.with_name("report.json")
+    done = run(source, "--seed", 1, "-o", source.with_name("o" + source.suffix), "--report", report,
+               *(options or ("-s", 0.1)))  # fmt: skip
+    assert done.status == 0, done.messages
+    return set(json.loads(report.read_text())["fields"])
+
+
+def left(source: Path) -> dict[str, str]:
+    """Return what a dry run says of fields that are left alone."""
+    lines = run(source, "--seed", 1, "-s", 0.1, "-n").output.decode().splitlines()
+    told = [line.strip().partition(": left alone, ") for line in lines if ": left alone" in line]
+    return {name: why for name, _, why in told}
+
+
+@pytest.fixture
+def hdf5(tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        yield file
+
+
+def filled(group, **attributes):
+    group.attrs.update(attributes)
+    return group
+
+
+class TestHdf5:
+    def done(self, file: h5py.File, *options: object) -> set[str]:
+        path = file.filename
+        file.close()
+        return changed(Path(path), *options)
+
+    def test_dimension_scales(self, hdf5):
+        hdf5["t"], hdf5["v"] = FLOATS, FLOATS
+        hdf5["t"].make_scale("time")
+        hdf5["v"].dims[0].attach_scale(hdf5["t"])
+        assert {"v"} == self.done(hdf5)
+
+    def test_nexus_axes(self, hdf5):
+        entry = filled(hdf5.create_group("entry"), NX_class="NXentry")
+        data = filled(entry.create_group("data"), NX_class="NXdata", signal="counts",
+                      axes=["x", ".", "y"], z_indices=1)  # fmt: skip
+        for name in ("counts", "x", "y", "z", "counts_errors"):
+            data[name] = FLOATS
+        assert {"entry/data/counts", "entry/data/counts_errors"} == self.done(hdf5)
+
+    def test_nexus_axes_that_are_links(self, hdf5):
+        hdf5["instrument/energy"], hdf5["instrument/angle"] = FLOATS, FLOATS
+        data = filled(hdf5.create_group("data"), NX_class="NXdata", signal="v",
+                      axes=np.array([b"energy", b"angle"]))  # fmt: skip
+        data["v"] = FLOATS
+        data["energy"] = hdf5["instrument/energy"]
+        data["angle"] = h5py.SoftLink("/instrument/angle")
+        assert {"data/v"} == self.done(hdf5)
+
+    def test_nexus_axes_of_long_ago(self, hdf5):
+        data = filled(hdf5.create_group("data"), NX_class=b"NXdata")
+        for name in ("v", "x", "y", "z"):
+            data[name] = FLOATS
+        data["v"].attrs.update({"signal": 1, "axes": b"x:y"})
+        data["z"].attrs["axis"] = 3
+        assert {"data/v"} == self.done(hdf5)
+
+    def test_nwb_times(self, hdf5):
+        hdf5.attrs["nwb_version"] = "2.7.0"
+        series = filled(hdf5.create_group("acquisition/a"), neurodata_type="TimeSeries")
+        series["data"], series["timestamps"] = FLOATS, FLOATS
+        other = filled(hdf5.create_group("acquisition/b"), neurodata_type="TimeSeries")
+        other["data"] = FLOATS
+        other["starting_time"] = 1.5
+        other["starting_time"].attrs["rate"] = 10.0
+        assert {"acquisition/a/data", "acquisition/b/data"} == self.done(hdf5)
+
+    def test_an_axis_by_its_name(self, hdf5):
+        hdf5["timestamps"], hdf5["v"] = FLOATS, FLOATS
+        hdf5.attrs["nwb_version"] = "2.7.0"
+        assert {"timestamps"} == self.done(hdf5, "-s", 0.1, "-c", "timestamps")
+
+    def test_names_that_no_convention_gives_a_meaning(self, hdf5):
+        hdf5["timestamps"], hdf5["axes"], hdf5["index"] = FLOATS, FLOATS, FLOATS
+        assert {"timestamps", "axes", "index"} == self.done(hdf5)
+
+    @pytest.mark.parametrize("option", ["*", ":number", "/X/", "X/indices"])
+    def test_sparse_structure_never(self, hdf5, option, tmp_path):
+        matrix = filled(hdf5.create_group("X"), **{"encoding-type": "csr_matrix"})
+        matrix["data"] = FLOATS
+        matrix["indices"], matrix["indptr"] = np.arange(12), np.arange(3)
+        hdf5.close()
+        path = tmp_path / "in.h5"
+        if option == "X/indices":
+            done = run(path, "-s", 0.1, "-c", option, "-o", tmp_path / "o.h5")
+            assert (2, 1) == (done.status, len(done.lines))
+            assert "holds the structure of a sparse matrix" in done.messages
+        else:
+            assert {"X/data"} == changed(path, "-s", 0.1, "-c", option)
+
+    def test_categories_of_anndata(self, hdf5):
+        cells = filled(hdf5.create_group("obs"), **{"encoding-type": "dataframe", "_index": "id"})
+        cells["id"], cells["quality"] = FLOATS, FLOATS
+        kind = filled(cells.create_group("kind"), **{"encoding-type": "categorical"})
+        kind["codes"], kind["categories"] = np.arange(12, dtype="i1"), FLOATS
+        assert {"obs/quality"} == self.done(hdf5)
+
+    def test_the_dry_run_says_why(self, hdf5, tmp_path):
+        hdf5["t"], hdf5["v"] = FLOATS, FLOATS
+        hdf5["t"].make_scale("time")
+        hdf5.close()
+        assert {"t": "a dimension scale: by its exact name only"} == left(tmp_path / "in.h5")
+
+        done = run(tmp_path / "in.h5", "-v", "--seed", 1, "-s", 0.1, "-o", tmp_path / "o.h5")
+        assert "left alone: t (a dimension scale: by its exact name only)" in done.messages
+
+
+class TestNetcdf:
+    def test_coordinates(self, tmp_path):
+        path = tmp_path / "in.nc"
+        with netCDF4.Dataset(path, "w") as file:
+            file.createDimension("time", 3)
+            file.createDimension("nv", 2)
+            for name, dimensions in {
+                "time": ("time",), "time_bounds": ("time", "nv"), "lat": ("time",), "v": ("time",),
+            }.items():  # fmt: skip
+                file.createVariable(name, "f8", dimensions)[:] = 1.5
+            file["time"].bounds = "time_bounds"
+            file["v"].coordinates = "time lat"
+            group = file.createGroup("g")
+            group.createVariable("w", "f8", ("time",))[:] = 2.5
+            group["w"].coordinates = "lat"
+
+        assert {"v", "g/w"} == changed(path)
+        assert {
+            "time": "a dimension scale: by its exact name only",
+            "lat": "a coordinate: by its exact name only",
+            "time_bounds": "bounds of a coordinate: by its exact name only",
+        } == left(path)
+
+    def test_whole_numbers_beside_a_dimension_without_a_variable(self, tmp_path):
+        path = tmp_path / "in.nc"
+        with netCDF4.Dataset(path, "w") as file:
+            file.createDimension("x", 3)
+            file.createVariable("count", "i2", ("x",))[:] = [10, 20, 30]
+        assert {"count"} == changed(path, "-s", 5)
+
+
+FRAME = pd.DataFrame({"a": FLOATS, "n": range(12)}, index=FLOATS / 2)
+INDEX = pd.MultiIndex.from_arrays([FLOATS, FLOATS * 2], names=["k", None])
+
+
+class TestPandas:
+    @pytest.mark.parametrize(
+        ("index", "names"),
+        [(FRAME.index, {"__index_level_0__"}), (pd.Index(FLOATS, name="t"), {"t"}),
+         (INDEX, {"k", "__index_level_1__"})],
+    )  # fmt: skip
+    @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+    def test_an_index_in_arrow(self, tmp_path, index, names, suffix):
+        path = tmp_path / f"in.{suffix}"
+        table = pa.Table.from_pandas(FRAME.set_axis(index))
+        if suffix == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+
+        assert {"a"} == changed(path)
+        told = left(path)
+        assert {*names, "n"} == set(told)
+        assert {"an index of pandas: by its exact name only"} == {told[name] for name in names}
+
+    @pytest.mark.parametrize("index", [FRAME.index, INDEX])
+    @pytest.mark.parametrize("kind", ["fixed", "table"])
+    def test_an_index_in_hdf5(self, tmp_path, index, kind):
+        path = tmp_path / "in.h5"
+        frame = FRAME.set_axis(index)
+        frame.to_hdf(path, key="df", format=kind)
+        frame["a"].to_hdf(path, key="s", format=kind)
+
+        after = pd.read_hdf(noisy_file(path, "-s", 0.1), "df")
+
+        pd.testing.assert_index_equal(frame.index, after.index)
+        assert not (frame["a"].to_numpy() == after["a"].to_numpy()).any()
+        assert np.array_equal(frame["n"], after["n"])
+        series = pd.read_hdf(noisy_file(path, "-s", 0.1), "s")
+        pd.testing.assert_index_equal(frame.index, series.index, check_names=False)
+        assert not (frame["a"].to_numpy() == series.to_numpy()).any()
+
+    def test_float_labels_of_columns_in_hdf5(self, tmp_path):
+        frame = pd.DataFrame(np.ones((3, 2)), columns=[0.5, 1.5])
+        frame.to_hdf(tmp_path / "in.h5", key="df")
+        after = pd.read_hdf(noisy_file(tmp_path / "in.h5", "-s", 0.1))
+        assert [0.5, 1.5] == list(after.columns)
+
+
+def test_geoparquet(tmp_path):
+    bounds = pa.array([{"xmin": 1.5, "ymin": 2.5}] * 2)
+    points = pa.array([{"x": 1.5, "y": 2.5}] * 2)
+    about = {
+        "version": "1.1.0", "primary_column": "geometry",
+        "columns": {"geometry": {"encoding": "point", "covering": {
+            "bbox": {"xmin": ["bbox", "xmin"], "ymin": ["bbox", "ymin"]}}}},
+    }  # fmt: skip
+    table = pa.table({"geometry": points, "bbox": bounds, "height": [1.5, 2.5]})
+    pq.write_table(
+        table.replace_schema_metadata({"geo": json.dumps(about)}), tmp_path / "in.parquet"
+    )
+
+    assert {"height"} == changed(tmp_path / "in.parquet")
+    assert (
+        "a bounding box of GeoParquet: by its exact name only"
+        == left(tmp_path / "in.parquet")["bbox.xmin"]
+    )
+
+
+@pytest.mark.parametrize("parts", [("indices", "indptr"), ("row", "col"), ("offsets",)])
+def test_a_sparse_matrix_of_scipy(tmp_path, parts):
+    path = tmp_path / "in.npz"
+    structure = {name: np.arange(3.0) for name in parts}
+    np.savez(path, data=FLOATS, shape=np.array([3, 4]), format=np.array(b"csr"), **structure)
+
+    assert {"data"} == changed(path)
+    done = run(path, "-s", 1, "-c", parts[0], "-o", tmp_path / "o.npz")
+    assert (2, 1) == (done.status, len(done.lines))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "h5"])
+def test_a_whole_number_among_members_may_be_an_id(tmp_path, suffix):
+    path = tmp_path / f"in.{suffix}"
+    records = np.zeros(4, [("id", "i4"), ("name", "S3")])
+    if suffix == "npy":
+        np.save(path, records)
+    elif suffix == "npz":
+        np.savez(path, d=records)
+    else:
+        with h5py.File(path, "w") as file:
+            file["d"] = records
+    done = run(path, "-s", 1, "-o", tmp_path / f"o.{suffix}")
+    assert (2, 1) == (done.status, len(done.lines))
+    assert "choose with -c" in done.messages
