@@ -20,7 +20,7 @@ MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n
     for i in range(ROWS)
 )
 EXAMPLES = [
-    pytest.param(shlex.split(f"-d {entry.name} {entry.load().example}"), id=entry.name)
+    pytest.param(shlex.split(f"-q -d {entry.name} {entry.load().example}"), id=entry.name)
     for entry in registry.MODELS
 ]
 FIELDS = [p for p in EXAMPLES if not p.id.endswith("-rows")]

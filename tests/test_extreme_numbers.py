@@ -177,4 +177,5 @@ def test_whole_numbers_of_text_whatever_the_chunks(last, noise, tmp_path):
         for size in ("1M", "1000", "20000")
     )
     assert [whole, whole] == cut
-    assert whole != source.read_bytes()
+    is_float64 = last == "1.5"  # which holds 2**60 and 2**60 + 256, and no quartile between
+    assert (whole != source.read_bytes()) or (is_float64 and noise[1] == "1iqr")
