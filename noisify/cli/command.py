@@ -92,7 +92,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 )
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @option(
-    "Noise", "-d", "--dist", "model", type=ModelType(), metavar="MODEL",
+    "Noise", "-d", "--dist", "--model", "model", type=ModelType(), metavar="MODEL",
     help="Kind of noise; see --list-models. [default: normal]",
 )  # fmt: skip
 @option(

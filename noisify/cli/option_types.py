@@ -39,6 +39,32 @@ class GroupedCommand(click.Command):
 
     examples: str = ""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, and refuse mistakes that click lets pass.
+
+        Raises:
+            UsageError: If there is one; it says what to type instead.
+        """
+        from noisify.cli import mistakes  # noqa: PLC0415 - only its types are needed before
+
+        options = {
+            name: param
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option)
+            for name in (*param.opts, *param.secondary_opts)
+        }
+        words = list(mistakes.read_words(args, options))
+        args = [word.text for word in words]
+        try:
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+        except click.NoSuchOption as error:
+            raise mistakes.unknown_option(error.option_name, args, list(options)) from None
+        mistakes.check_repeats(order)
+        mistakes.check_values(words)
+        left = super().parse_args(ctx, args)
+        mistakes.check_inputs(words)
+        return left
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, then the options group by group."""
         check_standard_output()
