@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -138,12 +139,14 @@ def unknown_option(name: str, words: Sequence[str], known: Sequence[str]) -> Usa
         known: All names of options.
     """
     plain = name.lstrip("-")
+    names = {option.lstrip("-"): option for option in known if option.startswith("--")}
     kept = plain if len(plain) == 1 else plain.casefold().replace("_", "-")
     meant = other_words.OPTIONS.get(kept)
     if meant is not None:
         meant = "; " + meant.replace("{}", _value_after(name, words))
     else:
-        meant = did_you_mean(name, known) or _model_option(kept, name, words)
+        near = did_you_mean(kept, names).replace("'", "")  # of the names without dashes
+        meant = near.replace("mean ", "mean --") or _model_option(kept, name, words)
     return UsageError(f"no option is called {name}{meant or '; see noisify --help'}")
 
 
@@ -176,18 +179,29 @@ def check_inputs(words: Sequence[Word]) -> None:
     """
     for at, word in enumerate(words):
         if word.option is None and word.text not in {"-", "--"} and not os.path.lexists(word.text):
-            meant = _meant_by_input(words[:at], word.text)
+            typed = " ".join(itertools.takewhile(lambda text: text[:1] != "-", _texts(words[at:])))
+            meant = _meant_by_input(words[:at], word.text, typed)
             if meant:
                 raise UsageError(f"no file is called {word.text!r}; {meant}")
 
 
-def _meant_by_input(before: Sequence[Word], text: str) -> str | None:
-    """Return what to type instead of a word that is no file, after other words."""
+def _texts(words: Sequence[Word]) -> Iterator[str]:
+    return (word.text for word in words)
+
+
+def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None:
+    """Return what to type instead of a word that is no file.
+
+    Args:
+        before: The words before it.
+        text: The word.
+        typed: It and those after it, up to the next option.
+    """
     if text[:1] and text[0] in _LONG_DASHES:
         plain = text.lstrip(_LONG_DASHES + "-")
         return f"{text[0]} is a longer dash; type {'-' if len(plain) == 1 else '--'}{plain}"
     last = before[-1] if before else Word("")
-    if last.option is not None and (meant := _meant_after_option(before, last, text)):
+    if last.option is not None and (meant := _meant_after_option(last, text, typed)):
         return meant
     if meant := other_words.SUBCOMMANDS.get(text.casefold()):
         return meant
@@ -205,8 +219,8 @@ def _meant_by_input(before: Sequence[Word], text: str) -> str | None:
     return None
 
 
-def _meant_after_option(before: Sequence[Word], last: Word, text: str) -> str | None:
-    """Return what to type instead of a word after an option and its value."""
+def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
+    """Return what to type instead of a word after an option, or after an option's value."""
     option, value = last.option, last.value
     if option is None:
         return None
@@ -217,13 +231,13 @@ def _meant_after_option(before: Sequence[Word], last: Word, text: str) -> str | 
         return None
     short = option.opts[0]
     if name in {"columns", "exclude"} and not re.search(r"[./=]", text):
-        return f"several fields have commas between them: {short} {value},{text}"
+        return f"several fields have commas between them: {short} {value},{typed.replace(' ', ',')}"
     if name in {"scale", "sd", "snr", "rate"} and _NUMBER.fullmatch(value) and _UNIT.fullmatch(text):
         return f"a level is one word: {short} {value}{text}"
     if name == "clip":
         return f"type --clip {value},{text}"
     if name in {"where", "noise"}:
-        return f"put it in quotes: {short} '{value} {text}'"
+        return f"put it in quotes: {short} '{value} {typed}'"
     if name == "parameters":
         return f"each parameter has a -p of its own: -p {text}"
     if name == "nulls":

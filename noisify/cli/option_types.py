@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean
 from noisify.streams.limits import SEED_LIMIT
 
@@ -116,6 +117,16 @@ class WordType(ParamType):
             f"no {self.name} is called {value!r}{did_you_mean(str(value), self._words)} "
             f"(there are {', '.join(self._words)})"
         )
+
+
+class FormatType(ParamType):
+    """A format's name."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        return formats.find(str(value)).name
 
 
 class ModelType(ParamType):

@@ -78,6 +78,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("temprature", ["time", "temperature"])
     "; did you mean 'temperature'?"
+    >>> did_you_mean("tiem", ["time", "temperature"])
+    "; did you mean 'time'?"
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
@@ -85,6 +87,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     words = list(known)
     near = get_close_matches(word, words, n=1, cutoff=_NEAR)
+    if not near:
+        near = [candidate for candidate in words if sorted(candidate) == sorted(word)]
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
         close = get_close_matches(word.casefold(), list(folded), n=1, cutoff=_NEAR)

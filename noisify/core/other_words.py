@@ -66,7 +66,7 @@ OPTIONS = _by_word({
     "type -c {}": "column cols col fields field features feature variables variable vars usecols "
     "columns-to-noise select key-vars keyvars dataset datasets keys include only target-columns "
     "k",
-    "type --exclude {}": "skip ignore except drop exclude-columns omit not",
+    "type --exclude {}": "ignore except drop exclude-columns omit not",
     "type --where {}": "filter query condition rows if when subset mask-where",
     "type -d normal --sd {}": "gauss gaussian-noise awgn white-noise add-noise",
     "type --decimals {}": "precision round digits float-format ndigits decimal-places "
@@ -244,6 +244,9 @@ LEVELS = (
 )
 """What is meant by what is no level."""
 
+NULLS = ("na", "nan", "none", "nil", "missing", "empty", "nat")
+"""What null is called elsewhere."""
+
 CONDITIONS = (
     # at the place where a condition stops making sense
     Pattern(r"&&?", "type and"),
@@ -252,7 +255,7 @@ CONDITIONS = (
     Pattern(r"=>", "type >="),
     Pattern(r"=<", "type <="),
     Pattern(r"=", "type =="),
-    Pattern(r"(?i)(?:na|nan|none|nil|missing|empty)\b", "type is null"),
+    Pattern(rf"(?i)(?:{'|'.join(NULLS)})\b", "type is null"),
     Pattern(r"(?i)between\b", "type x >= 1 and x <= 5"),
     Pattern(r"(?i)(?:like|ilike|contains|startswith|matches|regexp?)\b", "type x == \"text\" or "
             'x in ("a", "b")'),
@@ -300,17 +303,12 @@ _NO_JOBS = "leave --jobs out for one worker for each processor"
 _NEW_SEED = "leave --seed out for a new one each time, which is printed"
 VALUES = {
     **{("jobs", word): _NO_JOBS for word in ("-1", "0", "all", "auto", "max", "none")},
-    **{("seed", word): _NEW_SEED for word in ("random", "none", "time", "auto", "-1", "new")},
+    **{("seed", word): _NEW_SEED for word in ("random", "none", "time", "auto", "new")},
     **{
         ("decimals", word): "leave --decimals out to keep all digits"
         for word in ("-1", "none", "all", "auto")
     },
     **{("decimal", word): "type --decimal ," for word in ("comma", "de", "eu")},
-    ("delimiter", "tab"): "type --delimiter '\\t'",
-    ("delimiter", "comma"): "type --delimiter ,",
-    ("delimiter", "semicolon"): "type --delimiter ';'",
-    ("delimiter", "pipe"): "type --delimiter '|'",
-    ("delimiter", "space"): "type --delimiter ' '",
     ("encoding", "auto"): "leave --encoding out for UTF-8, or name one, such as cp1252",
     ("compress_level", "best"): "type a number; 9 is the smallest of gzip",
     ("compress_level", "fast"): "type a number; 1 is the fastest",

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from noisify import formats
@@ -26,7 +27,6 @@ from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -432,8 +432,9 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     output_compression(opened, target, settings)
     suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
-    if wanted is None and suffix in unsupported.SUFFIXES:
-        raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
+    if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
+        instead = Path(target).with_suffix(opened.format.suffixes[0]).name
+        raise UsageError(f"{target} would not be a {suffix} file; noisify writes none: name it {instead}")
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "

@@ -12,10 +12,6 @@ from noisify.formats.arrow.messages import starts_legacy_stream
 if TYPE_CHECKING:
     from noisify.files.input import Input
 
-_FOREIGN = (
-    (b"PARE", "is an encrypted Parquet file", "decrypt it first"),
-    (b"FEA1", "is a Feather V1 file", "write it anew with pyarrow.feather.write_feather"),
-)
 _HEAD = 8200
 
 
@@ -42,9 +38,7 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
         return refusal
     if name is None and suffix != ".npz" and _is_archive(head):
         return "is a ZIP archive; unpack it first, with unzip FILE"
-    return next(
-        (f"{what}; {instead}" for magic, what, instead in _FOREIGN if head.startswith(magic)), None
-    )
+    return None
 
 
 def _by_magic_further_on(source: Input) -> Entry | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Column
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
@@ -101,14 +102,17 @@ def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
     )
 
 
+_MASKED = "CSV, TSV, Parquet, NPY, NPZ and HDF5"
+
+
 def no_rows() -> UsageError:
     """Return the error of a format that has no rows to drop or repeat."""
-    return UsageError("models of whole rows need a table: CSV or Parquet")
+    return UsageError(f"models of whole rows need a table: {formats.titles('table')} hold one")
 
 
 def no_mask(title: str) -> UsageError:
     """Return the error of a format without masks."""
-    return UsageError(f"--mask and --restore are not for {title} files")
+    return UsageError(f"--mask and --restore are for {_MASKED}, not for {title} files")
 
 
 class Source(Protocol):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
@@ -391,7 +392,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for PNG files")
+        raise UsageError(f"--append is for {formats.titles('table')}, and NPY, not for PNG files")
     return PngSink(source, output)
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
@@ -417,7 +418,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for WAV files")
+        raise UsageError(f"--append is for {formats.titles('table')}, and NPY, not for WAV files")
     return WavSink(source, output)
 
 

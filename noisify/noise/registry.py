@@ -132,8 +132,9 @@ def _instead(name: str) -> str:
     head, separator, _ = re.split(r"([:(,+ ]|$)", other_words.NAMESPACES.sub("", name), maxsplit=1)
     if separator and (found := meant(head)):
         if separator == ":":
-            level = name.partition(":")[2]
-            return f"; type --noise {found.name}:{level}, or -d {found.name} and the level beside"
+            level, key = name.partition(":")[2].strip(), found.load().level
+            option = {"scale": "-s ", "rate": "--rate "}.get(key, f"-p {key}=")
+            return f"; type -d {found.name} {option}{level}, or --noise {found.name}:{level}"
         if separator == "(":
             return f"; type {found.name}, and its parameters with -s, --loc or -p KEY=VALUE"
         return f"; type --noise {found.name}:LEVEL, once for each model"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.colocated import FieldsByPlace, united
@@ -205,7 +206,7 @@ class Hdf5Source:
         Raises:
             UsageError: Always.
         """
-        raise UsageError("--where needs rows, and the datasets of an HDF5 file share none")
+        raise UsageError(f"--where needs rows, which {formats.titles('table')} have; the datasets of an HDF5 file share none")
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece's elements."""
@@ -265,7 +266,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append needs rows, and the datasets of an HDF5 file share none")
+        raise UsageError(f"--append needs rows, which {formats.titles('table')} have; the datasets of an HDF5 file share none")
     places = bool(noised) and source.is_contiguous(noised)
     return Hdf5Sink(source.path, source.stored, output, places=places)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Chunk, Field, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.core.value_class import frozen
@@ -130,7 +131,7 @@ class NpzSource:
         except BaseException:  # a signal too must not leave the archive open
             self.archive.close()
             raise
-        self.empty = not any(field.number and self.length(field) for field in self.fields)
+        self.empty = not any(self.length(field) for field in self.fields)
 
     def _find_fields(self) -> Iterator[Field]:
         arrays = [array for member in self.archive.members if (array := self._array(member))]
@@ -270,7 +271,7 @@ class NpzSource:
         Raises:
             UsageError: Always.
         """
-        raise UsageError("--where needs rows, and the arrays of an NPZ file share none")
+        raise UsageError(f"--where needs rows, which {formats.titles('table')} have; the arrays of an NPZ file share none")
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece, as packed."""
@@ -354,7 +355,7 @@ def open_sink(source: NpzSource, output: Output, passes: int, noised: frozenset[
     from noisify.formats.npz.sink import NpzSink  # noqa: PLC0415 - it imports this module
 
     if passes > 1:
-        raise UsageError("--append needs rows, and the arrays of an NPZ file share none")
+        raise UsageError(f"--append needs rows, which {formats.titles('table')} have; the arrays of an NPZ file share none")
     return NpzSink(source, output, noised)
 
 

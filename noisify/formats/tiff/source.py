@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noisify import formats
 from noisify.core.chunk import Chunk, Column, Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
@@ -283,7 +284,7 @@ class TiffSource:
         with self.path.open("rb", buffering=0) as file:
             for group in wanted:
                 if len(group) > 1:
-                    raise UsageError("models of several fields need a table: CSV or Parquet")
+                    raise UsageError(f"models of several fields need a table: {formats.titles('table')} hold one")
                 for field in group:
                     series = self.series[field.name]
                     for place in series.layout.places(max(1, size // series.dtype.itemsize)):
@@ -413,7 +414,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for TIFF files")
+        raise UsageError(f"--append is for {formats.titles('table')}, and NPY, not for TIFF files")
     return TiffSink(source, output)
 
 
