@@ -232,7 +232,11 @@ def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
     short = option.opts[0]
     if name in {"columns", "exclude"} and not re.search(r"[./=]", text):
         return f"several fields have commas between them: {short} {value},{typed.replace(' ', ',')}"
-    if name in {"scale", "sd", "snr", "rate"} and _NUMBER.fullmatch(value) and _UNIT.fullmatch(text):
+    if (
+        name in {"scale", "sd", "snr", "rate"}
+        and _NUMBER.fullmatch(value)
+        and _UNIT.fullmatch(text)
+    ):
         return f"a level is one word: {short} {value}{text}"
     if name == "clip":
         return f"type --clip {value},{text}"

@@ -37,7 +37,9 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
     if len(said) > 1:
         raise UsageError(f"the output is said twice, by {' and '.join(said)}; keep one")
     if asked.name_template is not None and not asked.output_dir:
-        raise UsageError("--name is for the files of --output-dir DIR; add it, or name FILE with -o")
+        raise UsageError(
+            "--name is for the files of --output-dir DIR; add it, or name FILE with -o"
+        )
     if len(found) > 1 and not asked.output_dir:
         raise UsageError(f"{len(found)} outputs need --output-dir DIR")
     if asked.in_place:

@@ -238,7 +238,9 @@ LEVELS = (
     Pattern(r"([\d.]+)%?\s*\*?\s*(?:max|min|fullscale|fs)", "type 1%range (of the field)"),
     Pattern(r"(?:low|medium|high|mild|strong|small|large|auto)", "type 5% or 0.1sd"),
     Pattern(r"\d+\s*/\s*\d+", "type it as a decimal number"),
-    Pattern(r"[\[(].*[\])]", "type one level; --sweep scale=0.1,0.2 --output-dir DIR takes several"),
+    Pattern(
+        r"[\[(].*[\])]", "type one level; --sweep scale=0.1,0.2 --output-dir DIR takes several"
+    ),
     Pattern(r"[\d.]+(?:[-:]|\.\.)[\d.]+", "type one level, or --sweep scale=0.1,0.2"),
     Pattern(r"\d[^,]*,.*,.*", "type --sweep scale=0.1,0.2,0.5 --output-dir DIR"),
 )
@@ -257,7 +259,7 @@ CONDITIONS = (
     Pattern(r"=", "type =="),
     Pattern(rf"(?i)(?:{'|'.join(NULLS)})\b", "type is null"),
     Pattern(r"(?i)between\b", "type x >= 1 and x <= 5"),
-    Pattern(r"(?i)(?:like|ilike|contains|startswith|matches|regexp?)\b", "type x == \"text\" or "
+    Pattern(r"(?i)(?:like|ilike|contains|startswith|matches|regexp?)\b", 'type x == "text" or '
             'x in ("a", "b")'),
     Pattern(r"(?:<|>|==|!=)", "type 1 < x and x < 5"),
     Pattern(r"[“”‘’„«»]", "type straight quotes"),
@@ -288,8 +290,7 @@ SUBCOMMANDS = _by_word({
 REPEATED = {
     **dict.fromkeys(
         ("model", "scale", "sd", "snr", "rate", "loc", "df", "clip"),
-        "different noise for different fields is "
-        "--noise income=normal:5% --noise lat=normal:0.001",
+        "different noise for different fields is --noise income=normal:5% --noise lat=normal:0.001",
     ),
     "where": "join the conditions, --where '(A) and (B)', or give each --noise its own where=",
     "seed": "copies with noise of their own are --replicates N --output-dir DIR",

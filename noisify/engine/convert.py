@@ -30,7 +30,6 @@ _UNDECIDED = {".txt", ".tab"}
 """Suffixes of tables with whatever stands between the cells."""
 
 
-
 def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | None) -> Entry:
     """Return the format that outputs will have: the one named, else by suffix, else the input's.
 

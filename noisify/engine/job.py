@@ -434,7 +434,9 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
     if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
         instead = Path(target).with_suffix(opened.format.suffixes[0]).name
-        raise UsageError(f"{target} would not be a {suffix} file; noisify writes none: name it {instead}")
+        raise UsageError(
+            f"{target} would not be a {suffix} file; noisify writes none: name it {instead}"
+        )
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "

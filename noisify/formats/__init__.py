@@ -115,16 +115,6 @@ def _meant(name: str, names: Iterable[str]) -> str:
     return unsupported.instead_of(word) or did_you_mean(name, names)
 
 
-def titles(shape: Literal["table", "arrays"]) -> str:
-    """Return what the formats that hold tables, or arrays, are called, as a list in a sentence.
-
-    >>> titles("table")
-    'CSV, TSV, Parquet and Arrow IPC'
-    """
-    *most, last = (entry.title for entry in FORMATS if entry.shape == shape)
-    return f"{', '.join(most)} and {last}"
-
-
 def of_suffix(suffix: str) -> Entry | None:
     """Return the format of a file name's suffix, or None."""
     return next((entry for entry in FORMATS if suffix.lower() in entry.suffixes), None)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from noisify import formats
 from noisify.core.chunk import Column
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
@@ -102,12 +101,14 @@ def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
     )
 
 
+TABLES = "CSV, TSV, Parquet and Arrow IPC"
+"""The formats that hold tables, as messages list them."""
 _MASKED = "CSV, TSV, Parquet, NPY, NPZ and HDF5"
 
 
 def no_rows() -> UsageError:
     """Return the error of a format that has no rows to drop or repeat."""
-    return UsageError(f"models of whole rows need a table: {formats.titles('table')} hold one")
+    return UsageError(f"models of whole rows need a table: {TABLES} hold one")
 
 
 def no_mask(title: str) -> UsageError:

@@ -164,7 +164,9 @@ _WORDS = {
 _JSON_START = re.compile(
     rb"\s*(?:\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\})|\[\s*(?:\{\s*[\"}]|\[\s*[\[\d\"\]-]))", re.DOTALL
 )
-_ELEMENT = re.compile(rb"\s*(?:<!--.*?-->\s*)*<([A-Za-z_][\w:.-]*)(?:\s[^<>]*)?/?>(?![,;\t|])", re.DOTALL)
+_ELEMENT = re.compile(
+    rb"\s*(?:<!--.*?-->\s*)*<([A-Za-z_][\w:.-]*)(?:\s[^<>]*)?/?>(?![,;\t|])", re.DOTALL
+)
 
 
 def refusal(head: bytes, suffix: str) -> str | None:
@@ -221,8 +223,10 @@ def _json_kind(head: bytes) -> str | None:
     if not lines:
         return None
     first = _parsed(lines[0])
-    if isinstance(first, dict | list) and len(lines) > 1 and isinstance(
-        _parsed(lines[1]), type(first)
+    if (
+        isinstance(first, dict | list)
+        and len(lines) > 1
+        and isinstance(_parsed(lines[1]), type(first))
     ):
         return "JSON lines"
     if _JSON_START.match(head) is None and not isinstance(_parsed(head), dict | list):

@@ -110,9 +110,7 @@ def meant(name: str) -> Entry | None:
 
 def with_parameter(key: str) -> Entry | None:
     """Return the first model with a parameter of a name, or None."""
-    return next(
-        (entry for entry in MODELS if key in {f.name for f in fields(entry.load())}), None
-    )
+    return next((entry for entry in MODELS if key in {f.name for f in fields(entry.load())}), None)
 
 
 def _names() -> dict[str, Entry]:

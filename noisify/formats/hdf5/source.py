@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from noisify import formats
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.colocated import FieldsByPlace, united
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.formats.interface import TABLES, MaskSink, ReadOptions
 _SHOWN = 5
 
 
@@ -206,7 +205,9 @@ class Hdf5Source:
         Raises:
             UsageError: Always.
         """
-        raise UsageError(f"--where needs rows, which {formats.titles('table')} have; the datasets of an HDF5 file share none")
+        raise UsageError(
+            f"--where needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
+        )
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece's elements."""
@@ -266,7 +267,9 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError(f"--append needs rows, which {formats.titles('table')} have; the datasets of an HDF5 file share none")
+        raise UsageError(
+            f"--append needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
+        )
     places = bool(noised) and source.is_contiguous(noised)
     return Hdf5Sink(source.path, source.stored, output, places=places)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from noisify import formats
 from noisify.core.chunk import Chunk, Field, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.core.value_class import frozen
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, ReadOptions, Sink
+    from noisify.formats.interface import TABLES, MaskSink, ReadOptions, Sink
 
 Box = tuple[slice, ...]
 
@@ -271,7 +270,9 @@ class NpzSource:
         Raises:
             UsageError: Always.
         """
-        raise UsageError(f"--where needs rows, which {formats.titles('table')} have; the arrays of an NPZ file share none")
+        raise UsageError(
+            f"--where needs rows, which {TABLES} have; the arrays of an NPZ file share none"
+        )
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece, as packed."""
@@ -355,7 +356,9 @@ def open_sink(source: NpzSource, output: Output, passes: int, noised: frozenset[
     from noisify.formats.npz.sink import NpzSink  # noqa: PLC0415 - it imports this module
 
     if passes > 1:
-        raise UsageError(f"--append needs rows, which {formats.titles('table')} have; the arrays of an NPZ file share none")
+        raise UsageError(
+            f"--append needs rows, which {TABLES} have; the arrays of an NPZ file share none"
+        )
     return NpzSink(source, output, noised)
 
 
