@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core import other_words
@@ -83,7 +84,8 @@ def _short_options(
 def _check_dashes(word: str, options: Mapping[str, click.Option]) -> None:
     """Refuse -output, which would write to a file called utput."""
     name = word.partition("=")[0]
-    if len(name) > 2 and f"-{name}" in options:  # noqa: PLR2004 - a dash and a letter
+    is_long = f"-{name}" in options or name[1:] in other_words.OPTIONS
+    if is_long and len(name) > 2:  # noqa: PLR2004 - a dash and a letter
         raise UsageError(f"{name} has one dash; type -{name}")
 
 
@@ -167,7 +169,8 @@ def _value_after(name: str, words: Sequence[str]) -> str:
         option, equals, value = word.partition("=")
         if option == name and (equals or at + 1 < len(words)):
             value = value if equals else words[at + 1]
-            return "X" if value.startswith("-") and not _NUMBER.fullmatch(value) else value
+            is_option = value.startswith("-") and not _NUMBER.fullmatch(value)
+            return "X" if is_option else shlex.quote(value)
     return "X"
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_NEAR = 0.72
+_NEAR = 0.76
 """How alike words must be, from 0 to 1, for one to be taken for the other; less misleads."""
 
 

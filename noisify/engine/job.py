@@ -69,6 +69,25 @@ class Settings:
     progress: Callable[[int], None] = lambda _: None
 
 
+_TEXT_OPTIONS = {
+    "delimiter": "--delimiter", "header": "--no-header", "nulls": "--na",
+    "encoding": "--encoding", "decimal": "--decimal", "thousands": "--thousands",
+    "skip_lines": "--skip-lines", "comment": "--comment", "ragged": "--ragged",
+}  # fmt: skip
+"""The options that say how text is read, by their names in `ReadOptions`."""
+
+
+def _check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
+    """Refuse options about text where there is none."""
+    if entry.module == "csv.source":
+        return
+    for name, option in _TEXT_OPTIONS.items():
+        if getattr(read, name) != getattr(ReadOptions, name):
+            raise UsageError(
+                f"{option} says how CSV and TSV are read, and this is {entry.title}; leave it out"
+            )
+
+
 class OpenInput:
     """An input that has been recognised and opened; spooled once it has to be.
 
@@ -88,7 +107,13 @@ class OpenInput:
         self._told: set[str] = set()
         self._hints: Sequence[str] | None = None
         try:
+            if self.input.is_kept:
+                settings.note(
+                    f"{self.input.name} is kept in a temporary file, since a ZIP archive is read "
+                    "from its end"
+                )
             self.format = recognise(self.input, settings.from_format)
+            _check_text_options(settings.read, self.format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
@@ -433,9 +458,10 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
     if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
-        instead = Path(target).with_suffix(opened.format.suffixes[0]).name
+        usual, stem = opened.format.suffixes[0], Path(target).stem
         raise UsageError(
-            f"{target} would not be a {suffix} file; noisify writes none: name it {instead}"
+            f"{target} would not be a {suffix} file; noisify writes none: name it "
+            f"{stem.removesuffix(usual)}{usual}"
         )
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(

@@ -37,6 +37,8 @@ class Codec(NamedTuple):
         Raises:
             UsageError: If it has no such level, or that needs a package.
         """
+        if not self.levels:
+            raise UsageError(f"{self.name} is read and not written; name another output with -o")
         if level is not None and level not in self.levels:
             last = self.levels[-1]
             raise UsageError(
@@ -109,9 +111,11 @@ def split_name(path: str | Path) -> tuple[str, str]:
     ('table.v2', '.csv')
     """
     name = Path(path)
+    inner = Path(name.stem)
+    if name.suffix.lower() == ".zip" and inner.suffix:  # read, and not written
+        return inner.stem, inner.suffix
     if of_name(name) is None:
         return name.stem, name.suffix
-    inner = Path(name.stem)
     return inner.stem, inner.suffix + name.suffix
 
 
