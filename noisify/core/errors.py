@@ -88,7 +88,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = list(known)
     near = get_close_matches(word, words, n=1, cutoff=_NEAR)
     if not near:
-        near = [candidate for candidate in words if sorted(candidate) == sorted(word)]
+        swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+        near = [candidate for candidate in words if candidate in swapped]
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
         close = get_close_matches(word.casefold(), list(folded), n=1, cutoff=_NEAR)

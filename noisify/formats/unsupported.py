@@ -126,7 +126,7 @@ KINDS = (
     Kind("an image whose compression would alter the noise", "convert it to PNG first",
          ".jpg .jpeg .jp2 .webp .heic .avif", rb"\xff\xd8\xff|\0\0\0\x0cjP  \r\n|RIFF.{4}WEBP"),
     Kind("an image in a format that is not read", "convert it to PNG or TIFF first",
-         ".gif .bmp .ppm .pgm .exr .psd", rb"GIF8[79]a|P[1-6]\s\d+\s\d+\s|8BPS\0\x01"),
+         ".gif .bmp .ppm .pgm .exr .psd", rb"GIF8[79]a|P[4-6]\s\d+\s\d+\s|8BPS\0\x01"),
     Kind("a video", "noisify adds noise to images one by one: ffmpeg -i FILE frame%05d.png", ""
          ".mp4 .avi .mkv .mov .webm", rb".{4}ftyp|\x1aE\xdf\xa3"),
     Kind("audio whose compression would alter the noise", "convert it to WAV first",
