@@ -28,6 +28,7 @@ NETCDF3 = b"CDF\1\0\0\0\0\0\0\0\x0a\0\0\0\1\0\0\0\1x\0\0\0\0\0\0\3" + bytes(60)
 FITS = b"SIMPLE  =                    T / a standard file".ljust(80) + b" " * 2800 + bytes(100)
 TENSOR = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
 FEATURES = [{"type": "Feature", "properties": {"a": i}, "geometry": None} for i in range(500)]
+LAYER = {"type": "FeatureCollection", "features": FEATURES}
 CODE = [{"cell_type": "code", "source": ["x = 1"], "outputs": []}] * 200
 
 
@@ -56,7 +57,7 @@ def orc() -> bytes:
 
 BINARY = "looks like a binary file, not CSV"
 KINDS: dict[str, tuple[str, bytes]] = {
-    **{f"pickle of protocol {n}": ("is a Python pickle", pickle.dumps(FRAME, n)) for n in (2, 3, 4, 5)},
+    **{f"pickle {n}": ("is a Python pickle", pickle.dumps(FRAME, n)) for n in (2, 3, 4, 5)},
     "pickle of protocol 0": ("is a Python pickle", pickle.dumps(FRAME, 0)),
     "pickle of protocol 1": (BINARY, pickle.dumps(FRAME, 1)),
     "pickle of a dict": ("is a Python pickle", pickle.dumps({"a": 1}, 2)),
@@ -69,10 +70,8 @@ KINDS: dict[str, tuple[str, bytes]] = {
     "NetCDF-3": ("is a NetCDF-3 file", NETCDF3),
     "NetCDF-3, 64-bit": ("is a NetCDF-3 file", NETCDF3.replace(b"CDF\1", b"CDF\2")),
     "ORC": ("is an ORC file", orc()),
-    "GeoJSON": ("is GeoJSON", json.dumps({"type": "FeatureCollection", "features": FEATURES}).encode()),
-    "GeoJSON, indented": (
-        "is GeoJSON", json.dumps({"type": "FeatureCollection", "features": FEATURES}, indent=2).encode(),
-    ),
+    "GeoJSON": ("is GeoJSON", json.dumps(LAYER).encode()),
+    "GeoJSON, indented": ("is GeoJSON", json.dumps(LAYER, indent=2).encode()),
     "notebook": ("is a Jupyter notebook", json.dumps({"cells": CODE, "nbformat": 4}).encode()),
     "JSON in one line": ("is JSON", b'{"a":1}'),
     "JSON of columns": ("is JSON", FRAME.to_json().encode()),
@@ -235,8 +234,10 @@ class TestZipOfOneFile:
         assert plain == noisy(source, "-s", level)
         piped = run("-s", level, "--seed", 1, given=content)
         assert (0, plain) == (piped.status, piped.output)
-        assert ["noisify: note: standard input is kept in a temporary file, since a ZIP archive is "
-                "read from its end"] == piped.lines  # fmt: skip
+        kept = (
+            "standard input is kept in a temporary file, since a ZIP archive is read from its end"
+        )
+        assert [f"noisify: note: {kept}"] == piped.lines
 
     def test_takes_its_format_from_the_name_inside(self, tmp_path: Path) -> None:
         source = tmp_path / "data.zip"

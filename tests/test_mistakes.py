@@ -26,6 +26,8 @@ FIELDS = "(the file has id, income, lat, when, segment)"
 FORMAT_NAMES = "(there are csv, tsv, parquet, arrow, npy, npz, hdf5, wav, png, tiff)"
 FOR_EACH = "different noise for different fields is "
 FOR_EACH += "--noise income=normal:5% --noise lat=normal:0.001"
+NO_TIME = "when (holds time, and level {} is not a time such as 90s)"
+A_TIME = "and level 2d is a time"
 NO_SIGN = "expected a name, a number, a text or a sign, but found"
 THE_END = "expected the end, and or or, but found"
 UNREACHED = "so --snr cannot be reached; give its scale with -s"
@@ -52,8 +54,7 @@ MISTAKES = {
     "-s 1 --name x": "--name is for the files of --output-dir DIR; add it, or name FILE with -o",
     "-s 1 -o x.csv --compress-level 3": "data.csv: --compress-level is for compressed outputs, "
     "and x.csv is none; give -o a name that ends in .gz, .bz2, .xz, .zst, .lz4",
-    "-s 1 -o x.pkl": "data.csv: x.pkl would not be a .pkl file; noisify writes none: "
-    "name it x.csv",
+    "-s 1 -o x.pkl": "data.csv: x.pkl would not be a .pkl file; noisify writes none: name it x.csv",
     "-s 1 -o x.db": "data.csv: x.db would not be a .db file; noisify writes none: name it x.csv",
     "-s 1 -o x.csv.zip": "data.csv: x.csv.zip would not be a .zip file; noisify writes none: "
     "name it x.csv",
@@ -123,8 +124,7 @@ MISTAKES = {
     "-d laplace-mechanism -p epsilon=1": "laplace-mechanism needs sensitivity (how much one person "
     "can change what is noised); add -p sensitivity=VALUE",
     # --noise
-    "--noise income=5%": "--noise 'income=5%': no model is named; type "
-    "--noise 'income=normal:5%'",
+    "--noise income=5%": "--noise 'income=5%': no model is named; type --noise 'income=normal:5%'",
     "--noise 5%": "--noise '5%': no model is named; type --noise 'normal:5%'",
     "--noise income:normal:5%": "--noise 'income:normal:5%': type --noise 'income=normal:5%'",
     "--noise income=normal=5%": "--noise 'income=normal=5%': type --noise 'income=normal:5%'",
@@ -255,15 +255,13 @@ def test_an_output_may_start_with_an_equals_sign_if_it_is_a_word_of_its_own(here
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        ("-c '*' -s 1", "when (holds time, and level 1 is not a time such as 90s); "
-         "segment (holds text)"),
-        ("-c income,:time -s 1", "when (holds time, and level 1 is not a time such as 90s)"),
-        ("-c income,when*,lat -s 5%", "when (holds time, and level 5% is not a time such as 90s)"),
-        ("--noise '*=normal:5%'", "when (holds time, and level 5% is not a time such as 90s); "
-         "segment (holds text)"),
+        ("-c '*' -s 1", f"{NO_TIME.format(1)}; segment (holds text)"),
+        ("-c income,:time -s 1", NO_TIME.format(1)),
+        ("-c income,when*,lat -s 5%", NO_TIME.format("5%")),
+        ("--noise '*=normal:5%'", f"{NO_TIME.format('5%')}; segment (holds text)"),
         ("-c 'when,seg*' -s 2d", "segment (holds text)"),
-        ("-c '*' -s 2d", "id (holds int64, and level 2d is a time); income, lat (holds float64, "
-         "and level 2d is a time); segment (holds text)"),
+        ("-c '*' -s 2d", f"id (holds int64, {A_TIME}); income, lat (holds float64, {A_TIME}); "
+          "segment (holds text)"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("here")
@@ -301,7 +299,7 @@ def test_options_about_text_are_refused_where_there_is_none(here: Path, option: 
     done = run("data.parquet", "-s", 1, "-o", "out.parquet", *option.split())
 
     assert (2, 1) == (done.status, len(done.lines))
-    name = option.split()[0]
+    name = option.split(maxsplit=1)[0]
     says = f"{name} says how CSV and TSV are read, and this is Parquet; leave it out"
     assert says in done.messages
 

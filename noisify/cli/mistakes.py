@@ -51,14 +51,14 @@ def read_words(words: Sequence[str], options: Mapping[str, click.Option]) -> Ite
             yield Word(word)
             yield from map(Word, rest)
             return
-        option, value = None, None
+        text, option, value = word, None, None
         if word.startswith("--"):
             name, equals, attached = word.partition("=")
             option, value = options.get(name), attached if equals else None
         elif word.startswith("-") and len(word) > 1:
             _check_dashes(word, options)
-            word, option, value = _short_options(word, options)
-        yield Word(word, option, value)
+            text, option, value = _short_options(word, options)
+        yield Word(text, option, value)
         if option is not None and not option.is_flag and value is None:
             value = next(rest, None)
             if value is not None:
@@ -200,20 +200,26 @@ def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None
         text: The word.
         typed: It and those after it, up to the next option.
     """
-    if text[:1] and text[0] in _LONG_DASHES:
-        plain = text.lstrip(_LONG_DASHES + "-")
-        return f"{text[0]} is a longer dash; type {'-' if len(plain) == 1 else '--'}{plain}"
-    last = before[-1] if before else Word("")
-    if last.option is not None and (meant := _meant_after_option(last, text, typed)):
-        return meant
-    if meant := other_words.SUBCOMMANDS.get(text.casefold()):
-        return meant
-    if re.match(r"[a-z][a-z0-9+]+://", text):
-        return f"noisify reads files; for an address type curl -s {text} | noisify"
-    if re.search(r"[*?]", text):
-        return "no file matches it"
-    if meant := _meant_by_itself(text):
-        return meant
+    return (
+        _long_dash(text)
+        or _meant_after_option(before[-1] if before else Word(""), text, typed)
+        or other_words.SUBCOMMANDS.get(text.casefold())
+        or _model_input(text)
+        or other_words.matching(other_words.INPUTS, text).removeprefix("; ")
+        or _output_input(before, text)
+    )
+
+
+def _long_dash(text: str) -> str | None:
+    """Return what to type instead of an option that a text processor has been at."""
+    if not text.startswith(tuple(_LONG_DASHES)):
+        return None
+    plain = text.lstrip(_LONG_DASHES + "-")
+    return f"{text[0]} is a longer dash; type {'-' if len(plain) == 1 else '--'}{plain}"
+
+
+def _output_input(before: Sequence[Word], text: str) -> str | None:
+    """Return what to type instead of an output as the last word, as cp and sox have it."""
     inputs = [word.text for word in before if word.option is None]
     outputs = {"output", "output_dir", "in_place"}
     named = any(word.option and word.option.name in outputs for word in before)
@@ -222,53 +228,43 @@ def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None
     return None
 
 
+_AFTER_VALUE = {
+    **dict.fromkeys(
+        ("columns", "exclude"), "several fields have commas between them: {option} {value},{commas}"
+    ),
+    **dict.fromkeys(("scale", "sd", "snr", "rate"), "a level is one word: {option} {value}{text}"),
+    **dict.fromkeys(("where", "noise"), "put it in quotes: {option} '{value} {typed}'"),
+    "clip": "type --clip {value},{text}",
+    "parameters": "each parameter has a -p of its own: -p {text}",
+    "nulls": "each text has an --na of its own: --na {text}",
+}
+"""What to type instead of a second value of an option, by its parameter."""
+
+
 def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
     """Return what to type instead of a word after an option, or after an option's value."""
     option, value = last.option, last.value
-    if option is None:
+    if option is None or (value is None and not (option.name == "dry_run" and text.isdecimal())):
         return None
-    name = option.name
     if value is None:
-        if name == "dry_run" and text.isdecimal():
-            return f"-n is --dry-run; copies are --replicates {text} --output-dir DIR"
+        return f"-n is --dry-run; copies are --replicates {text} --output-dir DIR"
+    answer = _AFTER_VALUE.get(option.name or "")
+    is_level = answer is not None and answer.startswith("a level")
+    is_path = option.name in {"columns", "exclude"} and re.search(r"[./=]", text)
+    if is_path or (is_level and not (_NUMBER.fullmatch(value) and _UNIT.fullmatch(text))):
         return None
-    short = option.opts[0]
-    if name in {"columns", "exclude"} and not re.search(r"[./=]", text):
-        return f"several fields have commas between them: {short} {value},{typed.replace(' ', ',')}"
-    if (
-        name in {"scale", "sd", "snr", "rate"}
-        and _NUMBER.fullmatch(value)
-        and _UNIT.fullmatch(text)
-    ):
-        return f"a level is one word: {short} {value}{text}"
-    if name == "clip":
-        return f"type --clip {value},{text}"
-    if name in {"where", "noise"}:
-        return f"put it in quotes: {short} '{value} {typed}'"
-    if name == "parameters":
-        return f"each parameter has a -p of its own: -p {text}"
-    if name == "nulls":
-        return f"each text has an --na of its own: --na {text}"
-    return None
+    commas = typed.replace(" ", ",")
+    return answer and answer.format(
+        option=option.opts[0], value=value, text=text, typed=typed, commas=commas
+    )
 
 
-def _meant_by_itself(text: str) -> str | None:
-    """Return what to type instead of a level, a model, or KEY=VALUE."""
+def _model_input(text: str) -> str | None:
+    """Return what to type instead of a model, or of the text of --noise."""
     from noisify.noise import registry  # noqa: PLC0415 - only a mistake needs it
 
-    if re.fullmatch(r"[\d.]+\s*(?:%|sd|std|iqr|%range)?", text):
-        return f"type -s {text}"
-    if re.fullmatch(r"[\d.]+\s*db", text, re.IGNORECASE):
-        return f"type --snr {text}"
-    key, equals, value = text.partition("=")
-    if equals:
-        model = re.split(r"[:,]", value)[0]
-        if registry.is_name(model):
-            return f"type --noise '{text}'"
-        if key in {"scale", "sd", "snr", "rate", "seed", "dist", "columns", "where", "loc", "df"}:
-            return f"type --{key} {value}"
-        return f"type -p {text}" if re.fullmatch(r"\w+", key) else None
-    model, colon, _ = text.partition(":")
-    if registry.is_name(model):
-        return f"type --noise {text}" if colon else f"type -d {text}"
-    return None
+    _, equals, spec = text.rpartition("=") if ":" in text else text.partition("=")
+    model, level, _ = re.split(r"([:,]|$)", spec if equals else text, maxsplit=1)
+    if not registry.is_name(model):
+        return None
+    return f"type --noise '{text}'" if equals or level else f"type -d {text}"

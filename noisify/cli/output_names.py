@@ -52,7 +52,7 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
         return _named_outputs(inputs, found, asked, Path(asked.output_dir))
     if len(inputs) > 1:
         raise UsageError(
-            f"{len(inputs)} inputs need --output-dir DIR or --in-place (an output's name is -o FILE)"
+            f"{len(inputs)} inputs need --output-dir DIR or --in-place (an output is named with -o)"
         )
     return [[asked.output or STANDARD_OUTPUT]]
 

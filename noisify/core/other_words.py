@@ -112,14 +112,12 @@ OPTIONS = _by_word({
 })  # fmt: skip
 """What to type instead of an option that there is not; options are looked up without dashes."""
 
-_DECIMAL_COMMA = r"[+-]?\d+,\d+"
-
 MODELS = _by_word({
     # model: what it is called elsewhere (NumPy, SciPy, scikit-image, SoX, imgaug, sdcMicro, …)
     "normal": "white whitenoise white-noise awgn gauss norm randn n additive additive-gaussian "
     "additivegaussiannoise additive-gaussian-noise gaussiannoise gaussian-noise addgaussiannoise "
-    "add-gaussian-noise standard-normal noise random normalvariate normal-noise rnorm whitegaussian "
-    "white-gaussian add-noise addnoise addgaussiansnr localvar additive-noise",
+    "add-gaussian-noise standard-normal noise random normalvariate normal-noise rnorm "
+    "whitegaussian white-gaussian add-noise addnoise addgaussiansnr localvar additive-noise",
     "uniform": "rand random-sample uniform-noise runif unif random-uniform flat rectangular",
     "laplace": "laplacian double-exponential dexp additivelaplacenoise laplace-noise doublexp",
     "cauchy": "lorentz lorentzian cauchy-noise standard-cauchy rcauchy",
@@ -238,9 +236,7 @@ LEVELS = (
     Pattern(r"([\d.]+)%?\s*\*?\s*(?:max|min|fullscale|fs)", "type 1%range (of the field)"),
     Pattern(r"(?:low|medium|high|mild|strong|small|large|auto)", "type 5% or 0.1sd"),
     Pattern(r"\d+\s*/\s*\d+", "type it as a decimal number"),
-    Pattern(
-        r"[\[(].*[\])]", "type one level; --sweep scale=0.1,0.2 --output-dir DIR takes several"
-    ),
+    Pattern(r"[\[(].*[\])]", "type one level; --sweep scale=0.1,0.2 takes several"),
     Pattern(r"[\d.]+(?:[-:]|\.\.)[\d.]+", "type one level, or --sweep scale=0.1,0.2"),
     Pattern(r"\d[^,]*,.*,.*", "type --sweep scale=0.1,0.2,0.5 --output-dir DIR"),
 )
@@ -262,7 +258,7 @@ CONDITIONS = (
     Pattern(r"(?i)(?:like|ilike|contains|startswith|matches|regexp?)\b", 'type x == "text" or '
             'x in ("a", "b")'),
     Pattern(r"(?:<|>|==|!=)", "type 1 < x and x < 5"),
-    Pattern(r"[“”‘’„«»]", "type straight quotes"),
+    Pattern("[\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb]", "type straight quotes"),
     Pattern(r"\[", 'type in ("a", "b")'),
     Pattern(r"\(", "there are no functions; x is null, and + - * / are there"),
     Pattern(r"(?:\*\*|\^|%|//)", "there are + - * / only"),
@@ -271,6 +267,19 @@ CONDITIONS = (
     Pattern(r"[-.\w]", "a text stands in quotes, and a name with blanks in backquotes"),
 )  # fmt: skip
 """What is meant where a condition does not go on as it should."""
+
+INPUTS = (
+    Pattern(r"([\d.]+\s*(?:%|sd|std|iqr|%range)?)", "type -s {0}"),
+    Pattern(r"([\d.]+\s*dB)", "type --snr {0}"),
+    Pattern(
+        r"([a-z][a-z0-9+]+://.*)",
+        "noisify reads files; for an address type curl -s {0} | noisify",
+    ),
+    Pattern(r".*[*?].*", "no file matches it"),
+    Pattern(r"(scale|sd|snr|rate|seed|dist|columns|where|loc|df)=(.+)", "type --{0} {1}"),
+    Pattern(r"(\w+=.+)", "type -p {0}"),
+)
+"""What is meant by a word of some form that is no file."""
 
 SUBCOMMANDS = _by_word({
     "type noisify --help": "help usage ? /? /h /help",

@@ -28,7 +28,10 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
     if again := codecs.of_content(head):
         return f"is compressed twice, or holds {again.name} data; decompress it once"
     if name is None and suffix != ".npz" and _is_archive(head):
-        return "is a ZIP archive of several files, or of none, or damaged; unpack it first, with unzip FILE"
+        return (
+            "is a ZIP archive of several files, or of none, or damaged; unpack it first, with "
+            "unzip FILE"
+        )
     return unsupported.refusal(head, "" if head.startswith(b"PK") else suffix)
 
 

@@ -112,7 +112,7 @@ KINDS = (
     Kind("a shapefile", f"{_FIRST_TABLE}, with ogr2ogr", ".shp .shx", rb"\0\0'\n\0{20}"),
     Kind("a database of Microsoft Access", _FIRST_TABLE, ".mdb .accdb",
          rb"\0\x01\0\0Standard (?:Jet|ACE) DB"),
-    Kind("a DuckDB database", "save a table as Parquet first: duckdb FILE \"COPY t TO 'OUT.parquet'\"",
+    Kind("a DuckDB database", "save a table first: duckdb FILE \"COPY t TO 'OUT.parquet'\"",
          ".duckdb", rb".{8}DUCK"),
     Kind("a ROOT file", f"{_FIRST_ARRAYS}, as uproot reads them", ".root", rb"root\0\0"),
     Kind("a NIfTI image", f"{_FIRST_ARRAYS}, as nibabel reads them", ".nii",

@@ -154,14 +154,17 @@ def _meant(selector: str, names: Sequence[str]) -> str:
     several = re.findall(r"[^\s;|&+'\"\[\](){}]+", selector)
     if several and all(name in names for name in several):
         return f"; type {','.join(several)}"
+    glob = selector.replace("%", "*")
+    if "%" in selector and fnmatch.filter(names, glob):
+        return f"; type '{glob}'"
+    return _meant_as_regex(selector, names)
+
+
+def _meant_as_regex(selector: str, names: Sequence[str]) -> str:
     if re.search(r"[.\\+^$|]", selector):
         with contextlib.suppress(UsageError):
             if _searched(f"/{selector}/", names):
                 return f"; a regular expression stands between slashes: /{selector}/"
-    if "%" in selector:
-        glob = selector.replace("%", "*")
-        if fnmatch.filter(names, glob):
-            return f"; type '{glob}'"
     return ""
 
 

@@ -31,6 +31,7 @@ from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
 from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
+from noisify.formats.interface import TABLES
 from noisify.formats.numpy_fields import column_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
-    from noisify.formats.interface import TABLES, MaskSink, ReadOptions
+    from noisify.formats.interface import MaskSink, ReadOptions
 _SHOWN = 5
 
 

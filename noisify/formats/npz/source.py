@@ -19,6 +19,7 @@ from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path, read_into, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.interface import TABLES
 from noisify.formats.npy.source import (
     Header,
     box_elements,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import TABLES, MaskSink, ReadOptions, Sink
+    from noisify.formats.interface import MaskSink, ReadOptions, Sink
 
 Box = tuple[slice, ...]
 
