@@ -28,6 +28,8 @@ FOR_EACH = "different noise for different fields is "
 FOR_EACH += "--noise income=normal:5% --noise lat=normal:0.001"
 NO_TIME = "when (holds time, and level {} is not a time such as 90s)"
 A_TIME = "and level 2d is a time"
+ALL_BUT_TIMES = f"id (holds int64, {A_TIME}); income, lat (holds float64, {A_TIME}); "
+ALL_BUT_TIMES += "segment (holds text)"
 NO_SIGN = "expected a name, a number, a text or a sign, but found"
 THE_END = "expected the end, and or or, but found"
 UNREACHED = "so --snr cannot be reached; give its scale with -s"
@@ -260,8 +262,7 @@ def test_an_output_may_start_with_an_equals_sign_if_it_is_a_word_of_its_own(here
         ("-c income,when*,lat -s 5%", NO_TIME.format("5%")),
         ("--noise '*=normal:5%'", f"{NO_TIME.format('5%')}; segment (holds text)"),
         ("-c 'when,seg*' -s 2d", "segment (holds text)"),
-        ("-c '*' -s 2d", f"id (holds int64, {A_TIME}); income, lat (holds float64, {A_TIME}); "
-          "segment (holds text)"),
+        ("-c '*' -s 2d", ALL_BUT_TIMES),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("here")
