@@ -367,7 +367,7 @@ def _passed_over(
     """Return a note about the fields that selectors chose and that get no noise."""
     kept = {field_.name for field_ in found}
     names = [field_.name for field_ in chosen.fields if field_.name not in kept]
-    if not names or not spec.columns:
+    if not names or not spec.columns or _is_none(spec):
         return []
     reasons: dict[str, list[str]] = {}
     for name in names:
