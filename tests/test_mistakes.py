@@ -281,7 +281,7 @@ def test_times_chosen_by_name_need_a_time() -> None:
     done = run("data.csv", "-c", "income,when", "-s", 1)
 
     assert (2, 1) == (done.status, len(done.lines))
-    assert "level 1 has no unit of time; type 90s, 2h or 3d" in done.messages
+    assert "level 1 does not fit time: times take 90s, 2h or 3d" in done.messages
 
 
 def test_another_format_gives_the_outputs_of_a_folder_its_suffix(here: Path) -> None:
@@ -292,7 +292,7 @@ def test_another_format_gives_the_outputs_of_a_folder_its_suffix(here: Path) -> 
 
 @pytest.mark.parametrize(
     "option", ["--delimiter ;", "--no-header", "--na x", "--encoding cp1252", "--decimal ,",
-               "--thousands ,", "--skip-lines 1", "--comment #", "--ragged keep"],
+               "--thousands ,", "--skip-lines 1", "--comment #", "--ragged keep", "--escape \\"],
 )  # fmt: skip
 def test_options_about_text_are_refused_where_there_is_none(here: Path, option: str) -> None:
     run("data.csv", "-s", 0, "-o", here / "data.parquet", "-q")

@@ -73,6 +73,7 @@ _TEXT_OPTIONS = {
     "delimiter": "--delimiter", "header": "--no-header", "nulls": "--na",
     "encoding": "--encoding", "decimal": "--decimal", "thousands": "--thousands",
     "skip_lines": "--skip-lines", "comment": "--comment", "ragged": "--ragged",
+    "escape": "--escape",
 }  # fmt: skip
 """The options that say how text is read, by their names in `ReadOptions`."""
 
