@@ -145,6 +145,7 @@ def test_a_zip_archive(tmp_path: Path, suffix: str) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("x.csv", GOOD["csv"])
+        archive.writestr("y.csv", GOOD["csv"])
 
     assert "ZIP" in check_refused(tmp_path, f"data.{suffix}", file.getvalue())
 

@@ -481,7 +481,7 @@ MISTAKES = {
     "scale nan": (("-s", "nan"), "nan"),
     "scale inf": (("-s", "inf"), "inf"),
     "scale too large": (("-s", "1e999"), "finite"),
-    "scale with a wrong unit": (("-s", "0.1std"), "0.1sd"),
+    "scale with a wrong unit": (("-s", "0.1dev"), "0.1sd"),
     "empty scale": (("-s", ""), "is not a level"),
     "bare percent": (("-s", "%"), "is not a level"),
     "negative sd": (("--sd", "-1"), "at least 0"),
@@ -516,7 +516,7 @@ MISTAKES = {
     "chunk size that is none": (("--chunk-size", "big"), "4MiB"),
     "long delimiter": (("--delimiter", "ab"), "delimiter"),
     "missing value": (("--seed",), "--seed"),
-    "another kind of output": (("--to", "npy"), "cannot be written as NPY"),
+    "another kind of output": (("--to", "npy"), "would be CSV by its name and NPY by --to npy"),
 }
 
 

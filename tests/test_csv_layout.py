@@ -45,7 +45,6 @@ IDENTITIES: dict[str, tuple[bytes, tuple[object, ...]]] = {
     "ragged": (b'x,y\n1.5,2\n1\n2,3,4\n\n"a,b"\n2.5,4\n1,"2\n3",4', ("--ragged", "keep")),
     "ragged, one column": (b"x\n1.5\n1,2\n2.5\n", ("--ragged", "keep", "--delimiter", ",")),
     "ragged, odd quotes": (b'x,y\n1.5,a"b\n1\n2,3,"4"x\n', ("--ragged", "keep")),
-    "zero bytes": (b"x,y\n1.5,\0\0\n\0,a\0b\n\0\0\0\0\0,3\n", ()),
     "quotes and names in the header": (b'x,x,"a ""b"", c",,,"d\ne"\n1.5,2,3,4,5,6\n', ()),
     "long lines": (b"x,y\n1.5," + b"z" * 3_000_000 + b"\n2.5,a\n", ()),
     "long header": (b"x," + b"y" * 1_500_000 + b"\n1.5," + b"z" * 1_500_000 + b"\n2.5,a\n", ()),

@@ -27,8 +27,8 @@ from noisify.streams.streams import BlockVariates, StreamName
 EXAMPLES = {
     "rounding": {"bits": 4},
     "bias": {"by": "other"},
-    "laplace-mechanism": {"epsilon": 0.5},
-    "gaussian-mechanism": {"epsilon": 0.5},
+    "laplace-mechanism": {"epsilon": 0.5, "sensitivity": 1},
+    "gaussian-mechanism": {"epsilon": 0.5, "sensitivity": 1},
 }
 """What a model is made with here, beside a scale of 3 and a rate of 30%."""
 

@@ -19,7 +19,7 @@ mechanisms = pytest.mark.parametrize("name", ["laplace-mechanism", "gaussian-mec
 
 
 def make(name, **parameters):
-    return interface.make(registry.find(name).load(), parameters)
+    return interface.make(registry.find(name).load(), {"sensitivity": 1, **parameters})
 
 
 def noise(model, dtype="f8", size=DRAWS):
@@ -37,6 +37,10 @@ class TestBoth:
     def test_needs_a_budget(self, name):
         with pytest.raises(UsageError, match=f"{name} needs epsilon .* add -p epsilon=VALUE"):
             make(name)
+
+    def test_needs_a_sensitivity(self, name):
+        with pytest.raises(UsageError, match=f"{name} needs sensitivity .* sensitivity=VALUE"):
+            interface.make(registry.find(name).load(), {"epsilon": 1})
 
     def test_needs_nothing_of_the_data(self, name):
         assert make(name, epsilon=1).needs("data") == {}

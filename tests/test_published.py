@@ -74,7 +74,16 @@ def test_mices_right_tailed_missingness_at_a_rate_of_30_percent(normal):
 
 def test_the_gaussian_mechanism_at_epsilon_1_and_delta_1e_5(normal, tmp_path):
     report = tmp_path / "report.json"
-    options = ("-d", "gaussian-mechanism", "-p", "epsilon=1", "-p", "delta=1e-5")
+    options = (
+        "-d",
+        "gaussian-mechanism",
+        "-p",
+        "epsilon=1",
+        "-p",
+        "delta=1e-5",
+        "-p",
+        "sensitivity=1",
+    )
     after = x_of(noisy(normal, *options, "--report", report))
     (step,) = json.loads(report.read_text())["plan"]["noise"]
     assert pytest.approx(4.8448, abs=5e-5) == step["scale"]

@@ -110,11 +110,11 @@ class TestMistakes:
     def test_are_all_told_with_their_lines(self, mistakes):
         text = RECIPE.replace("seed = 42", "seed = -1").replace("rng", "rgn")
         text = text.replace("[-40, inf]", "[2, 1]").replace("df = 4", "dof = 4")
-        text = text.replace("loc = 0.5", 'loc = "x"').replace("5%", "5 %")
+        text = text.replace("loc = 0.5", 'loc = "x"').replace("5%", "5 q")
         expected = [
             "2: seed -1 is not an integer from 0 to 2**128 - 1",
             "3: a recipe has no key 'rgn'; did you mean 'rng'?",
-            "10: scale '5 %' is not a level",
+            "10: scale '5 q' is not a level",
             "11: clip [2, 1] is not LO and HI",
             "18: student-t has no parameter 'dof'; did you mean 'df'?",
             "19: loc 'x' of student-t is not a number",

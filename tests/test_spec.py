@@ -248,7 +248,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("loc", True), ("loc", {}), ("scale", [1]), ("scale", True), ("scale", "5 %"),
+            ("loc", True), ("loc", {}), ("scale", [1]), ("scale", True), ("scale", "5 q"),
             ("snr", "x"), ("sd", True), ("model", 1), ("fields", {}), ("where", 1),
         ],
     )  # fmt: skip

@@ -11,6 +11,7 @@ from noisify.cli.option_types import (
     ClipType,
     DecibelType,
     DecimalsType,
+    FormatType,
     GroupedCommand,
     GroupedOption,
     LevelType,
@@ -92,7 +93,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 )
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @option(
-    "Noise", "-d", "--dist", "model", type=ModelType(), metavar="MODEL",
+    "Noise", "-d", "--dist", "--model", "model", type=ModelType(), metavar="MODEL",
     help="Kind of noise; see --list-models. [default: normal]",
 )  # fmt: skip
 @option(
@@ -173,7 +174,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option("Output", "--in-place", is_flag=True, help="Replace each INPUT by its noisy copy.")
 @option("Output", "--no-clobber", is_flag=True, help="Never replace an existing file.")
 @option(
-    "Output", "--to", "to_format", type=WordType("format", FORMAT_NAMES), metavar="FORMAT",
+    "Output", "--to", "to_format", type=FormatType(), metavar="FORMAT",
     help=f"Output format: {', '.join(FORMAT_NAMES)}. [default: by FILE's suffix, else the input's]",
 )  # fmt: skip
 @option(
@@ -217,7 +218,7 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
     "output.",
 )  # fmt: skip
 @option(
-    "Input", "--from", "from_format", type=WordType("format", FORMAT_NAMES), metavar="FORMAT",
+    "Input", "--from", "from_format", type=FormatType(), metavar="FORMAT",
     help="Input format. [default: by suffix, else by the first bytes, else csv]",
 )  # fmt: skip
 @option(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from noisify.cli.process import collect_no_modules
-from noisify.core.errors import NoisifyError, did_you_mean
+from noisify.core.errors import NoisifyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,20 +133,9 @@ def _fail(message: str, status: int) -> int:
 
 
 def _usage_message(error: click.ClickException) -> str:
-    """Return a usage error in one line, with the option that was perhaps meant."""
-    if isinstance(error, click.NoSuchOption):
-        meant = did_you_mean(
-            error.option_name, [*_option_names(error), *(error.possibilities or [])]
-        )
-        return f"no option is called {error.option_name}{meant or '; see noisify --help'}"
+    """Return a usage error in one line."""
     text = " ".join(error.format_message().split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}; see noisify --help"
-
-
-def _option_names(error: click.NoSuchOption) -> list[str]:
-    if error.ctx is None:
-        return []
-    return [name for option in error.ctx.command.params for name in option.opts]
 
 
 def _flush() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean
 from noisify.streams.limits import SEED_LIMIT
 
@@ -38,6 +39,32 @@ class GroupedCommand(click.Command):
     """A command whose help leads with examples and lists its options under headings."""
 
     examples: str = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, and refuse mistakes that click lets pass.
+
+        Raises:
+            UsageError: If there is one; it says what to type instead.
+        """
+        from noisify.cli import mistakes  # noqa: PLC0415 - only its types are needed before
+
+        options = {
+            name: param
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option)
+            for name in (*param.opts, *param.secondary_opts)
+        }
+        words = list(mistakes.read_words(args, options))
+        args = [word.text for word in words]
+        try:
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+        except click.NoSuchOption as error:
+            raise mistakes.unknown_option(error.option_name, args, list(options)) from None
+        mistakes.check_repeats(order)
+        mistakes.check_values(words)
+        left = super().parse_args(ctx, args)
+        mistakes.check_inputs(words)
+        return left
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, then the options group by group."""
@@ -90,6 +117,16 @@ class WordType(ParamType):
             f"no {self.name} is called {value!r}{did_you_mean(str(value), self._words)} "
             f"(there are {', '.join(self._words)})"
         )
+
+
+class FormatType(ParamType):
+    """A format's name."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        return formats.find(str(value)).name
 
 
 class ModelType(ParamType):

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisify import formats
 from noisify.core.errors import UsageError
-from noisify.files.codecs import split_name
+from noisify.files.codecs import inner_suffix, split_name
 from noisify.files.output import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
     ]
     if len(said) > 1:
         raise UsageError(f"the output is said twice, by {' and '.join(said)}; keep one")
+    if asked.name_template is not None and not asked.output_dir:
+        raise UsageError(
+            "--name is for the files of --output-dir DIR; add it, or name FILE with -o"
+        )
     if len(found) > 1 and not asked.output_dir:
         raise UsageError(f"{len(found)} outputs need --output-dir DIR")
     if asked.in_place:
@@ -46,7 +51,9 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
     if asked.output_dir is not None:
         return _named_outputs(inputs, found, asked, Path(asked.output_dir))
     if len(inputs) > 1:
-        raise UsageError(f"{len(inputs)} inputs need --output-dir DIR or --in-place")
+        raise UsageError(
+            f"{len(inputs)} inputs need --output-dir DIR or --in-place (an output is named with -o)"
+        )
     return [[asked.output or STANDARD_OUTPUT]]
 
 
@@ -63,7 +70,7 @@ def _named_outputs(
             raise UsageError("--output-dir needs named files, not standard input")
         names.append([])
         for variant in found:
-            name = _fill(template, _words(path, variant))
+            name = _fill(template, _words(path, variant, asked.to_format))
             target = str(folder / name)
             if name in {"", ".", ".."} or os.sep in name:
                 raise UsageError(f"--name {template!r} does not make a file name: {name!r}")
@@ -94,19 +101,27 @@ def default_template(found: Sequence[Variant]) -> str:
     return f"{{stem}}{swept}{replicate}{{suffix}}"
 
 
-def _words(path: str, variant: Variant) -> dict[str, object]:
+def _words(path: str, variant: Variant, to_format: str | None) -> dict[str, object]:
     specs = variant.request.specs
     models = "-".join(dict.fromkeys(spec.model for spec in specs))
     stem, suffix = split_name(path)
     words: dict[str, object] = {
         "stem": stem,
-        "suffix": suffix,
+        "suffix": _suffix_of(suffix, to_format),
         "seed": variant.request.seed,
         "model": models,
     }
     if variant.replicate is not None:
         words["replicate"] = variant.replicate
     return {**words, **variant.swept}
+
+
+def _suffix_of(suffix: str, to_format: str | None) -> str:
+    """Return the suffix of an output: the input's, but for that of another format."""
+    if to_format is None:
+        return suffix
+    wanted, inner = formats.find(to_format), inner_suffix(f"x{suffix}")
+    return suffix if inner in wanted.suffixes else wanted.suffixes[0] + suffix[len(inner) :]
 
 
 def _fill(template: str, words: Mapping[str, object]) -> str:

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+_NEAR = 0.76
+"""How alike words must be, from 0 to 1, for one to be taken for the other; less misleads."""
+
 
 class NoisifyError(Exception):
     """Say what went wrong, where, and what to do instead.
@@ -75,14 +78,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("temprature", ["time", "temperature"])
     "; did you mean 'temperature'?"
+    >>> did_you_mean("tiem", ["time", "temperature"])
+    "; did you mean 'time'?"
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     words = list(known)
-    near = get_close_matches(word, words, n=1)
+    near = get_close_matches(word, words, n=1, cutoff=_NEAR)
+    if not near:
+        swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+        near = [candidate for candidate in words if candidate in swapped]
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
-        near = [folded[key] for key in get_close_matches(word.casefold(), list(folded), n=1)]
+        close = get_close_matches(word.casefold(), list(folded), n=1, cutoff=_NEAR)
+        near = [folded[key] for key in close]
     return f"; did you mean {near[0]!r}?" if near else ""

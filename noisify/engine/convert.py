@@ -6,6 +6,7 @@ Noise depends on a field's name and positions only, so it is the same before and
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify import formats
@@ -15,7 +16,6 @@ from noisify.files.input import Input, new_temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from noisify.formats import Entry
     from noisify.formats.interface import ReadOptions
@@ -25,6 +25,9 @@ _WAYS = {
     "arrays": ("convert_arrays", {"npy", "npz", "hdf5"}),
 }
 """For each kind of format: the module that converts, and the formats it converts between."""
+
+_UNDECIDED = {".txt", ".tab"}
+"""Suffixes of tables with whatever stands between the cells."""
 
 
 def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | None) -> Entry:
@@ -39,7 +42,10 @@ def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | 
         UsageError: If they would have different ones.
     """
     if to_format is not None:
-        return formats.find(to_format)
+        wanted_by_name = formats.find(to_format)
+        for target in targets:
+            _check_suffix(target, wanted_by_name)
+        return wanted_by_name
     wanted = {target: _of_target(found, target) for target in targets}
     several = list(dict.fromkeys(wanted.values()))
     if len(several) > 1:
@@ -50,10 +56,22 @@ def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | 
     return several[0] if several else found
 
 
+def _check_suffix(target: str | Path, wanted: Entry) -> None:
+    """Refuse an output whose name says another format than `--to`."""
+    suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
+    said = formats.of_suffix(suffix)
+    undecided = suffix in _UNDECIDED and wanted.module == "csv.source"
+    if said is not None and said is not wanted and not undecided:
+        raise UsageError(
+            f"{target} would be {said.title} by its name and {wanted.title} by --to {wanted.name}; "
+            f"leave --to out, or name it {Path(target).stem}{wanted.suffixes[0]}"
+        )
+
+
 def _of_target(found: Entry, target: str | Path) -> Entry:
     suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     entry = formats.of_suffix(suffix) or found
-    undecided = suffix in {".txt", ".tab"}  # whatever stands between the cells
+    undecided = suffix in _UNDECIDED
     return found if undecided and entry.module == found.module else entry
 
 
@@ -71,9 +89,10 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
     """
     module_name, names = _WAYS[old.shape]
     if old.shape != new.shape or not {old.name, new.name} <= names:
+        can = sorted(names) if old.name in names else [old.name]
         raise UsageError(
             f"{old.title} cannot be written as {new.title}; give the output a {old.suffixes[0]} "
-            f"suffix, or --to {old.name}"
+            f"suffix, or --to {' or '.join(can)}"
         )
     module = import_module(f"noisify.formats.{module_name}")
     read: Callable[..., Any] = getattr(module, f"read_{_kind(old)}")

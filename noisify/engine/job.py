@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from noisify import formats
@@ -26,7 +27,6 @@ from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,6 +69,26 @@ class Settings:
     progress: Callable[[int], None] = lambda _: None
 
 
+_TEXT_OPTIONS = {
+    "delimiter": "--delimiter", "header": "--no-header", "nulls": "--na",
+    "encoding": "--encoding", "decimal": "--decimal", "thousands": "--thousands",
+    "skip_lines": "--skip-lines", "comment": "--comment", "ragged": "--ragged",
+    "escape": "--escape",
+}  # fmt: skip
+"""The options that say how text is read, by their names in `ReadOptions`."""
+
+
+def _check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
+    """Refuse options about text where there is none."""
+    if entry.module == "csv.source":
+        return
+    for name, option in _TEXT_OPTIONS.items():
+        if getattr(read, name) != getattr(ReadOptions, name):
+            raise UsageError(
+                f"{option} says how CSV and TSV are read, and this is {entry.title}; leave it out"
+            )
+
+
 class OpenInput:
     """An input that has been recognised and opened; spooled once it has to be.
 
@@ -88,7 +108,13 @@ class OpenInput:
         self._told: set[str] = set()
         self._hints: Sequence[str] | None = None
         try:
+            if self.input.is_kept:
+                settings.note(
+                    f"{self.input.name} is kept in a temporary file, since a ZIP archive is read "
+                    "from its end"
+                )
             self.format = recognise(self.input, settings.from_format)
+            _check_text_options(settings.read, self.format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
@@ -432,8 +458,12 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     output_compression(opened, target, settings)
     suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
     wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
-    if wanted is None and suffix in unsupported.SUFFIXES:
-        raise UsageError(f"{target} would not be a {suffix} file; write {opened.format.title}")
+    if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
+        usual, stem = opened.format.suffixes[0], Path(target).stem
+        raise UsageError(
+            f"{target} would not be a {suffix} file; noisify writes none: name it "
+            f"{stem.removesuffix(usual)}{usual}"
+        )
     if wanted is not None and wanted.module != opened.format.module:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "

@@ -21,7 +21,7 @@ class Codec(NamedTuple):
         magic: The bytes that compressed data start with.
         levels: How hard it can try.
         usual_level: How hard it tries unless told.
-        package: What has to be installed to write it, besides what always is.
+        package: What has to be installed to choose how hard; Arrow writes it without, as usual.
     """
 
     name: str
@@ -35,17 +35,20 @@ class Codec(NamedTuple):
         """Return this codec with a level; None: the usual one.
 
         Raises:
-            UsageError: If it has no such level, or cannot be written here.
+            UsageError: If it has no such level, or that needs a package.
         """
+        if not self.levels:
+            raise UsageError(f"{self.name} is read and not written; name another output with -o")
         if level is not None and level not in self.levels:
             last = self.levels[-1]
             raise UsageError(
                 f"--compress-level {level} is not one of {self.name}: "
                 f"give {self.levels[0]} (fast) to {last} (small)"
             )
-        if self.package is not None and find_spec(self.package) is None:
+        if level is not None and self.package is not None and find_spec(self.package) is None:
             raise UsageError(
-                f"writing {self.name} needs {self.package}: pip install {self.package}"
+                f"--compress-level of {self.name} needs {self.package}: leave it out, or "
+                f"pip install {self.package}"
             )
         return Compression(self, self.usual_level if level is None else level)
 
@@ -108,9 +111,11 @@ def split_name(path: str | Path) -> tuple[str, str]:
     ('table.v2', '.csv')
     """
     name = Path(path)
+    inner = Path(name.stem)
+    if name.suffix.lower() == ".zip" and inner.suffix:  # read, and not written
+        return inner.stem, inner.suffix
     if of_name(name) is None:
         return name.stem, name.suffix
-    inner = Path(name.stem)
     return inner.stem, inner.suffix + name.suffix
 
 
@@ -133,9 +138,9 @@ other none in a million; until that is explained, the faster levels are not wort
 
 
 def deflate_library() -> Any:  # noqa: ANN401
-    """Return the fastest module there is with zlib's functions: isal's, if it is installed."""
+    """Return the fastest module there is with zlib's functions: isal's, where it has a wheel."""
     try:
-        from isal import isal_zlib  # noqa: PLC0415 - optional
+        from isal import isal_zlib  # noqa: PLC0415 - no wheel on some machines
     except ImportError:
         import zlib  # noqa: PLC0415 - rarely needed
 

@@ -126,16 +126,66 @@ def _xz(level: int) -> _Packer:
     return _StreamPacker(lzma.LZMACompressor(preset=level))
 
 
-def _zstd(level: int) -> _Packer:
-    import zstandard  # noqa: PLC0415 - optional
+class _Collected(io.RawIOBase):
+    """Keeps what is written, also when it is closed."""
 
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401
+        self.parts.append(bytes(data))
+        return len(self.parts[-1])
+
+
+class _ArrowPacker:
+    """One stream of Arrow's own codec, at its own level and without a checksum."""
+
+    parallel = False
+
+    def __init__(self, name: str) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - slow to import
+
+        self._packed = _Collected()
+        self._stream = pa.CompressedOutputStream(pa.PythonFile(self._packed, mode="w"), name)
+
+    def head(self) -> bytes:
+        return b""
+
+    def pack(self, block: bytearray) -> bytes:
+        self._stream.write(block)
+        return self._taken()
+
+    def note(self, block: bytearray) -> None:
+        pass
+
+    def tail(self) -> bytes:
+        self._stream.close()
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        """Return what has been written since it was last called."""
+        packed = b"".join(self._packed.parts)
+        self._packed.parts.clear()
+        return packed
+
+
+def _zstd(level: int) -> _Packer:
+    try:
+        import zstandard  # noqa: PLC0415 - optional
+    except ImportError:
+        return _ArrowPacker("zstd")
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
     return _StreamPacker(compressor.compressobj())
 
 
 def _lz4(level: int) -> _Packer:
-    import lz4.frame  # noqa: PLC0415 - optional
-
+    try:
+        import lz4.frame  # noqa: PLC0415 - optional
+    except ImportError:
+        return _ArrowPacker("lz4")
     compressor = lz4.frame.LZ4FrameCompressor(
         compression_level=level, content_checksum=True, block_size=lz4.frame.BLOCKSIZE_MAX1MB
     )

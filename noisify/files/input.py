@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from noisify.files.codecs import Codec
 
+_ZIP_START = b"PK\x03\x04"
 _SEEKING = threading.Lock()
 HEAD_BYTES = 1 << 20
 """How much of a file may be looked at to recognise it and to guess its fields' types."""
@@ -63,6 +64,8 @@ class Input:
         self._held: BinaryIO | None = None
         self._watched: Path | None = None
         self._seen: dict[Path, _State] = {}
+        self._archive: Path | None = None
+        self._member: str | None = None
         try:
             if self.is_standard_input:
                 self._take_standard_input()
@@ -93,13 +96,25 @@ class Input:
     def _take_file(self, path: Path) -> None:
         self._held = cast("BinaryIO", path.open("rb", buffering=0))  # says if it cannot be read
         self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
-        self.codec = self._find_codec(_read_fully(self._held, codecs.MAGIC_BYTES))
+        start = _read_fully(self._held, codecs.MAGIC_BYTES)
+        self.codec = self._find_codec(start)
         held = Path(f"/proc/self/fd/{self._held.fileno()}")
         opened = held if held.exists() else path
         if self.codec is None:
             self.path = opened
+            if start.startswith(_ZIP_START) and path.suffix.lower() != ".npz":
+                self._look_inside(opened)
         else:
             self._packed = opened
+
+    def _look_inside(self, archive: Path) -> None:
+        """Read the only file of a ZIP archive in its stead, if it has but one."""
+        from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
+
+        member = zip_member.only_member(archive)
+        if member is not None:
+            self.codec, self._member = zip_member.ZIP, member
+            self.path, self._packed = None, archive
 
     def _take_stream(self, stream: BinaryIO) -> None:
         start = _read_fully(stream, codecs.MAGIC_BYTES)
@@ -107,6 +122,18 @@ class Input:
         self.codec = self._find_codec(start)
         if self.codec is not None:
             self._stream = _decompressed(self._stream, self.codec, self.name)
+        elif start.startswith(_ZIP_START):
+            self._take_archive()
+
+    def _take_archive(self) -> None:
+        """Keep a stream that is a ZIP archive, which says at its end what is in it."""
+        from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
+
+        if zip_member.is_archive(self.head(zip_member.FIRST_NAME)):
+            self.spool()
+            self._archive, self._spooled, self._head = self._spooled, None, None
+            if self._archive is not None:
+                self._look_inside(self._archive)
 
     def _find_codec(self, start: bytes) -> Codec | None:
         """Return how data that start so are compressed."""
@@ -127,7 +154,14 @@ class Input:
     @property
     def suffix(self) -> str:
         """The file name's suffix in lower case, without that of a compression, or nothing."""
+        if self._member is not None:
+            return codecs.inner_suffix(self._member)
         return "" if self.is_standard_input else codecs.inner_suffix(self.name)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is a stream that had to be kept in a temporary file to be opened."""
+        return self._archive is not None
 
     @property
     def is_rereadable(self) -> bool:
@@ -151,6 +185,10 @@ class Input:
         """Open it from its start; a stream can be opened once."""
         if self.path is not None:
             return self.path.open("rb", buffering=0)
+        if self._member is not None and self._packed is not None:
+            from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
+
+            return zip_member.open_member(self._packed, self.name)
         if self._packed is not None and self.codec is not None:
             return _decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
         head = self.head()
@@ -198,8 +236,9 @@ class Input:
             self._held.close()
         if self._device is not None:
             self._device.close()
-        if self._spooled is not None:
-            self._spooled.unlink(missing_ok=True)
+        for temporary in (self._spooled, self._archive):
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
+from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from noisify.formats.interface import Format
 
 
@@ -98,8 +101,18 @@ def find(name: str) -> Entry:
     if name in names:
         return names[name]
     raise UsageError(
-        f"no format is called {name!r}{did_you_mean(name, names)} (there are {', '.join(names)})"
+        f"no format is called {name!r}{_meant(name, names)} (there are {', '.join(names)})"
     )
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """Return which format a name means, or why there is none."""
+    word = name.strip().removeprefix(".").casefold()
+    if found := other_words.FORMATS.get(word, word if word in names else None):
+        return f"; type {found}"
+    from noisify.formats import unsupported  # noqa: PLC0415 - only a mistake needs it
+
+    return unsupported.instead_of(word) or did_you_mean(name, names)
 
 
 def of_suffix(suffix: str) -> Entry | None:

@@ -12,18 +12,7 @@ from noisify.formats.arrow.messages import starts_legacy_stream
 if TYPE_CHECKING:
     from noisify.files.input import Input
 
-_FOREIGN = (
-    (b"PARE", "is an encrypted Parquet file", "decrypt it first"),
-    (b"FEA1", "is a Feather V1 file", "write it anew with pyarrow.feather.write_feather"),
-)
 _HEAD = 8200
-
-
-def _is_archive(head: bytes) -> bool:
-    """Return whether a file starts as a ZIP archive of no documents and no arrays does."""
-    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
-    is_known = first.endswith((b".npy", b".xml", b".rels")) or first == b"mimetype"
-    return head.startswith(b"PK\x03\x04") and not is_known
 
 
 def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
@@ -38,13 +27,23 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
         return "is empty"
     if again := codecs.of_content(head):
         return f"is compressed twice, or holds {again.name} data; decompress it once"
-    if refusal := unsupported.refusal(head, suffix):
-        return refusal
     if name is None and suffix != ".npz" and _is_archive(head):
-        return "is a ZIP archive; unpack it first, with unzip FILE"
-    return next(
-        (f"{what}; {instead}" for magic, what, instead in _FOREIGN if head.startswith(magic)), None
-    )
+        return (
+            "is a ZIP archive of several files, or of none, or damaged; unpack it first, with "
+            "unzip FILE"
+        )
+    return unsupported.refusal(head, "" if head.startswith(b"PK") else suffix)
+
+
+def _is_archive(head: bytes) -> bool:
+    """Return whether a file is a ZIP archive that is no kind of file of its own."""
+    if head.startswith(b"PK\x05\x06"):
+        return True
+    if not head.startswith(b"PK") or unsupported.refusal(head, ""):
+        return False
+    from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
+
+    return zip_member.is_archive(head)
 
 
 def _by_magic_further_on(source: Input) -> Entry | None:

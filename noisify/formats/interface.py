@@ -101,14 +101,19 @@ def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
     )
 
 
+TABLES = "CSV, TSV, Parquet and Arrow IPC"
+"""The formats that hold tables, as messages list them."""
+_MASKED = "CSV, TSV, Parquet, NPY, NPZ and HDF5"
+
+
 def no_rows() -> UsageError:
     """Return the error of a format that has no rows to drop or repeat."""
-    return UsageError("models of whole rows need a table: CSV or Parquet")
+    return UsageError(f"models of whole rows need a table: {TABLES} hold one")
 
 
 def no_mask(title: str) -> UsageError:
     """Return the error of a format without masks."""
-    return UsageError(f"--mask and --restore are not for {title} files")
+    return UsageError(f"--mask and --restore are for {_MASKED}, not for {title} files")
 
 
 class Source(Protocol):

@@ -24,7 +24,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.interface import TABLES, no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, stored
 
@@ -391,7 +391,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for PNG files")
+        raise UsageError(f"--append is for {TABLES}, and NPY, not for PNG files")
     return PngSink(source, output)
 
 

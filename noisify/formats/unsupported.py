@@ -1,51 +1,172 @@
-"""Files that are none of the formats, and what to do instead; recognised so that they get a hint.
+"""Files that are none of the formats, and what to do instead; one table.
 
-Only what tells them apart for sure is looked at: a table may well start with the letters BM, which
-a bitmap starts with, so a bitmap is known by its suffix alone.
+A kind is known by its first bytes where those tell it for sure, whatever the file is called. A
+table may well start with the letters BM, which a bitmap starts with, so a bitmap is known by its
+suffix alone.
 """
 
 from __future__ import annotations
 
-_SHEET = (
-    "is a spreadsheet, or another Office file",
-    "save its table as CSV first, as pandas.read_excel(FILE).to_csv(OUTPUT, index=False) does",
-)
-_JSON = (
-    "is JSON",
-    "convert it to CSV first, as pandas.read_json(FILE).to_csv(OUTPUT, index=False) does",
-)
-_LINES = (
-    "is JSON lines",
-    "convert it to CSV first, as pandas.read_json(FILE, lines=True).to_csv(OUTPUT) does",
-)
-_LOSSY_IMAGE = ("is an image whose compression would alter the noise", "convert it to PNG first")
-_IMAGE = ("is an image in a format that is not read", "convert it to PNG or TIFF first")
-_LOSSY_AUDIO = ("is audio whose compression would alter the noise", "convert it to WAV first")
-_AUDIO = ("is audio in a format that is not read", "convert it to WAV first")
+import codecs
+import json
+import re
+from typing import NamedTuple
 
-_STARTS = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _SHEET),
-    (b"\xff\xd8\xff", _LOSSY_IMAGE),
-    (b"GIF87a", _IMAGE),
-    (b"GIF89a", _IMAGE),
-    (b"\0\0\0\x0cjP  \r\n", _LOSSY_IMAGE),
-    (b"fLaC\0", _AUDIO),
-    (b"OggS\0", _LOSSY_AUDIO),
-    (b"ID3\x02", _LOSSY_AUDIO),
-    (b"ID3\x03", _LOSSY_AUDIO),
-    (b"ID3\x04", _LOSSY_AUDIO),
-)
-_SUFFIXES = {
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _SHEET),
-    ".json": _JSON,
-    **dict.fromkeys((".jsonl", ".ndjson"), _LINES),
-    **dict.fromkeys((".jpg", ".jpeg", ".jp2", ".webp", ".heic", ".avif"), _LOSSY_IMAGE),
-    **dict.fromkeys((".gif", ".bmp", ".ppm", ".pgm"), _IMAGE),
-    **dict.fromkeys((".mp3", ".ogg", ".opus", ".m4a", ".aac"), _LOSSY_AUDIO),
-    **dict.fromkeys((".flac", ".aif", ".aiff", ".au"), _AUDIO),
-}
-SUFFIXES = frozenset({*_SUFFIXES, ".zip"})
+
+class Kind(NamedTuple):
+    """A kind of files that is not read.
+
+    Attributes:
+        what: What such a file is, after "is".
+        instead: What to do.
+        suffixes: File name suffixes of such files, with blanks between them.
+        starts: A regular expression for their first bytes; empty: nothing tells for sure.
+    """
+
+    what: str
+    instead: str
+    suffixes: str = ""
+    starts: bytes = b""
+
+
+_TO_CSV = "(FILE).to_csv(OUTPUT, index=False)"
+_FIRST_TABLE = "save its table as CSV or Parquet first"
+_FIRST_ARRAYS = "save its arrays with numpy.savez first"
+
+KINDS = (
+    Kind(
+        "a spreadsheet, or another Office file",
+        f"save its table as CSV first, as pandas.read_excel{_TO_CSV} does",
+        ".xlsx .xlsm .xlsb .xls .ods",
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+        rb"|PK\x03\x04.{26}(?:\[Content_Types\]\.xml|_rels/|docProps/|xl/)"
+        rb"|PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument",
+    ),
+    Kind(
+        "a PyTorch file",
+        "save its arrays first, as numpy.savez(OUTPUT, **{k: v.numpy() for k, v in "
+        "torch.load(FILE).items()}) does",
+        ".pt .pth .ckpt",
+        rb"PK\x03\x04.{26}[^/\0]{1,99}/(?:data\.pkl|\.format_version|\.data/|version|byteorder)",
+    ),
+    Kind(
+        "a Python pickle",
+        "save it with to_parquet (pandas) or numpy.save first; noisify loads no pickles, for they "
+        "can run any code",
+        ".pkl .pickle .p .joblib .pckl",
+        rb"\x80[\x02-\x05][\x80-\x95\]})(}cKX\x8c\x95qNGI.]"
+        rb"|c[\w.]+\n\w+\n(?:p\d+\n)?\(|\((?:lp|dp|tp|i\w)[\w.]*\n",
+    ),
+    Kind(
+        "a FITS file",
+        "save its arrays or tables first, as numpy.save(OUTPUT, astropy.io.fits.getdata(FILE)) "
+        "does",
+        ".fits .fit .fts",
+        rb"SIMPLE  =",
+    ),
+    Kind(
+        "a safetensors file",
+        "save its arrays first, as numpy.savez(OUTPUT, **safetensors.numpy.load_file(FILE)) does",
+        ".safetensors",
+        rb"[^\0].{2}[\0-\x05]\0{4}\{\s*[\"}]",
+    ),
+    Kind(
+        "a SQLite database",
+        "save a table as CSV first, as sqlite3 -header -csv FILE 'SELECT * FROM t' does",
+        ".db .sqlite .sqlite3 .db3 .gpkg",
+        rb"SQLite format 3\0",
+    ),
+    Kind(
+        "a MATLAB file older than version 7.3",
+        "save it with save(..., '-v7.3') in MATLAB, or numpy.savez(OUTPUT, "
+        "**scipy.io.loadmat(FILE)) first",
+        ".mat",
+        rb"MATLAB 5\.0 MAT-file",
+    ),
+    Kind(
+        "a NetCDF-3 file",
+        "convert it to NetCDF-4 first, with nccopy -k nc4 FILE OUTPUT, or xarray.open_dataset"
+        "(FILE).to_netcdf(OUTPUT, format='NETCDF4')",
+        ".nc3 .cdf",
+        rb"CDF[\x01\x02\x05]",
+    ),
+    Kind("an HDF4 file", "convert it to HDF5 first, with h4toh5 FILE OUTPUT", ".hdf4",
+         rb"\x0e\x03\x13\x01"),
+    Kind("a GRIB file", "convert it to NetCDF-4 first, with grib_to_netcdf or cdo -f nc4 copy",
+         ".grib .grib2 .grb .grb2", rb"GRIB.{3}[\x01\x02]"),
+    Kind("an ORC file", "convert it to Parquet first, as pandas.read_orc(FILE).to_parquet(OUTPUT) "
+         "does", ".orc", rb"ORC[\0-\x1f]"),
+    Kind("an Avro file", "convert it to Parquet first, as polars.read_avro(FILE).write_parquet"
+         "(OUTPUT) does", ".avro", rb"Obj\x01"),
+    Kind("an encrypted Parquet file", "decrypt it first", "", rb"PARE"),
+    Kind("a Feather V1 file", "write it anew with pyarrow.feather.write_feather", "", rb"FEA1"),
+    Kind("an R data file", f"{_FIRST_TABLE}, with write.csv in R", ".rds .rda .rdata",
+         rb"RD[XA][23]\n|X\n\0{3}[\x02\x03]"),
+    Kind("a Stata file", f"save its table as CSV first, as pandas.read_stata{_TO_CSV} does",
+         ".dta", rb"<stata_dta>"),
+    Kind("an SPSS file", f"save its table as CSV first, as pandas.read_spss{_TO_CSV} does",
+         ".sav .zsav .por", rb"\$FL[23]@\(#\)"),
+    Kind("a SAS file", f"save its table as CSV first, as pandas.read_sas{_TO_CSV} does",
+         ".sas7bdat .xpt", rb"\0{12}\xc2\xea\x81`|HEADER RECORD\*{7}LIBRARY HEADER"),
+    Kind("a dBASE table", _FIRST_TABLE, ".dbf"),
+    Kind("a shapefile", f"{_FIRST_TABLE}, with ogr2ogr", ".shp .shx", rb"\0\0'\n\0{20}"),
+    Kind("a database of Microsoft Access", _FIRST_TABLE, ".mdb .accdb",
+         rb"\0\x01\0\0Standard (?:Jet|ACE) DB"),
+    Kind("a DuckDB database", "save a table first: duckdb FILE \"COPY t TO 'OUT.parquet'\"",
+         ".duckdb", rb".{8}DUCK"),
+    Kind("a ROOT file", f"{_FIRST_ARRAYS}, as uproot reads them", ".root", rb"root\0\0"),
+    Kind("a NIfTI image", f"{_FIRST_ARRAYS}, as nibabel reads them", ".nii",
+         rb"(?:\x5c\x01\0\0|\0\0\x01\x5c).{336}"),
+    Kind("a DICOM image", f"{_FIRST_ARRAYS}, as pydicom reads them", ".dcm .dicom",
+         rb".{128}DICM"),
+    Kind("a LAS point cloud", f"{_FIRST_ARRAYS}, as laspy reads them", ".las .laz", rb"LASF"),
+    Kind("a TFRecord file", f"{_FIRST_ARRAYS}, as tensorflow reads them", ".tfrecord .tfrecords"),
+    Kind("an ARFF file", f"{_FIRST_TABLE}, as scipy.io.arff.loadarff reads it", ".arff",
+         rb"(?i:(?:%[^\n]*\n|\s)*@relation\s)"),
+    Kind("an image whose compression would alter the noise", "convert it to PNG first",
+         ".jpg .jpeg .jp2 .webp .heic .avif", rb"\xff\xd8\xff|\0\0\0\x0cjP  \r\n|RIFF.{4}WEBP"),
+    Kind("an image in a format that is not read", "convert it to PNG or TIFF first",
+         ".gif .bmp .ppm .pgm .exr .psd", rb"GIF8[79]a|P[4-6]\s\d+\s\d+\s|8BPS\0\x01"),
+    Kind("a video", "noisify adds noise to images one by one: ffmpeg -i FILE frame%05d.png", ""
+         ".mp4 .avi .mkv .mov .webm", rb".{4}ftyp|\x1aE\xdf\xa3"),
+    Kind("audio whose compression would alter the noise", "convert it to WAV first",
+         ".mp3 .ogg .opus .m4a .aac", rb"OggS\0|ID3[\x02-\x04]"),
+    Kind("audio in a format that is not read", "convert it to WAV first",
+         ".flac .aif .aiff .au .aifc .caf", rb"fLaC\0|FORM.{4}AIF[FC]|\.snd\0"),
+    Kind("a PDF document", f"{_FIRST_TABLE}", ".pdf", rb"%PDF-\d"),
+    Kind("a ZIP archive", "unpack it first, with unzip FILE", ".zip"),
+    Kind("an archive", "unpack it first", ".7z .rar .tar .tgz",
+         rb"7z\xbc\xaf'\x1c|Rar!\x1a\x07|.{257}ustar"),
+    Kind("a program", "name a file of data", ".exe .so .dll .pyc", rb"\x7fELF|MZ.{58}.{2}\0\0"),
+    Kind("a Jupyter notebook", "name the file of data that it reads", ".ipynb"),
+    Kind("GeoJSON", "save its table as CSV or its layer as Parquet first, as geopandas.read_file"
+         "(FILE).to_parquet(OUTPUT) does", ".geojson"),
+    Kind("JSON", f"convert it to CSV first, as pandas.read_json{_TO_CSV} does", ".json .topojson"),
+    Kind("JSON lines", "convert it to CSV first, as pandas.read_json(FILE, lines=True)"
+         ".to_csv(OUTPUT, index=False) does", ".jsonl .ndjson .geojsonl"),
+    Kind("HTML", "save its table as CSV first, as pandas.read_html(FILE)[0].to_csv(OUTPUT, "
+         "index=False) does", ".html .htm", rb"(?i:\s*(?:<!doctype html|<html[\s>]))"),
+    Kind("XML", f"convert it to CSV first, as pandas.read_xml{_TO_CSV} does",
+         ".xml .kml .gpx .svg .gml", rb"\s*<\?xml[\s\w]"),
+    Kind("YAML", f"{_FIRST_TABLE}", ".yaml .yml"),
+    Kind("a Zarr store", f"{_FIRST_ARRAYS}", ".zarr"),
+)  # fmt: skip
+_BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes.split()}
+_BY_TITLE = {kind.what: kind for kind in KINDS}
+SUFFIXES = frozenset(_BY_SUFFIX)
 """File name suffixes of such files, in lower case."""
+_WORDS = {
+    "excel": ".xlsx", "spreadsheet": ".xlsx", "sqlite": ".db", "sql": ".db", "matlab": ".mat",
+    "torch": ".pt", "pytorch": ".pt", "jpeg": ".jpg", "r": ".rds", "stata": ".dta",
+    "spss": ".sav", "sas": ".sas7bdat", "notebook": ".ipynb",
+}  # fmt: skip
+"""Suffixes by the words for such files."""
+_JSON_START = re.compile(
+    rb"\s*(?:\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\})|\[\s*(?:\{\s*[\"}]|\[\s*[\[\d\"\]-]))", re.DOTALL
+)
+_ELEMENT = re.compile(
+    rb"\s*(?:<!--.*?-->\s*)*<([A-Za-z_][\w:.-]*)(?:\s[^<>]*)?/?>(?![,;\t|])", re.DOTALL
+)
 
 
 def refusal(head: bytes, suffix: str) -> str | None:
@@ -55,18 +176,72 @@ def refusal(head: bytes, suffix: str) -> str | None:
         head: The file's first bytes.
         suffix: Its name's suffix in lower case; empty to go by the bytes alone.
     """
-    found = next((kind for magic, kind in _STARTS if head.startswith(magic)), None)
-    if _is_office(head):
-        found = _SHEET
-    found = _SUFFIXES.get(suffix, found)
-    return None if found is None else f"{found[0]}; {found[1]}"
+    found, named = _of_content(head), _BY_SUFFIX.get(suffix)
+    if found is _BY_TITLE["JSON"] and named is not None:
+        found = named  # JSON lines, GeoJSON and notebooks are JSON, too
+    if found is not None:
+        return f"is {found.what}; {found.instead}"
+    if named is not None:
+        return f"is {named.what} by its name; {named.instead}, or add --from if it is not"
+    return None
 
 
-def _is_office(head: bytes) -> bool:
-    """Return whether a file starts as a ZIP archive that holds a document does."""
-    if not head.startswith(b"PK\x03\x04"):
+def instead_of(word: str) -> str:
+    """Return `; ` and what to do about a format that is not there, or an empty string."""
+    word = word.casefold().removeprefix(".")
+    found = _BY_SUFFIX.get(_WORDS.get(word, f".{word}"))
+    return "" if found is None else f"; {found.what} is neither read nor written"
+
+
+def _of_content(head: bytes) -> Kind | None:
+    """Return the kind of a file that starts so."""
+    for kind in KINDS:
+        if kind.starts and re.match(kind.starts, head, re.DOTALL):
+            return kind
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "ignore").encode()
+        if re.match(rb"\s*<\?xml[\s\w]", head):
+            return _BY_TITLE["XML"]
+    if _is_element(head):
+        return _BY_TITLE["XML"]
+    title = _json_kind(head)
+    return None if title is None else _BY_TITLE[title]
+
+
+def _is_element(head: bytes) -> bool:
+    """Return whether a text starts with an XML element; a header such as <DATE>,<OPEN> does not."""
+    element = _ELEMENT.match(head)
+    if element is None:
         return False
-    length = int.from_bytes(head[26:28], "little")
-    first = head[30 : 30 + length]
-    starts = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/")
-    return first.startswith(starts) or (first == b"mimetype" and b"opendocument" in head[38:200])
+    return head[: element.end()].endswith(b"/>") or b"</" in head[element.end() :]
+
+
+def _json_kind(head: bytes) -> str | None:
+    """Return which kind of JSON a text is; None: none."""
+    lines = [line for line in head.split(b"\n")[:3] if line.strip()]
+    if not lines:
+        return None
+    first = _parsed(lines[0])
+    if (
+        isinstance(first, dict | list)
+        and len(lines) > 1
+        and isinstance(_parsed(lines[1]), type(first))
+    ):
+        return "JSON lines"
+    if _JSON_START.match(head) is None and not isinstance(_parsed(head), dict | list):
+        return None
+    if re.search(rb'"(?:cell_type|nbformat)"\s*:', head):
+        return "a Jupyter notebook"
+    if re.search(rb'"type"\s*:\s*"(?:FeatureCollection|Feature|Topology)"', head):
+        return "GeoJSON"
+    return "JSON"
+
+
+def _parsed(text: bytes) -> object:
+    """Return what a text is in JSON; None if it is none, or cut off."""
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed

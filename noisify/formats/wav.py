@@ -28,7 +28,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.interface import TABLES, no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 
@@ -417,7 +417,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for WAV files")
+        raise UsageError(f"--append is for {TABLES}, and NPY, not for WAV files")
     return WavSink(source, output)
 
 

@@ -151,6 +151,7 @@ class Cauchy(White):
     """
 
     name: ClassVar[str] = "cauchy"
+    unmeasured: ClassVar[str] = "has no variance"
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Cauchy variates of scale 1."""
@@ -166,6 +167,7 @@ class StudentT(White):
     """
 
     name: ClassVar[str] = "student-t"
+    unmeasured: ClassVar[str] = "has no variance"
 
     df: float = parameter("degrees of freedom, above 0", 3.0, above=0.0)
 

@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from noisify.core import other_words
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
 
 STATISTICS = ("sd", "iqr", "range")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_LEVEL = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?(?P<unit>sd|iqr|range)?")
-_SPAN = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ns|us|ms|s|min|h|d|w)")
-_FROM_FIELD = re.compile(rf"(?P<number>{_NUMBER})?(?P<percent>%)?@(?P<field>.+)", re.DOTALL)
+_STATISTICS: dict[str, Literal["sd", "iqr", "range"]] = {
+    "sd": "sd", "std": "sd", "stdev": "sd", "stddev": "sd", "sds": "sd", "sigma": "sd",
+    "iqr": "iqr", "range": "range",
+}  # fmt: skip
+"""Statistics by the words for them."""
+_PERCENT = r"\s*(?P<percent>%|pct|percent)"
+_LEVEL = re.compile(
+    rf"(?P<number>{_NUMBER})?(?:{_PERCENT})?(?:\s*\*?\s*(?P<unit>{'|'.join(_STATISTICS)}))?",
+    re.IGNORECASE,
+)
+_SPAN = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[a-zµ]+)")
+_FROM_FIELD = re.compile(
+    rf"(?P<number>{_NUMBER})?(?:{_PERCENT})?\s*\*?\s*@(?P<field>.+)", re.DOTALL
+)
+
+_RATE = re.compile(rf"({_NUMBER})\s*(%|pct|percent)?", re.IGNORECASE)
 
 
 def _digits(number: float) -> str:
@@ -118,6 +132,12 @@ SPANS = {
     "w": 604800.0,
 }  # fmt: skip
 """Units of time in seconds."""
+_SPAN_WORDS = {
+    "µs": "us", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "mins": "min",
+    "minute": "min", "minutes": "min", "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
+    "day": "d", "days": "d", "week": "w", "weeks": "w",
+}  # fmt: skip
+"""Other words for those units."""
 
 DEFAULT = OfField(0.1, "sd")
 
@@ -139,14 +159,15 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
         return text
     typed = str(text).strip()
     if (span := _SPAN.fullmatch(typed)) and float(span["number"]) >= 0:
-        return Duration(float(span["number"]) * SPANS[span["unit"]])
+        unit = _SPAN_WORDS.get(span["unit"], span["unit"])
+        if unit in SPANS:
+            return Duration(float(span["number"]) * SPANS[unit])
     from_field = _FROM_FIELD.fullmatch(typed)
     match = from_field or _LEVEL.fullmatch(typed)
-    if match is None or not typed or typed == "%":
-        raise UsageError(
-            f"{option} {typed!r} is not a level; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column "
-            "(for times 90s, 2h, 3d)"
-        )
+    if match is None or not (match["number"] or from_field or match["unit"]):
+        meant = other_words.matching(other_words.LEVELS, typed)
+        usual = "; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column (for times 90s, 2h, 3d)"
+        raise UsageError(f"{option} {typed!r} is not a level{meant or usual}")
     number = float(match["number"] or 1)
     if match["percent"]:
         number = float(Decimal(match["number"] or 1).scaleb(-2))  # rounded once
@@ -154,11 +175,9 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
         raise UsageError(f"{option} {typed!r} must be a finite number of at least 0")
     if from_field:
         return FromField(match["field"], number)
-    match match["unit"]:
-        case "sd" | "iqr" | "range" as statistic:
-            return OfField(number, statistic)
-        case _:
-            return Percent(number) if match["percent"] else Absolute(number)
+    if match["unit"]:
+        return OfField(number, _STATISTICS[match["unit"].lower()])
+    return Percent(number) if match["percent"] else Absolute(number)
 
 
 def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
@@ -171,12 +190,14 @@ def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
     0.02
     """
     typed = str(text).strip()
-    try:
-        rate = float(typed[:-1]) / 100 if typed.endswith("%") else float(typed)
-    except ValueError:
-        rate = math.nan
+    share = _RATE.fullmatch(typed)
+    number = float(share[1]) if share else math.nan
+    rate = number / 100 if share and share[2] else number
     if not 0 <= rate <= 1:
-        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1; type 2% or 0.02")
+        meant = "2% or 0.02"
+        if share and not share[2] and 1 < number <= 100:  # noqa: PLR2004 - in per cent
+            meant = f"{number:g}% or {number / 100:g}"
+        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1; type {meant}")
     return rate
 
 

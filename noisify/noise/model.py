@@ -150,6 +150,7 @@ class Model(ABC):
         jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
         elementwise: Whether `apply` may be handed elements of several fields, end to end: of each
             nothing but its value and its variates counts, and `draw.variates.positions` does not.
+        unmeasured: Why it has no `moments`, where it has none.
         example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
     """
 
@@ -161,6 +162,7 @@ class Model(ABC):
     jointly: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
     example: ClassVar[str] = "-s 0.1"
+    unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 
     def __post_init__(self) -> None:
         """Check the parameters' limits."""

@@ -40,7 +40,9 @@ class Mechanism(Model):
     example: ClassVar[str] = "-p epsilon=1 -p sensitivity=1"
 
     epsilon: float = parameter("the privacy budget, above 0", dataclasses.MISSING, above=0)
-    sensitivity: float = parameter("how much one person can change what is noised", 1.0, above=0)
+    sensitivity: float = parameter(
+        "how much one person can change what is noised", dataclasses.MISSING, above=0
+    )
     scale: float | None = parameter("the calibrated scale, worked out from the others", None)
 
     def __post_init__(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -88,10 +90,51 @@ def find(name: str) -> Entry:
     Raises:
         UsageError: If there is none.
     """
-    names = {word: entry for entry in MODELS for word in (entry.name, *entry.aliases)}
-    wanted = name.strip().casefold().replace("_", "-")
+    names = _names()
+    wanted = _folded(name)
     if wanted in names:
         return names[wanted]
-    raise UsageError(
-        f"no model is called {name!r}{did_you_mean(wanted, names) or '; see noisify --list-models'}"
-    )
+    raise UsageError(f"no model is called {name!r}{_instead(name)}")
+
+
+def is_name(name: str) -> bool:
+    """Return whether a model is called so."""
+    return _folded(name) in _names()
+
+
+def meant(name: str) -> Entry | None:
+    """Return the model that a word of another program means, or that is called so, or None."""
+    wanted = _folded(other_words.NAMESPACES.sub("", name))
+    return _names().get(other_words.MODELS.get(wanted, wanted))
+
+
+def with_parameter(key: str) -> Entry | None:
+    """Return the first model with a parameter of a name, or None."""
+    return next((entry for entry in MODELS if key in {f.name for f in fields(entry.load())}), None)
+
+
+def _names() -> dict[str, Entry]:
+    return {word: entry for entry in MODELS for word in (entry.name, *entry.aliases)}
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "-", name.strip().casefold())
+
+
+def _instead(name: str) -> str:
+    """Return what to type instead of a name that no model has."""
+    if found := meant(name):
+        return f"; type {found.name}"
+    if re.fullmatch(r"[\d.]+\s*(?:%|sd|iqr|dB)?", name.strip()):
+        return f"; for a level type {'--snr' if 'dB' in name else '-s'} {name.strip()}"
+    head, separator, _ = re.split(r"([:(,+ ]|$)", other_words.NAMESPACES.sub("", name), maxsplit=1)
+    if separator and (found := meant(head)):
+        if separator == ":":
+            level, key = name.partition(":")[2].strip(), found.load().level
+            option = {"scale": "-s ", "rate": "--rate "}.get(key, f"-p {key}=")
+            return f"; type -d {found.name} {option}{level}, or --noise {found.name}:{level}"
+        if separator == "(":
+            return f"; type {found.name}, and its parameters with -s, --loc or -p KEY=VALUE"
+        return f"; type --noise {found.name}:LEVEL, once for each model"
+    wanted = _folded(name)
+    return did_you_mean(wanted, _names()) or "; see noisify --list-models"

@@ -298,6 +298,7 @@ class Bias(Model):
     """
 
     name: ClassVar[str] = "bias"
+    unmeasured: ClassVar[str] = "has no sd in a field: it is one offset for all of it"
     family: ClassVar[str] = "amplitude"
     takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
     example: ClassVar[str] = "-s 0.1sd -p by=device"

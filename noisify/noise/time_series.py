@@ -87,6 +87,7 @@ class RandomWalk(Additive):
     """
 
     name: ClassVar[str] = "random-walk"
+    unmeasured: ClassVar[str] = "has no sd for the whole field: it grows from element to element"
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.01"
 

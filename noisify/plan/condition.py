@@ -11,6 +11,7 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from noisify.core import other_words
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
@@ -26,7 +27,7 @@ _TOKEN = re.compile(
       | (?P<text>"[^"]*"|'[^']*')
       | `(?P<quoted>[^`]+)`
       | (?P<word>[^\W\d][\w.]*)
-      | (?P<sign><=|>=|==|!=|<>|[<>=+\-*/(),])
+      | (?P<sign><=|>=|==(?!=)|!=(?!=)|<>|=(?![<>=])|[<>+\-*/(),])
     )""",
     re.VERBOSE,
 )
@@ -118,7 +119,8 @@ class _Parser:
     def fail(self, expected: str) -> NoReturn:
         rest = self._text[self._at :].strip()
         found = f"found {rest[:20]!r}" if rest else "it ends"
-        raise UsageError(f"--where {self._text!r}: expected {expected}, but {found}")
+        meant = other_words.starting(other_words.CONDITIONS, rest)
+        raise UsageError(f"--where {self._text!r}: expected {expected}, but {found}{meant}")
 
     def accept(self, *tokens: str) -> str | None:
         if self.kind in {"keyword", "sign"} and self.token in tokens:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.noise import level as levels
@@ -46,7 +48,7 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
     """
     for spec in request.specs:
         _check_condition(spec.where, fields)
-    drafts, left = _drafts(request, fields)
+    drafts, left, notes = _drafts(request, fields)
     needs: dict[Field, frozenset[str]] = {}
     noised = {draft.field.name: draft.field for draft in drafts}
     for draft in drafts:
@@ -57,7 +59,6 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
             needs[field_] = needs.get(field_, frozenset()) | need
     statistics = survey(needs) if needs else {}
     steps: list[Step] = []
-    notes: list[str] = []
     used: Counter[tuple[str, str]] = Counter()
     for draft in drafts:
         settled = _settle(draft, statistics, notes)
@@ -177,9 +178,12 @@ class _Draft(NamedTuple):
         return self.spec.unit == "image" and self.field.kind == "float"
 
 
-def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], dict[str, str]]:
-    """Return what is asked of each field, and why others are left alone."""
+def _drafts(
+    request: Request, fields: Sequence[Field]
+) -> tuple[list[_Draft], dict[str, str], list[str]]:
+    """Return what is asked of each field, why others are left alone, and notes about those."""
     drafts: list[_Draft] = []
+    notes: list[str] = []
     left: dict[str, str] = {}
     views: dict[str, Field] = {}
     for number, spec in enumerate(request.specs):
@@ -192,6 +196,8 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             continue
         chosen = _chosen(spec, model_class, fields)
         found = _noisable(_unhindered(chosen, left), model_class, left)
+        found = _of_unit(spec, found, chosen, left)
+        notes += _passed_over(spec, chosen, found, left)
         found = _within_reach(spec.where, found, chosen, fields, left)
         for field_ in found:
             view = views.setdefault(field_.name, field_)
@@ -207,7 +213,7 @@ def _drafts(request: Request, fields: Sequence[Field]) -> tuple[list[_Draft], di
             if model.jointly:
                 model = _joined(model, found)
             drafts.append(_Draft(fitted, number, field_, model, field_.name in chosen.named))
-    return drafts, left
+    return drafts, left, notes
 
 
 def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Choice:
@@ -340,6 +346,43 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
     return kept
 
 
+def _of_unit(
+    spec: NoiseSpec, found: list[Field], chosen: Choice, left: dict[str, str]
+) -> list[Field]:
+    """Return the fields whose unit the level has; times that a pattern chose are passed over."""
+    level = spec.sd or spec.scale
+    if level is None or isinstance(level, levels.OfField):
+        return found
+    timed = isinstance(level, levels.Duration)
+    kept = [field_ for field_ in found if (field_.kind == "time") == timed]
+    if not kept:
+        return found  # the error about the unit says more
+    for field_ in found:
+        if field_ in kept:
+            continue
+        if field_.name in chosen.named:
+            return found
+        left[field_.name] = f"holds {field_.type_name}, and level {level} is " + (
+            "a time" if timed else "not a time such as 90s"
+        )
+    return kept
+
+
+def _passed_over(
+    spec: NoiseSpec, chosen: Choice, found: Sequence[Field], left: Mapping[str, str]
+) -> list[str]:
+    """Return a note about the fields that selectors chose and that get no noise."""
+    kept = {field_.name for field_ in found}
+    names = [field_.name for field_ in chosen.fields if field_.name not in kept]
+    if not names or not spec.columns or _is_none(spec):
+        return []
+    reasons: dict[str, list[str]] = {}
+    for name in names:
+        reasons.setdefault(left[name], []).append(name)
+    listed = "; ".join(f"{', '.join(some)} ({why})" for why, some in reasons.items())
+    return [f"chosen and left alone: {listed}"]
+
+
 def _within_reach(
     where: Condition | None,
     found: list[Field],
@@ -460,7 +503,7 @@ def _moments(model: Model, option: str) -> tuple[float, float]:
             if f.name == "df"
         )
         raise UsageError(
-            f"{model.name}{described} has no variance, so {option} cannot be reached; "
+            f"{model.name}{described} {model.unmeasured}, so {option} cannot be reached; "
             "give its scale with -s"
         )
     return moments
@@ -496,7 +539,13 @@ def _checked_clip(clip: tuple[float, float] | None, field_: Field) -> tuple[floa
 def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
     names = [field_.name for field_ in fields]
     for name in sorted(where.fields - set(names)) if where is not None else ():
-        raise UsageError(f"--where names no field {name!r}{did_you_mean(name, names)}")
+        meant = did_you_mean(name, names)
+        if name.casefold() in other_words.NULLS:
+            meant = "; type x is null, or x is not null"
+        elif not meant and where is not None:
+            quoted = re.sub(rf"\b{re.escape(name)}\b", f'"{name}"', where.text)
+            meant = f"; a text stands in quotes: --where '{quoted}'"
+        raise UsageError(f"--where names no field {name!r}{meant}")
     if where is not None:
         check_types(where, fields)
 

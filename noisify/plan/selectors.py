@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import re
 from typing import TYPE_CHECKING
 
+from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.core.value_class import frozen
@@ -116,9 +118,10 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
             return {aliases.get(exact, exact)}, True
     if selector.startswith(":"):
         if selector not in KINDS:
+            kind = other_words.KINDS.get(selector.casefold())
+            meant = f"; type {kind}" if kind else did_you_mean(selector, KINDS)
             raise UsageError(
-                f"no kind of field is called {selector!r}{did_you_mean(selector, KINDS)} "
-                f"(there are {' '.join(KINDS)})"
+                f"no kind of field is called {selector!r}{meant} (there are {' '.join(KINDS)})"
             )
         return {field.name for field in fields if field.kind in KINDS[selector]}, False
     if len(selector) > 2 and selector[0] == selector[-1] == "/":  # noqa: PLR2004
@@ -127,9 +130,9 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
         glob = selector.strip().lstrip("/")
         matched = {name for name in names if fnmatch.fnmatchcase(name, glob)}
     if not matched:
+        meant = _meant(selector, names) or did_you_mean(selector, names)
         raise UsageError(
-            f"no field matches {selector!r}{did_you_mean(selector, names)} "
-            f"(the file has {_listing(names) or 'no fields'})"
+            f"no field matches {selector!r}{meant} (the file has {_listing(names) or 'no fields'})"
         )
     return matched, False
 
@@ -151,6 +154,31 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
             f"{selector} is not a regular expression as RE2 reads them: {reason}"
         ) from None
     return {name for name, matches in zip(names, found, strict=True) if matches}
+
+
+def _meant(selector: str, names: Sequence[str]) -> str:
+    """Return what to type instead of a selector that matches no field, or nothing."""
+    if kind := other_words.KINDS.get(selector.casefold()):
+        return f"; type {kind}"
+    if selector[0] in "-~^" and selector[1:] in names:
+        return f"; to leave it out type '!{selector[1:]}'"
+    if selector.isdecimal() and 0 < int(selector) <= len(names):
+        return f"; fields are chosen by name, and number {selector} is {names[int(selector) - 1]!r}"
+    several = re.findall(r"[^\s;|&+'\"\[\](){}]+", selector)
+    if several and all(name in names for name in several):
+        return f"; type {','.join(several)}"
+    glob = selector.replace("%", "*")
+    if "%" in selector and fnmatch.filter(names, glob):
+        return f"; type '{glob}'"
+    return _meant_as_regex(selector, names)
+
+
+def _meant_as_regex(selector: str, names: Sequence[str]) -> str:
+    if re.search(r"[.\\+^$|]", selector):
+        with contextlib.suppress(UsageError):
+            if _searched(f"/{selector}/", names):
+                return f"; a regular expression stands between slashes: /{selector}/"
+    return ""
 
 
 def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:

@@ -39,6 +39,18 @@ _SELECTOR = re.compile(rf"\s*{_REGEX}(?=\s*[,=])|(?:[^,=\\]|\\.)+", re.DOTALL)
 _EXCLUDED = re.compile(rf"{_REGEX}(?=\||$)|(?:[^|\\]|\\.)+", re.DOTALL)
 _PIECE = re.compile(r"(?:[^,\\]|\\.|\\$)*", re.DOTALL)
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
+_SPEC_LEVEL = r"(?P<level>@?[\d.][^=:,()]*|@\w+)"
+_OTHER_FORMS = tuple(
+    re.compile(form)
+    for form in (
+        _SPEC_LEVEL,
+        rf"(?P<fields>[^=:]+)\s*[=:]\s*{_SPEC_LEVEL}",
+        rf"(?P<fields>[^=:]+)[:=]\s*(?P<model>[\w-]+)\s*[:=(,\s]\s*{_SPEC_LEVEL}\)?",
+        rf"(?P<model>[\w-]+)\s*[=(\s]\s*{_SPEC_LEVEL}\)?",
+        rf"(?P<fields>[^=:,]+),\s*(?P<model>[\w-]+),\s*{_SPEC_LEVEL}",
+    )
+)
+"""What people type instead of FIELDS=MODEL:LEVEL."""
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -93,8 +105,23 @@ def parse_spec(text: str) -> NoiseSpec:
     try:
         words = _typed_words(text)
     except UsageError as error:
-        raise UsageError(place + error.message) from None
+        raise UsageError(place + (_meant(text) or error.message)) from None
     return spec_from_words(words, where_in_file=place)
+
+
+def _meant(text: str) -> str:
+    """Return what to type instead of a --noise text that has its parts at other places."""
+    for form in _OTHER_FORMS:
+        match = form.fullmatch(text.strip())
+        if match is None:
+            continue
+        parts = {"fields": "", "model": "normal", **match.groupdict()}
+        equals = "=" if parts["fields"] else ""
+        instead = f"{parts['fields']}{equals}{parts['model']}:{parts['level']}"
+        named = "" if "model" in match.groupdict() else "no model is named; "
+        if _is_model(parts["model"]):
+            return f"{named}type --noise '{instead}'"
+    return ""
 
 
 def spec_from_words(words: Mapping[str, Any], where_in_file: str = "") -> NoiseSpec:
@@ -274,7 +301,9 @@ class _WordReader:
             except UsageError as error:
                 name = error.message.split()[0]  # a parameter's error begins with its name
                 if name in given:
-                    self._mistake(source.get(name, name), error.message)
+                    key = source.get(name, name)
+                    both = _short_level(model, given[name]) if key == "level" else ""
+                    self._mistake(key, error.message + both)
                     del given[name]
                     continue
                 if len(self.found) == known:  # otherwise it may only follow from what was wrong
@@ -288,6 +317,16 @@ def _unknown(key: str, model: type[Model]) -> str:
     parameters = [field.name for field in dataclasses.fields(model)]
     meant = did_you_mean(key, [*parameters, *WORDS])
     return f"{model.name} has no parameter {key!r}{meant} (it has: {', '.join(parameters)})"
+
+
+def _short_level(model: type[Model], typed: Any) -> str:  # noqa: ANN401
+    """Return what MODEL:LEVEL says of a model whose level is no scale, and how to say a scale."""
+    if model.level == "scale":
+        return ""
+    size = ""
+    if "scale" in {field.name for field in dataclasses.fields(model)}:
+        size = f"; its size is scale: {model.name}:1%,scale={typed}"
+    return f" ({model.name}:LEVEL is its {model.level}{size})"
 
 
 def _is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401

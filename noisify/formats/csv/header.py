@@ -24,6 +24,7 @@ from noisify.formats.csv.delimiters import (
     sniff,
 )
 from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal, unquote
+from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def read_head(text: TextInput, options: ReadOptions, notation: Notation) -> Head
     reader = _HeadReader(text, options, notation)
     data, whole = text.head()
     _refuse_binary(data[:_BINARY_SAMPLE], text.name)
+    refuse_zeros(data, 1, text.name)
     count = HEAD_BYTES
     while (head := reader.read(data, whole=whole)) is None:
         if count >= _LONGEST_HEAD:
@@ -144,13 +146,21 @@ def with_delimiter(prefix: bytes, encoding: str, delimiter: bytes) -> bytes:
 def _refuse_binary(sample: bytes, name: str) -> None:
     """Refuse what is no text, or text that has to be told how it is encoded."""
     zeros = sample.count(0)
-    if zeros <= len(sample) // 8:
-        return
     if zeros > len(sample) // 4 and 0 in {sample[0::2].count(0), sample[1::2].count(0)}:
         order = "le" if not sample[0::2].count(0) else "be"
         raise DataError(f"looks like UTF-16 text; add --encoding utf-16-{order}", path=name)
-    if zeros > len(sample) // 2 or any(byte in _ODD_CONTROLS for byte in sample):
+    odd = sum(byte in _ODD_CONTROLS for byte in sample)
+    if zeros > len(sample) // 8 or (odd > len(sample) // 50 and not _is_utf8(sample)):
         raise DataError("looks like a binary file, not CSV; say what it is with --from", path=name)
+
+
+def _is_utf8(sample: bytes) -> bool:
+    """Return whether the start of a file is UTF-8; its last character may be cut off."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _HeadReader:

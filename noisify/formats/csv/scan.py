@@ -67,6 +67,7 @@ class RecordReader:
         want = size
         while True:
             fresh = read_fully(self._stream, want)
+            refuse_zeros(fresh, self._line, self._name)
             at_end = len(fresh) < want
             whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
             rest = fresh[whole:]
@@ -452,6 +453,24 @@ def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
     bare = int(np.count_nonzero(lengths == 1))
     two = ends[lengths == 2]  # noqa: PLR2004
     return bare + int(np.count_nonzero(characters[two - 1] == CR))
+
+
+def refuse_zeros(data: bytes, line: int, name: str) -> None:
+    """Refuse what no text holds.
+
+    Args:
+        data: Some of a file.
+        line: The line it starts in.
+        name: What to call the file.
+    """
+    at = data.find(0)
+    if at >= 0:
+        raise DataError(
+            "has a NUL byte, so it is binary or damaged; tr -d '\\0' < FILE | noisify takes them "
+            "away",
+            path=name,
+            line=line + data.count(b"\n", 0, at),
+        )
 
 
 def read_fully(stream: BinaryIO, count: int) -> bytes:

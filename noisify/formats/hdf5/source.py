@@ -29,6 +29,7 @@ from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
 from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
+from noisify.formats.interface import TABLES
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
@@ -205,7 +206,9 @@ class Hdf5Source:
         Raises:
             UsageError: Always.
         """
-        raise UsageError("--where needs rows, and the datasets of an HDF5 file share none")
+        raise UsageError(
+            f"--where needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
+        )
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece's elements."""
@@ -256,7 +259,9 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append needs rows, and the datasets of an HDF5 file share none")
+        raise UsageError(
+            f"--append needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
+        )
     places = bool(noised) and source.is_contiguous(noised)
     return Hdf5Sink(source.path, source.stored, output, places=places)
 

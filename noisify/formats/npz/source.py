@@ -19,6 +19,7 @@ from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path, read_into, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.interface import TABLES
 from noisify.formats.npy.source import (
     Header,
     box_elements,
@@ -142,7 +143,7 @@ class NpzSource:
             if place.array.header.dtype.names is not None
         }
         self.fields = with_member_streams(found, members)
-        self.empty = not any(field.number and self.length(field) for field in self.fields)
+        self.empty = not any(self.length(field) for field in self.fields)
 
     def _find_fields(self) -> Iterator[Field]:
         arrays = [array for member in self.archive.members if (array := self._array(member))]
@@ -286,7 +287,9 @@ class NpzSource:
         Raises:
             UsageError: Always.
         """
-        raise UsageError("--where needs rows, and the arrays of an NPZ file share none")
+        raise UsageError(
+            f"--where needs rows, which {TABLES} have; the arrays of an NPZ file share none"
+        )
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece, as packed."""
@@ -377,7 +380,9 @@ def open_sink(source: NpzSource, output: Output, passes: int, noised: frozenset[
     from noisify.formats.npz.sink import NpzSink  # noqa: PLC0415 - it imports this module
 
     if passes > 1:
-        raise UsageError("--append needs rows, and the arrays of an NPZ file share none")
+        raise UsageError(
+            f"--append needs rows, which {TABLES} have; the arrays of an NPZ file share none"
+        )
     return NpzSink(source, output, noised)
 
 

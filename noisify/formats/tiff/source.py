@@ -29,7 +29,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.missing import Missing
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.interface import no_mask, no_rows
+from noisify.formats.interface import TABLES, no_mask, no_rows
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
@@ -290,7 +290,7 @@ class TiffSource:
         with self.path.open("rb", buffering=0) as file:
             for group in wanted:
                 if len(group) > 1:
-                    raise UsageError("models of several fields need a table: CSV or Parquet")
+                    raise UsageError(f"models of several fields need a table: {TABLES} hold one")
                 for field in group:
                     series = self.series[field.name]
                     for place in series.layout.places(max(1, size // series.dtype.itemsize)):
@@ -420,7 +420,7 @@ def open_sink(
         UsageError: If it is to be written several times, one after another.
     """
     if passes > 1:
-        raise UsageError("--append is for tables and arrays, not for TIFF files")
+        raise UsageError(f"--append is for {TABLES}, and NPY, not for TIFF files")
     return TiffSink(source, output)
 
 
