@@ -62,6 +62,7 @@ bench-full: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py --runs 5 --memory
 	$(BIN)/python benchmarks/phases.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/many_files.py
 
 # One with the compiled part, for this machine, and one without it, for all.
 wheel: $(VENV)/bin/python

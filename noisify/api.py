@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,9 +12,10 @@ from noisify.engine.job import Settings, Wanted, default_jobs, process
 from noisify.formats.interface import ReadOptions
 from noisify.formats.memory import ArrayInMemory, FrameInMemory, TableInMemory
 from noisify.noise import level, registry
+from noisify.plan.file_part import file_part
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.resolve import resolve
-from noisify.streams.limits import RNGS, SEED_LIMIT
+from noisify.streams.limits import RNGS, SEED_LIMIT, new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ def add_noise(
     clip: tuple[float, float] | None = None,
     decimals: int | None = None,
     seed: int | None = None,
+    file: str = "",
     rng: str = "noisify",
     jobs: int | None = None,
 ) -> Data:
@@ -65,6 +66,8 @@ def add_noise(
         clip: Bounds (low, high) for what noise produces.
         decimals: Digits to round noisy floats to.
         seed: 0 to 2**128 - 1; None: a new one each time.
+        file: What the data are called among others, for noise of their own: "day1" gives the noise
+            of `noisify in/day1.csv --per-file`.
         rng: noisify, or numpy or numpy-legacy for the very numbers of NumPy's own generators.
         jobs: Worker threads; default: one for each processor.
 
@@ -95,6 +98,7 @@ def add_noise(
         decimals=decimals,
         seed=seed,
         rng=rng,
+        file=file,
     )
     held, series_name = _hold(data)
     workers = jobs or default_jobs()
@@ -127,6 +131,7 @@ def noisify_file(
     clip: tuple[float, float] | None = None,
     decimals: Decimals = None,
     seed: int | None = None,
+    per_file: bool = False,
     rng: str = "noisify",
     in_place: bool = False,
     read: ReadOptions | None = None,
@@ -148,6 +153,7 @@ def noisify_file(
         clip: See `add_noise`.
         decimals: Digits to round noisy floats to, or "keep" for as many as each CSV cell had.
         seed: See `add_noise`.
+        per_file: Whether the noise is the file's own, by its name without folder and suffix.
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
         read: How to read a CSV: delimiter, header, nulls, encoding.
@@ -185,6 +191,7 @@ def noisify_file(
         decimals=decimals,
         seed=seed,
         rng=rng,
+        file=file_part(source) if per_file else "",
     )
     read = read or ReadOptions(keep_decimals=decimals == "keep")
     settings = Settings(read=read, in_place=in_place, jobs=jobs or default_jobs(), measure=True)
@@ -205,9 +212,10 @@ def _request(
     decimals: Decimals,
     seed: int | None,
     rng: str,
+    file: str,
 ) -> Request:
     if seed is None:
-        seed = int.from_bytes(os.urandom(16), "little")
+        seed = new_seed()
     if not 0 <= seed < SEED_LIMIT:
         raise UsageError(f"seed {seed} is not from 0 to 2**128 - 1")
     if rng not in RNGS:
@@ -222,7 +230,9 @@ def _request(
         parameters={**(params or {}), **({} if rate is None else {"rate": rate})},
         clip=clip,
     )
-    return Request((spec,), seed, rng, decimals)
+    if file and rng != "noisify":
+        raise UsageError(f"noise of a file's own needs noisify's own streams; drop rng={rng!r}")
+    return Request((spec,), seed, rng, decimals, file=file)
 
 
 def _selectors(given: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ LAYERS = (
 """The folders, from the ground up: each imports those below it, none beside or above it."""
 
 CYCLES = [
-    {"cli.command", "cli.entry", "cli.execute", "cli.output_names", "cli.runs"},
     {"formats.csv.mask", "formats.csv.sink", "formats.csv.source"},
     {"formats.hdf5.mask", "formats.hdf5.source"},
     {"formats.hdf5.rechunk", "formats.hdf5.storage"},

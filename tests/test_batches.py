@@ -20,7 +20,8 @@ def source(tmp_path):
 
 
 def files(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """Return the names of the outputs in a folder."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "index.csv")
 
 
 class TestSweep:
@@ -61,8 +62,48 @@ class TestSweep:
         assert 20 == len(files(folder))
 
     @pytest.mark.parametrize(
+        ("text", "values"),
+        [
+            ("0.1:0.5:0.1", ["0.1", "0.2", "0.3", "0.4", "0.5"]),
+            ("0.1:1:0.4", ["0.1", "0.5", "0.9"]),
+            ("1:3:1", ["1", "2", "3"]),
+            ("1%:3%:1%", ["1%", "2%", "3%"]),
+            ("0.1:0.3:0.1sd", ["0.1sd", "0.2sd", "0.3sd"]),
+            ("2:1:-0.5,7", ["2.0", "1.5", "1.0", "7"]),
+            (" 1 : 2 : 1 ", ["1", "2"]),
+            ("3:3:1", ["3"]),
+        ],
+    )
+    def test_counts_from_to_by(self, source, tmp_path, text, values):
+        folder = tmp_path / "out"
+        done = run(source, "--sweep", f"scale={text}", "--output-dir", folder, "--seed", 1)
+        assert (0, "") == (done.status, done.messages)
+        assert sorted(f"data_scale-{value}.csv" for value in values) == files(folder)
+
+    def test_takes_models(self, source, tmp_path):
+        folder = tmp_path / "out"
+        options = ("--sweep", "scale=1,2", "--sweep", "model=normal,t", "-p", "loc=1")
+        assert 0 == run(source, *options, "--output-dir", folder, "--seed", 1).status
+        made = (folder / "data_scale-2_model-t.csv").read_bytes()
+        assert noisy(source, "-d", "student-t", "-s", 2, "-p", "loc=1") == made
+        assert 4 == len(files(folder))
+
+    def test_takes_models_whose_parameters_are_not_normal_noises(self, source, tmp_path):
+        folder = tmp_path / "out"
+        options = ("--sweep", "model=missing,outlier", "--rate", "5%")
+        assert 0 == run(source, *options, "--output-dir", folder, "--seed", 1).status
+        made = (folder / "data_model-missing.csv").read_bytes()
+        assert noisy(source, "-d", "missing", "--rate", "5%") == made
+
+    @pytest.mark.parametrize(
         ("options", "message"),
         [
+            (("--sweep", "scale=1:3:0", "--output-dir", "out"), "no step of 0 leads from 1 to 3"),
+            (("--sweep", "scale=1:3:-1", "--output-dir", "out"), "no step of -1 leads from 1"),
+            (("--sweep", "scale=1%:3sd:1", "--output-dir", "out"), "has several units, % and sd"),
+            (("--sweep", "scale=0:1:1e-9", "--output-dir", "out"), "at most 10,000"),
+            (("--sweep", "scale=1:3", "--output-dir", "out"), "is not a level"),
+            (("--sweep", "model=normal,x", "--output-dir", "out"), "no model is called 'x'"),
             (("--sweep", "scale=1,2"), "2 outputs need --output-dir"),
             (("--sweep", "scale=1,2", "-o", "x.csv"), "2 outputs need --output-dir"),
             (("--sweep", "rate=1,2", "--output-dir", "out"), "normal noise has no rate"),
@@ -132,8 +173,9 @@ class TestAppend:
         assert 6 == pq.ParquetFile(out).num_row_groups
         both = pd.read_parquet(out)
         pd.testing.assert_frame_equal(frame, both[:ROWS])
-        expected = pd.read_csv(io.BytesIO(noisy(source, "-s", 1)))
-        np.testing.assert_array_equal(expected["x"], both["x"][ROWS:])
+        made = io.StringIO(noisy(source, "-s", 1).decode())
+        expected = np.loadtxt(made, delimiter=",", skiprows=1)[:, 1]
+        np.testing.assert_array_equal(expected, both["x"][ROWS:])
 
 
 class TestRows:

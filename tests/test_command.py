@@ -21,6 +21,7 @@ from run_command import COMMAND, clean_environment, noisy, normal_noise, run, ru
 
 from noisify.cli.command import noisify as command
 from noisify.noise.registry import MODELS
+from noisify.streams import limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,6 +172,41 @@ def test_a_seed_is_decimal_or_hexadecimal() -> None:
     )
 
 
+def test_a_new_seed_has_53_bits() -> None:
+    found = [limits.new_seed() for _ in range(200)]
+    assert 53 == max(found).bit_length()
+    assert 200 == len(set(found))
+
+
+def test_a_new_seed_is_printed_once_for_several_inputs(folder: Path) -> None:
+    options = ("--output-dir", folder / "out", "-s", 1, "-v", "--report", folder / "report.json")
+    done = run(*sorted(folder.iterdir()), *options)
+    seed = json.loads((folder / "report.json").read_text())[0]["seed"]
+    assert 1 == done.messages.count(str(seed))
+    assert f"noisify: seed {seed}" == done.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        pytest.param((), False, id="plain"),
+        pytest.param(("-v",), True, id="verbose"),
+        pytest.param(("--report", "report.json"), True, id="report"),
+        pytest.param(("-q",), False, id="quiet"),
+    ],
+)
+def test_the_new_seed_of_a_privacy_model_is_printed_only_on_demand(
+    table: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    printed: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.chdir(table.parent)
+    noise = ("-d", "laplace-mechanism", "-p", "sensitivity=1", "-p", "epsilon=1")
+    done = run(table, "-o", "out.csv", *noise, *options)
+    assert (0, printed) == (done.status, "seed" in done.messages)
+
+
 @pytest.mark.parametrize("seed", [0, 2**128 - 1])
 def test_seeds_have_128_bits(seed: int) -> None:
     assert run("-s", 1, "--seed", seed, given=TABLE).status == 0
@@ -225,7 +261,8 @@ def folder(tmp_path: Path) -> Path:
 def test_several_inputs_go_to_a_folder(folder: Path) -> None:
     inputs = sorted(folder.iterdir())
 
-    done = run(*inputs, "--output-dir", folder / "new" / "noisy", "-s", 1, "--seed", 1)
+    options = ("-s", 1, "--seed", 1, "--same-noise")
+    done = run(*inputs, "--output-dir", folder / "new" / "noisy", *options)
 
     expected = 0.5 + normal_noise("x", 1).item()
     assert (0, "") == (done.status, done.messages)
@@ -310,11 +347,12 @@ def test_two_names_of_one_output_are_a_collision(
     assert not (folder / "out").exists()
 
 
-def test_a_file_that_cannot_be_read_stops_a_batch_with_one_line(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_one_line_and_the_others_are_done(folder: Path) -> None:
     done = run(folder / "none.csv", folder / "a.csv", "--output-dir", folder / "out", "-s", 1, "-q")
 
     assert (1, 1) == (done.status, len(done.lines))
     assert "none.csv" in done.messages
+    assert ["a.csv"] == [path.name for path in (folder / "out").iterdir()]
 
 
 # What it says.

@@ -205,13 +205,19 @@ FORMAT_NAMES = [entry.name for entry in formats.FORMATS]
 @option(
     "Batch", "--sweep", "sweeps", multiple=True, metavar="KEY=A,B,C",
     type=ParameterType("sweep", "KEY=A,B,C", "scale=0.01,0.1"),
-    help="An output for each value of scale, sd, snr, rate or a parameter; several multiply. "
-    "The same seed gives paired noise.",
+    help="An output for each value of model, scale, sd, snr, rate or a parameter; 0.1:1:0.1 counts "
+    "from, to, by; several multiply. The same seed gives paired noise.",
 )  # fmt: skip
 @option(
     "Batch", "--replicates", type=click.IntRange(1), metavar="N",
     help="N noisy copies, each with noise of its own.",
 )  # fmt: skip
+@option(
+    "Batch", "--per-file", is_flag=True,
+    help="Noise of its own for each file, by the file's name without folder and suffix. [default: "
+    "with several INPUTs]",
+)  # fmt: skip
+@option("Batch", "--same-noise", is_flag=True, help="The same noise for all INPUTs.")
 @option(
     "Batch", "--append", is_flag=True,
     help="Write the original rows, then the noisy copies of --replicates (one without), to one "
@@ -303,7 +309,8 @@ def noisify(**given: Any) -> None:  # noqa: ANN401
     number of workers; what was not asked to change stays as it is, to the byte. Without INPUT, or
     with -, reads standard input; writes to standard output unless told otherwise.
     """
-    from noisify.cli.execute import Asked, carry_out  # noqa: PLC0415 - it imports NumPy
+    from noisify.cli.arguments import Asked  # noqa: PLC0415 - as what follows
+    from noisify.cli.execute import carry_out  # noqa: PLC0415 - it imports NumPy
 
     carry_out(Asked(**given))
 

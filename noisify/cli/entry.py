@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from noisify.cli.process import collect_no_modules
+from noisify.cli.signals import Stopped, stopped_by
 from noisify.core.errors import NoisifyError
 
 if TYPE_CHECKING:
@@ -23,18 +24,6 @@ CLOSED_PIPE = 141
 FAILED = 1
 USAGE = 2
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-
-
-class Stopped(BaseException):
-    """A signal asked to stop; cleaning up happens on the way out."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-stopped_by: list[int] = []
-"""The signal that asked to stop, in case its exception was swallowed on the way."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -78,12 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MemoryError:
         status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
     sys.exit(128 + stopped_by[0] if stopped_by else status)
-
-
-def check_stopped() -> None:
-    """Stop now if a signal asked to."""
-    if stopped_by:
-        raise Stopped(stopped_by[0])
 
 
 def _hide_stopped(unraisable: sys.UnraisableHookArgs) -> None:

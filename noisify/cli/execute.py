@@ -1,90 +1,38 @@
-"""From what was typed to files: requests, output names, and one run after the other."""
+"""From what was typed to files: requests, output names, and runs."""
 
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisify.cli.entry import check_stopped
-from noisify.cli.messages import Notes, Progress, preview_text, say, summary_line
+import click
+
+from noisify.cli.arguments import Asked
+from noisify.cli.batch import make_outputs
+from noisify.cli.folders import files_in, left_note
+from noisify.cli.messages import Notes, preview_text, say
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import collect_garbage, keep_freed_memory
 from noisify.cli.runs import variants
+from noisify.cli.signals import check_stopped
 from noisify.core.errors import UsageError
-from noisify.engine.job import OpenInput, Settings, Wanted, default_jobs, process
-from noisify.engine.unchanged import NOT_STRANGE
-from noisify.files.codecs import of_name
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
-from noisify.files.write_behind import write_all
+from noisify.engine.job import OpenInput, Settings, default_jobs
+from noisify.files.codecs import inner_suffix
+from noisify.files.output import STANDARD_OUTPUT
+from noisify.formats import of_suffix
 from noisify.formats.interface import ReadOptions
+from noisify.plan.file_part import shared_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from noisify.cli.messages import Progress
     from noisify.cli.runs import Variant
-    from noisify.engine.report import RunReport
-    from noisify.noise.level import Level
-    from noisify.plan.plan import Decimals
 
 _PREVIEW_ROWS = 5
-
-
-class Asked(SimpleNamespace):
-    """The command line as click read it, an attribute for each option; nothing sets them later."""
-
-    inputs: tuple[str, ...]
-    model: str | None
-    scale: Level | None
-    sd: Level | None
-    snr: float | None
-    rate: str | None
-    loc: str | None
-    df: str | None
-    parameters: tuple[tuple[str, str], ...]
-    clip: tuple[float, float] | None
-    where: str | None
-    seed: int | None
-    rng: str | None
-    columns: tuple[str, ...]
-    exclude: tuple[str, ...]
-    output: str | None
-    output_dir: str | None
-    name_template: str | None
-    in_place: bool
-    no_clobber: bool
-    to_format: str | None
-    decimals: Decimals
-    report: str | None
-    noise: tuple[str, ...]
-    recipe: str | None
-    presets: tuple[str, ...]
-    mask: str | None
-    mask_values: bool
-    restore: str | None
-    sweeps: tuple[tuple[str, str], ...]
-    replicates: int | None
-    append: bool
-    from_format: str | None
-    delimiter: str | None
-    no_header: bool
-    nulls: tuple[str, ...]
-    encoding: str
-    decimal: str
-    thousands: str | None
-    skip_lines: int
-    comment: str | None
-    ragged: str
-    escape: str | None
-    compress_level: int | None
-    strict: bool
-    jobs: int | None
-    chunk_size: int | None
-    dry_run: bool
-    progress: bool | None
-    quiet: bool
-    verbose: bool
 
 
 def carry_out(asked: Asked) -> None:
@@ -96,40 +44,89 @@ def carry_out(asked: Asked) -> None:
     check_stopped()  # a signal may have been lost in an import
     keep_freed_memory()
     collect_garbage()
-    inputs = asked.inputs or (STANDARD_OUTPUT,)
+    inputs: Sequence[str] = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
     notes = Notes(every=asked.verbose)
+    status = 0
     if asked.restore is not None:
         _restore(inputs, asked, notes)
     else:
-        _make_noise(inputs, asked, notes)
+        status = _make_noise(inputs, asked, notes)
     if not asked.quiet:
         notes.tell()
+    if status:
+        raise click.exceptions.Exit(status)
 
 
-def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
-    """Add noise to files, or show what would be done."""
-    found = variants(asked)
+def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> int:
+    """Add noise to files, or show what would be done; return the exit status."""
+    inputs, is_folder, asked = _with_folders(inputs, asked, notes)
+    found = variants(asked, several=len(inputs) > 1 or is_folder)
     if asked.dry_run and asked.verbose and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
     if asked.dry_run:
+        _note_files(inputs, found, asked, notes)
         for path in inputs:
             _preview(path, found, asked, notes)
-        return
+        return 0
     _check_batch(found, inputs, asked)
     outputs = targets(inputs, found, asked)
-    every = [target for some in outputs for target in some]
-    check_apart(asked, inputs, every)
-    reports = [
-        report
-        for path, some in zip(inputs, outputs, strict=True)
-        for report in _process(path, some, found, asked, notes)
-    ]
-    if asked.report is not None:
-        _write_report(asked.report, reports)
-    if found[0].drawn and not asked.quiet:
-        say(f"seed {found[0].request.seed}")
+    index = None
+    if asked.sweeps and asked.output_dir is not None:
+        from noisify.cli.index import Index  # noqa: PLC0415 - few runs need it
+
+        index = Index(asked.output_dir, found, clobber=not asked.no_clobber)
+    listed = None if index is None else index.path
+    check_apart(asked, inputs, chain.from_iterable(outputs), listed)
+    _note_files(inputs, found, asked, notes)
+    return make_outputs(
+        inputs, outputs, found, asked, index, notes,
+        lambda progress: _settings(asked, notes, progress, measure=index is not None),
+    )  # fmt: skip
+
+
+def _with_folders(
+    inputs: Sequence[str], asked: Asked, notes: Notes
+) -> tuple[Sequence[str], bool, Asked]:
+    """Return the inputs with the files of folders, whether there were any, and how to go on.
+
+    Raises:
+        UsageError: If the output of a folder of files is a file.
+    """
+    every: list[str] = []
+    is_folder = False
+    for path in inputs:
+        found = None if path == STANDARD_OUTPUT else files_in(path, asked.from_format)
+        every += [path] if found is None else found[0]
+        is_folder = is_folder or found is not None
+        if found is not None and found[1]:
+            notes.add(left_note(path, found[1]))
+    if is_folder and not (asked.output or asked.output_dir or asked.in_place or asked.dry_run):
+        raise UsageError("the files of a folder need --output-dir DIR or --in-place")
+    if is_folder and asked.output is not None and asked.output_dir is None:
+        if of_suffix(inner_suffix(asked.output)) is not None and not Path(asked.output).is_dir():
+            raise UsageError(
+                f"{asked.output} would be one file; give -o the name of a folder for the "
+                f"{len(every):,} of the input"
+            )
+        asked = Asked(**vars(asked) | {"output": None, "output_dir": asked.output})
+    return every, is_folder, asked
+
+
+def _note_files(
+    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
+) -> None:
+    """Note which files get the same noise although nobody asked for that."""
+    note = None
+    if found[0].per_file:
+        note = shared_names(inputs)
+    elif len(inputs) > 1 and found[0].request.rng != "noisify" and not asked.same_noise:
+        note = (
+            f"all files get the same noise, since --rng {found[0].request.rng} starts anew in each"
+        )
+    if note is not None:
+        notes.add(note)
 
 
 def _check_batch(found: Sequence[Variant], inputs: Sequence[str], asked: Asked) -> None:
@@ -152,7 +149,9 @@ def _restore(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
         say(f"{inputs[0]} -> {target}: {count:,} elements restored")
 
 
-def _settings(asked: Asked, notes: Notes, progress: Progress | None = None) -> Settings:
+def _settings(
+    asked: Asked, notes: Notes, progress: Progress | None = None, *, measure: bool = False
+) -> Settings:
     return Settings(
         read=ReadOptions(
             delimiter=asked.delimiter,
@@ -175,54 +174,17 @@ def _settings(asked: Asked, notes: Notes, progress: Progress | None = None) -> S
         jobs=asked.jobs or default_jobs(),
         chunk_bytes=asked.chunk_size or Settings.chunk_bytes,
         compress_level=asked.compress_level,
-        measure=asked.report is not None or asked.verbose,
+        measure=measure or asked.report is not None or asked.verbose,
         note=notes.add,
         progress=progress.advance if progress is not None else lambda _: None,
+        passes=progress.passes if progress is not None else lambda *_: None,
     )
-
-
-def _process(
-    path: str, outputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
-) -> list[RunReport]:
-    progress = Progress(path, shown=asked.progress and not asked.quiet, check=check_stopped)
-    wanted = [
-        Wanted(
-            target,
-            variant.request,
-            mask=asked.mask,
-            mask_values=asked.mask_values,
-            appended=(asked.replicates or 1) if asked.append else 0,
-        )
-        for target, variant in zip(outputs, found, strict=True)
-    ]
-    with progress:
-        reports = process(path, wanted, _settings(asked, notes, progress))
-    for report in reports:
-        _note_cells_left(report, notes)
-        if not asked.quiet and (asked.verbose or sys.stderr.isatty()):
-            say(summary_line(report, verbose=asked.verbose))
-    return reports
-
-
-def _note_cells_left(report: RunReport, notes: Notes) -> None:
-    """Note why fields did not change, and which have cells that are not numbers."""
-    for text in report.notes(verbose=notes.every):
-        notes.add(f"{report.input}, {text}")
-    for name, field in report.fields.items():
-        if field.strangers and field.changed:
-            cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
-            kind = NOT_STRANGE.get(_kind(report, name), "a number")
-            notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
-
-
-def _kind(report: RunReport, name: str) -> str:
-    return next(field.kind for field in report.plan.fields if field.name == name)
 
 
 def _preview(path: str, found: Sequence[Variant], asked: Asked, notes: Notes) -> None:
     with OpenInput(path, _settings(asked, notes)) as opened:
         for variant in found:
-            plan = opened.plan(variant.request)
+            plan = opened.plan(variant.request_for(path))
             check_standard_output()
             if asked.verbose:
                 from noisify.plan.recipe import as_toml  # noqa: PLC0415 - a rare wish
@@ -231,18 +193,3 @@ def _preview(path: str, found: Sequence[Variant], asked: Asked, notes: Notes) ->
                 continue
             columns = [c for group in opened.preview(plan, _PREVIEW_ROWS) for c in group]
             print(preview_text(opened.input.name, opened.format.name, plan, columns))  # noqa: T201
-
-
-def _write_report(path: str, reports: Sequence[RunReport]) -> None:
-    from noisify.engine.report import json_text  # noqa: PLC0415 - few runs need it
-
-    if len(reports) == 1:
-        text = reports[0].as_text()
-    else:
-        text = json_text([report.as_json() for report in reports])
-    codec = of_name(path)
-    with (
-        open_output(path, compression=codec.at_level(None) if codec else None) as output,
-        naming(path),
-    ):
-        write_all(output.file, text.encode())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from noisify.files.input import known_size
 from noisify.noise import level
 
 if TYPE_CHECKING:
@@ -47,24 +47,23 @@ class Notes:
 
     def __init__(self, *, every: bool) -> None:
         self.every = every
-        self._texts: list[str] = []
+        self._texts: dict[str, None] = {}
 
     def add(self, text: str) -> None:
         """Take a note, unless it has been taken."""
-        if text not in self._texts:
-            self._texts.append(text)
+        self._texts[text] = None
 
     def tell(self) -> None:
         """Print the notes, or the first few and how many more there are."""
         shown = len(self._texts) if self.every else _NOTES_SHOWN
-        for text in self._texts[:shown]:
+        for text in list(self._texts)[:shown]:
             say(f"note: {text}")
         more = len(self._texts) - shown
         if more > 0:
             say(f"{more:,} more note{'' if more == 1 else 's'}; -v shows all")
 
 
-def summary_line(report: RunReport, *, verbose: bool) -> str:
+def summary_line(report: RunReport, *, verbose: bool, with_seed: bool) -> str:
     """Return one line: the fields changed, the fields left and why, the seed."""
     kinds = {field.name: field.kind for field in report.plan.fields}
     parts = [
@@ -78,11 +77,10 @@ def summary_line(report: RunReport, *, verbose: bool) -> str:
     for name, why in report.plan.left.items():
         reasons.setdefault(why, []).append(name)
     left = "; ".join(f"{_listing(names)} ({why})" for why, names in reasons.items())
-    return (
-        f"{report.input} -> {report.output}: {changed}; "
-        + (f"left alone: {left}; " if left else "")
-        + f"seed {report.plan.seed}"
-    )
+    about = [f"{report.input} -> {report.output}: {changed}"]
+    about += [f"left alone: {left}"] if left else []
+    about += [f"seed {report.plan.seed}"] if with_seed else []
+    return "; ".join(about)
 
 
 def _measured(field: FieldReport, kind: str) -> str:
@@ -103,7 +101,8 @@ def _listing(names: Sequence[str]) -> str:
 
 def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[NoisyColumn]) -> str:
     """Return a dry run's text: the plan, then a few elements of each field before and after."""
-    lines = [f"plan for {name} ({format_name}), seed {plan.seed}, rng {plan.rng}"]
+    file = f", file {plan.file!r}" if plan.file else ""
+    lines = [f"plan for {name} ({format_name}), seed {plan.seed}{file}, rng {plan.rng}"]
     lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
     lines += [f"  {field}: left alone, {why}" for field, why in plan.left.items()]
     shown: set[str] = set()
@@ -166,39 +165,98 @@ def _number(value: object, decimal_scale: int) -> str:
 
 
 class Progress:
-    """A line on standard error that says how far a run is: after a second, on a terminal.
+    """A line on standard error that says how far a command is: after a second, on a terminal.
+
+    Each input counts with its size, each pass over it with an equal share of what is left of it.
 
     Args:
-        path: The input, whose size tells how much there is to do.
+        size: The bytes of all inputs; 0: only reading them would tell.
+        count: How many inputs there are.
         shown: True to show it anywhere, False nowhere, None on a terminal.
         check: Called for each chunk; raises if the run is to stop.
     """
 
-    def __init__(self, path: str, *, shown: bool | None, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        size: int,
+        count: int,
+        shown: bool | None,  # noqa: FBT001 - three ways
+        check: Callable[[], None],
+    ) -> None:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown
         self._check = check
-        self._size = known_size(path)
-        self._done = 0
+        self._size = size
+        self._count = count
+        self._lock = threading.Lock()
+        self._bytes = self._ended = self._files = 0
+        self._input = _InputProgress(0)
         self._start = time.monotonic()
         self._next = self._start + _FIRST_SHOWN
         self._drawn = False
 
-    def advance(self, count: int) -> None:
-        """Take note of `count` more bytes done."""
-        self._check()
-        self._done += count
-        if self._shown and time.monotonic() >= self._next:
-            self._draw()
+    def begin(self, size: int) -> None:
+        """Take note that an input of so many bytes is read by itself, in passes."""
+        self._input = _InputProgress(size)
 
-    def _draw(self) -> None:
+    def passes(self, left: int, size: int) -> None:
+        """Take note that a pass over that input begins, one of so many that are left.
+
+        Args:
+            left: How many passes are still to come.
+            size: How many bytes the pass counts; 0: as many as the input has.
+        """
+        self._input.next_pass(left, size)
+
+    def advance(self, count: int) -> None:
+        """Take note of `count` more bytes done; stop if that is asked for."""
+        self._check()
+        with self._lock:
+            self._bytes += count
+            self._input.in_pass += count
+            self._draw_sometimes()
+
+    def end(self, size: int) -> None:
+        """Take note that an input of so many bytes is done; called from any thread."""
+        with self._lock:
+            self._bytes += 0 if self._input.in_pass else size
+            self._input = _InputProgress(0)
+            self._ended += size
+            self._files += 1
+            self._draw_sometimes()
+
+    def _draw_sometimes(self) -> None:
         now = time.monotonic()
-        self._next = now + _SHOWN_EVERY
-        rate = self._done / (now - self._start) / 1e6
-        share = f" of {self._size / 1e6:,.0f}" if self._size else ""
-        sys.stderr.write(f"\rnoisify: {self._done / 1e6:,.0f}{share} MB, {rate:,.0f} MB/s\x1b[K")
-        sys.stderr.flush()
-        self._drawn = True
+        if self._shown and now >= self._next:
+            self._next = now + _SHOWN_EVERY
+            sys.stderr.write(f"\rnoisify: {self.text(now - self._start)}\x1b[K")
+            sys.stderr.flush()
+            self._drawn = True
+
+    def text(self, elapsed: float) -> str:
+        """Return what the line says after so many seconds."""
+        parts = []
+        share = 0.0
+        if self._size:
+            share = min(1.0, (self._ended + self._input.size * self._input.share()) / self._size)
+            parts.append(f"{int(100 * share)}%")
+        if self._count > 1:
+            parts.append(f"{self._files:,} of {self._count:,} files")
+        parts.append(f"{self._bytes / 1e6:,.0f} MB, {self._bytes / elapsed / 1e6:,.0f} MB/s")
+        if share:
+            minutes, seconds = divmod(round(elapsed * (1 - share) / share), 60)
+            hours, minutes = divmod(minutes, 60)
+            time_left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+            parts.append(f"{time_left} left")
+        return ", ".join(parts)
+
+    def clear(self) -> None:
+        """Take the line away, for others to write."""
+        with self._lock:
+            if self._drawn:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+                self._drawn = False
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -206,6 +264,29 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         """Take the line away."""
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self.clear()
+
+
+class _InputProgress:
+    """How far the passes over one input are.
+
+    Args:
+        size: Its bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.in_pass = 0
+        self._pass_size = size
+        self._before = self._step = 0.0
+
+    def next_pass(self, left: int, size: int) -> None:
+        """Take note that a pass begins, one of so many that are left."""
+        self._before += self._step
+        self._step = (1 - self._before) / max(1, left)
+        self._pass_size = size or self.size
+        self.in_pass = 0
+
+    def share(self) -> float:
+        """Return how much is done, from 0 to 1."""
+        return self._before + self._step * min(1.0, self.in_pass / max(1, self._pass_size))

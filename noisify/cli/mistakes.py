@@ -183,7 +183,7 @@ def check_inputs(words: Sequence[Word]) -> None:
     for at, word in enumerate(words):
         if word.option is None and word.text not in {"-", "--"} and not os.path.lexists(word.text):
             typed = " ".join(itertools.takewhile(lambda text: text[:1] != "-", _texts(words[at:])))
-            meant = _meant_by_input(words[:at], word.text, typed)
+            meant = _meant_by_input(words[:at], word.text, typed) or _output_input(words, at)
             if meant:
                 raise UsageError(f"no file is called {word.text!r}; {meant}")
 
@@ -206,7 +206,6 @@ def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None
         or other_words.SUBCOMMANDS.get(text.casefold())
         or _model_input(text)
         or other_words.matching(other_words.INPUTS, text).removeprefix("; ")
-        or _output_input(before, text)
     )
 
 
@@ -218,11 +217,12 @@ def _long_dash(text: str) -> str | None:
     return f"{text[0]} is a longer dash; type {'-' if len(plain) == 1 else '--'}{plain}"
 
 
-def _output_input(before: Sequence[Word], text: str) -> str | None:
-    """Return what to type instead of an output as the last word, as cp and sox have it."""
-    inputs = [word.text for word in before if word.option is None]
+def _output_input(words: Sequence[Word], at: int) -> str | None:
+    """Return what to type instead of an output as the last input, as cp and sox have it."""
+    text = words[at].text
+    inputs = [word.text for word in words[:at] if word.option is None]
     outputs = {"output", "output_dir", "in_place"}
-    named = any(word.option and word.option.name in outputs for word in before)
+    named = any(word.option and word.option.name in outputs for word in words)
     if inputs and not named and re.search(r"\.\w+$", text) and os.path.lexists(inputs[-1]):
         return f"an output is named with -o: noisify {inputs[-1]} -o {text}"
     return None

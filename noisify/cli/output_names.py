@@ -13,9 +13,9 @@ from noisify.files.codecs import inner_suffix, split_name
 from noisify.files.output import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from noisify.cli.execute import Asked
+    from noisify.cli.arguments import Asked
     from noisify.cli.runs import Variant
 
 
@@ -47,6 +47,7 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
             raise UsageError("--in-place needs files, not standard input")
         if asked.no_clobber:
             raise UsageError("--in-place and --no-clobber contradict each other")
+        _check_distinct(inputs)
         return [[path] for path in inputs]
     if asked.output_dir is not None:
         return _named_outputs(inputs, found, asked, Path(asked.output_dir))
@@ -79,6 +80,8 @@ def _named_outputs(
                 raise UsageError(f"{both} would both become {target}; see --name")
             taken[target] = path
             names[-1].append(target)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is a file; the outputs need a folder", path=folder)
     _check_taken(list(taken), inputs, clobber=not asked.no_clobber)
     folder.mkdir(parents=True, exist_ok=True)
     return names
@@ -86,12 +89,34 @@ def _named_outputs(
 
 def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) -> None:
     """Refuse outputs that are inputs, or are there already and must stay."""
+    known = {identity(path) for path in inputs} - {None}
     for target in found:
-        for path in inputs:
-            if Path(target).exists() and Path(target).samefile(path):
-                raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
-        if not clobber and Path(target).exists():
+        there = identity(target)
+        if there in known:
+            raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
+        if not clobber and there is not None:
             raise UsageError("exists, and --no-clobber keeps it", path=target)
+
+
+def _check_distinct(inputs: Sequence[str]) -> None:
+    """Refuse an input that is given twice and would be replaced twice."""
+    known: dict[tuple[int, int] | None, str] = {}
+    for path in inputs:
+        here = identity(path)
+        if here in known:
+            again = "is given twice" if known[here] == path else f"is {known[here]} too"
+            raise UsageError(f"{again}; --in-place replaces each file once", path=path)
+        if here is not None:
+            known[here] = path
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what two paths of one file have in common; None if there is no such file."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def default_template(found: Sequence[Variant]) -> str:
@@ -137,25 +162,30 @@ def _fill(template: str, words: Mapping[str, object]) -> str:
     return re.sub(pattern, lambda match: str(words[match[0][1:-1]]), template)
 
 
-def check_apart(asked: Asked, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+def check_apart(
+    asked: Asked, inputs: Sequence[str], outputs: Iterable[str], index: str | None
+) -> None:
     """Refuse a file that would be written twice, or over one that is read.
 
-    Outputs over inputs are looked at where they are opened, since --in-place allows them.
+    Outputs over inputs are looked at where they are named, since --in-place allows them.
 
     Raises:
         UsageError: If there is one.
     """
-    recipe = None if asked.recipe is None else _identity(asked.recipe)
+    recipe = None if asked.recipe is None else _named(asked.recipe)
+    taken: dict[object, str] = {}
     for path in outputs:
-        if recipe == _identity(path) is not None:
+        place = _named(path)
+        if recipe == place:
             raise UsageError(f"{path} is the recipe too; give the output another name")
-    taken = {_identity(path): "an output" for path in outputs}
-    taken |= {_identity(path): "an input" for path in inputs}
+        taken[place] = "an output"
+    taken |= {_named(path): "an input" for path in inputs}
     taken |= {recipe: "the recipe"}
-    for option, name in (("--mask", asked.mask), ("--report", asked.report)):
+    others = (("the list", index), ("--mask", asked.mask), ("--report", asked.report))
+    for option, name in others:
         if name is None:
             continue
-        other = taken.setdefault(_identity(name), option)
+        other = taken.setdefault(_named(name), option)
         if other != option:
             raise UsageError(f"{option} {name} is {_also(other)} too; give another name")
 
@@ -164,12 +194,6 @@ def _also(other: str) -> str:
     return f"the {other.removeprefix('--')}" if other.startswith("--") else other
 
 
-def _identity(path: str) -> object:
+def _named(path: str) -> object:
     """Return what is the same for all names of a file; of one to be made, its full name."""
-    if path == STANDARD_OUTPUT:
-        return path
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return os.path.realpath(path)
-    return found.st_dev, found.st_ino
+    return path if path == STANDARD_OUTPUT else identity(path) or os.path.realpath(path)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import os
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from noisify.cli.sweeps import sweeps, swept_specs
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.noise import level, registry
 from noisify.noise import model as interface
+from noisify.noise import registry
+from noisify.plan.file_part import file_part
 from noisify.plan.plan import NoiseSpec, Request
+from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from noisify.cli.execute import Asked
+    from noisify.cli.arguments import Asked
     from noisify.plan.condition import Condition
     from noisify.plan.recipe import Recipe
 
-_SEED_BYTES = 16
-_AMOUNTS = ("scale", "sd", "snr")
 _FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "columns")
 
 
@@ -35,16 +34,26 @@ class Variant:
         swept: The values of this output's sweep, as typed, by key.
         replicate: Which noisy copy it is, counted from 1; None: there is but one.
         drawn: Whether the seed is a new one that nobody gave.
+        per_file: Whether each input gets noise of its own, named by the input.
     """
 
     request: Request
     swept: Mapping[str, str] = field(default_factory=dict)
     replicate: int | None = None
     drawn: bool = False
+    per_file: bool = False
+
+    def request_for(self, path: str) -> Request:
+        """Return what noise one input gets."""
+        return replace(self.request, file=file_part(path)) if self.per_file else self.request
 
 
-def variants(asked: Asked) -> list[Variant]:
+def variants(asked: Asked, *, several: bool) -> list[Variant]:
     """Return what is asked, an entry for each output that an input comes to.
+
+    Args:
+        asked: The command line.
+        several: Whether there are several inputs, which get noise of their own unless told.
 
     Raises:
         UsageError: If anything makes no sense.
@@ -62,20 +71,47 @@ def variants(asked: Asked) -> list[Variant]:
 
     seed, drawn = said("seed"), False
     if seed is None:
-        seed, drawn = int.from_bytes(os.urandom(_SEED_BYTES), "little"), True
+        seed, drawn = new_seed(), True
     strict = asked.strict or (told is not None and bool(told.strict))
     base = Request(specs, seed, said("rng") or "noisify", said("decimals"), strict)
+    per_file, file = _file_rule(asked, told, base.rng, several=several)
+    base = replace(base, file=file)
     found = []
-    for swept in _sweeps(asked.sweeps):
-        request = replace(base, specs=_swept(specs, swept))
+    for swept in sweeps(asked.sweeps):
+        request = replace(base, specs=swept_specs(specs, swept))
         if asked.replicates is None or asked.append:
-            found.append(Variant(request, swept, drawn=drawn))
+            found.append(Variant(request, swept, None, drawn, per_file))
             continue
         found += [
-            Variant(replace(request, replicate=number), swept, number + 1, drawn)
+            Variant(replace(request, replicate=number), swept, number + 1, drawn, per_file)
             for number in range(asked.replicates)
         ]
     return found
+
+
+def _file_rule(asked: Asked, told: Recipe | None, rng: str, *, several: bool) -> tuple[bool, str]:
+    """Return whether each file gets noise of its own, and else what all of them are called.
+
+    Raises:
+        UsageError: If that is said twice, or cannot be.
+    """
+    if asked.per_file and asked.same_noise:
+        raise UsageError("--per-file and --same-noise contradict each other; keep one")
+    wanted = True if asked.per_file else False if asked.same_noise else None
+    if wanted is None and told is not None:
+        wanted = told.per_file
+        if wanted is None and told.file:
+            if several:
+                raise UsageError(
+                    f"the recipe holds the noise of one file, {told.file!r}; add --per-file for "
+                    "noise by each file's own name, or --same-noise"
+                )
+            return False, told.file
+    if rng == "noisify":
+        return several if wanted is None else wanted, ""
+    if wanted:
+        raise UsageError(f"--per-file needs noisify's own streams; drop --rng {rng}")
+    return False, ""
 
 
 def _specs(asked: Asked, told: Recipe | None) -> tuple[NoiseSpec, ...]:
@@ -131,7 +167,8 @@ def _both(one: Condition | None, other: Condition | None) -> Condition | None:
 
 def _spec_of_flags(asked: Asked) -> NoiseSpec:
     """Return the one noise spec that the flags describe, its parameters checked already."""
-    name = asked.model or "normal"
+    swept = dict(asked.sweeps).get("model", "normal").split(",")[0]
+    name = asked.model or registry.find(swept).name
     parameters: dict[str, Any] = dict(asked.parameters)
     for key, value in (("loc", asked.loc), ("df", asked.df), ("rate", asked.rate)):
         if value is None:
@@ -154,55 +191,3 @@ def _spec_of_flags(asked: Asked) -> NoiseSpec:
         clip=asked.clip,
         where=_condition(asked.where),
     )
-
-
-def _sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    """Return every combination of the values of several sweeps, the last varying fastest."""
-    keys = [key for key, _ in typed]
-    twice = {key for key in keys if keys.count(key) > 1}
-    if twice:
-        raise UsageError(f"--sweep {min(twice)} is given twice; list all its values in one")
-    lists = [[value.strip() for value in values.split(",")] for _, values in typed]
-    for key, values in zip(keys, lists, strict=True):
-        if not all(values) or len(set(values)) < len(values):
-            raise UsageError(f"--sweep {key}={','.join(values)} has an empty or a repeated value")
-    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*lists)]
-
-
-def _swept(specs: tuple[NoiseSpec, ...], swept: Mapping[str, str]) -> tuple[NoiseSpec, ...]:
-    """Return specs with the values of one output of a sweep in them.
-
-    Raises:
-        UsageError: If no spec takes a key.
-    """
-    for key, value in swept.items():
-        takes = [_takes(spec, key) for spec in specs]
-        if not any(takes):
-            models = ", ".join(dict.fromkeys(spec.model for spec in specs))
-            raise UsageError(f"--sweep {key}: {models} noise has no {key}; see --explain MODEL")
-        specs = tuple(
-            _with(spec, key, value) if taken else spec
-            for spec, taken in zip(specs, takes, strict=True)
-        )
-    return specs
-
-
-def _takes(spec: NoiseSpec, key: str) -> bool:
-    parameters = {f.name: str(f.type) for f in dataclasses.fields(registry.find(spec.model).load())}
-    if key in {"sd", "snr"}:
-        return "Level" in parameters.get("scale", "")
-    return key in parameters
-
-
-def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
-    model = registry.find(spec.model).load()
-    scaled = any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))
-    parameters = {name: given for name, given in spec.parameters.items() if name != key}
-    if key not in _AMOUNTS or not scaled:
-        parameters[key] = value
-        interface.make(model, parameters)
-        return replace(spec, parameters=parameters)
-    parameters.pop("scale", None)
-    read: Any = level.parse_decibels(value) if key == "snr" else level.parse(value, option=key)
-    amounts: dict[str, Any] = dict.fromkeys(_AMOUNTS)
-    return replace(spec, parameters=parameters, **(amounts | {key: read}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def frozen(cls: type[T] | None = None, /, **options: bool) -> Any:
 
 
 def _compared(self: DataclassInstance) -> tuple[Any, ...]:
-    return tuple([getattr(self, one.name) for one in fields(self) if one.compare])
+    return tuple([getattr(self, name) for name in _compared_names(type(self))])
+
+
+@cache
+def _compared_names(cls: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(cls) if one.compare)
 
 
 def _eq(self: DataclassInstance, other: object) -> object:

@@ -15,18 +15,19 @@ from noisify.core.value_class import frozen
 from noisify.engine import convert, loop
 from noisify.engine.numpy_streams import check_streams
 from noisify.engine.report import RunReport
+from noisify.engine.text_options import check_text_options
 from noisify.engine.unchanged import check_named
 from noisify.files import codecs
 from noisify.files.input import Input
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.files.output import STANDARD_OUTPUT, Outputs, naming, open_output
 from noisify.formats import unsupported
 from noisify.formats.detect import recognise
-from noisify.formats.interface import HintingSource, PlacingSink, ReadOptions, no_rows
+from noisify.formats.interface import HintingSource, ReadOptions, no_rows
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, PlacingSink, Sink, Source
     from noisify.statistics.survey import FieldStatistics
 
 
@@ -54,6 +55,9 @@ class Settings:
         measure: Whether to measure what noise did, beyond counting.
         note: Told what the user should know, a line at a time.
         progress: Told the bytes of each chunk done.
+        passes: Told before each pass over an input how many are still to come, and how many bytes
+            the pass counts; 0: as many as the file has.
+        unsynced: Takes the folders of new files, for the caller to sync; None: each is synced.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -67,26 +71,8 @@ class Settings:
     measure: bool = False
     note: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
-
-
-_TEXT_OPTIONS = {
-    "delimiter": "--delimiter", "header": "--no-header", "nulls": "--na",
-    "encoding": "--encoding", "decimal": "--decimal", "thousands": "--thousands",
-    "skip_lines": "--skip-lines", "comment": "--comment", "ragged": "--ragged",
-    "escape": "--escape",
-}  # fmt: skip
-"""The options that say how text is read, by their names in `ReadOptions`."""
-
-
-def _check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
-    """Refuse options about text where there is none."""
-    if entry.module == "csv.source":
-        return
-    for name, option in _TEXT_OPTIONS.items():
-        if getattr(read, name) != getattr(ReadOptions, name):
-            raise UsageError(
-                f"{option} says how CSV and TSV are read, and this is {entry.title}; leave it out"
-            )
+    passes: Callable[[int, int], None] = lambda *_: None
+    unsynced: set[Path] | None = None
 
 
 class OpenInput:
@@ -96,16 +82,22 @@ class OpenInput:
         path: The input's path, or `-`.
         settings: How to read it.
         outputs: What will be written; an input of another format is converted first.
+        later_passes: How often it will be read once it is planned.
     """
 
     def __init__(
-        self, path: str | Path, settings: Settings, outputs: Sequence[str | Path] = ()
+        self,
+        path: str | Path,
+        settings: Settings,
+        outputs: Sequence[str | Path] = (),
+        later_passes: int = 0,
     ) -> None:
         self.input = Input(path)
         self.codec = self.input.codec
         self._settings = settings
         self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
         self._told: set[str] = set()
+        self._later_passes = later_passes
         self._hints: Sequence[str] | None = None
         try:
             if self.input.is_kept:
@@ -114,7 +106,7 @@ class OpenInput:
                     "from its end"
                 )
             self.format = recognise(self.input, settings.from_format)
-            _check_text_options(settings.read, self.format)
+            check_text_options(settings.read, self.format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
@@ -146,6 +138,21 @@ class OpenInput:
         self.format = wanted
         return read
 
+    def bytes_of(self, fields: Iterable[Field]) -> int:
+        """Return how many bytes progress counts in a pass over fields; 0: as the file has."""
+        if not self.format.counts_elements:
+            return 0
+        sizes = [
+            (self.source.length(field) or 0) * (field.number.dtype.itemsize if field.number else 1)
+            for field in fields
+        ]
+        return sum(sizes)
+
+    def passes_left(self) -> int:
+        """Return how many passes are still to come, and count one of them as begun."""
+        self._later_passes -= 1
+        return self._later_passes + 1
+
     def spool(self, reason: str) -> None:
         """Make sure that the input can be read more than once."""
         if not self.input.is_rereadable:
@@ -162,7 +169,7 @@ class OpenInput:
             nothing = "columns" if bare else "rows"
             self._settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
             if not any(spec.columns for spec in request.specs):
-                return Plan((), request.seed, request.rng)
+                return Plan((), request.seed, request.rng, file=request.file)
         try:
             plan = resolve(request, self.source.fields, self._survey)
         except UsageError as error:
@@ -204,6 +211,9 @@ class OpenInput:
             jobs=self._settings.jobs,
             size=self._settings.chunk_bytes,
             progress=self._settings.progress,
+            expect=lambda count: self._settings.passes(
+                count + self._later_passes, self.bytes_of(needs)
+            ),
         )
 
     def preview(self, plan: Plan, rows: int) -> Iterator[list[NoisyColumn]]:
@@ -253,8 +263,18 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
     Raises:
         NoisifyError: If anything is wrong; no output is left then.
     """
+    with Outputs() as outputs:
+        return write_outputs(path, wanted, settings, outputs)
+
+
+def write_outputs(
+    path: str | Path, wanted: Sequence[Wanted], settings: Settings, outputs: Outputs
+) -> list[RunReport]:
+    """Write the noisy outputs of one input, as `process` does; closing `outputs` keeps them."""
+    appended = max(one.appended for one in wanted)
+    passes = -(-len(wanted) // AT_ONCE) * (1 + appended)
     try:
-        with OpenInput(path, settings, [one.target for one in wanted]) as opened:
+        with OpenInput(path, settings, [one.target for one in wanted], passes) as opened:
             for one in wanted:
                 check_output(opened, one.target, settings)
                 if one.mask is not None:
@@ -262,14 +282,13 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
                         raise UsageError("--mask needs a file, not standard output")
                     check_output_format(opened, one.mask, settings)
             plans = [opened.plan(one.request) for one in wanted]
-            if len(wanted) > AT_ONCE or any(one.appended for one in wanted):
+            if passes > 1:
                 opened.spool("it is read more than once")
             reports: list[RunReport] = []
-            with ExitStack() as outputs:
-                for start in range(0, len(wanted), AT_ONCE):
-                    some = slice(start, start + AT_ONCE)
-                    reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
-                opened.input.check_unchanged()
+            for start in range(0, len(wanted), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+            opened.input.check_unchanged()
             opened.tell()
             return reports
     except NoisifyError as error:
@@ -282,7 +301,7 @@ def _make(
     wanted: Sequence[Wanted],
     plans: Sequence[Plan],
     settings: Settings,
-    outputs: ExitStack,
+    outputs: Outputs,
 ) -> list[RunReport]:
     """Make outputs from one reading of the input; they are kept once `outputs` is closed."""
     inputs = [] if settings.in_place else [path]
@@ -300,6 +319,8 @@ def _make(
                 for number in range(wanted[0].appended)
             ]
         for each in passes:
+            every = {field.name: field for task in each for field in task.plan.fields}
+            settings.passes(opened.passes_left(), opened.bytes_of(every.values()))
             fields = loop.run(
                 opened.source,
                 each,
@@ -330,11 +351,11 @@ def _task(
     plan: Plan,
     settings: Settings,
     inputs: Sequence[str | Path],
-    outputs: ExitStack,
+    outputs: Outputs,
     sinks: ExitStack,
 ) -> loop.Task:
     """Open an output, and its mask, for a plan."""
-    output = outputs.enter_context(_open_target(opened, wanted.target, settings, inputs))
+    output = outputs.open(_open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     module = opened.format.load()
     with naming(output):
@@ -344,7 +365,7 @@ def _task(
     if wanted.mask is not None:
         if plan.row_steps or wanted.appended:
             raise UsageError("--mask needs an output of as many rows as the input")
-        mask_output = outputs.enter_context(
+        mask_output = outputs.open(
             open_output(
                 wanted.mask,
                 inputs=[*inputs, wanted.target],
@@ -381,6 +402,7 @@ def _open_target(
         clobber=settings.clobber,
         compression=output_compression(opened, target, settings),
         jobs=settings.jobs,
+        unsynced=settings.unsynced,
     )
 
 
@@ -413,7 +435,7 @@ class _GuardedSink(_GuardedMask):
     def __init__(self, sink: Sink, output: Output) -> None:
         super().__init__(sink, output)
         self._sink = sink
-        self.places = isinstance(sink, PlacingSink) and sink.places
+        self.places: bool = getattr(sink, "places", False)
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count, groupby, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
-from noisify.formats.interface import LazySource, PlacingSink, no_rows, some_rows
+from noisify.formats.interface import no_rows, some_rows
 from noisify.plan.plan import grouped
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Column, Field
-    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, PlacingSink, Sink, Source
     from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan
     from noisify.statistics.moments import BlockPieces
@@ -48,6 +48,7 @@ MORE_IN_FLIGHT = 2
 _PREVIEWED = 64
 """Chunks in which a preview looks for elements that change."""
 _TOGETHER = 8
+_TWO_PASSES = frozenset({"iqr", "scores"})
 _TOGETHER_BYTES = 1 << 23
 
 
@@ -122,6 +123,7 @@ def survey(
     jobs: int,
     size: int,
     progress: Callable[[int], None],
+    expect: Callable[[int], None] = lambda _: None,
 ) -> dict[str, FieldStatistics]:
     """Pass over the data, as often as it takes, for the statistics that levels need.
 
@@ -131,6 +133,7 @@ def survey(
         jobs: Worker threads.
         size: Bytes in a chunk.
         progress: Told the bytes of each chunk done.
+        expect: Told before each pass how many are still to come, as far as that is known.
     """
     from noisify.statistics.moments import (  # noqa: PLC0415 - an absolute level does without
         BlockMoments,
@@ -144,6 +147,7 @@ def survey(
     passes = 0
     while pending := [field for field in needs if not surveys[field.name].done]:
         first, passes = not passes, passes + 1
+        expect(2 if first and any(need & _TWO_PASSES for need in needs.values()) else 1)
 
         def look(
             raw: Any,  # noqa: ANN401
@@ -286,7 +290,7 @@ class _Worker:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
         sink = task.sink
-        self._placing = sink if isinstance(sink, PlacingSink) and sink.places else None
+        self._placing = cast("PlacingSink", sink) if getattr(sink, "places", False) else None
         self.places = self._placing is not None and task.mask is None
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self._has_row_steps = bool(task.plan.row_steps)
@@ -365,7 +369,7 @@ class _Reader:
         source = self._source
         raws = source.chunks(self._groups, self._size, complete=complete)
         if not self._reach:
-            lazy = isinstance(source, LazySource) and source.reads_in_workers
+            lazy = getattr(source, "reads_in_workers", False)
             together = (
                 max(1, min(_TOGETHER, _TOGETHER_BYTES // self._size)) if lazy and placed else 1
             )

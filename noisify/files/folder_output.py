@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.output import STANDARD_OUTPUT, FileOutput, Output, sync_folder
+from noisify.files.output import (
+    STANDARD_OUTPUT,
+    FileOutput,
+    Output,
+    new_name_beside,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +43,7 @@ class FolderOutput(Output):
             raise UsageError(f"{source} is a folder, and its copy is one too; name it with -o")
         if not in_place:
             self._check_target(clobber=clobber)
-        beside = f".{self._target.name}.{os.urandom(6).hex()}"
+        beside = new_name_beside(self._target)
         self.folder = self._target.with_name(f"{beside}.tmp")
         self._old = self._target.with_name(f"{beside}.old")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.input import new_temporary_path
-from noisify.files.write_behind import InPieces, WrittenBehind, write_all
+from noisify.files.write_behind import InPieces, WrittenBehind, open_written_behind, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = "-"
 _LONGEST_NAME = 200
+"""Bytes of the target's name in that of its temporary file; file systems take 255 bytes."""
 _COPY_BYTES = 1 << 20
 
 
@@ -42,6 +43,12 @@ class Output(ABC):
 
     def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
         """Give back what was reserved for more, now that all has been written."""
+
+    def complete(self) -> None:  # noqa: B027 - most keep nothing back
+        """Write what was kept back, and let the system begin to write; `commit` does it too."""
+
+    def sync(self) -> None:  # noqa: B027 - only files can be synced
+        """Sync what was completed, so that `commit` need not."""
 
     def written(self) -> Path | None:
         """Return the path of what `file` was given so far, to read it back; None: it has none."""
@@ -100,20 +107,24 @@ class FileOutput(Output):
     Args:
         target: The file to make or replace; a symbolic link stays and its file is replaced.
         clobber: Whether an existing file may be replaced.
+        unsynced: Takes the folder, for the caller to sync; None: `commit` syncs it.
 
     Raises:
         NoisifyError: If the folder cannot be written.
         UsageError: If the file exists and `clobber` is False.
     """
 
-    def __init__(self, target: str | Path, *, clobber: bool = True) -> None:
+    def __init__(
+        self, target: str | Path, *, clobber: bool = True, unsynced: set[Path] | None = None
+    ) -> None:
         self.name = str(target)
         self._target = Path(os.path.realpath(target))
         self._clobber = clobber
+        self._unsynced = unsynced
+        self._synced = False
         if not clobber and self._target.exists():
             raise UsageError("exists, and --no-clobber keeps it", path=self.name)
-        stem = self._target.name[:_LONGEST_NAME]
-        self._temporary = self._target.with_name(f".{stem}.{os.urandom(6).hex()}.tmp")
+        self._temporary = self._target.with_name(f"{new_name_beside(self._target)}.tmp")
 
     def __enter__(self) -> Self:
         """Make the temporary file; here, where a signal cannot come between making and keeping."""
@@ -143,13 +154,27 @@ class FileOutput(Output):
         self.give_room_back()
         return self._temporary
 
-    def commit(self) -> None:
-        """Sync the temporary file, give it the old one's mode and put it in its place."""
+    def complete(self) -> None:
+        """Let the system begin to write."""
         if self.file.closed:
-            self.file = self._temporary.open("r+b", 0)
+            self.file = open_written_behind(self._temporary)
+        self.file.flush()
+        cast("WrittenBehind", self.file).start_writing()
+        self.file.close()  # there may be more outputs than files may be open
+
+    def sync(self) -> None:
+        """Sync the temporary file and close it."""
+        if self.file.closed:
+            self.file = open_written_behind(self._temporary)
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
+        self._synced = True
+
+    def commit(self) -> None:
+        """Sync the temporary file, give it the old one's mode and put it in its place."""
+        if not self._synced:
+            self.sync()
         with contextlib.suppress(FileNotFoundError):
             old = self._target.stat()
             self._temporary.chmod(stat.S_IMODE(old.st_mode))
@@ -164,7 +189,10 @@ class FileOutput(Output):
 
     def sync_name(self) -> None:
         """Let the file's name outlive a power cut."""
-        sync_folder(self._target.parent)
+        if self._unsynced is None:
+            sync_folder(self._target.parent)
+        else:
+            self._unsynced.add(self._target.parent)
 
     def _claim_new_name(self) -> None:
         """Take the target's name only if nobody has taken it meanwhile."""
@@ -227,6 +255,7 @@ class CompressedOutput(Output):
         self._compression = compression
         self._jobs = jobs
         self._local: Path | None = None
+        self._completed = False
 
     def __enter__(self) -> Self:
         """Open the other output."""
@@ -252,12 +281,23 @@ class CompressedOutput(Output):
         """Let the other output give back what it reserved."""
         self._outer.give_room_back()
 
-    def commit(self) -> None:
-        """Compress the temporary file, if any, and what is left; commit the other output."""
+    def complete(self) -> None:
+        """Compress the temporary file, if any, and what is left."""
         if self._local is not None:
             self.name = self._outer.name
             _copy_and_remove(self._local, self.file)
         self._packed.finish()
+        self._outer.complete()
+        self._completed = True
+
+    def sync(self) -> None:
+        """Sync the other output."""
+        self._outer.sync()
+
+    def commit(self) -> None:
+        """Complete and commit the other output."""
+        if not self._completed:
+            self.complete()
         self._outer.commit()
 
     def discard(self) -> None:
@@ -268,6 +308,31 @@ class CompressedOutput(Output):
         self._outer.discard()
 
 
+class Outputs(contextlib.ExitStack):
+    """The outputs of one input: kept once it is closed, or discarded after a failure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: list[Output] = []
+
+    def open(self, output: Output) -> Output:
+        """Open an output that will be kept or discarded with the others."""
+        self._opened.append(self.enter_context(output))
+        return output
+
+    def complete(self) -> None:
+        """Write what was kept back, and let the system begin to write."""
+        for output in self._opened:
+            with naming(output):
+                output.complete()
+
+    def sync(self) -> None:
+        """Sync the outputs, so that closing need not."""
+        for output in self._opened:
+            with naming(output):
+                output.sync()
+
+
 def open_output(
     target: str | Path,
     *,
@@ -275,6 +340,7 @@ def open_output(
     clobber: bool = True,
     compression: Compression | None = None,
     jobs: int = 1,
+    unsynced: set[Path] | None = None,
 ) -> Output:
     """Open an output.
 
@@ -284,16 +350,23 @@ def open_output(
         clobber: Whether an existing file may be replaced.
         compression: How to compress it; None: not at all.
         jobs: Worker threads that may compress.
+        unsynced: Takes the folders of new names, for the caller to sync; None: `commit` does.
 
     Raises:
         UsageError: If it is an input too, or exists and `clobber` is False.
         NoisifyError: If it cannot be written.
     """
-    output = _open_plain(target, inputs, clobber=clobber)
+    output = _open_plain(target, inputs, clobber=clobber, unsynced=unsynced)
     return output if compression is None else CompressedOutput(output, compression, jobs)
 
 
-def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bool) -> Output:
+def _open_plain(
+    target: str | Path,
+    inputs: Iterable[str | Path],
+    *,
+    clobber: bool,
+    unsynced: set[Path] | None,
+) -> Output:
     """Open an output that takes its bytes as they are.
 
     Raises:
@@ -322,7 +395,13 @@ def _open_plain(target: str | Path, inputs: Iterable[str | Path], *, clobber: bo
             return StreamOutput(path.open("wb", 0), str(path), close=True)
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
-    return FileOutput(path, clobber=clobber)
+    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+
+
+def new_name_beside(target: Path) -> str:
+    """Return a hidden, unused name like a target's, with room for a suffix of four characters."""
+    stem = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
+    return f".{stem}.{os.urandom(6).hex()}"
 
 
 def _made_in(folder: Path) -> str:

@@ -116,9 +116,17 @@ class WrittenBehind(InPieces):
             if short := end + _WAITING_BYTES > start:
                 start = max(end, start)
                 self._reserved = start + _RESERVED_BYTES
-        _start_writing(self._descriptor)
+        self.start_writing()
         if short:
             _reserve(self._descriptor, start, _RESERVED_BYTES)
+
+    def start_writing(self) -> None:
+        """Let the system begin to write what it holds of the file, where it can be told to.
+
+        To sync now and then would do for that too, but commits the file system's journal each time.
+        """
+        if (start := _of_linux("sync_file_range")) is not None:
+            start(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # the sync at the end may fail
 
     def flush(self) -> None:
         """Give back the room that was reserved; no data are kept back."""
@@ -133,15 +141,6 @@ class WrittenBehind(InPieces):
                 self.flush()
             os.close(self._descriptor)
         super().close()
-
-
-def _start_writing(descriptor: int) -> None:
-    """Let the system begin to write what it holds of a file, where it can be told to.
-
-    To sync now and then would do for that too, but commits the file system's journal each time.
-    """
-    if (start := _of_linux("sync_file_range")) is not None:
-        start(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # a failure shows in the sync at the end
 
 
 def _reserve(descriptor: int, start: int, size: int) -> None:

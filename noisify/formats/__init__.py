@@ -30,6 +30,7 @@ class Entry(NamedTuple):
         seeks: Whether reading it needs a regular file.
         binary: Whether a terminal should be spared it.
         shape: What it holds: a table of named columns, or arrays.
+        counts_elements: Whether progress counts the bytes of elements, not those of the file.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
     seeks: bool = True
     binary: bool = True
     shape: Literal["table", "arrays"] = "arrays"
+    counts_elements: bool = False
 
     def load(self) -> Format:
         """Import the format's module."""
@@ -72,6 +74,7 @@ FORMATS = (
         (b"ARROW1", b"\xff\xff\xff\xff"),
         seeks=False,
         shape="table",
+        counts_elements=True,
     ),
     Entry("npy", "npy.source", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
     Entry("npz", "npz.source", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
@@ -82,6 +85,7 @@ FORMATS = (
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
         (b"\x89HDF\r\n\x1a\n",),
         magic_offsets=(0, *(512 << n for n in range(50))),
+        counts_elements=True,
     ),
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}
 _INTERLACED_AT = 12
 _UNPACKED_AT_ONCE = 1 << 20
+_FILTERING = threading.Lock()
+"""The filters of warnings are one for all threads."""
 _ADAM7 = (
     (0, 8, 0, 8),
     (0, 8, 4, 8),
@@ -187,7 +190,7 @@ def unpacked(parts: Sequence[Part], shape: Shape) -> NDArray[Any]:
         if part.kind in {b"IHDR", b"IDAT", b"IEND"}:
             plain.write(_chunk(part.kind, part.body))
     try:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(plain, formats=["PNG"])
         pixels = np.asarray(image)

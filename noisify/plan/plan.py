@@ -72,7 +72,7 @@ class NoiseSpec:
 
 @frozen
 class Request:
-    """Everything that was asked for, whatever the file."""
+    """Everything that was asked for of one file."""
 
     specs: tuple[NoiseSpec, ...]
     seed: int
@@ -80,6 +80,7 @@ class Request:
     decimals: Decimals = None
     strict: bool = False
     replicate: int = 0
+    file: str = ""
 
 
 @frozen
@@ -134,6 +135,7 @@ class Plan:
         left: Why each other field is left alone, by name.
         notes: What the user should know before it runs.
         named: The fields that were chosen by their exact names.
+        file: What the streams' names call the input; empty: nothing.
     """
 
     steps: tuple[Step, ...]
@@ -145,6 +147,7 @@ class Plan:
     left: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     named: frozenset[str] = frozenset()
+    file: str = ""
 
     @property
     def field_steps(self) -> tuple[Step, ...]:
@@ -207,6 +210,7 @@ class Plan:
         """Return the plan as it stands in a report."""
         return {
             "seed": self.seed,
+            **({"file": self.file} if self.file else {}),
             "rng": self.rng,
             "decimals": self.decimals,
             "strict": self.strict,

@@ -18,6 +18,7 @@ import json
 import math
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from noisify.plan.plan import Decimals, NoiseSpec
 
-_TOP = ("seed", "rng", "decimals", "strict", "noise")
+_TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _MOST_DECIMALS = 300
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
@@ -52,6 +53,8 @@ class Recipe:
         rng: The generator's name; None: not said.
         decimals: How noisy numbers are rounded; None: not said.
         strict: Whether strangers are errors; None: not said.
+        file: What the streams' names call the input; empty: nothing.
+        per_file: Whether each file gets noise of its own; None: not said.
     """
 
     specs: tuple[NoiseSpec, ...] = ()
@@ -59,6 +62,8 @@ class Recipe:
     rng: str | None = None
     decimals: Decimals = None
     strict: bool | None = None
+    file: str = ""
+    per_file: bool | None = None
 
 
 class RecipeError(UsageError):
@@ -143,7 +148,9 @@ class _RecipeReader:
                 self._mistake((*place, key), f"a recipe has no key {key!r}{meant}")
         readers: dict[str, Callable[[Any], Any]] = {
             "seed": _read_seed, "rng": _read_rng, "decimals": _read_decimals,
-            "strict": _read_strict,
+            "strict": partial(_read_truth, "strict"), "file": _read_file,
+            "per_file": partial(_read_truth, "per_file"),
+            "same_noise": partial(_read_truth, "same_noise"),
         }  # fmt: skip
         said: dict[str, Any] = {}
         for key, read in readers.items():
@@ -153,6 +160,10 @@ class _RecipeReader:
                 said[key] = read(plan[key])
             except UsageError as error:
                 self._mistake((*place, key), error.message)
+        same = said.pop("same_noise", None)
+        if same is not None and said.setdefault("per_file", not same) == same:
+            what = "same_noise and per_file contradict each other; keep one"
+            self._mistake((*place, "same_noise"), what)
         return Recipe(specs=tuple(self._specs((*place, "noise"), plan)), **said)
 
     def _mistake(self, place: Place, message: str) -> None:
@@ -267,9 +278,15 @@ def _read_decimals(value: Any) -> Decimals:  # noqa: ANN401
     return int(value)
 
 
-def _read_strict(value: Any) -> bool:  # noqa: ANN401
+def _read_file(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str):
+        raise UsageError(f"file {value!r} is not a text")
+    return value
+
+
+def _read_truth(key: str, value: Any) -> bool:  # noqa: ANN401
     if not isinstance(value, bool):
-        raise UsageError(f"strict {value!r} is neither true nor false")
+        raise UsageError(f"{key} {value!r} is neither true nor false")
     return value
 
 

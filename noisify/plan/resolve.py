@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
             settled.name,
             ordinal=used[use],
             replicate=request.replicate,
+            file=request.file,
         )
         used[use] += 1
         clip = _checked_clip(draft.spec.clip, draft.field)
@@ -114,6 +116,7 @@ def _plan(
         fields=tuple(read[field_.name] for field_ in fields if field_.name in read),
         left=left,
         notes=tuple(dict.fromkeys(notes)),
+        file=request.file,
     )
 
 
@@ -285,6 +288,7 @@ def _driver(name: str, draft: _Draft, fields: Sequence[Field]) -> Field:
     return found
 
 
+@cache
 def _has_level(model: type[Model]) -> bool:
     """Return whether a model has a scale that is a level."""
     return any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))

@@ -52,6 +52,7 @@ class StreamName:
         model: The noise model's name.
         ordinal: How many earlier specs of the run used this model on this field.
         replicate: Which of several noisy copies this is.
+        file: What the input is called, where files get noise of their own; otherwise empty.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class StreamName:
     model: str
     ordinal: int = 0
     replicate: int = 0
+    file: str = ""
     _known: dict[str, int] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -86,6 +88,7 @@ class StreamName:
             self.model.encode(),
             self.ordinal.to_bytes(8, "little"),
             lane.encode(),
+            *([self.file.encode("utf-8", "surrogateescape")] if self.file else ()),
         )
         named = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
         return int.from_bytes(hashlib.blake2b(named, digest_size=16).digest(), "little")

@@ -1,0 +1,209 @@
+"""The runs of one command: outputs made, messages and reports in the order of the inputs."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from noisify.cli.messages import Notes, Progress, say, summary_line
+from noisify.cli.signals import check_stopped
+from noisify.engine.batch import FileJob, FileResult, process_all, size_of
+from noisify.engine.job import Wanted, process
+from noisify.engine.unchanged import NOT_STRANGE
+from noisify.files.codecs import of_name
+from noisify.files.input import known_size
+from noisify.files.output import naming, open_output
+from noisify.files.write_behind import write_all
+from noisify.noise import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from noisify.cli.arguments import Asked
+    from noisify.cli.index import Index
+    from noisify.cli.runs import Variant
+    from noisify.engine.job import Settings
+    from noisify.engine.report import RunReport
+
+
+def make_outputs(
+    inputs: Sequence[str],
+    outputs: Sequence[Sequence[str]],
+    found: Sequence[Variant],
+    asked: Asked,
+    index: Index | None,
+    notes: Notes,
+    settings_of: Callable[[Progress], Settings],
+) -> int:
+    """Make all outputs; where some of many inputs fail, the others are done nevertheless.
+
+    Args:
+        inputs: The inputs.
+        outputs: For each of them its outputs, one for each of `found`.
+        found: What is asked.
+        asked: The command line.
+        index: Lists the outputs; None: nothing does.
+        notes: Takes what the user should know.
+        settings_of: Returns the settings, given what is told how far the run is.
+
+    Raises:
+        NoisifyError: If the only input fails.
+        click.exceptions.Exit: If all of several fail, with the status of the first.
+
+    Returns:
+        The exit status of the first that failed; 0: none did.
+    """
+    sizes = [size_of(path) for path in inputs] if len(inputs) > 1 else [known_size(inputs[0])]
+    shown = False if asked.quiet else asked.progress
+    progress = Progress(sum(size or 0 for size in sizes), len(inputs), shown, check_stopped)
+    settings = settings_of(progress)
+    files = _jobs(inputs, outputs, sizes, found, asked)
+    results: Iterator[FileResult]
+    with ExitStack() as kept:
+        report = None
+        if asked.report is not None:
+            report = kept.enter_context(_ReportFile(asked.report, len(inputs) * len(found)))
+        if index is not None:
+            kept.enter_context(index)
+        kept.enter_context(progress)
+        if len(inputs) == 1:
+            progress.begin(sizes[0] or 0)
+            results = (
+                FileResult(one.path, process(one.path, one.wanted, settings)) for one in files
+            )
+        else:
+            results = process_all(files, settings, progress, count=len(inputs))
+        outcome = _Outcome(found, asked, notes, report, index)
+        for result in results:
+            progress.clear()
+            outcome.add(result)
+        if not outcome.done:
+            raise click.exceptions.Exit(outcome.status)  # discards the report
+    outcome.tell_seed()
+    return outcome.status
+
+
+def _jobs(
+    inputs: Sequence[str],
+    outputs: Sequence[Sequence[str]],
+    sizes: Sequence[int | None],
+    found: Sequence[Variant],
+    asked: Asked,
+) -> Iterator[FileJob]:
+    appended = (asked.replicates or 1) if asked.append else 0
+    for path, targets, size in zip(inputs, outputs, sizes, strict=True):
+        wanted = [
+            Wanted(target, one.request_for(path), asked.mask, asked.mask_values, appended)
+            for target, one in zip(targets, found, strict=True)
+        ]
+        yield FileJob(path, wanted, size)
+
+
+class _Outcome:
+    """What a command came to so far: told, reported and listed as far as that is asked for.
+
+    A new seed is printed once, at the end. One of a privacy model undoes the noise, so it is
+    printed only where it is asked for.
+
+    Attributes:
+        done: How many inputs went well.
+        status: The exit status of the first failure; 0: there was none.
+    """
+
+    def __init__(
+        self,
+        found: Sequence[Variant],
+        asked: Asked,
+        notes: Notes,
+        report: _ReportFile | None,
+        index: Index | None,
+    ) -> None:
+        self.done = self.status = 0
+        self._found = found
+        self._notes = notes
+        self._report = report
+        self._index = index
+        self._seed = found[0].request.seed if found[0].drawn else None
+        self._quiet = asked.quiet
+        self._verbose = asked.verbose
+        modules = {registry.find(spec.model).module for one in found for spec in one.request.specs}
+        self._secret = "privacy" in modules and not asked.verbose and asked.report is None
+
+    def add(self, result: FileResult) -> None:
+        """Take in what one input came to."""
+        if result.failure is not None:
+            say(str(result.failure))
+            self.status = self.status or result.failure.exit_status
+            return
+        self.done += 1
+        for note in result.notes:
+            self._notes.add(note)
+        for report in result.reports:
+            self._note_cells_left(report)
+            if not self._quiet and (self._verbose or sys.stderr.isatty()):
+                say(summary_line(report, verbose=self._verbose, with_seed=self._seed is None))
+        if self._report is not None:
+            self._report.add(result.reports)
+        if self._index is not None:
+            self._index.add(result.reports, self._found)
+
+    def _note_cells_left(self, report: RunReport) -> None:
+        """Note why fields did not change, and which have cells that are not numbers."""
+        for text in report.notes(verbose=self._verbose):
+            self._notes.add(f"{report.input}, {text}")
+        for name, field in report.fields.items():
+            if field.strangers and field.changed:
+                cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
+                kind = NOT_STRANGE.get(_kind(report, name), "a number")
+                self._notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
+
+    def tell_seed(self) -> None:
+        """Print a new seed."""
+        if self._seed is not None and not self._quiet and not self._secret:
+            say(f"seed {self._seed}")
+
+
+def _kind(report: RunReport, name: str) -> str:
+    return next(field.kind for field in report.plan.fields if field.name == name)
+
+
+class _ReportFile:
+    """The file of `--report`, written as the runs end: an object for one output, else a list.
+
+    Args:
+        path: The file.
+        count: How many outputs there will be, if all goes well.
+    """
+
+    def __init__(self, path: str, count: int) -> None:
+        codec = of_name(path)
+        self._path = path
+        self._output = open_output(path, compression=codec.at_level(None) if codec else None)
+        self._is_list = count > 1
+        self._started = False
+
+    def __enter__(self) -> Self:
+        self._output.__enter__()
+        return self
+
+    def add(self, reports: Sequence[RunReport]) -> None:
+        """Write the reports of one input."""
+        for report in reports:
+            if not self._is_list:
+                self._write(report.as_text())
+                continue
+            text = report.as_text().rstrip()
+            self._write((",\n  " if self._started else "[\n  ") + text.replace("\n", "\n  "))
+            self._started = True
+
+    def _write(self, text: str) -> None:
+        with naming(self._path):
+            write_all(self._output.file, text.encode())
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_list and error[0] is None:
+            self._write("\n]\n")
+        self._output.__exit__(*error)  # type: ignore[arg-type]

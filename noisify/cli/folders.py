@@ -1,0 +1,58 @@
+"""Folders as INPUTs: one of Parquet is one table, any other stands for the files in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.files.codecs import inner_suffix
+from noisify.formats import of_suffix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] | None:
+    """Return the files that a folder stands for and those left out; None: it is an input itself.
+
+    Files are those right in the folder, by name, whose suffix is a format's, or all of them if
+    the format is named. Hidden ones do not count.
+
+    Raises:
+        NoisifyError: If the folder cannot be read.
+        UsageError: If there are none.
+    """
+    folder = Path(path)
+    if not folder.is_dir() or from_format == "parquet":
+        return None
+    try:
+        names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+        if from_format is None and _holds_parquet(folder):
+            return None
+    except OSError as error:
+        raise NoisifyError(f"cannot be read: {error.strerror}", path=path) from None
+    chosen: list[str] = []
+    left: list[str] = []
+    for name in names:
+        is_known = from_format is not None or of_suffix(inner_suffix(name)) is not None
+        one = folder / name
+        (chosen if is_known and one.is_file() else left).append(str(one))
+    if not chosen:
+        raise UsageError("is a folder without a file of a known format in it", path=path)
+    return chosen, left
+
+
+def _holds_parquet(folder: Path) -> bool:
+    """Return whether there is a Parquet file anywhere in a folder."""
+    return any(
+        (entry := of_suffix(path.suffix)) is not None and entry.name == "parquet"
+        for path in folder.rglob("*")
+    )
+
+
+def left_note(path: str, left: Sequence[str]) -> str:
+    """Return a note on what is left out of a folder."""
+    names = ", ".join(Path(one).name for one in left[:3])
+    more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""  # noqa: PLR2004 - a few do
+    return f"{path}: {names}{more} left out, being folders or of no known format"

@@ -1,0 +1,85 @@
+"""The list of a sweep's outputs, `index.csv` beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from noisify.cli.sweeps import AMOUNTS, takes_level
+from noisify.files.output import naming, open_output
+from noisify.files.write_behind import write_all
+from noisify.noise.level import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.cli.runs import Variant
+    from noisify.engine.report import RunReport
+    from noisify.plan.plan import NoiseSpec
+
+NAME = "index.csv"
+_COLUMNS = ("file", "model", "level", "replicate", "changed", "snr_db")
+_LEVELS = (*AMOUNTS, "rate")
+
+
+class Index:
+    """Lists each output with what was asked for and what noise did.
+
+    `changed` counts the elements of all fields; `snr_db` is the mean of the fields' achieved
+    signal-to-noise ratios. Swept parameters have a column of their own.
+
+    Args:
+        folder: The folder of the outputs.
+        found: What is asked.
+        clobber: Whether an existing file may be replaced.
+    """
+
+    def __init__(self, folder: str, found: Sequence[Variant], *, clobber: bool) -> None:
+        self.path = str(Path(folder) / NAME)
+        swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
+        self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
+        self._clobber = clobber
+
+    def __enter__(self) -> Self:
+        """Open the file and write its header."""
+        self._output = open_output(self.path, clobber=self._clobber).__enter__()
+        self._write(self._columns)
+        return self
+
+    def add(self, reports: Sequence[RunReport], found: Sequence[Variant]) -> None:
+        """List the outputs of one input."""
+        for report, variant in zip(reports, found, strict=True):
+            ratios = [field.as_json().get("snr_db") for field in report.fields.values()]
+            known = [ratio for ratio in ratios if ratio is not None]
+            specs = variant.request.specs
+            row = {
+                **variant.swept,
+                "file": Path(report.output).name,
+                "model": " ".join(dict.fromkeys(spec.model for spec in specs)),
+                "level": " ".join(dict.fromkeys(_level(spec) for spec in specs)),
+                "replicate": variant.replicate or "",
+                "changed": sum(field.changed for field in report.fields.values()),
+                "snr_db": f"{sum(known) / len(known):.6g}" if known else "",
+            }
+            self._write([row[column] for column in self._columns])
+
+    def _write(self, row: Sequence[object]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(row)
+        with naming(self.path):
+            write_all(self._output.file, text.getvalue().encode("utf-8", "surrogateescape"))
+
+    def __exit__(self, *error: object) -> None:
+        """Keep the file if all went well."""
+        self._output.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _level(spec: NoiseSpec) -> str:
+    """Return how much noise a spec asks for, as a recipe would say it; empty if it says nothing."""
+    for name in AMOUNTS:
+        if (amount := getattr(spec, name)) is not None:
+            return f"{amount:g}" if isinstance(amount, float) else str(amount)
+    default = DEFAULT if takes_level(spec) else ""
+    return str(next((spec.parameters[key] for key in _LEVELS if key in spec.parameters), default))

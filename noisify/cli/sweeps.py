@@ -1,0 +1,116 @@
+"""Sweeps: an output for each value of a level, a parameter or the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.errors import UsageError
+from noisify.noise import level, registry
+from noisify.noise import model as interface
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from noisify.plan.plan import NoiseSpec
+
+AMOUNTS = ("scale", "sd", "snr")
+_NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s:][^:]*?)?"
+_RANGE = re.compile(rf"\s*{_NUMBER}\s*:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*")
+_MOST_VALUES = 10_000
+
+
+def sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return every combination of the values of several sweeps, the last varying fastest.
+
+    Raises:
+        UsageError: If a key is given twice, or a value is empty or given twice.
+    """
+    keys = [key for key, _ in typed]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise UsageError(f"--sweep {min(twice)} is given twice; list all its values in one")
+    lists = [_values(key, text) for key, text in typed]
+    for (key, text), values in zip(typed, lists, strict=True):
+        if not all(values) or len(set(values)) < len(values):
+            raise UsageError(f"--sweep {key}={text} has an empty or a repeated value")
+    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def _values(key: str, text: str) -> list[str]:
+    """Return the values of a list in which START:STOP:STEP stands for several."""
+    return [value for part in text.split(",") for value in (_range(key, part) or [part.strip()])]
+
+
+def _range(key: str, text: str) -> list[str] | None:
+    """Return the numbers of START:STOP:STEP, its end included; None if the text is none.
+
+    The numbers are decimal, so 0.1:0.3:0.1 is 0.1, 0.2, 0.3. Units may stand at all of them or at
+    the last.
+    """
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    start, stop, step = (Decimal(match[number]) for number in (1, 3, 5))
+    units = {unit for unit in (match[2], match[4], match[6]) if unit}
+    if len(units) > 1:
+        raise UsageError(f"--sweep {key}={text} has several units, {' and '.join(sorted(units))}")
+    if step == 0 or (stop - start) / step < 0:
+        raise UsageError(f"--sweep {key}={text}: no step of {step} leads from {start} to {stop}")
+    count = int((stop - start) / step) + 1
+    if count > _MOST_VALUES:
+        raise UsageError(f"--sweep {key}={text} has {count:,} values; at most {_MOST_VALUES:,}")
+    return [f"{start + number * step:f}{''.join(units)}" for number in range(count)]
+
+
+def swept_specs(specs: tuple[NoiseSpec, ...], swept: Mapping[str, str]) -> tuple[NoiseSpec, ...]:
+    """Return specs with the values of one output of a sweep in them, the model's first.
+
+    Raises:
+        UsageError: If no spec takes a key.
+    """
+    for key in sorted(swept, key=lambda key: key != "model"):
+        takes = [_takes(spec, key) for spec in specs]
+        if not any(takes):
+            models = ", ".join(dict.fromkeys(spec.model for spec in specs))
+            raise UsageError(f"--sweep {key}: {models} noise has no {key}; see --explain MODEL")
+        specs = tuple(
+            _with(spec, key, swept[key]) if taken else spec
+            for spec, taken in zip(specs, takes, strict=True)
+        )
+    return specs
+
+
+def _takes(spec: NoiseSpec, key: str) -> bool:
+    if key == "model":
+        return True
+    if key in {"sd", "snr"}:
+        return takes_level(spec)
+    return key in {f.name for f in dataclasses.fields(registry.find(spec.model).load())}
+
+
+def takes_level(spec: NoiseSpec) -> bool:
+    """Return whether the scale of a spec's model is a level."""
+    model = registry.find(spec.model).load()
+    return any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))
+
+
+def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
+    if key == "model":
+        entry = registry.find(value)
+        interface.make(entry.load(), spec.parameters)
+        return replace(spec, model=entry.name)
+    model = registry.find(spec.model).load()
+    parameters = {name: given for name, given in spec.parameters.items() if name != key}
+    if key not in AMOUNTS or not takes_level(spec):
+        parameters[key] = value
+        interface.make(model, parameters)
+        return replace(spec, parameters=parameters)
+    parameters.pop("scale", None)
+    read: Any = level.parse_decibels(value) if key == "snr" else level.parse(value, option=key)
+    amounts: dict[str, Any] = dict.fromkeys(AMOUNTS)
+    return replace(spec, parameters=parameters, **(amounts | {key: read}))

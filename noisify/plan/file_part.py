@@ -1,0 +1,49 @@
+"""The part of a random stream's name that gives each file noise of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisify.core.errors import UsageError
+from noisify.files.codecs import inner_suffix, of_name, split_name
+from noisify.formats import of_suffix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def file_part(path: str | Path) -> str:
+    """Return an input's name without its folder, its format's suffix and that of a compression.
+
+    Raises:
+        UsageError: If it is standard input, which has no name.
+
+    >>> file_part("in/day1.csv.gz")
+    'day1'
+    >>> file_part("day.1.dat")
+    'day.1.dat'
+    """
+    if str(path) == "-":
+        raise UsageError("noise by the file's name needs a file, not standard input")
+    name = Path(path) if Path(path).name not in {"", ".."} else Path(path).resolve()
+    if of_suffix(inner_suffix(name)) is not None:
+        return split_name(name)[0]
+    return name.name if of_name(name) is None else name.stem
+
+
+def shared_names(paths: Sequence[str]) -> str | None:
+    """Return a note on inputs of one name, which get the same noise; None if there are none."""
+    first: dict[str, str] = {}
+    shared: dict[str, list[str]] = {}
+    for path in paths:
+        part = file_part(path)
+        if part in first:
+            shared.setdefault(part, [first[part]]).append(path)
+        first.setdefault(part, path)
+    if not shared:
+        return None
+    part, (one, other, *_) = next(iter(shared.items()))
+    count = sum(len(found) for found in shared.values())
+    more = f" ({count:,} inputs share their name with another)" if count > 2 else ""  # noqa: PLR2004
+    return f"{one} and {other} get the same noise, both being called {part!r}{more}"
