@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from noisify.core.errors import UsageError
 from noisify.engine import loop
 from noisify.engine.job import Settings, Wanted, default_jobs, process
 from noisify.formats.interface import ReadOptions
-from noisify.formats.memory import ArrayInMemory, FrameInMemory, TableInMemory
+from noisify.formats.memory_kinds import hold
 from noisify.noise import level, registry
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.resolve import resolve
@@ -96,7 +94,7 @@ def add_noise(
         seed=seed,
         rng=rng,
     )
-    held, series_name = _hold(data)
+    held, given_back = hold(data)
     workers = jobs or default_jobs()
     size = loop.CHUNK_BYTES
     plan = resolve(
@@ -106,10 +104,7 @@ def add_noise(
     )
     task = loop.Task(plan, held)
     loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
-    noisy: Any = held.result()
-    if series_name is not None:
-        noisy = noisy.iloc[:, 0].rename(series_name[0])
-    return noisy  # type: ignore[no-any-return]
+    return given_back(held.result())  # type: ignore[no-any-return]
 
 
 def noisify_file(
@@ -229,21 +224,3 @@ def _selectors(given: str | Sequence[str] | None) -> tuple[str, ...]:
     if given is None:
         return ()
     return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _hold(data: Any) -> tuple[ArrayInMemory | FrameInMemory | TableInMemory, list[Any] | None]:  # noqa: ANN401
-    """Return data as a source and sink, and for a Series its name, in a list."""
-    if isinstance(data, np.ndarray):
-        return ArrayInMemory(data), None
-    kind = type(data)
-    library = kind.__module__.partition(".")[0]
-    if library == "pandas" and kind.__name__ == "Series":
-        return FrameInMemory(data.to_frame("data" if data.name is None else data.name)), [data.name]
-    if library == "pandas" and hasattr(data, "columns"):
-        return FrameInMemory(data), None
-    if library == "pyarrow" and hasattr(data, "combine_chunks") and hasattr(data, "schema"):
-        return TableInMemory(data), None
-    raise UsageError(
-        f"data is a {kind.__name__}; give a NumPy array, a pandas DataFrame or Series, "
-        "or an Arrow table"
-    )

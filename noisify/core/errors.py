@@ -65,6 +65,23 @@ class DataError(NoisifyError):
     exit_status = 3
 
 
+def shown(value: object) -> str:
+    """Return a value as an error shows it: on one line, and cut where it is long.
+
+    >>> shown("a"), shown(list(range(100)))
+    ("'a'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1…')
+    """
+    long = isinstance(value, int) and value.bit_length() > _LONG_INTEGER_BITS
+    text = " ".join((f"{value:#x}" if long else repr(value)).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
+
+
+_SHOWN = 65
+"""Characters of a value that an error shows."""
+_LONG_INTEGER_BITS = 256
+"""From here on an integer is shown in hexadecimal: Python refuses thousands of decimal digits."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word nearest to `word`, or an empty string.
 

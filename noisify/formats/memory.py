@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import (
+    arrow_array,
     column_of,
     fields_of,
     kind_of_dtype,
+    member_of,
     put_back,
     value_type,
 )
@@ -54,14 +57,6 @@ class _InMemory:
         step = max(1, size // max(1, self.row_bytes))
         for start in range(0, self.rows, step):
             yield range(start, min(start + step, self.rows))
-
-    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Refuse: what is in memory is chosen from before.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError("data in memory take no condition; choose the rows before")
 
     def size_of(self, raw: range) -> int:
         """Return the bytes of some rows, about."""
@@ -118,11 +113,91 @@ class ArrayInMemory(_InMemory):
     def write(self, encoded: None) -> None:
         """Do nothing: `encode` has done it."""
 
+    def condition_values(
+        self,
+        raw: range,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return the array, or members of a structured one, as Arrow arrays."""
+        return {name: arrow_array(self._flat[raw.start : raw.stop], name) for name in names}
+
     def result(self) -> NDArray[Any]:
-        """Return the noisy array, in the shape and order of the one given."""
+        """Return the noisy array, in the class, shape and order of the one given."""
         shaped = self._noisy.reshape(self._array.shape)
-        fortran = self._array.flags.f_contiguous and not self._array.flags.c_contiguous
-        return np.asfortranarray(shaped) if fortran else shaped
+        ordered = np.asarray(shaped, order=_order(self._array))
+        if type(self._array) is np.ndarray:
+            return ordered
+        wrapped: NDArray[Any] = self._array.__array_wrap__(ordered)
+        return wrapped
+
+
+def _order(array: NDArray[Any]) -> Literal["C", "F"]:
+    """Return the order that a copy of an array is made in."""
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+class MaskedArrayInMemory(ArrayInMemory):
+    """A masked NumPy array: what is masked is null, and stays as it is.
+
+    Elements that noise makes missing are masked, and hold the array's fill value.
+
+    Args:
+        array: Any masked array, structured ones included.
+    """
+
+    def __init__(self, array: np.ma.MaskedArray[Any, Any]) -> None:
+        super().__init__(np.asarray(array))
+        self._masked = array
+        self._mask = np.ascontiguousarray(np.ma.getmaskarray(array)).reshape(-1)
+        self._noisy_mask = self._mask.copy()
+        self._fill = np.asarray(array.fill_value, array.dtype).reshape(1)
+        self.fields = tuple(replace(field, nullable=True) for field in self.fields)
+
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
+        """Return some elements; those that are masked are null."""
+        mask = self._mask[raw.start : raw.stop]
+        columns = []
+        for column in super().decode(raw, wanted).columns:
+            there = ~member_of(mask, column.field.name).reshape(-1)
+            valid = there if column.valid is None else there & column.valid
+            nulls = len(valid) - int(np.count_nonzero(valid))
+            columns.append(replace(column, valid=valid if nulls else None, nulls=nulls))
+        return Chunk(tuple(columns))
+
+    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
+        """Return the array's members as Arrow arrays, null where they are masked."""
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
+        import pyarrow.compute as pc  # noqa: PLC0415 - likewise
+
+        mask = self._mask[raw.start : raw.stop]
+        return {
+            name: pc.if_else(pa.array(member_of(mask, name)), None, values)
+            for name, values in super().condition_values(raw, chunk, names).items()
+        }
+
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
+        """Put noisy elements in their place, and mask those that are missing now."""
+        kept = []
+        for result in noisy:
+            if result.erased is not None:
+                name = result.column.field.name
+                mask = member_of(self._noisy_mask[raw.start : raw.stop], name)
+                mask |= result.erased.reshape(mask.shape)
+                values = result.values.copy()
+                fill = column_of(self._fill, Positions.range(0, 1), result.column.field).values
+                values[result.erased] = fill[0]
+                result = replace(result, values=values, erased=None)  # noqa: PLW2901
+            kept.append(result)
+        super().encode(raw, chunk, kept)
+
+    def result(self) -> NDArray[Any]:
+        """Return the noisy masked array, in the class, shape and order of the one given."""
+        noisy = self._masked.copy(_order(self._masked))
+        noisy.data[...] = self._noisy.reshape(noisy.shape)
+        if not np.array_equal(self._noisy_mask, self._mask):
+            noisy.mask = self._noisy_mask.reshape(noisy.shape)
+        return noisy
 
 
 class FrameInMemory(_InMemory):
@@ -165,6 +240,36 @@ class FrameInMemory(_InMemory):
             columns.append(Column(field, field.number, positions, values, valid, nulls=count))
         return Chunk(tuple(columns))
 
+    def condition_values(
+        self,
+        raw: range,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return some rows of columns as Arrow arrays; NaN is null, as everywhere in pandas.
+
+        Raises:
+            UsageError: If a column holds values of different types.
+        """
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
+
+        from noisify.formats.arrow.columns import comparable, whole  # noqa: PLC0415 - likewise
+
+        found = {}
+        for name in names:
+            series = self._frame.iloc[raw.start : raw.stop, self._places[name]]
+            try:
+                values = pa.Array.from_pandas(series)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+                raise UsageError(
+                    f"holds {series.dtype} values that --where cannot compare; convert them first",
+                    field=name,
+                ) from None
+            found[name] = comparable(
+                whole(values) if isinstance(values, pa.ChunkedArray) else values
+            )
+        return found
+
     def encode(
         self,
         raw: range,
@@ -179,14 +284,21 @@ class FrameInMemory(_InMemory):
         rows, noisy = encoded
         for result in noisy:
             name = result.column.field.name
+            dtype = self._frame.dtypes.iloc[self._places[name]]
             if name not in self._noisy:
-                self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
+                array = self._frame.iloc[:, self._places[name]].array
+                self._noisy[name] = array.copy()
+            if result.erased is not None:
+                self._noisy[name] = _with_room_for_nulls(self._noisy[name], dtype)
             if result.changed.any():
                 at = np.flatnonzero(result.changed)
-                self._noisy[name][rows.start + at] = _given_back(result, at)
+                values = _given_back(result, at)
+                if str(dtype) == "category":
+                    self._noisy[name], values = _as_categories(self._noisy[name], values, name)
+                self._noisy[name][rows.start + at] = values
                 if result.erased is not None:
                     missing = rows.start + np.flatnonzero(result.erased)
-                    self._noisy[name][missing] = _nothing(result.column.field, self._noisy[name])
+                    self._noisy[name][missing] = _null_of(dtype)
 
     def result(self) -> Any:  # noqa: ANN401
         """Return the noisy DataFrame."""
@@ -219,21 +331,50 @@ def _given_back(result: NoisyColumn, at: NDArray[np.int64]) -> Any:  # noqa: ANN
     return values
 
 
-def _nothing(field: Field, array: Any) -> Any:  # noqa: ANN401
-    """Return what stands for a missing value in a DataFrame's column.
+def _as_categories(array: Any, texts: NDArray[Any], name: str) -> tuple[Any, list[Any]]:  # noqa: ANN401
+    """Return a categorical column that has the noisy texts as categories, and those of the texts.
 
     Raises:
-        UsageError: If the column cannot hold one.
+        UsageError: If a noisy text is new, and the categories are no texts.
     """
+    known = {str(category): category for category in array.categories}
+    new = [text for text in dict.fromkeys(texts.tolist()) if text not in known]
+    if new and not all(isinstance(category, str) for category in array.categories):
+        raise UsageError(
+            f"has categories that are no texts, and {new[0]!r} is none of them; convert it to str",
+            field=name,
+        )
+    if new:
+        array = array.add_categories(new)
+    return array, [known.get(text, text) for text in texts.tolist()]
+
+
+def _with_room_for_nulls(array: Any, dtype: Any) -> Any:  # noqa: ANN401
+    """Return a column of NumPy integers or booleans as pandas' nullable type, others as they are.
+
+    So whole numbers stay whole, and exact, where some are missing.
+    """
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iub":
+        return array
     import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
 
-    if isinstance(array.dtype, np.dtype) and array.dtype.kind in "iub":
-        raise UsageError(
-            f"holds {array.dtype}, which has no missing value; convert it to float",
-            field=field.name,
-        )
-    plain = isinstance(array.dtype, np.dtype) and array.dtype.kind == "f"
-    return np.nan if plain else pd.NaT if field.kind == "time" else pd.NA
+    return pd.array(array, dtype=_NULLABLE[dtype.kind].format(8 * dtype.itemsize))
+
+
+_NULLABLE = {"i": "Int{}", "u": "UInt{}", "b": "boolean"}
+
+
+def _null_of(dtype: Any) -> Any:  # noqa: ANN401
+    """Return what a DataFrame's column holds where a value is missing."""
+    if not isinstance(dtype, np.dtype):
+        return dtype.na_value
+    if dtype.kind in "Mm":
+        return np.array("NaT", dtype)[()]
+    if dtype.kind in "iub":
+        import pandas as pd  # noqa: PLC0415 - as above
+
+        return pd.NA
+    return np.nan
 
 
 _UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
@@ -266,6 +407,7 @@ class TableInMemory(_InMemory):
         self._table = table
         self._reader = TableReader(table.schema)
         self._pieces: list[Any] = []
+        self._changed: set[int] = set()
         row_bytes = max(1, table.nbytes // max(1, table.num_rows))
         self._describe(self._reader.fields, table.num_rows, row_bytes)
 
@@ -293,22 +435,43 @@ class TableInMemory(_InMemory):
         """Return some rows of the wanted columns."""
         return self._reader.decode(raw, wanted)
 
-    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        """Return the rows with noise in them."""
+    def condition_values(  # type: ignore[override]
+        self,
+        raw: Slice,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return some rows of fields as Arrow arrays."""
+        return self._reader.condition_values(raw, names)
+
+    def encode(
+        self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> tuple[Any, set[int]]:
+        """Return the rows with noise in them, and the numbers of the columns that it is in."""
         columns = self._reader.noisy_columns(chunk, noisy)
         piece = self._table.slice(raw.offset, raw.rows)
         for number, column in columns.items():
             piece = piece.set_column(number, piece.schema.field(number), column)
-        return piece
+        return piece, set(columns)
 
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
+    def write(self, encoded: tuple[Any, set[int]]) -> None:
         """Keep a piece of the result."""
-        self._pieces.append(encoded)
+        piece, changed = encoded
+        self._pieces.append(piece)
+        self._changed |= changed
 
-    def result(self) -> Any:  # noqa: ANN401
+    def noisy_table(self) -> Any:  # noqa: ANN401
         """Return the noisy table."""
         if not self._pieces:
             return self._table
         import pyarrow as pa  # noqa: PLC0415 - as above
 
         return pa.concat_tables(self._pieces)
+
+    def noisy_columns(self) -> Any:  # noqa: ANN401
+        """Return a table of the columns that have noise in them."""
+        return self.noisy_table().select(sorted(self._changed))
+
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy table."""
+        return self.noisy_table()

@@ -18,14 +18,15 @@ import json
 import math
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean
 from noisify.core.value_class import frozen
 from noisify.plan import presets
+from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_truth
 from noisify.plan.words import WordsError, spec_from_words
-from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _TOP = ("seed", "rng", "decimals", "strict", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
-_MOST_DECIMALS = 300
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -142,8 +142,8 @@ class _RecipeReader:
                     meant = "; noise and its parameters stand in a [[noise]] table"
                 self._mistake((*place, key), f"a recipe has no key {key!r}{meant}")
         readers: dict[str, Callable[[Any], Any]] = {
-            "seed": _read_seed, "rng": _read_rng, "decimals": _read_decimals,
-            "strict": _read_strict,
+            "seed": read_seed, "rng": read_rng, "decimals": read_decimals,
+            "strict": partial(read_truth, "strict"),
         }  # fmt: skip
         said: dict[str, Any] = {}
         for key, read in readers.items():
@@ -231,46 +231,6 @@ class _RecipeReader:
             return []
         others = {key: words[key] for key in _WITH_PRESET[1:] if key in words}
         return [{**preset, **others} for preset in found]
-
-
-def _read_seed(value: Any) -> int:  # noqa: ANN401
-    seed = -1
-    if isinstance(value, str) and re.fullmatch(r"\d{1,40}|0[xX][0-9a-fA-F]{1,40}", value.strip()):
-        seed = int(value, 16 if "x" in value.lower() else 10)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        seed = value
-    if not 0 <= seed < SEED_LIMIT:
-        long = isinstance(value, int) and value.bit_length() > SEED_LIMIT.bit_length()
-        shown = f"{value:#x}"[:40] + "…" if long else repr(value)
-        raise UsageError(f"seed {shown} is not an integer from 0 to 2**128 - 1")
-    return seed
-
-
-def _read_rng(value: Any) -> str:  # noqa: ANN401
-    if value not in RNGS:
-        raise UsageError(
-            f"no rng is called {value!r}{did_you_mean(str(value), RNGS)} "
-            f"(there are {', '.join(RNGS)})"
-        )
-    return str(value)
-
-
-def _read_decimals(value: Any) -> Decimals:  # noqa: ANN401
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value == "keep":
-        return "keep"
-    if not whole or not 0 <= value <= _MOST_DECIMALS:
-        raise UsageError(
-            f"decimals {value!r} is neither a number of digits, at most {_MOST_DECIMALS}, "
-            "nor 'keep'"
-        )
-    return int(value)
-
-
-def _read_strict(value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise UsageError(f"strict {value!r} is neither true nor false")
-    return value
 
 
 class _Places:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.noise import level as levels
 from noisify.noise import model as interface
@@ -20,7 +23,7 @@ from noisify.plan.condition import parse as parse_condition
 from noisify.plan.plan import NoiseSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
@@ -75,11 +78,15 @@ class WordsError(UsageError):
         self.found = found
 
 
-def parse_spec(text: str) -> NoiseSpec:
+def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
     """Read the text of `--noise`: `FIELDS=MODEL:LEVEL,key=value,…`.
 
     FIELDS end at the first = with a model's name after it; without them, or with none before the
     =, they are the default choice. A condition, `where=…`, comes last.
+
+    Args:
+        text: The text.
+        place: What to put before an error's message; None: the option and the text.
 
     Raises:
         UsageError: If anything in it makes no sense.
@@ -88,7 +95,7 @@ def parse_spec(text: str) -> NoiseSpec:
     >>> spec.columns, spec.model, str(spec.scale), spec.parameters, spec.clip
     (('temp,rh',), 'normal', '0.5', {'loc': '2'}, (0.0, 100.0))
     """
-    place = f"--noise {text!r}: "
+    place = f"--noise {text!r}: " if place is None else place
     try:
         words = _typed_words(text)
     except UsageError as error:
@@ -142,7 +149,7 @@ class _WordReader:
     def spec(self) -> NoiseSpec | None:
         """Return the noise spec, or None if anything is wrong."""
         columns = self._columns()
-        exclude = self._read("exclude", lambda value: _texts("exclude", value)) or ()
+        exclude = self._read("exclude", lambda value: texts("exclude", value)) or ()
         clip = self._read("clip", _read_clip)
         condition = self._read("where", _read_where)
         stream = self._read("stream", _read_stream)
@@ -187,7 +194,7 @@ class _WordReader:
     def _columns(self) -> tuple[str, ...]:
         if "fields" in self.words and "field" in self.words:
             self._mistake("field", "the fields are said twice, by fields and field; keep one")
-        selectors: tuple[str, ...] = self._read("fields", lambda v: _texts("fields", v)) or ()
+        selectors: tuple[str, ...] = self._read("fields", lambda v: texts("fields", v)) or ()
         names: tuple[str, ...] = self._read("field", _read_names) or ()
         return selectors + tuple(exactly(name) for name in names)
 
@@ -236,6 +243,9 @@ class _WordReader:
                 instead = f"; give its {model.level} instead" if model.level else ""
                 self._mistake(key, f"{model.name} has no scale for {name} to set{instead}")
                 continue
+            if not (_is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
+                self._mistake(key, f"{name} {shown(amounts[name])} is not a number or a text")
+                continue
             try:
                 amounts[name] = read(amounts[name])
             except UsageError as error:
@@ -264,7 +274,7 @@ class _WordReader:
             if _is_of_another_kind(kinds[name], given[name]):
                 what = _KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
                 value = given.pop(name)
-                self._mistake(source.get(name, name), f"{name} {value!r} is not {what}")
+                self._mistake(source.get(name, name), f"{name} {shown(value)} is not {what}")
         while True:
             try:
                 interface.make(model, given)
@@ -291,28 +301,53 @@ def _is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401
     """Return whether a value would be read as a parameter's kind though it is none."""
     match kind.partition(" | ")[0]:
         case "int":
-            return isinstance(value, bool) or (isinstance(value, float) and not value.is_integer())
+            return not _is_plain(value) or (
+                isinstance(value, Real)
+                and not isinstance(value, Integral)
+                and not float(value).is_integer()
+            )
         case "bool":
             return isinstance(value, list | dict)
-        case "float" | "str" | "Level" | "Rate":
-            return isinstance(value, bool | list | dict)
+        case "Level":
+            return not (_is_plain(value) or isinstance(value, levels.Level))
+        case "float" | "str" | "Rate":
+            return not _is_plain(value)
         case "Words" | "Numbers":
-            parts = value if isinstance(value, list | tuple) else [value]
-            return any(isinstance(part, bool | list | dict) for part in parts)
+            return not all(map(_is_plain, value if _is_list(value) else [value]))
         case _:
-            return isinstance(value, bool | dict)
+            return not (_is_plain(value) or _is_list(value))
 
 
-def _texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise UsageError(f"{key} {value!r} is neither a text nor a list of texts")
+def _is_plain(value: Any) -> bool:  # noqa: ANN401
+    """Return whether a value is a text, or a number that is no truth value, of any type."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return False
+    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
+
+
+_MOST_BITS = 1024
+"""More than a float's exponent: such an integer is no amount."""
+
+
+def _is_list(value: Any) -> bool:  # noqa: ANN401
+    """Return whether a value is a list, a tuple, an array or the like of values."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Read one text or several.
+
+    Raises:
+        UsageError: If it is neither a text nor a list, an array or the like of texts.
+    """
+    parts = tuple(value) if _is_list(value) else (value,)
+    if all(isinstance(part, str) for part in parts):
+        return tuple(map(str, parts))
+    raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
 
 
 def _read_names(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    names = _texts("field", value)
+    names = texts("field", value)
     if not names:
         raise UsageError("field [] names no field; leave it out for the default choice")
     return names
@@ -333,7 +368,7 @@ def _read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
             low = math.nan
     if not low <= high:
         raise UsageError(
-            f"clip {value!r} is not LO and HI with LO at most HI, such as 0|255 "
+            f"clip {shown(value)} is not LO and HI with LO at most HI, such as 0|255 "
             "(in a recipe: [0, 255])"
         )
     return low, high
@@ -341,7 +376,7 @@ def _read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
 
 def _read_where(value: Any) -> Condition:  # noqa: ANN401
     if not isinstance(value, str):
-        raise UsageError(f"where {value!r} is not a text such as 'age > 60'")
+        raise UsageError(f"where {shown(value)} is not a text such as 'age > 60'")
     try:
         return parse_condition(value)
     except UsageError as error:
@@ -350,7 +385,7 @@ def _read_where(value: Any) -> Condition:  # noqa: ANN401
 
 def _read_model(value: Any) -> registry.Entry:  # noqa: ANN401
     if not isinstance(value, str):
-        raise UsageError(f"model {value!r} is not a text such as 'normal'")
+        raise UsageError(f"model {shown(value)} is not a text such as 'normal'")
     return registry.find(value)
 
 
@@ -360,19 +395,19 @@ def _read_sd(value: Any) -> levels.Level:  # noqa: ANN401
 
 def _read_stream(value: Any) -> int:  # noqa: ANN401
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"stream {value!r} is not a whole number of at least 0")
+        raise UsageError(f"stream {shown(value)} is not a whole number of at least 0")
     return value
 
 
 def _read_unit(value: Any) -> str:  # noqa: ANN401
     if value != "image":
-        raise UsageError(f"unit {value!r} is none; the one unit is 'image'")
+        raise UsageError(f"unit {shown(value)} is none; the one unit is 'image'")
     return "image"
 
 
 def _read_optional(value: Any) -> bool:  # noqa: ANN401
     if not isinstance(value, bool):
-        raise UsageError(f"optional {value!r} is neither true nor false")
+        raise UsageError(f"optional {shown(value)} is neither true nor false")
     return value
 
 
