@@ -71,18 +71,18 @@ def shown(value: object) -> str:
     >>> shown("a"), shown(list(range(100)))
     ("'a'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1…')
     """
-    long = isinstance(value, int) and value.bit_length() > _LONG_INTEGER_BITS
-    text = " ".join((f"{value:#x}" if long else repr(value)).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # it is, or holds, an integer of more digits than Python writes
+        text = f"{value:#x}" if isinstance(value, int) else f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
 
 
 _SHOWN = 65
 """Characters of a value that an error shows."""
-_LONG_INTEGER_BITS = 256
-"""From here on an integer is shown in hexadecimal: Python refuses thousands of decimal digits."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word nearest to `word`, or an empty string.
 
     >>> did_you_mean("temprature", ["time", "temperature"])
@@ -92,9 +92,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
-    words = list(known)
-    near = get_close_matches(word, words, n=1)
+    words, typed = list(known), word if isinstance(word, str) else shown(word)
+    near = get_close_matches(typed, words, n=1)
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
-        near = [folded[key] for key in get_close_matches(word.casefold(), list(folded), n=1)]
+        near = [folded[key] for key in get_close_matches(typed.casefold(), list(folded), n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -435,7 +435,7 @@ class TableInMemory(_InMemory):
         """Return some rows of the wanted columns."""
         return self._reader.decode(raw, wanted)
 
-    def condition_values(  # type: ignore[override]
+    def condition_values(
         self,
         raw: Slice,
         chunk: Chunk,  # noqa: ARG002

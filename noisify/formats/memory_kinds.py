@@ -63,8 +63,9 @@ def hold(data: Any) -> Held:  # noqa: ANN401
 def _hold_array(data: NDArray[Any]) -> Held:
     if data is np.ma.masked:
         raise UsageError("data is the constant np.ma.masked; give a masked array")
-    masked = isinstance(data, np.ma.MaskedArray)
-    return Held(MaskedArrayInMemory(data) if masked else ArrayInMemory(data), _itself)
+    if isinstance(data, np.ma.MaskedArray):
+        return Held(MaskedArrayInMemory(data), _itself)
+    return Held(ArrayInMemory(data), _itself)
 
 
 def _hold_pandas(data: Any) -> Held:  # noqa: ANN401

@@ -46,7 +46,7 @@ class ModelSpec:
     name: ClassVar[str] = ""
     parameters: Mapping[str, Any]
 
-    def __init__(self, *unnamed: object, **parameters: Any) -> None:
+    def __init__(self, *unnamed: object, **parameters: object) -> None:
         """Take a model's parameters.
 
         Raises:
@@ -136,7 +136,7 @@ def class_of(class_name: str) -> type[ModelSpec]:
         KeyError: If no model's class is called so.
     """
     entry = {entry.class_name: entry for entry in registry.MODELS}[class_name]
-    made = type(
+    return type(
         class_name,
         (ModelSpec,),
         {
@@ -146,7 +146,6 @@ def class_of(class_name: str) -> type[ModelSpec]:
             "name": entry.name,
         },
     )
-    return made
 
 
 def class_names() -> list[str]:

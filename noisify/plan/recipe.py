@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.plan import presets
 from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_truth
@@ -98,6 +98,25 @@ def load(path: str | Path) -> Recipe:
     if reader.found:
         found = sorted(set(reader.found), key=lambda mistake: mistake[0])
         raise RecipeError("\n".join(f"{path}:{line}: {message}" for line, message in found))
+    return recipe
+
+
+def of_document(document: Mapping[str, Any]) -> Recipe:
+    """Return what a recipe says that is not in a file, or the plan of a report.
+
+    Args:
+        document: The keys and values of a recipe, or of a report.
+
+    Raises:
+        RecipeError: If anything in it makes no sense; it tells every mistake.
+
+    >>> of_document({"seed": 1, "noise": [{"model": "laplace", "scale": 0.5}]}).specs[0].model
+    'laplace'
+    """
+    reader = _RecipeReader({}, settled="plan" in document)
+    recipe = reader.recipe(document)
+    if reader.found:
+        raise RecipeError("; and ".join(dict.fromkeys(message for _, message in reader.found)))
     return recipe
 
 
@@ -217,7 +236,7 @@ class _RecipeReader:
         for key in extra:
             self._mistake((*place, key), f"a preset says {key} itself; leave out {key} or preset")
         if not isinstance(words["preset"], str):
-            self._mistake((*place, "preset"), f"preset {words['preset']!r} is not a text")
+            self._mistake((*place, "preset"), f"preset {shown(words['preset'])} is not a text")
             return []
         try:
             found = presets.find(words["preset"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, did_you_mean, shown
@@ -70,7 +71,7 @@ def read_rng(value: Any) -> str:  # noqa: ANN401
     """
     if not isinstance(value, str) or value not in RNGS:
         raise UsageError(
-            f"no rng is called {shown(value)}{did_you_mean(str(value), RNGS)} "
+            f"no rng is called {shown(value)}{did_you_mean(value, RNGS)} "
             f"(there are {', '.join(RNGS)})"
         )
     return str(value)
@@ -102,6 +103,21 @@ def read_truth(name: str, value: Any) -> bool:  # noqa: ANN401
     if not isinstance(value, bool):
         raise UsageError(f"{name} {shown(value)} is neither true nor false")
     return value
+
+
+def read_path(name: str, value: Any) -> Path:  # noqa: ANN401
+    """Read the path of a file.
+
+    Raises:
+        UsageError: If it is none, or no file can be called so.
+    """
+    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+        try:
+            if "\0" not in os.fsdecode(os.fsencode(value)):
+                return Path(value)
+        except UnicodeEncodeError:
+            pass
+    raise UsageError(f"{name} {shown(value)} is not the path of a file")
 
 
 def read_count(name: str, value: Any) -> int:  # noqa: ANN401

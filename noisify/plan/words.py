@@ -211,8 +211,11 @@ class _WordReader:
         amounts: dict[str, Any] = {key: self.words[key] for key in about_scale}
         if "level" in self.words:
             level = self.words["level"]
-            target = "snr" if _DECIBELS.fullmatch(str(level)) else model.level
-            if not target:
+            decibels = isinstance(level, str) and _DECIBELS.fullmatch(level)
+            target = "snr" if decibels else model.level
+            if not _is_plain(level):
+                self._mistake("level", f"level {shown(level)} is not a number or a text")
+            elif not target:
                 self._mistake("level", f"{model.name} has no level; leave {level!r} out")
             elif target in given or target in amounts:
                 self._mistake("level", f"{target} is said twice, by level and {target}; keep one")
@@ -313,9 +316,9 @@ def _is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401
         case "float" | "str" | "Rate":
             return not _is_plain(value)
         case "Words" | "Numbers":
-            return not all(map(_is_plain, value if _is_list(value) else [value]))
+            return not all(map(_is_plain, value if is_list(value) else [value]))
         case _:
-            return not (_is_plain(value) or _is_list(value))
+            return not (_is_plain(value) or is_list(value))
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401
@@ -329,9 +332,10 @@ _MOST_BITS = 1024
 """More than a float's exponent: such an integer is no amount."""
 
 
-def _is_list(value: Any) -> bool:  # noqa: ANN401
+def is_list(value: Any) -> bool:  # noqa: ANN401
     """Return whether a value is a list, a tuple, an array or the like of values."""
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
+    return isinstance(value, Iterable) and not scalar
 
 
 def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -340,7 +344,7 @@ def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
     Raises:
         UsageError: If it is neither a text nor a list, an array or the like of texts.
     """
-    parts = tuple(value) if _is_list(value) else (value,)
+    parts = tuple(value) if is_list(value) else (value,)
     if all(isinstance(part, str) for part in parts):
         return tuple(map(str, parts))
     raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
@@ -394,13 +398,16 @@ def _read_sd(value: Any) -> levels.Level:  # noqa: ANN401
 
 
 def _read_stream(value: Any) -> int:  # noqa: ANN401
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _STREAMS:
         raise UsageError(f"stream {shown(value)} is not a whole number of at least 0")
     return value
 
 
+_STREAMS = 1 << 32
+
+
 def _read_unit(value: Any) -> str:  # noqa: ANN401
-    if value != "image":
+    if not isinstance(value, str) or value != "image":
         raise UsageError(f"unit {shown(value)} is none; the one unit is 'image'")
     return "image"
 
