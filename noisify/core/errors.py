@@ -72,14 +72,17 @@ def shown(value: object) -> str:
     ("'a'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1…')
     """
     try:
-        text = " ".join(repr(value).split())
-    except ValueError:  # it is, or holds, an integer of more digits than Python writes
-        text = f"{value:#x}" if isinstance(value, int) else f"a {type(value).__name__}"
+        long = isinstance(value, int) and value.bit_length() > _LONG_INTEGER_BITS
+        text = " ".join((f"{value:#x}" if long else repr(value)).split())
+    except ValueError:  # it holds an integer of more digits than Python writes
+        text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
 
 
 _SHOWN = 65
 """Characters of a value that an error shows."""
+_LONG_INTEGER_BITS = 129
+"""An integer of more bits is shown in hexadecimal."""
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

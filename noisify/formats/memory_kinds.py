@@ -118,7 +118,7 @@ def _hold_arrow(data: Any) -> Held:  # noqa: ANN401
         table = pa.table({ARRAY_NAME: data})
         return Held(TableInMemory(table), lambda noisy: _whole(noisy.column(0)))
     try:
-        table = pa.table(data)
+        table = data if isinstance(data, pa.Table) else pa.table(data)
     except (pa.ArrowInvalid, TypeError, ValueError):  # it may be a single column
         table = pa.table({ARRAY_NAME: _column(data)})
         return Held(TableInMemory(table), lambda noisy: noisy.column(0))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, shown
+from noisify.noise import registry
 from noisify.plan import presets
 from noisify.plan import recipe as recipes
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
-from noisify.plan.run_words import new_seed, read_decimals, read_path, read_rng, read_seed
+from noisify.plan.run_words import read_decimals, read_path, read_rng, read_seed
 from noisify.plan.words import WORDS, WordsError, is_list, parse_spec, spec_from_words, texts
+from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,12 +113,24 @@ def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:
     words = _model_words(said.get("model", "normal"))
     words = _merged(words, _parameters(said.get("params", {})), "params")
     amounts = {key: said[key] for key in ("scale", "sd", "snr", "rate") if key in said}
+    _check_amounts(words["model"], amounts)
     words = _merged(words, amounts, "an argument")
     for name, key in (("columns", "fields"), ("exclude", "exclude")):
         if name in said:
             words[key] = texts(name, said[name])
     words |= {key: said[key] for key in ("clip", "where") if key in said}
     return _spec_from(words)
+
+
+def _check_amounts(name: str, amounts: Mapping[str, Any]) -> None:
+    """Refuse an amount that a model does not take, and say which one it does."""
+    model = registry.find(name).load()
+    known = {field.name: str(field.type) for field in dataclasses.fields(model)}
+    scaled = {"sd", "snr"} if known.get("scale") == "Level" else set()
+    for key in amounts:
+        if key not in known and key not in scaled:
+            instead = f"; say how much with {model.level}" if model.level else ""
+            raise UsageError(f"{model.name} noise takes no {key}{instead}")
 
 
 def _model_words(model: Any) -> dict[str, Any]:  # noqa: ANN401

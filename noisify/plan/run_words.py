@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 _SEED = re.compile(r"\d{1,40}|0[xX][0-9a-fA-F]{1,40}")
 _OF_GENERATORS = ("bit_generator", "random_raw", "get_state", "getstate")
 """Of what generators of NumPy and of Python have, one each."""
-_NEW_SEED_BITS = 53
-"""What JSON, JavaScript and a spreadsheet keep of a number."""
 _MOST_DECIMALS = 300
-
-
-def new_seed() -> int:
-    """Return a seed that nobody gave."""
-    return int.from_bytes(os.urandom(8), "little") >> (64 - _NEW_SEED_BITS)
 
 
 def read_seed(value: Any) -> int:  # noqa: ANN401
