@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from noisify.core.errors import UsageError, shown
+from noisify.core.errors import UsageError
 from noisify.engine import loop
 from noisify.engine.job import Settings, Wanted, default_jobs, process
-from noisify.formats.interface import ReadOptions
 from noisify.formats.memory_kinds import hold
+from noisify.plan.read_options import read_options
 from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
 from noisify.plan.run_words import read_count, read_path, read_truth
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.engine.report import RunReport
+    from noisify.formats.interface import ReadOptions
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.request import RecipeLike, SpecLike
@@ -128,7 +129,7 @@ def noisify_file(
     seed: int | None = None,
     rng: str | None = None,
     in_place: bool = False,
-    read: ReadOptions | None = None,
+    read: ReadOptions | Mapping[str, Any] | None = None,
     jobs: int | None = None,
 ) -> RunReport:
     r"""Write a noisy copy of a file: the command, as a function.
@@ -153,7 +154,8 @@ def noisify_file(
         seed: See `add_noise`.
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
-        read: How to read a CSV: delimiter, header, nulls, encoding.
+        read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
+            nulls, encoding, decimal, thousands, skip_lines, comment, ragged and strict.
         jobs: Worker threads; default: one for each processor.
 
     Returns:
@@ -183,15 +185,17 @@ def noisify_file(
             "decimals": decimals, "seed": seed, "rng": rng,
         }
     )  # fmt: skip
-    options = _read_options(read, request)
+    options = read_options(read)
+    strict = options.strict or request.strict
+    keep = options.keep_decimals or request.decimals == "keep"
     settings = Settings(
-        read=options,
+        read=replace(options, strict=strict, keep_decimals=keep),
         in_place=read_truth("in_place", in_place),
         jobs=_workers(jobs),
         measure=True,
     )
     given, target = read_path("source", source), read_path("output", output)
-    wanted = Wanted(target, replace(request, strict=options.strict))
+    wanted = Wanted(target, replace(request, strict=strict))
     return process(given, [wanted], settings)[0]
 
 
@@ -219,19 +223,6 @@ def _check_rows(plan: Plan) -> None:
             f"{plan.row_steps[0].model.name} works on whole rows of files; use noisify_file, or "
             "choose the rows yourself"
         )
-
-
-def _read_options(read: ReadOptions | None, request: Request) -> ReadOptions:
-    """Return how to read a CSV, as the request has it where it says so."""
-    if read is None:
-        read = ReadOptions()
-    if not isinstance(read, ReadOptions):
-        raise UsageError(f"read {shown(read)} is no ReadOptions")
-    return replace(
-        read,
-        strict=read.strict or request.strict,
-        keep_decimals=read.keep_decimals or request.decimals == "keep",
-    )
 
 
 def _workers(jobs: int | None) -> int:

@@ -113,15 +113,15 @@ def read_path(name: str, value: Any) -> Path:  # noqa: ANN401
     raise UsageError(f"{name} {shown(value)} is not the path of a file")
 
 
-def read_count(name: str, value: Any) -> int:  # noqa: ANN401
-    """Read a whole number of at least 1.
+def read_count(name: str, value: Any, least: int = 1) -> int:  # noqa: ANN401
+    """Read a whole number of at least `least`.
 
     Raises:
         UsageError: If it is none.
     """
     count = _integer(value)
-    if count is None or not 1 <= count < _COUNT_LIMIT:
-        raise UsageError(f"{name} {shown(value)} is not a whole number of at least 1")
+    if count is None or not least <= count < _COUNT_LIMIT:
+        raise UsageError(f"{name} {shown(value)} is not a whole number of at least {least}")
     return count
 
 
