@@ -211,6 +211,7 @@ def _noisy(data: Data, request: Request, workers: int) -> Data:
         lambda needs: loop.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
     )
     _check_rows(plan)
+    held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     task = loop.Task(plan, held)
     loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
     return given_back(held.result())  # type: ignore[no-any-return]

@@ -58,6 +58,9 @@ class _InMemory:
         for start in range(0, self.rows, step):
             yield range(start, min(start + step, self.rows))
 
+    def expect_nulls(self, names: Iterable[str]) -> None:
+        """Make sure that fields have a place for missing values; only pandas' may have none."""
+
     def size_of(self, raw: range) -> int:
         """Return the bytes of some rows, about."""
         return len(raw) * self.row_bytes
@@ -286,10 +289,7 @@ class FrameInMemory(_InMemory):
             name = result.column.field.name
             dtype = self._frame.dtypes.iloc[self._places[name]]
             if name not in self._noisy:
-                array = self._frame.iloc[:, self._places[name]].array
-                self._noisy[name] = array.copy()
-            if result.erased is not None:
-                self._noisy[name] = _with_room_for_nulls(self._noisy[name], dtype)
+                self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
             if result.changed.any():
                 at = np.flatnonzero(result.changed)
                 values = _given_back(result, at)
@@ -299,6 +299,12 @@ class FrameInMemory(_InMemory):
                 if result.erased is not None:
                     missing = rows.start + np.flatnonzero(result.erased)
                     self._noisy[name][missing] = _null_of(dtype)
+
+    def expect_nulls(self, names: Iterable[str]) -> None:
+        """Put columns that may lose values into types that have nulls, whatever will be lost."""
+        for name in names:
+            series = self._frame.iloc[:, self._places[name]]
+            self._noisy[name] = _with_room_for_nulls(series.array.copy(), series.dtype)
 
     def result(self) -> Any:  # noqa: ANN401
         """Return the noisy DataFrame."""

@@ -227,7 +227,7 @@ def changes(result: NoisyColumn) -> bool:
 
 
 def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Return a leaf's values for a condition: as they are, decimals as float64.
+    """Return a leaf's values for a condition: as they are, decimals as float64, views as texts.
 
     Args:
         values: The values.
@@ -237,6 +237,8 @@ def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.
         values = decoded(values)
     if pa.types.is_decimal(values.type):
         values = values.cast(pa.float64())
+    if pa.types.is_string_view(values.type):
+        values = values.cast(without_views(values.type))
     if inside is not None:
         places = np.arange(len(values))
         bits = pa.py_buffer(np.packbits(inside, bitorder="little"))
