@@ -44,7 +44,7 @@ class ModelSpec:
     """
 
     name: ClassVar[str] = ""
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, *unnamed: object, **parameters: object) -> None:
         """Take a model's parameters.

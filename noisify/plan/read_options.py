@@ -49,9 +49,22 @@ def read_options(given: Any) -> ReadOptions:  # noqa: ANN401
 
 
 def _text(name: str, value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _has_bytes(value):
         raise UsageError(f"{name} {shown(value)} is not a text")
     return str(value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    return tuple(_text(name, part) for part in texts(name, value))
+
+
+def _has_bytes(text: str) -> bool:
+    """Return whether a text has bytes to be looked for in a file."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ragged(name: str, value: Any) -> str:  # noqa: ANN401
@@ -61,7 +74,7 @@ def _ragged(name: str, value: Any) -> str:  # noqa: ANN401
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    "delimiter": _text, "header": read_truth, "nulls": texts, "encoding": _text, "decimal": _text,
+    "delimiter": _text, "header": read_truth, "nulls": _texts, "encoding": _text, "decimal": _text,
     "thousands": _text, "skip_lines": partial(read_count, least=0), "comment": _text,
     "ragged": _ragged, "strict": read_truth, "keep_decimals": read_truth,
 }  # fmt: skip
