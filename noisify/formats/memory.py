@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field, Kind, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import (
-    arrow_array,
-    column_of,
-    fields_of,
     kind_of_dtype,
-    member_of,
-    put_back,
     value_type,
 )
 
@@ -27,11 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.arrow.tables import Slice
     from noisify.formats.interface import NoisyColumn
 
 
-class _InMemory:
+class InMemory:
     """What the sources here have in common: a range of rows is all there is to a raw piece."""
 
     fields: tuple[Field, ...]
@@ -84,126 +75,7 @@ class _InMemory:
         """Do nothing: the result is complete."""
 
 
-class ArrayInMemory(_InMemory):
-    """A NumPy array, and the noisy copy that is made of it.
-
-    Args:
-        array: Any shape, order and dtype that an NPY file may have.
-    """
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-        self._flat = np.ascontiguousarray(array).reshape(-1)
-        self._noisy = self._flat.copy()
-        fields = fields_of(array.dtype, ARRAY_NAME)
-        self._describe(fields, len(self._flat), array.dtype.itemsize)
-
-    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some elements."""
-        positions = Positions.range(raw.start, raw.stop)
-        values = self._flat[raw.start : raw.stop]
-        return Chunk(tuple(column_of(values, positions, field) for field in wanted))
-
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.rows * int(field.table)
-
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
-        """Put noisy elements in their place; no two chunks share one."""
-        if noisy:
-            self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
-
-    def write(self, encoded: None) -> None:
-        """Do nothing: `encode` has done it."""
-
-    def condition_values(
-        self,
-        raw: range,
-        chunk: Chunk,  # noqa: ARG002
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return the array, or members of a structured one, as Arrow arrays."""
-        return {name: arrow_array(self._flat[raw.start : raw.stop], name) for name in names}
-
-    def result(self) -> NDArray[Any]:
-        """Return the noisy array, in the class, shape and order of the one given."""
-        shaped = self._noisy.reshape(self._array.shape)
-        ordered = np.asarray(shaped, order=_order(self._array))
-        if type(self._array) is np.ndarray:
-            return ordered
-        wrapped: NDArray[Any] = self._array.__array_wrap__(ordered)
-        return wrapped
-
-
-def _order(array: NDArray[Any]) -> Literal["C", "F"]:
-    """Return the order that a copy of an array is made in."""
-    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-
-
-class MaskedArrayInMemory(ArrayInMemory):
-    """A masked NumPy array: what is masked is null, and stays as it is.
-
-    Elements that noise makes missing are masked, and hold the array's fill value.
-
-    Args:
-        array: Any masked array, structured ones included.
-    """
-
-    def __init__(self, array: np.ma.MaskedArray[Any, Any]) -> None:
-        super().__init__(np.asarray(array))
-        self._masked = array
-        self._mask = np.ascontiguousarray(np.ma.getmaskarray(array)).reshape(-1)
-        self._noisy_mask = self._mask.copy()
-        self._fill = np.asarray(array.fill_value, array.dtype).reshape(1)
-        self.fields = tuple(replace(field, nullable=True) for field in self.fields)
-
-    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some elements; those that are masked are null."""
-        mask = self._mask[raw.start : raw.stop]
-        columns = []
-        for column in super().decode(raw, wanted).columns:
-            there = ~member_of(mask, column.field.name).reshape(-1)
-            valid = there if column.valid is None else there & column.valid
-            nulls = len(valid) - int(np.count_nonzero(valid))
-            columns.append(replace(column, valid=valid if nulls else None, nulls=nulls))
-        return Chunk(tuple(columns))
-
-    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
-        """Return the array's members as Arrow arrays, null where they are masked."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
-        import pyarrow.compute as pc  # noqa: PLC0415 - likewise
-
-        mask = self._mask[raw.start : raw.stop]
-        return {
-            name: pc.if_else(pa.array(member_of(mask, name)), None, values)
-            for name, values in super().condition_values(raw, chunk, names).items()
-        }
-
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
-        """Put noisy elements in their place, and mask those that are missing now."""
-        kept = []
-        for result in noisy:
-            if result.erased is not None:
-                name = result.column.field.name
-                mask = member_of(self._noisy_mask[raw.start : raw.stop], name)
-                mask |= result.erased.reshape(mask.shape)
-                values = result.values.copy()
-                fill = column_of(self._fill, Positions.range(0, 1), result.column.field).values
-                values[result.erased] = fill[0]
-                result = replace(result, values=values, erased=None)  # noqa: PLW2901
-            kept.append(result)
-        super().encode(raw, chunk, kept)
-
-    def result(self) -> NDArray[Any]:
-        """Return the noisy masked array, in the class, shape and order of the one given."""
-        noisy = self._masked.copy(_order(self._masked))
-        noisy.data[...] = self._noisy.reshape(noisy.shape)
-        if not np.array_equal(self._noisy_mask, self._mask):
-            noisy.mask = self._noisy_mask.reshape(noisy.shape)
-        return noisy
-
-
-class FrameInMemory(_InMemory):
+class FrameInMemory(InMemory):
     """A pandas DataFrame, and the noisy copy that is made of it.
 
     Args:
@@ -398,86 +270,3 @@ def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
         return Field(name, kind, str(dtype))
     number = value_type(numpy_dtype)
     return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
-
-
-class TableInMemory(_InMemory):
-    """An Arrow table, and the noisy copy that is made of it.
-
-    Args:
-        table: Any Arrow table.
-    """
-
-    def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - slow to import
-
-        self._table = table
-        self._reader = TableReader(table.schema)
-        self._pieces: list[Any] = []
-        self._changed: set[int] = set()
-        row_bytes = max(1, table.nbytes // max(1, table.num_rows))
-        self._describe(self._reader.fields, table.num_rows, row_bytes)
-
-    def chunks(  # type: ignore[override]
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Slice]:
-        """Yield slices of the table."""
-        step = max(1, size // self.row_bytes)
-        if self.rows:
-            yield from self._reader.slices(self._table, step, wanted, Counter())
-
-    def size_of(self, raw: Slice) -> int:  # type: ignore[override]
-        """Return the bytes of some rows, about."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:  # type: ignore[override]
-        """Return the number of rows; how many elements lists have is not counted."""
-        return self.rows if not field.table else None
-
-    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Return some rows of the wanted columns."""
-        return self._reader.decode(raw, wanted)
-
-    def condition_values(
-        self,
-        raw: Slice,
-        chunk: Chunk,  # noqa: ARG002
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return some rows of fields as Arrow arrays."""
-        return self._reader.condition_values(raw, names)
-
-    def encode(
-        self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]
-    ) -> tuple[Any, set[int]]:
-        """Return the rows with noise in them, and the numbers of the columns that it is in."""
-        columns = self._reader.noisy_columns(chunk, noisy)
-        piece = self._table.slice(raw.offset, raw.rows)
-        for number, column in columns.items():
-            piece = piece.set_column(number, piece.schema.field(number), column)
-        return piece, set(columns)
-
-    def write(self, encoded: tuple[Any, set[int]]) -> None:
-        """Keep a piece of the result."""
-        piece, changed = encoded
-        self._pieces.append(piece)
-        self._changed |= changed
-
-    def noisy_table(self) -> Any:  # noqa: ANN401
-        """Return the noisy table."""
-        if not self._pieces:
-            return self._table
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
-        return pa.concat_tables(self._pieces)
-
-    def noisy_columns(self) -> Any:  # noqa: ANN401
-        """Return a table of the columns that have noise in them."""
-        return self.noisy_table().select(sorted(self._changed))
-
-    def result(self) -> Any:  # noqa: ANN401
-        """Return the noisy table."""
-        return self.noisy_table()

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from noisify.core.chunk import Field
 from noisify.core.errors import UsageError
-from noisify.formats.memory import (
-    ArrayInMemory,
-    FrameInMemory,
-    MaskedArrayInMemory,
-    TableInMemory,
-)
+from noisify.formats.memory import FrameInMemory
+from noisify.formats.memory_arrays import ArrayInMemory, MaskedArrayInMemory
+from noisify.formats.memory_tables import PolarsInMemory, TableInMemory
 from noisify.formats.npy.source import ARRAY_NAME
 
 if TYPE_CHECKING:
@@ -155,78 +151,3 @@ def _one_batch(table: Any) -> Any:  # noqa: ANN401
 
     columns = [_whole(column) for column in table.columns]
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
-
-
-class PolarsInMemory(TableInMemory):
-    """A polars DataFrame, and the noisy copy that is made of it.
-
-    Columns without noise are those that were given, whatever Arrow would make of them.
-
-    Args:
-        frame: Any DataFrame; columns of types that Arrow lacks get no noise.
-    """
-
-    def __init__(self, frame: Any) -> None:  # noqa: ANN401
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
-        shared = [name for name in frame.columns if _has_arrow_type(frame.select(name).head(0))]
-        super().__init__(pa.table(frame.select(shared)))
-        self._polars = frame
-        others = set(frame.columns) - set(shared)
-        self.fields = (
-            *self.fields,
-            *(Field(name, "other", str(frame[name].dtype)) for name in others),
-        )
-        self.rows, self.empty = frame.height, not frame.height
-
-    def result(self) -> Any:  # noqa: ANN401
-        """Return the noisy DataFrame.
-
-        Raises:
-            UsageError: If noise made a text that a column of fixed texts cannot hold.
-        """
-        import polars as pl  # noqa: PLC0415 - whoever gave a DataFrame has imported it
-
-        table = _without_dictionaries(self.noisy_columns())
-        noisy: Any = pl.from_arrow(table) if table.num_columns else pl.DataFrame()
-        columns = []
-        for name in table.column_names:
-            dtype = self._polars.schema[name]
-            try:
-                columns.append(noisy[name].cast(dtype))
-            except pl.exceptions.PolarsError:
-                raise UsageError(
-                    f"holds {type(dtype).__name__}, which has no place for some of the noisy "
-                    "values; cast it to String",
-                    field=name,
-                ) from None
-        return self._polars.with_columns(columns)
-
-
-def _without_dictionaries(table: Any) -> Any:  # noqa: ANN401
-    """Return a table with texts in place of dictionaries of them.
-
-    polars would read a text that is none of its Enum's as null.
-    """
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    from noisify.core.arrow_arrays import decoded  # noqa: PLC0415 - imports pyarrow
-
-    for number, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            texts = pa.chunked_array(map(decoded, column.chunks), column.type.value_type)
-            table = table.set_column(number, table.column_names[number], texts)
-    return table
-
-
-def _has_arrow_type(frame: Any) -> bool:  # noqa: ANN401
-    """Return whether Arrow has the type of a frame's one column."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    if str(frame.dtypes[0]).startswith("Object"):
-        return False  # polars cannot export it
-    try:
-        pa.table(frame)
-    except pa.ArrowException:
-        return False
-    return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.formats.interface import ReadOptions
 from noisify.plan.run_words import read_count, read_truth
-from noisify.plan.words import texts
+from noisify.plan.word_values import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

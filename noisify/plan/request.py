@@ -15,7 +15,8 @@ from noisify.plan import recipe as recipes
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.run_words import read_decimals, read_path, read_rng, read_seed
-from noisify.plan.words import WORDS, WordsError, is_list, parse_spec, spec_from_words, texts
+from noisify.plan.word_values import is_list, texts
+from noisify.plan.words import WORDS, WordsError, parse_spec, spec_from_words
 from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:

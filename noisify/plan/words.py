@@ -7,11 +7,8 @@ come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from numbers import Integral, Real
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, did_you_mean, shown
@@ -19,14 +16,26 @@ from noisify.core.value_class import frozen
 from noisify.noise import level as levels
 from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.plan.condition import parse as parse_condition
 from noisify.plan.plan import NoiseSpec
+from noisify.plan.run_words import read_truth
+from noisify.plan.word_values import (
+    KINDS,
+    is_of_another_kind,
+    is_plain,
+    read_clip,
+    read_model,
+    read_names,
+    read_sd,
+    read_stream,
+    read_unit,
+    read_where,
+    texts,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from noisify.noise.model import Model
-    from noisify.plan.condition import Condition
 
 WORDS = (
     "fields", "field", "exclude", "model", "level", "sd", "snr", "clip", "where", "stream", "unit",
@@ -41,15 +50,6 @@ _SELECTOR = re.compile(rf"\s*{_REGEX}(?=\s*[,=])|(?:[^,=\\]|\\.)+", re.DOTALL)
 _EXCLUDED = re.compile(rf"{_REGEX}(?=\||$)|(?:[^|\\]|\\.)+", re.DOTALL)
 _PIECE = re.compile(r"(?:[^,\\]|\\.|\\$)*", re.DOTALL)
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
-_KINDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "str": "a text",
-    "bool": "true or false",
-    "Words": "a list of texts",
-    "Numbers": "a list of numbers",
-    "Matrix": "a list of lists of numbers",
-}
 
 
 @frozen
@@ -150,13 +150,13 @@ class _WordReader:
         """Return the noise spec, or None if anything is wrong."""
         columns = self._columns()
         exclude = self._read("exclude", lambda value: texts("exclude", value)) or ()
-        clip = self._read("clip", _read_clip)
-        condition = self._read("where", _read_where)
-        stream = self._read("stream", _read_stream)
-        unit = self._read("unit", _read_unit)
-        optional = self._read("optional", _read_optional) or False
+        clip = self._read("clip", read_clip)
+        condition = self._read("where", read_where)
+        stream = self._read("stream", read_stream)
+        unit = self._read("unit", read_unit)
+        optional = self._read("optional", partial(read_truth, "optional")) or False
         entry = (
-            self._read("model", _read_model) if "model" in self.words else registry.find("normal")
+            self._read("model", read_model) if "model" in self.words else registry.find("normal")
         )
         if entry is None:
             return None
@@ -195,7 +195,7 @@ class _WordReader:
         if "fields" in self.words and "field" in self.words:
             self._mistake("field", "the fields are said twice, by fields and field; keep one")
         selectors: tuple[str, ...] = self._read("fields", lambda v: texts("fields", v)) or ()
-        names: tuple[str, ...] = self._read("field", _read_names) or ()
+        names: tuple[str, ...] = self._read("field", read_names) or ()
         return selectors + tuple(exactly(name) for name in names)
 
     def _amounts(self, model: type[Model]) -> tuple[Any, Any, Any, dict[str, Any]]:
@@ -213,7 +213,7 @@ class _WordReader:
             level = self.words["level"]
             decibels = isinstance(level, str) and _DECIBELS.fullmatch(level)
             target = "snr" if decibels else model.level
-            if not _is_plain(level):
+            if not is_plain(level):
                 self._mistake("level", f"level {shown(level)} is not a number or a text")
             elif not target:
                 self._mistake("level", f"{model.name} has no level; leave {level!r} out")
@@ -238,7 +238,7 @@ class _WordReader:
         source: Mapping[str, str],
     ) -> None:
         """Read sd and snr, and check that the scale is said once."""
-        for name, read in (("sd", _read_sd), ("snr", levels.parse_decibels)):
+        for name, read in (("sd", read_sd), ("snr", levels.parse_decibels)):
             if name not in amounts:
                 continue
             key = source.get(name, name)
@@ -246,7 +246,7 @@ class _WordReader:
                 instead = f"; give its {model.level} instead" if model.level else ""
                 self._mistake(key, f"{model.name} has no scale for {name} to set{instead}")
                 continue
-            if not (_is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
+            if not (is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
                 self._mistake(key, f"{name} {shown(amounts[name])} is not a number or a text")
                 continue
             try:
@@ -274,8 +274,8 @@ class _WordReader:
                 message = f"{model.name} needs {field.name} ({help_text}); add {field.name}=VALUE"
                 self._mistake(None, message)
         for name in list(given):
-            if _is_of_another_kind(kinds[name], given[name]):
-                what = _KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
+            if is_of_another_kind(kinds[name], given[name]):
+                what = KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
                 value = given.pop(name)
                 self._mistake(source.get(name, name), f"{name} {shown(value)} is not {what}")
         while True:
@@ -298,124 +298,6 @@ def _unknown(key: str, model: type[Model]) -> str:
     parameters = [field.name for field in dataclasses.fields(model)]
     meant = did_you_mean(key, [*parameters, *WORDS])
     return f"{model.name} has no parameter {key!r}{meant} (it has: {', '.join(parameters)})"
-
-
-def _is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value would be read as a parameter's kind though it is none."""
-    match kind.partition(" | ")[0]:
-        case "int":
-            return not _is_plain(value) or (
-                isinstance(value, Real)
-                and not isinstance(value, Integral)
-                and not float(value).is_integer()
-            )
-        case "bool":
-            return isinstance(value, list | dict)
-        case "Level":
-            return not (_is_plain(value) or isinstance(value, levels.Level))
-        case "float" | "str" | "Rate":
-            return not _is_plain(value)
-        case "Words" | "Numbers":
-            return not all(map(_is_plain, value if is_list(value) else [value]))
-        case _:
-            return not (_is_plain(value) or is_list(value))
-
-
-def _is_plain(value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value is a text, or a number that is no truth value, of any type."""
-    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-        return False
-    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
-
-
-_MOST_BITS = 1024
-"""More than a float's exponent: such an integer is no amount."""
-
-
-def is_list(value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value is a list, a tuple, an array or the like of values."""
-    scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
-    return isinstance(value, Iterable) and not scalar
-
-
-def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Read one text or several.
-
-    Raises:
-        UsageError: If it is neither a text nor a list, an array or the like of texts.
-    """
-    parts = tuple(value) if is_list(value) else (value,)
-    if all(isinstance(part, str) for part in parts):
-        return tuple(map(str, parts))
-    raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
-
-
-def _read_names(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    names = texts("field", value)
-    if not names:
-        raise UsageError("field [] names no field; leave it out for the default choice")
-    return names
-
-
-def _read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
-    """Read [LO, HI] or LO|HI; None and an empty text are no bound."""
-    bounds = value.split("|") if isinstance(value, str) else value
-    low = high = math.nan
-    if isinstance(bounds, list | tuple) and len(bounds) == 2:  # noqa: PLR2004 - low and high
-        try:
-            low, high = (
-                open_bound if bound is None or bound == "" else float(bound)
-                for bound, open_bound in zip(bounds, (-math.inf, math.inf), strict=True)
-                if not isinstance(bound, bool)
-            )
-        except (TypeError, ValueError, OverflowError):
-            low = math.nan
-    if not low <= high:
-        raise UsageError(
-            f"clip {shown(value)} is not LO and HI with LO at most HI, such as 0|255 "
-            "(in a recipe: [0, 255])"
-        )
-    return low, high
-
-
-def _read_where(value: Any) -> Condition:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise UsageError(f"where {shown(value)} is not a text such as 'age > 60'")
-    try:
-        return parse_condition(value)
-    except UsageError as error:
-        raise UsageError(error.message.removeprefix("--")) from None
-
-
-def _read_model(value: Any) -> registry.Entry:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise UsageError(f"model {shown(value)} is not a text such as 'normal'")
-    return registry.find(value)
-
-
-def _read_sd(value: Any) -> levels.Level:  # noqa: ANN401
-    return levels.parse(value, option="sd")
-
-
-def _read_stream(value: Any) -> int:  # noqa: ANN401
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _STREAMS:
-        raise UsageError(f"stream {shown(value)} is not a whole number of at least 0")
-    return value
-
-
-_STREAMS = 1 << 32
-
-
-def _read_unit(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str) or value != "image":
-        raise UsageError(f"unit {shown(value)} is none; the one unit is 'image'")
-    return "image"
-
-
-def _read_optional(value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise UsageError(f"optional {shown(value)} is neither true nor false")
-    return value
 
 
 def _typed_words(text: str) -> dict[str, Any]:
