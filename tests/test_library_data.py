@@ -111,6 +111,7 @@ GIVEN_BACK = {
     "batch": (pa.record_batch({"x": [1.5]}), pa.RecordBatch),
     "batch without rows": (pa.record_batch({"x": pa.array([], pa.float64())}), pa.RecordBatch),
     "array": (pa.array([1.5]), pa.Array),
+    "array of structs": (pa.array([{"x": 1.5}, None]), pa.StructArray),
     "array without elements": (pa.array([], pa.float64()), pa.Array),
     "chunked array": (pa.chunked_array([[1.5], [2.5]]), pa.ChunkedArray),
     "producer of a table": (Producer(pa.table({"x": [1.5]})), pa.Table),
@@ -220,6 +221,10 @@ class TestPolars:
     def test_a_text_that_an_enum_has_no_place_for_is_refused(self):
         with pytest.raises(UsageError, match="field 'enum': holds Enum"):
             add_noise(self.MIXED, "typo", rate=1, columns="enum", seed=1)
+
+        struct = self.MIXED.select(struct=pl.struct("enum"))
+        with pytest.raises(UsageError, match="field 'struct': holds Struct"):
+            add_noise(struct, "typo", rate=1, columns="struct.enum", seed=1)
 
     def test_a_lazy_frame_has_to_be_collected(self):
         with pytest.raises(UsageError, match=r"data is a LazyFrame; give data\.collect\(\)"):

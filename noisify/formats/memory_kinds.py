@@ -110,7 +110,7 @@ def _hold_arrow(data: Any) -> Held:  # noqa: ANN401
     """
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and arrays do without
 
-    if isinstance(data, pa.Array) and not isinstance(data, pa.StructArray):
+    if isinstance(data, pa.Array):
         table = pa.table({ARRAY_NAME: data})
         return Held(TableInMemory(table), lambda noisy: _whole(noisy.column(0)))
     try:

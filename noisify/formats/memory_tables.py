@@ -129,7 +129,7 @@ class PolarsInMemory(TableInMemory):
         """
         import polars as pl  # noqa: PLC0415 - whoever gave a DataFrame has imported it
 
-        table = _without_dictionaries(self.noisy_columns())
+        table = _without_metadata(self.noisy_columns())
         noisy: Any = pl.from_arrow(table) if table.num_columns else pl.DataFrame()
         columns = []
         for name in table.column_names:
@@ -145,20 +145,30 @@ class PolarsInMemory(TableInMemory):
         return self._polars.with_columns(columns)
 
 
-def _without_dictionaries(table: Any) -> Any:  # noqa: ANN401
-    """Return a table with texts in place of dictionaries of them.
+def _without_metadata(table: Any) -> Any:  # noqa: ANN401
+    """Return a table without what its fields say besides their types.
 
-    polars would read a text that is none of its Enum's as null.
+    By that polars tells its Enums, and it would read a text that is none of them as null; without
+    it they are categories, and casting them fails.
     """
     import pyarrow as pa  # noqa: PLC0415 - as above
 
-    from noisify.core.arrow_arrays import decoded  # noqa: PLC0415 - imports pyarrow
+    fields = [_plain_field(field) for field in table.schema]
+    return table.cast(pa.schema(fields))
 
-    for number, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            texts = pa.chunked_array(map(decoded, column.chunks), column.type.value_type)
-            table = table.set_column(number, table.column_names[number], texts)
-    return table
+
+def _plain_field(field: Any) -> Any:  # noqa: ANN401
+    """Return an Arrow field, and those inside it, without metadata."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = pa.struct([_plain_field(inner) for inner in kind])
+    elif pa.types.is_fixed_size_list(kind):
+        kind = pa.list_(_plain_field(kind.value_field), kind.list_size)
+    elif pa.types.is_large_list(kind):
+        kind = pa.large_list(_plain_field(kind.value_field))
+    return pa.field(field.name, kind, field.nullable)
 
 
 def _has_arrow_type(frame: Any) -> bool:  # noqa: ANN401
