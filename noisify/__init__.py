@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.errors import DataError, NoisifyError, NoisifyWarning, UsageError
 
 if TYPE_CHECKING:
     from noisify import models
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataError",
     "NoisifyError",
+    "NoisifyWarning",
     "UsageError",
     "__version__",
     "add_noise",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from noisify.core.errors import UsageError
+from noisify.core.errors import NoisifyWarning, UsageError
 from noisify.engine import loop
 from noisify.engine.job import Settings, Wanted, default_jobs, process
+from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
 from noisify.plan.read_options import read_options
 from noisify.plan.request import request_from
@@ -35,8 +37,8 @@ def add_noise(
     sd: float | str | None = None,
     snr: float | str | None = None,
     rate: float | str | None = None,
-    columns: str | Iterable[str] | None = None,
-    exclude: str | Iterable[str] | None = None,
+    columns: str | int | Iterable[str | int] | None = None,
+    exclude: str | int | Iterable[str | int] | None = None,
     params: Mapping[str, Any] | None = None,
     clip: tuple[float | None, float | None] | None = None,
     where: str | None = None,
@@ -64,7 +66,8 @@ def add_noise(
         sd: The noise's own standard deviation, instead of `scale`.
         snr: The signal-to-noise ratio in dB, instead of `scale`.
         rate: The share of elements hit, 0.02 or "2%", for models that hit some.
-        columns: Fields that get noise: names, globs, /regular expressions/, kinds such as ":int".
+        columns: Fields that get noise: names, globs, /regular expressions/, kinds such as ":int";
+            or the numbers that a DataFrame has as labels.
             Default: every floating-point field, or else the only one with numbers.
         exclude: Fields to leave alone.
         params: The model's other parameters, such as {"df": 3}.
@@ -88,6 +91,9 @@ def add_noise(
 
     Raises:
         UsageError: If an argument does not fit the data.
+
+    Warns:
+        NoisifyWarning: If noise was asked for a field, and changed nothing there; it says why.
 
     >>> import numpy as np
     >>> from noisify import add_noise, models
@@ -213,7 +219,9 @@ def _noisy(data: Data, request: Request, workers: int) -> Data:
     _check_rows(plan)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     task = loop.Task(plan, held)
-    loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
+    (met,) = loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
+    for note in (*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))):
+        warnings.warn(note, NoisifyWarning, stacklevel=3)
     return given_back(held.result())  # type: ignore[no-any-return]
 
 

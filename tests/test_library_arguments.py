@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from run_command import run
 
-from noisify import NoisifyError, UsageError, add_noise, models, noisify_file
+from noisify import NoisifyError, NoisifyWarning, UsageError, add_noise, models, noisify_file
 from noisify.formats.interface import ReadOptions
 
 FRAME = pd.DataFrame(
@@ -114,8 +114,8 @@ class TestSeveralSpecs:
     CASES = (
         ({"noise": "x=laplace:0.5,loc=1"}, ["--noise", "x=laplace:0.5,loc=1"]),
         (
-            {"noise": ["x,y=normal:5%", "*=missing:30%"]},
-            ["--noise", "x,y=normal:5%", "--noise", "*=missing:30%"],
+            {"noise": ["x,y=normal:5%", "*=missing:60%"]},
+            ["--noise", "x,y=normal:5%", "--noise", "*=missing:60%"],
         ),
         (
             {"noise": [{"fields": ("x", "y"), "model": "uniform", "sd": 0.5, "clip": (1, 3)}]},
@@ -230,6 +230,24 @@ def test_a_report_is_shown_in_a_line(path):
     assert len(repr(report.fields["c0"])) < 120
 
 
+@pytest.mark.parametrize(
+    ("data", "arguments", "said"),
+    [
+        (np.ones(9, "u1"), {"scale": 0.1}, "field 'data': nothing changed: .* whole numbers stay"),
+        (np.ones(9), {"scale": "0.1sd"}, "field 'data' has sd 0"),
+        (FRAME, {"scale": 1, "where": "n > 9", "columns": "x"}, "meets --where 'n > 9'"),
+        (np.ma.masked_all(9), {"scale": 1}, "all 9 elements are missing"),
+        (FRAME, {"scale": 1e-9, "decimals": 1, "columns": "x"}, "field 'x': nothing changed"),
+    ],
+    ids=lambda value: type(value).__name__ + str(value)[:30],
+)
+def test_noise_that_changes_nothing_is_a_warning_where_it_is_called(data, arguments, said):
+    with pytest.warns(NoisifyWarning, match=said) as told:
+        add_noise(data, seed=1, **arguments)
+
+    assert __file__ == told[0].filename
+
+
 class Weird:
     """Something that shows itself on many lines."""
 
@@ -281,6 +299,7 @@ def told_in_a_line(function, *values, **named):
     assert 0 < len(told) <= LONGEST
 
 
+@pytest.mark.filterwarnings("ignore::noisify.NoisifyWarning")  # for what is not wrong
 @pytest.mark.parametrize("wrong", WRONG)
 class TestNoInternalErrorForAWrongArgument:
     @pytest.fixture(autouse=True)

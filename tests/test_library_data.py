@@ -145,6 +145,15 @@ def test_a_series_is_a_column_of_its_name_and_data_without_one():
     )
 
 
+def test_columns_may_have_numbers_as_labels():
+    data = pd.DataFrame(np.ones((9, 3)))
+
+    noisy = add_noise(data, scale=1, columns=[0, np.int64(2)], exclude=2, seed=1)
+
+    assert data.columns.equals(noisy.columns)
+    assert [True, False, False] == (data != noisy).any().tolist()
+
+
 def test_polars_is_imported_by_no_one_else():
     code = (
         "import sys, numpy, pandas, pyarrow\n"
@@ -326,6 +335,7 @@ class TestMissing:
         assert self.FRAME[name][~lost].tolist() == noisy[name][~lost].tolist()
         assert self.FRAME.drop(columns=name).equals(noisy.drop(columns=name))
 
+    @pytest.mark.filterwarnings("ignore::noisify.NoisifyWarning")
     @pytest.mark.parametrize("rate", [0, 1e-9])
     def test_the_type_does_not_hang_on_what_is_hit(self, rate):
         noisy = add_noise(self.FRAME["whole"], "missing", columns="whole", rate=rate, seed=1)

@@ -65,6 +65,10 @@ class DataError(NoisifyError):
     exit_status = 3
 
 
+class NoisifyWarning(UserWarning):
+    """What a caller of the library should know of noise that was asked for, and did nothing."""
+
+
 def shown(value: object) -> str:
     """Return a value as an error shows it: on one line, and cut where it is long.
 

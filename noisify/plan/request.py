@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.run_words import read_decimals, read_path, read_rng, read_seed
 from noisify.plan.word_values import is_list, texts
-from noisify.plan.words import WORDS, WordsError, parse_spec, spec_from_words
+from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
 from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ..
     specs += _noise(said["noise"]) if "noise" in said else []
     others = [key for key in _OF_ONE_SPEC if key in said]
     if sources == ["preset"] and others == ["columns"]:  # it says what noise, not on which fields
-        columns = texts("columns", said["columns"])
+        columns = _selectors("columns", said["columns"])
         specs = [spec if spec.columns else replace(spec, columns=columns) for spec in specs]
     elif others:
         raise UsageError(
@@ -118,9 +119,26 @@ def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:
     words = _merged(words, amounts, "an argument")
     for name, key in (("columns", "fields"), ("exclude", "exclude")):
         if name in said:
-            words[key] = texts(name, said[name])
+            words[key] = _selectors(name, said[name])
     words |= {key: said[key] for key in ("clip", "where") if key in said}
     return _spec_from(words)
+
+
+def _selectors(name: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Return selectors of fields; a whole number is the label of a DataFrame's column."""
+    listed = tuple(value) if is_list(value) else (value,)
+    if not any(map(_is_label, listed)):
+        return texts(name, listed if is_list(value) else value)
+    return texts(name, [exactly(str(one)) if _is_label(one) else one for one in listed])
+
+
+def _is_label(value: Any) -> bool:  # noqa: ANN401
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return False
+    return abs(int(value)) < _LABELS
+
+
+_LABELS = 1 << 64
 
 
 def _check_amounts(name: str, amounts: Mapping[str, Any]) -> None:
