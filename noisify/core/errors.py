@@ -97,11 +97,13 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
+    if not isinstance(word, str):  # what was given for a name
+        word = shown(word)
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
-    words, typed = list(known), word if isinstance(word, str) else shown(word)
-    near = get_close_matches(typed, words, n=1)
+    words = list(known)
+    near = get_close_matches(word, words, n=1)
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
-        near = [folded[key] for key in get_close_matches(typed.casefold(), list(folded), n=1)]
+        near = [folded[key] for key in get_close_matches(word.casefold(), list(folded), n=1)]
     return f"; did you mean {near[0]!r}?" if near else ""
