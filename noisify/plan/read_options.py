@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.formats.interface import ReadOptions
-from noisify.plan.run_words import read_count, read_truth
+from noisify.plan.run_words import read_count, read_text, read_truth
 from noisify.plan.word_values import texts
 
 if TYPE_CHECKING:
@@ -48,23 +48,8 @@ def read_options(given: Any) -> ReadOptions:  # noqa: ANN401
     return ReadOptions(**checked)
 
 
-def _text(name: str, value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str) or not _has_bytes(value):
-        raise UsageError(f"{name} {shown(value)} is not a text")
-    return str(value)
-
-
 def _texts(name: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    return tuple(_text(name, part) for part in texts(name, value))
-
-
-def _has_bytes(text: str) -> bool:
-    """Return whether a text has bytes to be looked for in a file."""
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return tuple(read_text(name, part) for part in texts(name, value))
 
 
 def _ragged(name: str, value: Any) -> str:  # noqa: ANN401
@@ -74,7 +59,7 @@ def _ragged(name: str, value: Any) -> str:  # noqa: ANN401
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    "delimiter": _text, "header": read_truth, "nulls": _texts, "encoding": _text, "decimal": _text,
-    "thousands": _text, "skip_lines": partial(read_count, least=0), "comment": _text,
+    "delimiter": read_text, "header": read_truth, "nulls": _texts, "encoding": read_text, "decimal": read_text,
+    "thousands": read_text, "skip_lines": partial(read_count, least=0), "comment": read_text,
     "ragged": _ragged, "strict": read_truth, "keep_decimals": read_truth,
 }  # fmt: skip

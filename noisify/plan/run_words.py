@@ -113,6 +113,20 @@ def read_path(name: str, value: Any) -> Path:  # noqa: ANN401
     raise UsageError(f"{name} {shown(value)} is not the path of a file")
 
 
+def read_text(name: str, value: Any) -> str:  # noqa: ANN401
+    """Read a text that has bytes in a file.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    try:
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        pass
+    raise UsageError(f"{name} {shown(value)} is not a text")
+
+
 def read_count(name: str, value: Any, least: int = 1) -> int:  # noqa: ANN401
     """Read a whole number of at least `least`.
 
