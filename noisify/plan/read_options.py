@@ -60,6 +60,6 @@ def _ragged(name: str, value: Any) -> str:  # noqa: ANN401
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "delimiter": read_text, "header": read_truth, "nulls": _texts, "encoding": read_text,
-    "decimal": read_text, "thousands": read_text, "skip_lines": partial(read_count, least=0), "comment": read_text,
-    "ragged": _ragged, "strict": read_truth, "keep_decimals": read_truth,
+    "decimal": read_text, "thousands": read_text, "skip_lines": partial(read_count, least=0),
+    "comment": read_text, "ragged": _ragged, "strict": read_truth, "keep_decimals": read_truth,
 }  # fmt: skip
