@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError
 from noisify.engine import loop
@@ -46,7 +46,7 @@ def add_noise(
     recipe: RecipeLike | None = None,
     preset: str | Iterable[str] | None = None,
     decimals: int | None = None,
-    seed: int | None = None,
+    seed: SupportsIndex | None = None,
     rng: str | None = None,
     jobs: int | None = None,
 ) -> Data:
@@ -132,7 +132,7 @@ def noisify_file(
     recipe: RecipeLike | None = None,
     preset: str | Iterable[str] | None = None,
     decimals: Decimals = None,
-    seed: int | None = None,
+    seed: SupportsIndex | None = None,
     rng: str | None = None,
     in_place: bool = False,
     read: ReadOptions | Mapping[str, Any] | None = None,
