@@ -15,6 +15,7 @@ gallery: $(VENV)/.installed
 
 readme: $(VENV)/.installed
 	$(BIN)/python sample_data/model_table.py
+	$(BIN)/python sample_data/model_stub.py
 
 # Every worker has to find the same tests in the same order, whatever the order of a set.
 test: $(VENV)/.installed-test

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
-import numpy as np
-
-from noisify.core.errors import UsageError
+from noisify.core.errors import NoisifyWarning, UsageError
 from noisify.engine import loop
 from noisify.engine.job import Settings, Wanted, default_jobs, process
-from noisify.formats.interface import ReadOptions
-from noisify.formats.memory import ArrayInMemory, FrameInMemory, TableInMemory
-from noisify.noise import level, registry
-from noisify.plan.file_part import file_part
-from noisify.plan.plan import NoiseSpec, Request
+from noisify.engine.unchanged import notes as unchanged
+from noisify.formats.memory_kinds import hold
+from noisify.plan.read_options import read_options
+from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
-from noisify.streams.limits import RNGS, SEED_LIMIT, new_seed
+from noisify.plan.run_words import read_count, read_path, read_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from noisify.engine.report import RunReport
-    from noisify.plan.plan import Decimals
+    from noisify.formats.interface import ReadOptions
+    from noisify.plan.model_spec import ModelSpec
+    from noisify.plan.plan import Decimals, Plan, Request
+    from noisify.plan.request import RecipeLike, SpecLike
 
 Data = TypeVar("Data")
 
 
 def add_noise(
     data: Data,
-    model: str = "normal",
+    model: str | ModelSpec | None = None,
     *,
     scale: float | str | None = None,
     sd: float | str | None = None,
     snr: float | str | None = None,
     rate: float | str | None = None,
-    columns: str | Sequence[str] | None = None,
-    exclude: str | Sequence[str] | None = None,
+    columns: str | int | Iterable[str | int] | None = None,
+    exclude: str | int | Iterable[str | int] | None = None,
     params: Mapping[str, Any] | None = None,
-    clip: tuple[float, float] | None = None,
+    clip: tuple[float | None, float | None] | None = None,
+    where: str | None = None,
+    noise: SpecLike | Iterable[SpecLike] | None = None,
+    recipe: RecipeLike | None = None,
+    preset: str | Iterable[str] | None = None,
     decimals: int | None = None,
-    seed: int | None = None,
-    file: str = "",
-    rng: str = "noisify",
+    seed: SupportsIndex | None = None,
+    file: str | None = None,
+    rng: str | None = None,
     jobs: int | None = None,
 ) -> Data:
     """Return a noisy copy of an array or a table.
@@ -51,90 +57,89 @@ def add_noise(
     called `data`, that of a Series by its name (`data` without one).
 
     Args:
-        data: A NumPy array of any shape and order, structured ones included; a pandas DataFrame or
-            Series; or an Arrow table. It is not changed.
-        model: The kind of noise, as `noisify --list-models` lists them.
+        data: A NumPy array of any shape and order, structured and masked ones included; a
+            DataFrame or Series of pandas or polars; an Arrow table, record batch or array; or
+            anything else with `__arrow_c_stream__`. It is not changed.
+        model: The kind of noise: one of `noisify.models`, such as `models.StudentT(df=4)`, or a
+            name that `noisify --list-models` lists. Default "normal".
         scale: The distribution's scale: a number or a level such as "5%", "0.1sd", "@error".
             Default "0.1sd".
         sd: The noise's own standard deviation, instead of `scale`.
         snr: The signal-to-noise ratio in dB, instead of `scale`.
         rate: The share of elements hit, 0.02 or "2%", for models that hit some.
-        columns: Fields that get noise: names, globs, /regular expressions/, kinds such as ":int".
+        columns: Fields that get noise: names, globs, /regular expressions/, kinds such as ":int";
+            or the numbers that a DataFrame has as labels.
             Default: every floating-point field, or else the only one with numbers.
         exclude: Fields to leave alone.
         params: The model's other parameters, such as {"df": 3}.
-        clip: Bounds (low, high) for what noise produces.
+        clip: Bounds (low, high) for what noise produces; None: no bound.
+        where: A condition on rows, such as "age > 60 and city == 'Rome'"; others get no noise.
+        noise: Several kinds of noise, one after the other, instead of the arguments up to `params`:
+            texts as `--noise` takes them, models, or mappings as in a recipe's [[noise]] table.
+        recipe: The path of a recipe or a report, or what it holds, as a mapping.
+        preset: Noise with a name, as `noisify --list-presets` lists them, such as
+            "sensor-faults:2"; or several.
         decimals: Digits to round noisy floats to.
-        seed: 0 to 2**128 - 1; None: a new one each time.
+        seed: 0 to 2**128 - 1, of any integer type; None: the recipe's, or a new one each time.
         file: What the data are called among others, for noise of their own: "day1" gives the noise
-            of `noisify in/day1.csv --per-file`.
+            of `noisify in/day1.csv --per-file`. Default: the recipe's.
         rng: noisify, or numpy or numpy-legacy for the very numbers of NumPy's own generators.
         jobs: Worker threads; default: one for each processor.
 
     Returns:
-        The same type, shape and dtypes as `data`.
+        The same type, shape and dtypes as `data`. What other Arrow producers export comes back as
+        an Arrow table. Integers and booleans of a DataFrame's NumPy columns come back in pandas'
+        nullable types where `missing` is asked for; a NumPy array of them is refused, and a
+        masked array masked.
 
     Raises:
         UsageError: If an argument does not fit the data.
 
+    Warns:
+        NoisifyWarning: If noise was asked for a field, and changed nothing there; it says why.
+
     >>> import numpy as np
-    >>> from noisify import add_noise
+    >>> from noisify import add_noise, models
     >>> line = np.linspace(-10, 10, 5)
-    >>> add_noise(line, scale=0.5, seed=42).round(3)
+    >>> add_noise(line, models.Normal(scale=0.5), seed=42).round(3)
     array([-10.029,  -5.096,  -0.561,   3.751,   9.633])
     >>> bool((add_noise(line, scale=0, seed=42) == line).all())
     True
     """
-    request = _request(
-        model,
-        scale,
-        sd,
-        snr,
-        rate,
-        columns,
-        exclude,
-        params,
-        clip,
-        decimals=decimals,
-        seed=seed,
-        rng=rng,
-        file=file,
-    )
-    held, series_name = _hold(data)
-    workers = jobs or default_jobs()
-    size = loop.CHUNK_BYTES
-    plan = resolve(
-        request,
-        held.fields,
-        lambda needs: loop.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
-    )
-    task = loop.Task(plan, held)
-    loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
-    noisy: Any = held.result()
-    if series_name is not None:
-        noisy = noisy.iloc[:, 0].rename(series_name[0])
-    return noisy  # type: ignore[no-any-return]
+    request = request_from(
+        {
+            "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
+            "columns": columns, "exclude": exclude, "params": params, "clip": clip,
+            "where": where, "noise": noise, "recipe": recipe, "preset": preset,
+            "decimals": decimals, "seed": seed, "rng": rng, "file": file,
+        }
+    )  # fmt: skip
+    return _noisy(data, request, _workers(jobs))
 
 
 def noisify_file(
     source: str | Path,
     output: str | Path,
-    model: str = "normal",
+    model: str | ModelSpec | None = None,
     *,
     scale: float | str | None = None,
     sd: float | str | None = None,
     snr: float | str | None = None,
     rate: float | str | None = None,
-    columns: str | Sequence[str] | None = None,
-    exclude: str | Sequence[str] | None = None,
+    columns: str | Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
     params: Mapping[str, Any] | None = None,
-    clip: tuple[float, float] | None = None,
+    clip: tuple[float | None, float | None] | None = None,
+    where: str | None = None,
+    noise: SpecLike | Iterable[SpecLike] | None = None,
+    recipe: RecipeLike | None = None,
+    preset: str | Iterable[str] | None = None,
     decimals: Decimals = None,
-    seed: int | None = None,
-    per_file: bool = False,
-    rng: str = "noisify",
+    seed: SupportsIndex | None = None,
+    per_file: bool | None = None,
+    rng: str | None = None,
     in_place: bool = False,
-    read: ReadOptions | None = None,
+    read: ReadOptions | Mapping[str, Any] | None = None,
     jobs: int | None = None,
 ) -> RunReport:
     r"""Write a noisy copy of a file: the command, as a function.
@@ -151,12 +156,18 @@ def noisify_file(
         exclude: See `add_noise`.
         params: See `add_noise`.
         clip: See `add_noise`.
+        where: See `add_noise`.
+        noise: See `add_noise`.
+        recipe: See `add_noise`.
+        preset: See `add_noise`.
         decimals: Digits to round noisy floats to, or "keep" for as many as each CSV cell had.
         seed: See `add_noise`.
-        per_file: Whether the noise is the file's own, by its name without folder and suffix.
+        per_file: Whether the noise is the file's own, by its name without folder and suffix;
+            None: as the recipe says.
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
-        read: How to read a CSV: delimiter, header, nulls, encoding.
+        read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
+            nulls, encoding, decimal, thousands, skip_lines, comment, ragged and strict.
         jobs: Worker threads; default: one for each processor.
 
     Returns:
@@ -178,82 +189,57 @@ def noisify_file(
     >>> report.fields["x"].changed
     2
     """
-    request = _request(
-        model,
-        scale,
-        sd,
-        snr,
-        rate,
-        columns,
-        exclude,
-        params,
-        clip,
-        decimals=decimals,
-        seed=seed,
-        rng=rng,
-        file=file_part(source) if per_file else "",
+    request = request_from(
+        {
+            "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
+            "columns": columns, "exclude": exclude, "params": params, "clip": clip,
+            "where": where, "noise": noise, "recipe": recipe, "preset": preset,
+            "decimals": decimals, "seed": seed, "rng": rng,
+            "per_file": per_file, "source": source,
+        }
+    )  # fmt: skip
+    options = read_options(read)
+    strict = options.strict or request.strict
+    keep = options.keep_decimals or request.decimals == "keep"
+    settings = Settings(
+        read=replace(options, strict=strict, keep_decimals=keep),
+        in_place=read_truth("in_place", in_place),
+        jobs=_workers(jobs),
+        measure=True,
     )
-    read = read or ReadOptions(keep_decimals=decimals == "keep")
-    settings = Settings(read=read, in_place=in_place, jobs=jobs or default_jobs(), measure=True)
-    return process(source, [Wanted(output, request)], settings)[0]
+    given, target = read_path("source", source), read_path("output", output)
+    wanted = Wanted(target, replace(request, strict=strict))
+    return process(given, [wanted], settings)[0]
 
 
-def _request(
-    model: str,
-    scale: float | str | None,
-    sd: float | str | None,
-    snr: float | str | None,
-    rate: float | str | None,
-    columns: str | Sequence[str] | None,
-    exclude: str | Sequence[str] | None,
-    params: Mapping[str, Any] | None,
-    clip: tuple[float, float] | None,
-    *,
-    decimals: Decimals,
-    seed: int | None,
-    rng: str,
-    file: str,
-) -> Request:
-    if seed is None:
-        seed = new_seed()
-    if not 0 <= seed < SEED_LIMIT:
-        raise UsageError(f"seed {seed} is not from 0 to 2**128 - 1")
-    if rng not in RNGS:
-        raise UsageError(f"rng {rng!r} is none of {', '.join(RNGS)}")
-    spec = NoiseSpec(
-        model=registry.find(model).name,
-        columns=_selectors(columns),
-        exclude=_selectors(exclude),
-        scale=None if scale is None else level.parse(scale),
-        sd=None if sd is None else level.parse(sd, option="sd"),
-        snr=None if snr is None else level.parse_decibels(snr),
-        parameters={**(params or {}), **({} if rate is None else {"rate": rate})},
-        clip=clip,
+def _noisy(data: Data, request: Request, workers: int) -> Data:
+    """Return a noisy copy of what is in memory."""
+    if request.decimals == "keep":
+        raise UsageError("decimals 'keep' is for CSV files; give a number of digits")
+    held, given_back = hold(data)
+    size = loop.CHUNK_BYTES
+    plan = resolve(
+        request,
+        held.fields,
+        lambda needs: loop.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
     )
-    if file and rng != "noisify":
-        raise UsageError(f"noise of a file's own needs noisify's own streams; drop rng={rng!r}")
-    return Request((spec,), seed, rng, decimals, file=file)
+    _check_rows(plan)
+    held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
+    task = loop.Task(plan, held)
+    (met,) = loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
+    for note in (*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))):
+        warnings.warn(note, NoisifyWarning, stacklevel=3)
+    return given_back(held.result())  # type: ignore[no-any-return]
 
 
-def _selectors(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else tuple(given)
+def _check_rows(plan: Plan) -> None:
+    """Refuse models of whole rows: the result is as long as what was given."""
+    if plan.row_steps:
+        raise UsageError(
+            f"{plan.row_steps[0].model.name} works on whole rows of files; use noisify_file, or "
+            "choose the rows yourself"
+        )
 
 
-def _hold(data: Any) -> tuple[ArrayInMemory | FrameInMemory | TableInMemory, list[Any] | None]:  # noqa: ANN401
-    """Return data as a source and sink, and for a Series its name, in a list."""
-    if isinstance(data, np.ndarray):
-        return ArrayInMemory(data), None
-    kind = type(data)
-    library = kind.__module__.partition(".")[0]
-    if library == "pandas" and kind.__name__ == "Series":
-        return FrameInMemory(data.to_frame("data" if data.name is None else data.name)), [data.name]
-    if library == "pandas" and hasattr(data, "columns"):
-        return FrameInMemory(data), None
-    if library == "pyarrow" and hasattr(data, "combine_chunks") and hasattr(data, "schema"):
-        return TableInMemory(data), None
-    raise UsageError(
-        f"data is a {kind.__name__}; give a NumPy array, a pandas DataFrame or Series, "
-        "or an Arrow table"
-    )
+def _workers(jobs: int | None) -> int:
+    return default_jobs() if jobs is None else read_count("jobs", jobs)

@@ -123,6 +123,7 @@ def _specs(asked: Asked, told: Recipe | None) -> tuple[NoiseSpec, ...]:
     if told is None and not asked.presets and not asked.noise:
         return (_spec_of_flags(asked),)
     from noisify.plan import presets  # noqa: PLC0415 - flags do without these
+    from noisify.plan.request import in_common  # noqa: PLC0415 - likewise
     from noisify.plan.words import parse_spec, spec_from_words  # noqa: PLC0415
 
     specs = [] if told is None else list(told.specs)
@@ -139,16 +140,7 @@ def _specs(asked: Asked, told: Recipe | None) -> tuple[NoiseSpec, ...]:
             f"{names.get(flags[0], '--' + flags[0])} does not go with {source}, which says it all; "
             "put it there"
         )
-    where = _condition(asked.where)
-    return tuple(
-        replace(
-            spec,
-            exclude=(*spec.exclude, *asked.exclude),
-            clip=spec.clip if spec.clip is not None else asked.clip,
-            where=_both(spec.where, where),
-        )
-        for spec in specs
-    )
+    return in_common(specs, asked.exclude, asked.clip, _condition(asked.where))
 
 
 def _condition(text: str | None) -> Condition | None:
@@ -157,12 +149,6 @@ def _condition(text: str | None) -> Condition | None:
     from noisify.plan.condition import parse  # noqa: PLC0415 - few runs need it
 
     return parse(text)
-
-
-def _both(one: Condition | None, other: Condition | None) -> Condition | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return _condition(f"({one.text}) and ({other.text})")
 
 
 def _spec_of_flags(asked: Asked) -> NoiseSpec:

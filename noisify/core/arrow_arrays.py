@@ -83,6 +83,14 @@ def without_views(kind: pa.DataType) -> pa.DataType:
     return views.get(kind, kind)
 
 
+def decoded(values: pa.Array) -> pa.Array:
+    """Return the values of a dictionary array; Arrow itself takes none from views."""
+    plain = without_views(values.type.value_type)
+    if plain == values.type.value_type:
+        return values.dictionary_decode()
+    return values.dictionary.cast(plain).take(values.indices).cast(values.type.value_type)
+
+
 def _field_without_views(inner: pa.Field) -> pa.Field:
     return inner.with_type(without_views(inner.type))
 

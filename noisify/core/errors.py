@@ -73,7 +73,31 @@ class DataError(NoisifyError):
     exit_status = 3
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+class NoisifyWarning(UserWarning):
+    """What a caller of the library should know of noise that was asked for, and did nothing."""
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: on one line, and cut where it is long.
+
+    >>> shown("a"), shown(list(range(100)))
+    ("'a'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1…')
+    """
+    try:
+        long = isinstance(value, int) and value.bit_length() > _LONG_INTEGER_BITS
+        text = " ".join((f"{value:#x}" if long else repr(value)).split())
+    except ValueError:  # it holds an integer of more digits than Python writes
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
+
+
+_SHOWN = 65
+"""Characters of a value that an error shows."""
+_LONG_INTEGER_BITS = 129
+"""An integer of more bits is shown in hexadecimal."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word nearest to `word`, or an empty string.
 
     >>> did_you_mean("temprature", ["time", "temperature"])
@@ -83,6 +107,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
+    if not isinstance(word, str):  # what was given for a name
+        word = shown(word)
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     words = list(known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Tally(Counts):
 class FieldReport(Counts):
     """What noise did to one field in all; chunks are added in order."""
 
-    signal: BlockMoments | None = None
-    change: BlockMoments | None = None
+    signal: BlockMoments | None = field(default=None, repr=False)
+    change: BlockMoments | None = field(default=None, repr=False)
 
     def __iadd__(self, tally: Tally) -> Self:
         """Take in one chunk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.value_class import frozen
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Plan
 
 REPORT_VERSION = 1
+_FIELDS_SHOWN = 3
 _LIBRARIES = ("numpy", "pyarrow", "h5py", "pandas")
 
 
@@ -35,6 +37,19 @@ class RunReport:
     format: str
     plan: Plan
     fields: dict[str, FieldReport] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return in a line what was done to which file, and to its first few fields."""
+        changed = [
+            f"{name} {report.changed:,} of {report.elements:,}"
+            for name, report in islice(self.fields.items(), _FIELDS_SHOWN)
+        ]
+        if (more := len(self.fields) - len(changed)) > 0:
+            changed.append(f"{more} more")
+        return (
+            f"<{type(self).__name__} {self.input} -> {self.output}, seed {self.plan.seed}, "
+            f"changed: {', '.join(changed) or 'nothing'}>"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""

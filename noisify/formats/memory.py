@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +9,8 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import (
-    column_of,
-    fields_of,
     kind_of_dtype,
-    put_back,
     value_type,
 )
 
@@ -24,11 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.arrow.tables import Slice
     from noisify.formats.interface import NoisyColumn
 
 
-class _InMemory:
+class InMemory:
     """What the sources here have in common: a range of rows is all there is to a raw piece."""
 
     fields: tuple[Field, ...]
@@ -55,13 +49,8 @@ class _InMemory:
         for start in range(0, self.rows, step):
             yield range(start, min(start + step, self.rows))
 
-    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Refuse: what is in memory is chosen from before.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError("data in memory take no condition; choose the rows before")
+    def expect_nulls(self, names: Iterable[str]) -> None:
+        """Make sure that fields have a place for missing values; only pandas' may have none."""
 
     def size_of(self, raw: range) -> int:
         """Return the bytes of some rows, about."""
@@ -86,46 +75,7 @@ class _InMemory:
         """Do nothing: the result is complete."""
 
 
-class ArrayInMemory(_InMemory):
-    """A NumPy array, and the noisy copy that is made of it.
-
-    Args:
-        array: Any shape, order and dtype that an NPY file may have.
-    """
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-        self._flat = np.ascontiguousarray(array).reshape(-1)
-        self._noisy = self._flat.copy()
-        fields = fields_of(array.dtype, ARRAY_NAME)
-        self._describe(fields, len(self._flat), array.dtype.itemsize)
-
-    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some elements."""
-        positions = Positions.range(raw.start, raw.stop)
-        values = self._flat[raw.start : raw.stop]
-        return Chunk(tuple(column_of(values, positions, field) for field in wanted))
-
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.rows * int(field.table)
-
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
-        """Put noisy elements in their place; no two chunks share one."""
-        if noisy:
-            self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
-
-    def write(self, encoded: None) -> None:
-        """Do nothing: `encode` has done it."""
-
-    def result(self) -> NDArray[Any]:
-        """Return the noisy array, in the shape and order of the one given."""
-        shaped = self._noisy.reshape(self._array.shape)
-        fortran = self._array.flags.f_contiguous and not self._array.flags.c_contiguous
-        return np.asfortranarray(shaped) if fortran else shaped
-
-
-class FrameInMemory(_InMemory):
+class FrameInMemory(InMemory):
     """A pandas DataFrame, and the noisy copy that is made of it.
 
     Args:
@@ -168,6 +118,36 @@ class FrameInMemory(_InMemory):
             columns.append(Column(field, field.number, positions, values, valid, nulls=count))
         return Chunk(tuple(columns))
 
+    def condition_values(
+        self,
+        raw: range,
+        chunk: Chunk,  # noqa: ARG002
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        """Return some rows of columns as Arrow arrays; NaN is null, as everywhere in pandas.
+
+        Raises:
+            UsageError: If a column holds values of different types.
+        """
+        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
+
+        from noisify.formats.arrow.columns import comparable, whole  # noqa: PLC0415 - likewise
+
+        found = {}
+        for name in names:
+            series = self._frame.iloc[raw.start : raw.stop, self._places[name]]
+            try:
+                values = pa.Array.from_pandas(series)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+                raise UsageError(
+                    f"holds {series.dtype} values that --where cannot compare; convert them first",
+                    field=name,
+                ) from None
+            found[name] = comparable(
+                whole(values) if isinstance(values, pa.ChunkedArray) else values
+            )
+        return found
+
     def encode(
         self,
         raw: range,
@@ -182,14 +162,24 @@ class FrameInMemory(_InMemory):
         rows, noisy = encoded
         for result in noisy:
             name = result.column.field.name
+            dtype = self._frame.dtypes.iloc[self._places[name]]
             if name not in self._noisy:
                 self._noisy[name] = self._frame.iloc[:, self._places[name]].array.copy()
             if result.changed.any():
                 at = np.flatnonzero(result.changed)
-                self._noisy[name][rows.start + at] = _given_back(result, at, self._noisy[name])
+                values = _given_back(result, at, self._noisy[name])
+                if str(dtype) == "category":
+                    self._noisy[name], values = _as_categories(self._noisy[name], values, name)
+                self._noisy[name][rows.start + at] = values
                 if result.erased is not None:
                     missing = rows.start + np.flatnonzero(result.erased)
-                    self._noisy[name][missing] = _nothing(result.column.field, self._noisy[name])
+                    self._noisy[name][missing] = _null_of(dtype)
+
+    def expect_nulls(self, names: Iterable[str]) -> None:
+        """Put columns that may lose values into types that have nulls, whatever will be lost."""
+        for name in names:
+            series = self._frame.iloc[:, self._places[name]]
+            self._noisy[name] = _with_room_for_nulls(series.array.copy(), series.dtype)
 
     def result(self) -> Any:  # noqa: ANN401
         """Return the noisy DataFrame."""
@@ -253,21 +243,50 @@ def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: Any) -> Any: 
     return moments if zone is None else moments.tz_localize("UTC").tz_convert(zone)
 
 
-def _nothing(field: Field, array: Any) -> Any:  # noqa: ANN401
-    """Return what stands for a missing value in a DataFrame's column.
+def _as_categories(array: Any, texts: NDArray[Any], name: str) -> tuple[Any, list[Any]]:  # noqa: ANN401
+    """Return a categorical column that has the noisy texts as categories, and those of the texts.
 
     Raises:
-        UsageError: If the column cannot hold one.
+        UsageError: If a noisy text is new, and the categories are no texts.
     """
+    known = {str(category): category for category in array.categories}
+    new = [text for text in dict.fromkeys(texts.tolist()) if text not in known]
+    if new and not all(isinstance(category, str) for category in array.categories):
+        raise UsageError(
+            f"has categories that are no texts, and {new[0]!r} is none of them; convert it to str",
+            field=name,
+        )
+    if new:
+        array = array.add_categories(new)
+    return array, [known.get(text, text) for text in texts.tolist()]
+
+
+def _with_room_for_nulls(array: Any, dtype: Any) -> Any:  # noqa: ANN401
+    """Return a column of NumPy integers or booleans as pandas' nullable type, others as they are.
+
+    So whole numbers stay whole, and exact, where some are missing.
+    """
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iub":
+        return array
     import pandas as pd  # noqa: PLC0415 - whoever gave a DataFrame has imported it
 
-    if isinstance(array.dtype, np.dtype) and array.dtype.kind in "iub":
-        raise UsageError(
-            f"holds {array.dtype}, which has no missing value; convert it to float",
-            field=field.name,
-        )
-    plain = isinstance(array.dtype, np.dtype) and array.dtype.kind == "f"
-    return np.nan if plain else pd.NaT if field.kind == "time" else pd.NA
+    return pd.array(array, dtype=_NULLABLE[dtype.kind].format(8 * dtype.itemsize))
+
+
+_NULLABLE = {"i": "Int{}", "u": "UInt{}", "b": "boolean"}
+
+
+def _null_of(dtype: Any) -> Any:  # noqa: ANN401
+    """Return what a DataFrame's column holds where a value is missing."""
+    if not isinstance(dtype, np.dtype):
+        return dtype.na_value
+    if dtype.kind in "Mm":
+        return np.array("NaT", dtype)[()]
+    if dtype.kind in "iub":
+        import pandas as pd  # noqa: PLC0415 - as above
+
+        return pd.NA
+    return np.nan
 
 
 _UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
@@ -289,65 +308,3 @@ def _field_of_dtype(name: str, dtype: Any) -> Field:  # noqa: ANN401
         return Field(name, "other", str(dtype))
     number = value_type(numpy_dtype)
     return Field(name, kind_of_dtype(numpy_dtype), str(dtype), number)
-
-
-class TableInMemory(_InMemory):
-    """An Arrow table, and the noisy copy that is made of it.
-
-    Args:
-        table: Any Arrow table.
-    """
-
-    def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.core.arrow_arrays import bytes_of  # noqa: PLC0415 - slow to import
-        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - likewise
-
-        self._table = table
-        self._reader = TableReader(table.schema)
-        self._pieces: list[Any] = []
-        row_bytes = max(1, bytes_of(table) // max(1, table.num_rows))
-        self._describe(self._reader.fields, table.num_rows, row_bytes)
-
-    def chunks(  # type: ignore[override]
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Slice]:
-        """Yield slices of the table."""
-        step = max(1, size // self.row_bytes)
-        if self.rows:
-            yield from self._reader.slices(self._table, step, wanted, Counter())
-
-    def size_of(self, raw: Slice) -> int:  # type: ignore[override]
-        """Return the bytes of some rows, about."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:  # type: ignore[override]
-        """Return the number of rows; how many elements lists have is not counted."""
-        return self.rows if not field.table else None
-
-    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Return some rows of the wanted columns."""
-        return self._reader.decode(raw, wanted)
-
-    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        """Return the rows with noise in them."""
-        columns = self._reader.noisy_columns(chunk, noisy)
-        piece = self._table.slice(raw.offset, raw.rows)
-        for number, column in columns.items():
-            piece = piece.set_column(number, piece.schema.field(number), column)
-        return piece
-
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Keep a piece of the result."""
-        self._pieces.append(encoded)
-
-    def result(self) -> Any:  # noqa: ANN401
-        """Return the noisy table."""
-        if not self._pieces:
-            return self._table
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
-        return pa.concat_tables(self._pieces)

@@ -217,7 +217,13 @@ def parse_decibels(text: str | float) -> float:
         decibels = math.nan
     if not math.isfinite(decibels):
         raise UsageError(f"snr {typed!r} is not a finite number of decibels; type 20 or -3.5")
+    if abs(decibels) > _MOST_DECIBELS:
+        raise UsageError(f"snr {typed!r} is beyond {_MOST_DECIBELS} dB; type 20 or -3.5")
     return decibels
+
+
+_MOST_DECIBELS = 3000
+"""Beyond it a ratio of powers is no float."""
 
 
 def noise_power(signal_power: float, decibels: float) -> float:

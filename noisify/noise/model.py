@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.noise import level as levels
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa
         return _READERS[kind][1](value)
     except (ValueError, TypeError, OverflowError):
         what = _READERS[kind][0]
-        raise UsageError(f"{field.name} {value!r} of {model} is not {what}") from None
+        raise UsageError(f"{field.name} {shown(value)} of {model} is not {what}") from None
 
 
 def _read_number(value: Any) -> float:  # noqa: ANN401

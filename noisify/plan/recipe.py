@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.plan import presets
+from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_text, read_truth
 from noisify.plan.words import WordsError, spec_from_words
-from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
-_MOST_DECIMALS = 300
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -106,6 +105,25 @@ def load(path: str | Path) -> Recipe:
     return recipe
 
 
+def of_document(document: Mapping[str, Any]) -> Recipe:
+    """Return what a recipe says that is not in a file, or the plan of a report.
+
+    Args:
+        document: The keys and values of a recipe, or of a report.
+
+    Raises:
+        RecipeError: If anything in it makes no sense; it tells every mistake.
+
+    >>> of_document({"seed": 1, "noise": [{"model": "laplace", "scale": 0.5}]}).specs[0].model
+    'laplace'
+    """
+    reader = _RecipeReader({}, settled="plan" in document)
+    recipe = reader.recipe(document)
+    if reader.found:
+        raise RecipeError("; and ".join(dict.fromkeys(message for _, message in reader.found)))
+    return recipe
+
+
 def _is_json(path: str | Path, text: str) -> bool:
     suffix = Path(path).suffix.casefold()
     if suffix in {".json", ".toml"}:
@@ -147,10 +165,10 @@ class _RecipeReader:
                     meant = "; noise and its parameters stand in a [[noise]] table"
                 self._mistake((*place, key), f"a recipe has no key {key!r}{meant}")
         readers: dict[str, Callable[[Any], Any]] = {
-            "seed": _read_seed, "rng": _read_rng, "decimals": _read_decimals,
-            "strict": partial(_read_truth, "strict"), "file": _read_file,
-            "per_file": partial(_read_truth, "per_file"),
-            "same_noise": partial(_read_truth, "same_noise"),
+            "seed": read_seed, "rng": read_rng, "decimals": read_decimals,
+            "strict": partial(read_truth, "strict"), "file": partial(read_text, "file"),
+            "per_file": partial(read_truth, "per_file"),
+            "same_noise": partial(read_truth, "same_noise"),
         }  # fmt: skip
         said: dict[str, Any] = {}
         for key, read in readers.items():
@@ -228,7 +246,7 @@ class _RecipeReader:
         for key in extra:
             self._mistake((*place, key), f"a preset says {key} itself; leave out {key} or preset")
         if not isinstance(words["preset"], str):
-            self._mistake((*place, "preset"), f"preset {words['preset']!r} is not a text")
+            self._mistake((*place, "preset"), f"preset {shown(words['preset'])} is not a text")
             return []
         try:
             found = presets.find(words["preset"])
@@ -242,52 +260,6 @@ class _RecipeReader:
             return []
         others = {key: words[key] for key in _WITH_PRESET[1:] if key in words}
         return [{**preset, **others} for preset in found]
-
-
-def _read_seed(value: Any) -> int:  # noqa: ANN401
-    seed = -1
-    if isinstance(value, str) and re.fullmatch(r"\d{1,40}|0[xX][0-9a-fA-F]{1,40}", value.strip()):
-        seed = int(value, 16 if "x" in value.lower() else 10)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        seed = value
-    if not 0 <= seed < SEED_LIMIT:
-        long = isinstance(value, int) and value.bit_length() > SEED_LIMIT.bit_length()
-        shown = f"{value:#x}"[:40] + "…" if long else repr(value)
-        raise UsageError(f"seed {shown} is not an integer from 0 to 2**128 - 1")
-    return seed
-
-
-def _read_rng(value: Any) -> str:  # noqa: ANN401
-    if value not in RNGS:
-        raise UsageError(
-            f"no rng is called {value!r}{did_you_mean(str(value), RNGS)} "
-            f"(there are {', '.join(RNGS)})"
-        )
-    return str(value)
-
-
-def _read_decimals(value: Any) -> Decimals:  # noqa: ANN401
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value == "keep":
-        return "keep"
-    if not whole or not 0 <= value <= _MOST_DECIMALS:
-        raise UsageError(
-            f"decimals {value!r} is neither a number of digits, at most {_MOST_DECIMALS}, "
-            "nor 'keep'"
-        )
-    return int(value)
-
-
-def _read_file(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise UsageError(f"file {value!r} is not a text")
-    return value
-
-
-def _read_truth(key: str, value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise UsageError(f"{key} {value!r} is neither true nor false")
-    return value
 
 
 class _Places:

@@ -7,24 +7,35 @@ come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.noise import level as levels
 from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.plan.condition import parse as parse_condition
 from noisify.plan.plan import NoiseSpec
+from noisify.plan.run_words import read_truth
+from noisify.plan.word_values import (
+    KINDS,
+    is_of_another_kind,
+    is_plain,
+    read_clip,
+    read_model,
+    read_names,
+    read_sd,
+    read_stream,
+    read_unit,
+    read_where,
+    texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from noisify.noise.model import Model
-    from noisify.plan.condition import Condition
 
 WORDS = (
     "fields", "field", "exclude", "model", "level", "sd", "snr", "clip", "where", "stream", "unit",
@@ -51,15 +62,6 @@ _OTHER_FORMS = tuple(
     )
 )
 """What people type instead of FIELDS=MODEL:LEVEL."""
-_KINDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "str": "a text",
-    "bool": "true or false",
-    "Words": "a list of texts",
-    "Numbers": "a list of numbers",
-    "Matrix": "a list of lists of numbers",
-}
 
 
 @frozen
@@ -88,11 +90,15 @@ class WordsError(UsageError):
         self.found = found
 
 
-def parse_spec(text: str) -> NoiseSpec:
+def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
     """Read the text of `--noise`: `FIELDS=MODEL:LEVEL,key=value,…`.
 
     FIELDS end at the first = with a model's name after it; without them, or with none before the
     =, they are the default choice. A condition, `where=…`, comes last.
+
+    Args:
+        text: The text.
+        place: What to put before an error's message; None: the option and the text.
 
     Raises:
         UsageError: If anything in it makes no sense.
@@ -101,7 +107,7 @@ def parse_spec(text: str) -> NoiseSpec:
     >>> spec.columns, spec.model, str(spec.scale), spec.parameters, spec.clip
     (('temp,rh',), 'normal', '0.5', {'loc': '2'}, (0.0, 100.0))
     """
-    place = f"--noise {text!r}: "
+    place = f"--noise {text!r}: " if place is None else place
     try:
         words = _typed_words(text)
     except UsageError as error:
@@ -170,15 +176,15 @@ class _WordReader:
     def spec(self) -> NoiseSpec | None:
         """Return the noise spec, or None if anything is wrong."""
         columns = self._columns()
-        exclude = self._read("exclude", lambda value: _texts("exclude", value)) or ()
-        clip = self._read("clip", _read_clip)
-        condition = self._read("where", _read_where)
-        stream = self._read("stream", _read_stream)
-        unit = self._read("unit", _read_unit)
-        optional = self._read("optional", partial(_read_truth, "optional")) or False
-        truncate = self._read("truncate", partial(_read_truth, "truncate")) or False
+        exclude = self._read("exclude", lambda value: texts("exclude", value)) or ()
+        clip = self._read("clip", read_clip)
+        condition = self._read("where", read_where)
+        stream = self._read("stream", read_stream)
+        unit = self._read("unit", read_unit)
+        optional = self._read("optional", partial(read_truth, "optional")) or False
+        truncate = self._read("truncate", partial(read_truth, "truncate")) or False
         entry = (
-            self._read("model", _read_model) if "model" in self.words else registry.find("normal")
+            self._read("model", read_model) if "model" in self.words else registry.find("normal")
         )
         if entry is None:
             return None
@@ -217,8 +223,8 @@ class _WordReader:
     def _columns(self) -> tuple[str, ...]:
         if "fields" in self.words and "field" in self.words:
             self._mistake("field", "the fields are said twice, by fields and field; keep one")
-        selectors: tuple[str, ...] = self._read("fields", lambda v: _texts("fields", v)) or ()
-        names: tuple[str, ...] = self._read("field", _read_names) or ()
+        selectors: tuple[str, ...] = self._read("fields", lambda v: texts("fields", v)) or ()
+        names: tuple[str, ...] = self._read("field", read_names) or ()
         return selectors + tuple(exactly(name) for name in names)
 
     def _amounts(self, model: type[Model]) -> tuple[Any, Any, Any, dict[str, Any]]:
@@ -234,8 +240,11 @@ class _WordReader:
         amounts: dict[str, Any] = {key: self.words[key] for key in about_scale}
         if "level" in self.words:
             level = self.words["level"]
-            target = "snr" if _DECIBELS.fullmatch(str(level)) else model.level
-            if not target:
+            decibels = isinstance(level, str) and _DECIBELS.fullmatch(level)
+            target = "snr" if decibels else model.level
+            if not is_plain(level):
+                self._mistake("level", f"level {shown(level)} is not a number or a text")
+            elif not target:
                 self._mistake("level", f"{model.name} has no level; leave {level!r} out")
             elif target in given or target in amounts:
                 self._mistake("level", f"{target} is said twice, by level and {target}; keep one")
@@ -258,13 +267,16 @@ class _WordReader:
         source: Mapping[str, str],
     ) -> None:
         """Read sd and snr, and check that the scale is said once."""
-        for name, read in (("sd", _read_sd), ("snr", levels.parse_decibels)):
+        for name, read in (("sd", read_sd), ("snr", levels.parse_decibels)):
             if name not in amounts:
                 continue
             key = source.get(name, name)
             if kinds.get("scale") != "Level":
                 instead = f"; give its {model.level} instead" if model.level else ""
                 self._mistake(key, f"{model.name} has no scale for {name} to set{instead}")
+                continue
+            if not (is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
+                self._mistake(key, f"{name} {shown(amounts[name])} is not a number or a text")
                 continue
             try:
                 amounts[name] = read(amounts[name])
@@ -291,10 +303,10 @@ class _WordReader:
                 message = f"{model.name} needs {field.name} ({help_text}); add {field.name}=VALUE"
                 self._mistake(None, message)
         for name in list(given):
-            if _is_of_another_kind(kinds[name], given[name]):
-                what = _KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
+            if is_of_another_kind(kinds[name], given[name]):
+                what = KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
                 value = given.pop(name)
-                self._mistake(source.get(name, name), f"{name} {value!r} is not {what}")
+                self._mistake(source.get(name, name), f"{name} {shown(value)} is not {what}")
         while True:
             try:
                 interface.make(model, given)
@@ -327,95 +339,6 @@ def _short_level(model: type[Model], typed: Any) -> str:  # noqa: ANN401
     if "scale" in {field.name for field in dataclasses.fields(model)}:
         size = f"; its size is scale: {model.name}:1%,scale={typed}"
     return f" ({model.name}:LEVEL is its {model.level}{size})"
-
-
-def _is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value would be read as a parameter's kind though it is none."""
-    match kind.partition(" | ")[0]:
-        case "int":
-            return isinstance(value, bool) or (isinstance(value, float) and not value.is_integer())
-        case "bool":
-            return isinstance(value, list | dict)
-        case "float" | "str" | "Level" | "Rate":
-            return isinstance(value, bool | list | dict)
-        case "Words" | "Numbers":
-            parts = value if isinstance(value, list | tuple) else [value]
-            return any(isinstance(part, bool | list | dict) for part in parts)
-        case _:
-            return isinstance(value, bool | dict)
-
-
-def _texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise UsageError(f"{key} {value!r} is neither a text nor a list of texts")
-
-
-def _read_names(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    names = _texts("field", value)
-    if not names:
-        raise UsageError("field [] names no field; leave it out for the default choice")
-    return names
-
-
-def _read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
-    """Read [LO, HI] or LO|HI; None and an empty text are no bound."""
-    bounds = value.split("|") if isinstance(value, str) else value
-    low = high = math.nan
-    if isinstance(bounds, list | tuple) and len(bounds) == 2:  # noqa: PLR2004 - low and high
-        try:
-            low, high = (
-                open_bound if bound is None or bound == "" else float(bound)
-                for bound, open_bound in zip(bounds, (-math.inf, math.inf), strict=True)
-                if not isinstance(bound, bool)
-            )
-        except (TypeError, ValueError, OverflowError):
-            low = math.nan
-    if not low <= high:
-        raise UsageError(
-            f"clip {value!r} is not LO and HI with LO at most HI, such as 0|255 "
-            "(in a recipe: [0, 255])"
-        )
-    return low, high
-
-
-def _read_where(value: Any) -> Condition:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise UsageError(f"where {value!r} is not a text such as 'age > 60'")
-    try:
-        return parse_condition(value)
-    except UsageError as error:
-        raise UsageError(error.message.removeprefix("--")) from None
-
-
-def _read_model(value: Any) -> registry.Entry:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise UsageError(f"model {value!r} is not a text such as 'normal'")
-    return registry.find(value)
-
-
-def _read_sd(value: Any) -> levels.Level:  # noqa: ANN401
-    return levels.parse(value, option="sd")
-
-
-def _read_stream(value: Any) -> int:  # noqa: ANN401
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"stream {value!r} is not a whole number of at least 0")
-    return value
-
-
-def _read_unit(value: Any) -> str:  # noqa: ANN401
-    if value != "image":
-        raise UsageError(f"unit {value!r} is none; the one unit is 'image'")
-    return "image"
-
-
-def _read_truth(word: str, value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise UsageError(f"{word} {value!r} is neither true nor false")
-    return value
 
 
 def _typed_words(text: str) -> dict[str, Any]:

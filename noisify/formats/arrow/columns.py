@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import rows_of, to_bools, validity
+from noisify.core.arrow_arrays import decoded, rows_of, to_bools, validity, without_views
 from noisify.core.chunk import Column, Field, Kind, Positions
 from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import UsageError
@@ -101,7 +101,7 @@ def column_of(
     if field.number is None:
         raise AssertionError(field)
     if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
+        values = decoded(values)
     valid = validity(values) if values.null_count else None
     if inside is not None:
         valid = inside if valid is None else valid & inside
@@ -193,7 +193,7 @@ def _decimals(values: NDArray[Any], width: int) -> NDArray[Any]:
 
 def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return values as indices into a dictionary of them."""
-    encoded = values.dictionary_encode()
+    encoded = values.cast(without_views(values.type)).dictionary_encode()
     try:
         indices = encoded.indices.cast(kind.index_type)
     except pa.ArrowInvalid:
@@ -201,7 +201,8 @@ def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
             f"has {len(encoded.dictionary):,} different values now, more than the "
             f"{kind.index_type} indices of its dictionary can number; make it a plain column first"
         ) from None
-    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+    found = encoded.dictionary.cast(kind.value_type)
+    return pa.DictionaryArray.from_arrays(indices, found, ordered=kind.ordered)
 
 
 def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa.Array:
@@ -249,16 +250,18 @@ def changes(result: NoisyColumn) -> bool:
 
 
 def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Return a leaf's values for a condition: as they are, decimals as float64.
+    """Return a leaf's values for a condition: as they are, decimals as float64, views as texts.
 
     Args:
         values: The values.
         inside: Shape (n,), which of them stand in a struct that is there; None: all.
     """
     if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
+        values = decoded(values)
     if pa.types.is_decimal(values.type):
         values = values.cast(pa.float64())
+    if pa.types.is_string_view(values.type):
+        values = values.cast(without_views(values.type))
     if inside is not None:
         places = np.arange(len(values))
         bits = pa.py_buffer(np.packbits(inside, bitorder="little"))

@@ -110,7 +110,7 @@ def file_codec(encoding: str, head: bytes) -> str:
     try:
         name = codecs.lookup(encoding).name
         "0".encode(name)  # some codecs are of bytes, or say nothing
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):
         name = ""
     if not name or name in _FOR_NAMES:
         raise UsageError(f"no encoding is called {encoding!r}; try utf-8 or latin-1") from None

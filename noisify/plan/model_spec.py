@@ -1,0 +1,166 @@
+"""Models as objects, with their parameters as they are typed: what `noisify.models` offers.
+
+The classes are made from the models' declared parameters; `make readme` writes down in
+`noisify/models.pyi`, for type checkers and editors, what they take.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from noisify.core.errors import UsageError, did_you_mean
+from noisify.noise import level, registry
+from noisify.plan.words import WordsError, spec_from_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from noisify.noise.model import Model
+
+_AMOUNTS = {
+    "sd": "the noise's own standard deviation, as a level, instead of scale",
+    "snr": "the signal-to-noise ratio in dB, instead of scale",
+}
+"""What a model with a scale takes besides its own parameters."""
+_TYPES = {
+    "float": "float", "int": "int", "str": "str", "bool": "bool",
+    "Level": "float | str", "Rate": "float | str",
+    "Words": "str | Iterable[str]", "Numbers": "float | str | Iterable[float]",
+    "Matrix": "str | Iterable[Iterable[float]]",
+}  # fmt: skip
+"""What a parameter of each type may be given as."""
+
+
+class ModelSpec:
+    """A noise model and its parameters, checked when it is made.
+
+    Attributes:
+        name: The model's name.
+        parameters: The parameters given, as they were typed.
+    """
+
+    name: ClassVar[str] = ""
+    parameters: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, *unnamed: object, **parameters: object) -> None:
+        """Take a model's parameters.
+
+        Raises:
+            UsageError: If one is unknown or wrong.
+        """
+        if not self.name:
+            raise UsageError("ModelSpec is no model itself; make one, such as models.Normal()")
+        if unnamed:
+            example = ", ".join(list(parameters_of(self.name))[:1])
+            raise UsageError(
+                f"{type(self).__name__} takes its parameters by name, such as {example}=…"
+            )
+        given = {key: value for key, value in parameters.items() if value is not None}
+        known = parameters_of(self.name)
+        for key in given:
+            if key not in known:
+                raise UsageError(
+                    f"{self.name} has no parameter {key!r}{did_you_mean(key, known)} "
+                    f"(it has: {', '.join(known)})"
+                )
+        try:
+            spec_from_words({"model": self.name, **given})
+        except WordsError as error:
+            raise UsageError(error.message) from None
+        self.__dict__["parameters"] = MappingProxyType(given)
+
+    def words(self) -> dict[str, Any]:
+        """Return the model as the words of a noise spec."""
+        return {"model": self.name, **self.parameters}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: a model is not changed once it is made."""
+        raise AttributeError(f"{type(self).__name__} cannot be changed; make another")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made again, for pickle and copy."""
+        return _made_again, (self.name, dict(self.parameters))
+
+    def __repr__(self) -> str:
+        """Return the model as it is typed."""
+        given = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
+        return f"{type(self).__name__}({given})"
+
+
+def _made_again(name: str, parameters: Mapping[str, Any]) -> ModelSpec:
+    return class_of(registry.find(name).class_name)(**parameters)
+
+
+def parameters_of(name: str) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a model as an object, by name, with types as annotations."""
+    model = registry.find(name).load()
+    declared = {
+        field.name: (_default(field), _TYPES[str(field.type).partition(" | ")[0]])
+        for field in dataclasses.fields(model)
+    }
+    if _has_scale(model):
+        declared |= dict.fromkeys(_AMOUNTS, (None, _TYPES["Level"]))
+    return {
+        key: inspect.Parameter(
+            key,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=kind if default is not None else f"{kind} | None",
+        )
+        for key, (default, kind) in declared.items()
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
+    """Return a parameter's default as it is typed."""
+    if field.default is dataclasses.MISSING:
+        return inspect.Parameter.empty
+    if isinstance(field.default, level.Level):
+        return level.as_json(field.default)
+    return field.default
+
+
+def _has_scale(model: type[Model]) -> bool:
+    return any(f.name == "scale" and str(f.type) == "Level" for f in dataclasses.fields(model))
+
+
+@cache
+def class_of(class_name: str) -> type[ModelSpec]:
+    """Return the class of a model's objects.
+
+    Raises:
+        KeyError: If no model's class is called so.
+    """
+    entry = {entry.class_name: entry for entry in registry.MODELS}[class_name]
+    return type(
+        class_name,
+        (ModelSpec,),
+        {
+            "__doc__": _documentation(entry.load()),
+            "__module__": "noisify.models",
+            "__signature__": inspect.Signature(list(parameters_of(entry.name).values())),
+            "name": entry.name,
+        },
+    )
+
+
+def class_names() -> list[str]:
+    """Return the names of the classes, in the order of the models' table."""
+    return [entry.class_name for entry in registry.MODELS]
+
+
+def _documentation(model: type[Model]) -> str:
+    """Return a model's docstring with a line for each parameter."""
+    about = inspect.cleandoc(model.__doc__ or "").partition("\n\nArgs:")[0]
+    return "\n".join([about, "", "Args:", *_parameter_lines(model)])
+
+
+def _parameter_lines(model: type[Model]) -> Iterator[str]:
+    for field in dataclasses.fields(model):
+        yield f"    {field.name}: {field.metadata['help']}"
+    if _has_scale(model):
+        yield from (f"    {key}: {help_text}" for key, help_text in _AMOUNTS.items())
