@@ -31,6 +31,7 @@ def with_noise(values, model, **options):
 
 
 class TestModels:
+    @pytest.mark.filterwarnings("ignore:.*nothing changed:noisify.NoisifyWarning")
     @pytest.mark.parametrize("scale", SCALES)
     @pytest.mark.parametrize("model", ADDITIVE)
     def test_noise_is_what_it_is_at_scale_1_times_the_scale(self, model, scale):

@@ -389,7 +389,7 @@ class TestConditions:
 
         with pytest.raises(UsageError, match="field 'l'"):
             add_noise(table, scale=1, columns="x", where="l > 1")
-        with pytest.raises(UsageError, match="field 'o': holds object values"):
+        with pytest.raises(UsageError, match="'o' is a text, and 1 is a number"):
             add_noise(mixed, scale=1, columns="x", where="o > 1")
 
 
