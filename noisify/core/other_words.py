@@ -32,7 +32,7 @@ OPTIONS = _by_word({
     "max-amplitude min-scale max-scale",
     "uniform noise from LOW to HIGH is -d uniform --loc (LOW+HIGH)/2 -s (HIGH-LOW)/2; bounds of "
     "the result are --clip LOW,HIGH": "low high minimum maximum a b lower upper",
-    "type --clip LO,HI": "min max clip-min clip-max clamp bounds limits limit lo hi bound "
+    "type --clip LO,HI": "min max clip-min clip-max clamp bounds limits lo hi bound "
     "clip-range value-range vmin vmax lower-bound upper-bound min-value max-value",
     "type -d {}": "distribution type kind method noise-type noise-model mode noise-kind "
     "distr dist-name noise-distribution law m synth",

@@ -45,7 +45,7 @@ def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
     for step in plan.field_steps:
         name = step.field.name
         met = fields.get(name)
-        if met is None or name not in plan.named or not met.strangers or _is_zero(step):
+        if met is None or name not in plan.named or not met.strangers:
             continue
         if met.strangers + met.nulls == met.elements:
             raise DataError(_no_number(step, met), field=name)

@@ -134,7 +134,7 @@ class Plan:
         fields: The fields that are decoded: those with steps and those whose values levels need.
         left: Why each other field is left alone, by name.
         notes: What the user should know before it runs.
-        named: The fields that were chosen by their exact names.
+        named: The fields that were chosen by their exact names, for noise that is not zero.
         file: What the streams' names call the input; empty: nothing.
     """
 

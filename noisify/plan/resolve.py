@@ -139,7 +139,7 @@ class _Draft(NamedTuple):
         number: Its number.
         field: The field.
         model: The model as typed, its level aside.
-        named: Whether the field was chosen by its exact name.
+        named: Whether the field was chosen by its exact name, for noise that is not zero.
     """
 
     spec: NoiseSpec
@@ -215,7 +215,8 @@ def _drafts(
             model = interface.make(model_class, {**fitted.parameters, **given})
             if model.jointly:
                 model = _joined(model, found)
-            drafts.append(_Draft(fitted, number, field_, model, field_.name in chosen.named))
+            named = field_.name in chosen.named and not _is_none(spec)
+            drafts.append(_Draft(fitted, number, field_, model, named))
     return drafts, left, notes
 
 
