@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
+from noisify.formats.csv import delimiters
 from noisify.formats.csv.delimiters import sniff
 from noisify.formats.csv.types import Dialect
 
@@ -430,3 +431,25 @@ def test_long_whole_numbers_are_converted_exactly(digits: int, tmp_path: Path) -
 
     found = pq.read_table(tmp_path / "o.parquet")["n"].to_pylist()
     assert [number + 10, 17] == [int(value) for value in found]
+
+
+@given(
+    text=st.text("ab1;, \t|\r\n.", max_size=300),
+    delimiter=st.sampled_from([b",", b";", b"\t", b"|"]),
+    whole=st.booleans(),
+)
+def test_plain_records_are_those_of_the_pattern(text, delimiter, whole):
+    dialect = Dialect(delimiter)
+    expected = list(delimiters._records(text.encode(), dialect, whole=whole))
+
+    assert expected == list(delimiters._plain_records(text.encode(), dialect, whole=whole))
+
+
+def test_plain_records_of_a_long_text_are_those_of_the_pattern():
+    text = b"a,b\r\n1,2\r\n" * 20_000
+    expected = delimiters.first_records(text.replace(b"a", b'"a"', 1), Dialect(), whole=False)
+
+    found = delimiters.first_records(text, Dialect(), whole=False)
+
+    assert [cells for _, cells in expected][1:] == [cells for _, cells in found][1:]
+    assert len(found) == 100

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import UsageError
@@ -89,12 +91,36 @@ def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> list[Record]
         whole: Whether that is all of it.
     """
     found: list[Record] = []
-    for record in _records(text, dialect, whole=whole):
+    plain = _plain_records(text, dialect, whole=whole)
+    for record in _records(text, dialect, whole=whole) if plain is None else plain:
         found.append(record)
         enough = record.start > _SNIFFED_BYTES and len(found) >= _LEAST_RECORDS
         if enough or len(found) == _SNIFFED_RECORDS:
             break
     return found
+
+
+def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record] | None:
+    """Return the first records where each is a line without quotes; None: they may be others.
+
+    Several times as fast as `_records`, which counts in a batch of small files.
+    """
+    window = text[:_SNIFFED_BYTES]
+    if dialect.comment or dialect.escape or b'"' in window:
+        return None
+    lines = window.splitlines(keepends=True)
+    if len(window) < len(text):
+        del lines[-1]
+        if len(lines) <= _SNIFFED_RECORDS:
+            return None
+    elif lines and not whole and lines[-1][-1:] not in {b"\n", b"\r"}:
+        del lines[-1]
+    starts = accumulate(map(len, lines), initial=0)
+    return (
+        Record(start, tuple(cells.split(dialect.delimiter)))
+        for start, line in zip(starts, lines, strict=False)
+        if (cells := line.rstrip(b"\r\n"))
+    )
 
 
 def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record]:
@@ -137,7 +163,7 @@ class Fit:
         trailing: Whether the records after the first such all do.
         filled: How many columns are not empty throughout.
         short_header: Whether the first record has a cell less than all others.
-        typed: From 0 to 1, how much the cells look like numbers, times and single words.
+        records: Those that have that many.
     """
 
     delimiter: bytes
@@ -147,7 +173,14 @@ class Fit:
     trailing: bool
     filled: int
     short_header: bool
-    typed: float
+    records: tuple[tuple[bytes, ...], ...]
+
+    @cached_property
+    def typed(self) -> float:
+        """From 0 to 1, how much the cells look like numbers, times and single words."""
+        stripped = (cell.strip(b" \t") for cells in self.records for cell in cells)
+        typed = [_typed(cell) for cell in stripped if cell]
+        return sum(typed) / max(1, len(typed))
 
     @property
     def is_sure(self) -> bool:
@@ -164,7 +197,8 @@ class Fit:
 def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
     """Return how well a delimiter cuts a table; None: no record has two cells and good quotes."""
     records = [record.cells for record in first_records(text, dialect, whole=whole)]
-    widths = [len(cells) if _has_good_quotes(cells) else 0 for cells in records]
+    quotes = b'"' in text
+    widths = [len(cells) if not quotes or _has_good_quotes(cells) else 0 for cells in records]
     counts = Counter(width for width in widths if width > 1)
     if not counts:
         return None
@@ -174,7 +208,6 @@ def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
     filled = sum(any(cell.strip(b" \t") for cell in column) for column in zip(*good, strict=True))
     short_header = is_one_short(widths)
     fits[0] |= short_header
-    typed = [_typed(cell.strip(b" \t")) for cells in good for cell in cells if cell.strip(b" \t")]
     return Fit(
         dialect.delimiter,
         columns,
@@ -183,7 +216,7 @@ def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
         all(fits[fits.index(True) :]),
         filled,
         short_header,
-        sum(typed) / max(1, len(typed)),
+        tuple(good),
     )
 
 
@@ -232,6 +265,8 @@ def sniff(text: bytes, dialect: Dialect, decimal: bytes = b".", *, whole: bool =
     candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
     fits = _fits(text, dialect, candidates, whole=whole)
     sure = [found for found in fits if found.is_sure]
+    if len(sure) == 1:
+        return Sniffed(sure[0].delimiter)
     if sure:
         return Sniffed(max(sure, key=lambda found: found.rank).delimiter)
     fallback = candidates[0]
@@ -250,7 +285,7 @@ def sniff(text: bytes, dialect: Dialect, decimal: bytes = b".", *, whole: bool =
 
 
 def _fits(text: bytes, dialect: Dialect, candidates: Sequence[bytes], *, whole: bool) -> list[Fit]:
-    found = (fit(text, replace(dialect, delimiter=d), whole=whole) for d in candidates)
+    found = (fit(text, replace(dialect, delimiter=d), whole=whole) for d in candidates if d in text)
     return [one for one in found if one is not None]
 
 
