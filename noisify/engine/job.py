@@ -22,7 +22,7 @@ from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, Outputs, naming, open_output
 from noisify.formats import unsupported
 from noisify.formats.detect import recognise
-from noisify.formats.interface import HintingSource, ReadOptions, no_rows
+from noisify.formats.interface import ReadOptions, no_rows
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
@@ -111,8 +111,8 @@ class OpenInput:
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
             self.source: Source = self.format.load().open_source(self.input, read)
-            if self._hints is None and isinstance(self.source, HintingSource):
-                self._hints = self.source.hints
+            if self._hints is None:  # a source that guesses how its file is to be read has some
+                self._hints = getattr(self.source, "hints", None)
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise

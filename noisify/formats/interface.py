@@ -211,17 +211,6 @@ class LazySource(Source, Protocol):
 
 
 @runtime_checkable
-class HintingSource(Source, Protocol):
-    """A source that has to guess how its file is to be read.
-
-    Attributes:
-        hints: What may be wrong with that, and what to type then.
-    """
-
-    hints: Sequence[str]
-
-
-@runtime_checkable
 class PlacingSink(Sink, Protocol):
     """An output in which pieces may have places that are known before they are written.
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections import Counter
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from noisify.core.errors import UsageError
@@ -149,17 +150,17 @@ class Plan:
     named: frozenset[str] = frozenset()
     file: str = ""
 
-    @property
+    @cached_property
     def field_steps(self) -> tuple[Step, ...]:
         """The steps that change fields, in order."""
         return tuple(step for step in self.steps if not isinstance(step.model, RowModel))
 
-    @property
+    @cached_property
     def row_steps(self) -> tuple[Step, ...]:
         """The steps that drop or repeat whole rows, in order."""
         return tuple(step for step in self.steps if isinstance(step.model, RowModel))
 
-    @property
+    @cached_property
     def noised(self) -> tuple[Field, ...]:
         """The fields that get noise, in file order."""
         chosen = {step.field.name for step in self.field_steps}
