@@ -253,6 +253,13 @@ class TestFolders:
         told = f"{folder}: README.md, more left out, being folders or of no known format"
         assert f"noisify: note: {told}\n" == done.messages
 
+    def test_with_files_of_parquet_among_others_stand_for_all_of_them(self, folder, out):
+        pd.DataFrame({"x": [1.5, 2.5]}).to_parquet(folder / "p.parquet")
+        done = run(folder, "-o", out, *OPTIONS)
+        assert (0, "") == (done.status, done.messages)
+        changed = {name for name, data in contents(out).items() if data != contents(folder)[name]}
+        assert {"a.npy", "p.parquet", "t000.csv", "t001.csv", "z.tsv.gz"} == changed
+
     def test_a_named_format_is_that_of_all_files(self, tmp_path, out):
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "day.2024").write_text("x\n1.5\n")
