@@ -47,6 +47,8 @@ def carry_out(asked: Asked) -> None:
     inputs: Sequence[str] = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
+    if asked.quiet and asked.verbose:
+        raise UsageError("--quiet and --verbose contradict each other; keep one")
     notes = Notes(every=asked.verbose)
     status = 0
     if asked.restore is not None:

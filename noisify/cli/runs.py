@@ -156,6 +156,9 @@ def _spec_of_flags(asked: Asked) -> NoiseSpec:
     swept = dict(asked.sweeps).get("model", "normal").split(",")[0]
     name = asked.model or registry.find(swept).name
     parameters: dict[str, Any] = dict(asked.parameters)
+    for key in parameters:
+        if sum(name == key for name, _ in asked.parameters) > 1:
+            raise UsageError(f"{key} is given twice by -p; keep one")
     for key, value in (("loc", asked.loc), ("df", asked.df), ("rate", asked.rate)):
         if value is None:
             continue
