@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from noisify.cli.sweeps import sweeps, swept_specs
+from noisify.cli.sweeps import AMOUNTS, sweeps, swept_specs
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import model as interface
@@ -58,6 +58,7 @@ def variants(asked: Asked, *, several: bool) -> list[Variant]:
     Raises:
         UsageError: If anything makes no sense.
     """
+    _check_swept(asked)
     told = None
     if asked.recipe is not None:
         from noisify.plan import recipe  # noqa: PLC0415 - TOML and JSON
@@ -87,6 +88,17 @@ def variants(asked: Asked, *, several: bool) -> list[Variant]:
             for number in range(asked.replicates)
         ]
     return found
+
+
+def _check_swept(asked: Asked) -> None:
+    """Refuse a flag that says once what a sweep says for each output."""
+    typed = dict(asked.parameters)
+    for key, _ in asked.sweeps:
+        for name in AMOUNTS if key in AMOUNTS else (key,):
+            by = "-p" if name in typed else "--dist" if name == "model" else f"--{name}"
+            flag = getattr(asked, name) if name in _FLAGS else None
+            if name in typed or flag is not None:
+                raise UsageError(f"{key} is said twice, by --sweep and {by}; keep one")
 
 
 def _file_rule(asked: Asked, told: Recipe | None, rng: str, *, several: bool) -> tuple[bool, str]:
