@@ -114,7 +114,7 @@ def _alone(one: FileJob, settings: Settings) -> FileResult:
     notes: list[str] = []
 
     def note(text: str) -> None:
-        notes.append(_naming_file(one.path, text))
+        notes.append(naming_file(one.path, text))
 
     try:
         reports = process(one.path, one.wanted, replace(settings, note=note))
@@ -223,11 +223,11 @@ class _Attempt:
     def result(self) -> FileResult:
         """Return what the file came to."""
         reports = self._reports if self._failure is None else ()
-        notes = [_naming_file(self.file.path, note) for note in self.notes]
+        notes = [naming_file(self.file.path, note) for note in self.notes]
         return FileResult(self.file.path, reports, notes, self._failure)
 
 
-def _naming_file(path: str, note: str) -> str:
+def naming_file(path: str, note: str) -> str:
     """Return a note on one of several files, which it names."""
     return note if path in note else f"{path}: {note}"
 

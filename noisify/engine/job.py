@@ -27,7 +27,7 @@ from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -216,9 +216,9 @@ class OpenInput:
             ),
         )
 
-    def preview(self, plan: Plan, rows: int) -> Iterator[list[NoisyColumn]]:
-        """Yield the noisy columns of the first chunk of each table or array with noise."""
-        yield from loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
+    def preview(self, plan: Plan, rows: int) -> loop.Preview:
+        """Return some noisy columns of each field with noise, and what noise did to it there."""
+        return loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
 
     def __enter__(self) -> Self:
         """Return itself."""
