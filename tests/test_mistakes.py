@@ -161,6 +161,8 @@ MISTAKES = {
     f"slashes: /in.*/ {FIELDS}",
     "-s 1 -c 'lat%'": f"data.csv: no field matches 'lat%'; type 'lat*' {FIELDS}",
     "-s 1 -c zzz": f"data.csv: no field matches 'zzz' {FIELDS}",
+    "-s 2d -c segment": "data.csv, field 'segment': level 172800s is for times, read as ISO 8601 "
+    "such as 2024-03-01T06:00:00Z, and it holds text",
     # conditions
     "-s 1 --where segment==gold": "data.csv: --where names no field 'gold'; a text stands in "
     "quotes: --where 'segment==\"gold\"'",

@@ -497,6 +497,9 @@ def _check_unit(level: Level, field_: Field) -> None:
 
 
 def _misfit(level: Level, what: str, field: str | None = None) -> UsageError:
+    if isinstance(level, levels.Duration) and what == "text":
+        message = f"level {level} is for times, read as ISO 8601 such as 2024-03-01T06:00:00Z"
+        return UsageError(f"{message}, and it holds text", field=field)
     return UsageError(
         f"level {level} does not fit {what}: "
         "times take 90s, 2h or 3d, and numbers 0.5, 5% or 0.1sd",
