@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import stat
 import sys
@@ -12,18 +14,30 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.input import new_temporary_path
-from noisify.files.write_behind import InPieces, WrittenBehind, open_written_behind, write_all
+from noisify.files.write_behind import (
+    InPieces,
+    WrittenBehind,
+    open_written_behind,
+    write_all,
+    written_behind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from noisify.files.codecs import Compression
+    from noisify.files.compress import CompressedFile
 
 STANDARD_OUTPUT = "-"
 _LONGEST_NAME = 200
 """Bytes of the target's name in that of its temporary file; file systems take 255 bytes."""
 _COPY_BYTES = 1 << 20
+_NEW_FILE = 0o666
+_OWN = 0o600
+_DISK_FAILS = {errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NOTHING = cast("BinaryIO", io.BytesIO())
+"""The file of an output that is not open yet."""
 
 
 class Output(ABC):
@@ -60,10 +74,19 @@ class Output(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Leave things as they were before."""
+        """Leave things as they were before; may be called at any time, and more than once."""
+
+    def open(self) -> None:  # noqa: B027 - most are open from the start
+        """Make what is written to."""
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Open it."""
+        try:
+            with naming(self):
+                self.open()
+        except BaseException:  # a signal too must not leave anything behind
+            self.discard()
+            raise
         return self
 
     def __exit__(
@@ -125,19 +148,17 @@ class FileOutput(Output):
         if not clobber and self._target.exists():
             raise UsageError("exists, and --no-clobber keeps it", path=self.name)
         self._temporary = self._target.with_name(f"{new_name_beside(self._target)}.tmp")
+        self.file = _NOTHING
 
-    def __enter__(self) -> Self:
-        """Make the temporary file; here, where a signal cannot come between making and keeping."""
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self._temporary, flags, 0o666)
-            self.file = cast("BinaryIO", WrittenBehind(self._temporary, descriptor))
-        except OSError as error:
-            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
-        except BaseException:  # a signal too must not leave the file
-            self._temporary.unlink(missing_ok=True)
-            raise
-        return self
+    def open(self) -> None:
+        """Make the temporary file, which is never more readable than what it is to replace."""
+        mode = _OWN if self.model().exists() else _NEW_FILE
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self.file = written_behind(self._temporary, os.open(self._temporary, flags, mode))
+
+    def model(self) -> Path:
+        """Return the file whose mode this one gets, if it is there: the one that it replaces."""
+        return self._target
 
     def local_path(self) -> Path:
         """Return the temporary file's path."""
@@ -176,16 +197,27 @@ class FileOutput(Output):
         if not self._synced:
             self.sync()
         with contextlib.suppress(FileNotFoundError):
-            old = self._target.stat()
-            self._temporary.chmod(stat.S_IMODE(old.st_mode))
-            with contextlib.suppress(OSError, AttributeError):  # the owner is kept where we may
-                os.chown(self._temporary, old.st_uid, old.st_gid)
-                self._temporary.chmod(stat.S_IMODE(old.st_mode))
+            self._take_mode(self.model().stat())
         if self._clobber:
             self._temporary.replace(self._target)
         else:
             self._claim_new_name()
         self.sync_name()
+
+    def _take_mode(self, old: os.stat_result) -> None:
+        """Give the temporary file an old one's owner, as far as we may, and its mode.
+
+        Where the group is another one, it may do no more than anybody could before.
+        """
+        mode = stat.S_IMODE(old.st_mode)
+        with contextlib.suppress(OSError, AttributeError):
+            os.chown(self._temporary, old.st_uid, old.st_gid)
+        new = self._temporary.stat()
+        if new.st_uid != old.st_uid:
+            mode &= ~stat.S_ISUID
+        if new.st_gid != old.st_gid:
+            mode &= ~(stat.S_IRWXG | stat.S_ISGID) | (mode & stat.S_IRWXO) << 3
+        self._temporary.chmod(mode)
 
     def sync_name(self) -> None:
         """Let the file's name outlive a power cut."""
@@ -200,12 +232,15 @@ class FileOutput(Output):
             os.link(self._temporary, self._target)
         except FileExistsError:
             raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
-        self._temporary.unlink()
+        _remove(self._temporary)
 
     def discard(self) -> None:
         """Remove the temporary file."""
-        self.file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            with contextlib.suppress(OSError):
+                self.file.close()
+        finally:
+            _remove(self._temporary)
 
 
 class StreamOutput(Output):
@@ -230,14 +265,16 @@ class StreamOutput(Output):
             self.name = self._own_name
             _copy_and_remove(self._local, self.file)
         self.file.flush()
-        self.discard()
+        if self._close:
+            self.file.close()
 
     def discard(self) -> None:
         """Remove the temporary file, if any."""
         if self._local is not None:
-            self._local.unlink(missing_ok=True)
+            _remove(self._local)
         if self._close:
-            self.file.close()
+            with contextlib.suppress(OSError):
+                self.file.close()
 
 
 class CompressedOutput(Output):
@@ -256,19 +293,15 @@ class CompressedOutput(Output):
         self._jobs = jobs
         self._local: Path | None = None
         self._completed = False
+        self._packed: CompressedFile | None = None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         """Open the other output."""
         from noisify.files.compress import CompressedFile  # noqa: PLC0415 - loads the codecs
 
-        self._outer.__enter__()
-        try:
-            self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
-        except BaseException:  # a signal too must not leave the other output
-            self._outer.discard()
-            raise
+        self._outer.open()
+        self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
         self.file = cast("BinaryIO", self._packed)
-        return self
 
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` compresses."""
@@ -286,7 +319,7 @@ class CompressedOutput(Output):
         if self._local is not None:
             self.name = self._outer.name
             _copy_and_remove(self._local, self.file)
-        self._packed.finish()
+        cast("CompressedFile", self._packed).finish()
         self._outer.complete()
         self._completed = True
 
@@ -302,10 +335,13 @@ class CompressedOutput(Output):
 
     def discard(self) -> None:
         """Stop compressing and discard the other output."""
-        self._packed.close()
-        if self._local is not None:
-            self._local.unlink(missing_ok=True)
-        self._outer.discard()
+        try:
+            if self._packed is not None:
+                self._packed.close()
+        finally:
+            if self._local is not None:
+                _remove(self._local)
+            self._outer.discard()
 
 
 class Outputs(contextlib.ExitStack):
@@ -317,7 +353,9 @@ class Outputs(contextlib.ExitStack):
 
     def open(self, output: Output) -> Output:
         """Open an output that will be kept or discarded with the others."""
-        self._opened.append(self.enter_context(output))
+        self.push(output)  # before it makes anything: a signal in between leaves nothing behind
+        output.__enter__()
+        self._opened.append(output)
         return output
 
     def complete(self) -> None:
@@ -409,6 +447,12 @@ def _made_in(folder: Path) -> str:
     return f" (made in {folder} first; TMPDIR can name another folder)"
 
 
+def _remove(path: Path) -> None:
+    """Remove a temporary file, if it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def _copy_and_remove(path: Path, file: BinaryIO) -> None:
     with path.open("rb") as copied:
         while data := copied.read(_COPY_BYTES):
@@ -440,10 +484,21 @@ def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a rename in it outlives a power cut; not every system can."""
-    with contextlib.suppress(OSError):
+    """Sync a folder, so that a rename in it outlives a power cut; not every system can.
+
+    Raises:
+        NoisifyError: If the disk fails. What was renamed is there nevertheless.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno in _DISK_FAILS:
+            raise NoisifyError(
+                f"cannot be synced: {error.strerror}; what was written there is complete, and may "
+                "be lost at a power cut",
+                path=folder,
+            ) from None
