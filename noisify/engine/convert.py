@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import codecs
-from noisify.files.input import Input, new_temporary_path
+from noisify.files.input import Input, new_temporary_path, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,13 +110,13 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
             write(content, path, delimiter)
         else:
             write(content, path)
+        return ConvertedInput(path, source, new, hints)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        remove(path)
         raise NoisifyError(f"cannot be converted in {path.parent}: {error.strerror}") from None
     except BaseException:  # a signal too must not leave the file
-        path.unlink(missing_ok=True)
+        remove(path)
         raise
-    return ConvertedInput(path, source, new, hints)
 
 
 class ConvertedInput(Input):
@@ -152,8 +152,10 @@ class ConvertedInput(Input):
     def close(self) -> None:
         """Remove the temporary file, and close the input it stands for."""
         super().close()
-        self._origin.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            self._origin.close()
+        finally:
+            remove(self._path)
 
 
 def _kind(entry: Entry) -> str:

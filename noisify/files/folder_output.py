@@ -8,15 +8,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from noisify.core.errors import UsageError
+from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.exchange import exchange
-from noisify.files.output import (
-    STANDARD_OUTPUT,
+from noisify.files.file_output import (
     FileOutput,
-    Output,
     new_name_beside,
     sync_folder,
+    sync_new_names,
 )
+from noisify.files.output import STANDARD_OUTPUT
+from noisify.files.output_interface import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,8 +108,14 @@ class FolderOutput(Output):
             shutil.copystat(self._target, self.folder)
             if not exchange(self.folder, self._target):
                 self._replace_in_two_steps()
-        sync_folder(self._target.parent)
-        self.discard()  # of what was replaced
+        sync_new_names(self._target.parent)
+        for replaced in (self.folder, self._old):
+            _remove_folder(replaced)
+            if replaced.exists():
+                raise NoisifyError(
+                    f"is replaced, and what it was cannot be removed: {replaced} is left",
+                    path=self.name,
+                )
 
     def _replace_in_two_steps(self) -> None:
         """Put the folder in the place of the old one; `recover` helps if that stops half-way."""
@@ -122,9 +129,15 @@ class FolderOutput(Output):
 
     def discard(self) -> None:
         """Remove the temporary folder, and the old one once another has its name."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove_folder(self.folder)
         if self._target.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
+            _remove_folder(self._old)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder as far as can be, with a second try for what failed but once."""
+    for _ in range(2):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def recover(path: str) -> str | None:

@@ -3,244 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import os
 import stat
 import sys
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.input import new_temporary_path
-from noisify.files.write_behind import (
-    InPieces,
-    WrittenBehind,
-    open_written_behind,
-    write_all,
-    written_behind,
-)
+from noisify.files.descriptors import open_descriptor
+from noisify.files.file_output import FileOutput
+from noisify.files.input import new_temporary_path, remove
+from noisify.files.output_interface import Output, naming
+from noisify.files.write_behind import InPieces, OwnedInPieces, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from collections.abc import Iterable
 
     from noisify.files.codecs import Compression
     from noisify.files.compress import CompressedFile
 
 STANDARD_OUTPUT = "-"
-_LONGEST_NAME = 200
-"""Bytes of the target's name in that of its temporary file; file systems take 255 bytes."""
 _COPY_BYTES = 1 << 20
-_NEW_FILE = 0o666
-_OWN = 0o600
-_DISK_FAILS = {errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_NOTHING = cast("BinaryIO", io.BytesIO())
-"""The file of an output that is not open yet."""
-
-
-class Output(ABC):
-    """What a format writes to; a context manager that keeps the result only on success.
-
-    Attributes:
-        name: What to call it in messages.
-        file: The open file, for formats that write from start to end.
-    """
-
-    name: str
-    file: BinaryIO
-
-    @abstractmethod
-    def local_path(self) -> Path:
-        """Return the path of a regular file to write instead of `file`, closed by then."""
-
-    def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
-        """Give back what was reserved for more, now that all has been written."""
-
-    def complete(self) -> None:  # noqa: B027 - most keep nothing back
-        """Write what was kept back, and let the system begin to write; `commit` does it too."""
-
-    def sync(self) -> None:  # noqa: B027 - only files can be synced
-        """Sync what was completed, so that `commit` need not."""
-
-    def written(self) -> Path | None:
-        """Return the path of what `file` was given so far, to read it back; None: it has none."""
-        return None
-
-    @abstractmethod
-    def commit(self) -> None:
-        """Make what was written the result."""
-
-    @abstractmethod
-    def discard(self) -> None:
-        """Leave things as they were before; may be called at any time, and more than once."""
-
-    def open(self) -> None:  # noqa: B027 - most are open from the start
-        """Make what is written to."""
-
-    def __enter__(self) -> Self:
-        """Open it."""
-        try:
-            with naming(self):
-                self.open()
-        except BaseException:  # a signal too must not leave anything behind
-            self.discard()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Commit if all went well, discard otherwise."""
-        if error is not None:
-            self.discard()
-            return
-        try:
-            with naming(self):
-                self.commit()
-        except BaseException:  # a signal too must leave things as they were
-            self.discard()
-            raise
-
-
-@contextlib.contextmanager
-def naming(output: Output | str) -> Iterator[None]:
-    """Let a failure to write name the output, or the file; a closed pipe is no failure.
-
-    Raises:
-        NoisifyError: Instead of an OSError.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        name = output if isinstance(output, str) else output.name
-        raise NoisifyError(f"cannot be written: {reason}", path=name) from None
-
-
-class FileOutput(Output):
-    """A regular file: written beside the target, synced, given its mode, renamed over it.
-
-    Args:
-        target: The file to make or replace; a symbolic link stays and its file is replaced.
-        clobber: Whether an existing file may be replaced.
-        unsynced: Takes the folder, for the caller to sync; None: `commit` syncs it.
-
-    Raises:
-        NoisifyError: If the folder cannot be written.
-        UsageError: If the file exists and `clobber` is False.
-    """
-
-    def __init__(
-        self, target: str | Path, *, clobber: bool = True, unsynced: set[Path] | None = None
-    ) -> None:
-        self.name = str(target)
-        self._target = Path(os.path.realpath(target))
-        self._clobber = clobber
-        self._unsynced = unsynced
-        self._synced = False
-        if not clobber and self._target.exists():
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
-        self._temporary = self._target.with_name(f"{new_name_beside(self._target)}.tmp")
-        self.file = _NOTHING
-
-    def open(self) -> None:
-        """Make the temporary file, which is never more readable than what it is to replace."""
-        mode = _OWN if self.model().exists() else _NEW_FILE
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self.file = written_behind(self._temporary, os.open(self._temporary, flags, mode))
-
-    def model(self) -> Path:
-        """Return the file whose mode this one gets, if it is there: the one that it replaces."""
-        return self._target
-
-    def local_path(self) -> Path:
-        """Return the temporary file's path."""
-        self.file.close()
-        return self._temporary
-
-    def give_room_back(self) -> None:
-        """Give back what was reserved on the disk."""
-        if not self.file.closed:
-            self.file.flush()
-
-    def written(self) -> Path:
-        """Return the temporary file's path; what was written can be read from there."""
-        self.give_room_back()
-        return self._temporary
-
-    def complete(self) -> None:
-        """Let the system begin to write."""
-        if self.file.closed:
-            self.file = open_written_behind(self._temporary)
-        self.file.flush()
-        cast("WrittenBehind", self.file).start_writing()
-        self.file.close()  # there may be more outputs than files may be open
-
-    def sync(self) -> None:
-        """Sync the temporary file and close it."""
-        if self.file.closed:
-            self.file = open_written_behind(self._temporary)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        self._synced = True
-
-    def commit(self) -> None:
-        """Sync the temporary file, give it the old one's mode and put it in its place."""
-        if not self._synced:
-            self.sync()
-        with contextlib.suppress(FileNotFoundError):
-            self._take_mode(self.model().stat())
-        if self._clobber:
-            self._temporary.replace(self._target)
-        else:
-            self._claim_new_name()
-        self.sync_name()
-
-    def _take_mode(self, old: os.stat_result) -> None:
-        """Give the temporary file an old one's owner, as far as we may, and its mode.
-
-        Where the group is another one, it may do no more than anybody could before.
-        """
-        mode = stat.S_IMODE(old.st_mode)
-        with contextlib.suppress(OSError, AttributeError):
-            os.chown(self._temporary, old.st_uid, old.st_gid)
-        new = self._temporary.stat()
-        if new.st_uid != old.st_uid:
-            mode &= ~stat.S_ISUID
-        if new.st_gid != old.st_gid:
-            mode &= ~(stat.S_IRWXG | stat.S_ISGID) | (mode & stat.S_IRWXO) << 3
-        self._temporary.chmod(mode)
-
-    def sync_name(self) -> None:
-        """Let the file's name outlive a power cut."""
-        if self._unsynced is None:
-            sync_folder(self._target.parent)
-        else:
-            self._unsynced.add(self._target.parent)
-
-    def _claim_new_name(self) -> None:
-        """Take the target's name only if nobody has taken it meanwhile."""
-        try:
-            os.link(self._temporary, self._target)
-        except FileExistsError:
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
-        _remove(self._temporary)
-
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        try:
-            with contextlib.suppress(OSError):
-                self.file.close()
-        finally:
-            _remove(self._temporary)
 
 
 class StreamOutput(Output):
@@ -271,7 +54,7 @@ class StreamOutput(Output):
     def discard(self) -> None:
         """Remove the temporary file, if any."""
         if self._local is not None:
-            _remove(self._local)
+            remove(self._local)
         if self._close:
             with contextlib.suppress(OSError):
                 self.file.close()
@@ -340,7 +123,7 @@ class CompressedOutput(Output):
                 self._packed.close()
         finally:
             if self._local is not None:
-                _remove(self._local)
+                remove(self._local)
             self._outer.discard()
 
 
@@ -357,6 +140,18 @@ class Outputs(contextlib.ExitStack):
         output.__enter__()
         self._opened.append(output)
         return output
+
+    def __exit__(self, *error: Any) -> bool | None:
+        """Keep the outputs, or discard those that are not kept yet.
+
+        Raises:
+            NoisifyError: If one cannot be kept; it says which are.
+        """
+        try:
+            return super().__exit__(*error)
+        except NoisifyError as failure:
+            complete = [output.name for output in self._opened if output.kept]
+            raise failure.leaving(complete) from None
 
     def complete(self) -> None:
         """Write what was kept back, and let the system begin to write."""
@@ -425,7 +220,20 @@ def _open_plain(
                 f"is also the input {other}; give another name, or --in-place to replace it",
                 path=str(target),
             )
+    if (descriptor := open_descriptor(target)) is not None:
+        return _stream_to(descriptor, str(target))
     path = Path(target)
+    if (device := _device(path)) is not None:
+        return device
+    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+
+
+def _device(path: Path) -> StreamOutput | None:
+    """Return an output that goes to what is there, if that is no regular file.
+
+    Raises:
+        NoisifyError: If it is a folder, or cannot be written.
+    """
     try:
         if path.is_dir():
             raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
@@ -433,24 +241,27 @@ def _open_plain(
             return StreamOutput(path.open("wb", 0), str(path), close=True)
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
-    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+    return None
 
 
-def new_name_beside(target: Path) -> str:
-    """Return a hidden, unused name like a target's, with room for a suffix of four characters."""
-    stem = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{stem}.{os.urandom(6).hex()}"
+def _stream_to(descriptor: int, name: str) -> StreamOutput:
+    """Return an output that goes to an open descriptor, from where it is.
+
+    Raises:
+        NoisifyError: If it is not open.
+    """
+    try:
+        own = os.dup(descriptor)
+        if stat.S_ISREG(os.fstat(own).st_mode):
+            return StreamOutput(cast("BinaryIO", OwnedInPieces(name, own)), name, close=True)
+        return StreamOutput(cast("BinaryIO", os.fdopen(own, "wb", 0)), name, close=True)
+    except OSError as error:
+        raise NoisifyError(f"cannot be written: {error.strerror}", path=name) from None
 
 
 def _made_in(folder: Path) -> str:
     """Return what messages add of an output while it is made elsewhere, where room may run out."""
     return f" (made in {folder} first; TMPDIR can name another folder)"
-
-
-def _remove(path: Path) -> None:
-    """Remove a temporary file, if it is there and can be removed."""
-    with contextlib.suppress(OSError):
-        path.unlink()
 
 
 def _copy_and_remove(path: Path, file: BinaryIO) -> None:
@@ -483,22 +294,4 @@ def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
     return False
 
 
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a rename in it outlives a power cut; not every system can.
-
-    Raises:
-        NoisifyError: If the disk fails. What was renamed is there nevertheless.
-    """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno in _DISK_FAILS:
-            raise NoisifyError(
-                f"cannot be synced: {error.strerror}; what was written there is complete, and may "
-                "be lost at a power cut",
-                path=folder,
-            ) from None
+__all__ = ["STANDARD_OUTPUT", "FileOutput", "Output", "Outputs", "naming", "open_output"]

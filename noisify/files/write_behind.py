@@ -70,6 +70,16 @@ class InPieces(io.RawIOBase):
         """Take note that `count` bytes were written before `end`."""
 
 
+class OwnedInPieces(InPieces):
+    """One whose descriptor is closed with it."""
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
 def _to_border(place: int) -> int:
     """Return how many bytes may be written to a place at once: as far as the next whole piece."""
     return _PIECE_BYTES - place % _PIECE_BYTES

@@ -22,7 +22,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import open_file
+from noisify.formats.hdf5.tree import open_file, written_by_library
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.
     """
-    with h5py.File(path, "w") as file:
+    with written_by_library(path) as file:
         for array in arrays:
             try:
                 dataset = file.create_dataset(array.name, array.shape, array.dtype)
