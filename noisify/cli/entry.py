@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _open_missing_streams()
         _escape_unprintable()
         collect_no_modules(own_process=arguments is None)
-        sys.unraisablehook = _hide_stopped
+        sys.unraisablehook = _hide_harmless
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured
         status = _run(sys.argv[1:] if arguments is None else arguments)
@@ -94,12 +94,15 @@ def _fail_unexpectedly(error: Exception) -> int:
         return _fail("a thread cannot be started; fewer --jobs need fewer", FAILED)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     shown = what if len(what) <= _SHOWN else f"{what[:_SHOWN]}…"
-    return _fail(f"failed, and no output was made: {shown} ({TRACEBACK}=1 shows where)", FAILED)
+    return _fail(f"failed unexpectedly: {shown} ({TRACEBACK}=1 shows where)", FAILED)
 
 
-def _hide_stopped(unraisable: sys.UnraisableHookArgs) -> None:
-    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again."""
-    if not isinstance(unraisable.exc_value, Stopped):
+def _hide_harmless(unraisable: sys.UnraisableHookArgs) -> None:
+    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again.
+
+    And of an input that cannot be closed: outputs are closed where a failure is told.
+    """
+    if not isinstance(unraisable.exc_value, (Stopped, OSError)):
         sys.__unraisablehook__(unraisable)
 
 

@@ -113,7 +113,9 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
         return ConvertedInput(path, source, new, hints)
     except OSError as error:
         remove(path)
-        raise NoisifyError(f"cannot be converted in {path.parent}: {error.strerror}") from None
+        raise NoisifyError(
+            f"cannot be converted in {path.parent}: {error.strerror or error}"
+        ) from None
     except BaseException:  # a signal too must not leave the file
         remove(path)
         raise

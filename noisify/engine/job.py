@@ -226,8 +226,10 @@ class OpenInput:
 
     def __exit__(self, *_: object) -> None:
         """Close the source and its input."""
-        self.source.close()
-        self.input.close()
+        try:
+            self.source.close()
+        finally:
+            self.input.close()
 
 
 class Wanted(NamedTuple):

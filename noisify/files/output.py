@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.descriptors import open_descriptor
@@ -141,7 +141,7 @@ class Outputs(contextlib.ExitStack):
         self._opened.append(output)
         return output
 
-    def __exit__(self, *error: Any) -> bool | None:
+    def __exit__(self, *error: object) -> bool | None:
         """Keep the outputs, or discard those that are not kept yet.
 
         Raises:
