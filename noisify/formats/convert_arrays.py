@@ -6,6 +6,7 @@ arrays in an NPY, attributes and links in an NPZ, dates and texts in an HDF5 fil
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import shutil
@@ -22,7 +23,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import open_file, written_by_library
+from noisify.formats.hdf5.tree import close_file, open_file, written_by_library
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         file = open_file(source.path, "r")
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
-    with file:
+    try:
         links: dict[str, Any] = {}
         file.visititems_links(links.__setitem__)  # no more here: h5py loses what is raised in it
         names = [_checked(file, name, link) for name, link in links.items()]
@@ -150,6 +151,8 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         for name in names:
             if isinstance(file[name], h5py.Dataset):
                 yield _dataset(name, file[name], source.name)
+    finally:
+        close_file(file)
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
@@ -230,16 +233,18 @@ def _write_npy(array: Array, path: Path) -> None:
 
 def write_npz(arrays: Iterator[Array], path: Path) -> None:
     """Write an NPZ file, its members not compressed, as `numpy.savez` does."""
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+    with path.open("r+b") as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        if archive.fp is not file:  # zipfile could not tell the place, and would go on without
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         for array in arrays:
             with _temporary() as unpacked:
                 _write_npy(array, unpacked)
                 member = zipfile.ZipInfo(f"{array.name}.npy")
                 with (
-                    unpacked.open("rb") as file,
+                    unpacked.open("rb") as content,
                     archive.open(member, "w", force_zip64=True) as packed,
                 ):
-                    shutil.copyfileobj(file, packed, 1 << 20)
+                    shutil.copyfileobj(content, packed, 1 << 20)
 
 
 def write_hdf5(arrays: Iterator[Array], path: Path) -> None:

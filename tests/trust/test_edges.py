@@ -92,9 +92,9 @@ def test_messages_that_go_nowhere_fail_nothing(
     assert 3 == (tmp_path / "out.csv").read_bytes().count(b"\n")
 
 
-@pytest.mark.parametrize("milliseconds", range(0, 120, 12))
+@pytest.mark.parametrize("milliseconds", [2, 5, 10, 20, 40, 80])
 def test_an_interrupt_while_it_starts_gives_no_traceback(milliseconds: int) -> None:
-    started = "import sys; print(flush=True); from noisify.cli import main; main(['-s', '1'])"
+    started = "from noisify.cli import main; print(flush=True); main(['-s', '1'])"
     process = subprocess.Popen(
         [sys.executable, "-c", started],
         stdin=subprocess.PIPE,
@@ -104,7 +104,7 @@ def test_an_interrupt_while_it_starts_gives_no_traceback(milliseconds: int) -> N
     )
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(0.03 + milliseconds / 1000)
+    time.sleep(milliseconds / 1000)
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=20)
     assert (130, b"") == (process.returncode, messages)
