@@ -5,6 +5,7 @@ Noise depends on a field's name and positions only, so it is the same before and
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,11 +154,10 @@ class ConvertedInput(Input):
 
     def close(self) -> None:
         """Remove the temporary file, and close the input it stands for."""
-        super().close()
-        try:
-            self._origin.close()
-        finally:
-            remove(self._path)
+        with ExitStack() as closing:  # all of it, whatever happens in between
+            closing.callback(remove, self._path)
+            closing.callback(self._origin.close)
+            super().close()
 
 
 def _kind(entry: Entry) -> str:

@@ -233,13 +233,14 @@ class Input:
 
     def close(self) -> None:
         """Close the stream and remove the temporary file; a failure to close loses nothing."""
-        for opened in (self._held, self._device):
-            if opened is not None:
-                with contextlib.suppress(OSError):
-                    opened.close()
-        for temporary in (self._spooled, self._archive):
-            if temporary is not None:
-                remove(temporary)
+        with contextlib.ExitStack() as closing:  # all of it, whatever happens in between
+            for temporary in (self._spooled, self._archive):
+                if temporary is not None:
+                    closing.callback(remove, temporary)
+            for opened in (self._held, self._device):
+                if opened is not None:
+                    closing.enter_context(contextlib.suppress(OSError))
+                    closing.callback(opened.close)
 
     def __enter__(self) -> Self:
         """Return itself."""

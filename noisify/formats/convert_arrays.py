@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _ELEMENTS = 1 << 20
 _HEADER = 1 << 20
 _FORTRAN_ROWS = 64
+_SIZES_FOLLOW = 8
+"""The flag of a ZIP archive's member whose sizes stand behind it."""
 
 Box = tuple[slice, ...]
 
@@ -233,18 +235,18 @@ def _write_npy(array: Array, path: Path) -> None:
 
 def write_npz(arrays: Iterator[Array], path: Path) -> None:
     """Write an NPZ file, its members not compressed, as `numpy.savez` does."""
-    with path.open("r+b") as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-        if archive.fp is not file:  # zipfile could not tell the place, and would go on without
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         for array in arrays:
             with _temporary() as unpacked:
                 _write_npy(array, unpacked)
                 member = zipfile.ZipInfo(f"{array.name}.npy")
                 with (
-                    unpacked.open("rb") as content,
+                    unpacked.open("rb") as file,
                     archive.open(member, "w", force_zip64=True) as packed,
                 ):
-                    shutil.copyfileobj(content, packed, 1 << 20)
+                    shutil.copyfileobj(file, packed, 1 << 20)
+                if member.flag_bits & _SIZES_FOLLOW:  # the file would not say its place
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def write_hdf5(arrays: Iterator[Array], path: Path) -> None:

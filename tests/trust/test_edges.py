@@ -94,7 +94,12 @@ def test_messages_that_go_nowhere_fail_nothing(
 
 @pytest.mark.parametrize("milliseconds", [2, 5, 10, 20, 40, 80])
 def test_an_interrupt_while_it_starts_gives_no_traceback(milliseconds: int) -> None:
-    started = "from noisify.cli import main; print(flush=True); main(['-s', '1'])"
+    started = """
+from noisify.cli import entry
+catch = entry._catch_signals
+entry._catch_signals = lambda: (catch(), print(flush=True))
+entry.main(["-s", "1"])
+"""
     process = subprocess.Popen(
         [sys.executable, "-c", started],
         stdin=subprocess.PIPE,
@@ -284,3 +289,22 @@ class TestLinks:
         done = run(table, tmp_path / "other.csv", "--in-place", *NOISE)
         assert (2, 1) == (done.status, len(done.lines))
         assert TABLE == table.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--where", "(" * 5000 + "x > 1" + ")" * 5000),
+        ("--where", "not " * 5000 + "x > 1"),
+        ("--chunk-size", "1" + "0" * 24),
+        ("--chunk-size", "9" * 5000),
+        ("--seed", "9" * 5000),
+        ("-s", "9" * 5000),
+        ("--loc", "9" * 5000),
+        ("--rate", "9" * 5000, "-d", "missing"),
+    ],
+)
+def test_words_that_are_too_much_are_refused(table: Path, words: tuple[str, ...]) -> None:
+    done = run(table, *words)
+    assert (2, 1, b"") == (done.status, len(done.lines), done.output)
+    assert "unexpectedly" not in done.messages
