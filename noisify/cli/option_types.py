@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisify import formats
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.streams.limits import SEED_LIMIT
 
 if TYPE_CHECKING:
