@@ -24,6 +24,7 @@ from noisify.engine.batch import naming_file
 from noisify.engine.job import OpenInput, Settings, default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.files.codecs import inner_suffix
+from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
 from noisify.formats.interface import ReadOptions
@@ -100,6 +101,8 @@ def _with_folders(
     every: list[str] = []
     is_folder = False
     for path in inputs:
+        if asked.in_place and (old := recover(path)) is not None:
+            notes.add(f"{path} has its name again; a run that was stopped had left it as {old}")
         found = None if path == STANDARD_OUTPUT else files_in(path, asked.from_format)
         every += [path] if found is None else found[0]
         is_folder = is_folder or found is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisify import formats
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.streams.limits import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -199,6 +199,11 @@ class SeedType(ParamType):
         return int(seed)
 
 
+_LARGEST_CHUNK = 1 << 40
+_LONGEST_SIZE = 30
+"""Characters of a size."""
+
+
 class SizeType(ParamType):
     """Bytes: 65536, 64k, 4MiB."""
 
@@ -206,10 +211,11 @@ class SizeType(ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the size."""
-        match = _SIZE.fullmatch(str(value).strip())
+        text = str(value).strip()
+        match = _SIZE.fullmatch(text) if len(text) <= _LONGEST_SIZE else None
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
-        if not size:
-            raise UsageError(f"chunk size {value!r} is not a size such as 65536, 64k or 4MiB")
+        if not 0 < size <= _LARGEST_CHUNK:
+            raise UsageError(f"chunk size {shown(value)} is not a size such as 65536, 64k or 4MiB")
         return size
 
 

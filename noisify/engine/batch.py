@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from noisify.core.errors import NoisifyError
 from noisify.engine.job import process, write_outputs
 from noisify.engine.loop import ordered_map
-from noisify.files.output import Outputs, sync_folder
+from noisify.files.file_output import sync_new_names
+from noisify.files.output import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,7 +173,7 @@ class _Worker:
                 for attempt in attempts:
                     attempt.take(step)
             for folder in unsynced:
-                sync_folder(folder)
+                sync_new_names(folder)
         finally:
             for attempt in attempts:
                 attempt.discard()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
@@ -225,9 +225,12 @@ class OpenInput:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the source and its input."""
-        self.source.close()
-        self.input.close()
+        """Close the source and its input; a failure to close what was read loses nothing."""
+        try:
+            with suppress(OSError):
+                self.source.close()
+        finally:
+            self.input.close()
 
 
 class Wanted(NamedTuple):

@@ -6,6 +6,7 @@ arrays in an NPY, attributes and links in an NPZ, dates and texts in an HDF5 fil
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import shutil
@@ -22,7 +23,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import open_file
+from noisify.formats.hdf5.tree import close_file, open_file, written_by_library
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _ELEMENTS = 1 << 20
 _HEADER = 1 << 20
 _FORTRAN_ROWS = 64
+_SIZES_FOLLOW = 8
+"""The flag of a ZIP archive's member whose sizes stand behind it."""
 
 Box = tuple[slice, ...]
 
@@ -140,7 +143,7 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         file = open_file(source.path, "r")
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
-    with file:
+    try:
         links: dict[str, Any] = {}
         file.visititems_links(links.__setitem__)  # no more here: h5py loses what is raised in it
         names = [_checked(file, name, link) for name, link in links.items()]
@@ -150,6 +153,8 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         for name in names:
             if isinstance(file[name], h5py.Dataset):
                 yield _dataset(name, file[name], source.name)
+    finally:
+        close_file(file)
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
@@ -240,6 +245,8 @@ def write_npz(arrays: Iterator[Array], path: Path) -> None:
                     archive.open(member, "w", force_zip64=True) as packed,
                 ):
                     shutil.copyfileobj(file, packed, 1 << 20)
+                if member.flag_bits & _SIZES_FOLLOW:  # the file would not say its place
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
@@ -248,7 +255,7 @@ def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.
     """
-    with h5py.File(path, "w") as file:
+    with written_by_library(path) as file:
         for array in arrays:
             try:
                 dataset = file.create_dataset(array.name, array.shape, array.dtype)

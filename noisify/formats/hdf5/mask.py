@@ -16,7 +16,7 @@ from h5py import h5d, h5p, h5s, h5t
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.source import Hdf5Source, open_sink
-from noisify.formats.hdf5.tree import Tree, dataset_at, stored_name
+from noisify.formats.hdf5.tree import Tree, dataset_at, stored_name, written_by_library
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -71,7 +71,7 @@ class Hdf5Mask:
         """Make the datasets; return where in the file each starts."""
         places: dict[str, int] = {}
         try:
-            with h5py.File(path, "w") as file:
+            with written_by_library(path) as file:
                 for name, part in self._parts.items():
                     place = _make_dataset(file, name, part.shape, self._dtype(name))
                     if place is not None:
