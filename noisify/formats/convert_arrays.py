@@ -22,7 +22,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import open_file
+from noisify.formats.hdf5.tree import held_elsewhere, open_file
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
+    if outside := held_elsewhere(item):
+        raise UsageError(f"holds {outside}, which are not read; copy them into it", field=name)
     lost = "nothing" if item.shape is None else lost_in_numpy(item.id.get_type())
     if lost:
         raise UsageError(f"holds {lost}, which no NumPy array can; write HDF5", field=name)

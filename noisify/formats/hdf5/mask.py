@@ -16,7 +16,7 @@ from h5py import h5d, h5p, h5s, h5t
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.source import Hdf5Source, open_sink
-from noisify.formats.hdf5.tree import Tree, dataset_at, stored_name
+from noisify.formats.hdf5.tree import Tree, dataset_at, held_elsewhere, stored_name
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -216,6 +216,8 @@ def _check(old: h5py.File, stored: Mapping[str, Stored], mask: str) -> list[str]
     """Return the fields to restore."""
     datasets = {path: dataset_at(old, path) for path in Tree.of(old).datasets}
     for name, dataset in datasets.items():
+        if outside := held_elsewhere(dataset):
+            raise DataError(f"holds {outside}, which no mask does", path=mask, field=name)
         if name not in stored:
             raise no_such_field(name, mask)
         if dataset.dtype == np.dtype(bool):

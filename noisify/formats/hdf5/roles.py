@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import h5py
 from h5py import h5a, h5d, h5ds, h5g, h5o
 
+from noisify.formats.hdf5.tree import UNREADABLE, own_object
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -130,7 +132,7 @@ class Roles:
             signal = _text(group.attrs, "signal") if "signal" in attributes else ""
             axes = _words(group.attrs, "axes") if "axes" in attributes else []
             axes += [name.removesuffix("_indices") for name in attributes]
-            self._note(group, [name for name in axes if name != signal and name in group], _AXIS)
+            self._note(group, [name for name in axes if name != signal], _AXIS)
 
     def _look_at_anndata(self, group: h5py.Group, names: set[str]) -> None:
         kind = _text(group.attrs, "encoding-type")
@@ -139,7 +141,9 @@ class Roles:
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
         if "__categories" in names:
-            self._note(group["__categories"], list(group["__categories"]), _CATEGORIES)
+            inner = _found(group, "__categories")
+            if isinstance(inner, h5py.Group):
+                self._note(inner, list(inner), _CATEGORIES)
 
     def _look_at_pandas(self, group: h5py.Group, names: set[str]) -> None:
         kind = _text(group.attrs, "pandas_type")
@@ -187,13 +191,9 @@ class Roles:
 def _found(group: h5py.Group, name: str) -> Any:  # noqa: ANN401
     """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
     try:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            return None
-        item = group.get(name)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        return own_object(group, name)
+    except UNREADABLE:
         return None
-    here = item is None or h5o.get_info(item.id).fileno == h5o.get_info(group.id).fileno
-    return item if here else None
 
 
 def _address(dataset: h5py.Dataset) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _METADATA_BYTES = 1 << 16
+_LONGEST_WALK = 1000
+"""Links on the way of a path; soft links may lead in a circle."""
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
 """What h5py raises where the HDF5 library cannot read a part of a file, or h5py not name it."""
 
@@ -49,19 +51,53 @@ def address_of(file: h5py.File, path: str) -> int:
 
 
 def group_at(file: h5py.File, path: str) -> h5py.Group | None:
-    """Return a group; None if there is none."""
-    name = b""
-    for part in stored_name(path).split(b"/"):
-        name += b"/" + part if part else b""
-        if part and not file.id.links.exists(name):  # a failed open may not say it in UTF-8
-            return None
-    found = h5o.open(file.id, name or b"/")
-    return h5py.Group(found) if isinstance(found, h5g.GroupID) else None
+    """Return a group of the file; None if there is none."""
+    found = own_object(file, path)
+    return found if isinstance(found, h5py.Group) else None
 
 
 def dataset_at(file: h5py.File, path: str) -> h5py.Dataset:
     """Return a dataset, none of whose chunks is kept in memory."""
     return h5py.Dataset(h5d.open(file.id, stored_name(path), uncached()))
+
+
+def held_elsewhere(dataset: h5py.Dataset) -> str:
+    """Return where a dataset's values are, if not in the dataset; empty: they are in it.
+
+    Nothing else is to be asked of such a dataset: even its shape may be that of other files.
+    """
+    options = dataset.id.get_create_plist()
+    if options.get_layout() == h5d.VIRTUAL:
+        return "values of other datasets (it is a virtual one)"
+    return "values that are in other files" if options.get_external_count() else ""
+
+
+def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what a path leads to without leaving the file; None: nothing, or another file.
+
+    External links, and soft links by way of one, are not opened.
+    """
+    place = b"/" if name.startswith("/") else stored_name(group.name or "/")
+    waiting = [part for part in reversed(stored_name(name).split(b"/")) if part not in {b"", b"."}]
+    for _ in range(_LONGEST_WALK):
+        if not waiting:
+            found = h5o.open(group.file.id, place)
+            if isinstance(found, h5g.GroupID):
+                return h5py.Group(found)
+            return h5py.Dataset(found) if isinstance(found, h5d.DatasetID) else None
+        step = place.rstrip(b"/") + b"/" + waiting.pop()
+        if not group.file.id.links.exists(step):
+            return None
+        kind = group.file.id.links.get_info(step).type
+        if kind == h5l.TYPE_SOFT:
+            target = group.file.id.links.get_val(step)
+            place = b"/" if target.startswith(b"/") else place
+            waiting += [part for part in reversed(target.split(b"/")) if part not in {b"", b"."}]
+        elif kind == h5l.TYPE_HARD:
+            place = step
+        else:
+            return None
+    return None
 
 
 def reason(error: Exception) -> str:
