@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisify import formats
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.streams.limits import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType  # generic in newer versions only
 
-_SIZE = re.compile(r"(\d+)\s*(?:([kmg])i?)?b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
+_LARGEST_SIZE = 1 << 40
+_DECIMALS = re.compile(r"0*\d{1,3}")
+_MOST_DECIMALS = 300
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -208,8 +211,11 @@ class SizeType(ParamType):
         """Read the size."""
         match = _SIZE.fullmatch(str(value).strip())
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
-        if not size:
-            raise UsageError(f"chunk size {value!r} is not a size such as 65536, 64k or 4MiB")
+        if not 0 < size <= _LARGEST_SIZE:
+            raise UsageError(
+                f"chunk size {shown(value)} is not a size from 1 to 1024g, such as 65536, 64k or "
+                "4MiB"
+            )
         return size
 
 
@@ -249,7 +255,7 @@ class DecimalsType(ParamType):
         ctx: click.Context | None,
     ) -> int | str:
         """Read the digits."""
-        if value == "keep" or (str(value).isdecimal() and int(value) <= 300):  # noqa: PLR2004
+        if value == "keep" or (_DECIMALS.fullmatch(str(value)) and int(value) <= _MOST_DECIMALS):
             return "keep" if value == "keep" else int(value)
         raise UsageError(f"decimals {value!r} is neither a number of digits nor keep")
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_MOST_BYTES = 1 << 26
+"""Enough for the report of a table of 100,000 columns."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 Place = tuple[str | int, ...]
@@ -81,10 +83,14 @@ def load(path: str | Path) -> Recipe:
         NoisifyError: If it cannot be read.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        with Path(path).open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise NoisifyError(f"cannot be read: {error.strerror or error}", path=path) from None
-    text = text.replace("\r\n", "\n")
+    if len(data) > _MOST_BYTES:
+        limit = _MOST_BYTES >> 20
+        raise RecipeError(f"{path}: is longer than {limit} MiB; a recipe is TOML, a report JSON")
+    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
     settled = _is_json(path, text)
     try:
         if settled:
