@@ -240,7 +240,7 @@ def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     done: list[Any] = []
-    for name, *operands in _in_order(node):
+    for name, *operands in in_order(node):
         if name == "field":
             done.append(values[operands[0]])
         elif name == "literal":
@@ -251,7 +251,7 @@ def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
     return done[0]
 
 
-def _in_order(tree: Node) -> Iterator[Node]:
+def in_order(tree: Node) -> Iterator[Node]:
     """Yield the nodes of a tree, operands first; a list of choices is as deep as it is long."""
     found, waiting = [], [tree]
     while waiting:

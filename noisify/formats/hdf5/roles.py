@@ -17,7 +17,9 @@ from h5py import h5a, h5d, h5ds, h5g, h5o
 from noisify.formats.hdf5.tree import UNREADABLE, own_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    from noisify.formats.hdf5.tree import ObjectID
 
 _DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 """How the name of a dimension scale starts that is there for its length alone."""
@@ -61,27 +63,20 @@ class Roles:
         self._nwb = False
 
     @classmethod
-    def of(cls, file: h5py.File, paths: Sequence[str]) -> Roles:
-        """Return the roles in a file.
-
-        Args:
-            file: The file.
-            paths: The paths of all its objects.
-        """
+    def of(cls, file: h5py.File) -> Roles:
+        """Return the roles that the attributes of the file itself and its first group tell of."""
         roles = cls()
         roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
         roles._nwb = "nwb_version" in file.attrs
         roles._look_at_group(file)
-        for path in paths:
-            try:
-                item = h5o.open(file.id, path.encode("utf-8", "surrogateescape"))
-            except (OSError, RuntimeError, KeyError, ValueError):
-                continue  # reading its fields tells what is wrong
-            if isinstance(item, h5g.GroupID):
-                roles._look_at_group(h5py.Group(item))
-            elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
-                roles._look_at_dataset(h5py.Dataset(item))
         return roles
+
+    def look_at(self, _: str, item: ObjectID) -> None:
+        """Take note of what an object tells of roles."""
+        if isinstance(item, h5g.GroupID):
+            self._look_at_group(h5py.Group(item))
+        elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
+            self._look_at_dataset(h5py.Dataset(item))
 
     def role(self, address: int, member: str | None) -> str:
         """Return the role of a dataset, or of a member of it; empty: it has none.

@@ -78,12 +78,11 @@ class Hdf5Source:
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
 
     def _find_fields(self) -> tuple[Field, ...]:
-        tree = Tree.of(self._file)
+        roles = Roles.of(self._file)
+        tree = Tree.of(self._file, roles.look_at)
         found: list[Field] = []
         rounded: list[str] = []
         unreadable = dict(tree.unreadable)
-        paths = [path for several in tree.paths.values() for path in several[:1]]
-        roles = Roles.of(self._file, paths)
         for path in tree.datasets:
             try:
                 item = dataset_at(self._file, path)

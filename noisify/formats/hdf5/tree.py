@@ -14,7 +14,13 @@ from noisify.core.value_class import frozen
 from noisify.formats.hdf5.memory_file import uncached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from h5py.h5d import DatasetID
+    from h5py.h5t import TypeID
+
+    ObjectID = h5g.GroupID | DatasetID | TypeID
 
 _METADATA_BYTES = 1 << 16
 _LONGEST_WALK = 1000
@@ -113,50 +119,64 @@ class Tree:
         datasets: The paths of its datasets, each under its first.
         paths: The paths by which hard links reach each object, by its address.
         unreadable: For what could not be opened, why not.
+        links: The paths of soft and external links.
     """
 
     datasets: list[str]
     paths: dict[int, list[str]]
     unreadable: dict[str, str]
+    links: list[str]
 
     @classmethod
-    def of(cls, file: h5py.File) -> Tree:
-        """Walk through a file, group by group, names in alphabetical order."""
-        tree = cls([], {h5o.get_info(file.id).addr: []}, {})
-        waiting = [iter(tree._links(file.id, ""))]
+    def of(cls, file: h5py.File, look: Callable[[str, ObjectID], None] = lambda *_: None) -> Tree:
+        """Walk through a file, group by group, names in alphabetical order.
+
+        Each object is opened in its group: by its whole path it would take the longer, the deeper
+        it is.
+
+        Args:
+            file: The file.
+            look: Called with each object's first path, and the object.
+        """
+        tree = cls([], {h5o.get_info(file.id).addr: []}, {}, [])
+        root = h5g.open(file.id, b"/")
+        waiting = [("", root, iter(tree._names("", root)))]
         while waiting:
-            path = next(waiting[-1], None)
-            if path is None:
+            prefix, group, names = waiting[-1]
+            name = next(names, None)
+            if name is None:
                 waiting.pop()
-            elif tree._is_group(file, path):
-                waiting.append(iter(tree._links(file.id, path)))
+                continue
+            path = prefix + name.decode("utf-8", "surrogateescape")
+            found = tree._open(group, name, path)
+            if found is None:
+                continue
+            if isinstance(found, h5d.DatasetID):
+                tree.datasets.append(path)
+            look(path, found)
+            if isinstance(found, h5g.GroupID):
+                waiting.append((f"{path}/", found, iter(tree._names(path, found))))
         return tree
 
-    def _links(self, file: h5py.h5f.FileID, path: str) -> list[str]:
-        """Return the paths of the links in a group."""
+    def _names(self, path: str, group: h5g.GroupID) -> list[bytes]:
+        """Return the names of the links in a group."""
         names: list[bytes] = []
         try:
-            group = h5g.open(file, stored_name(path) or b"/")
             group.links.iterate(names.append)
         except UNREADABLE as error:
             self.unreadable[path or "/"] = reason(error)
-        prefix = f"{path}/" if path else ""
-        return [prefix + name.decode("utf-8", "surrogateescape") for name in names]
+        return names
 
-    def _is_group(self, file: h5py.File, path: str) -> bool:
-        """Note what a link leads to; return whether it is a group that was not met before."""
+    def _open(self, group: h5g.GroupID, name: bytes, path: str) -> ObjectID | None:
+        """Note what a link leads to; return the object if it was not met before."""
         try:
-            link = file.id.links.get_info(stored_name(path))
+            link = group.links.get_info(name)
             if link.type != h5l.TYPE_HARD:
-                return False
+                self.links.append(path)
+                return None
             met = link.u in self.paths
             self.paths.setdefault(link.u, []).append(path)
-            if met:
-                return False
-            found = h5o.open(file.id, stored_name(path))
+            return None if met else h5o.open(group, name)
         except UNREADABLE as error:
             self.unreadable[path] = reason(error)
-            return False
-        if isinstance(found, h5d.DatasetID):
-            self.datasets.append(path)
-        return isinstance(found, h5g.GroupID)
+            return None
