@@ -6,6 +6,7 @@ from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from noisify.core.errors import UNWRITTEN
 from noisify.core.value_class import frozen
 from noisify.core.version import VERSION
 from noisify.engine.unchanged import asked_sd, shortfall
@@ -104,6 +105,7 @@ def json_text(value: object) -> str:
     import json  # noqa: PLC0415 - few runs need it
 
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -22,7 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
+from noisify.core.errors import (
+    UNWRITTEN,
+    NoisifyError,
+    UsageError,
+    cut_short,
+    did_you_mean,
+    printable,
+    shown,
+)
 from noisify.core.value_class import frozen
 from noisify.plan import presets
 from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_text, read_truth
@@ -72,7 +80,7 @@ class RecipeError(UsageError):
 
     def __str__(self) -> str:
         """Return all the lines."""
-        return self.message
+        return "\n".join(cut_short(printable(line)) for line in self.message.split("\n"))
 
 
 def load(path: str | Path) -> Recipe:
@@ -453,7 +461,7 @@ def _toml_text(text: str) -> str:
     """Return a text in quotes; bytes that were no UTF-8 stay as Python keeps them."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     escaped = re.sub(
-        r'["\\\x00-\x1f\x7f]',
+        rf'["\\]|{UNWRITTEN.pattern}|\n',
         lambda match: escapes.get(match[0], f"\\u{ord(match[0]):04x}"),
         text,
     )
