@@ -22,6 +22,7 @@ from noisify.core.chunk import boxes
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
+from noisify.files.zip_member import DAMAGED
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import Tree, dataset_at, held_elsewhere, open_file
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
@@ -115,7 +116,9 @@ def read_npz(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: A
                         shutil.copyfileobj(packed, file, 1 << 20)
                     name = member.filename.removesuffix(".npy")
                     yield from _opened(name, path, source.name)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (*DAMAGED, RuntimeError, OSError) as error:  # RuntimeError: there is a password
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DataError(f"is not a readable NPZ file: {error}", path=source.name) from None
 
 

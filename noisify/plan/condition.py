@@ -37,8 +37,8 @@ _COMPARISONS = {
 }  # fmt: skip
 _DEEPEST = 50
 """Brackets, signs and nots in each other; far from the depth that Python allows."""
-_LONGEST_INTEGER = 400
-"""Digits; more are infinity as a float, too."""
+_INTEGERS_END = 2.0**63
+"""Arrow has no integers from here on; they are compared as floats."""
 _KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
 
 Node = tuple[Any, ...]
@@ -214,7 +214,7 @@ class _Parser:
             self.fail("a name, a number or a text")
         self.advance()
         if kind == "number":
-            is_whole = token.isdecimal() and len(token) <= _LONGEST_INTEGER
+            is_whole = token.isdecimal() and float(token) < _INTEGERS_END
             return ("literal", int(token) if is_whole else float(token))
         if kind == "text":
             return ("literal", token[1:-1])
