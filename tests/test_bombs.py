@@ -19,6 +19,7 @@ from noisify import add_noise
 from noisify.core.chunk import Field
 from noisify.core.errors import NoisifyWarning, printable
 from noisify.formats.csv.delimiters import MOST_COLUMNS
+from noisify.formats.hdf5 import storage
 from noisify.plan.condition import parse
 
 if TYPE_CHECKING:
@@ -231,3 +232,22 @@ class TestControls:
             add_noise(pd.DataFrame({ODD: [np.nan]}), scale=1, seed=1)
 
         self.plain(str(found[0].message))
+
+
+@pytest.mark.parametrize("error", [KeyError("a\nb"), RuntimeError("x"), NotImplementedError("y")])
+@pytest.mark.parametrize("suffix", ["h5", "npz"])
+def test_whatever_the_hdf5_library_raises_is_told(tmp_path, monkeypatch, error, suffix):
+    path = tmp_path / "in.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.zeros(9), chunks=(3,), fletcher32=True)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    target = tmp_path / f"o.{suffix}"
+    what = (storage.Chunked, "read") if suffix == "h5" else (h5py.Dataset, "__getitem__")
+    monkeypatch.setattr(*what, fail)
+    done = run(path, "-o", target, "-s", 1, "--seed", 1)
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert not target.exists()

@@ -191,3 +191,20 @@ def test_no_system_call_names_a_canary(tmp_path, canary, way):
         calls = log.read_text(errors="replace")
         assert str(source) in calls
         assert str(canary) not in calls
+
+
+def test_no_module_beside_the_data_is_run(tmp_path):
+    for name in ("numpy", "click", "json", "tomllib", "h5py", "pyarrow", "numbers"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('sung')")
+    (tmp_path / "t.csv").write_text("a\n1.5\n2\n")
+
+    done = subprocess.run(
+        [*COMMAND, "t.csv", "-s", "1", "--seed", "1"],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env=clean_environment({"PYTHONSAFEPATH": ""}),
+        timeout=60,
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)

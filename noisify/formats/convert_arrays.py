@@ -24,7 +24,14 @@ from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
 from noisify.files.zip_member import DAMAGED
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import Tree, dataset_at, held_elsewhere, open_file
+from noisify.formats.hdf5.tree import (
+    UNREADABLE,
+    Tree,
+    dataset_at,
+    held_elsewhere,
+    open_file,
+    reason,
+)
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
@@ -166,8 +173,8 @@ def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
     def read(box: Box) -> NDArray[Any]:
         try:
             values = np.asarray(item[box[:rank]], element.base)
-        except OSError as error:
-            raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
+        except UNREADABLE as error:
+            raise DataError(f"cannot be read: {reason(error)}", path=shown, field=name) from None
         inner: tuple[Any, ...] = (..., *box[rank:])
         return np.asarray(values[inner])
 

@@ -16,7 +16,14 @@ from h5py import h5d, h5p, h5s, h5t
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.source import Hdf5Source, open_sink
-from noisify.formats.hdf5.tree import Tree, dataset_at, held_elsewhere, stored_name
+from noisify.formats.hdf5.tree import (
+    UNREADABLE,
+    Tree,
+    dataset_at,
+    held_elsewhere,
+    reason,
+    stored_name,
+)
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -204,8 +211,8 @@ def _original(
     box += tuple(slice(0, extent) for extent in part.shape[len(box) :])
     try:
         pairs = np.asarray(dataset_at(old, name)[box]).reshape(-1)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot be read: {error}", path=mask, field=name) from None
+    except UNREADABLE as error:
+        raise DataError(f"cannot be read: {reason(error)}", path=mask, field=name) from None
     changed = pairs[CHANGED]
     values = column.values.copy()
     values[changed] = unpacked(pairs[ORIGINAL][changed], column.field)

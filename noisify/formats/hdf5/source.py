@@ -69,9 +69,10 @@ class Hdf5Source:
             raise _unreadable(error, self.name) from None
         try:
             self.fields = self._find_fields()
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        except UNREADABLE as error:
             self.close()
-            raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
+            why = reason(error)
+            raise DataError(f"has a part that cannot be read: {why}", path=self.name) from None
         except BaseException:  # a signal too must not leave the file open
             self.close()
             raise
@@ -180,8 +181,9 @@ class Hdf5Source:
         """Let a failure of the HDF5 library name the dataset."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError) as error:
-            raise DataError(f"cannot be read: {error}", path=self.name, field=path) from None
+        except UNREADABLE as error:
+            why = reason(error)
+            raise DataError(f"cannot be read: {why}", path=self.name, field=path) from None
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the piece's fields in native byte order."""
