@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
-from noisify.core.errors import NoisifyWarning, UsageError
+from noisify.core.errors import NoisifyWarning, UsageError, printable
 from noisify.engine import loop
 from noisify.engine.job import Settings, Wanted, default_jobs, process
 from noisify.engine.unchanged import notes as unchanged
@@ -228,7 +228,7 @@ def _noisy(data: Data, request: Request, workers: int) -> Data:
     task = loop.Task(plan, held)
     (met,) = loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
     for note in (*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))):
-        warnings.warn(note, NoisifyWarning, stacklevel=3)
+        warnings.warn(printable(note), NoisifyWarning, stacklevel=3)
     return given_back(held.result())  # type: ignore[no-any-return]
 
 

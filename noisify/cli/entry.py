@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from noisify.cli.process import collect_no_modules
 from noisify.cli.signals import Stopped, stopped_by
-from noisify.core.errors import NoisifyError
+from noisify.core.errors import NoisifyError, cut_short, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,8 @@ def _fail(message: str, status: int) -> int:
     if stopped_by:  # a failure of what was stopped
         return status
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"noisify: {message}\n")  # click would write UTF-8 to an ASCII terminal
+        text = "\n".join(map(printable, message.split("\n")))
+        sys.stderr.write(f"noisify: {text}\n")  # click would write UTF-8 to an ASCII terminal
         sys.stderr.flush()
     return status
 
@@ -157,7 +158,7 @@ def _fail(message: str, status: int) -> int:
 def _usage_message(error: click.ClickException) -> str:
     """Return a usage error in one line."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    return f"{text[:1].lower()}{text[1:]}; see noisify --help"
+    return f"{cut_short(text[:1].lower() + text[1:])}; see noisify --help"
 
 
 def _flush() -> None:

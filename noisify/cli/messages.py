@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from noisify.core.errors import printable
 from noisify.noise import level
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _SHOWN_EVERY = 0.2
 def say(text: str) -> None:
     """Print one line on standard error."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"noisify: {text}\n")
+        sys.stderr.write(f"noisify: {printable(text)}\n")
         sys.stderr.flush()
 
 
@@ -118,7 +119,7 @@ def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[Nois
             "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
             for row in rows
         ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def describe(step: Step) -> str:
@@ -161,7 +162,7 @@ def _number(value: object, decimal_scale: int) -> str:
         digits = f"{abs(int(str(plain))):0{decimal_scale + 1}d}"
         sign = "-" if str(plain).startswith("-") else ""
         return f"{sign}{digits[:-decimal_scale]}.{digits[-decimal_scale:]}"
-    return str(value) if isinstance(value, np.float32) else str(plain)
+    return printable(str(value) if isinstance(value, np.float32) else str(plain))
 
 
 class Progress:

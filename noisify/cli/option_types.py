@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType  # generic in newer versions only
 
-_SIZE = re.compile(r"(\d+)\s*(?:([kmg])i?)?b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
+_LARGEST_SIZE = 1 << 40
+_DECIMALS = re.compile(r"0*\d{1,3}")
+_MOST_DECIMALS = 300
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -199,7 +202,6 @@ class SeedType(ParamType):
         return int(seed)
 
 
-_LARGEST_CHUNK = 1 << 40
 _LONGEST_SIZE = 30
 """Characters of a size."""
 
@@ -214,8 +216,11 @@ class SizeType(ParamType):
         text = str(value).strip()
         match = _SIZE.fullmatch(text) if len(text) <= _LONGEST_SIZE else None
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
-        if not 0 < size <= _LARGEST_CHUNK:
-            raise UsageError(f"chunk size {shown(value)} is not a size such as 65536, 64k or 4MiB")
+        if not 0 < size <= _LARGEST_SIZE:
+            raise UsageError(
+                f"chunk size {shown(value)} is not a size from 1 to 1024g, such as 65536, 64k or "
+                "4MiB"
+            )
         return size
 
 
@@ -255,7 +260,7 @@ class DecimalsType(ParamType):
         ctx: click.Context | None,
     ) -> int | str:
         """Read the digits."""
-        if value == "keep" or (str(value).isdecimal() and int(value) <= 300):  # noqa: PLR2004
+        if value == "keep" or (_DECIMALS.fullmatch(str(value)) and int(value) <= _MOST_DECIMALS):
             return "keep" if value == "keep" else int(value)
         raise UsageError(f"decimals {value!r} is neither a number of digits nor keep")
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from noisify.cli.sweeps import AMOUNTS, sweeps, swept_specs
+from noisify.cli.sweeps import AMOUNTS, check_count, sweeps, swept_specs
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import model as interface
@@ -78,7 +78,9 @@ def variants(asked: Asked, *, several: bool) -> list[Variant]:
     per_file, file = _file_rule(asked, told, base.rng, several=several)
     base = replace(base, file=file)
     found = []
-    for swept in sweeps(asked.sweeps):
+    every = sweeps(asked.sweeps)
+    check_count(len(every) * (1 if asked.append else asked.replicates or 1))
+    for swept in every:
         request = replace(base, specs=swept_specs(specs, swept))
         if asked.replicates is None or asked.append:
             found.append(Variant(request, swept, None, drawn, per_file))

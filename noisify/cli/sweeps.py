@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import UsageError
+from noisify.core.errors import UsageError, shown
 from noisify.noise import level, registry
 from noisify.noise import model as interface
 
@@ -22,6 +23,12 @@ AMOUNTS = ("scale", "sd", "snr")
 _NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s:][^:]*?)?"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*")
 _MOST_VALUES = 10_000
+_MOST_OUTPUTS = 100_000
+"""Each takes some 3 kB of memory before the first is made."""
+_LONGEST_NUMBER = 400
+"""Digits in a row: the largest float has 309."""
+_FAR = re.compile(r"[eE][+-]?\d{4}")
+"""An exponent beyond all floats'."""
 
 
 def sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
@@ -38,7 +45,21 @@ def sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     for (key, text), values in zip(typed, lists, strict=True):
         if not all(values) or len(set(values)) < len(values):
             raise UsageError(f"--sweep {key}={text} has an empty or a repeated value")
+    check_count(math.prod(map(len, lists)))
     return [dict(zip(keys, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def check_count(outputs: int) -> None:
+    """Refuse more outputs of an input than anybody wants.
+
+    Raises:
+        UsageError: If there are so many.
+    """
+    if outputs > _MOST_OUTPUTS:
+        raise UsageError(
+            f"--sweep and --replicates ask for {outputs:,} outputs of each input; at most "
+            f"{_MOST_OUTPUTS:,} are made"
+        )
 
 
 def _values(key: str, text: str) -> list[str]:
@@ -55,6 +76,8 @@ def _range(key: str, text: str) -> list[str] | None:
     match = _RANGE.fullmatch(text)
     if match is None:
         return None
+    if max(map(len, re.findall(r"\d+", text))) > _LONGEST_NUMBER or _FAR.search(text):
+        raise UsageError(f"--sweep {key}={shown(text)} has a number that is too long")
     start, stop, step = (Decimal(match[number]) for number in (1, 3, 5))
     units = {unit for unit in (match[2], match[4], match[6]) if unit}
     if len(units) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -10,6 +11,22 @@ if TYPE_CHECKING:
 
 _NEAR = 0.76
 """How alike words must be, from 0 to 1, for one to be taken for the other; less misleads."""
+
+
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Characters that a terminal obeys rather than shows, or that turn the writing around."""
+_UNPRINTABLE = re.compile(f"[{_CONTROLS}\ud800-\udfff]")
+UNWRITTEN = re.compile(f"(?!\n)[{_CONTROLS}]")
+"""The same, but for line ends and the bytes of names that are not UTF-8."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text with escapes for what is not to reach a terminal; names may hold anything.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class NoisifyError(Exception):
@@ -51,7 +68,7 @@ class NoisifyError(Exception):
         ]
         place = ", ".join(part for part in where if part)
         text = f"{place}: {self.message}" if place else self.message
-        return " ".join(text.split())
+        return cut_short(printable(" ".join(text.split())))
 
     def at(self, path: str | Path) -> NoisifyError:
         """Return this error with its file named, unless it names one already."""
@@ -91,6 +108,13 @@ class NoisifyWarning(UserWarning):
     """What a caller of the library should know of noise that was asked for, and did nothing."""
 
 
+def cut_short(text: str) -> str:
+    """Return a text without its middle if it is longer than anybody reads."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+
+
 def shown(value: object) -> str:
     """Return a value as an error shows it: on one line, and cut where it is long.
 
@@ -106,6 +130,8 @@ def shown(value: object) -> str:
 
 
 _OUTPUTS_SHOWN = 3
+_LONGEST = 2000
+"""Characters of a message; what was typed, or a name, may be of any length."""
 _SHOWN = 65
 """Characters of a value that an error shows."""
 _LONG_INTEGER_BITS = 129

@@ -166,7 +166,8 @@ def survey(
             pieces = _joint_pieces(together, columns) if together and first else None
             return looked, pieces, source.size_of(raw)
 
-        groups = [[field] for field in pending if field not in together]
+        apart = {field.name for field in together}
+        groups = [[field] for field in pending if field.name not in apart]
         groups += [together] if together else []
         raws = source.chunks(groups, size, complete=False)
         for looked, pieces, done in ordered_map(look, raws, jobs, source.in_flight):

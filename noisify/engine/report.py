@@ -6,14 +6,17 @@ from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from noisify.core.errors import UNWRITTEN
 from noisify.core.value_class import frozen
 from noisify.core.version import VERSION
 from noisify.engine.unchanged import asked_sd, shortfall
 from noisify.engine.unchanged import notes as unchanged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from noisify.engine.counts import FieldReport
-    from noisify.plan.plan import Plan
+    from noisify.plan.plan import Plan, Step
 
 REPORT_VERSION = 1
 _FIELDS_SHOWN = 3
@@ -53,6 +56,7 @@ class RunReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""
+        steps = self.plan.steps_by_field()
         types = {f.name: f.type_name for f in self.plan.fields}
         return {
             "report_version": REPORT_VERSION,
@@ -63,18 +67,20 @@ class RunReport:
             "seed": self.plan.seed,
             "plan": self.plan.as_json(),
             "fields": {
-                name: {"type": types.get(name), **report.as_json()} | self._asked(name, report)
+                name: {"type": types.get(name), **report.as_json()}
+                | self._asked(steps.get(name, []), report)
                 for name, report in self.fields.items()
             },
             "left": dict(self.plan.left),
             "notes": self.notes(verbose=True),
         }
 
-    def _asked(self, name: str, report: FieldReport) -> dict[str, Any]:
+    @staticmethod
+    def _asked(steps: Sequence[Step], report: FieldReport) -> dict[str, Any]:
         """Return the sd that was asked of a field, if it was measured and is one number."""
         if report.change is None:
             return {}
-        return {"asked_sd": asked_sd([s for s in self.plan.field_steps if s.field.name == name])}
+        return {"asked_sd": asked_sd(steps)}
 
     def notes(self, *, verbose: bool) -> list[str]:
         """Return what the user should know of what noise did, a line each.
@@ -83,8 +89,9 @@ class RunReport:
             verbose: Whether to say also where a change is much smaller than asked.
         """
         found = [f"field {name!r}: {why}" for name, why in unchanged(self.plan, self.fields)]
+        steps = self.plan.steps_by_field() if verbose else {}
         for name, report in self.fields.items() if verbose else ():
-            if short := shortfall(self.plan, name, report):
+            if short := shortfall(self.plan, steps.get(name, []), report):
                 found.append(f"field {name!r}: {short}")
         return found
 
@@ -98,6 +105,7 @@ def json_text(value: object) -> str:
     import json  # noqa: PLC0415 - few runs need it
 
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text.encode("utf-8", "backslashreplace").decode()
 
 

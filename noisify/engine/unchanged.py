@@ -56,8 +56,9 @@ def notes(plan: Plan, fields: Mapping[str, FieldReport]) -> Iterator[tuple[str, 
         plan: What was done.
         fields: What noise did to each field.
     """
+    by_field = plan.steps_by_field()
     for name, met in fields.items():
-        steps = [step for step in plan.field_steps if step.field.name == name]
+        steps = by_field.get(name, [])
         if met.changed or not met.elements or all(map(_is_zero, steps)):
             continue
         yield name, f"nothing changed: {_reason(steps, met, plan.decimals)}"
@@ -78,15 +79,14 @@ def asked_sd(steps: Sequence[Step]) -> float | None:
     return moments[1] * (level.value if isinstance(level, Absolute) else level.seconds)
 
 
-def shortfall(plan: Plan, name: str, met: FieldReport) -> str | None:
+def shortfall(plan: Plan, steps: Sequence[Step], met: FieldReport) -> str | None:
     """Say that the sd of a field's change is much smaller than asked, and why; or return None.
 
     Args:
         plan: What was done.
-        name: The field.
-        met: What noise did to it, measured.
+        steps: Its steps for the field.
+        met: What noise did to the field, measured.
     """
-    steps = [step for step in plan.field_steps if step.field.name == name]
     asked = asked_sd(steps)
     if not asked or met.change is None or not met.changed:
         return None

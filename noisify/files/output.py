@@ -141,14 +141,19 @@ class Outputs(contextlib.ExitStack):
         self._opened.append(output)
         return output
 
-    def __exit__(self, *error: object) -> bool | None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
         """Keep the outputs, or discard those that are not kept yet.
 
         Raises:
             NoisifyError: If one cannot be kept; it says which are.
         """
         try:
-            return super().__exit__(*error)
+            return super().__exit__(kind, error, traceback)
         except NoisifyError as failure:
             complete = [output.name for output in self._opened if output.kept]
             raise failure.leaving(complete) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 ZIP = Codec("ZIP", ".zip", b"PK\x03\x04", range(0), 0)
 FIRST_NAME = 30 + 99
 """How many first bytes of an archive show the start of its first member's name."""
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError,
+)  # fmt: skip
+"""What zipfile raises of archives that are damaged, or of a kind that it does not read."""
 _BLOCK_BYTES = 1 << 20
 _OTHER_KINDS = (".npy", ".xml", ".rels", ".pkl", "mimetype")
 """What the first member's name ends with in an archive that is a format of its own."""
@@ -37,7 +42,7 @@ def only_member(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = _files(archive)
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (*DAMAGED, OSError):
         return None
     if len(names) != 1 or names[0].endswith(_OTHER_KINDS):
         return None
@@ -45,7 +50,7 @@ def only_member(path: Path) -> str | None:
 
 
 def _files(archive: zipfile.ZipFile) -> list[str]:
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    names = [name for name in archive.namelist() if name and not name.endswith("/")]
     return [
         name for name in names if not name.startswith(_LITTER) and not name.endswith(_LITTER[1])
     ]
@@ -93,5 +98,7 @@ def _blocks(path: Path, name: str) -> Generator[bytes]:
                 yield block
     except RuntimeError as error:  # what zipfile says of passwords
         raise DataError(f"cannot be unpacked: {error}; unpack it first", path=name) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # bzip2's has none
+            raise
         raise DataError(f"is damaged: its ZIP data do not unpack ({error})", path=name) from None

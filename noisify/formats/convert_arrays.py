@@ -14,25 +14,36 @@ import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
+from h5py import h5a
 from numpy.lib import format as npy_format
 
 from noisify.core.chunk import boxes
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path
+from noisify.files.zip_member import DAMAGED
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
-from noisify.formats.hdf5.tree import close_file, open_file, written_by_library
+from noisify.formats.hdf5.tree import (
+    UNREADABLE,
+    Tree,
+    close_file,
+    dataset_at,
+    held_elsewhere,
+    open_file,
+    reason,
+    written_by_library,
+)
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
+    from noisify.formats.hdf5.tree import ObjectID
     from noisify.formats.interface import ReadOptions
 
 _ELEMENTS = 1 << 20
@@ -116,7 +127,9 @@ def read_npz(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: A
                         shutil.copyfileobj(packed, file, 1 << 20)
                     name = member.filename.removesuffix(".npy")
                     yield from _opened(name, path, source.name)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (*DAMAGED, RuntimeError, OSError) as error:  # RuntimeError: there is a password
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DataError(f"is not a readable NPZ file: {error}", path=source.name) from None
 
 
@@ -144,20 +157,18 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
     try:
-        links: dict[str, Any] = {}
-        file.visititems_links(links.__setitem__)  # no more here: h5py loses what is raised in it
-        names = [_checked(file, name, link) for name, link in links.items()]
-        _check_attributes("/", file)
-        for name in names:
-            _check_attributes(name, file[name])
-        for name in names:
-            if isinstance(file[name], h5py.Dataset):
-                yield _dataset(name, file[name], source.name)
+        attributes = {"/": _attributes(file.id)}
+        tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
+        _check_tree(tree, attributes, source.name)
+        for path in tree.datasets:
+            yield _dataset(path, dataset_at(file, path), source.name)
     finally:
         close_file(file)
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
+    if outside := held_elsewhere(item):
+        raise UsageError(f"holds {outside}, which are not read; copy them into it", field=name)
     lost = "nothing" if item.shape is None else lost_in_numpy(item.id.get_type())
     if lost:
         raise UsageError(f"holds {lost}, which no NumPy array can; write HDF5", field=name)
@@ -168,26 +179,38 @@ def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
     def read(box: Box) -> NDArray[Any]:
         try:
             values = np.asarray(item[box[:rank]], element.base)
-        except OSError as error:
-            raise DataError(f"cannot be read: {error}", path=shown, field=name) from None
+        except UNREADABLE as error:
+            raise DataError(f"cannot be read: {reason(error)}", path=shown, field=name) from None
         inner: tuple[Any, ...] = (..., *box[rank:])
         return np.asarray(values[inner])
 
     return Array(name, item.shape + element.shape, element.base, unit, read)
 
 
-def _checked(file: h5py.File, name: str, link: Any) -> str:  # noqa: ANN401
-    if not isinstance(link, h5py.HardLink):
-        raise UsageError("is a link, which would be lost", field=name)
-    if h5py.h5o.get_info(file[name].id).rc > 1:
-        raise UsageError("is there under several names, which would be lost", field=name)
-    return name
+def _attributes(item: ObjectID) -> list[str]:
+    """Return the names of the attributes of an object."""
+    names: list[bytes] = []
+    h5a.iterate(item, names.append)
+    return [name.decode("utf-8", "surrogateescape") for name in names]
 
 
-def _check_attributes(name: str, item: Any) -> None:  # noqa: ANN401
-    lost = next(iter(item.attrs), None)
-    if lost is not None:
-        raise UsageError(f"has an attribute {lost!r}, which would be lost", field=name)
+def _check_tree(tree: Tree, attributes: Mapping[str, Sequence[str]], shown: str) -> None:
+    """Refuse what no NPY or NPZ file can hold.
+
+    Raises:
+        UsageError: If there is a link, a second name or an attribute.
+        DataError: If a part cannot be read.
+    """
+    for path in tree.links:
+        raise UsageError("is a link, which would be lost", field=path)
+    for paths in tree.paths.values():
+        if len(paths) > 1:
+            raise UsageError("is there under several names, which would be lost", field=paths[0])
+    for path, why in tree.unreadable.items():
+        raise DataError(f"cannot be read: {why}", path=shown, field=path)
+    for path, names in attributes.items():
+        for name in names:
+            raise UsageError(f"has an attribute {name!r}, which would be lost", field=path)
 
 
 def write_npy(arrays: Iterator[Array], path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from noisify.statistics.survey import FieldStatistics
 
 STATISTICS = ("sd", "iqr", "range")
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?"
 _STATISTICS: dict[str, Literal["sd", "iqr", "range"]] = {
     "sd": "sd", "std": "sd", "stdev": "sd", "stddev": "sd", "sds": "sd", "sigma": "sd",
     "iqr": "iqr", "range": "range",

@@ -12,11 +12,11 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core import other_words
-from noisify.core.errors import UsageError
+from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +35,10 @@ _COMPARISONS = {
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
     "==": "equal", "=": "equal", "!=": "not_equal", "<>": "not_equal",
 }  # fmt: skip
+_DEEPEST = 50
+"""Brackets, signs and nots in each other; far from the depth that Python allows."""
+_INTEGERS_END = 2.0**63
+"""Arrow has no integers from here on; they are compared as floats."""
 _KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
 
 Node = tuple[Any, ...]
@@ -101,7 +105,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._next = 0
+        self._next = self._depth = 0
         self.names: set[str] = set()
         self.advance()
 
@@ -136,6 +140,15 @@ class _Parser:
         if self.accept(token) is None:
             self.fail(token)
 
+    def nested(self, read: Callable[[], Node]) -> Node:
+        """Read what stands in brackets or behind a sign."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise UsageError(f"--where {shown(self._text)}: nests more than {_DEEPEST} deep")
+        node = read()
+        self._depth -= 1
+        return node
+
     def either(self) -> Node:
         left = self.both()
         while self.accept("or"):
@@ -150,7 +163,7 @@ class _Parser:
 
     def negated(self) -> Node:
         if self.accept("not"):
-            return ("invert", self.negated())
+            return ("invert", self.nested(self.negated))
         return self.comparison()
 
     def comparison(self) -> Node:
@@ -192,9 +205,9 @@ class _Parser:
 
     def factor(self) -> Node:
         if self.accept("-"):
-            return ("negate", self.factor())
+            return ("negate", self.nested(self.factor))
         if self.accept("("):
-            inner = self.either()
+            inner = self.nested(self.either)
             self.expect(")")
             return inner
         if word := self.accept("true", "false"):
@@ -204,7 +217,8 @@ class _Parser:
             self.fail("a name, a number or a text")
         self.advance()
         if kind == "number":
-            return ("literal", int(token) if token.isdecimal() else float(token))
+            is_whole = token.isdecimal() and float(token) < _INTEGERS_END
+            return ("literal", int(token) if is_whole else float(token))
         if kind == "text":
             return ("literal", token[1:-1])
         self.names.add(token)
@@ -227,14 +241,35 @@ def as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
 def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Work out a node with Arrow's compute functions."""
     import pyarrow as pa  # noqa: PLC0415 - as above
+
+    done: list[Any] = []
+    for name, *operands in in_order(node):
+        if name == "field":
+            done.append(values[operands[0]])
+        elif name == "literal":
+            done.append(pa.scalar(operands[0]))
+        else:
+            count = len(operands)
+            done[-count:] = [_call(name, done[-count:])]
+    return done[0]
+
+
+def in_order(tree: Node) -> Iterator[Node]:
+    """Yield the nodes of a tree, operands first; a list of choices is as deep as it is long."""
+    found, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        if node[0] not in {"field", "literal"}:
+            waiting += node[1:]
+    return reversed(found)
+
+
+def _call(name: str, worked: list[Any]) -> Any:  # noqa: ANN401
+    """Call one of Arrow's compute functions."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
-    name, *operands = node
-    if name == "field":
-        return values[operands[0]]
-    if name == "literal":
-        return pa.scalar(operands[0])
-    worked = [_evaluate(operand, values) for operand in operands]
     if name == "divide":
         worked = [pc.cast(operand, pa.float64()) for operand in worked]
     temporal = next((w.type for w in worked if pa.types.is_temporal(w.type)), None)

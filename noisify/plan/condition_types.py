@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError
-from noisify.plan.condition import as_time
+from noisify.plan.condition import as_time, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,13 +99,22 @@ class _Checker:
 
     def kind(self, node: Node) -> str | None:
         """Return what a node is; None: unknown."""
+        done: list[str | None] = []
+        for part in in_order(node):
+            count = 0 if part[0] in {"field", "literal"} else len(part) - 1
+            kinds = done[len(done) - count :]
+            del done[len(done) - count :]
+            done.append(self._kind_of(part, kinds))
+        return done[0]
+
+    def _kind_of(self, node: Node, kinds: Sequence[str | None]) -> str | None:
+        """Return what a node is, of operands of such kinds."""
         name, *operands = node
         if name == "field":
             return self._kinds.get(operands[0])
         if name == "literal":
             value = operands[0]
             return "bool" if isinstance(value, bool) else "text" if _is_text(node) else "number"
-        kinds = [self.kind(operand) for operand in operands]
         if name in _ARITHMETIC:
             return self._arithmetic(operands, kinds)
         if name in _LOGIC:

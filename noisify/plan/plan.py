@@ -155,6 +155,13 @@ class Plan:
         """The steps that change fields, in order."""
         return tuple(step for step in self.steps if not isinstance(step.model, RowModel))
 
+    def steps_by_field(self) -> dict[str, list[Step]]:
+        """Return the steps that change each field, in order, by its name."""
+        found: dict[str, list[Step]] = {}
+        for step in self.field_steps:
+            found.setdefault(step.field.name, []).append(step)
+        return found
+
     @cached_property
     def row_steps(self) -> tuple[Step, ...]:
         """The steps that drop or repeat whole rows, in order."""

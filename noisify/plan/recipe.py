@@ -22,7 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
+from noisify.core.errors import (
+    UNWRITTEN,
+    NoisifyError,
+    UsageError,
+    cut_short,
+    did_you_mean,
+    printable,
+    shown,
+)
 from noisify.core.value_class import frozen
 from noisify.plan import presets
 from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_text, read_truth
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
 _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_MOST_BYTES = 1 << 26
+"""Enough for the report of a table of 100,000 columns."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 Place = tuple[str | int, ...]
@@ -70,7 +80,7 @@ class RecipeError(UsageError):
 
     def __str__(self) -> str:
         """Return all the lines."""
-        return self.message
+        return "\n".join(cut_short(printable(line)) for line in self.message.split("\n"))
 
 
 def load(path: str | Path) -> Recipe:
@@ -81,10 +91,14 @@ def load(path: str | Path) -> Recipe:
         NoisifyError: If it cannot be read.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        with Path(path).open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise NoisifyError(f"cannot be read: {error.strerror or error}", path=path) from None
-    text = text.replace("\r\n", "\n")
+    if len(data) > _MOST_BYTES:
+        limit = _MOST_BYTES >> 20
+        raise RecipeError(f"{path}: is longer than {limit} MiB; a recipe is TOML, a report JSON")
+    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
     settled = _is_json(path, text)
     try:
         if settled:
@@ -447,7 +461,7 @@ def _toml_text(text: str) -> str:
     """Return a text in quotes; bytes that were no UTF-8 stay as Python keeps them."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     escaped = re.sub(
-        r'["\\\x00-\x1f\x7f]',
+        rf'["\\]|{UNWRITTEN.pattern}|\n',
         lambda match: escapes.get(match[0], f"\\u{ord(match[0]):04x}"),
         text,
     )

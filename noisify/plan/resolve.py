@@ -374,7 +374,7 @@ def _of_unit(
     if not kept:
         return found  # the error about the unit says more
     for field_ in found:
-        if field_ in kept:
+        if (field_.kind == "time") == timed:
             continue
         if field_.name in chosen.named:
             return found

@@ -14,6 +14,7 @@ from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
 from noisify.formats.csv.comments import end_of_line
 from noisify.formats.csv.delimiters import (
+    MOST_COLUMNS,
     Record,
     Sniffed,
     as_typed,
@@ -193,6 +194,8 @@ class _HeadReader:
         if start is None:
             return None
         table = data[start:]
+        if not whole and b"\n" not in table and b"\r" not in table:
+            return None
         found = self._delimiter(table, told, whole=whole)
         dialect = replace(self._bare, delimiter=found.delimiter)
         try:
@@ -369,7 +372,7 @@ def first_record(
     Comments and empty lines are none; without any record there is one cell, an empty one.
 
     Raises:
-        DataError: If it has no end in sight.
+        DataError: If it has no end in sight, or too many cells.
     """
     pattern = dialect.cells()
     cells: list[bytes] = []
@@ -386,6 +389,12 @@ def first_record(
             )
         cells.append(match[1])
         position = match.end()
+        if len(cells) > MOST_COLUMNS:
+            raise DataError(
+                f"has more than {MOST_COLUMNS:,} columns; swap its rows and columns, or save it as "
+                "NPY",
+                path=name,
+            )
         if match[2] == dialect.delimiter:
             continue
         if cells != [b""] or position >= len(head):

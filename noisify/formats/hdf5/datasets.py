@@ -29,7 +29,7 @@ from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
 from noisify.formats.hdf5.roles import is_bare_dimension
 from noisify.formats.hdf5.storage import Chunked, Contiguous, Storage, ThroughLibrary
-from noisify.formats.hdf5.tree import address_of
+from noisify.formats.hdf5.tree import address_of, held_elsewhere
 from noisify.formats.numpy_fields import value_type
 
 if TYPE_CHECKING:
@@ -101,13 +101,14 @@ def fields_at(
     if is_bare_dimension(dataset):
         return
     address = address_of(dataset.file, path)
-    elsewhere = roles.structure(address) or _kept_elsewhere(path, dataset)
+    outside = held_elsewhere(dataset)
+    elsewhere = outside or roles.structure(address) or _not_measured(path, dataset)
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
     hindrance = _hindrance(dataset) if has_numbers else ""
     for leaf in parts:
-        shape = (dataset.shape or ()) + leaf.shape
+        shape = (() if outside else dataset.shape or ()) + leaf.shape
         member = ".".join(leaf.path) or None
         end = "" if member is None else f".{member}"
         number = None
@@ -159,15 +160,11 @@ def _as_declared(field: Field, declared: Declared) -> Field:
     )
 
 
-def _kept_elsewhere(path: str, dataset: h5py.Dataset) -> str:
-    """Return what a dataset holds instead of elements of its own; empty: it has such."""
+def _not_measured(path: str, dataset: h5py.Dataset) -> str:
+    """Return what a dataset in its own file holds instead of measurements; empty: it may."""
     if dataset.shape is None:
         return "nothing"
-    if dataset.is_virtual:
-        return "values of other datasets (it is a virtual one)"
-    if is_in_index(dataset.file, path):
-        return "a part of a PyTables index"
-    return "values that are in other files" if dataset.external else ""
+    return "a part of a PyTables index" if is_in_index(dataset.file, path) else ""
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:

@@ -16,7 +16,15 @@ from h5py import h5d, h5p, h5s, h5t
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.source import Hdf5Source, open_sink
-from noisify.formats.hdf5.tree import Tree, dataset_at, stored_name, written_by_library
+from noisify.formats.hdf5.tree import (
+    UNREADABLE,
+    Tree,
+    dataset_at,
+    held_elsewhere,
+    reason,
+    stored_name,
+    written_by_library,
+)
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
     CHANGED,
@@ -204,8 +212,8 @@ def _original(
     box += tuple(slice(0, extent) for extent in part.shape[len(box) :])
     try:
         pairs = np.asarray(dataset_at(old, name)[box]).reshape(-1)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot be read: {error}", path=mask, field=name) from None
+    except UNREADABLE as error:
+        raise DataError(f"cannot be read: {reason(error)}", path=mask, field=name) from None
     changed = pairs[CHANGED]
     values = column.values.copy()
     values[changed] = unpacked(pairs[ORIGINAL][changed], column.field)
@@ -216,6 +224,8 @@ def _check(old: h5py.File, stored: Mapping[str, Stored], mask: str) -> list[str]
     """Return the fields to restore."""
     datasets = {path: dataset_at(old, path) for path in Tree.of(old).datasets}
     for name, dataset in datasets.items():
+        if outside := held_elsewhere(dataset):
+            raise DataError(f"holds {outside}, which no mask does", path=mask, field=name)
         if name not in stored:
             raise no_such_field(name, mask)
         if dataset.dtype == np.dtype(bool):

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import h5py
 from h5py import h5a, h5d, h5ds, h5g, h5o
 
+from noisify.formats.hdf5.tree import UNREADABLE, own_object
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    from noisify.formats.hdf5.tree import ObjectID
 
 _DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 """How the name of a dimension scale starts that is there for its length alone."""
@@ -59,27 +63,20 @@ class Roles:
         self._nwb = False
 
     @classmethod
-    def of(cls, file: h5py.File, paths: Sequence[str]) -> Roles:
-        """Return the roles in a file.
-
-        Args:
-            file: The file.
-            paths: The paths of all its objects.
-        """
+    def of(cls, file: h5py.File) -> Roles:
+        """Return the roles that the attributes of the file itself and its first group tell of."""
         roles = cls()
         roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
         roles._nwb = "nwb_version" in file.attrs
         roles._look_at_group(file)
-        for path in paths:
-            try:
-                item = h5o.open(file.id, path.encode("utf-8", "surrogateescape"))
-            except (OSError, RuntimeError, KeyError, ValueError):
-                continue  # reading its fields tells what is wrong
-            if isinstance(item, h5g.GroupID):
-                roles._look_at_group(h5py.Group(item))
-            elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
-                roles._look_at_dataset(h5py.Dataset(item))
         return roles
+
+    def look_at(self, _: str, item: ObjectID) -> None:
+        """Take note of what an object tells of roles."""
+        if isinstance(item, h5g.GroupID):
+            self._look_at_group(h5py.Group(item))
+        elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
+            self._look_at_dataset(h5py.Dataset(item))
 
     def role(self, address: int, member: str | None) -> str:
         """Return the role of a dataset, or of a member of it; empty: it has none.
@@ -130,7 +127,7 @@ class Roles:
             signal = _text(group.attrs, "signal") if "signal" in attributes else ""
             axes = _words(group.attrs, "axes") if "axes" in attributes else []
             axes += [name.removesuffix("_indices") for name in attributes]
-            self._note(group, [name for name in axes if name != signal and name in group], _AXIS)
+            self._note(group, [name for name in axes if name != signal], _AXIS)
 
     def _look_at_anndata(self, group: h5py.Group, names: set[str]) -> None:
         kind = _text(group.attrs, "encoding-type")
@@ -139,7 +136,9 @@ class Roles:
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
         if "__categories" in names:
-            self._note(group["__categories"], list(group["__categories"]), _CATEGORIES)
+            inner = _found(group, "__categories")
+            if isinstance(inner, h5py.Group):
+                self._note(inner, list(inner), _CATEGORIES)
 
     def _look_at_pandas(self, group: h5py.Group, names: set[str]) -> None:
         kind = _text(group.attrs, "pandas_type")
@@ -187,13 +186,9 @@ class Roles:
 def _found(group: h5py.Group, name: str) -> Any:  # noqa: ANN401
     """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
     try:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            return None
-        item = group.get(name)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        return own_object(group, name)
+    except UNREADABLE:
         return None
-    here = item is None or h5o.get_info(item.id).fileno == h5o.get_info(group.id).fileno
-    return item if here else None
 
 
 def _address(dataset: h5py.Dataset) -> int:

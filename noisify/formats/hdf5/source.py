@@ -72,21 +72,21 @@ class Hdf5Source:
             raise _unreadable(error, self.name) from None
         try:
             self.fields = self._find_fields()
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        except UNREADABLE as error:
             self.close()
-            raise DataError(f"has a part that cannot be read: {error}", path=self.name) from None
+            why = reason(error)
+            raise DataError(f"has a part that cannot be read: {why}", path=self.name) from None
         except BaseException:  # a signal too must not leave the file open
             self.close()
             raise
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
 
     def _find_fields(self) -> tuple[Field, ...]:
-        tree = Tree.of(self._file)
+        roles = Roles.of(self._file)
+        tree = Tree.of(self._file, roles.look_at)
         found: list[Field] = []
         rounded: list[str] = []
         unreadable = dict(tree.unreadable)
-        paths = [path for several in tree.paths.values() for path in several[:1]]
-        roles = Roles.of(self._file, paths)
         for path in tree.datasets:
             try:
                 item = dataset_at(self._file, path)
@@ -186,8 +186,9 @@ class Hdf5Source:
         """Let a failure of the HDF5 library name the dataset."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError) as error:
-            raise DataError(f"cannot be read: {error}", path=self.name, field=path) from None
+        except UNREADABLE as error:
+            why = reason(error)
+            raise DataError(f"cannot be read: {why}", path=self.name, field=path) from None
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the piece's fields in native byte order."""

@@ -6,7 +6,7 @@ Names are bytes; those that are not UTF-8 are kept with surrogates. Only hard li
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
@@ -16,10 +16,17 @@ from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.memory_file import uncached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from h5py.h5d import DatasetID
+    from h5py.h5t import TypeID
+
+    ObjectID: TypeAlias = h5g.GroupID | DatasetID | TypeID
+
 _METADATA_BYTES = 1 << 16
+_LONGEST_WALK = 1000
+"""Links on the way of a path; soft links may lead in a circle."""
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
 """What h5py raises where the HDF5 library cannot read a part of a file, or h5py not name it."""
 
@@ -78,19 +85,53 @@ def address_of(file: h5py.File, path: str) -> int:
 
 
 def group_at(file: h5py.File, path: str) -> h5py.Group | None:
-    """Return a group; None if there is none."""
-    name = b""
-    for part in stored_name(path).split(b"/"):
-        name += b"/" + part if part else b""
-        if part and not file.id.links.exists(name):  # a failed open may not say it in UTF-8
-            return None
-    found = h5o.open(file.id, name or b"/")
-    return h5py.Group(found) if isinstance(found, h5g.GroupID) else None
+    """Return a group of the file; None if there is none."""
+    found = own_object(file, path)
+    return found if isinstance(found, h5py.Group) else None
 
 
 def dataset_at(file: h5py.File, path: str) -> h5py.Dataset:
     """Return a dataset, none of whose chunks is kept in memory."""
     return h5py.Dataset(h5d.open(file.id, stored_name(path), uncached()))
+
+
+def held_elsewhere(dataset: h5py.Dataset) -> str:
+    """Return where a dataset's values are, if not in the dataset; empty: they are in it.
+
+    Nothing else is to be asked of such a dataset: even its shape may be that of other files.
+    """
+    options = dataset.id.get_create_plist()
+    if options.get_layout() == h5d.VIRTUAL:
+        return "values of other datasets (it is a virtual one)"
+    return "values that are in other files" if options.get_external_count() else ""
+
+
+def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what a path leads to without leaving the file; None: nothing, or another file.
+
+    External links, and soft links by way of one, are not opened.
+    """
+    place = b"/" if name.startswith("/") else stored_name(group.name or "/")
+    waiting = [part for part in reversed(stored_name(name).split(b"/")) if part not in {b"", b"."}]
+    for _ in range(_LONGEST_WALK):
+        if not waiting:
+            found = h5o.open(group.file.id, place)
+            if isinstance(found, h5g.GroupID):
+                return h5py.Group(found)
+            return h5py.Dataset(found) if isinstance(found, h5d.DatasetID) else None
+        step = place.rstrip(b"/") + b"/" + waiting.pop()
+        if not group.file.id.links.exists(step):
+            return None
+        kind = group.file.id.links.get_info(step).type
+        if kind == h5l.TYPE_SOFT:
+            target = group.file.id.links.get_val(step)
+            place = b"/" if target.startswith(b"/") else place
+            waiting += [part for part in reversed(target.split(b"/")) if part not in {b"", b"."}]
+        elif kind == h5l.TYPE_HARD:
+            place = step
+        else:
+            return None
+    return None
 
 
 def reason(error: Exception) -> str:
@@ -106,50 +147,64 @@ class Tree:
         datasets: The paths of its datasets, each under its first.
         paths: The paths by which hard links reach each object, by its address.
         unreadable: For what could not be opened, why not.
+        links: The paths of soft and external links.
     """
 
     datasets: list[str]
     paths: dict[int, list[str]]
     unreadable: dict[str, str]
+    links: list[str]
 
     @classmethod
-    def of(cls, file: h5py.File) -> Tree:
-        """Walk through a file, group by group, names in alphabetical order."""
-        tree = cls([], {h5o.get_info(file.id).addr: []}, {})
-        waiting = [iter(tree._links(file.id, ""))]
+    def of(cls, file: h5py.File, look: Callable[[str, ObjectID], None] = lambda *_: None) -> Tree:
+        """Walk through a file, group by group, names in alphabetical order.
+
+        Each object is opened in its group: by its whole path it would take the longer, the deeper
+        it is.
+
+        Args:
+            file: The file.
+            look: Called with each object's first path, and the object.
+        """
+        tree = cls([], {h5o.get_info(file.id).addr: []}, {}, [])
+        root = h5g.open(file.id, b"/")
+        waiting = [("", root, iter(tree._names("", root)))]
         while waiting:
-            path = next(waiting[-1], None)
-            if path is None:
+            prefix, group, names = waiting[-1]
+            name = next(names, None)
+            if name is None:
                 waiting.pop()
-            elif tree._is_group(file, path):
-                waiting.append(iter(tree._links(file.id, path)))
+                continue
+            path = prefix + name.decode("utf-8", "surrogateescape")
+            found = tree._open(group, name, path)
+            if found is None:
+                continue
+            if isinstance(found, h5d.DatasetID):
+                tree.datasets.append(path)
+            look(path, found)
+            if isinstance(found, h5g.GroupID):
+                waiting.append((f"{path}/", found, iter(tree._names(path, found))))
         return tree
 
-    def _links(self, file: h5py.h5f.FileID, path: str) -> list[str]:
-        """Return the paths of the links in a group."""
+    def _names(self, path: str, group: h5g.GroupID) -> list[bytes]:
+        """Return the names of the links in a group."""
         names: list[bytes] = []
         try:
-            group = h5g.open(file, stored_name(path) or b"/")
             group.links.iterate(names.append)
         except UNREADABLE as error:
             self.unreadable[path or "/"] = reason(error)
-        prefix = f"{path}/" if path else ""
-        return [prefix + name.decode("utf-8", "surrogateescape") for name in names]
+        return names
 
-    def _is_group(self, file: h5py.File, path: str) -> bool:
-        """Note what a link leads to; return whether it is a group that was not met before."""
+    def _open(self, group: h5g.GroupID, name: bytes, path: str) -> ObjectID | None:
+        """Note what a link leads to; return the object if it was not met before."""
         try:
-            link = file.id.links.get_info(stored_name(path))
+            link = group.links.get_info(name)
             if link.type != h5l.TYPE_HARD:
-                return False
+                self.links.append(path)
+                return None
             met = link.u in self.paths
             self.paths.setdefault(link.u, []).append(path)
-            if met:
-                return False
-            found = h5o.open(file.id, stored_name(path))
+            return None if met else h5o.open(group, name)
         except UNREADABLE as error:
             self.unreadable[path] = reason(error)
-            return False
-        if isinstance(found, h5d.DatasetID):
-            self.datasets.append(path)
-        return isinstance(found, h5g.GroupID)
+            return None

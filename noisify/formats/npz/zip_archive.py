@@ -8,6 +8,7 @@ PKWARE's APPNOTE.TXT, sections 4.3 to 4.5.
 from __future__ import annotations
 
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -150,7 +151,14 @@ class Archive:
         """
         try:
             yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            struct.error,
+            ValueError,
+            lzma.LZMAError,
+        ) as error:
             raise DataError(
                 f"is a broken or cut ZIP archive: {error}", path=self._name, field=member
             ) from None

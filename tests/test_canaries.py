@@ -1,0 +1,210 @@
+"""Files that an input only points to are never opened: a canary tells if one was.
+
+The kernel tells of every open and read of the canaries, by whichever library (inotify); one test
+watches the system calls instead, where strace is installed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from h5py import h5d, h5p, h5s, h5t
+from run_command import COMMAND, clean_environment, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ACCESSED, _OPENED = 0x1, 0x20
+SECRET = np.frombuffer(b"the canary sings, every word 48 bytes in all ....", "f8", 5)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+
+@contextmanager
+def untouched(folder: Path) -> Iterator[None]:
+    """Fail if a file in a folder is opened or read meanwhile."""
+    library = ctypes.CDLL(None, use_errno=True)
+    watch = library.inotify_init1(os.O_NONBLOCK)
+    assert library.inotify_add_watch(watch, bytes(folder), _ACCESSED | _OPENED) > 0
+    try:
+        yield
+        try:
+            events = os.read(watch, 1 << 16)
+        except BlockingIOError:
+            events = b""
+        assert events == b""
+    finally:
+        os.close(watch)
+
+
+def external(file: h5py.File, canary: Path) -> None:
+    file.create_dataset("x", (5,), "f8", external=[(str(canary / "raw.bin"), 0, 40)])
+
+
+def virtual(file: h5py.File, canary: Path) -> None:
+    layout = h5py.VirtualLayout((5,), "f8")
+    layout[:] = h5py.VirtualSource(canary / "0.h5", "z", (5,))
+    file.create_virtual_dataset("x", layout)
+
+
+def growing(file: h5py.File, canary: Path) -> None:
+    """Make a virtual dataset whose shape is that of another file."""
+    layout = h5py.VirtualLayout((5,), "f8", maxshape=(None,))
+    source = h5py.VirtualSource(canary / "0.h5", "z", (5,), maxshape=(None,))
+    layout[: h5s.UNLIMITED] = source[: h5s.UNLIMITED]
+    file.create_virtual_dataset("x", layout)
+
+
+def numbered(file: h5py.File, canary: Path) -> None:
+    """Make a virtual dataset of as many files as there are."""
+    options = h5p.create(h5p.DATASET_CREATE)
+    options.set_layout(h5d.VIRTUAL)
+    space = h5s.create_simple((1, 5), (h5s.UNLIMITED, 5))
+    space.select_hyperslab((0, 0), (h5s.UNLIMITED, 1), (1, 1), (1, 5))
+    options.set_virtual(space, bytes(canary / "%b.h5"), b"z", h5s.create_simple((5,)))
+    h5d.create(file.id, b"x", h5t.IEEE_F64LE, space, dcpl=options)
+
+
+def link(file: h5py.File, canary: Path) -> None:
+    file["x"] = h5py.ExternalLink(str(canary / "0.h5"), "/z")
+
+
+def link_by_a_link(file: h5py.File, canary: Path) -> None:
+    file["way"] = h5py.ExternalLink(str(canary / "0.h5"), "/")
+    file["x"] = h5py.SoftLink("/way/z")
+
+
+def named_by_attributes(file: h5py.File, canary: Path) -> None:
+    """Make attributes of several conventions that name what is in another file."""
+    link_by_a_link(file, canary)
+    file["s"] = np.zeros(3)
+    file["s"].attrs["coordinates"] = "x way/z"
+    file["g/v"] = np.zeros(3)
+    file["g"].attrs["NX_class"] = "NXdata"
+    file["g"].attrs["axes"] = ["x"]
+    file["g/x"] = h5py.SoftLink("/way/z")
+    file["a/v"] = np.zeros(3)
+    file["a"].attrs["encoding-type"] = "dataframe"
+    file["a"].attrs["_index"] = "x"
+    file["a/x"] = h5py.SoftLink("/x")
+    file["a/__categories"] = h5py.ExternalLink(str(canary / "0.h5"), "/")
+    file["p"] = np.zeros(3, [("a", "f8")])
+    file["_i_p"] = h5py.ExternalLink(str(canary / "0.h5"), "/")
+
+
+WAYS = [external, virtual, growing, numbered, link, link_by_a_link, named_by_attributes]
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    folder = tmp_path / "canary"
+    folder.mkdir()
+    (folder / "raw.bin").write_bytes(SECRET.tobytes())
+    for number in range(2):
+        with h5py.File(folder / f"{number}.h5", "w") as file:
+            file.create_dataset("z", data=SECRET, maxshape=(None,), chunks=(5,))
+    return folder
+
+
+def made(tmp_path: Path, canary: Path, way) -> Path:
+    """Return a file that points to the canaries, and has a dataset of its own."""
+    source = tmp_path / "in.h5"
+    with h5py.File(source, "w") as file:
+        way(file, canary)
+        file["y"] = np.zeros(5)
+    return source
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("suffix", ["npy", "npz", "csv", "parquet", "arrow", "tiff", "wav", "png"])
+def test_no_conversion_reads_what_is_elsewhere(tmp_path, canary, way, suffix):
+    source = made(tmp_path, canary, way)
+    target = tmp_path / f"out.{suffix}"
+
+    with untouched(canary):
+        done = run(source, "-o", target, "-s", 1, "--seed", 1)
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-o", "out.h5", "-c", "*", "--report", "out.json"),
+        ("-o", "out.h5", "-c", "y", "--mask", "mask.h5", "--mask-values"),
+        ("-o", "out.h5", "-c", "x"),
+        ("--dry-run",),
+        ("--in-place", "-c", "y"),
+    ],
+    ids=["all", "mask", "named", "dry-run", "in-place"],
+)
+def test_noise_stays_in_the_file(tmp_path, canary, way, options):
+    source = made(tmp_path, canary, way)
+    words = [tmp_path / word if "." in word else word for word in options]
+
+    with untouched(canary):
+        done = run(source, *words, "-s", 1, "--seed", 1)
+
+    assert done.status == (2 if "x" in options else 0), done.messages
+    assert "Traceback" not in done.messages
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_mask_reads_what_is_elsewhere(tmp_path, canary, way):
+    with h5py.File(tmp_path / "noisy.h5", "w") as file:
+        file["x"] = np.zeros(5)
+    mask = made(tmp_path, canary, way)
+
+    with untouched(canary):
+        done = run(tmp_path / "noisy.h5", "--restore", mask, "-o", tmp_path / "out.h5")
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("way", [external, growing, named_by_attributes])
+def test_no_system_call_names_a_canary(tmp_path, canary, way):
+    source = made(tmp_path, canary, way)
+    for target in ("out.npz", "out.h5"):
+        log = tmp_path / f"{target}.trace"
+        watch = ["strace", "-f", "--seccomp-bpf", "-e", "trace=file", "-o", log]
+        subprocess.run(
+            [*watch, *COMMAND, source, "-o", tmp_path / target, "-s", "1", "--seed", "1"],
+            check=False,
+            capture_output=True,
+            env=clean_environment(),
+            timeout=60,
+        )
+        calls = log.read_text(errors="replace")
+        assert str(source) in calls
+        assert str(canary) not in calls
+
+
+def test_no_module_beside_the_data_is_run(tmp_path):
+    for name in ("numpy", "click", "json", "tomllib", "h5py", "pyarrow", "numbers"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('sung')")
+    (tmp_path / "t.csv").write_text("a\n1.5\n2\n")
+
+    done = subprocess.run(
+        [*COMMAND, "t.csv", "-s", "1", "--seed", "1"],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env=clean_environment({"PYTHONSAFEPATH": ""}),
+        timeout=60,
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)
