@@ -18,6 +18,7 @@ from noisify.files.write_behind import InPieces, OwnedInPieces, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from noisify.files.codecs import Compression
     from noisify.files.compress import CompressedFile

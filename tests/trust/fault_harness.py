@@ -153,7 +153,7 @@ def restore(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def broken(
-    server: Server, result: Result, scenario: Scenario, after: dict[str, bytes] | None, call: str
+    server: Server, result: Result, scenario: Scenario, after: dict[str, bytes] | None, fault: Fault
 ) -> list[str]:
     """Return in what a run breaks the promise; nothing is the promise kept.
 
@@ -162,8 +162,9 @@ def broken(
         result: What came of it.
         scenario: What was run.
         after: The files that a run without a fault leaves; None: that is not known.
-        call: Which call failed; temporary files that cannot be removed stay.
+        fault: What failed; temporary files that cannot be removed may stay.
     """
+    may_leave = fault.call == "unlink" or (fault.call in {"open", "close"} and not fault.times)
     before, found = scenario.files, contents(server.folder)
     wrong = []
     if result.timed_out:
@@ -173,7 +174,7 @@ def broken(
     if "Traceback" in result.messages or "Exception ignored" in result.messages:
         wrong.append("a traceback")
     lines = [line for line in result.messages.splitlines() if not _is_note(line)]
-    if call == "close":  # of inputs, which Arrow's C++ tells of by itself
+    if fault.call == "close":  # of inputs, which Arrow's C++ tells of by itself
         lines = [line for line in lines if "Error ignored when destroying file" not in line]
     batch = len(before) > 1 and "--output-dir" in scenario.arguments
     if result.status in {1, 2, 3} and len(lines) != 1 and not (batch and lines):
@@ -181,11 +182,11 @@ def broken(
     if after is not None:
         if result.status == 0 and found != after:
             wrong.append("status 0 and not what a run without a fault writes")
-        wrong += _parts(found, before, after, may_leave=call == "unlink")
+        wrong += _parts(found, before, after, may_leave=may_leave)
     elif result.status != 0 and found != before:
         wrong.append("something was written")
     left = sorted(path.name for path in server.temporary.iterdir())
-    if left and call != "unlink":
+    if left and not may_leave:
         wrong.append(f"left behind in the folder for temporary files: {left}")
     return [*wrong, result.messages] if wrong else []
 

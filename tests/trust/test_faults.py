@@ -66,7 +66,7 @@ def test_a_call_that_fails_or_a_signal_leaves_the_old_or_the_new(server: Server,
     for call in CALLS:
         for fault in faults(call, counts[call]):
             result = server.run(scenario, fault)
-            if wrong := broken(server, result, scenario, after, call):
+            if wrong := broken(server, result, scenario, after, fault):
                 found.append((fault, wrong))
     assert [] == found
 
@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_leaves_the_old_ones(plain_server: Server, name: str
     found = []
     for size in range(600, most, step):
         result = plain_server.run(scenario, limits={"RLIMIT_FSIZE": size})
-        if wrong := broken(plain_server, result, scenario, after, "write"):
+        if wrong := broken(plain_server, result, scenario, after, Fault("write", 1)):
             found.append((size, wrong))
     assert [] == found
 
@@ -103,6 +103,6 @@ def test_a_damaged_input_is_an_error_in_one_line_or_data(plain_server: Server, n
     for what, data in damages(scenario.files[source]):
         damaged = Scenario(scenario.files | {source: data}, scenario.arguments)
         result = plain_server.run(damaged)
-        if wrong := broken(plain_server, result, damaged, None, ""):
+        if wrong := broken(plain_server, result, damaged, None, Fault("", 1)):
             found.append((what, wrong))
     assert [] == found
