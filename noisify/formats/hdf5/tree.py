@@ -5,7 +5,7 @@ Names are bytes; those that are not UTF-8 are kept with surrogates. Only hard li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from h5py.h5d import DatasetID
     from h5py.h5t import TypeID
 
-    ObjectID = h5g.GroupID | DatasetID | TypeID
+    ObjectID: TypeAlias = h5g.GroupID | DatasetID | TypeID
 
 _METADATA_BYTES = 1 << 16
 _LONGEST_WALK = 1000
