@@ -133,6 +133,10 @@ class TestTypesOfATextTable:
             pytest.param(["2024-01-01T10:00:00"], pa.timestamp("ms"), id="times"),
             pytest.param(["2024-01-01T10:00:00Z"], pa.timestamp("ms", "UTC"), id="times-in-utc"),
             pytest.param(["2024-01-01T10:00:00+02:00"], pa.string(), id="times-in-a-zone"),
+            pytest.param(["23:59:59", "00:00:01", ""], pa.time32("ms"), id="times-of-day"),
+            pytest.param(["23:59", "00:00:00.1234"], pa.time64("us"), id="fine-times-of-day"),
+            pytest.param(["23:59:59", "24:00:00"], pa.string(), id="no-times-of-day"),
+            pytest.param(["23:59:59", "2024-01-01"], pa.string(), id="times-and-days"),
             pytest.param(["yes", "no"], pa.string(), id="texts"),
         ],
     )

@@ -6,6 +6,7 @@ the second, and other readers than noisify have to find no difference.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -320,7 +321,8 @@ def test_members_that_point_elsewhere_are_left_where_only_the_library_writes(
     assert "level @again.x cannot read it: it has text" in level.messages
     done = run(source, "-o", target, "-s", 1, "--seed", 1)
     assert 0 == done.status
-    assert "note: field 'again.x' is left as it is: it has text, lists" in done.messages
+    assert re.search("note: field 'again.*left as.*: (it|each) has text, lists", done.messages)
+    assert 1 == len(done.lines)
     assert without_y(source) == without_y(target)
 
 

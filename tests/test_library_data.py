@@ -420,3 +420,33 @@ def test_dictionaries_of_views_get_noise_as_others_do():
 def test_data_of_another_kind_are_refused(data, said):
     with pytest.raises(UsageError, match=said):
         add_noise(data, scale=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("M8[Y]", "counts years, which differ in length; convert it to datetime64[D]"),
+        ("M8[M]", "counts months, which differ in length; convert it to datetime64[D]"),
+        ("m8[M]", "counts months, which differ in length; convert it to timedelta64[D]"),
+        ("m8", "has times without a unit; convert it to timedelta64[s]"),
+        ("M8[ps]", "counts units of 1 ps, and the finest that get noise are 1 ns"),
+    ],
+)
+class TestTimesOfNoFixedUnit:
+    def test_are_refused_where_they_are_chosen(self, kind, message, tmp_path):
+        values = np.array([1, 2, 3], "i8").view(kind)
+        with pytest.raises(UsageError, match=re.escape(f"field 'data': {message}")):
+            add_noise(values, scale="400d", seed=1)
+        np.save(tmp_path / "in.npy", values)
+        done = run(tmp_path / "in.npy", "-o", tmp_path / "o.npy", "-s", "400d", "--seed", 1)
+        line = f"noisify: {tmp_path / 'in.npy'}, field 'data': {message}"
+        assert (2, [line]) == (done.status, done.lines)
+
+    def test_are_left_where_they_are_not(self, kind, message, tmp_path):
+        source = tmp_path / "in.npz"
+        np.savez(source, t=np.array([1, 2, 3], "i8").view(kind), x=X[:3])
+        done = run(source, "-o", tmp_path / "o.npz", "-s", 1, "--seed", 1)
+        assert (0, "") == (done.status, done.messages)
+        done = run(source, "-o", tmp_path / "o.npz", "-c", "*", "-s", 1, "--seed", 1)
+        assert message in done.messages
+        assert np.array_equal(np.load(source)["t"], np.load(tmp_path / "o.npz")["t"])

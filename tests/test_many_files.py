@@ -144,7 +144,7 @@ class TestOutputs:
         monkeypatch.setattr(
             Path, "replace", lambda path, target: (steps.append("name"), replace(path, target))[1]
         )
-        monkeypatch.setattr(batch, "sync_folder", lambda _: steps.append("folder"))
+        monkeypatch.setattr(batch, "sync_new_names", lambda _: steps.append("folder"))
         assert 0 == run(*tables, "--output-dir", out, "-j", 1, *OPTIONS).status
         together = COUNT // 4
         assert (["sync"] * together + ["name"] * together + ["folder"]) * 4 == steps
@@ -217,7 +217,8 @@ def test_a_signal_leaves_whole_files_only(tmp_path, out, number, jobs):
     made = contents(out)
     if process.returncode == 0:
         pytest.skip("was done before the signal came")
-    assert (128 + number, b"") == (process.returncode, messages)
+    said = b"noisify: stopped; the outputs that were made until then are complete\n"
+    assert (128 + number, said) == (process.returncode, messages)
     assert all(name.startswith("t") for name in made)
     assert {30 + 1} == {content.count(b"\n") for content in made.values()}
 
@@ -252,6 +253,13 @@ class TestFolders:
         assert 0 == done.status
         told = f"{folder}: README.md, more left out, being folders or of no known format"
         assert f"noisify: note: {told}\n" == done.messages
+
+    def test_with_files_of_parquet_among_others_stand_for_all_of_them(self, folder, out):
+        pd.DataFrame({"x": [1.5, 2.5]}).to_parquet(folder / "p.parquet")
+        done = run(folder, "-o", out, *OPTIONS)
+        assert (0, "") == (done.status, done.messages)
+        changed = {name for name, data in contents(out).items() if data != contents(folder)[name]}
+        assert {"a.npy", "p.parquet", "t000.csv", "t001.csv", "z.tsv.gz"} == changed
 
     def test_a_named_format_is_that_of_all_files(self, tmp_path, out):
         (tmp_path / "in").mkdir()

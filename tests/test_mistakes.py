@@ -51,6 +51,14 @@ MISTAKES = {
     # options that contradict each other, or say nothing
     "-s 1 -o x.csv --to parquet": "data.csv: x.csv would be CSV by its name and Parquet by "
     "--to parquet; leave --to out, or name it x.parquet",
+    "-s 3 --sweep scale=1,2 --output-dir o": "scale is said twice, by --sweep and "
+    "--scale; keep one",
+    "--snr 9 --sweep sd=1,2 --output-dir o": "sd is said twice, by --sweep and --snr; keep one",
+    "-d normal --sweep model=normal,laplace --output-dir o": "model is said twice, by --sweep and "
+    "--dist; keep one",
+    "-d student-t -p df=4 --sweep df=3,5 --output-dir o": "df is said twice, by --sweep and -p; "
+    "keep one",
+    "-s 1 -q -v": "--quiet and --verbose contradict each other; keep one",
     "-s 1 --in-place --to parquet": "data.csv: data.csv would be CSV by its name and Parquet by "
     "--to parquet; leave --to out, or name it data.parquet",
     "-s 1 --name x": "--name is for the files of --output-dir DIR; add it, or name FILE with -o",
@@ -125,6 +133,8 @@ MISTAKES = {
     "-d cauchy --snr 20": f"data.csv: cauchy has no variance, {UNREACHED}",
     "-d laplace-mechanism -p epsilon=1": "laplace-mechanism needs sensitivity (how much one person "
     "can change what is noised); add -p sensitivity=VALUE",
+    "-d missing --rate 150%": "rate '150%' is not a share from 0 to 1, or from 0% to 100%",
+    "-p loc=1 -p loc=2": "loc is given twice by -p; keep one",
     # --noise
     "--noise income=5%": "--noise 'income=5%': no model is named; type --noise 'income=normal:5%'",
     "--noise 5%": "--noise '5%': no model is named; type --noise 'normal:5%'",
@@ -151,9 +161,16 @@ MISTAKES = {
     f"slashes: /in.*/ {FIELDS}",
     "-s 1 -c 'lat%'": f"data.csv: no field matches 'lat%'; type 'lat*' {FIELDS}",
     "-s 1 -c zzz": f"data.csv: no field matches 'zzz' {FIELDS}",
+    "-s 2d -c segment": "data.csv, field 'segment': level 172800s is for times, read as ISO 8601 "
+    "such as 2024-03-01T06:00:00Z, and it holds text",
     # conditions
     "-s 1 --where segment==gold": "data.csv: --where names no field 'gold'; a text stands in "
     "quotes: --where 'segment==\"gold\"'",
+    "-s 1 --where 'nope > 1'": "data.csv: --where names no field 'nope'",
+    "-s 1 --where 'segment in (gold, red)'": "data.csv: --where names no field 'gold'; a text "
+    "stands in quotes: --where 'segment in (\"gold\", red)'",
+    "-s 1 --where 'when > 2024-01-01'": "data.csv: --where 'when > 2024-01-01': 'when' is a time, "
+    'and what is worked out is a number; a time stands in quotes: "2024-03-01"',
     "-s 1 --where 'income == nan'": "data.csv: --where names no field 'nan'; type x is null, or "
     "x is not null",
     "-s 1 --where 'lat > 1 & id'": f"--where 'lat > 1 & id': {NO_SIGN} '& id'; type and",

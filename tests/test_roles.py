@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 from run_command import noisy_file, run
 
 FLOATS = np.linspace(1, 2, 12)
@@ -209,6 +210,28 @@ class TestPandas:
         frame.to_hdf(tmp_path / "in.h5", key="df")
         after = pd.read_hdf(noisy_file(tmp_path / "in.h5", "-s", 0.1))
         assert [0.5, 1.5] == list(after.columns)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_keys_of_maps(suffix, tmp_path):
+    source = tmp_path / f"in{suffix}"
+    inner = pa.struct([("a", pa.float64())])
+    table = pa.table(
+        {
+            "m": pa.array([[(1.5, 2.5)], [(3.5, 4.5)]], pa.map_(pa.float64(), pa.float64())),
+            "n": pa.array([[({"a": 1.5}, [2.5])]] * 2, pa.map_(inner, pa.list_(pa.float64()))),
+        }
+    )
+    if suffix == ".parquet":
+        pq.write_table(table, source)
+    else:
+        feather.write_feather(table, source)
+    keys = {"m[].key", "n[].key.a"}
+    assert {"m[].value", "n[].value[]"} == changed(source)
+    assert {"m[].value", "n[].value[]"} == changed(source, "-c", "*", "-s", 0.1)
+    assert {"m[].key"} == changed(source, "-c", "m[].key", "-s", 0.1)
+    told = left(source)
+    assert {"the keys of a map: by its exact name only"} == {told[name] for name in keys}
 
 
 def test_geoparquet(tmp_path):

@@ -1,5 +1,6 @@
 """Which fields get noise."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,16 @@ TABLE = [
 
 def chosen(*selectors, exclude=(), fields=TABLE):
     return [chosen.name for chosen in choose(fields, selectors, exclude).fields]
+
+
+@pytest.mark.parametrize(
+    ("selector", "name"),
+    [("s.b", "s.b[]"), ("m.value", "m[].value"), ("n.x", "data.n.x"), ("x", "data.n.x")],
+)
+def test_a_part_of_a_name_is_known(selector, name):
+    fields = [field(each) for each in ("s.b[]", "m[].value", "data.n.x")]
+    with pytest.raises(UsageError, match=re.escape(f"; did you mean {name!r}?")):
+        choose(fields, [selector], [])
 
 
 class TestRole:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import feather
 from run_command import normal_noise, run
 
 import noisify
@@ -139,6 +140,21 @@ class TestTimesOfDay:
         (field,) = json.loads(report.read_text())["fields"].values()
         assert pytest.approx(3600, rel=0.1) == field["change_sd"]
         assert 0 == field["saturated"]
+
+    @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+    @pytest.mark.parametrize("fraction", ["", ".250", ".000250", ".000000250"])
+    def test_converted_from_text_they_get_the_same_noise(self, suffix, fraction, tmp_path):
+        source, target = tmp_path / "t.csv", tmp_path / f"n{suffix}"
+        source.write_text(f"t,x\n23:59:59{fraction},1\n,2\n00:00:01{fraction},3\n")
+        options = ("-c", "t", "-s", "90s", "--seed", 1)
+        assert 0 == run(source, "-o", target, *options).status
+        read = pq.read_table if suffix == ".parquet" else feather.read_table
+        there = read(target)["t"].cast(pa.time64("ns")).cast(pa.int64()).to_pylist()
+        cells = [line.split(",")[0] for line in run(source, *options).output.decode().split()[1:]]
+        digit = 10 ** (9 - max(0, len(fraction) - 1))
+        for cell, found in zip(cells, there, strict=True):
+            seconds = pd.Timedelta(cell).value if cell else None
+            assert seconds == (None if found is None else round(found / digit) * digit)
 
     def test_in_text_too(self, tmp_path):
         source = tmp_path / "t.csv"

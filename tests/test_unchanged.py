@@ -135,9 +135,12 @@ def test_no_note_where_none_was_asked_or_something_changed(tmp_path, options):
     ("cell", "options", "help_"),
     [
         ('"47,072.02"', [], "type --thousands ,"),
-        ('"1.234.567,8"', [], "type --thousands . --decimal ,"),
+        ('"1.234.567,8"', [], "type --decimal , --thousands ."),
         ('"3,14"', [], "type --decimal ,"),
-        ("1'000", [], "type --thousands ''\"'\"''"),
+        ("1'000", [], 'type --thousands "\'"'),
+        ("1_000", [], "type --thousands _"),
+        ("'1.5'", [], "take the ' around it away first: the quote of a CSV is \""),
+        ("True", [], "for truths choose a model of labels such as -d flip"),
         ("12 kg", [], "take the unit away first"),
         ("$5.20", [], "take the unit away first"),
         ("low", [], "for texts choose a text model such as -d typo"),
@@ -202,3 +205,36 @@ def test_a_change_as_large_as_asked_is_not_told(tmp_path, values, model):
 
     assert [] == report["notes"]
     assert "was asked" not in messages
+
+
+class TestDryRuns:
+    @pytest.mark.parametrize(
+        ("text", "options", "reason"),
+        [
+            ("a,b\n1.5,x\n2.5,y\n", ("-s", 0.001, "--decimals", 1), "--decimals 1 rounds it"),
+            ("a,b\n12 kg,1.5\n13 kg,2\n", ("-c", "a", "-s", 1), "no cell is a number"),
+            ("a,b\n1.5,1\n2.5,2\n", ("-s", 1, "--where", "b > 5"), "no element with a value meets"),
+        ],
+    )
+    def test_say_why_nothing_changes(self, tmp_path, text, options, reason):
+        source = tmp_path / "in.csv"
+        source.write_text(text)
+        done = run(source, "-n", "--seed", 1, *options)
+        assert (0, 1) == (done.status, len(done.lines))
+        assert f"note: {source}, field 'a': nothing changed: " in done.messages
+        assert reason in done.messages
+
+    def test_say_nothing_where_something_does(self, tmp_path):
+        source = tmp_path / "in.csv"
+        source.write_text("a\n1.5\n2.5\n")
+        assert "" == run(source, "-n", "--seed", 1, "-s", 1).messages
+
+    def test_name_the_file_that_fails_and_show_the_others(self, tmp_path):
+        bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"
+        bad.write_text("a,b\n1,x\n2,y\n")
+        good.write_text("a\n1.5\n2.5\n")
+        done = run(bad, good, "-n", "--seed", 1, "-s", 1)
+        assert (2, 1) == (done.status, len(done.lines))
+        assert done.messages.startswith(f"noisify: {bad}: no field is floating-point")
+        assert f"plan for {good} (csv)" in done.output.decode()
+        assert f"{bad}: no field is" in run(bad, "-n", "-s", 1).messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from noisify.cli.messages import Notes, Progress, say, summary_line
-from noisify.cli.signals import check_stopped
+from noisify.cli.signals import Stopped, check_stopped
+from noisify.core.errors import NoisifyError
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import Wanted, process
 from noisify.engine.unchanged import NOT_STRANGE
@@ -62,13 +64,15 @@ def make_outputs(
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, asked)
     results: Iterator[FileResult]
-    with ExitStack() as kept:
-        report = None
-        if asked.report is not None:
-            report = kept.enter_context(_ReportFile(asked.report, len(inputs) * len(found)))
-        if index is not None:
-            kept.enter_context(index)
-        kept.enter_context(progress)
+    report = None
+    if asked.report is not None:
+        report = _ReportFile(asked.report, len(inputs) * len(found), clobber=not asked.no_clobber)
+    outcome = _Outcome(found, asked, notes, report, index)
+    with outcome.told(len(inputs)), ExitStack() as kept:
+        for opened in (report, index, progress):
+            if opened is not None:
+                kept.push(opened)  # before it makes anything: a signal may come in between
+                opened.__enter__()
         if len(inputs) == 1:
             progress.begin(sizes[0] or 0)
             results = (
@@ -76,7 +80,6 @@ def make_outputs(
             )
         else:
             results = process_all(files, settings, progress, count=len(inputs))
-        outcome = _Outcome(found, asked, notes, report, index)
         for result in results:
             progress.clear()
             outcome.add(result)
@@ -122,6 +125,7 @@ class _Outcome:
         index: Index | None,
     ) -> None:
         self.done = self.status = 0
+        self._complete: list[str] = []
         self._found = found
         self._notes = notes
         self._report = report
@@ -137,8 +141,10 @@ class _Outcome:
         if result.failure is not None:
             say(str(result.failure))
             self.status = self.status or result.failure.exit_status
+            self._complete += result.failure.complete
             return
         self.done += 1
+        self._complete += [report.output for report in result.reports]
         for note in result.notes:
             self._notes.add(note)
         for report in result.reports:
@@ -160,6 +166,31 @@ class _Outcome:
                 kind = NOT_STRANGE.get(_kind(report, name), "a number")
                 self._notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
 
+    @contextlib.contextmanager
+    def told(self, count: int) -> Iterator[None]:
+        """Say of how many inputs the outputs are complete, and their seed, if the run stops short.
+
+        Args:
+            count: How many inputs there are.
+        """
+        try:
+            yield
+        except NoisifyError as error:
+            error.leaving(self._complete)
+            if error.complete:
+                self.tell_seed()
+            raise
+        except click.exceptions.Exit:
+            if self._complete:
+                self.tell_seed()
+            raise
+        except Stopped:
+            if count > 1 and not self._quiet:
+                say("stopped; the outputs that were made until then are complete")
+            if count > 1 or self._complete:
+                self.tell_seed()
+            raise
+
     def tell_seed(self) -> None:
         """Print a new seed."""
         if self._seed is not None and not self._quiet and not self._secret:
@@ -176,12 +207,14 @@ class _ReportFile:
     Args:
         path: The file.
         count: How many outputs there will be, if all goes well.
+        clobber: Whether an existing file may be replaced.
     """
 
-    def __init__(self, path: str, count: int) -> None:
+    def __init__(self, path: str, count: int, *, clobber: bool) -> None:
         codec = of_name(path)
         self._path = path
-        self._output = open_output(path, compression=codec.at_level(None) if codec else None)
+        compression = codec.at_level(None) if codec else None
+        self._output = open_output(path, clobber=clobber, compression=compression)
         self._is_list = count > 1
         self._started = False
 
@@ -204,6 +237,10 @@ class _ReportFile:
             write_all(self._output.file, text.encode())
 
     def __exit__(self, *error: object) -> None:
-        if self._is_list and error[0] is None:
-            self._write("\n]\n")
+        try:
+            if self._is_list and error[0] is None:
+                self._write("\n]\n")
+        except BaseException:  # a signal too must not leave half of it
+            self._output.discard()
+            raise
         self._output.__exit__(*error)  # type: ignore[arg-type]

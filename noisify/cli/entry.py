@@ -10,8 +10,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-import click
-
 from noisify.cli.process import collect_no_modules
 from noisify.cli.signals import Stopped, stopped_by
 from noisify.core.errors import NoisifyError, cut_short, printable
@@ -20,43 +18,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    import click
+
 CLOSED_PIPE = 141
 FAILED = 1
 USAGE = 2
+TRACEBACK = "NOISIFY_TRACEBACK"
+_SHOWN = 300
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
-    _open_missing_streams()
-    _escape_unprintable()
-    _catch_signals()
-    collect_no_modules(own_process=arguments is None)
-    sys.unraisablehook = _hide_stopped
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured
     try:
-        from noisify.cli.command import noisify  # noqa: PLC0415 - after the signals are caught
-
-        words = list(sys.argv[1:] if arguments is None else arguments)
-        with noisify.make_context("noisify", words) as context:  # main() hides a closed pipe
-            noisify.invoke(context)
-        _flush()
-        status = 0
+        _catch_signals()  # first of all: what follows imports
+        _open_missing_streams()
+        _escape_unprintable()
+        collect_no_modules(own_process=arguments is None)
+        sys.unraisablehook = _hide_harmless
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured
+        status = _run(sys.argv[1:] if arguments is None else arguments)
     except (Stopped, KeyboardInterrupt) as stop:
         status = 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
     except BrokenPipeError:
         _abandon_standard_output()
         status = CLOSED_PIPE
     except NoisifyError as error:
-        status = _fail(str(error), error.exit_status) if not stopped_by else FAILED
-    except click.exceptions.Abort:
-        status = 128 + signal.SIGINT
-    except click.exceptions.Exit as done:
-        _flush()
-        status = done.exit_code
-    except click.ClickException as error:
-        status = _fail(_usage_message(error), USAGE)
+        status = _fail(str(error), error.exit_status)
     except OSError as error:
         if error.errno == errno.EPIPE:
             status = CLOSED_PIPE
@@ -66,12 +55,54 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _abandon_standard_output()
     except MemoryError:
         status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
+    except Exception as error:  # noqa: BLE001 - the last net: a line, and no traceback, for users
+        status = _fail_unexpectedly(error)
     sys.exit(128 + stopped_by[0] if stopped_by else status)
 
 
-def _hide_stopped(unraisable: sys.UnraisableHookArgs) -> None:
-    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again."""
-    if not isinstance(unraisable.exc_value, Stopped):
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command; return the exit status.
+
+    Raises:
+        Exception: What went wrong, but for usage that click refuses.
+    """
+    import click  # noqa: PLC0415 - after the signals are caught
+
+    from noisify.cli.command import noisify  # noqa: PLC0415 - likewise
+
+    try:
+        with noisify.make_context("noisify", list(arguments)) as context:  # main() hides a pipe
+            noisify.invoke(context)
+    except click.exceptions.Abort:
+        return 128 + signal.SIGINT
+    except click.exceptions.Exit as done:
+        _flush()
+        return done.exit_code
+    except click.ClickException as error:
+        return _fail(_usage_message(error), USAGE)
+    _flush()
+    return 0
+
+
+def _fail_unexpectedly(error: Exception) -> int:
+    """Say in one line what nobody thought of; `NOISIFY_TRACEBACK=1` shows where it happened."""
+    if os.environ.get(TRACEBACK):
+        sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, RecursionError):
+        return _fail("is nested too deeply to be read", FAILED)
+    if isinstance(error, RuntimeError) and "new thread" in str(error):
+        return _fail("a thread cannot be started; fewer --jobs need fewer", FAILED)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    shown = what if len(what) <= _SHOWN else f"{what[:_SHOWN]}…"
+    return _fail(f"failed unexpectedly: {shown} ({TRACEBACK}=1 shows where)", FAILED)
+
+
+def _hide_harmless(unraisable: sys.UnraisableHookArgs) -> None:
+    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again.
+
+    And of an input that cannot be closed: outputs are closed where a failure is told.
+    """
+    if not isinstance(unraisable.exc_value, (Stopped, OSError)):
         sys.__unraisablehook__(unraisable)
 
 
@@ -93,22 +124,30 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
 
 
 def _open_missing_streams() -> None:
-    """Keep descriptors 0 to 2 taken, so that no file opened later becomes standard output."""
+    """Keep descriptors 0 to 2 taken, so that no file opened later becomes standard output.
+
+    Without standard error messages go nowhere, and nothing fails for that.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
 
 
 def _escape_unprintable() -> None:
     """Print what a stream's encoding cannot hold as escapes; names may hold anything."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # it fails where it is written to
+                stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, status: int) -> int:
+    if stopped_by:  # a failure of what was stopped
+        return status
     with contextlib.suppress(OSError, ValueError, AttributeError):
         text = "\n".join(map(printable, message.split("\n")))
         sys.stderr.write(f"noisify: {text}\n")  # click would write UTF-8 to an ASCII terminal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +19,19 @@ from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import collect_garbage, keep_freed_memory
 from noisify.cli.runs import variants
 from noisify.cli.signals import check_stopped
-from noisify.core.errors import UsageError
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.engine.batch import naming_file
 from noisify.engine.job import OpenInput, Settings, default_jobs
+from noisify.engine.unchanged import notes as unchanged
 from noisify.files.codecs import inner_suffix
+from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
 from noisify.formats.interface import ReadOptions
 from noisify.plan.file_part import shared_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Variant
@@ -47,6 +51,8 @@ def carry_out(asked: Asked) -> None:
     inputs: Sequence[str] = asked.inputs or (STANDARD_OUTPUT,)
     if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
+    if asked.quiet and asked.verbose:
+        raise UsageError("--quiet and --verbose contradict each other; keep one")
     notes = Notes(every=asked.verbose)
     status = 0
     if asked.restore is not None:
@@ -67,9 +73,7 @@ def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> int:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
     if asked.dry_run:
         _note_files(inputs, found, asked, notes)
-        for path in inputs:
-            _preview(path, found, asked, notes)
-        return 0
+        return _preview_all(inputs, found, asked, notes)
     _check_batch(found, inputs, asked)
     outputs = targets(inputs, found, asked)
     index = None
@@ -82,7 +86,7 @@ def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> int:
     _note_files(inputs, found, asked, notes)
     return make_outputs(
         inputs, outputs, found, asked, index, notes,
-        lambda progress: _settings(asked, notes, progress, measure=index is not None),
+        lambda progress: _settings(asked, notes.add, progress, measure=index is not None),
     )  # fmt: skip
 
 
@@ -97,6 +101,8 @@ def _with_folders(
     every: list[str] = []
     is_folder = False
     for path in inputs:
+        if asked.in_place and (old := recover(path)) is not None:
+            notes.add(f"{path} has its name again; a run that was stopped had left it as {old}")
         found = None if path == STANDARD_OUTPUT else files_in(path, asked.from_format)
         every += [path] if found is None else found[0]
         is_folder = is_folder or found is not None
@@ -144,13 +150,17 @@ def _restore(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
     if len(inputs) > 1:
         raise UsageError("--restore takes one noisy file")
     target = inputs[0] if asked.in_place else asked.output or STANDARD_OUTPUT
-    count = restore(inputs[0], asked.restore or "", target, _settings(asked, notes))
+    count = restore(inputs[0], asked.restore or "", target, _settings(asked, notes.add))
     if not asked.quiet and (asked.verbose or sys.stderr.isatty()):
         say(f"{inputs[0]} -> {target}: {count:,} elements restored")
 
 
 def _settings(
-    asked: Asked, notes: Notes, progress: Progress | None = None, *, measure: bool = False
+    asked: Asked,
+    tell: Callable[[str], None],
+    progress: Progress | None = None,
+    *,
+    measure: bool = False,
 ) -> Settings:
     return Settings(
         read=ReadOptions(
@@ -175,14 +185,39 @@ def _settings(
         chunk_bytes=asked.chunk_size or Settings.chunk_bytes,
         compress_level=asked.compress_level,
         measure=measure or asked.report is not None or asked.verbose,
-        note=notes.add,
+        note=tell,
         progress=progress.advance if progress is not None else lambda _: None,
         passes=progress.passes if progress is not None else lambda *_: None,
     )
 
 
-def _preview(path: str, found: Sequence[Variant], asked: Asked, notes: Notes) -> None:
-    with OpenInput(path, _settings(asked, notes)) as opened:
+def _preview_all(
+    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
+) -> int:
+    """Show what would be done to each input; return the status of the first that fails."""
+    status = 0
+    for path in inputs:
+        tell = partial(_tell_of, path, notes) if len(inputs) > 1 else notes.add
+        try:
+            _preview(path, found, asked, tell)
+        except NoisifyError as error:
+            failure = error.at("standard input" if path == STANDARD_OUTPUT else path)
+            if len(inputs) == 1:
+                raise failure from None
+            say(str(failure))
+            status = status or failure.exit_status
+    return status
+
+
+def _tell_of(path: str, notes: Notes, text: str) -> None:
+    """Add a note on one of several files."""
+    notes.add(naming_file(path, text))
+
+
+def _preview(
+    path: str, found: Sequence[Variant], asked: Asked, tell: Callable[[str], None]
+) -> None:
+    with OpenInput(path, _settings(asked, tell)) as opened:
         for variant in found:
             plan = opened.plan(variant.request_for(path))
             check_standard_output()
@@ -191,5 +226,8 @@ def _preview(path: str, found: Sequence[Variant], asked: Asked, notes: Notes) ->
 
                 print(as_toml(plan.as_json()), end="")  # noqa: T201
                 continue
-            columns = [c for group in opened.preview(plan, _PREVIEW_ROWS) for c in group]
-            print(preview_text(opened.input.name, opened.format.name, plan, columns))  # noqa: T201
+            shown = opened.preview(plan, _PREVIEW_ROWS)
+            name = opened.input.name
+            print(preview_text(name, opened.format.name, plan, shown.columns))  # noqa: T201
+            for field, why in unchanged(plan, shown.fields):
+                tell(f"{name}, field {field!r}: {why}")

@@ -1,4 +1,7 @@
-"""Folders as INPUTs: one of Parquet is one table, any other stands for the files in it."""
+"""Folders as INPUTs: one of Parquet is one table, any other stands for the files in it.
+
+One that has files of other formats beside those of Parquet stands for its files, too.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
         return None
     try:
         names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
-        if from_format is None and _holds_parquet(folder):
+        formats = {of_suffix(inner_suffix(name)) for name in names} - {None}
+        mixed = len(formats) > 1 and any(map(_is_parquet, names))
+        if from_format is None and not mixed and _holds_parquet(folder):
             return None
     except OSError as error:
         raise NoisifyError(f"cannot be read: {error.strerror}", path=path) from None
@@ -45,10 +50,13 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
 
 def _holds_parquet(folder: Path) -> bool:
     """Return whether there is a Parquet file anywhere in a folder."""
-    return any(
-        (entry := of_suffix(path.suffix)) is not None and entry.name == "parquet"
-        for path in folder.rglob("*")
-    )
+    return any(_is_parquet(path.name) for path in folder.rglob("*"))
+
+
+def _is_parquet(name: str) -> bool:
+    """Return whether a file's name says that it is of Parquet."""
+    entry = of_suffix(Path(name).suffix)
+    return entry is not None and entry.name == "parquet"
 
 
 def left_note(path: str, left: Sequence[str]) -> str:

@@ -40,11 +40,11 @@ class Index:
         self.path = str(Path(folder) / NAME)
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
-        self._clobber = clobber
+        self._output = open_output(self.path, clobber=clobber)
 
     def __enter__(self) -> Self:
         """Open the file and write its header."""
-        self._output = open_output(self.path, clobber=self._clobber).__enter__()
+        self._output.__enter__()
         self._write(self._columns)
         return self
 

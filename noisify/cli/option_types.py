@@ -202,6 +202,10 @@ class SeedType(ParamType):
         return int(seed)
 
 
+_LONGEST_SIZE = 30
+"""Characters of a size."""
+
+
 class SizeType(ParamType):
     """Bytes: 65536, 64k, 4MiB."""
 
@@ -209,7 +213,8 @@ class SizeType(ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the size."""
-        match = _SIZE.fullmatch(str(value).strip())
+        text = str(value).strip()
+        match = _SIZE.fullmatch(text) if len(text) <= _LONGEST_SIZE else None
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
         if not 0 < size <= _LARGEST_SIZE:
             raise UsageError(

@@ -83,6 +83,7 @@ def _named_outputs(
     if folder.exists() and not folder.is_dir():
         raise UsageError("is a file; the outputs need a folder", path=folder)
     _check_taken(list(taken), inputs, clobber=not asked.no_clobber)
+    _check_links(folder, list(taken))
     folder.mkdir(parents=True, exist_ok=True)
     return names
 
@@ -96,6 +97,25 @@ def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) 
             raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
         if not clobber and there is not None:
             raise UsageError("exists, and --no-clobber keeps it", path=target)
+
+
+def _check_links(folder: Path, found: Sequence[str]) -> None:
+    """Refuse outputs that a link would lead out of their folder, or to one file.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    inside = Path(os.path.realpath(folder))
+    known: dict[object, str] = {}
+    for target in found:
+        if Path(target).is_symlink() and not Path(os.path.realpath(target)).is_relative_to(inside):
+            raise UsageError(
+                f"is a link that leads out of {folder}; remove it, or choose another name",
+                path=target,
+            )
+        other = known.setdefault(_named(target), target)
+        if other != target:
+            raise UsageError(f"is {other} too, by a link; remove one of them", path=target)
 
 
 def _check_distinct(inputs: Sequence[str]) -> None:

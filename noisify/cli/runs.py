@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from noisify.cli.sweeps import check_count, sweeps, swept_specs
+from noisify.cli.sweeps import AMOUNTS, check_count, sweeps, swept_specs
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import model as interface
@@ -58,6 +58,7 @@ def variants(asked: Asked, *, several: bool) -> list[Variant]:
     Raises:
         UsageError: If anything makes no sense.
     """
+    _check_swept(asked)
     told = None
     if asked.recipe is not None:
         from noisify.plan import recipe  # noqa: PLC0415 - TOML and JSON
@@ -89,6 +90,17 @@ def variants(asked: Asked, *, several: bool) -> list[Variant]:
             for number in range(asked.replicates)
         ]
     return found
+
+
+def _check_swept(asked: Asked) -> None:
+    """Refuse a flag that says once what a sweep says for each output."""
+    typed = dict(asked.parameters)
+    for key, _ in asked.sweeps:
+        for name in AMOUNTS if key in AMOUNTS else (key,):
+            by = "-p" if name in typed else "--dist" if name == "model" else f"--{name}"
+            flag = getattr(asked, name) if name in _FLAGS else None
+            if name in typed or flag is not None:
+                raise UsageError(f"{key} is said twice, by --sweep and {by}; keep one")
 
 
 def _file_rule(asked: Asked, told: Recipe | None, rng: str, *, several: bool) -> tuple[bool, str]:
@@ -158,6 +170,9 @@ def _spec_of_flags(asked: Asked) -> NoiseSpec:
     swept = dict(asked.sweeps).get("model", "normal").split(",")[0]
     name = asked.model or registry.find(swept).name
     parameters: dict[str, Any] = dict(asked.parameters)
+    for key in parameters:
+        if sum(name == key for name, _ in asked.parameters) > 1:
+            raise UsageError(f"{key} is given twice by -p; keep one")
     for key, value in (("loc", asked.loc), ("df", asked.df), ("rate", asked.rate)):
         if value is None:
             continue

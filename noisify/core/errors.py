@@ -37,6 +37,9 @@ class NoisifyError(Exception):
         path: The file concerned.
         line: The line of that file, counted from 1.
         field: The field (column, dataset) concerned.
+
+    Attributes:
+        complete: The outputs that had been completed before, and are kept.
     """
 
     exit_status: ClassVar[int] = 1
@@ -54,6 +57,7 @@ class NoisifyError(Exception):
         self.path = path
         self.line = line
         self.field = field
+        self.complete: Sequence[str] = ()
 
     def __str__(self) -> str:
         """Return `path, line N, field 'name': message`, leaving out what is not known."""
@@ -70,6 +74,16 @@ class NoisifyError(Exception):
         """Return this error with its file named, unless it names one already."""
         if self.path is None:
             self.path = path
+        return self
+
+    def leaving(self, complete: Sequence[str]) -> NoisifyError:
+        """Return this error with the outputs that are complete nevertheless, if there are any."""
+        if complete and not self.complete:
+            self.complete = complete
+            shown = ", ".join(complete[:_OUTPUTS_SHOWN])
+            more = len(complete) - _OUTPUTS_SHOWN
+            shown += f" and {more:,} more" if more > 0 else ""
+            self.message += f"; {shown} {'is' if len(complete) == 1 else 'are'} complete"
         return self
 
     def because(self, hints: Sequence[str]) -> NoisifyError:
@@ -115,6 +129,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
 
 
+_OUTPUTS_SHOWN = 3
 _LONGEST = 2000
 """Characters of a message; what was typed, or a name, may be of any length."""
 _SHOWN = 65

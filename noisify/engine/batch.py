@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from noisify.core.errors import NoisifyError
 from noisify.engine.job import process, write_outputs
 from noisify.engine.loop import ordered_map
-from noisify.files.output import Outputs, sync_folder
+from noisify.files.file_output import sync_new_names
+from noisify.files.output import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -114,7 +115,7 @@ def _alone(one: FileJob, settings: Settings) -> FileResult:
     notes: list[str] = []
 
     def note(text: str) -> None:
-        notes.append(_naming_file(one.path, text))
+        notes.append(naming_file(one.path, text))
 
     try:
         reports = process(one.path, one.wanted, replace(settings, note=note))
@@ -172,7 +173,7 @@ class _Worker:
                 for attempt in attempts:
                     attempt.take(step)
             for folder in unsynced:
-                sync_folder(folder)
+                sync_new_names(folder)
         finally:
             for attempt in attempts:
                 attempt.discard()
@@ -223,11 +224,11 @@ class _Attempt:
     def result(self) -> FileResult:
         """Return what the file came to."""
         reports = self._reports if self._failure is None else ()
-        notes = [_naming_file(self.file.path, note) for note in self.notes]
+        notes = [naming_file(self.file.path, note) for note in self.notes]
         return FileResult(self.file.path, reports, notes, self._failure)
 
 
-def _naming_file(path: str, note: str) -> str:
+def naming_file(path: str, note: str) -> str:
     """Return a note on one of several files, which it names."""
     return note if path in note else f"{path}: {note}"
 

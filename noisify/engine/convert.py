@@ -5,6 +5,7 @@ Noise depends on a field's name and positions only, so it is the same before and
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import codecs
-from noisify.files.input import Input, new_temporary_path
+from noisify.files.input import Input, new_temporary_path, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,13 +111,15 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
             write(content, path, delimiter)
         else:
             write(content, path)
+        return ConvertedInput(path, source, new, hints)
     except OSError as error:
-        path.unlink(missing_ok=True)
-        raise NoisifyError(f"cannot be converted in {path.parent}: {error.strerror}") from None
+        remove(path)
+        raise NoisifyError(
+            f"cannot be converted in {path.parent}: {error.strerror or error}"
+        ) from None
     except BaseException:  # a signal too must not leave the file
-        path.unlink(missing_ok=True)
+        remove(path)
         raise
-    return ConvertedInput(path, source, new, hints)
 
 
 class ConvertedInput(Input):
@@ -151,9 +154,10 @@ class ConvertedInput(Input):
 
     def close(self) -> None:
         """Remove the temporary file, and close the input it stands for."""
-        super().close()
-        self._origin.close()
-        self._path.unlink(missing_ok=True)
+        with ExitStack() as closing:  # all of it, whatever happens in between
+            closing.callback(remove, self._path)
+            closing.callback(self._origin.close)
+            super().close()
 
 
 def _kind(entry: Entry) -> str:

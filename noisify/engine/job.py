@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
@@ -27,7 +27,7 @@ from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -216,18 +216,21 @@ class OpenInput:
             ),
         )
 
-    def preview(self, plan: Plan, rows: int) -> Iterator[list[NoisyColumn]]:
-        """Yield the noisy columns of the first chunk of each table or array with noise."""
-        yield from loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
+    def preview(self, plan: Plan, rows: int) -> loop.Preview:
+        """Return some noisy columns of each field with noise, and what noise did to it there."""
+        return loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the source and its input."""
-        self.source.close()
-        self.input.close()
+        """Close the source and its input; a failure to close what was read loses nothing."""
+        try:
+            with suppress(OSError):
+                self.source.close()
+        finally:
+            self.input.close()
 
 
 class Wanted(NamedTuple):

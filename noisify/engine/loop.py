@@ -15,7 +15,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count, groupby, islice
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Column, Field
+    from noisify.engine.counts import Tally
     from noisify.formats.interface import MaskSink, NoisyColumn, PlacingSink, Sink, Source
     from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan
@@ -397,8 +398,20 @@ def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
     return [group for group in (columns, *others) if group]
 
 
-def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[NoisyColumn]]:
-    """Yield noisy columns of a few rows each: the first, or if they do not change some that do.
+class Preview(NamedTuple):
+    """What a plan would do to the start of a source.
+
+    Attributes:
+        columns: Noisy columns of a few rows each, field by field.
+        fields: What noise did to each field, as far as was looked.
+    """
+
+    columns: list[NoisyColumn]
+    fields: dict[str, FieldReport]
+
+
+def preview(source: Source, plan: Plan, rows: int, size: int) -> Preview:
+    """Return noisy columns of a few rows each: the first, or if they do not change some that do.
 
     Args:
         source: The data.
@@ -409,12 +422,15 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
     noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
     found: dict[str, list[NoisyColumn]] = {}
     waiting = {field.name for field in plan.noised}
+    fields = {name: FieldReport() for name in waiting}
 
-    def work(piece: Piece) -> list[NoisyColumn]:
-        return noiser.apply(piece.reached, piece.conditions, piece.chunk)[0]
+    def work(piece: Piece) -> tuple[list[NoisyColumn], dict[str, Tally]]:
+        return noiser.apply(piece.reached, piece.conditions, piece.chunk)
 
     reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
-    for done in islice(reader.map(work, 1, complete=False), _PREVIEWED):
+    for done, tallies in islice(reader.map(work, 1, complete=False), _PREVIEWED):
+        for name, tally in tallies.items():
+            fields[name] += tally
         for name, noisy in groupby(done, lambda result: result.column.field.name):
             columns = [some_rows(column, rows) for column in noisy]
             if name in waiting and (name not in found or any(c.changed.any() for c in columns)):
@@ -422,7 +438,7 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Iterator[list[N
         waiting -= {n for n, columns in found.items() if any(c.changed.any() for c in columns)}
         if not waiting:
             break
-    yield from found.values()
+    return Preview([column for columns in found.values() for column in columns], fields)
 
 
 def extended(pieces: Iterable[Piece], reach: int) -> Iterator[Piece]:

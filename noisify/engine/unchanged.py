@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.dtypes import SECOND
@@ -24,9 +23,8 @@ _SHORT = 0.9
 """The share of the sd that was asked below which a change is told to be smaller."""
 _FEW = 0.01
 """The share of elements that were clipped or saturated below which that explains nothing."""
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?P<mark>[,.' \u00a0\u202f_])\d{3})+(?P<rest>[.,]\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _WITH_UNIT = re.compile(r"\D{0,3}\s?[+-]?\d[\d.,]*\s?\D{1,5}|\D{1,3}\s?[+-]?\d[\d.,]*")
+_TRUTHS = {"true", "false", "yes", "no"}
 _MOST_SHOWN = 40
 NOT_STRANGE = {"time": "a time", "decimal": "within the field's precision"}
 """What a cell that gets noise is, by the kind of its field; else it is a number."""
@@ -206,14 +204,22 @@ def _help(cell: str, what: str) -> str:
     """Say what would make a cell a number, as far as that can be told."""
     if what == NOT_STRANGE["decimal"]:
         return "; cast the column to a wider decimal first"
-    if what == "a time":
+    if what == NOT_STRANGE["time"]:
         return "; times are read as ISO 8601, such as 2024-03-01T06:00:00Z"
+    from noisify.formats.csv.number_format import option_for  # noqa: PLC0415 - few runs need it
+
     text = cell.strip().strip('"').strip()
-    if found := _GROUPED.fullmatch(text):
-        decimal = " --decimal ," if (found["rest"] or "").startswith(",") else ""
-        return f"; type --thousands {shlex.quote(found['mark'])}{decimal}"
-    if _DECIMAL_COMMA.fullmatch(text):
-        return "; type --decimal ,"
+    if option := option_for([text]):
+        return f"; type {option}"
+    return f"; {_help_with_text(text)}"
+
+
+def _help_with_text(text: str) -> str:
+    """Say what to do with a cell that is a number in no notation."""
+    if text[:1] == text[-1:] == "'":
+        return "take the ' around it away first: the quote of a CSV is \""
     if re.search(r"\d", text) and _WITH_UNIT.fullmatch(text):
-        return "; take the unit away first"
-    return "; for texts choose a text model such as -d typo"
+        return "take the unit away first"
+    if text.casefold() in _TRUTHS:
+        return "for truths choose a model of labels such as -d flip"
+    return "for texts choose a text model such as -d typo"

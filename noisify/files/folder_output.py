@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.output import (
-    STANDARD_OUTPUT,
+from noisify.files.exchange import exchange
+from noisify.files.file_output import (
     FileOutput,
-    Output,
     new_name_beside,
     sync_folder,
+    sync_new_names,
 )
+from noisify.files.output import STANDARD_OUTPUT
+from noisify.files.output_interface import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_OWN = 0o700
+_NEW_FOLDER = 0o777
 
 
 class FolderOutput(Output):
@@ -65,13 +70,9 @@ class FolderOutput(Output):
         if self._target.exists() and any(self._target.iterdir()):
             raise UsageError("is a folder with files in it; give another name", path=self.name)
 
-    def __enter__(self) -> Self:
-        """Make the temporary folder."""
-        try:
-            self.folder.mkdir()
-        except OSError as error:
-            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
-        return self
+    def open(self) -> None:
+        """Make the temporary folder, which is no more readable than one that it replaces."""
+        self.folder.mkdir(_OWN if self._target.exists() else _NEW_FOLDER)
 
     def local_path(self) -> Path:
         """Return the temporary folder."""
@@ -79,7 +80,14 @@ class FolderOutput(Output):
 
     def member(self, relative: Path) -> MemberOutput:
         """Return a file in the folder, to be written."""
-        return MemberOutput(self.folder / relative, str(Path(self.name) / relative))
+        like = self._source / relative
+        return MemberOutput(self.folder / relative, str(Path(self.name) / relative), like)
+
+    def make_folder(self, relative: Path) -> None:
+        """Make a folder in the folder, with the mode that it has in the source."""
+        made = self.folder / relative
+        made.mkdir(parents=True, exist_ok=True)
+        shutil.copymode(self._source / relative, made)
 
     def copy(self, path: Path, relative: Path) -> None:
         """Copy a file into the folder."""
@@ -91,28 +99,74 @@ class FolderOutput(Output):
         for place, _, _ in os.walk(self.folder):
             sync_folder(Path(place))
         if not self._in_place:
-            with contextlib.suppress(FileNotFoundError):
-                self._target.rmdir()  # an empty one; any other is an error
+            if self._target.exists():  # an empty one; any other is an error
+                shutil.copymode(self._target, self.folder)
+                if os.name == "nt":
+                    self._target.rmdir()
             self.folder.rename(self._target)
-            sync_folder(self._target.parent)
-            return
-        shutil.copystat(self._target, self.folder)
-        self._target.rename(self._old)
+        else:
+            shutil.copystat(self._target, self.folder)
+            if not exchange(self.folder, self._target):
+                self._replace_in_two_steps()
+        sync_new_names(self._target.parent)
+        for replaced in (self.folder, self._old):
+            _remove_folder(replaced)
+            if replaced.exists():
+                raise NoisifyError(
+                    f"is replaced, and what it was cannot be removed: {replaced} is left",
+                    path=self.name,
+                )
+
+    def _replace_in_two_steps(self) -> None:
+        """Put the folder in the place of the old one; `recover` helps if that stops half-way."""
         try:
+            self._target.rename(self._old)
             self.folder.rename(self._target)
         except BaseException:  # a signal too must leave the old folder where it was
-            self._old.rename(self._target)
+            if self._old.exists() and not self._target.exists():
+                self._old.rename(self._target)
             raise
-        sync_folder(self._target.parent)
-        shutil.rmtree(self._old)
 
     def discard(self) -> None:
-        """Remove the temporary folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the temporary folder, and the old one once another has its name."""
+        _remove_folder(self.folder)
+        if self._target.exists():
+            _remove_folder(self._old)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder as far as can be, with a second try for what failed but once."""
+    for _ in range(2):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def recover(path: str) -> str | None:
+    """Give a folder its name back if replacing it stopped half-way; return what it was called."""
+    target = Path(os.path.realpath(path))
+    pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{12}\.old")
+    if target.name and not target.exists() and target.parent.is_dir():
+        left = [one for one in target.parent.iterdir() if pattern.fullmatch(one.name)]
+        if len(left) == 1 and left[0].is_dir():
+            left[0].rename(target)
+            return left[0].name
+    return None
 
 
 class _MemberFile(FileOutput):
-    """A file whose name is synced with all others of its folder."""
+    """A file in a folder that is being written: synced with it, and never more readable than one.
+
+    Args:
+        target: Where it is.
+        like: The file of the source whose mode it gets.
+    """
+
+    def __init__(self, target: Path, like: Path) -> None:
+        super().__init__(target)
+        self._like = like
+
+    def model(self) -> Path:
+        """Return the file whose mode this one gets."""
+        return self._like
 
     def sync_name(self) -> None:
         """Do nothing: the folder does."""
@@ -124,11 +178,13 @@ class MemberOutput(Output):
     Args:
         path: Where it is.
         name: What to call it in messages.
+        like: The file whose mode it gets.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, like: Path) -> None:
         self.name = name
         self._path = path
+        self._like = like
         self._output: _MemberFile | None = None
 
     @property
@@ -136,7 +192,8 @@ class MemberOutput(Output):
         """The open file."""
         if self._output is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._output = _MemberFile(self._path).__enter__()
+            self._output = _MemberFile(self._path, self._like)
+            self._output.open()
         return self._output.file
 
     def local_path(self) -> Path:

@@ -72,8 +72,9 @@ class Input:
             else:
                 self._take_path(Path(source))
         except OSError as error:
+            self.close()
             raise NoisifyError(f"cannot be read: {error.strerror}", path=self.name) from None
-        except NoisifyError:
+        except BaseException:  # a signal too must leave nothing behind
             self.close()
             raise
 
@@ -231,14 +232,15 @@ class Input:
             )
 
     def close(self) -> None:
-        """Close the stream and remove the temporary file."""
-        if self._held is not None:
-            self._held.close()
-        if self._device is not None:
-            self._device.close()
-        for temporary in (self._spooled, self._archive):
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+        """Close the stream and remove the temporary file; a failure to close loses nothing."""
+        with contextlib.ExitStack() as closing:  # all of it, whatever happens in between
+            for temporary in (self._spooled, self._archive):
+                if temporary is not None:
+                    closing.callback(remove, temporary)
+            for opened in (self._held, self._device):
+                if opened is not None:
+                    closing.enter_context(contextlib.suppress(OSError))
+                    closing.callback(opened.close)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -293,11 +295,30 @@ def new_temporary_path() -> Path:
     return temporary_folder() / f"noisify-{os.urandom(8).hex()}"
 
 
+def remove(path: Path) -> None:
+    """Remove a temporary file, if it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def temporary_folder() -> Path:
-    """Return the folder for temporary files."""
+    """Return the folder for temporary files: the one `tempfile` would take, without trying it.
+
+    `tempfile` makes a file there to see whether it can, which a signal may leave behind.
+
+    Raises:
+        NoisifyError: If there is none.
+    """
     import tempfile  # noqa: PLC0415 - few runs need one
 
-    return Path(tempfile.gettempdir())
+    if tempfile.tempdir is not None:
+        return Path(os.fsdecode(tempfile.tempdir))
+    named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+    usual = ["/tmp", "/var/tmp", "/usr/tmp"]  # noqa: S108 - the usual places
+    for folder in (*named, *(usual if os.name == "posix" else []), os.getcwd()):  # noqa: PTH109 - as text
+        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):  # noqa: PTH112 - as above
+            return Path(folder).absolute()
+    raise NoisifyError("there is no folder for temporary files; point TMPDIR to one")
 
 
 def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:

@@ -6,206 +6,24 @@ import contextlib
 import os
 import stat
 import sys
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.input import new_temporary_path
-from noisify.files.write_behind import InPieces, WrittenBehind, open_written_behind, write_all
+from noisify.files.descriptors import open_descriptor
+from noisify.files.file_output import FileOutput
+from noisify.files.input import new_temporary_path, remove
+from noisify.files.output_interface import Output, naming
+from noisify.files.write_behind import InPieces, OwnedInPieces, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from collections.abc import Iterable
 
     from noisify.files.codecs import Compression
+    from noisify.files.compress import CompressedFile
 
 STANDARD_OUTPUT = "-"
-_LONGEST_NAME = 200
-"""Bytes of the target's name in that of its temporary file; file systems take 255 bytes."""
 _COPY_BYTES = 1 << 20
-
-
-class Output(ABC):
-    """What a format writes to; a context manager that keeps the result only on success.
-
-    Attributes:
-        name: What to call it in messages.
-        file: The open file, for formats that write from start to end.
-    """
-
-    name: str
-    file: BinaryIO
-
-    @abstractmethod
-    def local_path(self) -> Path:
-        """Return the path of a regular file to write instead of `file`, closed by then."""
-
-    def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
-        """Give back what was reserved for more, now that all has been written."""
-
-    def complete(self) -> None:  # noqa: B027 - most keep nothing back
-        """Write what was kept back, and let the system begin to write; `commit` does it too."""
-
-    def sync(self) -> None:  # noqa: B027 - only files can be synced
-        """Sync what was completed, so that `commit` need not."""
-
-    def written(self) -> Path | None:
-        """Return the path of what `file` was given so far, to read it back; None: it has none."""
-        return None
-
-    @abstractmethod
-    def commit(self) -> None:
-        """Make what was written the result."""
-
-    @abstractmethod
-    def discard(self) -> None:
-        """Leave things as they were before."""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Commit if all went well, discard otherwise."""
-        if error is not None:
-            self.discard()
-            return
-        try:
-            with naming(self):
-                self.commit()
-        except BaseException:  # a signal too must leave things as they were
-            self.discard()
-            raise
-
-
-@contextlib.contextmanager
-def naming(output: Output | str) -> Iterator[None]:
-    """Let a failure to write name the output, or the file; a closed pipe is no failure.
-
-    Raises:
-        NoisifyError: Instead of an OSError.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        name = output if isinstance(output, str) else output.name
-        raise NoisifyError(f"cannot be written: {reason}", path=name) from None
-
-
-class FileOutput(Output):
-    """A regular file: written beside the target, synced, given its mode, renamed over it.
-
-    Args:
-        target: The file to make or replace; a symbolic link stays and its file is replaced.
-        clobber: Whether an existing file may be replaced.
-        unsynced: Takes the folder, for the caller to sync; None: `commit` syncs it.
-
-    Raises:
-        NoisifyError: If the folder cannot be written.
-        UsageError: If the file exists and `clobber` is False.
-    """
-
-    def __init__(
-        self, target: str | Path, *, clobber: bool = True, unsynced: set[Path] | None = None
-    ) -> None:
-        self.name = str(target)
-        self._target = Path(os.path.realpath(target))
-        self._clobber = clobber
-        self._unsynced = unsynced
-        self._synced = False
-        if not clobber and self._target.exists():
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
-        self._temporary = self._target.with_name(f"{new_name_beside(self._target)}.tmp")
-
-    def __enter__(self) -> Self:
-        """Make the temporary file; here, where a signal cannot come between making and keeping."""
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self._temporary, flags, 0o666)
-            self.file = cast("BinaryIO", WrittenBehind(self._temporary, descriptor))
-        except OSError as error:
-            raise NoisifyError(f"cannot be written: {error.strerror}", path=self.name) from None
-        except BaseException:  # a signal too must not leave the file
-            self._temporary.unlink(missing_ok=True)
-            raise
-        return self
-
-    def local_path(self) -> Path:
-        """Return the temporary file's path."""
-        self.file.close()
-        return self._temporary
-
-    def give_room_back(self) -> None:
-        """Give back what was reserved on the disk."""
-        if not self.file.closed:
-            self.file.flush()
-
-    def written(self) -> Path:
-        """Return the temporary file's path; what was written can be read from there."""
-        self.give_room_back()
-        return self._temporary
-
-    def complete(self) -> None:
-        """Let the system begin to write."""
-        if self.file.closed:
-            self.file = open_written_behind(self._temporary)
-        self.file.flush()
-        cast("WrittenBehind", self.file).start_writing()
-        self.file.close()  # there may be more outputs than files may be open
-
-    def sync(self) -> None:
-        """Sync the temporary file and close it."""
-        if self.file.closed:
-            self.file = open_written_behind(self._temporary)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        self._synced = True
-
-    def commit(self) -> None:
-        """Sync the temporary file, give it the old one's mode and put it in its place."""
-        if not self._synced:
-            self.sync()
-        with contextlib.suppress(FileNotFoundError):
-            old = self._target.stat()
-            self._temporary.chmod(stat.S_IMODE(old.st_mode))
-            with contextlib.suppress(OSError, AttributeError):  # the owner is kept where we may
-                os.chown(self._temporary, old.st_uid, old.st_gid)
-                self._temporary.chmod(stat.S_IMODE(old.st_mode))
-        if self._clobber:
-            self._temporary.replace(self._target)
-        else:
-            self._claim_new_name()
-        self.sync_name()
-
-    def sync_name(self) -> None:
-        """Let the file's name outlive a power cut."""
-        if self._unsynced is None:
-            sync_folder(self._target.parent)
-        else:
-            self._unsynced.add(self._target.parent)
-
-    def _claim_new_name(self) -> None:
-        """Take the target's name only if nobody has taken it meanwhile."""
-        try:
-            os.link(self._temporary, self._target)
-        except FileExistsError:
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
-        self._temporary.unlink()
-
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        self.file.close()
-        self._temporary.unlink(missing_ok=True)
 
 
 class StreamOutput(Output):
@@ -230,14 +48,16 @@ class StreamOutput(Output):
             self.name = self._own_name
             _copy_and_remove(self._local, self.file)
         self.file.flush()
-        self.discard()
+        if self._close:
+            self.file.close()
 
     def discard(self) -> None:
         """Remove the temporary file, if any."""
         if self._local is not None:
-            self._local.unlink(missing_ok=True)
+            remove(self._local)
         if self._close:
-            self.file.close()
+            with contextlib.suppress(OSError):
+                self.file.close()
 
 
 class CompressedOutput(Output):
@@ -256,19 +76,15 @@ class CompressedOutput(Output):
         self._jobs = jobs
         self._local: Path | None = None
         self._completed = False
+        self._packed: CompressedFile | None = None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         """Open the other output."""
         from noisify.files.compress import CompressedFile  # noqa: PLC0415 - loads the codecs
 
-        self._outer.__enter__()
-        try:
-            self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
-        except BaseException:  # a signal too must not leave the other output
-            self._outer.discard()
-            raise
+        self._outer.open()
+        self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
         self.file = cast("BinaryIO", self._packed)
-        return self
 
     def local_path(self) -> Path:
         """Return a temporary file's path, which `commit` compresses."""
@@ -286,7 +102,7 @@ class CompressedOutput(Output):
         if self._local is not None:
             self.name = self._outer.name
             _copy_and_remove(self._local, self.file)
-        self._packed.finish()
+        cast("CompressedFile", self._packed).finish()
         self._outer.complete()
         self._completed = True
 
@@ -302,10 +118,13 @@ class CompressedOutput(Output):
 
     def discard(self) -> None:
         """Stop compressing and discard the other output."""
-        self._packed.close()
-        if self._local is not None:
-            self._local.unlink(missing_ok=True)
-        self._outer.discard()
+        try:
+            if self._packed is not None:
+                self._packed.close()
+        finally:
+            if self._local is not None:
+                remove(self._local)
+            self._outer.discard()
 
 
 class Outputs(contextlib.ExitStack):
@@ -317,8 +136,27 @@ class Outputs(contextlib.ExitStack):
 
     def open(self, output: Output) -> Output:
         """Open an output that will be kept or discarded with the others."""
-        self._opened.append(self.enter_context(output))
+        self.push(output)  # before it makes anything: a signal in between leaves nothing behind
+        output.__enter__()
+        self._opened.append(output)
         return output
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Keep the outputs, or discard those that are not kept yet.
+
+        Raises:
+            NoisifyError: If one cannot be kept; it says which are.
+        """
+        try:
+            return super().__exit__(kind, error, traceback)
+        except NoisifyError as failure:
+            complete = [output.name for output in self._opened if output.kept]
+            raise failure.leaving(complete) from None
 
     def complete(self) -> None:
         """Write what was kept back, and let the system begin to write."""
@@ -387,7 +225,20 @@ def _open_plain(
                 f"is also the input {other}; give another name, or --in-place to replace it",
                 path=str(target),
             )
+    if (descriptor := open_descriptor(target)) is not None:
+        return _stream_to(descriptor, str(target))
     path = Path(target)
+    if (device := _device(path)) is not None:
+        return device
+    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+
+
+def _device(path: Path) -> StreamOutput | None:
+    """Return an output that goes to what is there, if that is no regular file.
+
+    Raises:
+        NoisifyError: If it is a folder, or cannot be written.
+    """
     try:
         if path.is_dir():
             raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
@@ -395,13 +246,22 @@ def _open_plain(
             return StreamOutput(path.open("wb", 0), str(path), close=True)
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
-    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+    return None
 
 
-def new_name_beside(target: Path) -> str:
-    """Return a hidden, unused name like a target's, with room for a suffix of four characters."""
-    stem = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{stem}.{os.urandom(6).hex()}"
+def _stream_to(descriptor: int, name: str) -> StreamOutput:
+    """Return an output that goes to an open descriptor, from where it is.
+
+    Raises:
+        NoisifyError: If it is not open.
+    """
+    try:
+        own = os.dup(descriptor)
+        if stat.S_ISREG(os.fstat(own).st_mode):
+            return StreamOutput(cast("BinaryIO", OwnedInPieces(name, own)), name, close=True)
+        return StreamOutput(cast("BinaryIO", os.fdopen(own, "wb", 0)), name, close=True)
+    except OSError as error:
+        raise NoisifyError(f"cannot be written: {error.strerror}", path=name) from None
 
 
 def _made_in(folder: Path) -> str:
@@ -439,11 +299,4 @@ def _is_open_as(file: BinaryIO, path: str | Path) -> bool:
     return False
 
 
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a rename in it outlives a power cut; not every system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+__all__ = ["STANDARD_OUTPUT", "FileOutput", "Output", "Outputs", "naming", "open_output"]

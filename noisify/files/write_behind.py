@@ -70,6 +70,16 @@ class InPieces(io.RawIOBase):
         """Take note that `count` bytes were written before `end`."""
 
 
+class OwnedInPieces(InPieces):
+    """One whose descriptor is closed with it."""
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
 def _to_border(place: int) -> int:
     """Return how many bytes may be written to a place at once: as far as the next whole piece."""
     return _PIECE_BYTES - place % _PIECE_BYTES
@@ -135,12 +145,20 @@ class WrittenBehind(InPieces):
             os.truncate(self._descriptor, os.fstat(self._descriptor).st_size)
 
     def close(self) -> None:
-        """Close the file, without the room that was reserved."""
-        if not self.closed:
+        """Close the file, without the room that was reserved.
+
+        Raises:
+            OSError: If the system says so; the file is closed nevertheless, and only once.
+        """
+        if self.closed:
+            return
+        try:
             with contextlib.suppress(OSError):  # nothing is lost
                 self.flush()
+        finally:
+            self._reserved = 0
+            super().close()
             os.close(self._descriptor)
-        super().close()
 
 
 def _reserve(descriptor: int, start: int, size: int) -> None:
@@ -170,7 +188,16 @@ def _of_linux(name: str) -> Callable[[int, int, int, int], int] | None:
 
 def open_written_behind(path: Path) -> BinaryIO:
     """Open an existing file for writing at any place, written behind."""
-    return cast("BinaryIO", WrittenBehind(path, os.open(path, os.O_RDWR)))
+    return written_behind(path, os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)))
+
+
+def written_behind(path: Path, descriptor: int) -> BinaryIO:
+    """Return an open file, written behind; its descriptor is closed if that fails."""
+    try:
+        return cast("BinaryIO", WrittenBehind(path, descriptor))
+    except BaseException:  # a signal too must not leave it open
+        os.close(descriptor)
+        raise
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

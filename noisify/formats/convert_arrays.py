@@ -6,6 +6,7 @@ arrays in an NPY, attributes and links in an NPZ, dates and texts in an HDF5 fil
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import shutil
@@ -13,7 +14,6 @@ import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from h5py import h5a
 from numpy.lib import format as npy_format
@@ -27,10 +27,12 @@ from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (
     UNREADABLE,
     Tree,
+    close_file,
     dataset_at,
     held_elsewhere,
     open_file,
     reason,
+    written_by_library,
 )
 from noisify.formats.npy.source import ARRAY_NAME, drop_from_memory, map_file, read_box, read_header
 
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 _ELEMENTS = 1 << 20
 _HEADER = 1 << 20
 _FORTRAN_ROWS = 64
+_SIZES_FOLLOW = 8
+"""The flag of a ZIP archive's member whose sizes stand behind it."""
 
 Box = tuple[slice, ...]
 
@@ -152,12 +156,14 @@ def read_hdf5(source: Input, options: ReadOptions) -> Iterator[Array]:  # noqa: 
         file = open_file(source.path, "r")
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
-    with file:
+    try:
         attributes = {"/": _attributes(file.id)}
         tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
         _check_tree(tree, attributes, source.name)
         for path in tree.datasets:
             yield _dataset(path, dataset_at(file, path), source.name)
+    finally:
+        close_file(file)
 
 
 def _dataset(name: str, item: Any, shown: str) -> Array:  # noqa: ANN401
@@ -262,6 +268,8 @@ def write_npz(arrays: Iterator[Array], path: Path) -> None:
                     archive.open(member, "w", force_zip64=True) as packed,
                 ):
                     shutil.copyfileobj(file, packed, 1 << 20)
+                if member.flag_bits & _SIZES_FOLLOW:  # the file would not say its place
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
@@ -270,7 +278,7 @@ def write_hdf5(arrays: Iterator[Array], path: Path) -> None:
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.
     """
-    with h5py.File(path, "w") as file:
+    with written_by_library(path) as file:
         for array in arrays:
             try:
                 dataset = file.create_dataset(array.name, array.shape, array.dtype)

@@ -148,16 +148,17 @@ class _Times:
 
     tick: int = 1
     zones: set[str] = dataclasses.field(default_factory=set)
-    clock: bool = False
+    of_day: bool = False
+    dates_only: bool = True
     others: bool = False
 
     def look(self, column: Column) -> None:
         """Look at some cells."""
         self.tick = column.number.tick
-        self.others |= bool(column.number.span)
+        self.of_day |= bool(column.number.span)
         self.zones |= set(column.layout.zones[column.layout.valid].tolist())
         layouts = [layout for layout in column.layout.layouts if layout is not None]
-        self.clock |= any(layout.separator for layout in layouts)
+        self.dates_only &= not any(layout.separator for layout in layouts)
         self.others |= bool(column.strangers) or any(layout.tick < self.tick for layout in layouts)
 
     @property
@@ -166,9 +167,11 @@ class _Times:
         in_utc = {zone.lstrip().upper() in _UTC for zone in self.zones if zone}
         if self.others or False in in_utc or (in_utc and "" in self.zones):
             return pa.string()
-        if not self.clock:
-            return pa.date32()
         unit = next(unit for tick, unit in _UNITS.items() if self.tick % tick == 0)
+        if self.of_day:
+            return pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
+        if self.dates_only:
+            return pa.date32()
         return pa.timestamp(unit, "UTC" if in_utc else None)
 
 
@@ -226,9 +229,10 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
     if pa.types.is_date32(kind):
         values = values // (_DAY // column.number.tick)
         values = values.astype(np.int32)
-    elif pa.types.is_timestamp(kind):
+    elif pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         tick = next(tick for tick, unit in _UNITS.items() if unit == kind.unit)
         values = values * (column.number.tick // tick)
+        values = values.astype(f"i{kind.bit_width // 8}", copy=False)
     return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
 
 

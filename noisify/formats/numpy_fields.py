@@ -28,6 +28,7 @@ _TICKS = {
     "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
     "ms": 10**6, "us": 10**3, "ns": 1,
 }  # fmt: skip
+_WITHOUT_LENGTH = {"Y": "years", "M": "months"}
 _LONG_DOUBLE = np.dtype(np.longdouble).itemsize
 _LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == 63 else _LONG_DOUBLE  # noqa: PLR2004
 """Bytes of a long double that hold its value: x86 pads its 80 bits."""
@@ -53,10 +54,24 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
             number=value_type(member),
             table=str(width),
             nullable=member.kind in "fcMm",
+            hindrance=_hindrance(member),
             member=len(members) > 1,
         )
         for path, member, width in members
     )
+
+
+def _hindrance(dtype: np.dtype[Any]) -> str:
+    """Return why times of a dtype get no noise; empty: they may, or are no times."""
+    unit = np.datetime_data(dtype)[0] if dtype.kind in "Mm" else "s"
+    if unit in _TICKS:
+        return ""
+    to = dtype.name.partition("[")[0]
+    if unit == "generic":
+        return f"has times without a unit; convert it to {to}[s]"
+    if unit in _WITHOUT_LENGTH:
+        return f"counts {_WITHOUT_LENGTH[unit]}, which differ in length; convert it to {to}[D]"
+    return f"counts units of 1 {unit}, and the finest that get noise are 1 ns"
 
 
 def with_member_streams(fields: Sequence[Field], members: Mapping[str, str]) -> tuple[Field, ...]:

@@ -194,10 +194,12 @@ def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
     number = float(share[1]) if share else math.nan
     rate = number / 100 if share and share[2] else number
     if not 0 <= rate <= 1:
-        meant = "2% or 0.02"
+        meant = "; type 2% or 0.02"
         if share and not share[2] and 1 < number <= 100:  # noqa: PLR2004 - in per cent
-            meant = f"{number:g}% or {number / 100:g}"
-        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1; type {meant}")
+            meant = f"; type {number:g}% or {number / 100:g}"
+        elif share:
+            meant = ", or from 0% to 100%"
+        raise UsageError(f"{option} {typed!r} is not a share from 0 to 1{meant}")
     return rate
 
 

@@ -91,7 +91,10 @@ def parse(text: str) -> Condition:
     ['age', 'home town']
     """
     parser = _Parser(text)
-    tree = parser.either()
+    try:
+        tree = parser.either()
+    except RecursionError:
+        raise UsageError("the condition of --where is nested too deeply; write fewer (") from None
     if parser.kind != "end":
         parser.fail("the end, and or or")
     return Condition(text, frozenset(parser.names), tree)

@@ -193,7 +193,9 @@ def _typed(value: object) -> str:
 
 
 def _remedy(operands: Sequence[Node], kinds: set[str | None]) -> str:
-    """Return what to type where a text stands for a number, or a number for a text."""
+    """Return what to type where a number stands for a text or a time, or a text for a number."""
+    if "number" in kinds and kinds & {"time", "written time"}:
+        return '; a time stands in quotes: "2024-03-01"'
     literal = next((node for node in operands if node[0] == "literal"), None)
     if literal is None:
         return ""

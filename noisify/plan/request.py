@@ -76,7 +76,9 @@ def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
     per_file = read_truth("per_file", said["per_file"]) if "per_file" in said else told.per_file
     if per_file is None:
         return told.file
-    return file_part(read_path("source", said["source"])) if per_file and "source" in said else ""
+    if per_file and "source" not in said:
+        raise UsageError("noise by the file's name needs one; say file='day1'")
+    return file_part(read_path("source", said["source"])) if per_file else ""
 
 
 def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ...]:

@@ -25,7 +25,7 @@ from noisify.plan.selectors import Choice, choose
 from noisify.streams.streams import StreamName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noisify.noise.level import Level
     from noisify.noise.model import Model
@@ -105,8 +105,6 @@ def _plan(
     for field_ in fields:
         if field_.name not in chosen:
             left.setdefault(field_.name, _why_left(field_))
-        if field_.hindrance and left[field_.name] == field_.hindrance:
-            notes.append(f"field {field_.name!r} is left as it is: it {field_.hindrance}")
     return Plan(
         steps=tuple(steps),
         seed=request.seed,
@@ -115,9 +113,22 @@ def _plan(
         strict=request.strict,
         fields=tuple(read[field_.name] for field_ in fields if field_.name in read),
         left=left,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *_hindered(fields, left)])),
         file=request.file,
     )
+
+
+def _hindered(fields: Sequence[Field], left: Mapping[str, str]) -> Iterator[str]:
+    """Yield a note for each reason why fields can get no noise, with those left for it."""
+    names: dict[str, list[str]] = {}
+    for field_ in fields:
+        if field_.hindrance and left.get(field_.name) == field_.hindrance:
+            names.setdefault(field_.hindrance, []).append(field_.name)
+    for why, (first, *others) in names.items():
+        if others:
+            yield f"field {first!r} and {len(others):,} more are left as they are: each {why}"
+        else:
+            yield f"field {first!r} is left as it is: it {why}"
 
 
 def _why_left(field_: Field) -> str:
@@ -486,6 +497,9 @@ def _check_unit(level: Level, field_: Field) -> None:
 
 
 def _misfit(level: Level, what: str, field: str | None = None) -> UsageError:
+    if isinstance(level, levels.Duration) and what == "text":
+        message = f"level {level} is for times, read as ISO 8601 such as 2024-03-01T06:00:00Z"
+        return UsageError(f"{message}, and it holds text", field=field)
     return UsageError(
         f"level {level} does not fit {what}: "
         "times take 90s, 2h or 3d, and numbers 0.5, 5% or 0.1sd",
@@ -541,13 +555,18 @@ def _checked_clip(clip: tuple[float, float] | None, field_: Field) -> tuple[floa
     return clip
 
 
+def _is_compared_with(name: str, condition: str) -> bool:
+    """Return whether a name in a condition follows a sign that a text may follow."""
+    return re.search(rf"(?:[=(,]|[!=<>]=)\s*{re.escape(name)}(?!\w)", condition) is not None
+
+
 def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
     names = [field_.name for field_ in fields]
     for name in sorted(where.fields - set(names)) if where is not None else ():
         meant = did_you_mean(name, names)
         if name.casefold() in other_words.NULLS:
             meant = "; type x is null, or x is not null"
-        elif not meant and where is not None:
+        elif not meant and where is not None and _is_compared_with(name, where.text):
             quoted = re.sub(rf"\b{re.escape(name)}\b", f'"{name}"', where.text)
             meant = f"; a text stands in quotes: --where '{quoted}'"
         raise UsageError(f"--where names no field {name!r}{meant}")

@@ -170,7 +170,14 @@ def _meant(selector: str, names: Sequence[str]) -> str:
     glob = selector.replace("%", "*")
     if "%" in selector and fnmatch.filter(names, glob):
         return f"; type '{glob}'"
-    return _meant_as_regex(selector, names)
+    return _meant_inside(selector, names) or _meant_as_regex(selector, names)
+
+
+def _meant_inside(selector: str, names: Sequence[str]) -> str:
+    """Return the name that a selector is a part of, between its dots, slashes and brackets."""
+    inside = re.compile(rf"(?:.*[./])?{re.escape(selector)}(?:\[\].*|[./].*)?")
+    found = next(filter(inside.fullmatch, names), None)
+    return f"; did you mean {found!r}?" if found else ""
 
 
 def _meant_as_regex(selector: str, names: Sequence[str]) -> str:

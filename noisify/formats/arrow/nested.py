@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROWS = ""
 """The table of the leaves that have one value a row."""
 
+_KEYS = "the keys of a map"
+
 
 @frozen
 class Leaf:
@@ -40,6 +42,7 @@ class Leaf:
         type: Its type.
         nullable: Whether it may itself be null.
         table: `ROWS`, or the name of the innermost list it is in.
+        role: What it is other than measurements; empty: nothing else.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Leaf:
     type: pa.DataType
     nullable: bool
     table: str
+    role: str = ""
 
     def field(self) -> Field:
         """Return the leaf as a field."""
@@ -58,6 +62,7 @@ class Leaf:
             value_type(self.type),
             table=self.table,
             nullable=self.nullable,
+            role=self.role,
         )
 
 
@@ -96,18 +101,20 @@ def _is_inner(leaf: Leaf) -> bool:
 
 def _below(leaf: Leaf) -> Iterator[Leaf]:
     """Yield the leaves below what may be one itself."""
-    name, kind, steps = leaf.name, leaf.type, leaf.steps
+    name, kind, steps, role = leaf.name, leaf.type, leaf.steps, leaf.role
     table = f"{leaf.column}:{name}[]"
     if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
         kind = kind.storage_type
     if is_list(kind):
         inner = kind.value_field
-        yield from _below(Leaf(f"{name}[]", leaf.column, steps, inner.type, inner.nullable, table))
+        below = f"{name}[]"
+        yield from _below(Leaf(below, leaf.column, steps, inner.type, inner.nullable, table, role))
     elif pa.types.is_map(kind):
-        for step, part, inner in ((0, "key", kind.key_field), (1, "value", kind.item_field)):
-            below = f"{name}[].{part}"
+        parts = (("key", kind.key_field, role or _KEYS), ("value", kind.item_field, role))
+        for step, (part, inner, own) in enumerate(parts):
+            below, down = f"{name}[].{part}", (*steps, step)
             yield from _below(
-                Leaf(below, leaf.column, (*steps, step), inner.type, inner.nullable, table)
+                Leaf(below, leaf.column, down, inner.type, inner.nullable, table, own)
             )
     elif is_struct(kind):
         names = distinct_names(inner.name for inner in kind)
@@ -120,10 +127,11 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
                     inner.type,
                     inner.nullable,
                     leaf.table,
+                    role,
                 )
             )
     else:
-        yield Leaf(name, leaf.column, steps, kind, leaf.nullable, leaf.table)
+        yield Leaf(name, leaf.column, steps, kind, leaf.nullable, leaf.table, role)
 
 
 def _holds_numbers(kind: pa.BaseExtensionType) -> bool:
@@ -165,8 +173,9 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
         numbers[leaf.name] = number
     roles = roles_of(schema.metadata or {})
     for name, number in numbers.items() if roles else ():
-        top = columns[every[number].column]
-        fields[name] = replace(fields[name], role=roles.get(name) or roles.get(top, ""))
+        leaf = every[number]
+        role = roles.get(name) or roles.get(columns[leaf.column]) or leaf.role
+        fields[name] = replace(fields[name], role=role)
     return tuple(fields.values()), numbers
 
 

@@ -31,6 +31,7 @@ _OTHER_NOTATIONS = {
     r"[0-9]{1,3}(\u202f[0-9]{3})*(,[0-9]+)?": "--decimal , --thousands $'\\u202f'",
     r"[0-9]{1,3}('[0-9]{3})+(\.[0-9]*)?": '--thousands "\'"',
     r"[0-9]{1,3}(\u2019[0-9]{3})+(\.[0-9]*)?": "--thousands $'\\u2019'",
+    r"[0-9]{1,3}(_[0-9]{3})+(\.[0-9]*)?": "--thousands _",
 }
 """What numbers may look like that are none in the usual notation, and how to have them read."""
 
@@ -144,6 +145,18 @@ def _contains(texts: pa.Array, mark: bytes) -> NDArray[np.bool_]:
     return to_bools(pc.match_substring(texts, mark))
 
 
+def option_for(cells: Sequence[str]) -> str:
+    """Return the options that let cells of no number be read as numbers; empty: none do.
+
+    >>> option_for(["47,072.02"])
+    '--thousands ,'
+    """
+    for pattern, option in _OTHER_NOTATIONS.items():
+        if cells and all(re.fullmatch("[+-]?(?:" + pattern + ")", text) for text in cells):
+            return option
+    return ""
+
+
 def other_notations(cells: Mapping[str, Sequence[str]]) -> list[str]:
     """Return how to have cells read that are numbers in another notation, a line for each.
 
@@ -154,11 +167,9 @@ def other_notations(cells: Mapping[str, Sequence[str]]) -> list[str]:
     examples: dict[str, str] = {}
     for name, texts in cells.items():
         bare = [text.strip(" \t") for text in texts]
-        for pattern, option in _OTHER_NOTATIONS.items():
-            if bare and all(re.fullmatch("[+-]?(?:" + pattern + ")", text) for text in bare):
-                found.setdefault(option, []).append(name)
-                examples.setdefault(option, bare[0])
-                break
+        if option := option_for(bare):
+            found.setdefault(option, []).append(name)
+            examples.setdefault(option, bare[0])
     return [
         f"{_fields(names)} has numbers such as {examples[option]!r}; {option} reads them"
         for option, names in found.items()

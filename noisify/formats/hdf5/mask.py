@@ -23,6 +23,7 @@ from noisify.formats.hdf5.tree import (
     held_elsewhere,
     reason,
     stored_name,
+    written_by_library,
 )
 from noisify.formats.interface import NoisyColumn, ReadOptions
 from noisify.formats.mask import (
@@ -78,7 +79,7 @@ class Hdf5Mask:
         """Make the datasets; return where in the file each starts."""
         places: dict[str, int] = {}
         try:
-            with h5py.File(path, "w") as file:
+            with written_by_library(path) as file:
                 for name, part in self._parts.items():
                     place = _make_dataset(file, name, part.shape, self._dtype(name))
                     if place is not None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from noisify.core.errors import NoisifyError
 from noisify.core.value_class import frozen
+from noisify.files.input import temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.hdf5.storage import (
     Chunked,
@@ -74,14 +75,14 @@ class ChunkFile:
         size = math.prod(self._grid) * math.prod(self._tile) * dtype.itemsize
         unnamed: Any = None
         try:
-            unnamed = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - close() does
+            unnamed = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
             reserve(unnamed, size)
             self._mapped = map_file(unnamed.fileno(), mmap.ACCESS_WRITE)
             self._file: BinaryIO = unnamed
         except OSError as error:
             if unnamed is not None:
                 unnamed.close()
-            place = tempfile.gettempdir()
+            place = temporary_folder()
             raise NoisifyError(
                 f"its chunks run against the order of elements, and there is no room in {place} "
                 f"to unpack them: {error.strerror}; point TMPDIR to a larger folder",

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import DataError, NoisifyError
 from noisify.files.write_behind import open_written_behind, write_all, write_all_at
+from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
-from noisify.formats.hdf5.tree import address_of, dataset_at, open_file
+from noisify.formats.hdf5.tree import address_of, close_file, dataset_at, open_file
 from noisify.formats.interface import no_rows
 from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import member_of, put_back, stored
@@ -65,6 +66,7 @@ class Hdf5Sink:
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
+        self._library: LibraryFile | None = None
         self._copied = False
         self.places = places
         self._written: dict[str, tuple[int, int]] = {}
@@ -162,9 +164,13 @@ class Hdf5Sink:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Let a failure of the HDF5 library name the output."""
+        """Let a failure of the HDF5 library, or one kept from it, name the output."""
         try:
-            yield
+            try:
+                yield
+            finally:
+                if self._library is not None:
+                    self._library.check()  # before what the library makes of it
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
@@ -181,7 +187,8 @@ class Hdf5Sink:
         """Return a dataset of the copy, which is complete from now on."""
         if self._file is None:
             self._copy_the_rest()
-            self._file = open_file(self._path, "r+")
+            self._library = LibraryFile(self._path)
+            self._file = open_file(self._library, "r+")
         self._touched[path] = None
         return dataset_at(self._file, path).id
 
@@ -200,7 +207,7 @@ class Hdf5Sink:
             self._copy_the_rest()
             if self._file is not None:
                 restore = self._times()
-                self._file.close()
+                self._close_library()
                 restore()
 
     def _mark_indexes(self) -> None:
@@ -226,9 +233,16 @@ class Hdf5Sink:
 
     def close(self) -> None:
         """Close the copy, whatever happens."""
-        for _, noisy in self._unrolled.values():
-            noisy.close()
-        self._raw.close()
+        try:
+            for _, noisy in self._unrolled.values():
+                noisy.close()
+            self._raw.close()
+        finally:
+            self._close_library()
+
+    def _close_library(self) -> None:
+        """Close the file that the HDF5 library has open, which writes what it still holds."""
         if self._file is not None:
-            with contextlib.suppress(OSError, RuntimeError):
-                self._file.close()
+            close_file(self._file)
+        if self._library is not None:
+            self._library.close()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.chunk import Chunk, Positions
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.hdf5.datasets import (
     fields_at,
@@ -28,7 +29,7 @@ from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
-from noisify.formats.hdf5.tree import UNREADABLE, Tree, dataset_at, open_file, reason
+from noisify.formats.hdf5.tree import UNREADABLE, Tree, close_file, dataset_at, open_file, reason
 from noisify.formats.interface import TABLES
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.storage import Storage
     from noisify.formats.interface import MaskSink, ReadOptions
 _SHOWN = 5
+_DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
+"""What the HDF5 library says where the system could not read."""
 
 
 class Hdf5Source:
@@ -98,6 +101,8 @@ class Hdf5Source:
                 rounded.append(f"{path} ({name})")
             self.stored |= stored
         for path, why in unreadable.items():
+            if (failed := _DISK_FAILED.search(why)) is not None:
+                raise NoisifyError(f"cannot be read: {failed[1]}", path=self.name)
             found.append(unreadable_field(path, why))
             self.notes.append(f"{path} is left as it is: it cannot be read ({why})")
         if rounded:
@@ -227,7 +232,7 @@ class Hdf5Source:
         for unrolled in self._unrolled.values():
             unrolled.elements.close()
         self._bytes.close()
-        self._file.close()
+        close_file(self._file)
 
 
 def _unreadable(error: OSError, name: str) -> DataError:

@@ -5,16 +5,18 @@ Names are bytes; those that are not UTF-8 are kept with surrogates. Only hard li
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
 
 from noisify.core.value_class import frozen
+from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.memory_file import uncached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from h5py.h5d import DatasetID
@@ -29,7 +31,7 @@ UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImpleme
 """What h5py raises where the HDF5 library cannot read a part of a file, or h5py not name it."""
 
 
-def open_file(path: Path, mode: str) -> h5py.File:
+def open_file(path: Path | LibraryFile, mode: str) -> h5py.File:
     """Open an HDF5 file that is gone through once, in order, whose metadata need not be kept.
 
     The library counts what it keeps as it is on the disk. In memory an index of chunks takes nine
@@ -44,6 +46,32 @@ def open_file(path: Path, mode: str) -> h5py.File:
     config.initial_size = config.min_size = config.max_size = _METADATA_BYTES
     file.id.set_mdc_config(config)
     return file
+
+
+def close_file(file: h5py.File) -> None:
+    """Close a file in which nothing was written, or by whose `LibraryFile` failures are told."""
+    with contextlib.suppress(OSError, RuntimeError):
+        file.close()
+
+
+@contextlib.contextmanager
+def written_by_library(path: Path) -> Iterator[h5py.File]:
+    """Make an HDF5 file in the place of an existing one.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    out = LibraryFile(path)
+    try:
+        file = h5py.File(out, "w")
+        try:
+            yield file
+        finally:
+            close_file(file)
+            out.close()
+            out.check()  # before what h5py makes of it
+    finally:
+        out.close()
 
 
 def stored_name(path: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.files.input import new_temporary_path
+from noisify.files.input import new_temporary_path, temporary_folder
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import no_rows
 from noisify.formats.npy.source import map_file, reserve, write_box
@@ -291,7 +291,7 @@ class _Boxes:
 
     def __init__(self, array: Array) -> None:
         self._header = array.header
-        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - close() does
+        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
         try:
             reserve(self._file, array.header.count * array.itemsize)
             self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)

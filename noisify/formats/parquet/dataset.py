@@ -254,7 +254,7 @@ class DatasetSink:
         self._finish_before(None)
         tree, folder = self._source.tree, self._source.folder
         for path in tree.folders:
-            (self._output.folder / path.relative_to(folder)).mkdir(parents=True, exist_ok=True)
+            self._output.make_folder(path.relative_to(folder))
         for path in tree.others:
             self._output.copy(path, path.relative_to(folder))
         for path in tree.links:

@@ -1,0 +1,136 @@
+"""Commands on small files of each format, each with the files that are there before it runs."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import wave
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROWS = 60
+FAULTS_IN_CI = ("csv", "csv.gz in place", "parquet folder in place", "npy to hdf5", "csv batch")
+"""The scenarios whose every call fails once in the usual tests; `make trust` takes all."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and the files that are there before it."""
+
+    files: dict[str, bytes]
+    arguments: list[str]
+
+
+def _csv() -> bytes:
+    rows = (f"2024-01-{1 + i % 28:02d},{20 + i / 7:.2f},s{i % 3}\n" for i in range(ROWS))
+    return ("time,temperature,station\n" + "".join(rows)).encode()
+
+
+def _table() -> pa.Table:
+    x = np.linspace(-1, 1, ROWS)
+    when = pa.array(np.arange(ROWS), pa.timestamp("s", tz="UTC"))
+    return pa.table({"x": x, "n": np.arange(ROWS), "when": when, "s": ["a"] * ROWS})
+
+
+def written(write: Callable[[io.BytesIO], Any]) -> bytes:
+    """Return what is written to a file in memory."""
+    file = io.BytesIO()
+    write(file)
+    return file.getvalue()
+
+
+def _parquet() -> bytes:
+    return written(lambda file: pq.write_table(_table(), file))
+
+
+def _arrow() -> bytes:
+    def write(file: io.BytesIO) -> None:
+        with pa.ipc.new_file(file, _table().schema) as writer:
+            writer.write_table(_table())
+
+    return written(write)
+
+
+def _hdf5(**options: Any) -> bytes:
+    def write(file: io.BytesIO) -> None:
+        with h5py.File(file, "w") as made:
+            made.create_dataset("g/x", data=np.linspace(0, 1, 200).reshape(20, 10), **options)
+            made.create_dataset("y", data=np.arange(10, dtype="i4"))
+
+    return written(write)
+
+
+def _wav() -> bytes:
+    def write(file: io.BytesIO) -> None:
+        with wave.open(file, "wb") as made:
+            made.setparams((1, 2, 8000, 0, "NONE", ""))
+            made.writeframes(np.arange(-200, 200, dtype="<i2").tobytes())
+
+    return written(write)
+
+
+def _image(kind: str) -> bytes:
+    image = Image.fromarray(np.arange(400, dtype="u2").reshape(20, 20).astype("u1"))
+    return written(lambda file: image.save(file, kind))
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return the scenarios by name."""
+    csv, npy = _csv(), written(lambda file: np.save(file, np.linspace(0, 1, 300).reshape(30, 10)))
+    npz = written(lambda f: np.savez_compressed(f, x=np.arange(99.0), y=np.arange(5)))
+    noise = ["-s", "0.5", "--seed", "1"]
+    found: dict[str, Scenario] = {}
+
+    def add(name: str, files: dict[str, bytes], *arguments: str) -> None:
+        found[name] = Scenario(files, [*arguments, *noise])
+
+    def one(name: str, suffix: str, data: bytes) -> None:
+        out = f"out{suffix}"
+        add(name, {f"in{suffix}": data, out: b"old"}, f"in{suffix}", "-o", out)
+
+    one("csv", ".csv", csv)
+    one("csv.gz", ".csv.gz", gzip.compress(csv, mtime=0))
+    one("parquet", ".parquet", _parquet())
+    one("arrow", ".arrow", _arrow())
+    one("npy", ".npy", npy)
+    one("npz", ".npz", npz)
+    one("hdf5", ".h5", _hdf5())
+    one("hdf5 chunked", ".h5", _hdf5(chunks=(7, 10), compression="gzip"))
+    one("hdf5 rechunked", ".h5", _hdf5(chunks=(20, 1), compression="gzip"))
+    one("wav", ".wav", _wav())
+    one("png", ".png", _image("png"))
+    one("tiff", ".tif", _image("tiff"))
+    add("csv in place", {"in.csv": csv}, "in.csv", "--in-place")
+    add("csv.gz in place", {"in.csv.gz": gzip.compress(csv, mtime=0)}, "in.csv.gz", "--in-place")
+    for old, new, data in (
+        (".csv", ".parquet", csv),
+        (".parquet", ".csv", _parquet()),
+        (".parquet", ".arrow", _parquet()),
+        (".npy", ".h5", npy),
+        (".h5", ".npz", _hdf5()),
+        (".npz", ".h5", npz),
+    ):
+        name = f"{old[1:]} to {new[1:]}".replace("h5", "hdf5")
+        add(name, {f"in{old}": data}, f"in{old}", "-o", f"out{new}")
+    both = ["--mask", "m.csv", "--report", "r.json"]
+    add("csv, mask, report", {"in.csv": csv}, "in.csv", "-o", "out.csv", *both)
+    add("hdf5, mask", {"in.h5": _hdf5()}, "in.h5", "-o", "out.h5", "--mask", "m.h5")
+    sweep = ["--sweep", "sd=0.1,1"]
+    found["csv sweep"] = Scenario(
+        {"in.csv": csv}, ["in.csv", "--output-dir", "out", *sweep, "--seed", "1"]
+    )
+    batch = {f"in{i}.csv": csv for i in range(3)}
+    add("csv batch", batch, *batch, "--output-dir", "out", "-j", "2")
+    folder = {f"in/k={i}/part.parquet": _parquet() for i in range(2)}
+    add("parquet folder", folder, "in", "-o", "out")
+    add("parquet folder in place", folder, "in", "--in-place")
+    return found
