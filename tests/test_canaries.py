@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 from run_command import COMMAND, clean_environment, run
@@ -208,3 +210,18 @@ def test_no_module_beside_the_data_is_run(tmp_path):
     )
 
     assert (0, b"") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "arrow"])
+def test_no_column_chunk_in_another_file_is_read(tmp_path, canary, suffix):
+    table = pa.table({"x": SECRET})
+    metadata: list[pq.FileMetaData] = []
+    pq.write_table(table, canary / "part.parquet", metadata_collector=metadata)
+    metadata[0].set_file_path("canary/part.parquet")
+    metadata[0].write_metadata_file(tmp_path / "in.parquet")
+
+    with untouched(canary):
+        done = run(tmp_path / "in.parquet", "-o", tmp_path / f"out.{suffix}", "--seed", 1)
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert not (tmp_path / f"out.{suffix}").exists()
