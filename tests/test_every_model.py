@@ -84,7 +84,8 @@ def test_leaves_the_other_fields_alone(source, options):
 def test_the_plan_it_reports_and_prints_is_a_recipe_that_does_the_same(source, tmp_path, options):
     report = tmp_path / "report.json"
     expected = noisy(source, *options, "--report", report)
-    printed = run(source, *options, "--seed", 1, "--dry-run", "--verbose")
+    loud = [word for word in options if word != "-q"]
+    printed = run(source, *loud, "--seed", 1, "--dry-run", "--verbose")
     assert 0 == printed.status
     (tmp_path / "recipe.toml").write_bytes(printed.output)
     (tmp_path / "plan.json").write_text(json.dumps(json.loads(report.read_text())["plan"]))
