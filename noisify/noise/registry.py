@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -109,8 +109,17 @@ def meant(name: str) -> Entry | None:
 
 
 def with_parameter(key: str) -> Entry | None:
-    """Return the first model with a parameter of a name, or None."""
-    return next((entry for entry in MODELS if key in {f.name for f in fields(entry.load())}), None)
+    """Return the first model with a parameter of a name, or None.
+
+    It is looked up in the stub of `noisify.models`: to load all models would import NumPy, which
+    takes longer than a mistake should.
+    """
+    from importlib.resources import files  # noqa: PLC0415 - only a mistake needs it
+
+    stub = files("noisify").joinpath("models.pyi").read_text("utf-8")
+    blocks = stub.split("\nclass ")[1:]
+    owner = next((b.partition("(")[0] for b in blocks if f"\n        {key}: " in b), None)
+    return next((entry for entry in MODELS if entry.class_name == owner), None)
 
 
 def _names() -> dict[str, Entry]:
