@@ -52,8 +52,8 @@ sanitize: $(VENV)/.installed-test
 	    -L"$(call ask,import numpy; print(numpy.__path__[0]))/random/lib" -lnpyrandom
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	    $(BIN)/pytest tests/test_csv_compiled.py tests/test_csv_both_ways.py \
-	    tests/test_compiled_variates.py
+	    $(BIN)/pytest tests/formats/csv/test_native.py tests/formats/csv/test_both_ways.py \
+	    tests/streams/test_compiled.py
 
 fix: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .

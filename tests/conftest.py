@@ -12,7 +12,7 @@ os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5'
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
 
-BY_THEMSELVES = {"test_csv_compiled", "test_csv_both_ways"}
+BY_THEMSELVES = {"test_native", "test_both_ways"}
 NOT_BUILT = pytest.mark.skipif(
     not csv_compiled.built(),
     reason="THE COMPILED PART IS NOT BUILT: CSV IS TESTED WITHOUT IT ONLY (pip install -e . with a "
@@ -23,8 +23,8 @@ BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1",
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let every test of CSV run with the compiled part and without it."""
-    module = metafunc.module.__name__.rpartition(".")[2]
-    if module == "test_promise" or (module.startswith("test_csv") and module not in BY_THEMSELVES):
+    path = metafunc.definition.path
+    if path.stem == "test_promise" or (path.parent.name == "csv" and path.stem not in BY_THEMSELVES):
         metafunc.fixturenames.append("pure_setting")
         metafunc.parametrize("pure_setting", BOTH_WAYS, indirect=True)
 
