@@ -24,7 +24,9 @@ BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1",
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let every test of CSV run with the compiled part and without it."""
     path = metafunc.definition.path
-    if path.stem == "test_promise" or (path.parent.name == "csv" and path.stem not in BY_THEMSELVES):
+    if path.stem == "test_promise" or (
+        path.parent.name == "csv" and path.stem not in BY_THEMSELVES
+    ):
         metafunc.fixturenames.append("pure_setting")
         metafunc.parametrize("pure_setting", BOTH_WAYS, indirect=True)
 
