@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from functools import cache
 from typing import NamedTuple
 
 
@@ -164,6 +165,8 @@ _WORDS = {
 _JSON_START = re.compile(
     rb"\s*(?:\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\})|\[\s*(?:\{\s*[\"}]|\[\s*[\[\d\"\]-]))", re.DOTALL
 )
+_NO_JSON = re.compile(rb"[\w\"]")
+"""What JSON that is a list or an object does not start with; most tables do, and this is quick."""
 _ELEMENT = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<([A-Za-z_][\w:.-]*)(?:\s[^<>]*)?/?>(?![,;\t|])", re.DOTALL
 )
@@ -195,8 +198,8 @@ def instead_of(word: str) -> str:
 
 def _of_content(head: bytes) -> Kind | None:
     """Return the kind of a file that starts so."""
-    for kind in KINDS:
-        if kind.starts and re.match(kind.starts, head, re.DOTALL):
+    for kind, pattern in _patterns():
+        if pattern.match(head):
             return kind
     head = head.removeprefix(codecs.BOM_UTF8)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -207,6 +210,11 @@ def _of_content(head: bytes) -> Kind | None:
         return _BY_TITLE["XML"]
     title = _json_kind(head)
     return None if title is None else _BY_TITLE[title]
+
+
+@cache
+def _patterns() -> list[tuple[Kind, re.Pattern[bytes]]]:
+    return [(kind, re.compile(kind.starts, re.DOTALL)) for kind in KINDS if kind.starts]
 
 
 def _is_element(head: bytes) -> bool:
@@ -220,7 +228,7 @@ def _is_element(head: bytes) -> bool:
 def _json_kind(head: bytes) -> str | None:
     """Return which kind of JSON a text is; None: none."""
     lines = [line for line in head.split(b"\n")[:3] if line.strip()]
-    if not lines:
+    if not lines or _NO_JSON.match(head):
         return None
     first = _parsed(lines[0])
     if (

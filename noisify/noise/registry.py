@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -122,6 +123,7 @@ def with_parameter(key: str) -> Entry | None:
     return next((entry for entry in MODELS if entry.class_name == owner), None)
 
 
+@cache
 def _names() -> dict[str, Entry]:
     return {word: entry for entry in MODELS for word in (entry.name, *entry.aliases)}
 

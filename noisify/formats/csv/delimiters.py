@@ -118,10 +118,11 @@ def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Re
     elif lines and not whole and lines[-1][-1:] not in {b"\n", b"\r"}:
         del lines[-1]
     starts = accumulate(map(len, lines), initial=0)
+    bare = window.splitlines()
     return (
         Record(start, tuple(cells.split(dialect.delimiter)))
-        for start, line in zip(starts, lines, strict=False)
-        if (cells := line.rstrip(b"\r\n"))
+        for start, cells in zip(starts, bare[: len(lines)], strict=False)
+        if cells
     )
 
 
@@ -148,6 +149,26 @@ def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record]:
         cells, start = [], position
 
 
+class Start:
+    """The start of a table, which is cut by each delimiter that is tried only once.
+
+    Args:
+        text: Its first bytes.
+        whole: Whether that is all of it.
+    """
+
+    def __init__(self, text: bytes, *, whole: bool = True) -> None:
+        self.text = text
+        self.whole = whole
+        self._records: dict[Dialect, list[Record]] = {}
+
+    def records(self, dialect: Dialect) -> list[Record]:
+        """Return its first records, as `first_records` does."""
+        if dialect not in self._records:
+            self._records[dialect] = first_records(self.text, dialect, whole=self.whole)
+        return self._records[dialect]
+
+
 def is_one_short(widths: Sequence[int]) -> bool:
     """Return whether the first of some records has a cell less than all others have."""
     return len(widths) > 1 and set(widths[1:]) == {widths[0] + 1}
@@ -163,7 +184,6 @@ class Fit:
         even: How many records have that many, and quotes in their places.
         share: The share of the records that do.
         trailing: Whether the records after the first such all do.
-        filled: How many columns are not empty throughout.
         short_header: Whether the first record has a cell less than all others.
         records: Those that have that many.
     """
@@ -173,9 +193,14 @@ class Fit:
     even: int
     share: float
     trailing: bool
-    filled: int
     short_header: bool
     records: tuple[tuple[bytes, ...], ...]
+
+    @property
+    def filled(self) -> int:
+        """How many columns are not empty throughout."""
+        columns = zip(*self.records, strict=True)
+        return sum(any(cell.strip(b" \t") for cell in column) for column in columns)
 
     @cached_property
     def typed(self) -> float:
@@ -196,10 +221,10 @@ class Fit:
         return self.share == 1, round(score, 9), not self.short_header
 
 
-def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
+def fit(start: Start, dialect: Dialect) -> Fit | None:
     """Return how well a delimiter cuts a table; None: no record has two cells and good quotes."""
-    records = [record.cells for record in first_records(text, dialect, whole=whole)]
-    quotes = b'"' in text
+    records = [record.cells for record in start.records(dialect)]
+    quotes = b'"' in start.text
     widths = [len(cells) if not quotes or _has_good_quotes(cells) else 0 for cells in records]
     counts = Counter(width for width in widths if width > 1)
     if not counts:
@@ -207,7 +232,6 @@ def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
     columns = max(counts, key=lambda width: (counts[width], width))
     fits = [width == columns for width in widths]
     good = [cells for cells, is_good in zip(records, fits, strict=True) if is_good]
-    filled = sum(any(cell.strip(b" \t") for cell in column) for column in zip(*good, strict=True))
     short_header = is_one_short(widths)
     fits[0] |= short_header
     return Fit(
@@ -216,7 +240,6 @@ def fit(text: bytes, dialect: Dialect, *, whole: bool) -> Fit | None:
         sum(fits),
         sum(fits) / len(records),
         all(fits[fits.index(True) :]),
-        filled,
         short_header,
         tuple(good),
     )
@@ -252,27 +275,26 @@ class Sniffed:
     doubt: str = ""
 
 
-def sniff(text: bytes, dialect: Dialect, decimal: bytes = b".", *, whole: bool = True) -> Sniffed:
+def sniff(start: Start, dialect: Dialect, decimal: bytes = b".") -> Sniffed:
     """Guess the delimiter: the one that cuts the first records most evenly, quotes respected.
 
     Where several cut all of them, it is the one that leaves the most cells that look like single
     values. Where none cuts most of them, the table has one column, or it is in doubt.
 
     Args:
-        text: The start of a table.
+        start: The start of a table.
         dialect: How it is laid out, but for the delimiter.
         decimal: The decimal mark, which is no delimiter.
-        whole: Whether that is all of the table.
     """
     candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
-    fits = _fits(text, dialect, candidates, whole=whole)
+    fits = _fits(start, dialect, candidates)
     sure = [found for found in fits if found.is_sure]
     if len(sure) == 1:
         return Sniffed(sure[0].delimiter)
     if sure:
         return Sniffed(max(sure, key=lambda found: found.rank).delimiter)
     fallback = candidates[0]
-    other = _better(text, dialect, [d for d in _OTHERS if d != decimal], whole=whole)
+    other = _better(start, dialect, [d for d in _OTHERS if d != decimal])
     if other is None and all(found.delimiter == fallback for found in fits):
         return Sniffed(fallback)  # a table of one column, or one with ragged rows
     if other is None:
@@ -286,16 +308,14 @@ def sniff(text: bytes, dialect: Dialect, decimal: bytes = b".", *, whole: bool =
     )
 
 
-def _fits(text: bytes, dialect: Dialect, candidates: Sequence[bytes], *, whole: bool) -> list[Fit]:
-    found = (fit(text, replace(dialect, delimiter=d), whole=whole) for d in candidates if d in text)
+def _fits(start: Start, dialect: Dialect, candidates: Sequence[bytes]) -> list[Fit]:
+    found = (fit(start, replace(dialect, delimiter=d)) for d in candidates if d in start.text)
     return [one for one in found if one is not None]
 
 
-def _better(
-    text: bytes, dialect: Dialect, candidates: Sequence[bytes], *, whole: bool
-) -> Fit | None:
+def _better(start: Start, dialect: Dialect, candidates: Sequence[bytes]) -> Fit | None:
     """Return the best of the delimiters that cut all records into cells of numbers or times."""
-    fits = _fits(text, dialect, candidates, whole=whole)
+    fits = _fits(start, dialect, candidates)
     sure = [
         one
         for one in fits

@@ -17,9 +17,9 @@ from noisify.formats.csv.delimiters import (
     MOST_COLUMNS,
     Record,
     Sniffed,
+    Start,
     as_typed,
     delimiter_bytes,
-    first_records,
     fit,
     is_one_short,
     sniff,
@@ -196,7 +196,8 @@ class _HeadReader:
         table = data[start:]
         if not whole and b"\n" not in table and b"\r" not in table:
             return None
-        found = self._delimiter(table, told, whole=whole)
+        begun = Start(table, whole=whole)
+        found = self._delimiter(begun, told)
         dialect = replace(self._bare, delimiter=found.delimiter)
         try:
             cells, after = first_record(table, dialect, self._text.name)
@@ -210,10 +211,10 @@ class _HeadReader:
             return None
         if not dialect.escape and not dialect.backslash_is_text and looks_escaped(cells):
             raise refusal(self._text.name, 1 + count_lines(data, start))
-        records = first_records(table, dialect, whole=whole)
+        records = begun.records(dialect)
         hints = [found.doubt] if found.doubt else []
         if len(cells) == 1:
-            hints += self._one_field(table, dialect, cells[0], whole=whole)
+            hints += self._one_field(begun, dialect, cells[0])
         names, has_row_names = self._names(cells, records, hints)
         advice = self._advice(data, start, records, len(names))
         if advice and dialect.keep_ragged:
@@ -259,13 +260,12 @@ class _HeadReader:
     def _decoded(self, cell: bytes) -> str:
         return cell.decode(self._text.encoding, "surrogateescape")
 
-    def _delimiter(self, table: bytes, told: bytes, *, whole: bool) -> Sniffed:
+    def _delimiter(self, table: Start, told: bytes) -> Sniffed:
         """Return the delimiter: as the user, the file's first line or its suffix says, or sniffed.
 
         Args:
             table: The start of the table.
             told: What the file's first line says; empty: nothing.
-            whole: Whether that is all of the table.
         """
         if self._options.delimiter is not None:
             return Sniffed(delimiter_bytes(self._options.delimiter, self._text.encoding))
@@ -273,11 +273,9 @@ class _HeadReader:
             return Sniffed(told)
         if self._text.suffix in {".tsv", ".tab"}:
             return Sniffed(b"\t")
-        return sniff(table, self._bare, self._decimal, whole=whole)
+        return sniff(table, self._bare, self._decimal)
 
-    def _one_field(
-        self, table: bytes, dialect: Dialect, header: bytes, *, whole: bool
-    ) -> list[str]:
+    def _one_field(self, table: Start, dialect: Dialect, header: bytes) -> list[str]:
         """Return what to say of a table with one field, if it may have more."""
         sign = comment_sign(header)
         if sign and not dialect.comment:
@@ -285,8 +283,8 @@ class _HeadReader:
                 f"the first line starts with {sign!r}; --comment {sign!r} passes over such lines"
             ]
         typed = self._options.delimiter
-        other = sniff(table, self._bare, self._decimal, whole=whole)
-        found = fit(table, replace(dialect, delimiter=other.delimiter), whole=whole)
+        other = sniff(table, self._bare, self._decimal)
+        found = fit(table, replace(dialect, delimiter=other.delimiter))
         if found is not None and other.delimiter != dialect.delimiter and not other.doubt:
             used = as_typed(dialect.delimiter, self._text.encoding)
             instead = f"--delimiter {as_typed(other.delimiter)} makes {found.columns}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core.errors import DataError
@@ -13,6 +14,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TAB, LF, CR, SPACE, QUOTE = 9, 10, 13, 32, 34
+
+
+@cache
+def _cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
+    d, e = re.escape(delimiter), re.escape(escape)
+    others = rb"[^" + d + e + rb"\r\n]*+"
+    quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
+    escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
+    if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
+        others += rb"(?:" + escaped + others + rb")*"
+        quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
+    if len(delimiter) > 1:  # likewise
+        others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
+    plain = rb'(?!")' + others
+    ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
+    return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
 
 
 @frozen
@@ -37,18 +54,7 @@ class Dialect:
 
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and what ends it (group 2)."""
-        d, e = re.escape(self.delimiter), re.escape(self.escape)
-        others = rb"[^" + d + e + rb"\r\n]*+"
-        quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
-        escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
-        if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
-            others += rb"(?:" + escaped + others + rb")*"
-            quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
-        if len(self.delimiter) > 1:  # likewise
-            others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
-        plain = rb'(?!")' + others
-        ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
-        return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
+        return _cell_pattern(self.delimiter, self.escape)
 
     def is_comment(self, data: bytes, at: int) -> bool:
         """Return whether the line that starts at some place is a comment."""
