@@ -17,6 +17,7 @@ from noisify.engine.job import Wanted, process
 from noisify.engine.unchanged import NOT_STRANGE
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
+from noisify.files.new_folder import NewFolder
 from noisify.files.output import naming, open_output
 from noisify.files.write_behind import write_all
 from noisify.noise import registry
@@ -69,7 +70,8 @@ def make_outputs(
         report = _ReportFile(asked.report, len(inputs) * len(found), clobber=not asked.no_clobber)
     outcome = _Outcome(found, asked, notes, report, index)
     with outcome.told(len(inputs)), ExitStack() as kept:
-        for opened in (report, index, progress):
+        folder = None if asked.output_dir is None else NewFolder(asked.output_dir)
+        for opened in (folder, report, index, progress):
             if opened is not None:
                 kept.push(opened)  # before it makes anything: a signal may come in between
                 opened.__enter__()

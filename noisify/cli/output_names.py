@@ -84,7 +84,6 @@ def _named_outputs(
         raise UsageError("is a file; the outputs need a folder", path=folder)
     _check_taken(list(taken), inputs, clobber=not asked.no_clobber)
     _check_links(folder, list(taken))
-    folder.mkdir(parents=True, exist_ok=True)
     return names
 
 

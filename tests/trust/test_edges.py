@@ -308,3 +308,33 @@ def test_words_that_are_too_much_are_refused(table: Path, words: tuple[str, ...]
     done = run(table, *words)
     assert (2, 1, b"") == (done.status, len(done.lines), done.output)
     assert "unexpectedly" not in done.messages
+
+
+@pytest.mark.parametrize("place", ["out", "above/out"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("--sweep", "scale=1,2", "-c", "missing"), id="field"),
+        pytest.param(("--sweep", "df=0,1", "-d", "student-t"), id="parameter"),
+        pytest.param(("-c", "missing"), id="one-output"),
+        pytest.param(("--replicates", "2", "--report", "data.csv"), id="clash"),
+    ],
+)
+def test_a_batch_that_fails_in_planning_leaves_no_folder(
+    table: Path, tmp_path: Path, place: str, words: tuple[str, ...]
+) -> None:
+    words = tuple(str(table) if word == "data.csv" else word for word in words)
+
+    done = run(table, "--output-dir", tmp_path / place, "--seed", 1, *words)
+
+    assert (2, 1) == (done.status, len(done.lines)), done.messages
+    assert [table.name] == names(tmp_path)
+
+
+def test_a_folder_that_was_there_stays_though_it_is_empty(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+
+    run(table, "--output-dir", tmp_path / "out/deep", "-c", "missing", "--seed", 1)
+
+    assert ["data.csv", "out"] == names(tmp_path)
+    assert [] == names(tmp_path / "out")
