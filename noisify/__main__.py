@@ -1,12 +1,34 @@
-"""Run the command: python -m noisify."""
+"""Run the command: `noisify`, and `python -m noisify`.
 
+What comes before the current folder is off the path is built into the interpreter: with `-m` Python
+puts that folder first, and a `re.py` among the data is not to be run.
+"""
+
+import _signal  # type: ignore[import-not-found] # signal.py would import enum and more
 import os
 import sys
 
-if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - pathlib is slow
-    del sys.path[0]  # a numpy.py among the data is not to be run; as with -P
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # nothing is there to clean up: just end
 
-from noisify.cli import main
+
+def _leave_current_folder() -> None:
+    """Import nothing from the current folder, as with `python -P`."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - pathlib would come from there
+    except OSError:  # it is gone, and not on the path
+        return
+    if sys.path[:1] == [folder] and not sys.flags.safe_path:
+        del sys.path[0]
+
+
+def main() -> None:
+    """Run the command and exit."""
+    from noisify.cli import main as run  # noqa: PLC0415 - after the lines above
+
+    run()
+
 
 if __name__ == "__main__":
+    _leave_current_folder()
     main()

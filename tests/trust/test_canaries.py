@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -195,8 +196,16 @@ def test_no_system_call_names_a_canary(tmp_path, canary, way):
         assert str(canary) not in calls
 
 
+IMPORTED_BY_PYTHON = {
+    "importlib", "warnings", "contextlib", "collections", "keyword", "operator", "reprlib",
+    "functools", "types",
+}  # fmt: skip
+"""What `python -m` itself imports once the current folder is on the path, before any module."""
+
+
 def test_no_module_beside_the_data_is_run(tmp_path):
-    for name in ("numpy", "click", "json", "tomllib", "h5py", "pyarrow", "numbers"):
+    names = sys.stdlib_module_names | {"numpy", "click", "h5py", "pyarrow", "pandas"}
+    for name in names - IMPORTED_BY_PYTHON:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('sung')")
     (tmp_path / "t.csv").write_text("a\n1.5\n2\n")
 
@@ -206,6 +215,23 @@ def test_no_module_beside_the_data_is_run(tmp_path):
         capture_output=True,
         cwd=tmp_path,
         env=clean_environment({"PYTHONSAFEPATH": ""}),
+        timeout=60,
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)
+
+
+def test_a_current_folder_that_is_gone_is_not_looked_for(tmp_path):
+    (tmp_path / "t.csv").write_text("a\n1.5\n2\n")
+    (tmp_path / "gone").mkdir()
+    words = f"cd gone && rmdir ../gone && exec {shlex.join(COMMAND)} {tmp_path}/t.csv -s1 --seed 1"
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", words],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env=clean_environment(),
         timeout=60,
     )
 

@@ -115,6 +115,26 @@ entry.main(["-s", "1"])
     assert (130, b"") == (process.returncode, messages)
 
 
+@pytest.mark.parametrize(("before", "after"), [("default_int_handler", 0), ("SIG_IGN", 1)])
+def test_signals_are_caught_before_anything_is_imported(before: str, after: int) -> None:
+    """Python's own start is all that an interrupt can break into with a traceback."""
+    words = f"""
+import sys
+import _signal
+_signal.signal(_signal.SIGINT, _signal.{before})
+there = set(sys.modules)
+import noisify.__main__
+print(int(_signal.getsignal(_signal.SIGINT)), *sorted(set(sys.modules) - there))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}{words}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{after} noisify noisify.__main__\n" == done.stdout
+
+
 @pytest.mark.parametrize("kind", [TypeError, ZeroDivisionError, NotImplementedError])
 def test_what_nobody_thought_of_is_one_line(
     table: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
