@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
 from noisify.engine import loop
-from noisify.engine.job import Settings, Wanted, default_jobs, process
+from noisify.engine.job import OutputRequest, Settings, default_jobs, process
 from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
 from noisify.plan.read_options import read_options
@@ -208,7 +208,7 @@ def noisify_file(
         measure=True,
     )
     given, target = read_path("source", source), read_path("output", output)
-    wanted = Wanted(target, replace(request, strict=strict))
+    wanted = OutputRequest(target, replace(request, strict=strict))
     return process(given, [wanted], settings)[0]
 
 

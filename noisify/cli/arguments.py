@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Decimals
 
 
-class Asked(SimpleNamespace):
+class Arguments(SimpleNamespace):
     """The command line as click read it, an attribute for each option; nothing sets them later."""
 
     inputs: tuple[str, ...]

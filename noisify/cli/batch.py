@@ -13,7 +13,7 @@ from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
-from noisify.engine.job import Wanted, process
+from noisify.engine.job import OutputRequest, process
 from noisify.engine.unchanged import NOT_STRANGE
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
@@ -25,9 +25,9 @@ from noisify.noise import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from noisify.cli.arguments import Asked
+    from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
-    from noisify.cli.runs import Variant
+    from noisify.cli.runs import Run
     from noisify.engine.job import Settings
     from noisify.engine.report import RunReport
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 def make_outputs(
     inputs: Sequence[str],
     outputs: Sequence[Sequence[str]],
-    found: Sequence[Variant],
-    asked: Asked,
+    found: Sequence[Run],
+    arguments: Arguments,
     index: Index | None,
     notes: Notes,
     settings_of: Callable[[Progress], Settings],
@@ -47,7 +47,7 @@ def make_outputs(
         inputs: The inputs.
         outputs: For each of them its outputs, one for each of `found`.
         found: What is asked.
-        asked: The command line.
+        arguments: The command line.
         index: Lists the outputs; None: nothing does.
         notes: Takes what the user should know.
         settings_of: Returns the settings, given what is told how far the run is.
@@ -60,17 +60,19 @@ def make_outputs(
         The exit status of the first that failed; 0: none did.
     """
     sizes = [size_of(path) for path in inputs] if len(inputs) > 1 else [known_size(inputs[0])]
-    shown = False if asked.quiet else asked.progress
+    shown = False if arguments.quiet else arguments.progress
     progress = Progress(sum(size or 0 for size in sizes), len(inputs), shown, check_stopped)
     settings = settings_of(progress)
-    files = _jobs(inputs, outputs, sizes, found, asked)
+    files = _jobs(inputs, outputs, sizes, found, arguments)
     results: Iterator[FileResult]
     report = None
-    if asked.report is not None:
-        report = _ReportFile(asked.report, len(inputs) * len(found), clobber=not asked.no_clobber)
-    outcome = _Outcome(found, asked, notes, report, index)
+    if arguments.report is not None:
+        report = _ReportFile(
+            arguments.report, len(inputs) * len(found), clobber=not arguments.no_clobber
+        )
+    outcome = _Outcome(found, arguments, notes, report, index)
     with outcome.told(len(inputs)), ExitStack() as kept:
-        folder = None if asked.output_dir is None else NewFolder(asked.output_dir)
+        folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
         for opened in (folder, report, index, progress):
             if opened is not None:
                 kept.push(opened)  # before it makes anything: a signal may come in between
@@ -95,13 +97,15 @@ def _jobs(
     inputs: Sequence[str],
     outputs: Sequence[Sequence[str]],
     sizes: Sequence[int | None],
-    found: Sequence[Variant],
-    asked: Asked,
+    found: Sequence[Run],
+    arguments: Arguments,
 ) -> Iterator[FileJob]:
-    appended = (asked.replicates or 1) if asked.append else 0
+    appended = (arguments.replicates or 1) if arguments.append else 0
     for path, targets, size in zip(inputs, outputs, sizes, strict=True):
         wanted = [
-            Wanted(target, one.request_for(path), asked.mask, asked.mask_values, appended)
+            OutputRequest(
+                target, one.request_for(path), arguments.mask, arguments.mask_values, appended
+            )
             for target, one in zip(targets, found, strict=True)
         ]
         yield FileJob(path, wanted, size)
@@ -120,8 +124,8 @@ class _Outcome:
 
     def __init__(
         self,
-        found: Sequence[Variant],
-        asked: Asked,
+        found: Sequence[Run],
+        arguments: Arguments,
         notes: Notes,
         report: _ReportFile | None,
         index: Index | None,
@@ -133,10 +137,10 @@ class _Outcome:
         self._report = report
         self._index = index
         self._seed = found[0].request.seed if found[0].drawn else None
-        self._quiet = asked.quiet
-        self._verbose = asked.verbose
+        self._quiet = arguments.quiet
+        self._verbose = arguments.verbose
         modules = {registry.find(spec.model).module for one in found for spec in one.request.specs}
-        self._secret = "privacy" in modules and not asked.verbose and asked.report is None
+        self._secret = "privacy" in modules and not arguments.verbose and arguments.report is None
 
     def add(self, result: FileResult) -> None:
         """Take in what one input came to."""

@@ -309,10 +309,10 @@ def noisify(**given: Any) -> None:  # noqa: ANN401
     number of workers; what was not asked to change stays as it is, to the byte. Without INPUT, or
     with -, reads standard input; writes to standard output unless told otherwise.
     """
-    from noisify.cli.arguments import Asked  # noqa: PLC0415 - as what follows
-    from noisify.cli.execute import carry_out  # noqa: PLC0415 - it imports NumPy
+    from noisify.cli.arguments import Arguments  # noqa: PLC0415 - as what follows
+    from noisify.cli.execute import execute  # noqa: PLC0415 - it imports NumPy
 
-    carry_out(Asked(**given))
+    execute(Arguments(**given))
 
 
 noisify.examples = EXAMPLES

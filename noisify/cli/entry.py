@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from noisify.cli.process import collect_no_modules
+from noisify.cli.process import pause_gc
 from noisify.cli.signals import Stopped, stopped_by
 from noisify.core.errors import NoisifyError, cut_short, printable
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _catch_signals()  # first of all: what follows imports
         _open_missing_streams()
         _escape_unprintable()
-        collect_no_modules(own_process=arguments is None)
+        pause_gc(own_process=arguments is None)
         sys.unraisablehook = _hide_harmless
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured

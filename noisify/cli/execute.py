@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli.arguments import Asked
+from noisify.cli.arguments import Arguments
 from noisify.cli.batch import make_outputs
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
-from noisify.cli.process import collect_garbage, keep_freed_memory
-from noisify.cli.runs import variants
+from noisify.cli.process import resume_gc, tune_malloc
+from noisify.cli.runs import runs_of
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.engine.batch import naming_file
@@ -34,65 +34,65 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from noisify.cli.messages import Progress
-    from noisify.cli.runs import Variant
+    from noisify.cli.runs import Run
 
 _PREVIEW_ROWS = 5
 
 
-def carry_out(asked: Asked) -> None:
+def execute(arguments: Arguments) -> None:
     """Do what was asked.
 
     Raises:
         NoisifyError: If anything is wrong.
     """
     check_stopped()  # a signal may have been lost in an import
-    keep_freed_memory()
-    collect_garbage()
-    inputs: Sequence[str] = asked.inputs or (STANDARD_OUTPUT,)
-    if asked.inputs == () and sys.stdin is not None and sys.stdin.isatty():
+    tune_malloc()
+    resume_gc()
+    inputs: Sequence[str] = arguments.inputs or (STANDARD_OUTPUT,)
+    if arguments.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
-    if asked.quiet and asked.verbose:
+    if arguments.quiet and arguments.verbose:
         raise UsageError("--quiet and --verbose contradict each other; keep one")
-    notes = Notes(every=asked.verbose)
+    notes = Notes(every=arguments.verbose)
     status = 0
-    if asked.restore is not None:
-        _restore(inputs, asked, notes)
+    if arguments.restore is not None:
+        _restore(inputs, arguments, notes)
     else:
-        status = _make_noise(inputs, asked, notes)
-    if not asked.quiet:
+        status = _make_noise(inputs, arguments, notes)
+    if not arguments.quiet:
         notes.tell()
     if status:
         raise click.exceptions.Exit(status)
 
 
-def _make_noise(inputs: Sequence[str], asked: Asked, notes: Notes) -> int:
+def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> int:
     """Add noise to files, or show what would be done; return the exit status."""
-    inputs, is_folder, asked = _with_folders(inputs, asked, notes)
-    found = variants(asked, several=len(inputs) > 1 or is_folder)
-    if asked.dry_run and asked.verbose and len(found) * len(inputs) > 1:
+    inputs, is_folder, arguments = _with_folders(inputs, arguments, notes)
+    found = runs_of(arguments, several=len(inputs) > 1 or is_folder)
+    if arguments.dry_run and arguments.verbose and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
-    if asked.dry_run:
-        _note_files(inputs, found, asked, notes)
-        return _preview_all(inputs, found, asked, notes)
-    _check_batch(found, inputs, asked)
-    outputs = targets(inputs, found, asked)
+    if arguments.dry_run:
+        _note_files(inputs, found, arguments, notes)
+        return _preview_all(inputs, found, arguments, notes)
+    _check_batch(found, inputs, arguments)
+    outputs = targets(inputs, found, arguments)
     index = None
-    if asked.sweeps and asked.output_dir is not None:
+    if arguments.sweeps and arguments.output_dir is not None:
         from noisify.cli.index import Index  # noqa: PLC0415 - few runs need it
 
-        index = Index(asked.output_dir, found, clobber=not asked.no_clobber)
+        index = Index(arguments.output_dir, found, clobber=not arguments.no_clobber)
     listed = None if index is None else index.path
-    check_apart(asked, inputs, chain.from_iterable(outputs), listed)
-    _note_files(inputs, found, asked, notes)
+    check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
+    _note_files(inputs, found, arguments, notes)
     return make_outputs(
-        inputs, outputs, found, asked, index, notes,
-        lambda progress: _settings(asked, notes.add, progress, measure=index is not None),
+        inputs, outputs, found, arguments, index, notes,
+        lambda progress: _settings(arguments, notes.add, progress, measure=index is not None),
     )  # fmt: skip
 
 
 def _with_folders(
-    inputs: Sequence[str], asked: Asked, notes: Notes
-) -> tuple[Sequence[str], bool, Asked]:
+    inputs: Sequence[str], arguments: Arguments, notes: Notes
+) -> tuple[Sequence[str], bool, Arguments]:
     """Return the inputs with the files of folders, whether there were any, and how to go on.
 
     Raises:
@@ -101,33 +101,38 @@ def _with_folders(
     every: list[str] = []
     is_folder = False
     for path in inputs:
-        if asked.in_place and (old := recover(path)) is not None:
+        if arguments.in_place and (old := recover(path)) is not None:
             notes.add(f"{path} has its name again; a run that was stopped had left it as {old}")
-        found = None if path == STANDARD_OUTPUT else files_in(path, asked.from_format)
+        found = None if path == STANDARD_OUTPUT else files_in(path, arguments.from_format)
         every += [path] if found is None else found[0]
         is_folder = is_folder or found is not None
         if found is not None and found[1]:
             notes.add(left_note(path, found[1]))
-    if is_folder and not (asked.output or asked.output_dir or asked.in_place or asked.dry_run):
+    if is_folder and not (
+        arguments.output or arguments.output_dir or arguments.in_place or arguments.dry_run
+    ):
         raise UsageError("the files of a folder need --output-dir DIR or --in-place")
-    if is_folder and asked.output is not None and asked.output_dir is None:
-        if of_suffix(inner_suffix(asked.output)) is not None and not Path(asked.output).is_dir():
+    if is_folder and arguments.output is not None and arguments.output_dir is None:
+        if (
+            of_suffix(inner_suffix(arguments.output)) is not None
+            and not Path(arguments.output).is_dir()
+        ):
             raise UsageError(
-                f"{asked.output} would be one file; give -o the name of a folder for the "
+                f"{arguments.output} would be one file; give -o the name of a folder for the "
                 f"{len(every):,} of the input"
             )
-        asked = Asked(**vars(asked) | {"output": None, "output_dir": asked.output})
-    return every, is_folder, asked
+        arguments = Arguments(**vars(arguments) | {"output": None, "output_dir": arguments.output})
+    return every, is_folder, arguments
 
 
 def _note_files(
-    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
+    inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, notes: Notes
 ) -> None:
     """Note which files get the same noise although nobody asked for that."""
     note = None
     if found[0].per_file:
         note = shared_names(inputs)
-    elif len(inputs) > 1 and found[0].request.rng != "noisify" and not asked.same_noise:
+    elif len(inputs) > 1 and found[0].request.rng != "noisify" and not arguments.same_noise:
         note = (
             f"all files get the same noise, since --rng {found[0].request.rng} starts anew in each"
         )
@@ -135,28 +140,28 @@ def _note_files(
         notes.add(note)
 
 
-def _check_batch(found: Sequence[Variant], inputs: Sequence[str], asked: Asked) -> None:
+def _check_batch(found: Sequence[Run], inputs: Sequence[str], arguments: Arguments) -> None:
     """Refuse options that say nothing together."""
-    if asked.mask is not None and len(found) * len(inputs) > 1:
+    if arguments.mask is not None and len(found) * len(inputs) > 1:
         raise UsageError("--mask is for one output; run noisify once for each")
-    if asked.mask_values and asked.mask is None:
+    if arguments.mask_values and arguments.mask is None:
         raise UsageError("--mask-values says what --mask FILE holds; add --mask FILE")
 
 
-def _restore(inputs: Sequence[str], asked: Asked, notes: Notes) -> None:
+def _restore(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:
     """Undo noise with the mask that was kept."""
     from noisify.engine.restore import restore  # noqa: PLC0415 - a rare wish
 
     if len(inputs) > 1:
         raise UsageError("--restore takes one noisy file")
-    target = inputs[0] if asked.in_place else asked.output or STANDARD_OUTPUT
-    count = restore(inputs[0], asked.restore or "", target, _settings(asked, notes.add))
-    if not asked.quiet and (asked.verbose or sys.stderr.isatty()):
+    target = inputs[0] if arguments.in_place else arguments.output or STANDARD_OUTPUT
+    count = restore(inputs[0], arguments.restore or "", target, _settings(arguments, notes.add))
+    if not arguments.quiet and (arguments.verbose or sys.stderr.isatty()):
         say(f"{inputs[0]} -> {target}: {count:,} elements restored")
 
 
 def _settings(
-    asked: Asked,
+    arguments: Arguments,
     tell: Callable[[str], None],
     progress: Progress | None = None,
     *,
@@ -164,27 +169,27 @@ def _settings(
 ) -> Settings:
     return Settings(
         read=ReadOptions(
-            delimiter=asked.delimiter,
-            header=not asked.no_header,
-            nulls=asked.nulls or None,
-            encoding=asked.encoding,
-            decimal=asked.decimal,
-            thousands=asked.thousands,
-            skip_lines=asked.skip_lines,
-            comment=asked.comment,
-            ragged=asked.ragged,
-            escape=asked.escape,
-            strict=asked.strict,
-            keep_decimals=asked.decimals == "keep",
+            delimiter=arguments.delimiter,
+            header=not arguments.no_header,
+            nulls=arguments.nulls or None,
+            encoding=arguments.encoding,
+            decimal=arguments.decimal,
+            thousands=arguments.thousands,
+            skip_lines=arguments.skip_lines,
+            comment=arguments.comment,
+            ragged=arguments.ragged,
+            escape=arguments.escape,
+            strict=arguments.strict,
+            keep_decimals=arguments.decimals == "keep",
         ),
-        from_format=asked.from_format,
-        to_format=asked.to_format,
-        in_place=asked.in_place,
-        clobber=not asked.no_clobber,
-        jobs=asked.jobs or default_jobs(),
-        chunk_bytes=asked.chunk_size or Settings.chunk_bytes,
-        compress_level=asked.compress_level,
-        measure=measure or asked.report is not None or asked.verbose,
+        from_format=arguments.from_format,
+        to_format=arguments.to_format,
+        in_place=arguments.in_place,
+        clobber=not arguments.no_clobber,
+        jobs=arguments.jobs or default_jobs(),
+        chunk_bytes=arguments.chunk_size or Settings.chunk_bytes,
+        compress_level=arguments.compress_level,
+        measure=measure or arguments.report is not None or arguments.verbose,
         note=tell,
         progress=progress.advance if progress is not None else lambda _: None,
         passes=progress.passes if progress is not None else lambda *_: None,
@@ -192,14 +197,14 @@ def _settings(
 
 
 def _preview_all(
-    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, notes: Notes
+    inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, notes: Notes
 ) -> int:
     """Show what would be done to each input; return the status of the first that fails."""
     status = 0
     for path in inputs:
         tell = partial(_tell_of, path, notes) if len(inputs) > 1 else notes.add
         try:
-            _preview(path, found, asked, tell)
+            _preview(path, found, arguments, tell)
         except NoisifyError as error:
             failure = error.at("standard input" if path == STANDARD_OUTPUT else path)
             if len(inputs) == 1:
@@ -215,13 +220,13 @@ def _tell_of(path: str, notes: Notes, text: str) -> None:
 
 
 def _preview(
-    path: str, found: Sequence[Variant], asked: Asked, tell: Callable[[str], None]
+    path: str, found: Sequence[Run], arguments: Arguments, tell: Callable[[str], None]
 ) -> None:
-    with OpenInput(path, _settings(asked, tell)) as opened:
+    with OpenInput(path, _settings(arguments, tell)) as opened:
         for variant in found:
             plan = opened.plan(variant.request_for(path))
             check_standard_output()
-            if asked.verbose:
+            if arguments.verbose:
                 from noisify.plan.recipe import as_toml  # noqa: PLC0415 - a rare wish
 
                 print(as_toml(plan.as_json()), end="")  # noqa: T201

@@ -15,7 +15,7 @@ from noisify.noise.level import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.cli.runs import Variant
+    from noisify.cli.runs import Run
     from noisify.engine.report import RunReport
     from noisify.plan.plan import NoiseSpec
 
@@ -36,7 +36,7 @@ class Index:
         clobber: Whether an existing file may be replaced.
     """
 
-    def __init__(self, folder: str, found: Sequence[Variant], *, clobber: bool) -> None:
+    def __init__(self, folder: str, found: Sequence[Run], *, clobber: bool) -> None:
         self.path = str(Path(folder) / NAME)
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
@@ -48,7 +48,7 @@ class Index:
         self._write(self._columns)
         return self
 
-    def add(self, reports: Sequence[RunReport], found: Sequence[Variant]) -> None:
+    def add(self, reports: Sequence[RunReport], found: Sequence[Run]) -> None:
         """List the outputs of one input."""
         for report, variant in zip(reports, found, strict=True):
             ratios = [field.as_json().get("snr_db") for field in report.fields.values()]

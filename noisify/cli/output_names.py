@@ -15,11 +15,11 @@ from noisify.files.output import STANDARD_OUTPUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from noisify.cli.arguments import Asked
-    from noisify.cli.runs import Variant
+    from noisify.cli.arguments import Arguments
+    from noisify.cli.runs import Run
 
 
-def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> list[list[str]]:
+def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -> list[list[str]]:
     """Return for each input an output for each variant; nothing is written yet.
 
     Raises:
@@ -28,40 +28,40 @@ def targets(inputs: Sequence[str], found: Sequence[Variant], asked: Asked) -> li
     said = [
         name
         for name, value in (
-            ("-o", asked.output),
-            ("--output-dir", asked.output_dir),
-            ("--in-place", asked.in_place),
+            ("-o", arguments.output),
+            ("--output-dir", arguments.output_dir),
+            ("--in-place", arguments.in_place),
         )
         if value
     ]
     if len(said) > 1:
         raise UsageError(f"the output is said twice, by {' and '.join(said)}; keep one")
-    if asked.name_template is not None and not asked.output_dir:
+    if arguments.name_template is not None and not arguments.output_dir:
         raise UsageError(
             "--name is for the files of --output-dir DIR; add it, or name FILE with -o"
         )
-    if len(found) > 1 and not asked.output_dir:
+    if len(found) > 1 and not arguments.output_dir:
         raise UsageError(f"{len(found)} outputs need --output-dir DIR")
-    if asked.in_place:
+    if arguments.in_place:
         if STANDARD_OUTPUT in inputs:
             raise UsageError("--in-place needs files, not standard input")
-        if asked.no_clobber:
+        if arguments.no_clobber:
             raise UsageError("--in-place and --no-clobber contradict each other")
         _check_distinct(inputs)
         return [[path] for path in inputs]
-    if asked.output_dir is not None:
-        return _named_outputs(inputs, found, asked, Path(asked.output_dir))
+    if arguments.output_dir is not None:
+        return _named_outputs(inputs, found, arguments, Path(arguments.output_dir))
     if len(inputs) > 1:
         raise UsageError(
             f"{len(inputs)} inputs need --output-dir DIR or --in-place (an output is named with -o)"
         )
-    return [[asked.output or STANDARD_OUTPUT]]
+    return [[arguments.output or STANDARD_OUTPUT]]
 
 
 def _named_outputs(
-    inputs: Sequence[str], found: Sequence[Variant], asked: Asked, folder: Path
+    inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, folder: Path
 ) -> list[list[str]]:
-    template = asked.name_template
+    template = arguments.name_template
     if template is None:
         template = default_template(found)
     taken: dict[str, str] = {}
@@ -71,7 +71,7 @@ def _named_outputs(
             raise UsageError("--output-dir needs named files, not standard input")
         names.append([])
         for variant in found:
-            name = _fill(template, _words(path, variant, asked.to_format))
+            name = _fill(template, _words(path, variant, arguments.to_format))
             target = str(folder / name)
             if name in {"", ".", ".."} or os.sep in name:
                 raise UsageError(f"--name {template!r} does not make a file name: {name!r}")
@@ -82,7 +82,7 @@ def _named_outputs(
             names[-1].append(target)
     if folder.exists() and not folder.is_dir():
         raise UsageError("is a file; the outputs need a folder", path=folder)
-    _check_taken(list(taken), inputs, clobber=not asked.no_clobber)
+    _check_taken(list(taken), inputs, clobber=not arguments.no_clobber)
     _check_links(folder, list(taken))
     return names
 
@@ -138,14 +138,14 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def default_template(found: Sequence[Variant]) -> str:
+def default_template(found: Sequence[Run]) -> str:
     """Return how outputs are named: after the input, what was swept, and the replicate."""
     swept = "".join(f"_{key}-{{{key}}}" for key in found[0].swept)
     replicate = "_{replicate}" if found[0].replicate is not None else ""
     return f"{{stem}}{swept}{replicate}{{suffix}}"
 
 
-def _words(path: str, variant: Variant, to_format: str | None) -> dict[str, object]:
+def _words(path: str, variant: Run, to_format: str | None) -> dict[str, object]:
     specs = variant.request.specs
     models = "-".join(dict.fromkeys(spec.model for spec in specs))
     stem, suffix = split_name(path)
@@ -182,7 +182,7 @@ def _fill(template: str, words: Mapping[str, object]) -> str:
 
 
 def check_apart(
-    asked: Asked, inputs: Sequence[str], outputs: Iterable[str], index: str | None
+    arguments: Arguments, inputs: Sequence[str], outputs: Iterable[str], index: str | None
 ) -> None:
     """Refuse a file that would be written twice, or over one that is read.
 
@@ -191,7 +191,7 @@ def check_apart(
     Raises:
         UsageError: If there is one.
     """
-    recipe = None if asked.recipe is None else _named(asked.recipe)
+    recipe = None if arguments.recipe is None else _named(arguments.recipe)
     taken: dict[object, str] = {}
     for path in outputs:
         place = _named(path)
@@ -200,7 +200,7 @@ def check_apart(
         taken[place] = "an output"
     taken |= {_named(path): "an input" for path in inputs}
     taken |= {recipe: "the recipe"}
-    others = (("the list", index), ("--mask", asked.mask), ("--report", asked.report))
+    others = (("the list", index), ("--mask", arguments.mask), ("--report", arguments.report))
     for option, name in others:
         if name is None:
             continue

@@ -15,7 +15,7 @@ _LARGEST = 1 << 25
 """Pieces up to this size stay; glibc goes as far by itself, once such a piece has been freed."""
 
 
-def keep_freed_memory() -> None:
+def tune_malloc() -> None:
     """Let the C library keep freed memory rather than give it back, page by page.
 
     A run asks for pieces of the same sizes again and again; they would have to be fetched and
@@ -34,7 +34,7 @@ def keep_freed_memory() -> None:
         mallopt(_ARENAS, 1)
 
 
-def collect_no_modules(*, own_process: bool) -> None:
+def pause_gc(*, own_process: bool) -> None:
     """Keep Python's search for garbage off while modules are imported, and at the very end.
 
     What is imported stays; what is left at the end goes with the process. Looking through it all
@@ -48,7 +48,7 @@ def collect_no_modules(*, own_process: bool) -> None:
         atexit.register(gc.freeze)
 
 
-def collect_garbage() -> None:
+def resume_gc() -> None:
     """Search for garbage from now on, in what is made from now on."""
     if not gc.isenabled():
         gc.freeze()

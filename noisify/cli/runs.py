@@ -18,7 +18,7 @@ from noisify.streams.limits import new_seed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from noisify.cli.arguments import Asked
+    from noisify.cli.arguments import Arguments
     from noisify.plan.condition import Condition
     from noisify.plan.recipe import Recipe
 
@@ -26,7 +26,7 @@ _FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "col
 
 
 @frozen
-class Variant:
+class Run:
     """What is asked for one output.
 
     Attributes:
@@ -48,70 +48,72 @@ class Variant:
         return replace(self.request, file=file_part(path)) if self.per_file else self.request
 
 
-def variants(asked: Asked, *, several: bool) -> list[Variant]:
+def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
     """Return what is asked, an entry for each output that an input comes to.
 
     Args:
-        asked: The command line.
+        arguments: The command line.
         several: Whether there are several inputs, which get noise of their own unless told.
 
     Raises:
         UsageError: If anything makes no sense.
     """
-    _check_swept(asked)
+    _check_swept(arguments)
     told = None
-    if asked.recipe is not None:
+    if arguments.recipe is not None:
         from noisify.plan import recipe  # noqa: PLC0415 - TOML and JSON
 
-        told = recipe.load(asked.recipe)
-    specs = _specs(asked, told)
+        told = recipe.load(arguments.recipe)
+    specs = _specs(arguments, told)
 
     def said(option: str) -> Any:  # noqa: ANN401
-        typed = getattr(asked, option)
+        typed = getattr(arguments, option)
         return getattr(told, option, None) if typed is None else typed
 
     seed, drawn = said("seed"), False
     if seed is None:
         seed, drawn = new_seed(), True
-    strict = asked.strict or (told is not None and bool(told.strict))
+    strict = arguments.strict or (told is not None and bool(told.strict))
     base = Request(specs, seed, said("rng") or "noisify", said("decimals"), strict)
-    per_file, file = _file_rule(asked, told, base.rng, several=several)
+    per_file, file = _file_rule(arguments, told, base.rng, several=several)
     base = replace(base, file=file)
     found = []
-    every = sweeps(asked.sweeps)
-    check_count(len(every) * (1 if asked.append else asked.replicates or 1))
+    every = sweeps(arguments.sweeps)
+    check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))
     for swept in every:
         request = replace(base, specs=swept_specs(specs, swept))
-        if asked.replicates is None or asked.append:
-            found.append(Variant(request, swept, None, drawn, per_file))
+        if arguments.replicates is None or arguments.append:
+            found.append(Run(request, swept, None, drawn, per_file))
             continue
         found += [
-            Variant(replace(request, replicate=number), swept, number + 1, drawn, per_file)
-            for number in range(asked.replicates)
+            Run(replace(request, replicate=number), swept, number + 1, drawn, per_file)
+            for number in range(arguments.replicates)
         ]
     return found
 
 
-def _check_swept(asked: Asked) -> None:
+def _check_swept(arguments: Arguments) -> None:
     """Refuse a flag that says once what a sweep says for each output."""
-    typed = dict(asked.parameters)
-    for key, _ in asked.sweeps:
+    typed = dict(arguments.parameters)
+    for key, _ in arguments.sweeps:
         for name in AMOUNTS if key in AMOUNTS else (key,):
             by = "-p" if name in typed else "--dist" if name == "model" else f"--{name}"
-            flag = getattr(asked, name) if name in _FLAGS else None
+            flag = getattr(arguments, name) if name in _FLAGS else None
             if name in typed or flag is not None:
                 raise UsageError(f"{key} is said twice, by --sweep and {by}; keep one")
 
 
-def _file_rule(asked: Asked, told: Recipe | None, rng: str, *, several: bool) -> tuple[bool, str]:
+def _file_rule(
+    arguments: Arguments, told: Recipe | None, rng: str, *, several: bool
+) -> tuple[bool, str]:
     """Return whether each file gets noise of its own, and else what all of them are called.
 
     Raises:
         UsageError: If that is said twice, or cannot be.
     """
-    if asked.per_file and asked.same_noise:
+    if arguments.per_file and arguments.same_noise:
         raise UsageError("--per-file and --same-noise contradict each other; keep one")
-    wanted = True if asked.per_file else False if asked.same_noise else None
+    wanted = True if arguments.per_file else False if arguments.same_noise else None
     if wanted is None and told is not None:
         wanted = told.per_file
         if wanted is None and told.file:
@@ -128,33 +130,40 @@ def _file_rule(asked: Asked, told: Recipe | None, rng: str, *, several: bool) ->
     return False, ""
 
 
-def _specs(asked: Asked, told: Recipe | None) -> tuple[NoiseSpec, ...]:
+def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
     """Return the noise specs, in order: the recipe's, the presets', those of --noise or the flags.
 
     Raises:
         UsageError: If flags that describe noise of their own stand beside those.
     """
-    if told is None and not asked.presets and not asked.noise:
-        return (_spec_of_flags(asked),)
+    if told is None and not arguments.presets and not arguments.noise:
+        return (_spec_of_flags(arguments),)
     from noisify.plan import presets  # noqa: PLC0415 - flags do without these
     from noisify.plan.request import in_common  # noqa: PLC0415 - likewise
     from noisify.plan.words import parse_spec, spec_from_words  # noqa: PLC0415
 
     specs = [] if told is None else list(told.specs)
-    specs += [spec_from_words(words) for name in asked.presets for words in presets.find(name)]
-    specs += [parse_spec(text) for text in asked.noise]
-    flags = [name for name in _FLAGS if getattr(asked, name) not in (None, ())]
-    if asked.presets and not asked.noise and asked.recipe is None and flags == ["columns"]:
+    specs += [spec_from_words(words) for name in arguments.presets for words in presets.find(name)]
+    specs += [parse_spec(text) for text in arguments.noise]
+    flags = [name for name in _FLAGS if getattr(arguments, name) not in (None, ())]
+    if (
+        arguments.presets
+        and not arguments.noise
+        and arguments.recipe is None
+        and flags == ["columns"]
+    ):
         flags = []  # a preset says what noise, not on which fields
-        specs = [spec if spec.columns else replace(spec, columns=asked.columns) for spec in specs]
+        specs = [
+            spec if spec.columns else replace(spec, columns=arguments.columns) for spec in specs
+        ]
     if flags:
         names = {"model": "--dist", "parameters": "--param"}
-        source = "--recipe" if asked.recipe else "--preset" if asked.presets else "--noise"
+        source = "--recipe" if arguments.recipe else "--preset" if arguments.presets else "--noise"
         raise UsageError(
             f"{names.get(flags[0], '--' + flags[0])} does not go with {source}, which says it all; "
             "put it there"
         )
-    return in_common(specs, asked.exclude, asked.clip, _condition(asked.where))
+    return in_common(specs, arguments.exclude, arguments.clip, _condition(arguments.where))
 
 
 def _condition(text: str | None) -> Condition | None:
@@ -165,32 +174,32 @@ def _condition(text: str | None) -> Condition | None:
     return parse(text)
 
 
-def _spec_of_flags(asked: Asked) -> NoiseSpec:
+def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
     """Return the one noise spec that the flags describe, its parameters checked already."""
-    swept = dict(asked.sweeps).get("model", "normal").split(",")[0]
-    name = asked.model or registry.find(swept).name
-    parameters: dict[str, Any] = dict(asked.parameters)
+    swept = dict(arguments.sweeps).get("model", "normal").split(",")[0]
+    name = arguments.model or registry.find(swept).name
+    parameters: dict[str, Any] = dict(arguments.parameters)
     for key in parameters:
-        if sum(name == key for name, _ in asked.parameters) > 1:
+        if sum(name == key for name, _ in arguments.parameters) > 1:
             raise UsageError(f"{key} is given twice by -p; keep one")
-    for key, value in (("loc", asked.loc), ("df", asked.df), ("rate", asked.rate)):
+    for key, value in (("loc", arguments.loc), ("df", arguments.df), ("rate", arguments.rate)):
         if value is None:
             continue
         if key in parameters:
             raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
         parameters[key] = value
     model = registry.find(name).load()
-    if asked.rate is not None and "rate" not in {f.name for f in dataclasses.fields(model)}:
+    if arguments.rate is not None and "rate" not in {f.name for f in dataclasses.fields(model)}:
         raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
     interface.make(model, parameters)
     return NoiseSpec(
         model=name,
-        columns=asked.columns,
-        exclude=asked.exclude,
-        scale=asked.scale,
-        sd=asked.sd,
-        snr=asked.snr,
+        columns=arguments.columns,
+        exclude=arguments.exclude,
+        scale=arguments.scale,
+        sd=arguments.sd,
+        snr=arguments.snr,
         parameters=parameters,
-        clip=asked.clip,
-        where=_condition(asked.where),
+        clip=arguments.clip,
+        where=_condition(arguments.where),
     )

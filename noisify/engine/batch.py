@@ -22,7 +22,7 @@ from noisify.files.output import Outputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from noisify.engine.job import Settings, Wanted
+    from noisify.engine.job import OutputRequest, Settings
     from noisify.engine.report import RunReport
 
 SMALL_BYTES = 1 << 25
@@ -42,7 +42,7 @@ class FileJob(NamedTuple):
     """
 
     path: str
-    wanted: Sequence[Wanted]
+    wanted: Sequence[OutputRequest]
     size: int | None
 
     @property

@@ -233,7 +233,7 @@ class OpenInput:
             self.input.close()
 
 
-class Wanted(NamedTuple):
+class OutputRequest(NamedTuple):
     """One output of an input.
 
     Attributes:
@@ -255,7 +255,9 @@ AT_ONCE = 8
 """Outputs that are made from one reading of the input."""
 
 
-def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> list[RunReport]:
+def process(
+    path: str | Path, wanted: Sequence[OutputRequest], settings: Settings
+) -> list[RunReport]:
     """Make one or several noisy outputs of one input.
 
     Args:
@@ -271,7 +273,7 @@ def process(path: str | Path, wanted: Sequence[Wanted], settings: Settings) -> l
 
 
 def write_outputs(
-    path: str | Path, wanted: Sequence[Wanted], settings: Settings, outputs: Outputs
+    path: str | Path, wanted: Sequence[OutputRequest], settings: Settings, outputs: Outputs
 ) -> list[RunReport]:
     """Write the noisy outputs of one input, as `process` does; closing `outputs` keeps them."""
     appended = max(one.appended for one in wanted)
@@ -301,7 +303,7 @@ def write_outputs(
 def _make(
     path: str | Path,
     opened: OpenInput,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[OutputRequest],
     plans: Sequence[Plan],
     settings: Settings,
     outputs: Outputs,
@@ -350,7 +352,7 @@ def _name(target: str | Path) -> str:
 
 def _task(
     opened: OpenInput,
-    wanted: Wanted,
+    wanted: OutputRequest,
     plan: Plan,
     settings: Settings,
     inputs: Sequence[str | Path],
@@ -503,4 +505,4 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-__all__ = ["DataError", "OpenInput", "Settings", "Wanted", "default_jobs", "process"]
+__all__ = ["DataError", "OpenInput", "OutputRequest", "Settings", "default_jobs", "process"]

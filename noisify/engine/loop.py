@@ -158,7 +158,7 @@ def survey(
             chunk = source.decode(raw, pending)
             columns = chunk.by_field()
             looked = {
-                name: surveys[name].look(
+                name: surveys[name].partial(
                     *merged_floats(found), merged_whole(found), partial(_different, found)
                 )
                 for name, found in columns.items()
@@ -172,7 +172,7 @@ def survey(
         raws = source.chunks(groups, size, complete=False)
         for looked, pieces, done in ordered_map(look, raws, jobs, source.in_flight):
             for name, seen in looked.items():
-                with_field(name, surveys[name].take, seen)
+                with_field(name, surveys[name].merge, seen)
             if pieces is not None:
                 joint += pieces
             progress(done)
@@ -360,7 +360,7 @@ class _Reader:
         order = {field.name: at for at, field in enumerate(source.fields)}
         self._fields = sorted(fields.values(), key=lambda field: order[field.name])
         self._conditions = {where for plan in plans for where in plan.conditions()}
-        self._reach = max((plan.reach for plan in plans), default=0)
+        self._reach = max((plan.halo for plan in plans), default=0)
         groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
         self._groups = _with_columns_together(groups) if columns_together or self._reach else groups
 

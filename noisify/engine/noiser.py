@@ -19,7 +19,7 @@ from noisify.core.value_class import frozen
 from noisify.engine.counts import Tally
 from noisify.engine.storable import storable
 from noisify.formats.interface import NoisyColumn
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Noiser:
         """Return how many times each row comes out, shape (n,)."""
         copies = np.ones(rows.size, np.int64)
         for step in self._plan.row_steps:
-            draw = Draw(self._variates(step, rows), ROW)
-            found = cast("RowModel", step.model).copies(draw)
+            context = NoiseContext(self._variates(step, rows), ROW)
+            found = cast("RowModel", step.model).copies(context)
             if step.where is not None:
                 found = np.where(conditions[step.where], found, 1)
             copies *= found
@@ -176,29 +176,29 @@ class Noiser:
             names = [by_field[column.field.name].step.stream for column in state.columns]
             variates = JoinedVariates(names, positions)
         number = state.column.number
-        draw = Draw(
+        context = NoiseContext(
             variates,
             replace(number, truncates=True) if step.truncate else number,
             floats,
-            usable=hit if step.model.reach else usable,
+            usable=hit if step.model.halo else usable,
             others=lambda name: self._others_variates(step, name, positions),
-            columns=others.values(step, at) if step.model.jointly else {},
+            columns=others.values(step, at) if step.model.multi_field else {},
             keys={name: others.companions[name].keys for name in asking.keys},
         )
         values = state.values
-        after = step.model.apply(values, draw)
+        after = step.model.apply(values, context)
         if hit is not None:
             after = np.where(hit, after, values)
         if step.where is not None and hit is not None:
             state.met = _either(state.met, hit)
-        if draw.saturated is not None:
-            state.saturated = _either(state.saturated, _among(draw.saturated, hit))
+        if context.saturated is not None:
+            state.saturated = _either(state.saturated, _among(context.saturated, hit))
         if step.clip is not None:
             after, beyond = _clip(state.column, values, after, step.clip)
             if beyond is not None:
                 state.clipped = _either(state.clipped, _among(beyond, hit))
-        if draw.erased is not None:
-            state.erased = _either(state.erased, _among(draw.erased, hit))
+        if context.erased is not None:
+            state.erased = _either(state.erased, _among(context.erased, hit))
             state.usable = _both(state.usable, ~state.erased)
         state.values = after
         state.clip = step.clip
@@ -352,7 +352,7 @@ class _Asking:
         """Return what a step asks."""
         model = step.model
         keys = model.key_fields()
-        numbers = frozenset[str]() if model.jointly else step.companions() - keys
+        numbers = frozenset[str]() if model.multi_field else step.companions() - keys
         return cls(step, numbers, model.level_fields(), keys)
 
 
@@ -372,7 +372,7 @@ class _SpecSteps:
     def of(cls, steps: Iterable[Step]) -> _SpecSteps:
         """Return the steps of one spec together."""
         by_field = {step.field.name: _Asking.of(step) for step in steps}
-        return cls(by_field, any(asking.step.model.jointly for asking in by_field.values()))
+        return cls(by_field, any(asking.step.model.multi_field for asking in by_field.values()))
 
 
 @frozen
@@ -434,7 +434,7 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
             len(numbers),
         )
         for name, own in by_field.items()
-        if all(s.model.elementwise and s.where is None and not s.companions() for s in own)
+        if all(s.model.independent and s.where is None and not s.companions() for s in own)
     }
 
 

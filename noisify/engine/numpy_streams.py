@@ -13,7 +13,7 @@ import numpy as np
 
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.streams.streams import SequentialVariates, numpy_generator
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def check_streams(plan: Plan) -> None:
 def _try_out(step: Step, generator: NumpyGenerator) -> None:
     """Let a step work on one element, whose variates must come from one draw."""
     number = step.field.number
-    if number is None or step.model.reach or step.model.jointly:
+    if number is None or step.model.halo or step.model.multi_field:
         raise UsageError("this model needs noisify's own streams; drop --rng")
     variates = _OneDraw(generator, Positions.range(0, 1))
     companions = dict.fromkeys(step.companions(), np.zeros(1))
     keys = dict.fromkeys(step.model.key_fields(), np.full(1, "", object))
-    draw = Draw(variates, number, companions, keys=keys)
-    step.model.apply(np.zeros(1, number.dtype), draw)
+    context = NoiseContext(variates, number, companions, keys=keys)
+    step.model.apply(np.zeros(1, number.dtype), context)
 
 
 class _OneDraw(SequentialVariates):
@@ -93,8 +93,8 @@ def sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, N
         for start in range(0, length, _SKIP_ELEMENTS):
             here = Positions.range(start, min(start + _SKIP_ELEMENTS, length))
             companions = dict.fromkeys(step.companions(), np.zeros(here.size))
-            draw = Draw(SequentialVariates(generator, here), number, companions)
-            step.model.apply(np.zeros(here.size, number.dtype), draw)
+            context = NoiseContext(SequentialVariates(generator, here), number, companions)
+            step.model.apply(np.zeros(here.size, number.dtype), context)
     return generators
 
 

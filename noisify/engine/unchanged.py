@@ -72,7 +72,7 @@ def asked_sd(steps: Sequence[Step]) -> float | None:
     if len(steps) != 1:
         return None
     (step,) = steps
-    moments = step.model.moments() if step.model.elementwise else None
+    moments = step.model.moments() if step.model.independent else None
     level = getattr(step.model, "scale", None)
     if moments is None or step.where is not None or not isinstance(level, Absolute | Duration):
         return None

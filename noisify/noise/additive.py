@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.noise import level
 from noisify.noise.level import Level
-from noisify.noise.model import NUMBERS, TIMES, Draw, Model, parameter, with_headroom
+from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, parameter, with_headroom
 from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
@@ -42,23 +42,23 @@ class Additive(Model):
     scale: Level = parameter("the distribution's scale, as a level", level.DEFAULT)
     loc: float = parameter("added to every value, in the field's unit", 0.0)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + loc + scale * variates."""
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            return self._apply(values, draw)
+            return self._apply(values, context)
 
-    def _apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
-        scale, loc, exponent = with_headroom(draw.level(self.scale, values), self.loc)
-        if draw.number.kind == "complex":
+    def _apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
+        scale, loc, exponent = with_headroom(context.level(self.scale, values), self.loc)
+        if context.number.kind == "complex":
             parts = np.empty(len(values), np.complex128)
             half = scale * math.sqrt(0.5)
-            parts.real = self.scaled(draw.variates, "noise", half) + loc
-            parts.imag = self.scaled(draw.variates, "imaginary", half)
-            return draw.add(values, parts, exponent)
-        noise = self.scaled(draw.variates, "noise", scale)
+            parts.real = self.scaled(context.variates, "noise", half) + loc
+            parts.imag = self.scaled(context.variates, "imaginary", half)
+            return context.add(values, parts, exponent)
+        noise = self.scaled(context.variates, "noise", scale)
         if self.loc:
             noise += loc
-        return draw.add(values, noise, exponent)
+        return context.add(values, noise, exponent)
 
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
@@ -73,13 +73,13 @@ class Additive(Model):
         """Return fresh variates of scale 1 and loc 0, shape (n,)."""
 
 
-class White(Additive):
+class IndependentNoise(Additive):
     """Additive noise whose variates are independent of each other."""
 
-    elementwise: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
 
 
-class Normal(White):
+class Normal(IndependentNoise):
     """Normal (Gaussian) noise: x + loc + scale * z, z ~ N(0, 1).
 
     The usual model of sensor and channel noise. Its scale is its standard deviation.
@@ -97,7 +97,7 @@ class Normal(White):
         return 0.0, 1.0
 
 
-class Uniform(White):
+class Uniform(IndependentNoise):
     """Uniform noise: x + loc + u, u uniform on [-scale, scale).
 
     Rounding and quantisation errors look like this. Its scale is its half-width; its standard
@@ -125,7 +125,7 @@ class Uniform(White):
         return 0.0, 1 / math.sqrt(3)
 
 
-class Laplace(White):
+class Laplace(IndependentNoise):
     """Laplace (double exponential) noise with density exp(-|z|) / 2 at scale 1.
 
     Sharper and longer-tailed than the normal; the noise of differential privacy. Its scale is b;
@@ -143,7 +143,7 @@ class Laplace(White):
         return 0.0, math.sqrt(2)
 
 
-class Cauchy(White):
+class Cauchy(IndependentNoise):
     """Cauchy (Lorentz) noise with density 1 / (pi (1 + z**2)) at scale 1.
 
     Now and then very far off: it has neither a mean nor a variance, so --sd and --snr refuse it.
@@ -159,7 +159,7 @@ class Cauchy(White):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudentT(White):
+class StudentT(IndependentNoise):
     """Student's t noise with df degrees of freedom: between Cauchy (df = 1) and normal (large df).
 
     Density at scale 1: proportional to (1 + z**2 / df) ** (-(df + 1) / 2). Its standard deviation
@@ -180,7 +180,7 @@ class StudentT(White):
         return (0.0, math.sqrt(self.df / (self.df - 2))) if self.df > 2 else None  # noqa: PLR2004
 
 
-class Logistic(White):
+class Logistic(IndependentNoise):
     """Logistic noise with density e**-z / (1 + e**-z)**2 at scale 1.
 
     Like the normal with somewhat heavier tails. Its standard deviation is scale * pi / sqrt(3).
@@ -197,7 +197,7 @@ class Logistic(White):
         return 0.0, math.pi / math.sqrt(3)
 
 
-class Triangular(White):
+class Triangular(IndependentNoise):
     """Triangular noise: x + loc + scale * z, z on [-1, 1] with density 1 - |z|.
 
     The sum of two equal uniform errors, such as a difference of two rounded readings, and TPDF
@@ -219,7 +219,7 @@ class Triangular(White):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruncatedNormal(White):
+class TruncatedNormal(IndependentNoise):
     """Normal noise without its tails: x + loc + scale * z, z ~ N(0, 1) given that |z| <= cut.
 
     For errors that are known to stay within limits. Its scale is the standard deviation of the
@@ -260,7 +260,7 @@ def _upper_tail(z: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asymmetric(White):
+class Asymmetric(IndependentNoise):
     """Additive noise with a long tail on one side, as NumPy draws it or with its mean taken off."""
 
     center: bool = parameter("take the distribution's mean off, so that noise has mean 0", False)

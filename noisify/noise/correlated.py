@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from noisify.core.errors import DataError, UsageError
-from noisify.noise.model import Draw, Matrix, Model, Words, parameter
+from noisify.noise.model import Matrix, Model, NoiseContext, Words, parameter
 from noisify.streams.streams import BlockVariates
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Correlated(Model):
     name: ClassVar[str] = "correlated"
     family: ClassVar[str] = "correlated"
     level: ClassVar[str] = "share"
-    jointly: ClassVar[bool] = True
+    multi_field: ClassVar[bool] = True
     example: ClassVar[str] = "-c income,spending -p share=0.1"
 
     share: float = parameter("the noise's covariance over the fields'", 1.0, at_least=0.0)
@@ -63,28 +63,28 @@ class Correlated(Model):
                 f"{len(self.fields)} fields"
             )
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + this field's part of the rows' noise."""
         if self.fields is None or self.covariance is None:
             raise UsageError(f"{self.name} needs the covariance of the fields it works on")
-        if draw.others is None or not isinstance(draw.variates, BlockVariates):
+        if context.others is None or not isinstance(context.variates, BlockVariates):
             raise UsageError("this model needs noisify's own streams; drop --rng")
-        row = root_of(self.covariance)[self.fields.index(draw.variates.name.field)]
+        row = root_of(self.covariance)[self.fields.index(context.variates.name.field)]
         noise = np.zeros(len(values))
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
             for other, factor in zip(self.fields, row.tolist(), strict=True):
                 if factor:
-                    noise += factor * draw.others(other).normal("noise")
+                    noise += factor * context.others(other).normal("noise")
             noise *= math.sqrt(self.share)
-            return draw.add(values, noise)
+            return context.add(values, noise)
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the covariance of all fields is needed where it is not given."""
         if self.covariance is not None:
             return {}
         return {name: frozenset({"covariance"}) for name in self.fields or (field,)}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the covariance of its fields."""
         if self.covariance is not None:
             return self

@@ -12,7 +12,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import discrete_quantiles
 from noisify.noise.discrete_quantiles import quantile
 from noisify.noise.level import Rate
-from noisify.noise.model import Draw, Model, parameter
+from noisify.noise.model import Model, NoiseContext, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,17 +29,17 @@ class Counting(Model):
 
     family: ClassVar[str] = "counting"
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those above zero counted."""
         positive = np.asarray(values > 0, bool)
         if positive.all():
-            return self.counted(values, draw)
+            return self.counted(values, context)
         return np.asarray(
-            np.where(positive, self.counted(np.where(positive, values, 0), draw), values)
+            np.where(positive, self.counted(np.where(positive, values, 0), context), values)
         )
 
     @abstractmethod
-    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the counts for values of at least zero."""
 
 
@@ -65,14 +65,14 @@ class Poisson(Counting):
 
     count: float = parameter("events for each unit of the value", 1.0, above=0.0)
 
-    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return Poisson counts, in the values' unit."""
-        uniform = draw.variates.uniform("noise")
+        uniform = context.variates.uniform("noise")
         with np.errstate(over="ignore", under="ignore"):
-            rates = np.asarray(draw.number.to_float(values), np.float64) * self.count
+            rates = np.asarray(context.number.to_float(values), np.float64) * self.count
             beyond = rates > BEYOND_NOISE
             events = quantile(discrete_quantiles.Poisson(np.where(beyond, 0.0, rates)), uniform)
-            noisy = draw.add(np.zeros_like(values), events / self.count)
+            noisy = context.add(np.zeros_like(values), events / self.count)
         return np.where(beyond, values, noisy) if beyond.any() else noisy
 
 
@@ -103,25 +103,25 @@ class Binomial(Counting):
         if self.keep > 1:
             raise UsageError(f"keep {self.keep:g} of {self.name} must be at most 1")
 
-    def counted(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return how many are kept."""
-        uniform = draw.variates.uniform("noise")
-        whole = _floor(values, draw)
-        trials = np.asarray(draw.number.to_float(whole), np.float64)
+        uniform = context.variates.uniform("noise")
+        whole = _floor(values, context)
+        trials = np.asarray(context.number.to_float(whole), np.float64)
         if self.keep <= 0.5:  # noqa: PLR2004 - count the rarer: the kept or the lost
             kept = quantile(discrete_quantiles.Binomial(trials, self.keep), uniform)
-            return draw.add(np.zeros_like(values), kept)
+            return context.add(np.zeros_like(values), kept)
         lost = quantile(discrete_quantiles.Binomial(trials, 1 - self.keep), uniform, falling=True)
-        return draw.add(whole, -lost)
+        return context.add(whole, -lost)
 
 
-def _floor(values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+def _floor(values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
     """Return the whole parts of values of at least zero."""
-    match draw.number.kind:
+    match context.number.kind:
         case "float":
             return np.asarray(np.floor(values))
         case "decimal":
-            unit = 10**draw.number.decimal_scale
+            unit = 10**context.number.decimal_scale
             return np.asarray(values // unit * unit)
         case _:
             return values

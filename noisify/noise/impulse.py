@@ -13,7 +13,7 @@ from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise.level import Level, Rate
-from noisify.noise.model import NUMBERS, Draw, Model, parameter
+from noisify.noise.model import NUMBERS, Model, NoiseContext, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ _EXACT = 1 << 53
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hitting(Model):
+class RateModel(Model):
     """A model that hits each element with probability `rate`, independently."""
 
     family: ClassVar[str] = "impulse"
@@ -44,7 +44,7 @@ class Hitting(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranged(Hitting):
+class Ranged(RateModel):
     """A model whose new values come from a range: that of the type, or 0 to 1 for floats."""
 
     low: float | None = parameter("lowest value; left out: of the type, 0 for floats", None)
@@ -84,12 +84,12 @@ class SaltAndPepper(Ranged):
 
     salt: Rate = parameter("share of those hit that become high", 0.5, at_least=0.0)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit at either end."""
-        low, high = self.ends(draw.number)
-        up = draw.variates.uniform("salt") < self.salt
+        low, high = self.ends(context.number)
+        up = context.variates.uniform("salt") < self.salt
         out = values.copy()
-        hit = draw.hit(self.rate)
+        hit = context.hit(self.rate)
         out[hit & up] = high
         out[hit & ~up] = low
         return out
@@ -106,13 +106,13 @@ class Impulse(Ranged):
 
     name: ClassVar[str] = "impulse"
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit anywhere in the range."""
-        low, high = self.ends(draw.number)
+        low, high = self.ends(context.number)
         out = values.copy()
-        at = np.flatnonzero(draw.hit(self.rate))
-        share = draw.variates.uniform("value")[at]
-        if draw.number.kind == "float":
+        at = np.flatnonzero(context.hit(self.rate))
+        share = context.variates.uniform("value")[at]
+        if context.number.kind == "float":
             ends = float(low), float(high)
             found = ends[0] * (1 - share) + ends[1] * share
             out[at] = np.clip(found, *ends)
@@ -122,7 +122,7 @@ class Impulse(Ranged):
             steps = np.minimum((share * span).astype(np.int64), span - 1)
             out[at] = _stepped(int(low), steps.tolist(), values.dtype)
             return out
-        rest = draw.variates.uniform("rest")[at]  # 53 bits are too few for so many numbers
+        rest = context.variates.uniform("rest")[at]  # 53 bits are too few for so many numbers
         exact = [
             (int(a * (1 << 53)) * span + int(b * (1 << 53)) * span // (1 << 53)) >> 53
             for a, b in zip(share.tolist(), rest.tolist(), strict=True)
@@ -139,7 +139,7 @@ def _stepped(low: int, steps: list[int], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlier(Hitting):
+class Outlier(RateModel):
     """Outliers: an element that is hit is pushed beyond the quartile fences.
 
     The fences stand `factor` interquartile ranges below the lower and above the upper quartile of
@@ -158,12 +158,12 @@ class Outlier(Hitting):
         "mean distance beyond the fence; left out: the iqr", None, at_least=0.0
     )
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the quartiles are needed, unless all is given."""
         given = None not in (self.low, self.high, self.spread)
         return {} if given else {field: frozenset({"iqr"})}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return the model with the field's fences."""
         found = statistics.get(field)
         low: float = 0.0  # of an empty field: nothing will be hit
@@ -179,15 +179,15 @@ class Outlier(Hitting):
             spread=spread if self.spread is None else self.spread,
         )
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit beyond a fence."""
         if self.low is None or self.high is None or self.spread is None:
             raise UsageError("outlier needs the quartiles of the whole field")
-        beyond = draw.variates.sample(
+        beyond = context.variates.sample(
             "distance", lambda generator, count: generator.exponential(size=count)
         )
-        hit, number = draw.hit(self.rate), draw.number
-        up = draw.variates.uniform("side") < 0.5  # noqa: PLR2004 - a fair coin
+        hit, number = context.hit(self.rate), context.number
+        up = context.variates.uniform("side") < 0.5  # noqa: PLR2004 - a fair coin
         bottom, top = number.bounds(self.low, self.high)
         least, most = number.limits
         if (bottom > least) != (top < most):  # there is room on one side only
@@ -199,7 +199,7 @@ class Outlier(Hitting):
                 wanted = np.where(
                     up, self.high + beyond * self.spread, self.low - beyond * self.spread
                 )
-                out = draw.add(out, np.where(hit, wanted, 0.0))
+                out = context.add(out, np.where(hit, wanted, 0.0))
                 above = min(np.nextafter(top, np.inf), most)
                 below = max(np.nextafter(bottom, -np.inf), least)
                 nearest = np.where(up, np.maximum(out, above), np.minimum(out, below))
@@ -207,7 +207,7 @@ class Outlier(Hitting):
             out[hit & up], out[hit & ~up] = top, bottom
             unit = 10.0**number.decimal_scale
             steps = (np.floor(beyond * (self.spread * unit)) + 1) / unit
-            return draw.add(out, np.where(hit, np.where(up, steps, -steps), 0.0))
+            return context.add(out, np.where(hit, np.where(up, steps, -steps), 0.0))
 
 
 def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> tuple[float, float]:
@@ -233,7 +233,7 @@ def _said(fence: Fraction, outside: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spike(Hitting):
+class Spike(RateModel):
     """Spikes: an element that is hit jumps by the scale, up or down with equal chance.
 
     Electrical interference, transmission errors: additive outliers of one sample in the sense of
@@ -244,16 +244,16 @@ class Spike(Hitting):
 
     scale: Level = parameter("height of a spike, as a level", levels.OfField(3.0, "sd"))
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit plus or minus the scale."""
-        sign = np.where(draw.variates.uniform("side") < 0.5, -1.0, 1.0)  # noqa: PLR2004
+        sign = np.where(context.variates.uniform("side") < 0.5, -1.0, 1.0)  # noqa: PLR2004
         with np.errstate(over="ignore", invalid="ignore"):
-            jump = sign * draw.level(self.scale, values)
-            return draw.add(values, np.where(draw.hit(self.rate), jump, 0.0))
+            jump = sign * context.level(self.scale, values)
+            return context.add(values, np.where(context.hit(self.rate), jump, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stuck(Hitting):
+class Stuck(RateModel):
     """A stuck sensor: the elements of a run keep the value of the run's first one.
 
     Runs stand at multiples of their length, and each is stuck with probability rate. Stuck-at
@@ -273,22 +273,22 @@ class Stuck(Hitting):
             raise UsageError(f"run {self.run} of {self.name} is longer than {BLOCK}")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The elements in a run."""
         return self.run
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those of a stuck run all like its first usable one."""
         if not len(values):
             return values
         count = len(values)
-        start = int(draw.variates.positions.starts[0])
+        start = int(context.variates.positions.starts[0])
         index = np.arange(start, start + count)
         first = np.maximum(index - index % self.run, start) - start
-        stuck = (draw.variates.uniform("hit") < self.rate)[first]
+        stuck = (context.variates.uniform("hit") < self.rate)[first]
         source = np.arange(count)
-        if draw.usable is not None:
-            source = np.where(draw.usable, source, count)
+        if context.usable is not None:
+            source = np.where(context.usable, source, count)
         starts = np.flatnonzero(np.diff(first, prepend=-1))
         firsts = np.minimum.reduceat(source, starts)
         held = np.repeat(firsts, np.diff(starts, append=count))
@@ -297,7 +297,7 @@ class Stuck(Hitting):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropout(Hitting):
+class Dropout(RateModel):
     """Dropout: an element that is hit becomes zero.
 
     Lost samples and dead pixels that read as nothing; Srivastava et al. (2014), "Dropout", without
@@ -307,15 +307,15 @@ class Dropout(Hitting):
     name: ClassVar[str] = "dropout"
     takes: ClassVar[frozenset[str]] = NUMBERS
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, zero where hit."""
         out = values.copy()
-        out[draw.hit(self.rate)] = 0
+        out[context.hit(self.rate)] = 0
         return out
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwapBits(Hitting):
+class SwapBits(RateModel):
     """Flipped bits: a whole number that is hit has some of its bits turned over.
 
     Memory and transmission errors: single-event upsets (JEDEC JESD89A). `bits` different bits are
@@ -330,11 +330,11 @@ class SwapBits(Hitting):
     lowest: int = parameter("lowest bit that may flip", 0, at_least=0)
     highest: int | None = parameter("highest bit that may flip; left out: the type's", None)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit with bits flipped."""
         if values.dtype == object or values.dtype.kind not in "iu":
             return values
-        width = draw.number.bits or values.dtype.itemsize * 8
+        width = context.number.bits or values.dtype.itemsize * 8
         highest = width - 1 if self.highest is None else self.highest
         room = highest - self.lowest + 1
         if not self.lowest <= highest < width or self.bits > room:
@@ -342,11 +342,11 @@ class SwapBits(Hitting):
                 f"swap-bits cannot flip {self.bits} of bits {self.lowest} to {highest} "
                 f"of {width}-bit numbers"
             )
-        at = np.flatnonzero(draw.hit(self.rate))
+        at = np.flatnonzero(context.hit(self.rate))
         mask = np.zeros(len(at), np.uint64)
         for last in range(room - self.bits, room):
             # Bentley and Floyd (1987), "A sample of brilliance": the last place for one taken.
-            share = draw.variates.uniform(f"bit {last - room + self.bits}")[at]
+            share = context.variates.uniform(f"bit {last - room + self.bits}")[at]
             chosen = (share * (last + 1)).astype(np.uint64) + np.uint64(self.lowest)
             bit = np.uint64(1) << chosen
             mask |= np.where(mask & bit, np.uint64(1 << (last + self.lowest)), bit)

@@ -10,7 +10,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.noise import level
 from noisify.noise.level import Level
-from noisify.noise.model import Draw, Model, parameter
+from noisify.noise.model import Model, NoiseContext, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,25 +40,25 @@ class Jitter(Model):
             raise UsageError(f"scale {self.scale} of jitter is not in samples; type 0.1")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The next neighbour."""
         return 1
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values a little earlier or later."""
         if not len(values):
             return values
-        scale = draw.level(self.scale, values)
-        shift = np.clip(draw.variates.normal("noise") * scale, -1.0, 1.0)
-        floats = draw.number.to_float(values)
-        there = np.ones(len(values), bool) if draw.usable is None else draw.usable
+        scale = context.level(self.scale, values)
+        shift = np.clip(context.variates.normal("noise") * scale, -1.0, 1.0)
+        floats = context.number.to_float(values)
+        there = np.ones(len(values), bool) if context.usable is None else context.usable
         own = np.arange(len(values))
         towards = np.clip(own + np.where(shift < 0, -1, 1), 0, len(values) - 1)
         towards = np.where(there[towards], towards, own)
         with np.errstate(over="ignore", invalid="ignore"):
             share, gap = np.abs(shift), floats[towards] - floats
             wide = ~np.isfinite(gap)
-            noisy = draw.add(values, np.where(wide, 0.0, gap) * share)
+            noisy = context.add(values, np.where(wide, 0.0, gap) * share)
             if wide.any():  # the step is larger than any float, though its ends are not
                 noisy[wide] = (floats * (1 - share) + floats[towards] * share)[wide]
         return noisy

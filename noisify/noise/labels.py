@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, LABELS, Draw, Model, Words, parameter
+from noisify.noise.model import ANYTHING, LABELS, Model, NoiseContext, Words, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,20 +148,20 @@ class Flip(Model):
             row[other.strip()] = share
         return rows
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's values are needed, unless they or a matrix are given."""
         return {field: frozenset({"values"})} if self.values is None and self.matrix is None else {}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the field's values filled in."""
-        if not self.needs(field):
+        if not self.statistics(field):
             return self
         found = tuple(str(value) for value, _ in statistics[field].values)
         return dataclasses.replace(self, values=found)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the labels, those hit replaced."""
-        hit, other = draw.variates.uniform("hit"), draw.variates.uniform("other")
+        hit, other = context.variates.uniform("hit"), context.variates.uniform("other")
         if self.matrix is not None:
             return self._by_matrix(values, hit, other)
         if values.dtype.kind == "b":
@@ -221,13 +221,13 @@ class CategorySwap(Model):
         if self.a is not None and self.a == self.b:
             raise UsageError(f"category-swap needs two different labels, not {self.a!r} twice")
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's values are needed, unless both labels are given."""
         return {field: frozenset({"values"})} if self.a is None or self.b is None else {}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the most frequent labels filled in."""
-        if not self.needs(field):
+        if not self.statistics(field):
             return self
         counted = sorted((-count, str(value)) for value, count in statistics[field].values)
         frequent = iter([text for _, text in counted if text not in {self.a, self.b}])
@@ -235,9 +235,9 @@ class CategorySwap(Model):
         b = next(frequent, None) if self.b is None else self.b
         return dataclasses.replace(self, a=a, b=b)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the labels, a and b changing places where it hits."""
-        noisy, hit = values.copy(), draw.hit(self.rate)
+        noisy, hit = values.copy(), context.hit(self.rate)
         if self.a is None or self.b is None:
             return noisy
         a, b = (labels((text,), values.dtype).values[0] for text in (self.a, self.b))
@@ -276,20 +276,20 @@ class Shuffle(Model):
             raise UsageError(f"window {self.window} of shuffle must be at most {BLOCK}")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The window: a value may come from its other end."""
         return self.window
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit having changed places within their windows."""
-        hit = draw.hit(self.rate)
-        if draw.usable is not None:
-            hit &= draw.usable
+        hit = context.hit(self.rate)
+        if context.usable is not None:
+            hit &= context.usable
         where, noisy = np.flatnonzero(hit), values.copy()
         if not len(where):
             return noisy
-        window = (where + int(draw.variates.positions.starts[0])) // self.window
-        order = where[np.lexsort((draw.variates.uniform("order")[where], window))]
+        window = (where + int(context.variates.positions.starts[0])) // self.window
+        order = where[np.lexsort((context.variates.uniform("order")[where], window))]
         first = np.flatnonzero(np.diff(window, prepend=-1))  # `where` rises, and windows with it
         source = np.roll(order, -1)
         source[np.append(first[1:], len(order)) - 1] = order[first]

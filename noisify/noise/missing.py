@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, REAL, Draw, Model, parameter
+from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext, parameter
 from noisify.statistics.survey import standardised
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Missing(Model):
         """Return the field that decides, if it is another one."""
         return super().companions() | ({self.by} if self.by is not None else set())
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the histogram of the driving field is needed, unless all is given."""
         if self.mechanism == "mcar" or not any(
             amount is None for amount in (self.intercept, self.mean, self.sd)
@@ -99,9 +99,9 @@ class Missing(Model):
             return {}
         return {self.by or field: frozenset({"scores"})}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the driving field's mean and sd and the intercept filled in."""
-        if not self.needs(field):
+        if not self.statistics(field):
             return self
         found = statistics[self.by or field]
         field_mean, field_sd = (found.mean, found.sd) if found.count else (0.0, 0.0)
@@ -116,25 +116,27 @@ class Missing(Model):
             intercept = solve_intercept(scores, counts, self.rate)
         return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values as they are, having erased those that are lost."""
         if self.mechanism != "mcar":
-            draw.erase(draw.variates.uniform("hit") < self._probability(values, draw))
+            context.erase(context.variates.uniform("hit") < self._probability(values, context))
         elif self.burst > 1:
-            draw.erase(in_bursts(draw.variates, self.rate, self.burst))
+            context.erase(in_bursts(context.variates, self.rate, self.burst))
         else:
-            draw.erase(draw.hit(self.rate))
+            context.erase(context.hit(self.rate))
         return values
 
-    def _probability(self, values: NDArray[Any], draw: Draw) -> NDArray[np.float64] | float:
+    def _probability(
+        self, values: NDArray[Any], context: NoiseContext
+    ) -> NDArray[np.float64] | float:
         """Return how probably each element is lost."""
-        if self.by is None and draw.number.kind not in REAL:
+        if self.by is None and context.number.kind not in REAL:
             raise UsageError("missing with mechanism mnar is for fields of (real) numbers only")
         if self.rate in {0.0, 1.0}:
             return self.rate
         if self.intercept is None or self.mean is None or self.sd is None:
             raise UsageError("missing needs the statistics of the whole field")
-        driver = draw.number.to_float(values) if self.by is None else draw.companions[self.by]
+        driver = context.number.to_float(values) if self.by is None else context.companions[self.by]
         there = np.isfinite(driver)
         score = self._score(np.where(there, driver, self.mean), self.mean, self.sd)
         return np.where(there, logistic(self.intercept + score), self.rate)

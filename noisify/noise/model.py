@@ -32,7 +32,7 @@ ANYTHING = NUMBERS | {"text", "bool", "time"}
 
 
 @dataclass
-class Draw:
+class NoiseContext:
     """What a model may ask about the chunk it is working on.
 
     Attributes:
@@ -147,9 +147,9 @@ class Model(ABC):
         takes: The kinds of fields it works on.
         level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
         erases: Whether it makes elements null.
-        jointly: Whether the fields of a spec are worked on together, in a parameter `fields`.
-        elementwise: Whether `apply` may be handed elements of several fields, end to end: of each
-            nothing but its value and its variates counts, and `draw.variates.positions` does not.
+        multi_field: Whether the fields of a spec are worked on together, in a parameter `fields`.
+        independent: Whether `apply` may be handed elements of several fields, end to end: of each
+            only its value and its variates count, and `context.variates.positions` does not.
         unmeasured: Why it has no `moments`, where it has none.
         example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
     """
@@ -159,8 +159,8 @@ class Model(ABC):
     takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "scale"
     erases: ClassVar[bool] = False
-    jointly: ClassVar[bool] = False
-    elementwise: ClassVar[bool] = False
+    multi_field: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
     example: ClassVar[str] = "-s 0.1"
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 
@@ -169,12 +169,12 @@ class Model(ABC):
         check_parameters(self)
 
     @abstractmethod
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the noisy values.
 
         Args:
-            values: Shape (n,), in the dtype of `draw.number`; not to be changed in place.
-            draw: The variates, the level and the arithmetic for these elements.
+            values: Shape (n,), in the dtype of `context.number`; not to be changed in place.
+            context: The variates, the level and the arithmetic for these elements.
 
         Returns:
             Shape (n,), the same dtype. Element i depends on values[i] and the variates of its
@@ -186,19 +186,19 @@ class Model(ABC):
         return None
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """How far away, in elements, another element may bear on one; 0: its own value only."""
         return 0
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
-        """Return what statistics of which fields `settle` needs, by field name.
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
+        """Return what statistics of which fields `fit` needs, by field name.
 
         Args:
             field: The field that gets the noise.
         """
         return {}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
         """Return this model with what it takes from the data filled in."""
         return self
 

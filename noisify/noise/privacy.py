@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.noise.model import REAL, Draw, Model, parameter, with_headroom
+from noisify.noise.model import REAL, Model, NoiseContext, parameter, with_headroom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,18 +60,18 @@ class Mechanism(Model):
                 f"{wanted:.10g}; leave it out"
             )
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
         """Return this model with the scale filled in."""
         if self.scale is not None:
             return self
         return dataclasses.replace(self, scale=self.calibrated())
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + scale * variates."""
         scale = self.calibrated() if self.scale is None else self.scale
         shrunk, _, exponent = with_headroom(scale, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            return draw.add(values, self.standard(draw.variates) * shrunk, exponent)
+            return context.add(values, self.standard(context.variates) * shrunk, exponent)
 
     @abstractmethod
     def calibrated(self) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """Where a model lives and what it is called."""
 
     name: str
@@ -31,61 +31,61 @@ class Entry:
 
 
 MODELS = (
-    Entry("normal", "additive", "Normal", aliases=("gaussian",)),
-    Entry("uniform", "additive", "Uniform"),
-    Entry("laplace", "additive", "Laplace"),
-    Entry("cauchy", "additive", "Cauchy"),
-    Entry("student-t", "additive", "StudentT", aliases=("t",)),
-    Entry("logistic", "additive", "Logistic"),
-    Entry("gumbel", "additive", "Gumbel"),
-    Entry("exponential", "additive", "Exponential"),
-    Entry("gamma", "additive", "Gamma"),
-    Entry("lognormal", "additive", "LogNormal", aliases=("log-normal",)),
-    Entry("triangular", "additive", "Triangular"),
-    Entry("truncated-normal", "additive", "TruncatedNormal"),
-    Entry("multiplicative", "scaling", "Multiplicative", aliases=("speckle",)),
-    Entry("rounding", "scaling", "Rounding", aliases=("quantize",)),
-    Entry("bias", "scaling", "Bias", aliases=("offset",)),
-    Entry("poisson", "counts", "Poisson", aliases=("shot",)),
-    Entry("binomial", "counts", "Binomial", aliases=("thinning",)),
-    Entry("salt-and-pepper", "impulse", "SaltAndPepper"),
-    Entry("impulse", "impulse", "Impulse"),
-    Entry("outlier", "impulse", "Outlier"),
-    Entry("spike", "impulse", "Spike"),
-    Entry("stuck", "impulse", "Stuck"),
-    Entry("dropout", "impulse", "Dropout"),
-    Entry("swap-bits", "impulse", "SwapBits", aliases=("bit-flip",)),
-    Entry("scale-by", "scaling", "ScaleBy", aliases=("wrong-unit",)),
-    Entry("laplace-mechanism", "privacy", "LaplaceMechanism"),
-    Entry("gaussian-mechanism", "privacy", "GaussianMechanism"),
-    Entry("ar1", "time_series", "AR1"),
-    Entry("random-walk", "time_series", "RandomWalk"),
-    Entry("colored", "time_series", "ColoredNoise", aliases=("coloured",)),
-    Entry("pink", "time_series", "PinkNoise"),
-    Entry("brown", "time_series", "BrownNoise"),
-    Entry("blue", "time_series", "BlueNoise"),
-    Entry("violet", "time_series", "VioletNoise"),
-    Entry("drift", "time_series", "Drift"),
-    Entry("jitter", "jitter", "Jitter"),
-    Entry("correlated", "correlated", "Correlated"),
-    Entry("missing", "missing", "Missing"),
-    Entry("flip", "labels", "Flip", aliases=("label-flip",)),
-    Entry("category-swap", "labels", "CategorySwap"),
-    Entry("shuffle", "labels", "Shuffle"),
-    Entry("typo", "text", "Typo"),
-    Entry("ocr", "text", "Ocr"),
-    Entry("case", "text", "Case"),
-    Entry("whitespace", "text", "Whitespace"),
-    Entry("truncate", "text", "Truncate"),
-    Entry("mojibake", "text", "Mojibake"),
-    Entry("time-swap", "times", "TimeSwap"),
-    Entry("drop-rows", "rows", "DropRows"),
-    Entry("duplicate-rows", "rows", "DuplicateRows"),
-    Entry("swap-fields", "rows", "SwapFields"),
+    ModelEntry("normal", "additive", "Normal", aliases=("gaussian",)),
+    ModelEntry("uniform", "additive", "Uniform"),
+    ModelEntry("laplace", "additive", "Laplace"),
+    ModelEntry("cauchy", "additive", "Cauchy"),
+    ModelEntry("student-t", "additive", "StudentT", aliases=("t",)),
+    ModelEntry("logistic", "additive", "Logistic"),
+    ModelEntry("gumbel", "additive", "Gumbel"),
+    ModelEntry("exponential", "additive", "Exponential"),
+    ModelEntry("gamma", "additive", "Gamma"),
+    ModelEntry("lognormal", "additive", "LogNormal", aliases=("log-normal",)),
+    ModelEntry("triangular", "additive", "Triangular"),
+    ModelEntry("truncated-normal", "additive", "TruncatedNormal"),
+    ModelEntry("multiplicative", "scaling", "Multiplicative", aliases=("speckle",)),
+    ModelEntry("rounding", "scaling", "Rounding", aliases=("quantize",)),
+    ModelEntry("bias", "scaling", "Bias", aliases=("offset",)),
+    ModelEntry("poisson", "counts", "Poisson", aliases=("shot",)),
+    ModelEntry("binomial", "counts", "Binomial", aliases=("thinning",)),
+    ModelEntry("salt-and-pepper", "impulse", "SaltAndPepper"),
+    ModelEntry("impulse", "impulse", "Impulse"),
+    ModelEntry("outlier", "impulse", "Outlier"),
+    ModelEntry("spike", "impulse", "Spike"),
+    ModelEntry("stuck", "impulse", "Stuck"),
+    ModelEntry("dropout", "impulse", "Dropout"),
+    ModelEntry("swap-bits", "impulse", "SwapBits", aliases=("bit-flip",)),
+    ModelEntry("scale-by", "scaling", "ScaleBy", aliases=("wrong-unit",)),
+    ModelEntry("laplace-mechanism", "privacy", "LaplaceMechanism"),
+    ModelEntry("gaussian-mechanism", "privacy", "GaussianMechanism"),
+    ModelEntry("ar1", "time_series", "AR1"),
+    ModelEntry("random-walk", "time_series", "RandomWalk"),
+    ModelEntry("colored", "time_series", "ColoredNoise", aliases=("coloured",)),
+    ModelEntry("pink", "time_series", "PinkNoise"),
+    ModelEntry("brown", "time_series", "BrownNoise"),
+    ModelEntry("blue", "time_series", "BlueNoise"),
+    ModelEntry("violet", "time_series", "VioletNoise"),
+    ModelEntry("drift", "time_series", "Drift"),
+    ModelEntry("jitter", "jitter", "Jitter"),
+    ModelEntry("correlated", "correlated", "Correlated"),
+    ModelEntry("missing", "missing", "Missing"),
+    ModelEntry("flip", "labels", "Flip", aliases=("label-flip",)),
+    ModelEntry("category-swap", "labels", "CategorySwap"),
+    ModelEntry("shuffle", "labels", "Shuffle"),
+    ModelEntry("typo", "text", "Typo"),
+    ModelEntry("ocr", "text", "Ocr"),
+    ModelEntry("case", "text", "Case"),
+    ModelEntry("whitespace", "text", "Whitespace"),
+    ModelEntry("truncate", "text", "Truncate"),
+    ModelEntry("mojibake", "text", "Mojibake"),
+    ModelEntry("time-swap", "times", "TimeSwap"),
+    ModelEntry("drop-rows", "rows", "DropRows"),
+    ModelEntry("duplicate-rows", "rows", "DuplicateRows"),
+    ModelEntry("swap-fields", "rows", "SwapFields"),
 )
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> ModelEntry:
     """Return the entry of a model, by its name or an alias, in any case.
 
     Raises:
@@ -103,13 +103,13 @@ def is_name(name: str) -> bool:
     return _folded(name) in _names()
 
 
-def meant(name: str) -> Entry | None:
+def meant(name: str) -> ModelEntry | None:
     """Return the model that a word of another program means, or that is called so, or None."""
     wanted = _folded(other_words.NAMESPACES.sub("", name))
     return _names().get(other_words.MODELS.get(wanted, wanted))
 
 
-def with_parameter(key: str) -> Entry | None:
+def with_parameter(key: str) -> ModelEntry | None:
     """Return the first model with a parameter of a name, or None.
 
     It is looked up in the stub of `noisify.models`: to load all models would import NumPy, which
@@ -124,7 +124,7 @@ def with_parameter(key: str) -> Entry | None:
 
 
 @cache
-def _names() -> dict[str, Entry]:
+def _names() -> dict[str, ModelEntry]:
     return {word: entry for entry in MODELS for word in (entry.name, *entry.aliases)}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisify.core.errors import UsageError
 from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, Draw, Model, Words, parameter
+from noisify.noise.model import ANYTHING, Model, NoiseContext, Words, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +29,12 @@ class RowModel(Model):
 
     rate: Rate = parameter("share of the rows that are hit", 0.01, at_least=0.0)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:  # noqa: ARG002
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:  # noqa: ARG002
         """Return the values as they are: it is the rows that change."""
         return values
 
     @abstractmethod
-    def copies(self, draw: Draw) -> NDArray[np.int64]:
+    def copies(self, context: NoiseContext) -> NDArray[np.int64]:
         """Return how many times each row comes out, shape (n,)."""
 
 
@@ -47,9 +47,9 @@ class DropRows(RowModel):
 
     name: ClassVar[str] = "drop-rows"
 
-    def copies(self, draw: Draw) -> NDArray[np.int64]:
+    def copies(self, context: NoiseContext) -> NDArray[np.int64]:
         """Return 0 for the rows that are left out and 1 for the others."""
-        return np.where(draw.hit(self.rate), 0, 1).astype(np.int64)
+        return np.where(context.hit(self.rate), 0, 1).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,9 @@ class DuplicateRows(RowModel):
     times: int = parameter("how many copies more", 1, at_least=1)
     fresh: bool = parameter("copies get noise of their own from the other specs", False)
 
-    def copies(self, draw: Draw) -> NDArray[np.int64]:
+    def copies(self, context: NoiseContext) -> NDArray[np.int64]:
         """Return 1 + times for the rows that are repeated and 1 for the others."""
-        return np.where(draw.hit(self.rate), 1 + self.times, 1).astype(np.int64)
+        return np.where(context.hit(self.rate), 1 + self.times, 1).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class SwapFields(Model):
     takes: ClassVar[frozenset[str]] = ANYTHING
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c first_name,surname --rate 2%"
-    jointly: ClassVar[bool] = True
+    multi_field: ClassVar[bool] = True
 
     rate: Rate = parameter("share of the rows that are hit", 0.05, at_least=0.0)
     fields: Words | None = parameter("the two fields; left out: those the spec is for", None)
@@ -97,17 +97,17 @@ class SwapFields(Model):
             listed = ", ".join(self.fields) or "none"
             raise UsageError(f"swap-fields needs exactly two different fields, not {listed}")
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those of the other field in the rows hit.
 
-        `draw.columns` holds the other of the two fields, `draw.others("")` the rows' own streams:
-        both fields see the same hits.
+        `context.columns` holds the other of the two fields, `context.others("")` the streams of
+        the rows: both fields see the same hits.
         """
-        others = [draw.columns[name] for name in self.fields or () if name in draw.columns]
-        if len(others) != 1 or draw.others is None:
+        others = [context.columns[name] for name in self.fields or () if name in context.columns]
+        if len(others) != 1 or context.others is None:
             raise UsageError("swap-fields needs exactly two fields")
         ((counterparts, usable),) = others
-        hit = draw.others("").uniform("hit") < self.rate
+        hit = context.others("").uniform("hit") < self.rate
         if usable is not None:
             hit &= usable
         return np.asarray(np.where(hit, counterparts, values), values.dtype)

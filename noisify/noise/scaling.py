@@ -18,8 +18,8 @@ from noisify.noise.model import (
     NUMBERS,
     REAL,
     TIMES,
-    Draw,
     Model,
+    NoiseContext,
     Numbers,
     headroom,
     parameter,
@@ -76,25 +76,25 @@ class Multiplicative(Model):
             offered = " or ".join(self.DISTRIBUTIONS)
             raise UsageError(f"dist {self.dist!r} of {self.name} is not {offered}")
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values * (1 + scale * z)."""
         share: float | NDArray[np.float64]
         if isinstance(self.scale, levels.Percent):
             share = self.scale.share
         else:
-            share = draw.level(self.scale, values)
+            share = context.level(self.scale, values)
         if self.dist == "uniform":
-            gain = 2 * draw.variates.uniform("noise") - 1
+            gain = 2 * context.variates.uniform("noise") - 1
         else:
-            gain = draw.variates.normal("noise")
+            gain = context.variates.normal("noise")
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
             gain *= share
             np.clip(gain, -_LARGEST, _LARGEST, out=gain)  # infinity times 0 would be no number
-            floats = draw.number.to_float(values)
+            floats = context.number.to_float(values)
             exponent = headroom(np.abs(floats))
             if np.any(exponent):
                 floats = floats * np.ldexp(1.0, -exponent)
-            return draw.add(values, floats * gain, exponent)
+            return context.add(values, floats * gain, exponent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,15 +140,15 @@ class Rounding(Model):
             if math.isinf(self.high - self.low):
                 raise UsageError("low and high of rounding are too far apart")
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's range is needed, unless it is given."""
         if self.bits is None or (self.low is not None and self.high is not None):
             return {}
         return {field: frozenset({"range"})}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the field's range filled in."""
-        if not self.needs(field):
+        if not self.statistics(field):
             return self
         found = statistics[field]
         low = found.low if self.low is None else self.low
@@ -157,19 +157,19 @@ class Rounding(Model):
             low = high = 0.0 if self.low is None else self.low
         return dataclasses.replace(self, low=low, high=high)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the nearest levels."""
-        number, grid = draw.number, self._grid()
+        number, grid = context.number, self._grid()
         if number.kind == "float":
-            return _written(values, grid.nearest(number.to_float(values)), draw)
+            return _written(values, grid.nearest(number.to_float(values)), context)
         grid = grid.in_units(10**number.decimal_scale)
         change = grid.whole_change(values)
         if change is not None:
-            return draw.add(values, change / 10.0**number.decimal_scale)
+            return context.add(values, change / 10.0**number.decimal_scale)
         # Which way an element goes must not depend on the others that are in the chunk.
         exactly = (values >= _EXACT) | (values <= -_EXACT) | (values.dtype == object)
         known = np.where(exactly, 0, values).astype(np.float64)
-        noisy = draw.add(
+        noisy = context.add(
             values, (np.rint(grid.nearest(known)) - known) / 10.0**number.decimal_scale
         )
         low, high = number.limits
@@ -177,7 +177,7 @@ class Rounding(Model):
         noisy[exactly] = [min(max(value, int(low)), int(high)) for value in target]
         beyond = np.zeros(len(values), bool)
         beyond[exactly] = [not low <= value <= high for value in target]
-        draw.saturated = beyond if draw.saturated is None else draw.saturated | beyond
+        context.saturated = beyond if context.saturated is None else context.saturated | beyond
         return noisy
 
     def _grid(self) -> Grid:
@@ -272,12 +272,12 @@ def ratio(value: Fraction) -> tuple[float, float]:
     return float(value), 1.0
 
 
-def _written(values: NDArray[Any], target: NDArray[Any], draw: Draw) -> NDArray[Any]:
+def _written(values: NDArray[Any], target: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
     """Return float results in the dtype of the values, kept within its range."""
-    low, high = draw.number.limits
+    low, high = context.number.limits
     beyond = (target < low) | (target > high)
     if beyond.any():
-        draw.saturated = beyond if draw.saturated is None else draw.saturated | beyond
+        context.saturated = beyond if context.saturated is None else context.saturated | beyond
         target = np.clip(target, low, high)
     return np.asarray(target, values.dtype)
 
@@ -321,30 +321,32 @@ class Bias(Model):
         """Return the field of the keys."""
         return frozenset() if self.by is None else frozenset({self.by})
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + loc + scale * z."""
-        scale, loc, exponent = with_headroom(draw.level(self.scale, values), self.loc)
+        scale, loc, exponent = with_headroom(context.level(self.scale, values), self.loc)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            if draw.number.kind == "complex":
+            if context.number.kind == "complex":
                 parts = np.empty(len(values), np.complex128)
                 half = scale * math.sqrt(0.5)
-                parts.real = self._z(draw, "noise") * half + loc
-                parts.imag = self._z(draw, "imaginary") * half
-                return draw.add(values, parts, exponent)
+                parts.real = self._z(context, "noise") * half + loc
+                parts.imag = self._z(context, "imaginary") * half
+                return context.add(values, parts, exponent)
             noise = np.empty(len(values))
-            noise[:] = self._z(draw, "noise") * scale
+            noise[:] = self._z(context, "noise") * scale
             if self.loc:
                 noise += loc
-            return draw.add(values, noise, exponent)
+            return context.add(values, noise, exponent)
 
-    def _z(self, draw: Draw, lane: str) -> float | NDArray[np.float64]:
+    def _z(self, context: NoiseContext, lane: str) -> float | NDArray[np.float64]:
         """Return the z of the field, or that of each element's key."""
         if self.by is None:
-            first = draw.variates.block(lane, 0, lambda g, count: g.standard_normal(count), 1)
+            first = context.variates.block(lane, 0, lambda g, count: g.standard_normal(count), 1)
             return float(first[0])
-        keys = draw.keys[self.by]
+        keys = context.keys[self.by]
         different = list(dict.fromkeys(keys))
-        offsets = dict(zip(different, _keyed_normals(draw.variates, lane, different), strict=True))
+        offsets = dict(
+            zip(different, _keyed_normals(context.variates, lane, different), strict=True)
+        )
         return np.fromiter((offsets[key] for key in keys), np.float64, len(keys))
 
 
@@ -393,16 +395,16 @@ class ScaleBy(Model):
         if not self.factor or not all(math.isfinite(factor) for factor in self.factor):
             raise UsageError(f"factor {self.factor} of scale-by must be one or more finite numbers")
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit multiplied."""
         ratios = np.array([ratio(as_typed(factor)) for factor in self.factor])
-        choice = np.floor(draw.variates.uniform("factor") * len(ratios)).astype(np.int64)
-        hit = draw.hit(self.rate)
-        known = draw.number.to_float(values)
+        choice = np.floor(context.variates.uniform("factor") * len(ratios)).astype(np.int64)
+        hit = context.hit(self.rate)
+        known = context.number.to_float(values)
         with np.errstate(over="ignore"):  # what overflows saturates
             target = known * ratios[choice, 0] / ratios[choice, 1]
-            if draw.number.kind == "float":
-                return _written(values, np.where(hit, target, values), draw)
-            unit = 10.0**draw.number.decimal_scale
+            if context.number.kind == "float":
+                return _written(values, np.where(hit, target, values), context)
+            unit = 10.0**context.number.decimal_scale
             target = np.rint(target * unit) / unit
-        return draw.add(values, np.where(hit, target - known, 0.0))
+        return context.add(values, np.where(hit, target - known, 0.0))

@@ -13,7 +13,7 @@ import numpy as np
 
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.noise.level import Rate
-from noisify.noise.model import TEXT, Draw, Model, Words, parameter
+from noisify.noise.model import TEXT, Model, NoiseContext, Words, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -68,13 +68,13 @@ class TextModel(Model):
 
     rate: Rate = parameter("share of the cells that are hit", 0.05, at_least=0.0)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the texts, those hit changed."""
-        hit = draw.hit(self.rate)
-        if draw.usable is not None:
-            hit &= draw.usable
+        hit = context.hit(self.rate)
+        if context.usable is not None:
+            hit &= context.usable
         where = np.flatnonzero(hit)
-        dice = [draw.variates.uniform(lane)[where].tolist() for lane in self.lanes]
+        dice = [context.variates.uniform(lane)[where].tolist() for lane in self.lanes]
         noisy = values.copy()
         for index, *uniforms in zip(where.tolist(), *dice, strict=True):
             text = noisy[index]

@@ -260,11 +260,11 @@ class Drift(Additive):
         if self.length is not None and self.length < 0:
             raise UsageError(f"length {self.length} of {self.name} must be at least 0")
 
-    def needs(self, field: str) -> Mapping[str, frozenset[str]]:
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's length is needed where it is not given."""
         return {field: frozenset({"length"})} if self.length is None else {}
 
-    def settle(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this drift over the field's own length."""
         if self.length is not None:
             return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify.noise.level import Rate
-from noisify.noise.model import TIMES, Draw, Model, parameter
+from noisify.noise.model import TIMES, Model, NoiseContext, parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,13 +39,13 @@ class TimeSwap(Model):
 
     rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
 
-    def apply(self, values: NDArray[Any], draw: Draw) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the times, day and month swapped where it hits."""
-        hit = draw.hit(self.rate)
-        if draw.usable is not None:
-            hit &= draw.usable
+        hit = context.hit(self.rate)
+        if context.usable is not None:
+            hit &= context.usable
         where, noisy = np.flatnonzero(hit), values.copy()
-        noisy[where] = swap_day_and_month(values[where], NANOSECONDS_PER_DAY // draw.number.tick)
+        noisy[where] = swap_day_and_month(values[where], NANOSECONDS_PER_DAY // context.number.tick)
         return noisy
 
 

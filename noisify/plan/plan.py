@@ -108,7 +108,7 @@ class Step:
 
     def companions(self) -> frozenset[str]:
         """Return the fields whose values this step looks at, besides its own."""
-        if self.model.jointly:
+        if self.model.multi_field:
             return frozenset(getattr(self.model, "fields", None) or ()) - {self.field.name}
         return self.model.companions()
 
@@ -174,12 +174,12 @@ class Plan:
         return tuple(field for field in self.fields if field.name in chosen)
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """How many elements on either side a chunk has to be extended by."""
         reaches: Counter[str] = Counter()
         for step in self.field_steps:
-            reaches[step.field.name] += step.model.reach
-        joint = any(step.model.jointly for step in self.field_steps)
+            reaches[step.field.name] += step.model.halo
+        joint = any(step.model.multi_field for step in self.field_steps)
         return sum(reaches.values()) if joint else max(reaches.values(), default=0)
 
     def conditions(self) -> set[Condition]:
@@ -232,13 +232,13 @@ class Plan:
         together = -1
         for step in self.steps:
             entry = step.as_json()
-            if step.model.jointly:
+            if step.model.multi_field:
                 if step.spec == together:
                     continue
                 together = step.spec
                 entry["field"] = list(getattr(step.model, "fields", None) or ())
                 entry.pop("fields", None)
-            use = ("" if step.model.jointly else step.stream.field, step.stream.model)
+            use = ("" if step.model.multi_field else step.stream.field, step.stream.model)
             if step.stream.ordinal != used[use]:
                 entry["stream"] = step.stream.ordinal
             used[use] = step.stream.ordinal + 1

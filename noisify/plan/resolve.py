@@ -53,7 +53,7 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
     needs: dict[Field, frozenset[str]] = {}
     noised = {draft.field.name: draft.field for draft in drafts}
     for draft in drafts:
-        for name, need in draft.needs().items():
+        for name, need in draft.statistics().items():
             field_ = draft.field
             if name != field_.name:  # a field that gets noise too is read as that noise needs it
                 field_ = noised.get(name, _driver(name, draft, fields))
@@ -63,11 +63,11 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
     used: Counter[tuple[str, str]] = Counter()
     for draft in drafts:
         settled = _settle(draft, statistics, notes)
-        own = settled.jointly or draft.rowwise  # one count for all fields of such a spec
+        own = settled.multi_field or draft.rowwise  # one count for all fields of such a spec
         use = ("" if own else draft.field.name, settled.name)
         if draft.spec.stream is not None:
             used[use] = draft.spec.stream
-        elif settled.jointly and steps and steps[-1].spec == draft.number:
+        elif settled.multi_field and steps and steps[-1].spec == draft.number:
             used[use] -= 1
         stream = StreamName(
             request.seed,
@@ -171,9 +171,9 @@ class _Draft(NamedTuple):
             return None
         return self.spec.sd or _scale(self.spec, self.model)
 
-    def needs(self) -> dict[str, frozenset[str]]:
+    def statistics(self) -> dict[str, frozenset[str]]:
         """Return the statistics that settling it takes, by field."""
-        needs = dict(self.model.needs(self.field.name))
+        needs = dict(self.model.statistics(self.field.name))
         own = needs.get(self.field.name, frozenset())
         if self.spec.snr is not None:
             own |= {"power"}
@@ -224,7 +224,7 @@ def _drafts(
             fitted = _for_image(spec, field_) if spec.unit == "image" else spec
             given = {} if fitted.scale is None else {"scale": fitted.scale}
             model = interface.make(model_class, {**fitted.parameters, **given})
-            if model.jointly:
+            if model.multi_field:
                 model = _joined(model, found)
             named = field_.name in chosen.named and not _is_none(spec)
             drafts.append(_Draft(fitted, number, field_, model, named))
@@ -449,7 +449,7 @@ def _check_statistic(level: levels.OfField, field_: Field) -> None:
 def _settle(draft: _Draft, statistics: Mapping[str, FieldStatistics], notes: list[str]) -> Model:
     """Return the model with everything that the data had to tell filled in, for one field."""
     spec, field_ = draft.spec, draft.field
-    model = draft.model.settle(field_.name, statistics)
+    model = draft.model.fit(field_.name, statistics)
     own = statistics.get(field_.name)
     if draft.is_float_image and own is not None and own.count:
         check_image(own.low, own.high, field_.name)
@@ -587,7 +587,7 @@ def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
         raise UsageError(f"{what} needs real numbers, and it holds {found[0].type_name}")
     measured = {"float", "int", "decimal", "time", "bool"}
     if (
-        not step.model.jointly
+        not step.model.multi_field
         and name not in step.model.key_fields()
         and found[0].kind not in measured
     ):

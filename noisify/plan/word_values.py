@@ -129,7 +129,7 @@ def read_where(value: Any) -> Condition:  # noqa: ANN401
         raise UsageError(error.message.removeprefix("--")) from None
 
 
-def read_model(value: Any) -> registry.Entry:  # noqa: ANN401
+def read_model(value: Any) -> registry.ModelEntry:  # noqa: ANN401
     """Read a model's name, or an alias of it.
 
     Raises:

@@ -145,7 +145,7 @@ class Quantiles:
         """Look at every value in the first pass."""
         self.prefixes = {0: []}
 
-    def look(self, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Any:  # noqa: ANN401
+    def partial(self, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Any:  # noqa: ANN401
         """Return what a chunk of finite values adds to this pass; safe in a worker.
 
         Args:
@@ -160,7 +160,7 @@ class Quantiles:
             digits = _WIDE_DIGITS
         return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
-    def take(self, looked: Any) -> None:  # noqa: ANN401
+    def merge(self, looked: Any) -> None:  # noqa: ANN401
         """Take in what `look` returned."""
         if isinstance(looked, tuple):
             digits, tallies = looked

@@ -176,7 +176,7 @@ class Survey:
         passes = 1 if self.scores is None else 2
         return self.passes >= passes and (self.quantiles is None or self.quantiles.done)
 
-    def look(
+    def partial(
         self,
         positions: Positions,
         values: NDArray[Any],
@@ -199,7 +199,7 @@ class Survey:
         integers = None
         if whole is not None:
             integers = whole.values if valid is None else whole.values[valid]
-        digits = None if self.quantiles is None else self.quantiles.look(kept, integers)
+        digits = None if self.quantiles is None else self.quantiles.partial(kept, integers)
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
             return _Looked(len(values), None, None, kept[:0], digits, None, scores)
@@ -214,10 +214,10 @@ class Survey:
         different = texts() if "values" in self.needs else None
         return _Looked(len(values), pieces, moments, ends, digits, different, None)
 
-    def take(self, looked: _Looked) -> None:
+    def merge(self, looked: _Looked) -> None:
         """Take in what `look` returned, in the order of the chunks."""
         if self.quantiles is not None:
-            self.quantiles.take(looked.digits)
+            self.quantiles.merge(looked.digits)
         if self.passes:
             if self.scores is not None and looked.scores is not None and self.passes == 1:
                 self.scores += looked.scores

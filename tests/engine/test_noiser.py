@@ -408,7 +408,9 @@ class TestTogether:
         sizes = []
         normal = Normal.apply
         monkeypatch.setattr(
-            Normal, "apply", lambda self, v, draw: sizes.append(len(v)) or normal(self, v, draw)
+            Normal,
+            "apply",
+            lambda self, v, context: sizes.append(len(v)) or normal(self, v, context),
         )
         self.applied(self.columns(FLOAT64), [NoiseSpec(columns=("x*",), scale=Absolute(1.0))],
                      monkeypatch, 1 << 16)  # fmt: skip

@@ -440,7 +440,7 @@ def work(asked):
     del dying
     signals.check_stopped()
 
-execute.carry_out = work
+execute.execute = work
 main(["data.csv"])
 """
 

@@ -19,7 +19,7 @@ from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.additive import Additive, Asymmetric
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.noise.normal_quantile import normal_quantile
 from noisify.streams.streams import BlockVariates, StreamName
 
@@ -145,7 +145,7 @@ def make(entry, **parameters):
 def apply(model, values, number, start=0, seed=7, **companions):
     positions = Positions.range(start, start + len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, Draw(variates, number, companions))
+    return model.apply(values, NoiseContext(variates, number, companions))
 
 
 def noise(model, number=FLOAT64, size=DRAWS, seed=7):

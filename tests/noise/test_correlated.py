@@ -20,7 +20,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
@@ -46,7 +46,7 @@ def apply(model, field, values, number=FLOAT64, start=0, seed=7):
     def others(name):
         return BlockVariates(StreamName(seed, name, model.name), positions)
 
-    return model.apply(values, Draw(others(field), number, others=others))
+    return model.apply(values, NoiseContext(others(field), number, others=others))
 
 
 def noise(model, field, size=DRAWS, seed=7):
@@ -122,9 +122,9 @@ class TestEachField:
 
     def test_needs_noisifys_own_streams(self):
         variates = SequentialVariates(np.random.default_rng(1), Positions.range(0, 4))
-        draw = Draw(variates, FLOAT64, others=lambda _: variates)
+        context = NoiseContext(variates, FLOAT64, others=lambda _: variates)
         with pytest.raises(UsageError, match="drop --rng"):
-            make().apply(np.zeros(4), draw)
+            make().apply(np.zeros(4), context)
 
     def test_refuses_to_guess_its_fields_or_their_covariance(self):
         for model in (Correlated(), Correlated(fields=("x",))):
@@ -202,7 +202,7 @@ class TestRoot:
 
 class TestSettling:
     def test_needs_the_covariance_of_all_its_fields(self):
-        needs = Correlated(fields=("x", "y")).needs("x")
+        needs = Correlated(fields=("x", "y")).statistics("x")
         assert {"x": {"covariance"}, "y": {"covariance"}} == needs
 
     def test_takes_it_from_the_data(self):
@@ -210,10 +210,10 @@ class TestSettling:
             "x": FieldStatistics(9, covariance={"x": 4.0, "y": 1.0}),
             "y": FieldStatistics(9, covariance={"x": 1.0, "y": 2.0}),
         }
-        settled = Correlated(fields=("x", "y")).settle("y", statistics)
+        settled = Correlated(fields=("x", "y")).fit("y", statistics)
         assert ((4.0, 1.0), (1.0, 2.0)) == settled.covariance
-        assert {} == settled.needs("x")
-        assert settled is settled.settle("x", {})
+        assert {} == settled.statistics("x")
+        assert settled is settled.fit("x", {})
 
     def test_reads_a_covariance_as_typed(self):
         model = interface.make(Correlated, {"covariance": "4|1;1|2", "share": "0.5"})

@@ -19,7 +19,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles
 from noisify.noise import model as interface
 from noisify.noise.discrete_quantiles import quantile
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, StreamName
 
 NUMBERS = {
@@ -42,7 +42,7 @@ def make(name, **parameters):
 def apply(model, values, number, start=0, seed=7):
     positions = Positions.range(start, start + len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, Draw(variates, number))
+    return model.apply(values, NoiseContext(variates, number))
 
 
 def some_values(number, size):
@@ -262,7 +262,7 @@ class TestEveryModel:
         runs = Positions((10, 50), 20)
         variates = BlockVariates(StreamName(7, "data", model.name), runs)
         picked = np.r_[10:30, 50:70]
-        assert same(whole[picked], model.apply(values[picked], Draw(variates, FLOAT64)))
+        assert same(whole[picked], model.apply(values[picked], NoiseContext(variates, FLOAT64)))
 
     @numbers
     def test_keeps_the_dtype_and_the_input(self, name, number):
@@ -368,11 +368,11 @@ class TestPoisson:
         number = NUMBERS["u1"]
         values = np.full(SIZE, 250, "u1")
         variates = BlockVariates(StreamName(7, "data", "poisson"), Positions.range(0, SIZE))
-        draw = Draw(variates, number)
-        noisy = make("poisson").apply(values, draw)
+        context = NoiseContext(variates, number)
+        noisy = make("poisson").apply(values, context)
         wide = apply(make("poisson"), values.astype("i4"), NUMBERS["i4"])
         assert np.minimum(wide, 255).tolist() == noisy.tolist()
-        assert (wide > 255).tolist() == draw.saturated.tolist()
+        assert (wide > 255).tolist() == context.saturated.tolist()
 
     def test_beyond_1e34_nothing_changes(self):
         values = np.array([1e35, 1e300])

@@ -15,7 +15,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import impulse, jitter
 from noisify.noise import model as interface
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
 
@@ -64,19 +64,19 @@ def make(name, **parameters):
 def draw_for(model, number, start, size, seed=7, usable=None, **companions):
     positions = Positions.range(start, start + size)
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return Draw(variates, number, companions, usable=usable)
+    return NoiseContext(variates, number, companions, usable=usable)
 
 
 def apply(model, values, number, start=0, seed=7, usable=None, **companions):
-    draw = draw_for(model, number, start, len(values), seed, usable, **companions)
-    return model.apply(values, draw)
+    context = draw_for(model, number, start, len(values), seed, usable, **companions)
+    return model.apply(values, context)
 
 
 def apply_in_pieces(model, values, number, cuts, usable=None):
     """Return what pieces give, each seen with `reach` more on both sides, as the pipeline does."""
     pieces = []
     for first, last in pairwise([0, *sorted(cuts), len(values)]):
-        start, stop = max(0, first - model.reach), min(len(values), last + model.reach)
+        start, stop = max(0, first - model.halo), min(len(values), last + model.halo)
         seen = None if usable is None else usable[start:stop]
         noisy = apply(model, values[start:stop], number, start=start, usable=seen)
         pieces.append(noisy[first - start : len(noisy) - (stop - last)])
@@ -130,7 +130,7 @@ class TestEveryModel:
         values = some_values(number, 100)
         variates = BlockVariates(StreamName(7, "data", model.name), Positions((10, 50), 20))
         picked = np.r_[10:30, 50:70]
-        noisy = model.apply(values[picked], Draw(variates, number))
+        noisy = model.apply(values[picked], NoiseContext(variates, number))
         assert same(apply(model, values, number)[picked], noisy)
 
     @kinds
@@ -262,20 +262,20 @@ class TestOutlier:
         return interface.make(impulse.Outlier, {"rate": 1.0} | parameters)
 
     def test_takes_its_fences_from_the_field_and_prints_them(self):
-        assert {"x": frozenset({"iqr"})} == self.fresh().needs("x")
-        settled = self.fresh(factor=1.5).settle("x", {"x": self.STATISTICS})
+        assert {"x": frozenset({"iqr"})} == self.fresh().statistics("x")
+        settled = self.fresh(factor=1.5).fit("x", {"x": self.STATISTICS})
         assert (-7.0, 17.0, 6.0) == (settled.low, settled.high, settled.spread)
-        assert {} == settled.needs("x")
-        assert settled == settled.settle("x", {})
+        assert {} == settled.statistics("x")
+        assert settled == settled.fit("x", {})
 
     def test_keeps_what_is_given(self):
-        settled = self.fresh(low=-100).settle("x", {"x": self.STATISTICS})
+        settled = self.fresh(low=-100).fit("x", {"x": self.STATISTICS})
         assert (-100.0, 26.0, 6.0) == (settled.low, settled.high, settled.spread)
 
     @pytest.mark.parametrize("given_", [{}, {"low": 1.0}, {"high": 1.0}, {"spread": 1.0}], ids=str)
     def test_of_an_empty_field_settles_all_the_same(self, given_):
         empty = FieldStatistics(count=0)
-        settled = self.fresh(**given_).settle("x", {"x": empty})
+        settled = self.fresh(**given_).fit("x", {"x": empty})
         assert None not in (settled.low, settled.high, settled.spread)
 
     def test_lies_beyond_by_an_exponential_amount_on_either_side(self):
@@ -334,10 +334,10 @@ class TestSpike:
     def test_saturates_where_it_hits_only(self):
         values = np.full(500, 250, "u1")
         model = make("spike")
-        draw = draw_for(model, UINT8, 0, 500)
-        noisy = model.apply(values, draw)
+        context = draw_for(model, UINT8, 0, 500)
+        noisy = model.apply(values, context)
         assert {220, 250, 255} == set(noisy.tolist())
-        assert (noisy == 255).tolist() == draw.saturated.tolist()
+        assert (noisy == 255).tolist() == context.saturated.tolist()
 
     def test_at_twice_the_scale_is_twice_as_high(self):
         once, twice = (
@@ -372,8 +372,8 @@ class TestStuck:
         assert same(values, apply(make("stuck", run=1, rate=1.0), values, FLOAT64))
 
     def test_reaches_as_far_as_a_run(self):
-        assert 16 == make("stuck").reach
-        assert BLOCK == make("stuck", run=BLOCK).reach
+        assert 16 == make("stuck").halo
+        assert BLOCK == make("stuck", run=BLOCK).halo
 
     @pytest.mark.parametrize("run", [0, -3, BLOCK + 1, "long"])
     def test_refuses_a_run_that_makes_no_sense(self, run):
@@ -493,4 +493,4 @@ class TestJitter:
             make("jitter", scale=scale)
 
     def test_reaches_the_next_element(self):
-        assert 1 == make("jitter").reach
+        assert 1 == make("jitter").halo

@@ -13,7 +13,7 @@ from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise.labels import CategorySwap, Flip, Shuffle
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, StreamName
 
 TEXT = NumberType("text", np.dtype(object))
@@ -49,7 +49,7 @@ def draw_at(model, values, start, seed=7, usable=None):
     number = NumberType.of_dtype(values.dtype) or TEXT
     positions = Positions.range(start, start + len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return Draw(variates, number, usable=usable)
+    return NoiseContext(variates, number, usable=usable)
 
 
 def apply(model, values, start=0, seed=7, usable=None):
@@ -167,16 +167,16 @@ class TestFlip:
 
     def test_takes_its_values_from_the_field(self):
         model = Flip()
-        assert {"f": frozenset({"values"})} == model.needs("f")
-        settled = model.settle("f", {"f": statistics(b=3, a=1)})
+        assert {"f": frozenset({"values"})} == model.statistics("f")
+        settled = model.fit("f", {"f": statistics(b=3, a=1)})
         assert ("a", "b") == settled.values
-        assert {} == settled.needs("f")
+        assert {} == settled.statistics("f")
 
     @pytest.mark.parametrize("given", [{"values": ("a",)}, {"matrix": "a>b=0.5"}], ids=str)
     def test_needs_nothing_of_the_field_when_told(self, given):
         model = Flip(**given)
-        assert {} == model.needs("f")
-        assert model == model.settle("f", {})
+        assert {} == model.statistics("f")
+        assert model == model.fit("f", {})
 
     def test_of_text_needs_values(self):
         with pytest.raises(UsageError, match="flip needs the values of the whole field"):
@@ -231,12 +231,12 @@ class TestCategorySwap:
     )
     def test_takes_the_most_frequent_labels(self, given, expected):
         model = CategorySwap(**given)
-        settled = model.settle("f", {"f": statistics(b=5, a=5, c=9)})
+        settled = model.fit("f", {"f": statistics(b=5, a=5, c=9)})
         assert expected == (settled.a, settled.b)
-        assert {} == settled.needs("f")
+        assert {} == settled.statistics("f")
 
     def test_of_one_label_changes_nothing(self):
-        settled = CategorySwap(rate=1.0).settle("f", {"f": statistics(a=5)})
+        settled = CategorySwap(rate=1.0).fit("f", {"f": statistics(a=5)})
         assert ["a", "a"] == apply(settled, array(["a", "a"], "O")).tolist()
 
     def test_refuses_the_same_label_twice(self):
@@ -288,7 +288,7 @@ class TestShuffle:
         model, values = Shuffle(rate=0.4, window=window), np.arange(SIZE)
         whole, pieces = apply(model, values), []
         for a, b in pairwise([0, *sorted(cuts), SIZE]):
-            first, last = max(0, a - model.reach), min(SIZE, b + model.reach)
+            first, last = max(0, a - model.halo), min(SIZE, b + model.halo)
             extended = apply(model, values[first:last], start=first)
             pieces.append(extended[a - first : b - first])
         assert whole.tolist() == np.concatenate(pieces).tolist()

@@ -15,7 +15,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.missing import Missing, logistic, solve_intercept
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, StreamName
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
@@ -30,10 +30,10 @@ def lost(model, values, positions=None, number=FLOAT64, seed=7, **companions):
     """Return which values are lost."""
     positions = positions or Positions.range(0, len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    draw = Draw(variates, number, companions)
-    after = model.apply(values, draw)
+    context = NoiseContext(variates, number, companions)
+    after = model.apply(values, context)
     assert after.tobytes() == values.tobytes()
-    return draw.erased
+    return context.erased
 
 
 def statistics(values):
@@ -45,7 +45,7 @@ def statistics(values):
 
 def settled(values, **parameters):
     model = Missing(**parameters)
-    return model.settle("x", {model.by or "x": statistics(values)})
+    return model.fit("x", {model.by or "x": statistics(values)})
 
 
 def check_share(expected, actual):
@@ -208,21 +208,27 @@ class TestNotAtRandom:
                 count=0, mean=math.nan, sd=math.nan, scores=(np.zeros(1), np.zeros(1, int))
             )
         )
-        model = Missing(rate=0.3, mechanism="mnar").settle("x", {"x": found})
+        model = Missing(rate=0.3, mechanism="mnar").fit("x", {"x": found})
         check_share(0.3, lost(model, np.full(DRAWS, 3.5)))
 
     def test_settles_only_what_was_not_given(self):
         model = settled(NORMAL + 5, rate=0.3, mechanism="mnar", mean=4.0, sd=2.0)
         assert (4.0, 2.0) == (model.mean, model.sd)
         check_share(0.3, lost(model, NORMAL + 5))
-        assert {} == model.needs("x")
-        assert model == model.settle("x", {})
+        assert {} == model.statistics("x")
+        assert model == model.fit("x", {})
 
     def test_needs_the_driver(self):
         mar, mnar = Missing(mechanism="mar", by="y"), Missing(mechanism="mnar")
-        assert ({"y": frozenset({"scores"})}, frozenset("y")) == (mar.needs("x"), mar.companions())
-        assert ({"x": frozenset({"scores"})}, frozenset()) == (mnar.needs("x"), mnar.companions())
-        assert ({}, frozenset()) == (Missing().needs("x"), Missing().companions())
+        assert ({"y": frozenset({"scores"})}, frozenset("y")) == (
+            mar.statistics("x"),
+            mar.companions(),
+        )
+        assert ({"x": frozenset({"scores"})}, frozenset()) == (
+            mnar.statistics("x"),
+            mnar.companions(),
+        )
+        assert ({}, frozenset()) == (Missing().statistics("x"), Missing().companions())
 
     def test_refuses_what_was_not_settled(self):
         with pytest.raises(UsageError, match="missing needs the statistics of the whole field"):

@@ -19,7 +19,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.level import Absolute, Duration, Percent
-from noisify.noise.model import ANYTHING, Draw
+from noisify.noise.model import ANYTHING, NoiseContext
 from noisify.noise.rows import RowModel
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
@@ -133,9 +133,11 @@ def example(entry, number, size=100):
     kinds = {field.name: str(field.type) for field in dataclasses.fields(entry.load())}
     given = {name: amounts[kinds[name]] for name in ("scale", "rate") if kinds.get(name) in amounts}
     model = interface.make(entry.load(), given | EXAMPLES.get(entry.name, {}))
-    if model.jointly:
+    if model.multi_field:
         model = dataclasses.replace(model, fields=("data", "other"))
-    return model.settle("data", {name: summary(number, size, name) for name in model.needs("data")})
+    return model.fit(
+        "data", {name: summary(number, size, name) for name in model.statistics("data")}
+    )
 
 
 def summary(number, size, name):
@@ -175,7 +177,7 @@ def outcome(model, values, number, positions, seed=7):
         for name in ("data", "other", "")
     }
     names = model.companions()
-    draw = Draw(
+    context = NoiseContext(
         streams["data"],
         number,
         dict.fromkeys(names, floats),
@@ -184,14 +186,14 @@ def outcome(model, values, number, positions, seed=7):
         keys=dict.fromkeys(names, keys),
     )
     if isinstance(model, RowModel):
-        return model.copies(draw), np.zeros(len(at), bool)
-    noisy = model.apply(values, draw)
-    return noisy, np.zeros(len(at), bool) if draw.erased is None else draw.erased
+        return model.copies(context), np.zeros(len(at), bool)
+    noisy = model.apply(values, context)
+    return noisy, np.zeros(len(at), bool) if context.erased is None else context.erased
 
 
 def chunk(model, values, number, start, stop):
     """Return the outcome of elements start...stop, extended by the model's reach and cut back."""
-    first, last = max(0, start - model.reach), min(len(values), stop + model.reach)
+    first, last = max(0, start - model.halo), min(len(values), stop + model.halo)
     parts = outcome(model, values[first:last], number, Positions.range(first, last))
     return tuple(part[start - first : stop - first] for part in parts)
 
@@ -242,12 +244,12 @@ class TestEveryModel:
 class TestEveryModelAtWork:
     @on_usual_types
     def test_needs_statistics_that_there_are_and_none_once_it_is_settled(self, entry, number):
-        unsettled = entry.load().needs(example(entry, number), "data")
+        unsettled = entry.load().statistics(example(entry, number), "data")
         assert all(needed <= NEEDS for needed in unsettled.values())
         model = example(entry, number)
         assert isinstance(model, entry.load())
-        assert model.needs("data") == {}
-        assert model.settle("data", {}) == model
+        assert model.statistics("data") == {}
+        assert model.fit("data", {}) == model
 
     @on_usual_types
     def test_settled_it_can_be_made_of_its_parameters(self, entry, number):
@@ -276,7 +278,7 @@ class TestEveryModelAtWork:
     @on_usual_types
     def test_does_not_depend_on_the_shape_of_the_chunks(self, entry, number):
         values, model = some_values(number, SIZE), example(entry, number, SIZE)
-        if model.reach:
+        if model.halo:
             pytest.skip("gets consecutive elements only")
         box = Positions.box((SIZE // 100, 100), (slice(70, 100), slice(40, 65)))
         at = (np.asarray(box.starts)[:, None] + np.arange(box.length)).reshape(-1)
@@ -302,7 +304,7 @@ class TestEveryModelAtWork:
     @on_all_types
     def test_changing_one_value_changes_that_output_only(self, entry, number):
         model, values = example(entry, number), some_values(number, 100)
-        if model.reach:
+        if model.halo:
             pytest.skip("depends on neighbours")
         for i in (0, 77, 99):
             changed = values.copy()

@@ -10,7 +10,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.noise.privacy import analytic_sigma, privacy_loss
 from noisify.streams.streams import BlockVariates, StreamName
 
@@ -25,11 +25,11 @@ def make(name, **parameters):
 def noise(model, dtype="f8", size=DRAWS):
     number = NumberType.of_dtype(np.dtype(dtype))
     variates = BlockVariates(StreamName(7, "data", model.name), Positions.range(0, size))
-    return model.apply(np.zeros(size, dtype), Draw(variates, number))
+    return model.apply(np.zeros(size, dtype), NoiseContext(variates, number))
 
 
 def scale(name, **parameters):
-    return make(name, **parameters).settle("data", {}).scale
+    return make(name, **parameters).fit("data", {}).scale
 
 
 @mechanisms
@@ -43,14 +43,14 @@ class TestBoth:
             interface.make(registry.find(name).load(), {"epsilon": 1})
 
     def test_needs_nothing_of_the_data(self, name):
-        assert make(name, epsilon=1).needs("data") == {}
+        assert make(name, epsilon=1).statistics("data") == {}
 
     def test_shows_its_scale_once_it_is_settled(self, name):
         model = make(name, epsilon=0.5)
         assert model.scale is None
-        settled = model.settle("data", {})
+        settled = model.fit("data", {})
         assert settled.scale == settled.calibrated()
-        assert settled.settle("data", {}) is settled
+        assert settled.fit("data", {}) is settled
         assert noise(model).tolist() == noise(settled).tolist()
 
     def test_takes_the_scale_that_it_comes_to_and_keeps_its_last_bit(self, name):
@@ -80,7 +80,7 @@ class TestBoth:
             assert pytest.approx(3 * once, rel=1e-15) == thrice
 
     def test_less_privacy_is_less_noise_from_the_same_draws(self, name):
-        strict, lax = (make(name, epsilon=e).settle("data", {}) for e in (0.5, 2))
+        strict, lax = (make(name, epsilon=e).fit("data", {}) for e in (0.5, 2))
         assert strict.scale > lax.scale
         ratio = noise(strict, size=1000) / noise(lax, size=1000)
         assert pytest.approx(strict.scale / lax.scale, rel=1e-12) == ratio

@@ -12,7 +12,7 @@ from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.noise.rows import DropRows, DuplicateRows, RowModel, SwapFields
 from noisify.noise.times import TimeSwap, swap_day_and_month
 from noisify.streams.streams import BlockVariates, StreamName
@@ -28,7 +28,7 @@ def draw_at(model, positions, field="", number=INT64, columns=None):
     def stream(name):
         return BlockVariates(StreamName(7, name, model.name), positions)
 
-    return Draw(stream(field), number, others=stream, columns=columns or {})
+    return NoiseContext(stream(field), number, others=stream, columns=columns or {})
 
 
 def check_share(expected, actual):
@@ -65,8 +65,8 @@ class TestEveryRowModel:
 
     def test_leaves_the_values_alone(self, model):
         values = np.arange(10)
-        draw = draw_at(model, Positions.range(0, 10))
-        assert values.tolist() == model(rate=1.0).apply(values, draw).tolist()
+        context = draw_at(model, Positions.range(0, 10))
+        assert values.tolist() == model(rate=1.0).apply(values, context).tolist()
 
     def test_takes_no_field(self, model):
         assert issubclass(model, RowModel)
@@ -74,13 +74,13 @@ class TestEveryRowModel:
 
 
 def test_drop_rows_leaves_none():
-    draw = draw_at(DropRows, Positions.range(0, 5))
-    assert [0] * 5 == DropRows(rate=1.0).copies(draw).tolist()
+    context = draw_at(DropRows, Positions.range(0, 5))
+    assert [0] * 5 == DropRows(rate=1.0).copies(context).tolist()
 
 
 def test_duplicate_rows_adds_so_many():
-    draw = draw_at(DuplicateRows, Positions.range(0, 5))
-    assert [4] * 5 == DuplicateRows(rate=1.0, times=3).copies(draw).tolist()
+    context = draw_at(DuplicateRows, Positions.range(0, 5))
+    assert [4] * 5 == DuplicateRows(rate=1.0, times=3).copies(context).tolist()
     assert interface.make(DuplicateRows, {"fresh": "yes"}).fresh
     with pytest.raises(UsageError, match="times 0 of duplicate-rows must be at least 1"):
         DuplicateRows(times=0)
@@ -146,7 +146,7 @@ class TestSwapFields:
             SwapFields().apply(np.arange(3), draw_at(SwapFields, Positions.range(0, 3)))
 
     def test_works_on_its_fields_together(self):
-        assert SwapFields.jointly
+        assert SwapFields.multi_field
         assert frozenset() == SwapFields(fields=("a", "b")).companions()
 
 
@@ -157,9 +157,9 @@ def times(texts, unit):
 class TestTimeSwap:
     def apply(self, model, values, tick=DAY, start=0, usable=None):
         positions = Positions.range(start, start + len(values))
-        draw = draw_at(model, positions, "t", NumberType.time(tick, bits=values.itemsize * 8))
-        draw.usable = usable
-        return model.apply(values, draw)
+        context = draw_at(model, positions, "t", NumberType.time(tick, bits=values.itemsize * 8))
+        context.usable = usable
+        return model.apply(values, context)
 
     @pytest.mark.parametrize(
         ("unit", "tick"), [("D", DAY), ("s", SECOND), ("ms", 10**6), ("us", 1000), ("ns", 1)]

@@ -15,7 +15,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import (
     BlockVariates,
@@ -48,7 +48,7 @@ def drawn(model, number, size, start=0, seed=7, field="data", **others):
     variates = BlockVariates(StreamName(seed, field, model.name), positions)
     keys = {name: np.asarray(values, object) for name, values in others.items()}
     floats = {name: values for name, values in others.items() if name == "err"}
-    return Draw(variates, number, floats, keys=keys)
+    return NoiseContext(variates, number, floats, keys=keys)
 
 
 def apply(model, values, number=FLOAT64, **others):
@@ -196,35 +196,35 @@ class TestRounding:
     def test_says_what_saturates(self):
         model = make("rounding", step=1e6)
         for name, values in (("f2", [6e4, 1.0]), ("u1", [250, 1]), ("i8", [2**63 - 1, 1])):
-            draw = drawn(model, NUMBERS[name], 2)
-            model.apply(np.array(values, name), draw)
-            assert draw.saturated is None or not draw.saturated[1]
-        draw = drawn(model, NUMBERS["i8"], 2)
-        model.apply(np.array([2**63 - 1, 1]), draw)
-        assert draw.saturated.tolist() == [True, False]
+            context = drawn(model, NUMBERS[name], 2)
+            model.apply(np.array(values, name), context)
+            assert context.saturated is None or not context.saturated[1]
+        context = drawn(model, NUMBERS["i8"], 2)
+        model.apply(np.array([2**63 - 1, 1]), context)
+        assert context.saturated.tolist() == [True, False]
 
     def test_takes_the_range_of_the_field(self):
         model = make("rounding", bits=4)
-        assert model.needs("data") == {"data": {"range"}}
-        settled = model.settle("data", {"data": FieldStatistics(count=9, low=-2.0, high=5.5)})
+        assert model.statistics("data") == {"data": {"range"}}
+        settled = model.fit("data", {"data": FieldStatistics(count=9, low=-2.0, high=5.5)})
         assert settled == make("rounding", bits=4, low=-2.0, high=5.5)
-        assert settled.needs("data") == {}
+        assert settled.statistics("data") == {}
 
     def test_takes_what_is_not_given_from_the_field(self):
         statistics = {"data": FieldStatistics(count=9, low=-2.0, high=5.5)}
-        assert make("rounding", bits=4, low=0).settle("data", statistics) == (
+        assert make("rounding", bits=4, low=0).fit("data", statistics) == (
             make("rounding", bits=4, low=0.0, high=5.5)
         )
 
     def test_of_a_field_without_values_or_with_one_only(self):
-        empty = make("rounding", bits=4).settle("data", {"data": FieldStatistics(count=0)})
+        empty = make("rounding", bits=4).fit("data", {"data": FieldStatistics(count=0)})
         assert apply(empty, []).tolist() == []
         one = make("rounding", bits=4, low=3, high=3)
         assert apply(one, [3.0, 3.0]).tolist() == [3, 3]
         assert apply(one, [3, 3], NUMBERS["i8"]).tolist() == [3, 3]
 
     def test_with_a_step_needs_nothing(self):
-        assert make("rounding", step=1).needs("data") == {}
+        assert make("rounding", step=1).statistics("data") == {}
 
     def test_of_much_data_errs_as_bennett_says(self):
         values = np.random.default_rng(7).normal(size=DRAWS)
@@ -293,8 +293,8 @@ class TestBias:
         keys = np.array([f"k{i * 37 % 81}" for i in range(300)], object)
         whole = apply(model, np.zeros(300), device=keys)
         for a, b in pairwise([0, 1, 77, 200, 300]):
-            draw = drawn(model, FLOAT64, b - a, start=a, device=keys[a:b])
-            assert whole[a:b].tolist() == model.apply(np.zeros(b - a), draw).tolist()
+            context = drawn(model, FLOAT64, b - a, start=a, device=keys[a:b])
+            assert whole[a:b].tolist() == model.apply(np.zeros(b - a), context).tolist()
 
     def test_over_many_keys_is_standard_normal(self):
         keys = [str(i) for i in range(DRAWS)]
@@ -338,9 +338,9 @@ class TestBias:
     @pytest.mark.parametrize("by", [None, "k"])
     def test_refuses_a_sequential_stream(self, by):
         variates = SequentialVariates(numpy_generator("numpy", 1), Positions.range(0, 2))
-        draw = Draw(variates, FLOAT64, keys={"k": np.array(["a", "b"], object)})
+        context = NoiseContext(variates, FLOAT64, keys={"k": np.array(["a", "b"], object)})
         with pytest.raises(UsageError, match="needs noisify's own streams; drop --rng"):
-            make("bias", scale=Absolute(1.0), by=by).apply(np.zeros(2), draw)
+            make("bias", scale=Absolute(1.0), by=by).apply(np.zeros(2), context)
 
     def test_has_no_sd_within_a_field(self):
         assert make("bias").moments() is None
@@ -394,10 +394,10 @@ class TestScaleBy:
 
     def test_a_float_saturates_and_says_so(self):
         model = make("scale-by", rate=1.0, factor=1000)
-        draw = drawn(model, NUMBERS["f2"], 2)
-        noisy = model.apply(np.array([1000, 1], "f2"), draw)
+        context = drawn(model, NUMBERS["f2"], 2)
+        noisy = model.apply(np.array([1000, 1], "f2"), context)
         assert noisy.tolist() == [65504, 1000]
-        assert draw.saturated.tolist() == [True, False]
+        assert context.saturated.tolist() == [True, False]
 
     @pytest.mark.parametrize("factor", [(), (math.inf,), (10.0, math.nan)])
     def test_refuses_factors_that_make_no_sense(self, factor):

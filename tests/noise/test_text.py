@@ -13,7 +13,7 @@ from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.noise.text import CONFUSIONS, NEIGHBOURS, Case, Mojibake, Ocr, Truncate, Typo
 from noisify.noise.text import Whitespace as Blanks
 from noisify.streams.streams import BlockVariates, StreamName
@@ -39,7 +39,7 @@ def some_texts(size):
 def apply(model, values, start=0, seed=7, usable=None):
     positions = Positions.range(start, start + len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, Draw(variates, TEXT, usable=usable))
+    return model.apply(values, NoiseContext(variates, TEXT, usable=usable))
 
 
 def outcomes(model, text, size=20_000):

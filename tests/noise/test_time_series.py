@@ -17,7 +17,7 @@ from noisify.noise import gaussian_processes, time_series
 from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
-from noisify.noise.model import Draw
+from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
@@ -53,7 +53,7 @@ def make(name, **parameters):
 def apply(model, values, number, start=0, seed=7, **companions):
     positions = Positions.range(start, start + len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, Draw(variates, number, companions))
+    return model.apply(values, NoiseContext(variates, number, companions))
 
 
 def noise(model, number=FLOAT64, size=SIZE, start=0, seed=7):
@@ -96,7 +96,7 @@ class TestEveryModel:
         box = (slice(7, 45), slice(100, 333))
         positions = Positions.box(shape, box)
         variates = BlockVariates(StreamName(7, "data", name), positions)
-        part = make(name).apply(np.zeros(positions.size), Draw(variates, FLOAT64))
+        part = make(name).apply(np.zeros(positions.size), NoiseContext(variates, FLOAT64))
         assert same(np.ascontiguousarray(whole[box]).reshape(-1), part)
 
     def test_far_into_a_field_is_there_at_once_and_goes_on_over_borders(self, name):
@@ -175,7 +175,7 @@ class TestEveryModel:
     def test_needs_noisifys_own_streams(self, name):
         variates = SequentialVariates(np.random.default_rng(1), Positions.range(0, 4))
         with pytest.raises(UsageError, match="drop --rng"):
-            make(name).apply(np.zeros(4), Draw(variates, FLOAT64))
+            make(name).apply(np.zeros(4), NoiseContext(variates, FLOAT64))
 
     def test_says_what_its_scale_is(self, name):
         expected = (0.0, 1.0) if name in STATIONARY else None
@@ -421,7 +421,7 @@ class TestDrift:
     def test_can_be_fixed_and_then_needs_no_random_numbers(self):
         model = make("drift", length=5, fixed="true", scale=Absolute(2.0))
         variates = SequentialVariates(np.random.default_rng(1), Positions.range(0, 5))
-        noisy = model.apply(np.zeros(5), Draw(variates, FLOAT64))
+        noisy = model.apply(np.zeros(5), NoiseContext(variates, FLOAT64))
         assert [0.0, 0.5, 1.0, 1.5, 2.0] == noisy.tolist()
 
     def test_of_one_element_is_none(self):
@@ -429,11 +429,11 @@ class TestDrift:
 
     def test_takes_its_length_from_its_field(self):
         model = make("drift", length=None)
-        assert {"x": frozenset({"length"})} == model.needs("x")
-        settled = model.settle("x", {"x": FieldStatistics(3, length=5)})
+        assert {"x": frozenset({"length"})} == model.statistics("x")
+        settled = model.fit("x", {"x": FieldStatistics(3, length=5)})
         assert 5 == settled.length
-        assert {} == settled.needs("x")
-        assert settled is settled.settle("x", {})
+        assert {} == settled.statistics("x")
+        assert settled is settled.fit("x", {})
 
     def test_refuses_to_guess_its_length(self):
         with pytest.raises(UsageError, match="drift needs the length"):

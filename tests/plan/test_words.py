@@ -39,7 +39,7 @@ class Pepper(Model):
         if self.low > self.high:
             raise UsageError(f"pepper goes from low {self.low} up to high {self.high}; swap them")
 
-    def apply(self, values, draw):
+    def apply(self, values, context):
         raise NotImplementedError
 
 
@@ -52,7 +52,7 @@ class Blank(Model):
 
     text: "str" = parameter("what", dataclasses.MISSING)
 
-    def apply(self, values, draw):
+    def apply(self, values, context):
         raise NotImplementedError
 
 
@@ -62,7 +62,7 @@ def more_models(monkeypatch):
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry(registry.Entry):
+class Entry(registry.ModelEntry):
     model: type = Model
 
     def load(self):
@@ -277,7 +277,7 @@ def test_no_parameter_of_a_model_hides_a_word(monkeypatch):
         for field in dataclasses.fields(model)
         if field.name in WORDS
     }
-    joint = {(model.name, "fields") for model in models if model.jointly}
+    joint = {(model.name, "fields") for model in models if model.multi_field}
     own = {(model.name, "sd") for model in models if "scale" not in model.__dataclass_fields__}
     assert set() == clashes - joint - own
 

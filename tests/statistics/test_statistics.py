@@ -48,7 +48,7 @@ def survey(needs, pieces):
     passes = Survey(frozenset(needs))
     while not passes.done:
         for piece in pieces:
-            passes.take(passes.look(*piece))
+            passes.merge(passes.partial(*piece))
         passes.end_pass()
         assert passes.passes <= 5
     return passes.result()
@@ -206,7 +206,7 @@ def quantiles(values, shares, limit, monkeypatch, ends=None):
     passes = 0
     while not wanted.done:
         for start, stop in pairwise(ends):
-            wanted.take(wanted.look(values[start:stop]))
+            wanted.merge(wanted.partial(values[start:stop]))
         wanted.end_pass()
         passes += 1
     return [wanted.value(share) for share in shares], passes
@@ -256,8 +256,8 @@ class TestQuantiles:
     def test_values_looked_at_before_they_were_too_many_are_counted(self, monkeypatch):
         monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 10)
         wanted = Quantiles((0.5,))
-        for looked in [wanted.look(VALUES[at : at + 9]) for at in range(0, 45, 9)]:
-            wanted.take(looked)
+        for looked in [wanted.partial(VALUES[at : at + 9]) for at in range(0, 45, 9)]:
+            wanted.merge(looked)
         wanted.end_pass()
         assert not wanted.done
         assert 45 == wanted.count
@@ -308,7 +308,7 @@ class TestSurvey:
     def test_without_quartiles_one_pass_is_enough(self):
         passes = Survey(frozenset({"sd", "range"}))
         assert not passes.done
-        passes.take(passes.look(Positions.range(0, 2), np.array([1.0, 3.0]), None))
+        passes.merge(passes.partial(Positions.range(0, 2), np.array([1.0, 3.0]), None))
         passes.end_pass()
         assert passes.done
         assert (1.0, 2.0) == (passes.result().sd, passes.result().range)
@@ -422,7 +422,7 @@ def whole_survey(values, needs, ends=None, unit=1):
             part = values[start:stop]
             positions, numbers = Positions.range(start, stop), WholeNumbers(part, Fraction(unit))
             floats = part.astype(np.float64) * float(unit)
-            passes.take(passes.look(positions, floats, None, numbers))
+            passes.merge(passes.partial(positions, floats, None, numbers))
         passes.end_pass()
     return passes.result()
 
@@ -481,8 +481,8 @@ class TestIntegers:
         while not passes.done:
             whole_numbers = WholeNumbers(values, Fraction(1))
             floats = values.astype(float)
-            passes.take(passes.look(Positions.range(0, 4), floats, None, whole_numbers))
-            passes.take(passes.look(Positions.range(4, 8), floats + 0.5, None))
+            passes.merge(passes.partial(Positions.range(0, 4), floats, None, whole_numbers))
+            passes.merge(passes.partial(Positions.range(4, 8), floats + 0.5, None))
             passes.end_pass()
         expected = whole(np.concatenate([floats, floats + 0.5]), self.NEEDS)
         assert expected == passes.result()

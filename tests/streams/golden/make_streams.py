@@ -46,8 +46,8 @@ def noise(name: StreamName, start: int, stop: int) -> list[str]:
     """Return what the model of a stream's name adds at scale 1 to zeros at start...stop."""
     model = interface.make(registry.find(name.model).load(), {"scale": Absolute(1.0)})
     positions = Positions.range(start, stop)
-    draw = interface.Draw(BlockVariates(name, positions), FLOAT64)
-    return [float(value).hex() for value in model.apply(np.zeros(positions.size), draw)]
+    context = interface.NoiseContext(BlockVariates(name, positions), FLOAT64)
+    return [float(value).hex() for value in model.apply(np.zeros(positions.size), context)]
 
 
 def variates(model: str) -> list[dict[str, Any]]:
