@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo gallery readme test trust check sanitize fix bench bench-full wheel clean
+.PHONY: demo gallery readme test trust fuzz check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -24,6 +24,14 @@ test: $(VENV)/.installed-test
 # Every call to the system fails, in turn, in every scenario; `make test` tries a share of them.
 trust: $(VENV)/.installed-test
 	NOISIFY_TRUST=all PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto tests/trust
+
+# Each reader in turn, for its share of the time; what is found goes to build/fuzz/found.
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS ?=
+fuzz: $(VENV)/.installed-test
+	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz \
+	    || echo "fuzz: atheris cannot be installed here" >&2
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,7 +24,7 @@ TESTS = HERE.parent
 sys.path[:0] = [str(path) for path in (ROOT, HERE, TESTS / "helpers", TESTS / "trust")]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from fuzz_targets import Target
 
@@ -35,78 +34,63 @@ HANGS = 30
 """Seconds after which an input hangs, on a machine that does other work too."""
 MEMORY = 3000
 """MiB that a process may take."""
-SHORTEST = 3
-"""Seconds that are not worth a process."""
 MOST_ENDS = 20
 """How many processes of one target may be ended by their inputs."""
-_ONE = "--one-target"
 
 
 def main() -> int:
     """Fuzz each target for its share of the time; return 1 if anything was found."""
-    if _ONE in sys.argv:
-        _fuzz(*sys.argv[2:])
-    options = _options()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--seconds", type=float, default=3600, help="for all targets together")
+    parser.add_argument("targets", nargs="*")
+    options = parser.parse_args()
     try:
-        import atheris  # noqa: F401, PLC0415 - it has no wheel for each Python
+        import atheris  # noqa: PLC0415 - it has no wheel for each Python
     except ImportError:
         version = ".".join(map(str, sys.version_info[:2]))
         sys.stdout.write(
-            f"fuzz: skipped: atheris is not installed (there is none for Python {version} on "
-            f"{sys.platform}, or the dependency group `fuzz` is left out)\n"
+            f"fuzz: skipped: atheris is not installed (it has wheels for Linux on x86_64 only; "
+            f"this is Python {version} on {sys.platform})\n"
         )
         return 0
-    from fuzz_targets import TARGETS  # noqa: PLC0415 - it takes a second
+    with atheris.instrument_imports(include=["noisify"], enable_loader_override=False):
+        from fault_server import imported  # noqa: PLC0415 - while imports are instrumented
+        from fuzz_targets import TARGETS  # noqa: PLC0415 - likewise
 
-    names = options.targets or [target.name for target in TARGETS]
+        imported()
+    targets = [target for target in TARGETS if target.name in (options.targets or [target.name])]
     FOUND.mkdir(parents=True, exist_ok=True)
-    before = set(FOUND.iterdir())
-    for name in names:
-        _run(name, options.seconds / len(names))
+    before, start = set(FOUND.iterdir()), time.monotonic()
+    for number, target in enumerate(targets):
+        left = options.seconds - (time.monotonic() - start)
+        _run(target, left / (len(targets) - number))
     found = sorted(path.name for path in set(FOUND.iterdir()) - before if path.suffix != ".txt")
     sys.stdout.write(f"fuzz: {len(found)} found, in {FOUND}\n" + "".join(f"{n}\n" for n in found))
     return 1 if found else 0
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--seconds", type=float, default=3600, help="for all targets together")
-    parser.add_argument("targets", nargs="*")
-    return parser.parse_args()
-
-
-def _run(name: str, seconds: float) -> None:
+def _run(target: Target, seconds: float) -> None:
     """Fuzz a target in processes of its own until its time is over; print what was done."""
-    corpus = WORK / "corpus" / name
+    corpus = WORK / "corpus" / target.name
     corpus.mkdir(parents=True, exist_ok=True)
     start, cpu = time.monotonic(), _cpu()
     done: dict[str, int] = {"ends": 0, "tried": 0, "edges": 0, "features": 0, "corpus": 0}
-    while (left := seconds - (time.monotonic() - start)) > SHORTEST and done["ends"] < MOST_ENDS:
-        log = WORK / f"{name}.log"
-        with log.open("wb") as file:
-            status = subprocess.run(
-                _command(name, corpus, left), stdout=file, stderr=file, cwd=ROOT, check=False
-            ).returncode
+    while (left := seconds - (time.monotonic() - start)) >= 1 and done["ends"] < MOST_ENDS:
+        log = WORK / f"{target.name}.log"
+        sys.stdout.flush()
+        if not (child := os.fork()):
+            _fuzz(target, corpus, left, log)
+        _, status = os.waitpid(child, 0)
         _add(done, log.read_text(errors="replace"))
         if status == 0:
             break
         done["ends"] += 1
         log.rename(log.with_suffix(f".{done['ends']}.log"))
     took = {"seconds": round(time.monotonic() - start), "cpu": round(_cpu() - cpu)}
-    line = json.dumps({"target": name, **took, **done})
+    line = json.dumps({"target": target.name, **took, **done})
     sys.stdout.write(line + "\n")
-    sys.stdout.flush()
     with (WORK / "done.jsonl").open("a") as file:
         file.write(line + "\n")
-
-
-def _command(name: str, corpus: Path, seconds: float) -> list[str]:
-    return [
-        sys.executable, str(Path(__file__)), _ONE, name,
-        f"-max_total_time={max(1, int(seconds))}", f"-timeout={HANGS}",
-        f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={FOUND}/{name}-", "-print_final_stats=1",
-        str(corpus), str(HERE / "corpus" / name),
-    ]  # fmt: skip
 
 
 def _cpu() -> float:
@@ -128,49 +112,41 @@ def _add(done: dict[str, int], log: str) -> None:
 # In the process of one target
 
 
-def _fuzz(name: str, *flags: str) -> NoReturn:
-    """Fuzz a target in this process, by libFuzzer's flags."""
-    import atheris  # noqa: PLC0415 - before what it instruments
+def _fuzz(target: Target, corpus: Path, seconds: float, log: Path) -> NoReturn:
+    """Fuzz a target in this process, and end it."""
+    import atheris  # noqa: PLC0415 - it has no wheel for each Python
+    from fuzz_targets import place  # noqa: PLC0415 - it is instrumented
 
-    with atheris.instrument_imports(include=["noisify"], enable_loader_override=False):
-        from fault_server import imported  # noqa: PLC0415 - likewise
-        from fuzz_targets import TARGETS, place  # noqa: PLC0415 - likewise
-
-        imported()
-    target = next(target for target in TARGETS if target.name == name)
-    words = WORK / f"{name}.dict"
+    with log.open("wb") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+    words = WORK / f"{target.name}.dict"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
-    keep = _Found(name)
+    flags = [
+        f"-dict={words}", f"-max_len={target.longest}", f"-max_total_time={int(seconds)}",
+        f"-timeout={HANGS}", f"-report_slow_units={HANGS}", f"-rss_limit_mb={MEMORY}",
+        f"-artifact_prefix={FOUND}/{target.name}-",
+        str(corpus), str(HERE / "corpus" / target.name),
+    ]  # fmt: skip
+    keep = _Found(target.name)
     with place() as where:
 
         def try_one(data: bytes) -> None:
             if wrong := target.check(data, where):
                 keep(data, wrong)
 
-        atheris.Setup(
-            [sys.argv[0], f"-dict={words}", f"-max_len={target.longest}", *flags],
-            try_one,
-            custom_mutator=_mutator(target, lambda *given: atheris.Mutate(*given)),
-        )
+        def change(data: bytes, longest: int, seed: int) -> bytes:
+            changed: bytes = atheris.Mutate(data, longest)
+            repaired = target.repair(changed) if seed % 2 else changed
+            return repaired if len(repaired) <= longest else changed
+
+        atheris.Setup([sys.argv[0], *flags], try_one, custom_mutator=change)
         atheris.Fuzz()
-    raise SystemExit(0)
+    os._exit(0)
 
 
 def _escaped(word: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in word)
-
-
-def _mutator(
-    target: Target, mutate: Callable[[bytes, int], bytes]
-) -> Callable[[bytes, int, int], bytes]:
-    """Return the mutation of inputs: libFuzzer's, and every other time with checksums repaired."""
-
-    def change(data: bytes, longest: int, seed: int) -> bytes:
-        changed = mutate(data, longest)
-        repaired = target.repair(changed) if seed % 2 else changed
-        return repaired if len(repaired) <= longest else changed
-
-    return change
 
 
 class _Found:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TABLE = (
-    b"when,x,n,word,flag\n2024-01-01,20.5,1,one,true\n2024-01-02,,-2,\"a,\"\"b\",false\n"
+    b'when,x,n,word,flag\n2024-01-01,20.5,1,one,true\n2024-01-02,,-2,"a,""b",false\n'
     b"2024-01-03,1e3,3,,true\n"
 )
 
@@ -332,13 +332,13 @@ RECIPES = {
     "two": b'[[noise]]\nfields = ["x", "y"]\nmodel = "outliers"\nrate = 0.5\n\n'
     b'[[noise]]\nfields = ":text"\nmodel = "typo"\nrate = "50%"\nwhere = "x > 1"\n',
     "more": b'seed = 0x10\nrng = "numpy"\n[[noise]]\nfields = "n"\nmodel = "poisson"\n'
-    b"clip = [0, 9]\nscale = 0.5\n[[noise]]\nfields = \"t\"\nscale = \"2d\"\n",
+    b'clip = [0, 9]\nscale = 0.5\n[[noise]]\nfields = "t"\nscale = "2d"\n',
     "preset": b'preset = "sensor-faults:2"\nseed = 1\n',
     "json": b'{"seed": 3, "noise": [{"fields": "x", "model": "normal", "sd": 0.25}]}',
 }
 CONDITIONS = (
     "x > 1", "x + y * 2 <= -n", "word == 'one' and not (n < 4)", "`home town` is not null",
-    "x in (1.5, 2, 3) or y not in (2)", "true", "t >= '2024-01-01'", "x / 0 = 1", "word != \"two\"",
+    "x in (1.5, 2, 3) or y not in (2)", "true", "t >= '2024-01-01'", "x / 0 = 1", 'word != "two"',
 )  # fmt: skip
 SELECTORS = ("x", "x,y", "*", ":float", ":number,!n", "/^[xy]$/", "home*", "!x", ":time", "[a-y]")
 SPECS = (
@@ -358,7 +358,7 @@ def main() -> None:
     """Write the files."""
     corpus = {
         "csv": texts(),
-        "tsv": {name: data.replace(b",", b"\t") for name, data in texts().items()},
+        "tsv": {name: texts()[name].replace(b",", b"\t") for name in ("table", "utf16", "numbers")},
         "parquet": parquets(),
         "arrow": arrows(),
         "npy": npys(),

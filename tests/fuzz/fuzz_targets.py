@@ -142,9 +142,7 @@ class Trial:
         path = self.place.folder / name
         return path.read_bytes() if path.exists() else None
 
-    def _check(
-        self, words: list[str], done: Done, seconds: float, memory: int, lines: int
-    ) -> None:
+    def _check(self, words: list[str], done: Done, seconds: float, memory: int, lines: int) -> None:
         told = done.lines
         if 1 < len(told) <= lines and done.status in {2, 3}:
             told = told[:1]
@@ -227,8 +225,9 @@ def reader(
         copy = trial.output(out)
         if first.status == 0 and unchanged is not None and copy is not None:
             trial.same("a scale of 0 changes something", unchanged(data), unchanged(copy))
-        trial.run(name, *variants[zlib.crc32(data) % len(variants)])
-        if first.status == 0:
+        if zlib.crc32(data) % 2 or first.status != 0:
+            trial.run(name, *variants[zlib.crc32(data) // 2 % len(variants)])
+        else:
             trial.run(name, "--output", out, *NOISE)
             _try_again(trial, out)
         return trial.wrong
@@ -283,17 +282,15 @@ def check_text_table(suffix: str, *options: str) -> Callable[[bytes, Place], lis
     noise = ("--columns", "*", *NOISE, *options)
 
     def check(data: bytes, where: Place) -> list[str]:
-        wrong = usual(data, where)
+        if zlib.crc32(data[::-1]) % 2:
+            return usual(data, where)
         trial = Trial(where, {name: data})
         results = []
-        for pure, size in ((False, "1MiB"), (False, "64"), (True, "1MiB"), (True, "64")):
+        for pure, size in ((False, "1MiB"), (built(), "64")):
             done = trial.run(name, "--output", out, *noise, "--chunk-size", size, pure=pure)
             results.append((done.status, trial.output(out)))
-        trial.same("other chunks, other output", results[0], results[1])
-        if built():
-            trial.same("pure Python and the compiled part differ", results[0], results[2])
-        trial.same("other chunks, other output, in pure Python", results[2], results[3])
-        return wrong + trial.wrong
+        trial.same("pure Python with other chunks writes something else", *results)
+        return trial.wrong
 
     return check
 
@@ -315,9 +312,10 @@ def option(*before: str, longest: int = 1) -> Callable[[bytes, Place], list[str]
         words = ("in.csv", "--output", "out.csv", "--seed", "1", *rest, f"{last}{_typed(data)}")
         done = trial.run(*words, lines=longest)
         made = trial.output("out.csv")
-        planned = trial.run(*words, "--dry-run", lines=longest)
-        trial.same("a dry run ends otherwise", done.status, planned.status)
-        if done.status == 0:
+        if zlib.crc32(data) % 2:
+            planned = trial.run(*words, "--dry-run", lines=longest)
+            trial.same("a dry run ends otherwise", done.status, planned.status)
+        elif done.status == 0:
             trial.run(*words, "--chunk-size", "10", lines=longest)
             trial.same("other chunks, other output", made, trial.output("out.csv"))
         return trial.wrong
@@ -451,7 +449,16 @@ TARGETS = (
     Target(
         "recipe",
         check_recipe,
-        words=(*_MODELS, *_COLUMNS, *_NUMBERS, b"[[noise]]", b"fields", b"model", b"scale", b"seed"),
+        words=(
+            *_MODELS,
+            *_COLUMNS,
+            *_NUMBERS,
+            b"[[noise]]",
+            b"fields",
+            b"model",
+            b"scale",
+            b"seed",
+        ),
     ),
     Target(
         "where",
@@ -459,7 +466,12 @@ TARGETS = (
         words=(*_COLUMNS, b" and ", b" or ", b"not ", b" in (", b" is null", b"<=", b"==", b"`"),
         longest=1024,
     ),
-    Target("selector", option("--scale", "1", "--columns="), words=(*_COLUMNS, b"!", b"/", b","), longest=1024),
+    Target(
+        "selector",
+        option("--scale", "1", "--columns="),
+        words=(*_COLUMNS, b"!", b"/", b","),
+        longest=1024,
+    ),
     Target(
         "spec",
         option("--noise="),
