@@ -179,7 +179,7 @@ def _mark(wrong: Sequence[Any]) -> str:
         return "-".join(places[-1]).replace("/", "-")
     plain = re.sub(r"^\[.*?\]: ", "", wrong[0])
     plain += next((line for line in text.splitlines() if line.startswith("noisify:")), "")
-    return re.sub(r"[\W\d]+", "-", plain)[:70].strip("-")
+    return re.sub(r"[^A-Za-z]+", "-", plain)[:70].strip("-")
 
 
 if __name__ == "__main__":
