@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
@@ -99,8 +100,9 @@ class Input:
         self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
         start = _read_fully(self._held, codecs.MAGIC_BYTES)
         self.codec = self._find_codec(start)
-        held = Path(f"/proc/self/fd/{self._held.fileno()}")
-        opened = held if held.exists() else path
+        opened = path
+        if _open_files_have_paths():
+            opened = Path(f"/proc/self/fd/{self._held.fileno()}")
         if self.codec is None:
             self.path = opened
             if start.startswith(_ZIP_START) and path.suffix.lower() != ".npz":
@@ -171,11 +173,11 @@ class Input:
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
         """Return the first `count` bytes, fewer only if there are no more."""
-        if self.path is not None:
-            with self.path.open("rb") as file:
-                return file.read(count)
-        if self._head is None:
-            if self._packed is not None:
+        if self._head is None or (self.path is not None and count > HEAD_BYTES):
+            if self.path is not None:
+                with self.path.open("rb") as file:
+                    self._head = file.read(max(count, HEAD_BYTES))
+            elif self._packed is not None:
                 with self.open() as stream:
                     self._head = _read_fully(stream, HEAD_BYTES)
             else:
@@ -254,6 +256,11 @@ class Input:
     ) -> None:
         """Close."""
         self.close()
+
+
+@cache
+def _open_files_have_paths() -> bool:
+    return Path("/proc/self/fd").exists()
 
 
 _State = tuple[int, int, int, int]

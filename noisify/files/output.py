@@ -241,9 +241,11 @@ def _device(path: Path) -> StreamOutput | None:
         NoisifyError: If it is a folder, or cannot be written.
     """
     try:
+        if not path.exists():
+            return None
         if path.is_dir():
             raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
-        if path.exists() and not path.is_file():
+        if not path.is_file():
             return StreamOutput(path.open("wb", 0), str(path), close=True)
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None

@@ -18,7 +18,7 @@ the decimal mark stay; a plus sign, leading zeros and an exponent do not.
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +128,12 @@ def _odd_bits(count: int, which: NDArray[np.bool_] | None = None) -> pa.Buffer:
     spread = np.zeros(2 * count + 1, bool)
     spread[1::2] = which
     return pa.py_buffer(np.packbits(spread, bitorder="little"))
+
+
+@lru_cache(maxsize=8)
+def cell_parser(nulls: tuple[str, ...] | None, notation: Notation) -> CellParser:
+    """Return a parser, the same one for files that write numbers and nulls the same way."""
+    return CellParser(nulls, notation)
 
 
 class CellParser:

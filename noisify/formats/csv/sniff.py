@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.core.chunk import Kind
     from noisify.formats.csv.numbers import CellParser
     from noisify.formats.csv.types import Parsed
 
@@ -40,25 +41,37 @@ def guess(
     ends: NDArray[np.int64],
 ) -> Field:
     """Guess a column's type from a sample of its cells, which have been read as floats."""
+    kind, type_name, number = _guess_type(parser, parsed, data, starts, ends)
+    return Field(name, kind, type_name, number, views=VIEWS, missing=parser.missing)
+
+
+def _guess_type(
+    parser: CellParser,
+    parsed: Parsed,
+    data: bytes,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+) -> tuple[Kind, str, NumberType]:
+    """Return a column's kind, what its type is called, and how its values are kept."""
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
     strange = parsed.strange
     if strange is None and not (values == np.rint(values)).all():
-        return Field(name, "float", "float64", FLOAT, views=VIEWS)
+        return "float", "float64", FLOAT
     filled = len(values) + (0 if strange is None else int(np.count_nonzero(strange)))
     if not filled:
-        return Field(name, "other", "empty", TEXT, views=VIEWS)
+        return "other", "empty", TEXT
     if strange is not None and len(values) < _NUMBERS_AMONG_CELLS * filled:
         there = strange if parsed.valid is None else parsed.valid | strange
         bounds = zip(starts[there].tolist(), ends[there].tolist(), strict=True)
-        return _words(name, [data[start:end] for start, end in bounds])
+        return _words([data[start:end] for start, end in bounds])
     whole = parser.integers(data, starts, ends)
     if any(kind.values.dtype == np.float64 for kind in whole):
-        return Field(name, "float", "float64", FLOAT, views=VIEWS)
+        return "float", "float64", FLOAT
     for kind in whole:
         which = slice(None) if kind.valid is None else kind.valid
         if _are_codes(data, starts[which], ends[which]):
-            return Field(name, "text", "text", TEXT, views=VIEWS)
-    return Field(name, "int", "int64", INT, views=VIEWS)
+            return "text", "text", TEXT
+    return "int", "int64", INT
 
 
 def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
@@ -70,11 +83,11 @@ def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) 
     return bool(((characters[starts] == _ZERO) & (ends - starts > 1)).any())
 
 
-def _words(name: str, cells: Sequence[bytes]) -> Field:
-    """Return the field of a column of texts or times."""
+def _words(cells: Sequence[bytes]) -> tuple[Kind, str, NumberType]:
+    """Do as `_guess_type` does for a column of texts or times."""
     if not csv_texts.look_like_times(cells):
-        return Field(name, "text", "text", TEXT, views=VIEWS)
+        return "text", "text", TEXT
     number = csv_texts.time_type(cells)
     if number is None:
-        return Field(name, "time", "time in several forms", TEXT, views=VIEWS)
-    return Field(name, "time", "time", number, views=VIEWS)
+        return "time", "time in several forms", TEXT
+    return "time", "time", number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation, other_notations
-from noisify.formats.csv.numbers import CellParser, decimals_of, laid_over, slices
+from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
 from noisify.formats.csv.reference_scan import end_of_record
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
 from noisify.formats.csv.sink import DelimitedSink, Layout
@@ -65,7 +64,7 @@ class DelimitedSource:
         self.notation = Notation.of(options, self.text.encoding)
         self._name = source.name
         self._options = options
-        self._parser = CellParser(options.nulls, self.notation)
+        self._parser = cell_parser(options.nulls, self.notation)
         head = read_head(self.text, options, self.notation)
         self.dialect = head.dialect
         self.prefix = head.prefix
@@ -92,10 +91,9 @@ class DelimitedSource:
 
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
         """Guess each column's type from a sample."""
-        missing = self._parser.missing
         if sample is None or not sample.rows:
             return tuple(
-                Field(name, "other", "empty", TEXT, views=VIEWS, missing=missing)
+                Field(name, "other", "empty", TEXT, views=VIEWS, missing=self._parser.missing)
                 for name in self._places
             )
         data, parser = sample.data, self._parser
@@ -109,7 +107,7 @@ class DelimitedSource:
             }
             self.hints += other_notations(strange)
         return tuple(
-            replace(guess(name, parser, parsed, data, starts, ends), missing=missing)
+            guess(name, parser, parsed, data, starts, ends)
             for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
 
