@@ -9,19 +9,17 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from apply_model import CUTS, FLOAT64, SIZE, apply, noise, same, some_values
 from hypothesis import given
-from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import BLOCK
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.additive import Additive, Asymmetric
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise.model import NoiseContext
 from noisify.noise.normal_quantile import normal_quantile
-from noisify.streams.streams import BlockVariates, StreamName
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +109,6 @@ NUMBERS = {
         "G",
     )
 } | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
-FLOAT64 = NUMBERS["f8"]
 COMPLEX128 = NUMBERS["c16"]
 
 ADDITIVE = [
@@ -131,43 +128,11 @@ theories = pytest.mark.parametrize(
         for theory in found
     ],
 )
-SIZE = 2 * BLOCK + 300
 DRAWS = 200_000
-CUTS = st.lists(
-    st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])), max_size=4
-)
 
 
 def make(entry, **parameters):
     return interface.make(entry.load(), {"scale": Absolute(1.0)} | parameters)
-
-
-def apply(model, values, number, start=0, seed=7, **companions):
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, NoiseContext(variates, number, companions))
-
-
-def noise(model, number=FLOAT64, size=DRAWS, seed=7):
-    return apply(model, np.zeros(size, number.dtype), number, seed=seed)
-
-
-def some_values(number, size):
-    """Return small values of a number type: about -40 to 40, or 0 to 80 where it has no sign."""
-    whole = np.arange(size) * 37 % 81
-    shifted = whole if number.dtype.kind == "u" else whole - 40
-    if number.kind == "complex":
-        return (shifted + 1j * whole).astype(number.dtype)
-    return shifted.astype(number.dtype)
-
-
-def same(one, other):
-    """Return whether two arrays are the same bits (the same numbers, where bytes have padding)."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if one.dtype.char in "OgG":
-        return one.tolist() == other.tolist() if one.dtype == object else bool(np.all(one == other))
-    return one.tobytes() == other.tobytes()
 
 
 @additive_entries
@@ -292,7 +257,7 @@ class TestTheory:
         assert moments is None or (0.0, pytest.approx(theory.sd, rel=1e-15)) == moments
 
     def test_mean_and_sd(self, entry, theory):
-        drawn = noise(make(entry, **theory.parameters))
+        drawn = noise(make(entry, **theory.parameters), size=DRAWS)
         if theory.sd is not None:
             assert abs(drawn.mean()) < 4.5 * theory.sd / math.sqrt(DRAWS)
         if theory.kurtosis is not None:
@@ -301,15 +266,15 @@ class TestTheory:
         assert np.all(np.isfinite(drawn))
 
     def test_median_and_quartiles(self, entry, theory):
-        self.check_quartiles(noise(make(entry, **theory.parameters)), theory)
+        self.check_quartiles(noise(make(entry, **theory.parameters), size=DRAWS), theory)
 
     def test_one_variate_says_nothing_of_the_next(self, entry, theory):
-        signs = np.sign(noise(make(entry, **theory.parameters)))
+        signs = np.sign(noise(make(entry, **theory.parameters), size=DRAWS))
         for lag in (1, 2, BLOCK):
             assert abs(np.mean(signs[lag:] * signs[:-lag])) < 4.5 / math.sqrt(DRAWS - lag)
 
     def test_complex_noise_has_half_the_variance_in_each_part(self, entry, theory):
-        drawn = noise(make(entry, **theory.parameters), COMPLEX128)
+        drawn = noise(make(entry, **theory.parameters), COMPLEX128, DRAWS)
         for part in (drawn.real, drawn.imag):
             self.check_quartiles(part, theory, scale=math.sqrt(0.5))
             if theory.kurtosis is not None:
@@ -420,14 +385,14 @@ class TestLopsided:
 
     @pytest.mark.parametrize("center", [False, True])
     def test_mean_and_sd(self, entry, theory, center):
-        drawn = noise(make(entry, **theory.parameters, center=center))
+        drawn = noise(make(entry, **theory.parameters, center=center), size=DRAWS)
         mean = 0.0 if center else theory.mean
         assert abs(drawn.mean() - mean) < 4.5 * theory.sd / math.sqrt(DRAWS)
         error = theory.sd * math.sqrt((theory.excess + 2) / (4 * DRAWS))
         assert abs(drawn.std() - theory.sd) < 4.5 * error
 
     def test_median_and_quartiles(self, entry, theory):
-        drawn = noise(make(entry, **theory.parameters))
+        drawn = noise(make(entry, **theory.parameters), size=DRAWS)
         for share in (0.25, 0.5, 0.75):
             expected = theory.quantile(share)
             error = math.sqrt(share * (1 - share) / DRAWS) / theory.density(expected)
@@ -465,14 +430,15 @@ def test_no_lognormal_has_moments_beyond_float64():
 class TestTruncatedNormal:
     @pytest.mark.parametrize("cut", [0.01, 0.5, 2.0, 8.0])
     def test_stays_within_its_cuts(self, cut):
-        drawn = noise(make(registry.find("truncated-normal"), scale=Absolute(10.0), cut=cut))
+        model = make(registry.find("truncated-normal"), scale=Absolute(10.0), cut=cut)
+        drawn = noise(model, size=DRAWS)
         assert -10 * cut <= drawn.min() < -10 * min(0.99 * cut, 3.5)
         assert 10 * min(0.99 * cut, 3.5) < drawn.max() <= 10 * cut
 
     @pytest.mark.parametrize("cut", [0.01, 0.5, 1.0, 4.0])
     def test_has_the_sd_it_says(self, cut):
         model = make(registry.find("truncated-normal"), cut=cut)
-        drawn, (mean, sd) = noise(model), model.moments()
+        drawn, (mean, sd) = noise(model, size=DRAWS), model.moments()
         assert abs(drawn.mean() - mean) < 4.5 * sd / math.sqrt(DRAWS)
         assert abs(drawn.std() - sd) < 4.5 * sd / math.sqrt(2 * DRAWS)
 
@@ -485,7 +451,7 @@ class TestTruncatedNormal:
     def test_far_cuts_leave_it_normal(self):
         model = make(registry.find("truncated-normal"), cut=1e6)
         assert model.moments() == (0.0, 1.0)
-        assert np.all(np.abs(noise(model)) < 7)
+        assert np.all(np.abs(noise(model, size=DRAWS)) < 7)
 
 
 class TestNormalQuantile:
@@ -506,7 +472,7 @@ class TestNormalQuantile:
 
 class TestUniform:
     def test_stays_within_its_half_width(self):
-        drawn = noise(make(registry.find("uniform"), scale=Absolute(0.25)))
+        drawn = noise(make(registry.find("uniform"), scale=Absolute(0.25)), size=DRAWS)
         assert -0.25 <= drawn.min() < -0.2499
         assert 0.2499 < drawn.max() < 0.25
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apply_model import CUTS, FLOAT64, SIZE, apply, noise, same, some_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, run
@@ -27,8 +28,6 @@ from noisify.streams.streams import BlockVariates, SequentialVariates, StreamNam
 NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {
     "decimal(9,2)": NumberType.decimal(9, 2)
 }
-FLOAT64 = NUMBERS["f8"]
-SIZE = 2 * BLOCK + 300
 DRAWS = 200_000
 FIELDS = ("height", "weight", "age")
 COVARIANCE = ((4.0, 3.0, -1.0), (3.0, 9.0, 0.0), (-1.0, 0.0, 1.0))
@@ -40,56 +39,31 @@ def make(share=1.0, fields=FIELDS, covariance=COVARIANCE):
     return Correlated(share=share, fields=fields, covariance=covariance)
 
 
-def apply(model, field, values, number=FLOAT64, start=0, seed=7):
-    positions = Positions.range(start, start + len(values))
-
-    def others(name):
-        return BlockVariates(StreamName(seed, name, model.name), positions)
-
-    return model.apply(values, NoiseContext(others(field), number, others=others))
-
-
-def noise(model, field, size=DRAWS, seed=7):
-    return apply(model, field, np.zeros(size), seed=seed)
-
-
-def some_values(number, size):
-    shift = 0 if number.dtype.kind == "u" else 40
-    return (np.arange(size) * 37 % 81 - shift).astype(number.dtype)
-
-
-def same(one, other):
-    return one.dtype == other.dtype and one.tobytes() == other.tobytes()
-
-
 class TestEachField:
     @pytest.mark.parametrize("kind", ["f8", "i8"])
     @settings(max_examples=20)
-    @given(
-        cuts=st.lists(
-            st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])),
-            max_size=4,
-        )
-    )
+    @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, kind, cuts):
         number = NUMBERS[kind]
         values = some_values(number, SIZE)
         ends = [0, *sorted(cuts), SIZE]
-        pieces = [apply(make(), "age", values[a:b], number, start=a) for a, b in pairwise(ends)]
-        assert same(apply(make(), "age", values, number), np.concatenate(pieces))
+        pieces = [
+            apply(make(), values[a:b], number, start=a, field="age") for a, b in pairwise(ends)
+        ]
+        assert same(apply(make(), values, number, field="age"), np.concatenate(pieces))
 
     @numbers
     def test_keeps_the_dtype_and_the_input(self, number):
         values = some_values(number, 100)
         untouched = values.copy()
-        noisy_values = apply(make(), "weight", values, number)
+        noisy_values = apply(make(), values, number, field="weight")
         assert (values.dtype, values.shape) == (noisy_values.dtype, noisy_values.shape)
         assert same(untouched, values)
         assert not same(values, noisy_values)
 
     @numbers
     def test_of_nothing_is_nothing(self, number):
-        noisy_values = apply(make(), "weight", np.empty(0, number.dtype), number)
+        noisy_values = apply(make(), np.empty(0, number.dtype), number, field="weight")
         assert (number.dtype, (0,)) == (noisy_values.dtype, noisy_values.shape)
 
     @numbers
@@ -97,27 +71,27 @@ class TestEachField:
         values = some_values(number, 200)
         changed = values.copy()
         changed[77] += 1
-        before, after = (apply(make(), "age", v, number) for v in (values, changed))
+        before, after = (apply(make(), v, number, field="age") for v in (values, changed))
         assert same(np.delete(before, 77), np.delete(after, 77))
 
     @numbers
     def test_of_share_zero_changes_nothing(self, number):
         values = some_values(number, 200)
-        assert same(values, apply(make(share=0.0), "weight", values, number))
+        assert same(values, apply(make(share=0.0), values, number, field="weight"))
 
     def test_of_four_times_the_share_is_twice_as_large(self):
-        once, twice = (noise(make(share=share), "age", SIZE) for share in (0.3, 1.2))
+        once, twice = (noise(make(share=share), field="age") for share in (0.3, 1.2))
         assert same(2 * once, twice)
 
     def test_of_integers_is_that_of_floats_rounded(self):
-        rounded = np.rint(noise(make(), "age", SIZE)).astype("i8")
-        assert same(rounded, apply(make(), "age", np.zeros(SIZE, "i8"), NUMBERS["i8"]))
+        rounded = np.rint(noise(make(), field="age")).astype("i8")
+        assert same(rounded, apply(make(), np.zeros(SIZE, "i8"), NUMBERS["i8"], field="age"))
 
     @pytest.mark.parametrize("kind", ["f4", "f8", "u1", "i8"])
     def test_of_an_enormous_covariance_saturates(self, kind):
         number = NUMBERS[kind]
         model = make(share=1e300, fields=("x",), covariance=((1e300,),))
-        noisy_values = apply(model, "x", np.zeros(SIZE, number.dtype), number)
+        noisy_values = apply(model, np.zeros(SIZE, number.dtype), number, field="x")
         assert np.all(np.isfinite(noisy_values))
 
     def test_needs_noisifys_own_streams(self):
@@ -129,13 +103,13 @@ class TestEachField:
     def test_refuses_to_guess_its_fields_or_their_covariance(self):
         for model in (Correlated(), Correlated(fields=("x",))):
             with pytest.raises(UsageError, match="needs the covariance"):
-                noise(model, "x", 4)
+                noise(model, field="x", size=4)
 
 
 class TestCovariance:
     @pytest.mark.parametrize("share", [0.1, 1.0, 1.5])
     def test_is_the_share_of_that_given(self, share):
-        parts = np.array([noise(make(share=share), field) for field in FIELDS])
+        parts = np.array([noise(make(share=share), size=DRAWS, field=field) for field in FIELDS])
         found = parts @ parts.T / DRAWS
         wanted = share * np.array(COVARIANCE)
         variances = np.diag(wanted)
@@ -144,24 +118,25 @@ class TestCovariance:
         assert np.all(np.abs(parts.mean(axis=1)) < 4.5 * np.sqrt(variances / DRAWS))
 
     def test_does_not_reach_from_row_to_row(self):
-        one, other = noise(make(), "height"), noise(make(), "weight")
+        one, other = (noise(make(), size=DRAWS, field=field) for field in ("height", "weight"))
         for lag in (1, BLOCK):
             error = math.sqrt(4 * 9 / DRAWS)
             assert abs(np.mean(one[lag:] * other[:-lag])) < 4.5 * error
 
     def test_of_fields_in_step_keeps_them_in_step(self):
         model = make(fields=("x", "y"), covariance=((1.0, 3.0), (3.0, 9.0)))
-        assert pytest.approx(3 * noise(model, "x", 100), rel=1e-12) == noise(model, "y", 100)
+        one, other = (noise(model, size=100, field=field) for field in ("x", "y"))
+        assert pytest.approx(3 * one, rel=1e-12) == other
 
     def test_of_a_constant_field_is_no_noise(self):
         model = make(fields=("x", "y"), covariance=((0.0, 0.0), (0.0, 9.0)))
-        assert not noise(model, "x", 100).any()
-        assert noise(model, "y", 100).all()
+        assert not noise(model, size=100, field="x").any()
+        assert noise(model, size=100, field="y").all()
 
     def test_of_one_field_is_normal_noise(self):
         model = make(share=0.25, fields=("x",), covariance=((4.0,),))
         stream = BlockVariates(StreamName(7, "x", "correlated"), Positions.range(0, 100))
-        assert same(stream.normal("noise"), noise(model, "x", 100))
+        assert same(stream.normal("noise"), noise(model, size=100, field="x"))
 
 
 class TestRoot:

@@ -10,10 +10,10 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
+from apply_model import CUTS, FLOAT64, SIZE, apply, same, some_values
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles
@@ -26,8 +26,7 @@ NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name))
     for name in ("f2", "f4", "f8", "g", "i1", "u1", "i4", "i8", "u8")
 } | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
-FLOAT64, INT64 = NUMBERS["f8"], NUMBERS["i8"]
-SIZE = 2 * BLOCK + 300
+INT64 = NUMBERS["i8"]
 DRAWS = 200_000
 CLASSES = {"poisson": counts.Poisson, "binomial": counts.Binomial}
 
@@ -37,26 +36,6 @@ numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 
 def make(name, **parameters):
     return interface.make(CLASSES[name], parameters)
-
-
-def apply(model, values, number, start=0, seed=7):
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, NoiseContext(variates, number))
-
-
-def some_values(number, size):
-    """Return small values, some of them below zero where the type has a sign."""
-    whole = np.arange(size) * 37 % 81
-    return (whole if number.dtype.kind == "u" else whole - 20).astype(number.dtype)
-
-
-def same(one, other):
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if one.dtype.char in "Og":
-        return bool(np.all(one == other))
-    return one.tobytes() == other.tobytes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,12 +221,7 @@ class TestQuantile:
 class TestEveryModel:
     @pytest.mark.parametrize("kind", ["f8", "i8", "u1"])
     @settings(max_examples=15)
-    @given(
-        cuts=st.lists(
-            st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])),
-            max_size=4,
-        )
-    )
+    @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, name, kind, cuts):
         number, model = NUMBERS[kind], make(name)
         values = some_values(number, SIZE)

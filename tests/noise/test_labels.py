@@ -6,18 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from apply_model import SIZE, TEXT, apply, context_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
-from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise.labels import CategorySwap, Flip, Shuffle
-from noisify.noise.model import NoiseContext
-from noisify.streams.streams import BlockVariates, StreamName
 
-TEXT = NumberType("text", np.dtype(object))
-SIZE = 2 * BLOCK + 300
 DRAWS = 100_000
 LABELS = ("ant", "bee", "cat", "dog")
 WIDE = tuple(str(2**62 + i) for i in range(4))
@@ -43,17 +39,6 @@ def array(words, dtype):
 def some_labels(dtype, size):
     words = words_of(dtype)
     return array([words[i * 37 % 11 % len(words)] for i in range(size)], dtype)
-
-
-def draw_at(model, values, start, seed=7, usable=None):
-    number = NumberType.of_dtype(values.dtype) or TEXT
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return NoiseContext(variates, number, usable=usable)
-
-
-def apply(model, values, start=0, seed=7, usable=None):
-    return model.apply(values, draw_at(model, values, start, seed, usable))
 
 
 def statistics(**counts):
@@ -257,7 +242,7 @@ class TestShuffle:
     def test_moves_every_element_hit_unless_alone_in_its_window(self):
         values = np.arange(SIZE)
         model = Shuffle(rate=0.3, window=8)
-        hit = draw_at(model, values, 0).hit(0.3)
+        hit = context_for(model, TEXT, Positions.range(0, len(values))).hit(0.3)
         alone = np.add.reduceat(hit, np.arange(0, SIZE, 8))[values // 8] == 1
         assert (hit & ~alone).tolist() == (apply(model, values) != values).tolist()
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from apply_model import SIZE, TEXT, check_share
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +20,6 @@ from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, StreamName
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
-TEXT = NumberType("text", np.dtype(object))
-SIZE = 2 * BLOCK + 300
 DRAWS = 200_000
 SHAPES = Missing.SHAPES
 NORMAL = np.random.default_rng(5).standard_normal(DRAWS)
@@ -46,11 +45,6 @@ def statistics(values):
 def settled(values, **parameters):
     model = Missing(**parameters)
     return model.fit("x", {model.by or "x": statistics(values)})
-
-
-def check_share(expected, actual):
-    error = (expected * (1 - expected) / len(actual)) ** 0.5
-    assert abs(actual.mean() - expected) <= 4.5 * error
 
 
 MODELS = {

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from apply_model import CUTS, SIZE, same
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
@@ -86,7 +86,6 @@ on_all_types = pytest.mark.parametrize(
         if number.kind in entry.load().takes
     ],
 )
-SIZE = 2 * BLOCK + 300
 WORDS = ["Anna Smith", "colour", "O'Brien 10", "Zürich", "B", ""]
 
 
@@ -113,15 +112,6 @@ def another(number, value):
     if number.kind == "bool":
         return not value
     return f"{value}x" if number.kind == "text" else value + number.dtype.type(1)
-
-
-def same(one, other):
-    """Return whether two arrays are the same bits (the same numbers, where bytes have padding)."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if one.dtype.char in "OgG":
-        return one.tolist() == other.tolist() if one.dtype == object else bool(np.all(one == other))
-    return one.tobytes() == other.tobytes()
 
 
 def example(entry, number, size=100):
@@ -196,11 +186,6 @@ def chunk(model, values, number, start, stop):
     first, last = max(0, start - model.halo), min(len(values), stop + model.halo)
     parts = outcome(model, values[first:last], number, Positions.range(first, last))
     return tuple(part[start - first : stop - first] for part in parts)
-
-
-CUTS = st.lists(
-    st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])), max_size=4
-)
 
 
 @entries

@@ -4,28 +4,21 @@ import math
 
 import numpy as np
 import pytest
+from apply_model import noise
 
-from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.noise.model import NoiseContext
 from noisify.noise.privacy import analytic_sigma, privacy_loss
-from noisify.streams.streams import BlockVariates, StreamName
 
 DRAWS = 200_000
+INT32 = NumberType.of_dtype(np.dtype("i4"))
 mechanisms = pytest.mark.parametrize("name", ["laplace-mechanism", "gaussian-mechanism"])
 
 
 def make(name, **parameters):
     return interface.make(registry.find(name).load(), {"sensitivity": 1, **parameters})
-
-
-def noise(model, dtype="f8", size=DRAWS):
-    number = NumberType.of_dtype(np.dtype(dtype))
-    variates = BlockVariates(StreamName(7, "data", model.name), Positions.range(0, size))
-    return model.apply(np.zeros(size, dtype), NoiseContext(variates, number))
 
 
 def scale(name, **parameters):
@@ -87,7 +80,7 @@ class TestBoth:
 
     def test_of_whole_numbers_is_rounded(self, name):
         model = make(name, epsilon=0.1)
-        assert np.rint(noise(model, size=1000)).tolist() == noise(model, "i4", 1000).tolist()
+        assert np.rint(noise(model, size=1000)).tolist() == noise(model, INT32, size=1000).tolist()
 
     def test_says_what_it_does_not_protect_against(self, name):
         text = registry.find(name).load().__doc__
@@ -100,7 +93,7 @@ class TestLaplaceMechanism:
         assert scale("laplace-mechanism", epsilon=0.5, sensitivity=3) == 6
 
     def test_no_bin_is_more_than_e_to_the_epsilon_likelier_one_sensitivity_away(self):
-        drawn = noise(make("laplace-mechanism", epsilon=1))
+        drawn = noise(make("laplace-mechanism", epsilon=1), size=DRAWS)
         edges = np.arange(-5.0, 6.0)
         here, _ = np.histogram(drawn, edges)
         there, _ = np.histogram(drawn + 1, edges)
@@ -110,7 +103,7 @@ class TestLaplaceMechanism:
         assert np.max(np.abs(log_ratio)) > 0.9
 
     def test_has_the_sd_it_should(self):
-        drawn = noise(make("laplace-mechanism", epsilon=0.5))
+        drawn = noise(make("laplace-mechanism", epsilon=0.5), size=DRAWS)
         sd = 2 * math.sqrt(2)
         assert abs(drawn.mean()) < 4.5 * sd / math.sqrt(DRAWS)
         assert abs(drawn.std() - sd) < 4.5 * sd * math.sqrt(5 / (4 * DRAWS))
@@ -127,7 +120,7 @@ class TestGaussianMechanism:
         assert pytest.approx(3.730632, abs=1e-6) == just_above
 
     def test_has_the_sd_it_should(self):
-        drawn = noise(make("gaussian-mechanism", epsilon=1))
+        drawn = noise(make("gaussian-mechanism", epsilon=1), size=DRAWS)
         sd = 4.844805262605389
         assert abs(drawn.mean()) < 4.5 * sd / math.sqrt(DRAWS)
         assert abs(drawn.std() - sd) < 4.5 * sd / math.sqrt(2 * DRAWS)

@@ -5,41 +5,27 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from apply_model import SIZE, check_share, context_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise.model import NoiseContext
 from noisify.noise.rows import DropRows, DuplicateRows, RowModel, SwapFields
 from noisify.noise.times import TimeSwap, swap_day_and_month
-from noisify.streams.streams import BlockVariates, StreamName
 
-SIZE = 2 * BLOCK + 300
 DRAWS = 100_000
 INT64 = NumberType.of_dtype(np.dtype("i8"))
 SECOND = 10**9
 DAY = 86_400 * SECOND
 
 
-def draw_at(model, positions, field="", number=INT64, columns=None):
-    def stream(name):
-        return BlockVariates(StreamName(7, name, model.name), positions)
-
-    return NoiseContext(stream(field), number, others=stream, columns=columns or {})
-
-
-def check_share(expected, actual):
-    error = (expected * (1 - expected) / len(actual)) ** 0.5
-    assert abs(actual.mean() - expected) <= 4.5 * error
-
-
 @pytest.mark.parametrize("model", [DropRows, DuplicateRows], ids=lambda model: model.name)
 class TestEveryRowModel:
     def copies(self, model, start=0, stop=SIZE):
-        return model.copies(draw_at(model, Positions.range(start, stop)))
+        return model.copies(context_for(model, INT64, Positions.range(start, stop)))
 
     @given(cuts=st.lists(st.integers(0, SIZE), max_size=3))
     def test_does_not_depend_on_the_chunks(self, model, cuts):
@@ -65,7 +51,7 @@ class TestEveryRowModel:
 
     def test_leaves_the_values_alone(self, model):
         values = np.arange(10)
-        context = draw_at(model, Positions.range(0, 10))
+        context = context_for(model, INT64, Positions.range(0, 10))
         assert values.tolist() == model(rate=1.0).apply(values, context).tolist()
 
     def test_takes_no_field(self, model):
@@ -74,12 +60,12 @@ class TestEveryRowModel:
 
 
 def test_drop_rows_leaves_none():
-    context = draw_at(DropRows, Positions.range(0, 5))
+    context = context_for(DropRows, INT64, Positions.range(0, 5))
     assert [0] * 5 == DropRows(rate=1.0).copies(context).tolist()
 
 
 def test_duplicate_rows_adds_so_many():
-    context = draw_at(DuplicateRows, Positions.range(0, 5))
+    context = context_for(DuplicateRows, INT64, Positions.range(0, 5))
     assert [4] * 5 == DuplicateRows(rate=1.0, times=3).copies(context).tolist()
     assert interface.make(DuplicateRows, {"fresh": "yes"}).fresh
     with pytest.raises(UsageError, match="times 0 of duplicate-rows must be at least 1"):
@@ -91,8 +77,8 @@ class TestSwapFields:
         """Return both fields swapped, and which of each are erased."""
         model = SwapFields(rate=rate, fields=("a", "b"))
         positions = Positions.range(start, start + len(a))
-        at_a = draw_at(model, positions, "a", columns={"b": (b, usable[1])})
-        at_b = draw_at(model, positions, "b", columns={"a": (a, usable[0])})
+        at_a = context_for(model, INT64, positions, field="a", columns={"b": (b, usable[1])})
+        at_b = context_for(model, INT64, positions, field="b", columns={"a": (a, usable[0])})
         return model.apply(a, at_a), model.apply(b, at_b), at_a.erased, at_b.erased
 
     def test_swaps_both_in_the_same_rows(self):
@@ -143,7 +129,7 @@ class TestSwapFields:
 
     def test_refuses_to_work_on_one_field(self):
         with pytest.raises(UsageError, match="swap-fields needs exactly two fields"):
-            SwapFields().apply(np.arange(3), draw_at(SwapFields, Positions.range(0, 3)))
+            SwapFields().apply(np.arange(3), context_for(SwapFields, INT64, Positions.range(0, 3)))
 
     def test_works_on_its_fields_together(self):
         assert SwapFields.multi_field
@@ -157,8 +143,8 @@ def times(texts, unit):
 class TestTimeSwap:
     def apply(self, model, values, tick=DAY, start=0, usable=None):
         positions = Positions.range(start, start + len(values))
-        context = draw_at(model, positions, "t", NumberType.time(tick, bits=values.itemsize * 8))
-        context.usable = usable
+        number = NumberType.time(tick, bits=values.itemsize * 8)
+        context = context_for(model, number, positions, field="t", usable=usable)
         return model.apply(values, context)
 
     @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from apply_model import FLOAT64, SIZE, context_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +19,7 @@ from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
 from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import (
-    BlockVariates,
     SequentialVariates,
-    StreamName,
     numpy_generator,
 )
 
@@ -32,10 +31,8 @@ NUMBERS = {
     "decimal(9,2)": NumberType.decimal(9, 2),
     "decimal(30,2)": NumberType.decimal(30, 2),
 }
-FLOAT64 = NUMBERS["f8"]
 COMPLEX128 = NumberType.of_dtype(np.dtype("c16"))
 DRAWS = 200_000
-SIZE = 2 * BLOCK + 300
 numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 
 
@@ -45,10 +42,11 @@ def make(name, **parameters):
 
 def drawn(model, number, size, start=0, seed=7, field="data", **others):
     positions = Positions.range(start, start + size)
-    variates = BlockVariates(StreamName(seed, field, model.name), positions)
     keys = {name: np.asarray(values, object) for name, values in others.items()}
     floats = {name: values for name, values in others.items() if name == "err"}
-    return NoiseContext(variates, number, floats, keys=keys)
+    return context_for(
+        model, number, positions, seed=seed, field=field, companions=floats, keys=keys
+    )
 
 
 def apply(model, values, number=FLOAT64, **others):

@@ -6,19 +6,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from apply_model import apply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisify.core.chunk import BLOCK, Positions
-from noisify.core.dtypes import NumberType
+from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
-from noisify.noise.model import NoiseContext
 from noisify.noise.text import CONFUSIONS, NEIGHBOURS, Case, Mojibake, Ocr, Truncate, Typo
 from noisify.noise.text import Whitespace as Blanks
-from noisify.streams.streams import BlockVariates, StreamName
 
-TEXT = NumberType("text", np.dtype(object))
 MODELS = [Typo, Ocr, Case, Blanks, Truncate, Mojibake]
 SIZE = BLOCK + 300
 WORDS = ("Anna Müller", "corn 100", "x", "", "São Paulo", "Villa d'Este", "B-52", "naïve café")
@@ -34,12 +31,6 @@ def texts(values):
 
 def some_texts(size):
     return texts([WORDS[i * 37 % len(WORDS)] for i in range(size)])
-
-
-def apply(model, values, start=0, seed=7, usable=None):
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, NoiseContext(variates, TEXT, usable=usable))
 
 
 def outcomes(model, text, size=20_000):

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from apply_model import CUTS, SIZE, apply, noise, same, some_values
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
@@ -25,7 +25,6 @@ NUMBERS = {
     name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8", "c16")
 } | {"decimal(9,2)": NumberType.decimal(9, 2)}
 FLOAT64, COMPLEX128 = NUMBERS["f8"], NUMBERS["c16"]
-SIZE = 2 * BLOCK + 300
 MODELS = {
     "ar1": {},
     "random-walk": {},
@@ -50,39 +49,11 @@ def make(name, **parameters):
     return interface.make(CLASSES[name], given_)
 
 
-def apply(model, values, number, start=0, seed=7, **companions):
-    positions = Positions.range(start, start + len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
-    return model.apply(values, NoiseContext(variates, number, companions))
-
-
-def noise(model, number=FLOAT64, size=SIZE, start=0, seed=7):
-    return apply(model, np.zeros(size, number.dtype), number, start=start, seed=seed)
-
-
-def some_values(number, size):
-    """Return small values of a number type: about -40 to 40, or 0 to 80 where it has no sign."""
-    whole = np.arange(size) * 37 % 81
-    shifted = whole if number.dtype.kind == "u" else whole - 40
-    if number.kind == "complex":
-        return (shifted + 1j * whole).astype(number.dtype)
-    return shifted.astype(number.dtype)
-
-
-def same(one, other):
-    return one.dtype == other.dtype and one.tobytes() == other.tobytes()
-
-
 @names
 class TestEveryModel:
     @pytest.mark.parametrize("kind", ["f8", "i8", "c16"])
     @settings(max_examples=15)
-    @given(
-        cuts=st.lists(
-            st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])),
-            max_size=4,
-        )
-    )
+    @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, name, kind, cuts):
         number, model = NUMBERS[kind], make(name, scale=Percent(0.5), loc=1.0)
         values = some_values(number, SIZE)
