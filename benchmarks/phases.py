@@ -29,6 +29,9 @@ from noisify.files.output import FileOutput
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from noisify.core.chunk import Field
+    from noisify.formats.interface import Reading
+
 # What is looked for in a first pass, before any noise, is not one of the five.
 STAGES = ("survey", "read", "decode", "noise", "encode", "write", "sync")
 
@@ -77,12 +80,11 @@ class TimedSource:
         """Return what is not timed as it is."""
         return getattr(self._source, name)
 
-    def chunks(self, *arguments: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401
-        """Yield the raw pieces."""
-        raws = self._source.chunks(*arguments, **options)
-        step = self._watch.timed("read", lambda: next(raws, None))
-        while (raw := step()) is not None:
-            yield raw
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Any]:
+        """Read the raw pieces."""
+        reading = self._source.read(groups, size)
+        step = self._watch.timed("read", lambda: next(reading.pieces, None))
+        return replace(reading, pieces=iter(step, None))
 
 
 class TimedSink:
@@ -91,7 +93,8 @@ class TimedSink:
     def __init__(self, sink: Any, watch: Stopwatch) -> None:  # noqa: ANN401
         self.encode = watch.timed("encode", sink.encode)
         self.with_rows = watch.timed("encode", sink.with_rows)
-        self.place = watch.timed("write", sink.place)
+        self.positional = sink.positional
+        self.write_at_position = watch.timed("write", sink.write_at_position)
         self.write = watch.timed("write", sink.write)
         self.finish = watch.timed("write", sink.finish)
         self.close = watch.timed("write", sink.close)
@@ -103,8 +106,10 @@ def watched(watch: Stopwatch) -> Iterator[None]:
     run = loop.run
 
     def timed_run(source: Any, tasks: Sequence[loop.Task], **options: Any) -> Any:  # noqa: ANN401
-        timed = [replace(task, sink=TimedSink(task.sink, watch)) for task in tasks]
-        return run(TimedSource(source, watch), timed, **options)
+        sinks: list[Any] = [TimedSink(task.sink, watch) for task in tasks]
+        timed = [replace(task, sink=sink) for task, sink in zip(tasks, sinks, strict=True)]
+        timed_source: Any = TimedSource(source, watch)
+        return run(timed_source, timed, **options)
 
     with ExitStack() as patches:
         for owner, name, function in (

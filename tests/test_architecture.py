@@ -22,22 +22,6 @@ LAYERS = (
 )
 """The folders, from the ground up: each imports those below it, none beside or above it."""
 
-CYCLES = [
-    {"formats.csv.mask", "formats.csv.sink", "formats.csv.source"},
-    {"formats.hdf5.mask", "formats.hdf5.source"},
-    {"formats.hdf5.rechunk", "formats.hdf5.storage"},
-    {"formats.npy.mask", "formats.npy.source"},
-    {"formats.npz.mask", "formats.npz.sink", "formats.npz.source"},
-    {
-        "formats.parquet.dataset",
-        "formats.parquet.mask",
-        "formats.parquet.pieces",
-        "formats.parquet.sink",
-        "formats.parquet.source",
-    },
-]
-"""Modules that import each other today, imports for type checkers included. May only shrink."""
-
 
 def sources():
     """Return the syntax tree of every module, by its dotted name without the package's."""
@@ -146,13 +130,8 @@ def test_every_module_imports_only_its_folder_and_folders_below(module):
     assert set() == wrong, f"{module} imports upwards or sideways"
 
 
-def test_no_modules_import_each_other_but_for_those_listed():
-    new = [cycle for cycle in cycles() if not any(cycle <= known for known in CYCLES)]
-    assert [] == new
-
-
-def test_the_list_of_cycles_only_shrinks():
-    assert CYCLES == [known for known in CYCLES if known in cycles()], "take out what has ended"
+def test_no_modules_import_each_other():
+    assert [] == cycles()
 
 
 def test_nothing_imports_the_command():

@@ -61,7 +61,7 @@ def _check_suffix(target: str | Path, wanted: Entry) -> None:
     """Refuse an output whose name says another format than `--to`."""
     suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     said = formats.of_suffix(suffix)
-    undecided = suffix in _UNDECIDED and wanted.module == "csv.source"
+    undecided = suffix in _UNDECIDED and wanted.module == "csv.format"
     if said is not None and said is not wanted and not undecided:
         raise UsageError(
             f"{target} would be {said.title} by its name and {wanted.title} by --to {wanted.name}; "
@@ -107,7 +107,7 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
             return ConvertedInput(path, source, new, hints)
         content = read(source, options)
         hints = getattr(content, "hints", ())  # tables have some
-        if new.module == "csv.source":
+        if new.module == "csv.format":
             write(content, path, delimiter)
         else:
             write(content, path)
@@ -161,4 +161,4 @@ class ConvertedInput(Input):
 
 
 def _kind(entry: Entry) -> str:
-    return "text" if entry.module == "csv.source" else entry.name
+    return "text" if entry.module == "csv.format" else entry.name

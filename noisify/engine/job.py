@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from noisify import formats
 from noisify.core.errors import DataError, NoisifyError, UsageError
@@ -22,7 +22,7 @@ from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, Outputs, naming, open_output
 from noisify.formats import unsupported
 from noisify.formats.detect import recognise
-from noisify.formats.interface import ReadOptions, no_rows
+from noisify.formats.interface import ReadOptions, Sink, no_rows
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, PlacingSink, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, Source
     from noisify.statistics.survey import FieldStatistics
 
 
@@ -110,9 +110,9 @@ class OpenInput:
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             if self.format.seeks and self.input.path is None:
                 self._keep(f"{self.format.title} is not read from start to end")
-            self.source: Source = self.format.load().open_source(self.input, read)
+            self.source: Source[Any] = self.format.load().open_source(self.input, read)
             if self._hints is None:  # a source that guesses how its file is to be read has some
-                self._hints = getattr(self.source, "hints", None)
+                self._hints = self.source.hints
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
@@ -192,7 +192,7 @@ class OpenInput:
     def tell(self) -> None:
         """Say what the user should know of the source, as far as it has been read."""
         hints = [f"{self.input.name}: {hint}" for hint in self._hints or ()]
-        for note in (*hints, *self.source.notes):
+        for note in (*hints, *self.source.notes, *self.source.notes_of_reading()):
             if note not in self._told:
                 self._settings.note(note)
                 self._told.add(note)
@@ -362,9 +362,9 @@ def _task(
     """Open an output, and its mask, for a plan."""
     output = outputs.open(_open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
-    module = opened.format.load()
+    entry = opened.format.load()
     with naming(output):
-        sink = module.open_sink(opened.source, output, 1 + wanted.appended, noised)
+        sink = entry.rewrite(opened.source, output, 1 + wanted.appended, noised)
     sinks.callback(sink.close)
     mask = None
     if wanted.mask is not None:
@@ -380,7 +380,7 @@ def _task(
             )
         )
         with naming(mask_output):
-            mask = module.open_mask(
+            mask = entry.open_mask(
                 opened.source, mask_output, plan.noised, values=wanted.mask_values
             )
         sinks.callback(mask.close)
@@ -411,7 +411,7 @@ def _open_target(
     )
 
 
-class _GuardedMask:
+class _GuardedMask(Sink[Any, Any]):
     """A mask whose failures to write name its file."""
 
     def __init__(self, mask: MaskSink, output: Output) -> None:
@@ -437,17 +437,17 @@ class _GuardedMask:
 class _GuardedSink(_GuardedMask):
     """A sink whose failures to write name the output."""
 
-    def __init__(self, sink: Sink, output: Output) -> None:
+    def __init__(self, sink: Sink[Any, Any], output: Output) -> None:
         super().__init__(sink, output)
         self._sink = sink
-        self.places: bool = getattr(sink, "places", False)
+        self.positional = sink.positional
 
     def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
         return self._sink.with_rows(versions, copies)
 
-    def place(self, encoded: Any) -> Any:  # noqa: ANN401
+    def write_at_position(self, encoded: Any) -> Any:  # noqa: ANN401
         with naming(self._output):
-            return cast("PlacingSink", self._sink).place(encoded)
+            return self._sink.write_at_position(encoded)
 
 
 def output_compression(

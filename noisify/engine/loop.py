@@ -15,7 +15,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count, groupby, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Column, Field
     from noisify.engine.counts import Tally
-    from noisify.formats.interface import MaskSink, NoisyColumn, PlacingSink, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
     from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan
     from noisify.statistics.moments import BlockPieces
@@ -118,7 +118,7 @@ def _groups(items: Iterable[Item], jobs: int, most: int) -> Iterator[deque[Item]
 
 
 def survey(
-    source: Source,
+    source: Source[Any],
     needs: Mapping[Field, frozenset[str]],
     *,
     jobs: int,
@@ -169,8 +169,8 @@ def survey(
         apart = {field.name for field in together}
         groups = [[field] for field in pending if field.name not in apart]
         groups += [together] if together else []
-        raws = source.chunks(groups, size, complete=False)
-        for looked, pieces, done in ordered_map(look, raws, jobs, source.in_flight):
+        reading = source.read(groups, size)
+        for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
             for name, seen in looked.items():
                 with_field(name, surveys[name].merge, seen)
             if pieces is not None:
@@ -234,12 +234,12 @@ class Task:
     """
 
     plan: Plan
-    sink: Sink
+    sink: Sink[Any, Any]
     mask: MaskSink | None = None
 
 
 def run(
-    source: Source,
+    source: Source[Any],
     tasks: Sequence[Task],
     *,
     jobs: int,
@@ -271,8 +271,8 @@ def run(
         {field.name: FieldReport() for field in task.plan.noised} for task in tasks
     ]
     threads = 1 if any(worker.sequential for worker in workers) else jobs
-    placed = all(worker.places for worker in workers)
-    for done, size_done in reader.map(work, threads, complete=True, placed=placed):
+    placed = all(worker.positional for worker in workers)
+    for done, size_done in reader.map(work, threads, placed=placed):
         for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
             if encoded is not None:
                 task.sink.write(encoded)
@@ -288,12 +288,10 @@ def run(
 class _Worker:
     """Does one task's share of the work on a piece, in a worker thread."""
 
-    def __init__(self, source: Source, task: Task, size: int, *, measure: bool) -> None:
+    def __init__(self, source: Source[Any], task: Task, size: int, *, measure: bool) -> None:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
-        sink = task.sink
-        self._placing = cast("PlacingSink", sink) if getattr(sink, "places", False) else None
-        self.places = self._placing is not None and task.mask is None
+        self.positional = task.sink.positional and task.mask is None
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self._has_row_steps = bool(task.plan.row_steps)
         self.sequential = bool(generators)
@@ -318,7 +316,7 @@ class _Worker:
                 again, _ = noiser.apply(piece.reached, piece.conditions, chunk)
                 versions.append(sink.encode(piece.raw, chunk, again))
             encoded = sink.with_rows(versions, copies)
-        left = self._placing.place(encoded) if self._placing is not None else encoded
+        left = sink.write_at_position(encoded) if sink.positional else encoded
         return left, masked, tallies
 
 
@@ -352,7 +350,7 @@ class _Reader:
     """
 
     def __init__(
-        self, source: Source, plans: Sequence[Plan], size: int, *, columns_together: bool
+        self, source: Source[Any], plans: Sequence[Plan], size: int, *, columns_together: bool
     ) -> None:
         self._source = source
         self._size = size
@@ -365,22 +363,20 @@ class _Reader:
         self._groups = _with_columns_together(groups) if columns_together or self._reach else groups
 
     def map(
-        self, work: Callable[[Piece], Result], jobs: int, *, complete: bool, placed: bool = False
+        self, work: Callable[[Piece], Result], jobs: int, *, placed: bool = False
     ) -> Iterator[Result]:
         """Yield work(piece) for each piece, in order; `placed`: the result takes no memory."""
-        source = self._source
-        raws = source.chunks(self._groups, self._size, complete=complete)
+        reading = self._source.read(self._groups, self._size)
+        raws, in_flight = reading.pieces, reading.in_flight
         if not self._reach:
-            lazy = getattr(source, "reads_in_workers", False)
-            together = (
-                max(1, min(_TOGETHER, _TOGETHER_BYTES // self._size)) if lazy and placed else 1
-            )
+            few = reading.lazy and placed  # of the pieces waiting take memory
+            together = max(1, min(_TOGETHER, _TOGETHER_BYTES // self._size)) if few else 1
             yield from ordered_map(
-                lambda raw: work(self._decode(raw)), raws, jobs, source.in_flight, together
+                lambda raw: work(self._decode(raw)), raws, jobs, in_flight, together
             )
             return
-        decoded = ordered_map(self._decode, raws, jobs, source.in_flight)
-        yield from ordered_map(work, extended(decoded, self._reach), jobs, source.in_flight)
+        decoded = ordered_map(self._decode, raws, jobs, in_flight)
+        yield from ordered_map(work, extended(decoded, self._reach), jobs, in_flight)
 
     def _decode(self, raw: Any) -> Piece:  # noqa: ANN401
         chunk = self._source.decode(raw, self._fields)
@@ -410,7 +406,7 @@ class Preview(NamedTuple):
     fields: dict[str, FieldReport]
 
 
-def preview(source: Source, plan: Plan, rows: int, size: int) -> Preview:
+def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
     """Return noisy columns of a few rows each: the first, or if they do not change some that do.
 
     Args:
@@ -428,7 +424,7 @@ def preview(source: Source, plan: Plan, rows: int, size: int) -> Preview:
         return noiser.apply(piece.reached, piece.conditions, piece.chunk)
 
     reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
-    for done, tallies in islice(reader.map(work, 1, complete=False), _PREVIEWED):
+    for done, tallies in islice(reader.map(work, 1), _PREVIEWED):
         for name, tally in tallies.items():
             fields[name] += tally
         for name, noisy in groupby(done, lambda result: result.column.field.name):

@@ -7,7 +7,7 @@ has a copy of the generator, wound on past all that the steps before it draw.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class _OneDraw(SequentialVariates):
         return SequentialVariates.sample(self, lane, sampler)
 
 
-def sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, NumpyGenerator]:
+def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[Step, NumpyGenerator]:
     """Return for each step the compatibility stream where a script would have reached it.
 
     Args:
@@ -98,9 +98,9 @@ def sequential_generators(plan: Plan, source: Source, size: int) -> dict[Step, N
     return generators
 
 
-def _count(source: Source, field: Field, size: int) -> int:
+def _count(source: Source[Any], field: Field, size: int) -> int:
     """Return a field's length by reading it."""
     return sum(
         source.decode(raw, [field]).columns[0].positions.size
-        for raw in source.chunks([[field]], size, complete=False)
+        for raw in source.read([[field]], size).pieces
     )

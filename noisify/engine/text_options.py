@@ -21,7 +21,7 @@ _TEXT_OPTIONS = {
 
 def check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
     """Refuse options about text where there is none."""
-    if entry.module == "csv.source":
+    if entry.module == "csv.format":
         return
     for name, option in _TEXT_OPTIONS.items():
         if getattr(read, name) != getattr(ReadOptions, name):

@@ -6,7 +6,7 @@ Bytes of a file go in; chunks come out and go back in. Importing this imports no
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
     Attributes:
         name: What `--from` and `--to` call it.
-        module: The module in this package that has `open_source` and `open_sink`.
+        module: The module in this package that ties it together, in `FORMAT`.
         title: What messages call it.
         suffixes: File name suffixes, in lower case.
         magic: The bytes such a file starts with, one or another, if it has any.
@@ -44,9 +44,10 @@ class Entry(NamedTuple):
     shape: Literal["table", "arrays"] = "arrays"
     counts_elements: bool = False
 
-    def load(self) -> Format:
-        """Import the format's module."""
-        return cast("Format", import_module(f"noisify.formats.{self.module}"))
+    def load(self) -> Format[Any]:
+        """Import the format."""
+        found: Format[Any] = import_module(f"noisify.formats.{self.module}").FORMAT
+        return found
 
     def starts(self, head: bytes) -> bool:
         """Return whether a file that starts with `head` is of this format, by its magic bytes."""
@@ -56,11 +57,11 @@ class Entry(NamedTuple):
 
 
 FORMATS = (
-    Entry("csv", "csv.source", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
-    Entry("tsv", "csv.source", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
+    Entry("csv", "csv.format", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
+    Entry("tsv", "csv.format", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
     Entry(
         "parquet",
-        "parquet.source",
+        "parquet.format",
         "Parquet",
         (".parquet", ".pq", ".parq"),
         (b"PAR1",),
@@ -68,7 +69,7 @@ FORMATS = (
     ),
     Entry(
         "arrow",
-        "arrow.ipc",
+        "arrow.format",
         "Arrow IPC",
         (".arrow", ".feather", ".ipc", ".arrows"),
         (b"ARROW1", b"\xff\xff\xff\xff"),
@@ -76,11 +77,11 @@ FORMATS = (
         shape="table",
         counts_elements=True,
     ),
-    Entry("npy", "npy.source", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
-    Entry("npz", "npz.source", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
+    Entry("npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
+    Entry("npz", "npz.format", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
     Entry(
         "hdf5",
-        "hdf5.source",
+        "hdf5.format",
         "HDF5",
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
         (b"\x89HDF\r\n\x1a\n",),
@@ -90,7 +91,7 @@ FORMATS = (
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
     Entry(
-        "tiff", "tiff.source", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        "tiff", "tiff.format", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     ),
 )
 

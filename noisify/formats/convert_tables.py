@@ -94,7 +94,7 @@ def _check_names(table: DelimitedSource) -> None:
 
 
 def _pieces(table: DelimitedSource) -> Iterator[Any]:
-    return table.chunks([table.fields], _PIECE, complete=False)
+    return table.read([table.fields], _PIECE).pieces
 
 
 def _types(table: DelimitedSource) -> dict[str, pa.DataType]:

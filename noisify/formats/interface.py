@@ -1,13 +1,14 @@
 """What a format is: a source that yields raw pieces, and a sink that takes them back.
 
-A format never knows a noise model. Reading (`chunks`) and writing (`write`) are serial and in
-order; `decode` and `encode` run in worker threads and must not touch shared state, but for what
-comes out the same whoever works it out.
+A format never knows a noise model, and a source never knows its sink: `Format`, in each format's
+`format.py`, ties them together. Reading and writing are serial and in order; `decode` and `encode`
+run in worker threads and must not touch shared state, except idempotent caches.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,11 +19,17 @@ from noisify.core.value_class import frozen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
     from noisify.files.input import Input
     from noisify.files.output import Output
+
+Raw = TypeVar("Raw")
+"""A piece of a file as it is read."""
+Encoded = TypeVar("Encoded")
+"""A piece of a file as it is written."""
 
 
 @frozen
@@ -111,154 +118,159 @@ def no_rows() -> UsageError:
     return UsageError(f"models of whole rows need a table: {TABLES} hold one")
 
 
+def one_pass(title: str, passes: int) -> None:
+    """Refuse to write all of the input several times, one after another.
+
+    Raises:
+        UsageError: If there are several passes.
+    """
+    if passes > 1:
+        raise UsageError(f"--append is for {TABLES}, and NPY, not for {title} files")
+
+
 def no_mask(title: str) -> UsageError:
     """Return the error of a format without masks."""
     return UsageError(f"--mask and --restore are for {_MASKED}, not for {title} files")
 
 
-class Source(Protocol):
+@frozen
+class Reading(Generic[Raw]):
+    """One pass over a file.
+
+    Attributes:
+        pieces: Its raw pieces, in order.
+        in_flight: How many pieces may be in memory at once; None: as many as there are workers,
+            and two more.
+        lazy: Whether the workers read a piece when they decode it, so that it takes no memory
+            before.
+    """
+
+    pieces: Iterator[Raw]
+    in_flight: int | None = None
+    lazy: bool = False
+
+
+class Source(ABC, Generic[Raw]):
     """An open file of some format.
 
     Attributes:
         fields: All its fields, in file order.
         notes: What the user should know of it.
-        in_flight: How many of its chunks may be in memory at once; None: as many as there are
-            workers, and two more.
+        hints: What may be wrong with how it is read, and what to type then.
         empty: Whether it is known to hold no rows or elements.
     """
 
     fields: tuple[Field, ...]
-    notes: list[str]
-    in_flight: int | None
-    empty: bool
+    notes: Sequence[str] = ()
+    hints: Sequence[str] = ()
+    empty: bool = False
 
-    def chunks(
-        self, wanted: Sequence[Sequence[Field]], size: int, *, complete: bool
-    ) -> Iterator[Any]:
-        """Yield raw pieces of about `size` bytes, in order.
+    @abstractmethod
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
+        """Read the file from its start, in raw pieces.
 
         Args:
-            wanted: The fields that will be decoded, in groups that have to come together. A piece
+            groups: The fields that will be decoded, in groups that have to come together. A piece
                 may have some of the groups and the next the others.
             size: Bytes a piece should have.
-            complete: Whether everything that the output needs is wanted too, not just `wanted`.
         """
-        ...
 
-    def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:  # noqa: ANN401
+    @abstractmethod
+    def decode(self, raw: Raw, wanted: Sequence[Field]) -> Chunk:
         """Return those of the wanted fields that a raw piece has."""
-        ...
 
-    def condition_values(self, raw: Any, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401
+    @abstractmethod
+    def size_of(self, raw: Raw) -> int:
+        """Return how many bytes of the input a raw piece stands for, for the progress bar."""
+
+    @abstractmethod
+    def condition_values(self, raw: Raw, chunk: Chunk, names: Iterable[str]) -> dict[str, pa.Array]:
         """Return fields of any kind as Arrow arrays, for a condition on the piece's rows.
 
         Raises:
             UsageError: If the format has no rows, or the field cannot be compared.
         """
-        ...
 
-    def size_of(self, raw: Any) -> int:  # noqa: ANN401
-        """Return how many bytes of the input a raw piece stands for, for the progress bar."""
-        ...
-
-    def length(self, field: Field) -> int | None:
+    def length(self, field: Field) -> int | None:  # noqa: ARG002 - read it all to tell
         """Return how many elements a field has, or None if only reading it all would tell."""
-        ...
+        return None
+
+    def notes_of_reading(self) -> Sequence[str]:
+        """Return what the user should know of what has been read so far."""
+        return ()
 
     def close(self) -> None:
         """Close the file."""
-        ...
 
 
-class Sink(Protocol):
-    """An output of some format, made for one source."""
+class Sink(ABC, Generic[Raw, Encoded]):
+    """An output of some format, made for one source.
 
-    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+    Attributes:
+        positional: Whether all pieces have positions in the output that are known before they are
+            written, so that the workers may write them.
+    """
+
+    positional: bool = False
+
+    @abstractmethod
+    def encode(self, raw: Raw, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return what `write` takes: the raw piece with its noisy columns put back."""
-        ...
 
-    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    @abstractmethod
+    def write(self, encoded: Encoded) -> None:
+        """Write one piece."""
+
+    def write_at_position(self, encoded: Encoded) -> Encoded | None:
+        """Write, in the worker that made it, what of a piece has its position, if `positional`.
+
+        Returns:
+            What is left for `write`; None: nothing.
+        """
+        return encoded
+
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
         """Return a piece with its rows dropped or repeated; only tables can.
 
         Args:
             versions: The piece as encoded; then, for the copies, with noise of their own.
             copies: Shape (n,), how many times each row comes out.
-        """
-        ...
 
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Write one piece."""
-        ...
+        Raises:
+            UsageError: If the format has no rows.
+        """
+        raise no_rows()
 
     def finish(self) -> None:
         """Write what comes last."""
-        ...
 
     def close(self) -> None:
         """Let go of what is open, also after a failure."""
-        ...
 
 
-@runtime_checkable
-class LazySource(Source, Protocol):
-    """A source whose pieces may be read by the workers.
+MaskSink: TypeAlias = Sink[Any, Any]
+"""Which elements changed, and perhaps what they were, being written to a file of their own."""
 
-    Attributes:
-        reads_in_workers: Whether they are, and so take no memory before; said by `chunks`.
-    """
-
-    reads_in_workers: bool
+OpenSource = TypeVar("OpenSource", bound=Source[Any])
 
 
-@runtime_checkable
-class PlacingSink(Sink, Protocol):
-    """An output in which pieces may have places that are known before they are written.
+class Format(ABC, Generic[OpenSource]):
+    """What ties a format's source, sink and hooks together.
 
     Attributes:
-        places: Whether they have.
+        title: What messages call it.
     """
 
-    places: bool
+    title: str
 
-    def place(self, encoded: Any) -> Any:  # noqa: ANN401
-        """Write, in the worker that made it, what of a piece has its place, if `places`.
-
-        Returns:
-            What is left for `write`; None: nothing.
-        """
-        ...
-
-
-class MaskSink(Protocol):
-    """Which elements changed, and perhaps what they were, being written to a file of their own."""
-
-    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        """Return what `write` takes."""
-        ...
-
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Write one piece."""
-        ...
-
-    def finish(self) -> None:
-        """Write what comes last."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is open, also after a failure."""
-        ...
-
-
-class Format(Protocol):
-    """The two functions a format's module has."""
-
-    def open_source(self, source: Input, options: ReadOptions) -> Source:
+    @abstractmethod
+    def open_source(self, source: Input, options: ReadOptions) -> OpenSource:
         """Open an input; raise `DataError` if it is not of this format."""
-        ...
 
-    def open_sink(
-        self, source: Source, output: Output, passes: int, noised: frozenset[str]
-    ) -> Sink:
+    @abstractmethod
+    def rewrite(
+        self, source: OpenSource, output: Output, passes: int, noised: frozenset[str]
+    ) -> Sink[Any, Any]:
         """Start an output of this format for a source of the same.
 
         Args:
@@ -267,10 +279,14 @@ class Format(Protocol):
             passes: How many times all of the input will be written, one after another.
             noised: The fields that get noise.
         """
-        ...
 
     def open_mask(
-        self, source: Source, output: Output, noised: Sequence[Field], *, values: bool
+        self,
+        source: OpenSource,  # noqa: ARG002
+        output: Output,  # noqa: ARG002
+        noised: Sequence[Field],  # noqa: ARG002
+        *,
+        values: bool,  # noqa: ARG002
     ) -> MaskSink:
         """Start a file that says which elements changed.
 
@@ -280,15 +296,15 @@ class Format(Protocol):
             noised: The fields that get noise.
             values: Whether it also says what the changed elements were.
         """
-        ...
+        raise no_mask(self.title)
 
     def restore(
         self,
-        source: Source,
-        mask: Input,
-        output: Output,
-        size: int,
-        progress: Callable[[int], None],
+        source: OpenSource,  # noqa: ARG002
+        mask: Input,  # noqa: ARG002
+        output: Output,  # noqa: ARG002
+        size: int,  # noqa: ARG002
+        progress: Callable[[int], None],  # noqa: ARG002
     ) -> int:
         """Give a noisy file back as it was, and return how many elements that took.
 
@@ -303,4 +319,4 @@ class Format(Protocol):
             DataError: If the mask is of another file.
             UsageError: If it holds no values, or files of this format cannot be restored.
         """
-        ...
+        raise no_mask(self.title)

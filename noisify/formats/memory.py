@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,48 +10,54 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.formats.interface import Encoded, Raw, Reading, Sink, Source
 from noisify.formats.numpy_fields import (
     kind_of_dtype,
     value_type,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from noisify.formats.interface import NoisyColumn
 
 
-class InMemory:
-    """What the sources here have in common: a range of rows is all there is to a raw piece."""
+class InMemory(Source[Raw], Sink[Raw, Encoded]):
+    """What the sources here have in common: they are their own sinks."""
 
-    fields: tuple[Field, ...]
-    notes: list[str]
-    in_flight: int | None
-    empty: bool
     rows: int
     row_bytes: int
 
     def _describe(self, fields: Iterable[Field], rows: int, row_bytes: int) -> None:
         self.fields = tuple(fields)
         self.rows, self.row_bytes, self.empty = rows, row_bytes, not rows
-        self.notes, self.in_flight = [], None
-
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[range]:
-        """Yield ranges of rows."""
-        step = max(1, size // max(1, self.row_bytes))
-        for start in range(0, self.rows, step):
-            yield range(start, min(start + step, self.rows))
 
     def expect_nulls(self, names: Iterable[str]) -> None:
         """Make sure that fields have a place for missing values; only pandas' may have none."""
+
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
+        """Refuse: the result is as long as what was given.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("models of whole rows work on files; here, choose the rows yourself")
+
+    @abstractmethod
+    def result(self) -> Any:  # noqa: ANN401
+        """Return the noisy data."""
+
+
+class RangesInMemory(InMemory[range, Encoded]):
+    """What arrays and frames have in common: a range of rows is all there is to a raw piece."""
+
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:  # noqa: ARG002
+        """Read ranges of rows."""
+        step = max(1, size // max(1, self.row_bytes))
+        starts = range(0, self.rows, step)
+        return Reading(range(start, min(start + step, self.rows)) for start in starts)
 
     def size_of(self, raw: range) -> int:
         """Return the bytes of some rows, about."""
@@ -60,22 +67,8 @@ class InMemory:
         """Return the number of rows."""
         return self.rows
 
-    def close(self) -> None:
-        """Do nothing: there is no file."""
 
-    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
-        """Refuse: the result is as long as what was given.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError("models of whole rows work on files; here, choose the rows yourself")
-
-    def finish(self) -> None:
-        """Do nothing: the result is complete."""
-
-
-class FrameInMemory(InMemory):
+class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
     """A pandas DataFrame, and the noisy copy that is made of it.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
-from noisify.formats.memory import InMemory
+from noisify.formats.memory import RangesInMemory
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, member_of, put_back
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
 
 
-class ArrayInMemory(InMemory):
+class ArrayInMemory(RangesInMemory[None]):
     """A NumPy array, and the noisy copy that is made of it.
 
     Args:

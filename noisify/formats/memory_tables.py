@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import Chunk, Field
 from noisify.core.errors import UsageError
+from noisify.formats.interface import Reading
 from noisify.formats.memory import InMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from noisify.formats.arrow.tables import Slice
     from noisify.formats.interface import NoisyColumn
 
 
-class TableInMemory(InMemory):
+class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
     """An Arrow table, and the noisy copy that is made of it.
 
     Args:
@@ -34,23 +35,18 @@ class TableInMemory(InMemory):
         row_bytes = max(1, bytes_of(table) // max(1, table.num_rows))
         self._describe(self._reader.fields, table.num_rows, row_bytes)
 
-    def chunks(  # type: ignore[override]
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Slice]:
-        """Yield slices of the table."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Slice]:
+        """Read slices of the table."""
         step = max(1, size // self.row_bytes)
-        if self.rows:
-            yield from self._reader.slices(self._table, step, wanted, Counter())
+        if not self.rows:
+            return Reading(iter(()))
+        return Reading(self._reader.slices(self._table, step, groups, Counter()))
 
-    def size_of(self, raw: Slice) -> int:  # type: ignore[override]
+    def size_of(self, raw: Slice) -> int:
         """Return the bytes of some rows, about."""
         return raw.size
 
-    def length(self, field: Field) -> int | None:  # type: ignore[override]
+    def length(self, field: Field) -> int | None:
         """Return the number of rows; how many elements lists have is not counted."""
         return self.rows if not field.table else None
 

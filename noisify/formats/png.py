@@ -25,7 +25,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import TABLES, no_mask, no_rows
+from noisify.formats.interface import Format, Reading, Sink, Source, one_pass
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, stored
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn, ReadOptions
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -253,7 +253,7 @@ class Piece:
         return slice(start, start + self.positions.length)
 
 
-class PngSource:
+class PngSource(Source[Piece]):
     """An open PNG file, its pixels in memory."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -268,8 +268,6 @@ class PngSource:
         number = NumberType.of_dtype(self.pixels.dtype)
         self.fields = (Field(ARRAY_NAME, "int", str(self.pixels.dtype), number, nullable=False),)
         self.notes = list(self._notes(source.name))
-        self.in_flight = None
-        self.empty = False
 
     def _notes(self, name: str) -> Iterator[str]:
         if self.shape.interlaced:
@@ -277,14 +275,11 @@ class PngSource:
         if any(part.kind == b"tRNS" for part in self.parts):
             yield f"{name} has one transparent color; pixels that noise takes from it are opaque"
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Piece]:
-        """Yield consecutive elements."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:  # noqa: ARG002
+        """Read consecutive elements."""
+        return Reading(self._pieces(size))
+
+    def _pieces(self, size: int) -> Iterator[Piece]:
         flat = self.pixels.reshape(-1)
         step = max(1, size // flat.itemsize)
         for start in range(0, flat.size, step):
@@ -322,11 +317,8 @@ class PngSource:
         """Return the number of elements."""
         return int(self.pixels.size)
 
-    def close(self) -> None:
-        """Do nothing: the file is closed."""
 
-
-class PngSink:
+class PngSink(Sink[Piece, Piece | None]):
     """A PNG file being made: the source's chunks around other pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
@@ -339,14 +331,6 @@ class PngSink:
         if not noisy or not noisy[0].changed.any():
             return None
         return Piece(stored(noisy[0], raw.values.dtype), raw.positions)
-
-    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
-        """Refuse: an image has no rows that could be dropped.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
 
     def write(self, encoded: Piece | None) -> None:
         """Take some elements."""
@@ -373,44 +357,26 @@ class PngSink:
             write_all(self._output.file, text)
         write_all(self._output.file, data[parts[-1].stop :])
 
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
+
+class PngFormat(Format[PngSource]):
+    """One image."""
+
+    title = "PNG"
+
+    def open_source(self, source: Input, options: ReadOptions) -> PngSource:
+        """Open a PNG file."""
+        return PngSource(source, options)
+
+    def rewrite(
+        self,
+        source: PngSource,
+        output: Output,
+        passes: int,
+        noised: frozenset[str],  # noqa: ARG002
+    ) -> PngSink:
+        """Start a PNG file like the source's."""
+        one_pass(self.title, passes)
+        return PngSink(source, output)
 
 
-def open_source(source: Input, options: ReadOptions) -> PngSource:
-    """Open a PNG file."""
-    return PngSource(source, options)
-
-
-def open_sink(
-    source: PngSource,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
-) -> PngSink:
-    """Start a PNG file like the source's.
-
-    Raises:
-        UsageError: If it is to be written several times, one after another.
-    """
-    if passes > 1:
-        raise UsageError(f"--append is for {TABLES}, and NPY, not for PNG files")
-    return PngSink(source, output)
-
-
-def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
-    """Refuse: there are no masks of pixels.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("PNG")
-
-
-def restore(*_: object) -> int:
-    """Refuse: there are no masks of pixels.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("PNG")
+FORMAT = PngFormat()

@@ -28,7 +28,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import TABLES, no_mask, no_rows
+from noisify.formats.interface import Format, Reading, Sink, Source, one_pass
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn, ReadOptions
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _OTHERS = {
@@ -244,7 +244,7 @@ class Piece:
     positions: Positions
 
 
-class WavSource:
+class WavSource(Source[Piece]):
     """An open WAV file."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -272,7 +272,6 @@ class WavSource:
                 f"{source.name} has samples of {self.header.valid_bits} bits in {bits}; they get "
                 f"noise as numbers of {bits} bits"
             )
-        self.in_flight = None
         self.empty = self._count == 0
         self.rest: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - close() does
             _KEPT_IN_MEMORY
@@ -297,14 +296,11 @@ class WavSource:
         """Return all that comes before the samples."""
         return self._input.head(self.header.start)
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
-        size: int,
-        *,
-        complete: bool,
-    ) -> Iterator[Piece]:
-        """Yield consecutive samples; keep what comes after them in `rest`, if that is needed."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:  # noqa: ARG002
+        """Read consecutive samples; keep what comes after them in `rest`."""
+        return Reading(self._pieces(size))
+
+    def _pieces(self, size: int) -> Iterator[Piece]:
         width = self.header.samples.width
         per_piece = max(1, size // width) * width
         with self._input.open() as file:
@@ -324,11 +320,10 @@ class WavSource:
                 if found < len(raw):
                     break
                 done += found
-            if complete:
-                self.rest.seek(0)
-                self.rest.truncate()
-                self.rest.write(over)
-                shutil.copyfileobj(file, self.rest)
+            self.rest.seek(0)
+            self.rest.truncate()
+            self.rest.write(over)
+            shutil.copyfileobj(file, self.rest)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the samples as numbers."""
@@ -362,7 +357,7 @@ class WavSource:
         self.rest.close()
 
 
-class WavSink:
+class WavSink(Sink[Piece, "NDArray[np.uint8]"]):
     """A WAV file being written around other samples."""
 
     def __init__(self, source: WavSource, output: Output) -> None:
@@ -377,14 +372,6 @@ class WavSink:
         samples = self._source.header.samples
         return samples.encode(stored(noisy[0], samples.number.dtype))
 
-    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
-        """Refuse: samples are no rows.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
-
     def write(self, encoded: NDArray[np.uint8]) -> None:
         """Write the bytes of some samples."""
         write_all(self._output.file, encoded.data)
@@ -396,44 +383,26 @@ class WavSink:
         while data := rest.read(_KEPT_IN_MEMORY):
             write_all(self._output.file, data)
 
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
+
+class WavFormat(Format[WavSource]):
+    """Samples of sound."""
+
+    title = "WAV"
+
+    def open_source(self, source: Input, options: ReadOptions) -> WavSource:
+        """Open a WAV file."""
+        return WavSource(source, options)
+
+    def rewrite(
+        self,
+        source: WavSource,
+        output: Output,
+        passes: int,
+        noised: frozenset[str],  # noqa: ARG002
+    ) -> WavSink:
+        """Start a WAV file like the source's."""
+        one_pass(self.title, passes)
+        return WavSink(source, output)
 
 
-def open_source(source: Input, options: ReadOptions) -> WavSource:
-    """Open a WAV file."""
-    return WavSource(source, options)
-
-
-def open_sink(
-    source: WavSource,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
-) -> WavSink:
-    """Start a WAV file like the source's.
-
-    Raises:
-        UsageError: If it is to be written several times, one after another.
-    """
-    if passes > 1:
-        raise UsageError(f"--append is for {TABLES}, and NPY, not for WAV files")
-    return WavSink(source, output)
-
-
-def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
-    """Refuse: there are no masks of samples.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("WAV")
-
-
-def restore(*_: object) -> int:
-    """Refuse: there are no masks of samples.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("WAV")
+FORMAT = WavFormat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import h5py
@@ -12,14 +13,13 @@ import pytest
 
 from noisify.core.errors import DataError
 from noisify.files.input import Input, read_into_at
-from noisify.formats.hdf5 import source as hdf5
+from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.interface import ReadOptions
-from noisify.formats.npy import source as npy
+from noisify.formats.npy.source import NpySource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noisify.formats.interface import Source
 
 BYTES = bytes(range(256)) * 4096
 
@@ -60,27 +60,23 @@ def test_a_place_at_the_end_has_fewer_bytes(tmp_path: Path, start: int) -> None:
     assert bytes(buffer[:count]) == BYTES[start:]
 
 
-def opened_npy(path: Path) -> Source:
+def write_npy(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, np.arange(100.0))
-    return npy.open_source(Input(path), ReadOptions())
 
 
-def opened_hdf5(path: Path) -> Source:
+def write_hdf5(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["data"] = np.arange(100.0)
-    return hdf5.open_source(Input(path), ReadOptions())
 
 
-@pytest.mark.parametrize("opened", [opened_npy, opened_hdf5])
-def test_a_file_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path, opened) -> None:
+@pytest.mark.parametrize(("write", "opened"), [(write_npy, NpySource), (write_hdf5, Hdf5Source)])
+def test_a_file_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path, write, opened) -> None:
     path = tmp_path / "data"
-    source = opened(path)
-    try:
-        raws = list(source.chunks([source.fields], 80, complete=True))
+    write(path)
+    with closing(Input(path)) as file, closing(opened(file, ReadOptions())) as source:
+        raws = list(source.read([source.fields], 80).pieces)
         assert source.decode(raws[0], source.fields).columns[0].values[0] == 0
         os.truncate(path, path.stat().st_size - 8)
         with pytest.raises(DataError, match="is cut short"):
             source.decode(raws[-1], source.fields)
-    finally:
-        source.close()

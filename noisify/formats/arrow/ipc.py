@@ -22,7 +22,7 @@ from noisify.formats.arrow.messages import first_batch, schema_bytes
 from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader
-from noisify.formats.interface import no_mask
+from noisify.formats.interface import Reading, Sink, Source
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn
 
 FILE_MAGIC = b"ARROW1"
 WHOLE_BYTES = 16 << 20
@@ -45,7 +45,7 @@ _FEWEST_ROWS = 1024
 _VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
-class ArrowSource:
+class ArrowSource(Source[Slice]):
     """An open Arrow IPC file or stream.
 
     Args:
@@ -75,7 +75,6 @@ class ArrowSource:
         self.fields = self.reader.fields
         if note := naming_note(self.schema, self.name):
             self.notes.append(note)
-        self.in_flight: int | None = None
         self.empty = self.rows == 0
 
     def _describe(self) -> None:
@@ -107,21 +106,22 @@ class ArrowSource:
     def _refuse(self, error: object) -> NoReturn:
         raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
 
-    def chunks(
+    def read(
         self,
-        wanted: Sequence[Sequence[Field]],
+        groups: Sequence[Sequence[Field]],
         size: int,  # noqa: ARG002 - what is written must not depend on it
-        *,
-        complete: bool,  # noqa: ARG002 - a batch comes with all its columns
-    ) -> Iterator[Slice]:
-        """Yield slices of record batches, in order."""
+    ) -> Reading[Slice]:
+        """Read slices of record batches, in order."""
+        return Reading(self._slices(groups))
+
+    def _slices(self, groups: Sequence[Sequence[Field]]) -> Iterator[Slice]:
         reached = Counter[str]()
         for batch, metadata in self._batches():
             step = batch.num_rows
             size_in_memory = bytes_of(batch)
             if size_in_memory > WHOLE_BYTES:
                 step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // size_in_memory)
-            yield from self.reader.slices(batch, max(1, step), wanted, reached, metadata)
+            yield from self.reader.slices(batch, max(1, step), groups, reached, metadata)
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, Any]]:
         """Yield the record batches, and what is said of each besides."""
@@ -165,9 +165,6 @@ class ArrowSource:
     def length(self, field: Field) -> int | None:
         """Return the number of rows, if the file says so."""
         return self.rows if field.table == ROWS else None
-
-    def close(self) -> None:
-        """Do nothing: whoever reads closes."""
 
 
 def _validate(batch: pa.RecordBatch) -> None:
@@ -237,7 +234,7 @@ class Part:
     copies: NDArray[np.int64] | None = None
 
 
-class ArrowSink:
+class ArrowSink(Sink[Slice, Part]):
     """An Arrow IPC file or stream being written, like its source.
 
     Args:
@@ -366,36 +363,3 @@ def _batch_of_rows(
         column = noisy[number] if number in noisy else rows_of(batch.column(number), places)
         taken = taken.add_column(number, batch.schema.field(number), column)
     return taken
-
-
-def open_source(source: Input, options: ReadOptions) -> ArrowSource:  # noqa: ARG001 - it says it all
-    """Open an Arrow IPC file or stream."""
-    return ArrowSource(source)
-
-
-def open_sink(
-    source: ArrowSource,
-    output: Output,
-    passes: int = 1,  # noqa: ARG001 - batches may follow batches
-    noised: frozenset[str] = frozenset(),
-) -> ArrowSink:
-    """Start a file or stream like the source's."""
-    return ArrowSink(source, output, noised)
-
-
-def open_mask(*_: object, values: bool) -> NoReturn:  # noqa: ARG001 - part of the protocol
-    """Refuse: there are no masks of record batches.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("Arrow IPC")
-
-
-def restore(*_: object) -> NoReturn:
-    """Refuse: there are no masks of record batches.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("Arrow IPC")

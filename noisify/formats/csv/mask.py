@@ -22,7 +22,7 @@ from noisify.formats.csv.numbers import slices
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.csv.types import Cells, count_lines
-from noisify.formats.interface import ReadOptions
+from noisify.formats.interface import ReadOptions, Sink
 from noisify.formats.mask import (
     changed_by_field,
     check_names,
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.csv.sink import Layout
-    from noisify.formats.csv.types import Block
+    from noisify.formats.csv.types import Block, Layout
     from noisify.formats.interface import NoisyColumn
 
 _NOTHING, _QUOTE, _COMMA, _LINE_END, _TRUE, _FALSE = (
@@ -53,7 +52,7 @@ def outer_bounds(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     return Cells(starts - in_quotes, ends + in_quotes)
 
 
-class CsvMask:
+class CsvMask(Sink["Block", "bytes | pa.Buffer"]):
     """The mask of a table, being written."""
 
     def __init__(self, output: Output, noised: Sequence[Field], *, values: bool) -> None:
@@ -129,7 +128,7 @@ def restore(
     """
     originals = _Originals(source, mask, size)
     sink = DelimitedSink(source, output)
-    blocks = source.chunks((), size, complete=True)
+    blocks = source.read((), size).pieces
     rows = count = 0
     for block in blocks:
         rows += block.rows
@@ -193,7 +192,7 @@ class _Originals:
         self._parts = self._read(size)
 
     def _read(self, size: int) -> Iterator[_Part]:
-        for block in self._table.chunks((), size, complete=True):
+        for block in self._table.read((), size).pieces:
             self._rows += block.rows
             yield self._parse(block)
 

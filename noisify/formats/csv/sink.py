@@ -8,13 +8,13 @@ import numpy as np
 
 from noisify.core.arrow_arrays import array, bools, strings
 from noisify.core.lazy_pyarrow import pa, pc
-from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import native
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.native import Change
 from noisify.formats.csv.scan import without_blanks
+from noisify.formats.interface import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,29 +24,14 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
     from noisify.formats.csv.source import DelimitedSource
-    from noisify.formats.csv.types import Block, Cells
+    from noisify.formats.csv.types import Block, Layout
     from noisify.formats.interface import NoisyColumn
 
 Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
 """The bytes of a block, in pieces."""
 
 
-@frozen
-class Layout:
-    """Where the cells of the decoded columns stand in their block, in the order of the file.
-
-    Attributes:
-        cells: What of them noise may replace.
-        places: Which column each field is.
-        found: All of them, but for quotes around.
-    """
-
-    cells: Cells
-    places: dict[str, int]
-    found: Cells
-
-
-class DelimitedSink:
+class DelimitedSink(Sink["Block", Encoded]):
     """A CSV or TSV file being written."""
 
     def __init__(self, source: DelimitedSource, output: Output) -> None:

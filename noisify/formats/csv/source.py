@@ -19,20 +19,19 @@ from noisify.formats.csv.number_format import Notation, other_notations
 from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
 from noisify.formats.csv.reference_scan import end_of_record
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
-from noisify.formats.csv.sink import DelimitedSink, Layout
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
-from noisify.formats.csv.types import CR, LF, Block, Cells, count_lines
+from noisify.formats.csv.types import CR, LF, Block, Cells, Layout, count_lines
+from noisify.formats.interface import Reading, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
     from noisify.files.input import Input
-    from noisify.files.output import Output
     from noisify.formats.csv.types import Parsed
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.formats.interface import ReadOptions
 
 
 _BYTES_A_FIELD = 1 << 12
@@ -44,7 +43,7 @@ _CELLS_LOOKED_AT = 200
 """Cells that are no numbers among which numbers of another notation are looked for."""
 
 
-class DelimitedSource:
+class DelimitedSource(Source[Block]):
     """An open CSV or TSV file.
 
     A record with too few or too many cells, where such are kept, is a row like others, of cells
@@ -59,6 +58,8 @@ class DelimitedSource:
         hints: What may be wrong with how it is read, and what to type then.
     """
 
+    hints: list[str]
+
     def __init__(self, source: Input, options: ReadOptions) -> None:
         self.text = TextInput(source, options.encoding)
         self.notation = Notation.of(options, self.text.encoding)
@@ -72,7 +73,6 @@ class DelimitedSource:
         self._columns = len(head.names)
         self._places = {name: place for place, name in enumerate(head.names)}
         self._ragged_rows: dict[int, int] = {}
-        self.in_flight: int | None = None
         self.hints = list(head.hints)
         sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
         self.fields = self._infer(sample)
@@ -80,9 +80,8 @@ class DelimitedSource:
             self.fields = (_label(self.fields[0]), *self.fields[1:])
         self.empty = head.whole and (sample is None or not sample.rows)
 
-    @property
-    def notes(self) -> list[str]:
-        """What the user should know of it, as far as it has been read."""
+    def notes_of_reading(self) -> list[str]:
+        """Return how many rows were too short or too long, as far as it has been read."""
         count = sum(self._ragged_rows.values())
         if not count:
             return []
@@ -125,18 +124,12 @@ class DelimitedSource:
         line = 1 + count_lines(self.prefix, len(self.prefix))
         return RecordReader(stream, self.dialect, self._columns, self._name, line)
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Block]:
-        """Return blocks of whole records; of many fields, fewer and larger ones at a time."""
-        fields = sum(len(group) for group in wanted)
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Block]:
+        """Read blocks of whole records; of many fields, fewer and larger ones at a time."""
+        fields = sum(len(group) for group in groups)
         wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
-        self.in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
-        return self._blocks(max(size, wide))
+        in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
+        return Reading(self._blocks(max(size, wide)), in_flight)
 
     def _blocks(self, size: int) -> Iterator[Block]:
         with self.text.open() as stream:
@@ -376,10 +369,6 @@ class DelimitedSource:
         """Return the bytes of a block in the file."""
         return self.text.original_size(raw.data)
 
-    def length(self, field: Field) -> None:  # noqa: ARG002
-        """Return None: only reading it all would tell."""
-        return
-
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
 
@@ -407,44 +396,3 @@ def _number_type(parsed: Parsed) -> NumberType:
     if parsed.values.dtype == object:
         return LONG
     return INT if parsed.values.dtype.kind == "i" else FLOAT
-
-
-def open_source(source: Input, options: ReadOptions) -> DelimitedSource:
-    """Open a CSV or TSV file."""
-    return DelimitedSource(source, options)
-
-
-def open_sink(
-    source: DelimitedSource,
-    output: Output,
-    passes: int = 1,  # noqa: ARG001 - one header, whatever follows
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
-) -> DelimitedSink:
-    """Start a table like the source."""
-    return DelimitedSink(source, output)
-
-
-def open_mask(
-    source: DelimitedSource,  # noqa: ARG001 - a mask is a CSV whatever the table is
-    output: Output,
-    noised: Sequence[Field],
-    *,
-    values: bool,
-) -> MaskSink:
-    """Start a CSV that says which cells changed."""
-    from noisify.formats.csv.mask import CsvMask  # noqa: PLC0415 - a rare wish
-
-    return CsvMask(output, noised, values=values)
-
-
-def restore(
-    source: DelimitedSource,
-    mask: Input,
-    output: Output,
-    size: int,
-    progress: Callable[[int], None],
-) -> int:
-    """Give a file back as it was; see `mask`."""
-    from noisify.formats.csv import mask as csv_mask  # noqa: PLC0415 - a rare wish
-
-    return csv_mask.restore(source, mask, output, size, progress)

@@ -181,3 +181,18 @@ def ragged(
 def comment_sign(record: bytes) -> str:
     """Return the sign that a record starts with if comments usually do; else nothing."""
     return next((sign for sign in ("#", "%", "//", "!") if record.startswith(sign.encode())), "")
+
+
+@frozen
+class Layout:
+    """Where the cells of the decoded columns stand in their block, in the order of the file.
+
+    Attributes:
+        cells: What of them noise may replace.
+        places: Which column each field is.
+        found: All of them, but for quotes around.
+    """
+
+    cells: Cells
+    places: dict[str, int]
+    found: Cells

@@ -15,7 +15,8 @@ from h5py import h5d, h5p, h5s, h5t
 
 from noisify.core.errors import DataError, NoisifyError
 from noisify.formats.hdf5.pieces import box_in
-from noisify.formats.hdf5.source import Hdf5Source, open_sink
+from noisify.formats.hdf5.sink import Hdf5Sink
+from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.hdf5.tree import (
     UNREADABLE,
     Tree,
@@ -25,7 +26,7 @@ from noisify.formats.hdf5.tree import (
     stored_name,
     written_by_library,
 )
-from noisify.formats.interface import NoisyColumn, ReadOptions
+from noisify.formats.interface import NoisyColumn, ReadOptions, Sink
 from noisify.formats.mask import (
     CHANGED,
     ORIGINAL,
@@ -45,15 +46,15 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.hdf5.boxes import Box
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Piece
-    from noisify.formats.hdf5.storage import Box
 
 Marks = dict[str, tuple[int, "NDArray[Any]"]]
 """For each field of a piece, the index of its first element there, and the mask of them."""
 
 
-class Hdf5Mask:
+class Hdf5Mask(Sink["Piece", "Marks"]):
     """The mask of an HDF5 file, being written.
 
     Its datasets get their places in the file first, one after the other, and are then written there
@@ -180,13 +181,13 @@ def restore(
         UsageError: If it holds no values.
     """
     originals = Hdf5Source(mask, ReadOptions())  # says what is wrong with the file
-    sink = open_sink(source, output)
+    sink = Hdf5Sink(source.path, source.stored, output)
     count = 0
     try:
         with h5py.File(originals.path, "r") as old:
             names = _check(old, source.stored, mask.name)
             fields = [field for field in source.fields if field.name in names]
-            for piece in source.chunks([[field] for field in fields], size, complete=True):
+            for piece in source.read([[field] for field in fields], size).pieces:
                 chunk = source.decode(piece, fields)
                 noisy = [
                     _original(old, column, source, piece, mask.name) for column in chunk.columns

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import boxes
 from noisify.core.value_class import frozen
-from noisify.formats.hdf5.storage import Contiguous, box_shape, first_element
+from noisify.formats.hdf5.boxes import box_shape, first_element
+from noisify.formats.hdf5.storage import Contiguous
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from noisify.formats.hdf5.storage import Box, Storage
+    from noisify.formats.hdf5.boxes import Box
+    from noisify.formats.hdf5.storage import Storage
 
 _MEMORY = 128 << 20
 """Bytes that the pieces in memory may take where chunks ask for pieces larger than wished."""

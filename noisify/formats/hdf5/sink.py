@@ -16,7 +16,7 @@ from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
 from noisify.formats.hdf5.tree import address_of, close_file, dataset_at, open_file
-from noisify.formats.interface import no_rows
+from noisify.formats.interface import Sink
 from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import member_of, put_back, stored
 
@@ -25,21 +25,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
-    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
+    from noisify.formats.hdf5.chunk_file import ChunkFile
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Piece
-    from noisify.formats.hdf5.rechunk import ChunkFile, Unrolled
-    from noisify.formats.hdf5.storage import Unpacked
+    from noisify.formats.hdf5.storage import Target, Unpacked
     from noisify.formats.interface import NoisyColumn
 
 _COPY_BYTES = 1 << 20
 
 
-class Hdf5Sink:
+class Hdf5Sink(Sink["Piece", NoisyPiece]):
     """A copy of an HDF5 file, in which datasets are overwritten.
 
     What is overwritten at its place in the file need not be copied before: the rest is copied
@@ -49,7 +48,7 @@ class Hdf5Sink:
         source: The file that is copied.
         stored: Where each field of it is.
         output: Where to write.
-        places: Whether nothing is written but what has its place in the file.
+        positional: Whether nothing is written but what has its position in the file.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Hdf5Sink:
         stored: Mapping[str, Stored],
         output: Output,
         *,
-        places: bool = False,
+        positional: bool = False,
     ) -> None:
         self._source = source
         self._size = source.stat().st_size
@@ -68,10 +67,10 @@ class Hdf5Sink:
         self._file: Any = None
         self._library: LibraryFile | None = None
         self._copied = False
-        self.places = places
+        self.positional = positional
         self._written: dict[str, tuple[int, int]] = {}
         self._noting = Lock()
-        self._unrolled: dict[str, tuple[Unrolled, ChunkFile]] = {}
+        self._scratch: dict[str, tuple[Callable[[Target, ChunkFile], None], ChunkFile]] = {}
         self._touched: dict[str, None] = {}
         self._changed: set[str] = set()
         self._raw = open_written_behind(self._path)
@@ -139,15 +138,7 @@ class Hdf5Sink:
         column = replace(result.column, field=field)
         return replace(result, column=column, values=values, erased=None)
 
-    def with_rows(self, versions: Sequence[NoisyPiece], copies: NDArray[np.int64]) -> NoisyPiece:  # noqa: ARG002
-        """Refuse: an array has no rows of its own.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
-
-    def place(self, encoded: NoisyPiece) -> NoisyPiece:
+    def write_at_position(self, encoded: NoisyPiece) -> NoisyPiece:
         """Write the datasets of a piece; what changed is left to be noted."""
         self._write_parts(encoded)
         return replace(encoded, parts=())
@@ -192,17 +183,19 @@ class Hdf5Sink:
         self._touched[path] = None
         return dataset_at(self._file, path).id
 
-    def scratch(self, storage: Unrolled) -> ChunkFile:
+    def scratch(
+        self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
+    ) -> ChunkFile:
         """Return where the noisy elements of a dataset are kept until all are there."""
-        if storage.path not in self._unrolled:
-            self._unrolled[storage.path] = storage, storage.elements.copy()
-        return self._unrolled[storage.path][1]
+        if path not in self._scratch:
+            self._scratch[path] = finish, elements.copy()
+        return self._scratch[path][1]
 
     def finish(self) -> None:
         """Complete the copy, and close it, which writes what the library still holds."""
         with self._writing():
-            for storage, noisy in self._unrolled.values():
-                storage.finish(self, noisy)
+            for finish, noisy in self._scratch.values():
+                finish(self, noisy)
             self._mark_indexes()
             self._copy_the_rest()
             if self._file is not None:
@@ -234,7 +227,7 @@ class Hdf5Sink:
     def close(self) -> None:
         """Close the copy, whatever happens."""
         try:
-            for _, noisy in self._unrolled.values():
+            for _, noisy in self._scratch.values():
                 noisy.close()
             self._raw.close()
         finally:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.hdf5.boxes import box_shape
 from noisify.formats.hdf5.datasets import (
     fields_at,
     rounding_filter,
@@ -27,31 +28,30 @@ from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
-from noisify.formats.hdf5.sink import Hdf5Sink
-from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary, box_shape
+from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary
 from noisify.formats.hdf5.tree import UNREADABLE, Tree, close_file, dataset_at, open_file, reason
-from noisify.formats.interface import TABLES
+from noisify.formats.interface import TABLES, Reading, Source
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import h5py
 
     from noisify.core.chunk import Field
     from noisify.files.input import Input
-    from noisify.files.output import Output
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.formats.interface import ReadOptions
+
 _SHOWN = 5
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
 
 
-class Hdf5Source:
+class Hdf5Source(Source[Piece]):
     """An open HDF5 file."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -60,7 +60,6 @@ class Hdf5Source:
         self.path: Path = source.path  # type: ignore[assignment]
         self.stored: dict[str, Stored] = {}
         self.notes: list[str] = []
-        self.in_flight: int | None = None
         self._storages: dict[str, Storage] = {}
         self._unrolled: dict[str, Unrolled] = {}
         self._by_path = FieldsByPlace(self._path_of)
@@ -124,25 +123,17 @@ class Hdf5Source:
         """Return a dataset."""
         return dataset_at(self._file, path).id
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Piece]:
-        """Return the elements of each group of fields, dataset after dataset, in their order.
-
-        How many pieces may be in memory is said in `in_flight` as soon as this returns, and in
-        `reads_in_workers` whether they are before a worker has them.
-        """
-        together = united(wanted, self._path_of)  # what shares a dataset: it is written once
-        groups = [self._cut(fields, size) for fields in together]
-        storages = itertools.chain.from_iterable(found.storages for found in groups)
-        self.reads_in_workers = all(isinstance(storage, Contiguous) for storage in storages)
-        limits = [found.in_flight for found in groups if found.in_flight is not None]
-        self.in_flight = min(limits, default=None)
-        return itertools.chain.from_iterable(self._pieces(found) for found in groups)
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+        """Read the elements of each group of fields, dataset after dataset, in their order."""
+        together = united(groups, self._path_of)  # what shares a dataset: it is written once
+        cuts = [self._cut(fields, size) for fields in together]
+        storages = itertools.chain.from_iterable(found.storages for found in cuts)
+        limits = [found.in_flight for found in cuts if found.in_flight is not None]
+        return Reading(
+            itertools.chain.from_iterable(self._pieces(found) for found in cuts),
+            in_flight=min(limits, default=None),
+            lazy=all(isinstance(storage, Contiguous) for storage in storages),
+        )
 
     def _path_of(self, field: Field) -> str:
         return self.stored[field.name].path
@@ -246,49 +237,3 @@ def _unreadable(error: OSError, name: str) -> DataError:
     elif "unable to lock" in said:
         said = "another program is writing it"
     return DataError(f"is not a readable HDF5 file: {said}", path=name)
-
-
-def open_source(source: Input, options: ReadOptions) -> Hdf5Source:
-    """Open an HDF5 file."""
-    return Hdf5Source(source, options)
-
-
-def open_sink(
-    source: Hdf5Source,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),
-) -> Hdf5Sink:
-    """Start a copy of the source.
-
-    Raises:
-        UsageError: If it is to be written several times, one after another.
-    """
-    if passes > 1:
-        raise UsageError(
-            f"--append needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
-        )
-    places = bool(noised) and source.is_contiguous(noised)
-    return Hdf5Sink(source.path, source.stored, output, places=places)
-
-
-def open_mask(
-    source: Hdf5Source, output: Output, noised: Sequence[Field], *, values: bool
-) -> MaskSink:
-    """Start an HDF5 file that says which elements changed."""
-    from noisify.formats.hdf5.mask import Hdf5Mask  # noqa: PLC0415 - a rare wish
-
-    return Hdf5Mask(source, output, noised, values=values)
-
-
-def restore(
-    source: Hdf5Source,
-    mask: Input,
-    output: Output,
-    size: int,
-    progress: Callable[[int], None],
-) -> int:
-    """Give a file back as it was; see `mask`."""
-    from noisify.formats.hdf5 import mask as hdf5_mask  # noqa: PLC0415 - a rare wish
-
-    return hdf5_mask.restore(source, mask, output, size, progress)

@@ -7,7 +7,6 @@ written is contiguous.
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import field
@@ -20,22 +19,27 @@ from h5py import h5d, h5s
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into_at
+from noisify.formats.hdf5.boxes import (
+    Corner,
+    box_shape,
+    corners,
+    first_element,
+    overlap,
+    same_bytes,
+)
 from noisify.formats.hdf5.filters import NO_FILTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from noisify.formats.hdf5.boxes import Box
+    from noisify.formats.hdf5.chunk_file import ChunkFile
     from noisify.formats.hdf5.filters import Buffer, Pipeline
-    from noisify.formats.hdf5.rechunk import ChunkFile, Unrolled
 
-_COMPARED_BYTES = 1 << 16
 _NOT_THERE = "not allocated"
 """What the HDF5 library says of a chunk that is not in the file; to ask it first may mislead."""
-
-Box = tuple[slice, ...]
-Corner = tuple[int, ...]
 
 
 class Origin(Protocol):
@@ -57,8 +61,16 @@ class Target(Protocol):
         """Write bytes of a contiguous dataset to a place in the file."""
         ...
 
-    def scratch(self, storage: Unrolled) -> ChunkFile:
-        """Return where the noisy elements of a dataset are kept until all are there."""
+    def scratch(
+        self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
+    ) -> ChunkFile:
+        """Return where the noisy elements of a dataset are kept until all are there.
+
+        Args:
+            path: The dataset's path.
+            elements: Its elements without noise.
+            finish: Called with the target and what this returns when all are there.
+        """
         ...
 
     def dataset(self, path: str) -> h5d.DatasetID:
@@ -408,57 +420,3 @@ class Chunked(Storage):
 
 def _bytes_of(values: NDArray[Any]) -> Buffer:
     return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-
-
-def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Return whether arrays of one shape and dtype are the same to the bit; most differ early."""
-    while one.ndim and len(one) == 1:
-        one, other = one[0], other[0]
-    if not one.ndim:
-        return bool(one.tobytes() == other.tobytes())
-    rows = max(1, _COMPARED_BYTES * len(one) // max(1, one.nbytes))
-    parts = (slice(at, at + rows) for at in range(0, len(one), rows))
-    return all(
-        np.array_equal(one[part].view(np.uint8), other[part].view(np.uint8)) for part in parts
-    )
-
-
-def corners(box: Box, chunks: Sequence[int]) -> Iterator[Corner]:
-    """Yield the first corner of each chunk that a box reaches into, in C order."""
-    yield from itertools.product(
-        *(
-            range(cut.start // step * step, cut.stop, step)
-            for cut, step in zip(box, chunks, strict=True)
-        )
-    )
-
-
-def overlap(corner: Corner, chunks: Sequence[int], box: Box) -> tuple[Box, Box]:
-    """Return the part of a box that a chunk covers, and the part of the chunk that this is."""
-    outer, inner = [], []
-    for at, step, cut in zip(corner, chunks, box, strict=True):
-        start, stop = max(at, cut.start), min(at + step, cut.stop)
-        outer.append(slice(start - cut.start, stop - cut.start))
-        inner.append(slice(start - at, stop - at))
-    return tuple(outer), tuple(inner)
-
-
-def box_shape(box: Box) -> tuple[int, ...]:
-    """Return the shape of a box."""
-    return tuple(cut.stop - cut.start for cut in box)
-
-
-def first_element(shape: Sequence[int], box: Box) -> int:
-    """Return the index of the first element of a box."""
-    index = 0
-    for extent, cut in zip(shape, box, strict=True):
-        index = index * extent + cut.start
-    return index
-
-
-def chunk_number(shape: Sequence[int], chunks: Sequence[int], corner: Corner) -> int:
-    """Return the number of the chunk at a corner, counted from 0 in C order."""
-    number = 0
-    for extent, step, at in zip(shape, chunks, corner, strict=True):
-        number = number * -(-extent // step) + at // step
-    return number

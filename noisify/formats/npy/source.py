@@ -19,7 +19,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into, read_into_at, read_runs_at
 from noisify.files.write_behind import takes_places, write_all, write_all_at
-from noisify.formats.interface import no_rows
+from noisify.formats.interface import Reading, Sink, Source
 from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, put_back, raw_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn, ReadOptions
 
 ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""
@@ -160,7 +160,7 @@ class Piece:
         return self.read()
 
 
-class NpySource:
+class NpySource(Source[Piece]):
     """An open NPY file."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -172,8 +172,6 @@ class NpySource:
             head = source.head(length)
         self.header = read_header(head, source.name)
         self.fields = fields_of(self.header.dtype, ARRAY_NAME)
-        self.notes: list[str] = []
-        self.in_flight = None
         self.empty = not self.header.count
         if self.header.fortran:
             source.spool()  # its elements are not read in the order of the file
@@ -181,7 +179,7 @@ class NpySource:
             self._check_size(source.size - len(self.header.text))
 
     @property
-    def reads_in_workers(self) -> bool:
+    def lazy(self) -> bool:
         """Whether pieces are in memory only while a worker works on them."""
         return self._input.path is not None and not self.header.fortran
 
@@ -194,16 +192,15 @@ class NpySource:
                 path=self._input.name,
             )
 
-    def chunks(
+    def read(
         self,
-        wanted: Sequence[Sequence[Field]],  # noqa: ARG002
+        groups: Sequence[Sequence[Field]],  # noqa: ARG002
         size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Piece]:
-        """Yield consecutive elements, or boxes of a Fortran-order array."""
+    ) -> Reading[Piece]:
+        """Read consecutive elements, or boxes of a Fortran-order array."""
         itemsize = max(1, self.header.dtype.itemsize)
-        yield from self.pieces(size // max(_LEAST_ITEM, itemsize), box_elements(itemsize))
+        pieces = self.pieces(size // max(_LEAST_ITEM, itemsize), box_elements(itemsize))
+        return Reading(pieces, lazy=self.lazy)
 
     def pieces(self, elements: int, in_box: int) -> Iterator[Piece]:
         """Yield consecutive elements, or boxes of a Fortran-order array.
@@ -220,7 +217,7 @@ class NpySource:
         elements = max(1, elements)
         count = self.header.count
         ranges = ((at, min(at + elements, count)) for at in range(0, count, elements))
-        if self.reads_in_workers:
+        if self.lazy:
             self._file = self._file or self._input.open()
             for start, stop in ranges:
                 place = len(self.header.text) + start * self.header.dtype.itemsize
@@ -371,19 +368,19 @@ def drop_from_memory(mapped: mmap.mmap) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-class NpySink:
+class NpySink(Sink[Piece, Piece]):
     """An NPY file being written.
 
     Args:
         header: Its header.
         output: Where to write.
-        places: Whether the workers may write pieces to their places.
+        positional: Whether the workers may write pieces to their positions.
     """
 
-    def __init__(self, header: Header, output: Output, *, places: bool = False) -> None:
+    def __init__(self, header: Header, output: Output, *, positional: bool = False) -> None:
         self._output = output
         self._header = header
-        self.places = places and takes_places(output.file)
+        self.positional = positional and takes_places(output.file)
         self._mapped: mmap.mmap | None = None
         self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
@@ -402,16 +399,8 @@ class NpySink:
         """Return the piece with noise in it."""
         return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
 
-    def with_rows(self, versions: Sequence[Piece], copies: NDArray[np.int64]) -> Piece:  # noqa: ARG002
-        """Refuse: an array has no rows of its own.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
-
-    def place(self, encoded: Piece) -> None:
-        """Write a piece to its place."""
+    def write_at_position(self, encoded: Piece) -> None:
+        """Write a piece to its position."""
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
         place = len(self._header.text) + start
         write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
@@ -425,35 +414,12 @@ class NpySink:
             raise AssertionError(encoded.positions)
         write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
 
-    def finish(self) -> None:
-        """Do nothing: an array has no end mark."""
-
     def close(self) -> None:
         """Close the map, if there is one."""
         if self._file is not None:
             self._file.close()
         if self._mapped is not None:
             self._mapped.close()
-
-
-def open_source(source: Input, options: ReadOptions) -> NpySource:
-    """Open an NPY file."""
-    return NpySource(source, options)
-
-
-def open_sink(
-    source: NpySource,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
-) -> NpySink:
-    """Start an NPY file like the source's.
-
-    Raises:
-        UsageError: If it cannot be written several times, one after another.
-    """
-    places = passes == 1 and source.reads_in_workers
-    return NpySink(repeated(source.header, passes), output, places=places)
 
 
 def repeated(header: Header, times: int) -> Header:
@@ -473,25 +439,3 @@ def repeated(header: Header, times: int) -> Header:
         text, {"descr": described, "fortran_order": False, "shape": shape}
     )
     return Header(text.getvalue(), shape, False, header.dtype)
-
-
-def open_mask(
-    source: NpySource, output: Output, noised: Sequence[Field], *, values: bool
-) -> MaskSink:
-    """Start an NPY file that says which elements changed."""
-    from noisify.formats.npy.mask import NpyMask  # noqa: PLC0415 - a rare wish
-
-    return NpyMask(source, output, noised, values=values)
-
-
-def restore(
-    source: NpySource,
-    mask: Input,
-    output: Output,
-    size: int,
-    progress: Callable[[int], None],
-) -> int:
-    """Give a file back as it was; see `mask`."""
-    from noisify.formats.npy import mask as npy_mask  # noqa: PLC0415 - a rare wish
-
-    return npy_mask.restore_npy(source, mask, output, size, progress)

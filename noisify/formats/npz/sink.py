@@ -11,7 +11,7 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path, temporary_folder
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.interface import no_rows
+from noisify.formats.interface import Sink
 from noisify.formats.npy.source import map_file, reserve, write_box
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
 from noisify.formats.npz.zip_archive import ArchiveWriter, Packer, pack
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
@@ -70,7 +69,7 @@ def part_of(array: Array, raw: Piece, values: NDArray[Any], *, changed: bool) ->
     return Part(values, pack(data, array.unit * array.itemsize) if whole else None, changed)
 
 
-class NpzWriter:
+class NpzWriter(Sink["Piece", Encoded]):
     """Writes some members of an archive from pieces of arrays, and copies the others.
 
     Members are written in the order of their places in the old archive. One whose turn has not come
@@ -171,14 +170,6 @@ class NpzSink(NpzWriter):
             changed = any(result.changed.any() or result.erased is not None for result in own)
             parts[array] = part_of(array, raw, values, changed=changed)
         return Encoded(parts, raw.box)
-
-    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
-        """Refuse: an array has no rows of its own.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
 
 
 class _Growing:

@@ -19,7 +19,7 @@ from noisify.core.value_class import frozen
 from noisify.files.input import new_temporary_path, read_into, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.interface import TABLES
+from noisify.formats.interface import TABLES, Reading, Source
 from noisify.formats.npy.source import (
     Header,
     box_elements,
@@ -38,14 +38,13 @@ from noisify.formats.numpy_fields import (
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
-    from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, ReadOptions, Sink
+    from noisify.formats.interface import ReadOptions
 
 Box = tuple[slice, ...]
 
@@ -118,7 +117,7 @@ class Piece:
     box: Box | None = None
 
 
-class NpzSource:
+class NpzSource(Source[Piece]):
     """An open NPZ file."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -127,8 +126,6 @@ class NpzSource:
             raise AssertionError(source.name)
         self.name = source.name
         self.archive = Archive(source.path, source.name)
-        self.notes: list[str] = []
-        self.in_flight = None
         self.places: dict[str, Place] = {}
         self._by_array = FieldsByPlace(self._array_of)
         self._unpacked: dict[Array, Path] = {}
@@ -187,17 +184,14 @@ class NpzSource:
             )
         return Array(member.name.removesuffix(_SUFFIX), member, header)
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,
-    ) -> Iterator[Piece]:
-        """Yield the elements of each group of fields, array after array."""
-        if complete and not wanted:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+        """Read the elements of each group of fields, array after array."""
+        return Reading(self._groups(groups, size))
+
+    def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[Piece]:
+        if not groups:
             yield Piece({}, Positions.range(0, 0))  # whose rows a model of rows finds missing
-        for fields in united(wanted, self._array_of):  # an array is read but once
+        for fields in united(groups, self._array_of):  # an array is read but once
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
             elements = whole_units(arrays, size // max(1, width))
@@ -364,45 +358,3 @@ def temporary_space() -> Iterator[None]:
             f"an array cannot be kept in {folder}: {error.strerror}; "
             "point TMPDIR to a larger folder"
         ) from None
-
-
-def open_source(source: Input, options: ReadOptions) -> NpzSource:
-    """Open an NPZ file."""
-    return NpzSource(source, options)
-
-
-def open_sink(source: NpzSource, output: Output, passes: int, noised: frozenset[str]) -> Sink:
-    """Start an NPZ file like the source.
-
-    Raises:
-        UsageError: If it is to be written several times, one after another.
-    """
-    from noisify.formats.npz.sink import NpzSink  # noqa: PLC0415 - it imports this module
-
-    if passes > 1:
-        raise UsageError(
-            f"--append needs rows, which {TABLES} have; the arrays of an NPZ file share none"
-        )
-    return NpzSink(source, output, noised)
-
-
-def open_mask(
-    source: NpzSource, output: Output, noised: Sequence[Field], *, values: bool
-) -> MaskSink:
-    """Start an NPZ file that says which elements changed."""
-    from noisify.formats.npz.mask import NpzMask  # noqa: PLC0415 - a rare wish
-
-    return NpzMask(source, output, noised, values=values)
-
-
-def restore(
-    source: NpzSource,
-    mask: Input,
-    output: Output,
-    size: int,
-    progress: Callable[[int], None],
-) -> int:
-    """Give a file back as it was; see `mask`."""
-    from noisify.formats.npz import mask as npz_mask  # noqa: PLC0415 - a rare wish
-
-    return npz_mask.restore_npz(source, mask, output, size, progress)

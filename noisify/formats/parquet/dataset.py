@@ -14,9 +14,10 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.core.value_class import frozen
 from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
+from noisify.formats.interface import Reading, Sink, Source
 from noisify.formats.parquet.footer import MAGIC
-from noisify.formats.parquet.sink import ParquetSink
-from noisify.formats.parquet.source import ParquetSource
+from noisify.formats.parquet.sink import ParquetSink, Part
+from noisify.formats.parquet.source import ParquetSource, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.folder_output import FolderOutput, MemberOutput
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet.pieces import Piece
-    from noisify.formats.parquet.sink import Part
 
 _SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
 _STALE = frozenset({"_metadata"})
@@ -102,7 +101,7 @@ def _is_parquet(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-class DatasetSource:
+class DatasetSource(Source[Piece]):
     """A folder of Parquet files with the same columns.
 
     Args:
@@ -124,13 +123,13 @@ class DatasetSource:
             raise DataError("is a folder without a Parquet file in it", path=folder)
         first = self._open(self.tree.data[0])
         self.fields = first.fields
-        self.in_flight: int | None = None
+        self._in_flight = first.in_flight
         self._rows = 0
         for path in self.tree.data:
             source = self._open(path)
             _check_alike(source, first)
             self._rows += source.metadata.num_rows
-            self.in_flight = min(self.in_flight or source.in_flight or 1, source.in_flight or 1)
+            self._in_flight = min(self._in_flight, source.in_flight)
         self.empty = not self._rows
         left_out = [path.relative_to(folder).as_posix() for path in self.tree.stale]
         self.notes = [f"{name} is left out: it says what the old files held" for name in left_out]
@@ -138,17 +137,18 @@ class DatasetSource:
     def _open(self, path: Path) -> ParquetSource:
         return ParquetSource(path, str(path))
 
-    def chunks(
+    def read(
         self,
-        wanted: Sequence[Sequence[Field]],
+        groups: Sequence[Sequence[Field]],
         size: int,  # noqa: ARG002 - as for one file
-        *,
-        complete: bool,  # noqa: ARG002 - as for one file
-    ) -> Iterator[Piece]:
-        """Yield the pieces of all files, one file after the other."""
+    ) -> Reading[Piece]:
+        """Read the pieces of all files, one file after the other."""
+        return Reading(self._pieces(groups), self._in_flight)
+
+    def _pieces(self, groups: Sequence[Sequence[Field]]) -> Iterator[Piece]:
         reached = Counter[str]()
         for path in self.tree.data:
-            yield from self._open(path).pieces(wanted, reached)
+            yield from self._open(path).pieces(groups, reached)
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted leaves of a piece."""
@@ -167,9 +167,6 @@ class DatasetSource:
     def length(self, field: Field) -> int | None:
         """Return the number of rows; how many elements lists have, only reading tells."""
         return self._rows if field.table == ROWS else None
-
-    def close(self) -> None:
-        """Do nothing: files are closed with their last piece."""
 
 
 def _check_alike(source: ParquetSource, first: ParquetSource) -> None:
@@ -197,7 +194,7 @@ def _described(fields: dict[str, Any], name: str | None) -> str:
     return f"has {name!r} as {fields[name].type}" if name in fields else f"has no column {name!r}"
 
 
-class DatasetSink:
+class DatasetSink(Sink[Piece, Part]):
     """A folder of Parquet files being written, file by file.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.columns import whole
 from noisify.formats.arrow.nested import ROWS, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.interface import Sink
 from noisify.formats.mask import (
     changed_by_field,
     check_names,
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet.pieces import Piece
+    from noisify.formats.parquet.source import Piece
 
 _BATCH_ROWS = 1 << 16
 
 
-class ParquetMask:
+class ParquetMask(Sink[Any, Any]):
     """The mask of a Parquet file, being written.
 
     Raises:

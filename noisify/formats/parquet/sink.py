@@ -15,6 +15,7 @@ from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, noisy_values
 from noisify.formats.arrow.nested import values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.interface import Sink
 from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Span
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.parquet.column_chunk import Encoded, Fit
-    from noisify.formats.parquet.pieces import Piece
-    from noisify.formats.parquet.source import ParquetSource
+    from noisify.formats.parquet.source import ParquetSource, Piece
 
 _ALONE_BYTES = 64 << 20
 """Bytes of a column above which it is encoded alone, straight into the output."""
@@ -101,7 +101,7 @@ class _Group:
         self.filters: dict[int, bytes | Span | None] = {}
 
 
-class ParquetSink:
+class ParquetSink(Sink["Piece", Part]):
     """A Parquet file being written: all of its source's but for what changes.
 
     Args:
@@ -217,7 +217,7 @@ class ParquetSink:
         def load(leaf: int) -> list[pa.Array]:
             if leaf in gathered[0].arrays:
                 return [part.arrays.pop(leaf) for part in gathered]
-            return list(rows_of(self._source.read(number, leaf), kept).chunks)
+            return list(rows_of(self._source.read_leaf(number, leaf), kept).chunks)
 
         self._start()
         if len(kept):

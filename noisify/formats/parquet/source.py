@@ -11,14 +11,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import (
     ROWS,
@@ -29,13 +30,13 @@ from noisify.formats.arrow.nested import (
     values_at,
 )
 from noisify.formats.arrow.tables import no_value_in_a_row
+from noisify.formats.interface import Reading, Source
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.parquet.pieces import (
-    Piece,
     decoded_size,
     shares_of,
     stored_size,
@@ -44,16 +45,11 @@ from noisify.formats.parquet.pieces import (
 from noisify.formats.parquet.read_back import needs_plain_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from noisify.core.chunk import Field
-    from noisify.files.folder_output import FolderOutput
-    from noisify.files.input import Input
-    from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, ReadOptions, Sink, Source
     from noisify.formats.parquet.column_chunk import Fit
-    from noisify.formats.parquet.dataset import DatasetSource
 
 MEMORY_BUDGET = 64 << 20
 """Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
@@ -65,7 +61,43 @@ _FEWEST_READERS = 8
 _LONGEST_HEADER = 256
 
 
-class ParquetSource:
+@frozen
+class Piece:
+    """Some leaves of some rows of a row group.
+
+    Attributes:
+        source: The file.
+        group: The row group's number in it.
+        leaves: The wanted leaves it has, in order; those of the next piece come after them.
+        closes: Whether these are the last wanted leaves of the row group.
+        offset: The number of its first row in the row group.
+        start: The same in the table.
+        rows: How many rows it has.
+        last: Whether the rows of the row group end with it.
+        size: Its bytes in the file.
+        arrays: What is wanted, by the leaves' numbers; None: a worker reads it.
+        elements: For each list with a wanted leaf, the number in the table of its first element.
+    """
+
+    source: ParquetSource
+    group: int
+    leaves: tuple[int, ...]
+    closes: bool
+    offset: int
+    start: int
+    rows: int
+    last: bool
+    size: int
+    arrays: Mapping[int, pa.Array] | None = None
+    elements: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all rows of its row group."""
+        return self.last and not self.offset
+
+
+class ParquetSource(Source[Piece]):
     """An open Parquet file.
 
     Args:
@@ -95,9 +127,7 @@ class ParquetSource:
         self.notes: list[str] = [note] if note else []
         every = range(self.metadata.num_columns)
         sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
-        self.in_flight: int | None = MEMORY_BUDGET // min(
-            parquet_pieces.WHOLE_BYTES, max((1, *sizes))
-        )
+        self.in_flight = MEMORY_BUDGET // min(parquet_pieces.WHOLE_BYTES, max((1, *sizes)))
         self.empty = not self.metadata.num_rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
@@ -136,15 +166,13 @@ class ParquetSource:
         about = self.metadata.row_group(group)
         return sum(map(decoded_size, (about.column(leaf) for leaf in leaves)))
 
-    def chunks(
+    def read(
         self,
-        wanted: Sequence[Sequence[Field]],
+        groups: Sequence[Sequence[Field]],
         size: int,  # noqa: ARG002 - what is written must not depend on it
-        *,
-        complete: bool,  # noqa: ARG002 - what is not wanted is copied, not read
-    ) -> Iterator[Piece]:
-        """Yield pieces of row groups, in order."""
-        return self.pieces(wanted, Counter())
+    ) -> Reading[Piece]:
+        """Read pieces of row groups, in order."""
+        return Reading(self.pieces(groups, Counter()), self.in_flight)
 
     def pieces(self, wanted: Sequence[Sequence[Field]], reached: Counter[str]) -> Iterator[Piece]:
         """Yield pieces of row groups, in order.
@@ -237,7 +265,7 @@ class ParquetSource:
         while True:
             yield dict.fromkeys(leaves, pa.nulls(0))
 
-    def read(self, group: int, leaf: int) -> pa.ChunkedArray:
+    def read_leaf(self, group: int, leaf: int) -> pa.ChunkedArray:
         """Return a leaf of a row group, with the structs and lists it is in.
 
         Raises:
@@ -271,8 +299,6 @@ class ParquetSource:
         Raises:
             DataError: If they cannot be read.
         """
-        if raw.source is not self:
-            return raw.source.decode(raw, wanted)
         rows = Positions.range(raw.start, raw.start + raw.rows)
         by_leaf = self._fields_by_leaf(wanted)
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
@@ -308,7 +334,7 @@ class ParquetSource:
         plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
         columns = self._read(raw.group, plain).columns if plain else []
         read = dict(zip(plain, columns, strict=True))
-        read |= {leaf: self.read(raw.group, leaf) for leaf in leaves if leaf not in read}
+        read |= {leaf: self.read_leaf(raw.group, leaf) for leaf in leaves if leaf not in read}
         return {leaf: whole(read[leaf]) for leaf in leaves}
 
     def condition_values(
@@ -345,7 +371,7 @@ class ParquetSource:
             if (group, leaf) not in self._conditions:
                 for old in [key for key in self._conditions if key[0] < group - 1]:
                     del self._conditions[old]
-                self._conditions[group, leaf] = whole(self.read(group, leaf))
+                self._conditions[group, leaf] = whole(self.read_leaf(group, leaf))
             return self._conditions[group, leaf]
 
     def size_of(self, raw: Piece) -> int:
@@ -398,79 +424,3 @@ class ParquetSource:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-
-
-def open_source(source: Input, options: ReadOptions) -> Source:  # noqa: ARG001 - it says it all
-    """Open a Parquet file, or a folder of them."""
-    source.spool()
-    if source.path is None:
-        raise AssertionError("a spooled input has a path")
-    if source.is_folder:
-        from noisify.formats.parquet.dataset import DatasetSource  # noqa: PLC0415 - imports this
-
-        return DatasetSource(source.path)
-    return ParquetSource(source.path, source.name)
-
-
-def open_sink(
-    source: ParquetSource | DatasetSource,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),
-) -> Sink:
-    """Start a Parquet file like the source's, or a folder of them.
-
-    Raises:
-        UsageError: If a folder is to be written more than once over.
-    """
-    from noisify.formats.parquet.sink import ParquetSink  # noqa: PLC0415 - it imports this module
-
-    if isinstance(source, ParquetSource):
-        return ParquetSink(source, output, noised)  # row groups may follow row groups
-    if passes > 1:
-        raise _one_file("--append")
-    from noisify.formats.parquet.dataset import DatasetSink  # noqa: PLC0415 - likewise
-
-    return DatasetSink(source, cast("FolderOutput", output), noised)
-
-
-def open_mask(
-    source: ParquetSource | DatasetSource,
-    output: Output,
-    noised: Sequence[Field],
-    *,
-    values: bool,
-) -> MaskSink:
-    """Start a Parquet file that says which values changed.
-
-    Raises:
-        UsageError: If the source is a folder.
-    """
-    from noisify.formats.parquet.mask import ParquetMask  # noqa: PLC0415 - a rare wish
-
-    if isinstance(source, ParquetSource):
-        return ParquetMask(source, output, noised, values=values)
-    raise _one_file("--mask")
-
-
-def restore(
-    source: ParquetSource | DatasetSource,
-    mask: Input,
-    output: Output,
-    size: int,  # noqa: ARG001 - pieces are what they are
-    progress: Callable[[int], None],
-) -> int:
-    """Give a file back as it was; see `mask`.
-
-    Raises:
-        UsageError: If the source is a folder.
-    """
-    from noisify.formats.parquet import mask as parquet_mask  # noqa: PLC0415 - a rare wish
-
-    if isinstance(source, ParquetSource):
-        return parquet_mask.restore(source, mask, output, progress)
-    raise _one_file("--restore")
-
-
-def _one_file(option: str) -> UsageError:
-    return UsageError(f"{option} is for one file, not for a folder")

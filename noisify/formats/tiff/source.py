@@ -29,7 +29,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.missing import Missing
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.interface import TABLES, no_mask, no_rows
+from noisify.formats.interface import TABLES, Reading, Sink, Source
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Positions
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn, ReadOptions
     from noisify.formats.tiff.layout import Layout, Place
 
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
@@ -226,7 +226,7 @@ class Piece:
     place: Place
 
 
-class TiffSource:
+class TiffSource(Source[Piece]):
     """An open TIFF file."""
 
     def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
@@ -242,8 +242,6 @@ class TiffSource:
         except _BROKEN as error:
             raise DataError(f"is not a readable TIFF file: {error}", path=source.name) from None
         self.fields = tuple(self._fields())
-        self.in_flight = None
-        self.empty = False
 
     def _find(self, file: Any, name: str) -> None:  # noqa: ANN401
         found = file.series
@@ -275,20 +273,17 @@ class TiffSource:
                 missing=series.missing,
             )
 
-    def chunks(
-        self,
-        wanted: Sequence[Sequence[Field]],
-        size: int,
-        *,
-        complete: bool,  # noqa: ARG002
-    ) -> Iterator[Piece]:
-        """Yield the elements of each field, one field after the other.
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+        """Read the elements of each field, one field after the other.
 
         Raises:
             UsageError: If fields have to come together.
         """
+        return Reading(self._pieces(groups, size))
+
+    def _pieces(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[Piece]:
         with self.path.open("rb", buffering=0) as file:
-            for group in wanted:
+            for group in groups:
                 if len(group) > 1:
                     raise UsageError(f"models of several fields need a table: {TABLES} hold one")
                 for field in group:
@@ -336,9 +331,6 @@ class TiffSource:
         """Return the number of elements of a field."""
         return self.series[field.name].count
 
-    def close(self) -> None:
-        """Do nothing: the file is open only while it is read."""
-
 
 def _structure(file: Any) -> NDArray[np.int64]:  # noqa: ANN401
     """Return where the header and the directories are, shape (n, 2): starts and ends."""
@@ -364,7 +356,7 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-class TiffSink:
+class TiffSink(Sink[Piece, Piece | None]):
     """A copy of a TIFF file, in which samples are overwritten."""
 
     def __init__(self, source: TiffSource, output: Output) -> None:
@@ -380,63 +372,13 @@ class TiffSink:
             return None
         return Piece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
 
-    def with_rows(self, versions: Sequence[Any], copies: NDArray[np.int64]) -> Any:  # noqa: ANN401, ARG002
-        """Refuse: an image has no rows that could be dropped.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise no_rows()
-
     def write(self, encoded: Piece | None) -> None:
         """Write elements to their place."""
         if encoded is not None:
             layout = self._source.series[encoded.name].layout
             layout.write(self._old, self._new, encoded.place, encoded.values)
 
-    def finish(self) -> None:
-        """Do nothing: the copy is complete."""
-
     def close(self) -> None:
         """Close the copy and the original."""
         self._new.close()
         self._old.close()
-
-
-def open_source(source: Input, options: ReadOptions) -> TiffSource:
-    """Open a TIFF file."""
-    return TiffSource(source, options)
-
-
-def open_sink(
-    source: TiffSource,
-    output: Output,
-    passes: int = 1,
-    noised: frozenset[str] = frozenset(),  # noqa: ARG001
-) -> TiffSink:
-    """Start a copy of the source.
-
-    Raises:
-        UsageError: If it is to be written several times, one after another.
-    """
-    if passes > 1:
-        raise UsageError(f"--append is for {TABLES}, and NPY, not for TIFF files")
-    return TiffSink(source, output)
-
-
-def open_mask(*_: object, values: bool) -> MaskSink:  # noqa: ARG001
-    """Refuse: there are no masks of samples.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("TIFF")
-
-
-def restore(*_: object) -> int:
-    """Refuse: there are no masks of samples.
-
-    Raises:
-        UsageError: Always.
-    """
-    raise no_mask("TIFF")

@@ -492,8 +492,8 @@ def test_pieces_that_are_in_memory_before_they_are_worked_on_say_so(tmp_path: Pa
     with contextlib.closing(Hdf5Source(Input(path), ReadOptions())) as source:
         by_name = {field.name: field for field in source.fields}
         for names, lazy in ((["plain"], True), (["plain", "error"], False)):
-            source.chunks([[by_name[name] for name in names]], 1 << 20, complete=True)
-            assert lazy is source.reads_in_workers
+            reading = source.read([[by_name[name] for name in names]], 1 << 20)
+            assert lazy is reading.lazy
 
 
 def test_a_file_that_becomes_shorter_while_it_is_read_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.hdf5 import filters, pieces, rechunk
+from noisify.formats.hdf5 import chunk_file, filters, pieces, rechunk
 from noisify.formats.hdf5.filters import Filter, fletcher32
 from noisify.formats.hdf5.timestamps import checksum
 
@@ -332,9 +332,9 @@ class TestAgainstTheRowOrder:
     def little_memory(self, request, monkeypatch):
         memory, tile = request.param
         monkeypatch.setattr(pieces, "_MEMORY", memory)
-        monkeypatch.setattr(rechunk, "_TILE_BYTES", tile)
-        monkeypatch.setattr(rechunk, "_TILES", 2)
-        monkeypatch.setattr(rechunk, "_KEPT_BYTES", 50)
+        monkeypatch.setattr(chunk_file, "_TILE_BYTES", tile)
+        monkeypatch.setattr(chunk_file, "_TILES", 2)
+        monkeypatch.setattr(chunk_file, "_KEPT_BYTES", 50)
 
     @pytest.fixture
     def unrolled(self, monkeypatch):
@@ -374,7 +374,7 @@ class TestAgainstTheRowOrder:
             file.create_dataset("t", data=rows, chunks=chunks, **options)
         before = noisy(tmp_path / "in.h5", "-s", 1)
         request.getfixturevalue("monkeypatch").setattr(pieces, "_MEMORY", 100)
-        request.getfixturevalue("monkeypatch").setattr(rechunk, "_TILE_BYTES", 100)
+        request.getfixturevalue("monkeypatch").setattr(chunk_file, "_TILE_BYTES", 100)
 
         assert before == noisy(tmp_path / "in.h5", "-s", 1, "--jobs", 3, "--chunk-size", 8)
 
@@ -436,7 +436,7 @@ class TestAgainstTheRowOrder:
     @pytest.mark.usefixtures("little_memory")
     def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
         source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
-        monkeypatch.setattr(rechunk, "reserve", no_room)
+        monkeypatch.setattr(chunk_file, "reserve", no_room)
 
         done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
 
@@ -456,7 +456,7 @@ def test_a_temporary_file_of_chunks_gives_any_box_back(data):
     shape = tuple(data.draw(st.integers(1, 9)) for _ in range(rank))
     chunks = tuple(data.draw(st.integers(1, extent + 2)) for extent in shape)
     values = np.arange(np.prod(shape), dtype="f8").reshape(shape)
-    file = rechunk.ChunkFile("x", shape, chunks, values.dtype)
+    file = chunk_file.ChunkFile("x", shape, chunks, values.dtype)
     for corner in itertools.product(
         *(range(0, extent, step) for extent, step in zip(shape, chunks, strict=True))
     ):

@@ -49,7 +49,7 @@ def pieces(path: Path, groups: Sequence[Sequence[str]]) -> list[tuple[int, tuple
     source = ParquetSource(path, str(path))
     fields: dict[str, Field] = {field.name: field for field in source.fields}
     wanted = [[fields[name] for name in group] for group in groups]
-    found = source.chunks(wanted, 1, complete=True)
+    found = source.read(wanted, 1).pieces
     return [(piece.group, piece.leaves, piece.closes) for piece in found]
 
 

@@ -1,0 +1,36 @@
+"""Arrow IPC: what ties its source and sink together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noisify.formats.arrow.ipc import ArrowSink, ArrowSource
+from noisify.formats.interface import Format
+
+if TYPE_CHECKING:
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+    from noisify.formats.interface import ReadOptions
+
+
+class ArrowFormat(Format[ArrowSource]):
+    """Files and streams of record batches."""
+
+    title = "Arrow IPC"
+
+    def open_source(self, source: Input, options: ReadOptions) -> ArrowSource:  # noqa: ARG002 - it says it all
+        """Open an Arrow IPC file or stream."""
+        return ArrowSource(source)
+
+    def rewrite(
+        self,
+        source: ArrowSource,
+        output: Output,
+        passes: int = 1,  # noqa: ARG002 - batches may follow batches
+        noised: frozenset[str] = frozenset(),
+    ) -> ArrowSink:
+        """Start a file or stream like the source's."""
+        return ArrowSink(source, output, noised)
+
+
+FORMAT = ArrowFormat()

@@ -1,0 +1,102 @@
+"""Parquet: what ties its sources, sinks and masks together, for a file and for a folder of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from noisify.core.errors import UsageError
+from noisify.formats.interface import Format
+from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
+from noisify.formats.parquet.sink import ParquetSink
+from noisify.formats.parquet.source import ParquetSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from noisify.core.chunk import Field
+    from noisify.files.folder_output import FolderOutput
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+    from noisify.formats.interface import MaskSink, ReadOptions
+
+
+class ParquetFormat(Format[ParquetSource | DatasetSource]):
+    """A file, or a folder of files that are one table."""
+
+    title = "Parquet"
+
+    def open_source(
+        self,
+        source: Input,
+        options: ReadOptions,  # noqa: ARG002 - a file says it all
+    ) -> ParquetSource | DatasetSource:
+        """Open a Parquet file, or a folder of them."""
+        source.spool()
+        if source.path is None:
+            raise AssertionError("a spooled input has a path")
+        if source.is_folder:
+            return DatasetSource(source.path)
+        return ParquetSource(source.path, source.name)
+
+    def rewrite(
+        self,
+        source: ParquetSource | DatasetSource,
+        output: Output,
+        passes: int = 1,
+        noised: frozenset[str] = frozenset(),
+    ) -> ParquetSink | DatasetSink:
+        """Start a Parquet file like the source's, or a folder of them.
+
+        Raises:
+            UsageError: If a folder is to be written more than once over.
+        """
+        if isinstance(source, ParquetSource):
+            return ParquetSink(source, output, noised)  # row groups may follow row groups
+        if passes > 1:
+            raise _one_file("--append")
+        return DatasetSink(source, cast("FolderOutput", output), noised)
+
+    def open_mask(
+        self,
+        source: ParquetSource | DatasetSource,
+        output: Output,
+        noised: Sequence[Field],
+        *,
+        values: bool,
+    ) -> MaskSink:
+        """Start a Parquet file that says which values changed.
+
+        Raises:
+            UsageError: If the source is a folder.
+        """
+        from noisify.formats.parquet.mask import ParquetMask  # noqa: PLC0415 - a rare wish
+
+        if isinstance(source, ParquetSource):
+            return ParquetMask(source, output, noised, values=values)
+        raise _one_file("--mask")
+
+    def restore(
+        self,
+        source: ParquetSource | DatasetSource,
+        mask: Input,
+        output: Output,
+        size: int,  # noqa: ARG002 - pieces are what they are
+        progress: Callable[[int], None],
+    ) -> int:
+        """Give a file back as it was; see `mask`.
+
+        Raises:
+            UsageError: If the source is a folder.
+        """
+        from noisify.formats.parquet import mask as parquet_mask  # noqa: PLC0415 - a rare wish
+
+        if isinstance(source, ParquetSource):
+            return parquet_mask.restore(source, mask, output, progress)
+        raise _one_file("--restore")
+
+
+def _one_file(option: str) -> UsageError:
+    return UsageError(f"{option} is for one file, not for a folder")
+
+
+FORMAT = ParquetFormat()

@@ -1,0 +1,37 @@
+"""TIFF: what ties its source and sink together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noisify.formats.interface import Format, one_pass
+from noisify.formats.tiff.source import TiffSink, TiffSource
+
+if TYPE_CHECKING:
+    from noisify.files.input import Input
+    from noisify.files.output import Output
+    from noisify.formats.interface import ReadOptions
+
+
+class TiffFormat(Format[TiffSource]):
+    """One or several images."""
+
+    title = "TIFF"
+
+    def open_source(self, source: Input, options: ReadOptions) -> TiffSource:
+        """Open a TIFF file."""
+        return TiffSource(source, options)
+
+    def rewrite(
+        self,
+        source: TiffSource,
+        output: Output,
+        passes: int,
+        noised: frozenset[str],  # noqa: ARG002
+    ) -> TiffSink:
+        """Start a TIFF file like the source's."""
+        one_pass(self.title, passes)
+        return TiffSink(source, output)
+
+
+FORMAT = TiffFormat()
