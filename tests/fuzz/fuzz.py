@@ -9,12 +9,14 @@ starts. The inputs that reach something new are kept in build/fuzz/corpus for th
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
 import resource
 import sys
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -53,7 +55,10 @@ def main() -> int:
             f"this is Python {version} on {sys.platform})\n"
         )
         return 0
-    with atheris.instrument_imports(include=["noisify"], enable_loader_override=False):
+    with (
+        redirect_stderr(io.StringIO()),  # a line for each module
+        atheris.instrument_imports(include=["noisify"], enable_loader_override=False),
+    ):
         from fault_server import imported  # noqa: PLC0415 - while imports are instrumented
         from fuzz_targets import TARGETS  # noqa: PLC0415 - likewise
 

@@ -19,20 +19,21 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fault_harness import SECONDS, Fault, Result, broken, contents, restore
 from fault_scenarios import Scenario
 from run_command import run
 
 from noisify.core.native import PURE
-from noisify.formats.csv.native import built
 from noisify.noise.registry import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from run_command import Done
+
+    Check: TypeAlias = "Callable[[bytes, Place], list[str]]"
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
@@ -64,17 +65,21 @@ class Target:
 
     Attributes:
         name: Its name, and its corpus's.
-        check: Returns what is wrong with what the command makes of some bytes.
+        checks: Each returns what is wrong with what the command makes of some bytes.
         repair: Makes checksums right again, so that what lies behind them is reached.
         words: What its inputs are made of.
         longest: Bytes of an input.
     """
 
     name: str
-    check: Callable[[bytes, Place], list[str]]
+    checks: Sequence[Check]
     repair: Callable[[bytes], bytes] = bytes
     words: tuple[bytes, ...] = ()
     longest: int = 4096
+
+    def check(self, data: bytes, where: Place) -> list[str]:
+        """Return what is wrong by one of the checks, always the same for the same bytes."""
+        return self.checks[zlib.crc32(data) % len(self.checks)](data, where)
 
 
 @contextmanager
@@ -183,7 +188,7 @@ def _harmless(line: str) -> bool:
 
 
 _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_OUTPUTS = {"--output", "--mask", "--report"}
+_OUTPUTS = {"-o", "--output", "--mask", "--report"}
 
 
 def _open_files() -> int:
@@ -212,35 +217,57 @@ def reader(
     suffix: str,
     *more: Sequence[str],
     to: Sequence[str] = (),
-    unchanged: Callable[[bytes], object] | None = None,
-) -> Callable[[bytes, Place], list[str]]:
-    """Return the check of a reader of files.
+    unchanged: bool = False,
+) -> tuple[Check, ...]:
+    """Return the checks of a reader of files.
 
     Args:
         suffix: The files' suffix.
-        more: Options of which each input is tried with one.
-        to: Suffixes to which each input may be converted.
-        unchanged: What of a file a scale of 0 does not change; None: nothing is promised.
+        more: Options to try, besides those that are tried with each format.
+        to: Suffixes to convert to.
+        unchanged: Whether a scale of 0 promises the same bytes.
     """
     name, out = f"in{suffix}", f"out{suffix}"
+
+    def identity(data: bytes, where: Place) -> list[str]:
+        trial = Trial(where, {name: data})
+        first = trial.run(name, "--output", out, *ZERO)
+        if first.status == 0 and unchanged:
+            trial.same("a scale of 0 changes something", data, trial.output(out))
+        return trial.wrong
+
+    def twice(data: bytes, where: Place) -> list[str]:
+        trial = Trial(where, {name: data})
+        trial.run(name, "--output", out, *NOISE)
+        _try_again(trial, out)
+        return trial.wrong
+
+    def ways(data: bytes, where: Place) -> list[str]:
+        trial = Trial(where, {name: data})
+        results = []
+        for pure, size in ((False, "1MiB"), (True, "64")):
+            words = ("--columns", "*", *NOISE, "--chunk-size", size)
+            done = trial.run(name, "--output", out, *words, pure=pure)
+            results.append((done.status, trial.output(out)))
+        trial.same("pure Python with other chunks writes something else", *results)
+        return trial.wrong
+
     variants = [
         *(("--output", out, *options) for options in (*_VARIANTS, *more)),
         *((*NOISE, "--output", f"out{other}") for other in to),
         ("--dry-run", *NOISE),
         (*NOISE, "--output", out, "--mask", f"mask{suffix}", "--mask-values", "--report", "r.json"),
     ]
+    often = (identity, twice, ways) * (1 + len(variants) // 6)
+    return (*often, *(_once(name, options) for options in variants))
+
+
+def _once(name: str, options: Sequence[str]) -> Check:
+    """Return the check of one run."""
 
     def check(data: bytes, where: Place) -> list[str]:
         trial = Trial(where, {name: data})
-        first = trial.run(name, "--output", out, *ZERO)
-        copy = trial.output(out)
-        if first.status == 0 and unchanged is not None and copy is not None:
-            trial.same("a scale of 0 changes something", unchanged(data), unchanged(copy))
-        if zlib.crc32(data) % 2 or first.status != 0:
-            trial.run(name, *variants[zlib.crc32(data) // 2 % len(variants)])
-        else:
-            trial.run(name, "--output", out, *NOISE)
-            _try_again(trial, out)
+        trial.run(name, *options)
         return trial.wrong
 
     return check
@@ -274,36 +301,21 @@ def _try_again(trial: Trial, out: str) -> None:
         trial.wrong.append(done.messages)
 
 
-def check_text_table(suffix: str, *options: str) -> Callable[[bytes, Place], list[str]]:
-    """Return the check of a reader of CSV: the compiled part and pure Python do the same."""
-    usual = reader(
+def text_reader(suffix: str) -> tuple[Check, ...]:
+    """Return the checks of a reader of CSV."""
+    return reader(
         suffix,
         *_ROWS,
-        ("--scale", "1", "--seed", "1", "--no-header"),
-        ("--scale", "1", "--seed", "1", "--decimal", ",", "--thousands", "."),
-        ("--scale", "1", "--seed", "1", "--ragged", "keep", "--decimals", "keep"),
-        ("--scale", "1", "--seed", "1", "--escape", "\\", "--comment", "#"),
-        ("--scale", "1", "--seed", "1", "--encoding", "utf-16"),
-        ("--scale", "1", "--seed", "1", "--encoding", "cp1252"),
-        ("--scale", "1", "--seed", "1", "--skip-lines", "2"),
+        (*NOISE, "--no-header"),
+        (*NOISE, "--decimal", ",", "--thousands", "."),
+        (*NOISE, "--ragged", "keep", "--decimals", "keep"),
+        (*NOISE, "--escape", "\\", "--comment", "#"),
+        (*NOISE, "--encoding", "utf-16"),
+        (*NOISE, "--encoding", "cp1252"),
+        (*NOISE, "--skip-lines", "2"),
         to=(".parquet", ".arrow", ".npz", ".h5"),
-        unchanged=bytes,
+        unchanged=True,
     )
-    name, out = f"in{suffix}", f"out{suffix}"
-    noise = ("--columns", "*", *NOISE, *options)
-
-    def check(data: bytes, where: Place) -> list[str]:
-        if zlib.crc32(data[::-1]) % 2:
-            return usual(data, where)
-        trial = Trial(where, {name: data})
-        results = []
-        for pure, size in ((False, "1MiB"), (built(), "64")):
-            done = trial.run(name, "--output", out, *noise, "--chunk-size", size, pure=pure)
-            results.append((done.status, trial.output(out)))
-        trial.same("pure Python with other chunks writes something else", *results)
-        return trial.wrong
-
-    return check
 
 
 # Options
@@ -314,24 +326,29 @@ def _typed(data: bytes) -> str:
     return data.replace(b"\0", b" ").decode("utf-8", "surrogateescape")
 
 
-def option(*before: str, longest: int = 1) -> Callable[[bytes, Place], list[str]]:
-    """Return the check of an option of which the bytes are the value."""
+def option(*before: str) -> tuple[Check, ...]:
+    """Return the checks of an option of which the bytes are the value."""
     *rest, last = before
 
-    def check(data: bytes, where: Place) -> list[str]:
+    def words(data: bytes) -> list[str]:
+        return ["in.csv", "--output", "out.csv", "--seed", "1", *rest, f"{last}{_typed(data)}"]
+
+    def planned(data: bytes, where: Place) -> list[str]:
         trial = Trial(where, {"in.csv": TABLE})
-        words = ("in.csv", "--output", "out.csv", "--seed", "1", *rest, f"{last}{_typed(data)}")
-        done = trial.run(*words, lines=longest)
-        made = trial.output("out.csv")
-        if zlib.crc32(data) % 2:
-            planned = trial.run(*words, "--dry-run", lines=longest)
-            trial.same("a dry run ends otherwise", done.status, planned.status)
-        elif done.status == 0:
-            trial.run(*words, "--chunk-size", "10", lines=longest)
-            trial.same("other chunks, other output", made, trial.output("out.csv"))
+        statuses = [trial.run(*words(data), *way).status for way in ((), ("--dry-run",))]
+        trial.same("a dry run ends otherwise", *statuses)
         return trial.wrong
 
-    return check
+    def cut(data: bytes, where: Place) -> list[str]:
+        trial = Trial(where, {"in.csv": TABLE})
+        made = []
+        for size in ("1MiB", "10"):
+            done = trial.run(*words(data), "--chunk-size", size)
+            made.append((done.status, trial.output("out.csv")))
+        trial.same("other chunks, other output", *made)
+        return trial.wrong
+
+    return planned, cut
 
 
 def check_recipe(data: bytes, where: Place) -> list[str]:
@@ -426,7 +443,8 @@ def decompressed(data: bytes) -> bytes:
     return data
 
 
-def _check_compressed(data: bytes, where: Place) -> list[str]:
+def check_compressed(data: bytes, where: Place) -> list[str]:
+    """Check what the command makes of compressed data, against another library."""
     trial = Trial(where, {"in.csv": data})
     done = trial.run("in.csv", "--output", "out.csv", *ZERO)
     if done.status == 0 and data[:2] in {b"\x1f\x8b", b"BZ", b"\xfd7"}:
@@ -436,30 +454,37 @@ def _check_compressed(data: bytes, where: Place) -> list[str]:
             trial.wrong.append(f"another library does not read it: {error!r}")
         else:
             trial.same("another library reads something else", held, trial.output("out.csv"))
-    suffix = (".gz", ".bz2", ".xz", ".zst", ".lz4")[zlib.crc32(data) % 5]
-    trial.run("in.csv", "--output", f"out.csv{suffix}", *NOISE)
     return trial.wrong
 
 
+CODECS = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _MODELS = tuple(model.name.encode() for model in MODELS)
 _COLUMNS = (b"x", b"y", b"n", b"word", b"home town", b"t", b"*", b":float", b":int", b":text")
 _NUMBERS = (b"0.5", b"5%", b"0.1sd", b"1%range", b"0.2iqr", b"@y", b"1e-3", b"90s", b"2d", b"nan")
 TARGETS = (
-    Target("csv", check_text_table(".csv"), words=(b"NaN", b"\r\n", b'""', b"1e308", b"sep=,")),
-    Target("tsv", check_text_table(".tsv"), words=(b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"inf")),
+    Target("csv", text_reader(".csv"), words=(b"NaN", b"\r\n", b'""', b"1e308", b"sep=,")),
+    Target("tsv", text_reader(".tsv"), words=(b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"inf")),
     Target("parquet", reader(".parquet", *_ROWS, to=(*TO_TABLE, ".npz")), words=(b"PAR1",)),
     Target("arrow", reader(".arrow", *_ROWS, to=(*TO_TABLE, ".h5")), words=(b"ARROW1",)),
-    Target("npy", reader(".npy", to=TO_ARRAYS, unchanged=bytes), words=(b"'descr'", b"'<f8'")),
+    Target("npy", reader(".npy", to=TO_ARRAYS, unchanged=True), words=(b"'descr'", b"'<f8'")),
     Target("npz", reader(".npz", to=TO_ARRAYS), repair_zip, words=(b"PK\x01\x02", b"PK\x05\x06")),
     Target("hdf5", reader(".h5", to=TO_ARRAYS), words=(b"OHDR", b"TREE", b"SNOD"), longest=16384),
-    Target("wav", reader(".wav", to=(".npy",), unchanged=bytes), words=(b"fmt ", b"data", b"LIST")),
+    Target("wav", reader(".wav", to=(".npy",), unchanged=True), words=(b"fmt ", b"data", b"LIST")),
     Target("png", reader(".png", to=(".npy",)), repair_png, words=(b"IDAT", b"IEND", b"PLTE")),
-    Target("tiff", reader(".tif", to=(".npy",), unchanged=bytes), words=(b"II*\0", b"MM\0*")),
-    Target("compressed", _check_compressed, repair_gzip, words=(b"\x1f\x8b\x08", b"BZh9")),
-    Target("mask", check_mask, words=(b"true", b"false", b".original", b"x", b"y", b"n")),
+    Target("tiff", reader(".tif", to=(".npy",), unchanged=True), words=(b"II*\0", b"MM\0*")),
+    Target(
+        "compressed",
+        (
+            check_compressed,
+            *(_once("in.csv", ("--output", f"out.csv{codec}", *NOISE)) for codec in CODECS),
+        ),
+        repair_gzip,
+        words=(b"\x1f\x8b\x08", b"BZh9"),
+    ),
+    Target("mask", (check_mask,), words=(b"true", b"false", b".original", b"x", b"y", b"n")),
     Target(
         "recipe",
-        check_recipe,
+        (check_recipe,),
         words=(
             *_MODELS,
             *_COLUMNS,
