@@ -269,7 +269,7 @@ class ParquetSource(Source[Piece]):
         """Return a leaf of a row group, with the structs and lists it is in.
 
         Raises:
-            DataError: If it cannot be read.
+            DataError: If it cannot be read, or has not as many rows as the row group.
         """
         return self._read(group, [leaf]).column(0)
 
@@ -277,11 +277,15 @@ class ParquetSource(Source[Piece]):
         """Return one leaf of a row group, or several that are columns, as a table of as many."""
         self._check(leaves)
         try:
-            return self._own().reader.read_row_group(
+            table: pa.Table = self._own().reader.read_row_group(
                 group, column_indices=leaves, use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
+        rows = self.metadata.row_group(group).num_rows
+        if table.num_rows != rows:  # Arrow does not tell of a single column that is too short
+            raise self._unreadable(group, f"it has {table.num_rows} rows, not {rows}")
+        return table
 
     def _check(self, leaves: Iterable[int]) -> None:
         """Refuse leaves that Arrow reads as what they are not; each is looked at once."""
@@ -304,8 +308,6 @@ class ParquetSource(Source[Piece]):
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
         columns = []
         for leaf, array in arrays.items():
-            if len(array) != raw.rows:
-                raise self._unreadable(raw.group, f"it has {len(array)} rows, not {raw.rows}")
             each = by_leaf[leaf]
             values, inside = values_at(array, ())
             positions = rows
