@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from typing import TYPE_CHECKING
 
 from noisify.noise import registry
+from noisify.noise.parameters import parameters_of
 
 if TYPE_CHECKING:
     from noisify.noise.model import Model
@@ -38,13 +38,13 @@ def model_page(name: str) -> str:
     also = f" (also {', '.join(entry.aliases)})" if entry.aliases else ""
     lines = [f"{entry.name}{also}: {model.family} noise", "", inspect.getdoc(model) or "", ""]
     lines.append("Parameters (-p KEY=VALUE; scale is also -s, rate --rate):")
-    fields = dataclasses.fields(model)
-    width = max((len(field.name) for field in fields), default=0)
-    for field in fields:
-        default = f" [default: {_shown(field.default)}]"
-        if field.default in (None, dataclasses.MISSING):
+    declared = parameters_of(model)
+    width = max(map(len, declared), default=0)
+    for key, parameter in declared.items():
+        default = f" [default: {_shown(parameter.default)}]"
+        if parameter.default is None or parameter.required:
             default = ""
-        lines.append(f"  {field.name:<{width}}  {field.metadata['help']}{default}")
+        lines.append(f"  {key:<{width}}  {parameter.help}{default}")
     takes = ", ".join(sorted(model.takes)) or "whole rows"
     lines += ["", f"Works on: {takes}.", "", "Example:"]
     lines += [f"  noisify data.csv -d {entry.name} {model.example} --seed 42 > noisy.csv", ""]

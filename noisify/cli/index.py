@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from noisify.cli.sweeps import AMOUNTS, takes_level
+from noisify.cli.sweeps import AMOUNTS
 from noisify.files.output import naming, open_output
 from noisify.files.write_behind import write_all
+from noisify.noise import registry
 from noisify.noise.level import DEFAULT
+from noisify.noise.parameters import takes_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,5 +83,5 @@ def _level(spec: NoiseSpec) -> str:
     for name in AMOUNTS:
         if (amount := getattr(spec, name)) is not None:
             return f"{amount:g}" if isinstance(amount, float) else str(amount)
-    default = DEFAULT if takes_level(spec) else ""
+    default = DEFAULT if takes_level(registry.find(spec.model).load()) else ""
     return str(next((spec.parameters[key] for key in _LEVELS if key in spec.parameters), default))

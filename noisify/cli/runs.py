@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import model as interface
 from noisify.noise import registry
+from noisify.noise.parameters import parameters_of
 from noisify.plan.file_part import file_part
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.streams.limits import new_seed
@@ -189,7 +189,7 @@ def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
             raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
         parameters[key] = value
     model = registry.find(name).load()
-    if arguments.rate is not None and "rate" not in {f.name for f in dataclasses.fields(model)}:
+    if arguments.rate is not None and "rate" not in parameters_of(model):
         raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
     interface.make(model, parameters)
     return NoiseSpec(

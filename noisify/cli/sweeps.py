@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import re
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.errors import UsageError, shown
 from noisify.noise import level, registry
 from noisify.noise import model as interface
+from noisify.noise.parameters import parameters_of, takes_level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,14 +112,8 @@ def _takes(spec: NoiseSpec, key: str) -> bool:
     if key == "model":
         return True
     if key in {"sd", "snr"}:
-        return takes_level(spec)
-    return key in {f.name for f in dataclasses.fields(registry.find(spec.model).load())}
-
-
-def takes_level(spec: NoiseSpec) -> bool:
-    """Return whether the scale of a spec's model is a level."""
-    model = registry.find(spec.model).load()
-    return any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))
+        return takes_level(registry.find(spec.model).load())
+    return key in parameters_of(registry.find(spec.model).load())
 
 
 def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
@@ -129,7 +123,7 @@ def _with(spec: NoiseSpec, key: str, value: str) -> NoiseSpec:
         return replace(spec, model=entry.name)
     model = registry.find(spec.model).load()
     parameters = {name: given for name, given in spec.parameters.items() if name != key}
-    if key not in AMOUNTS or not takes_level(spec):
+    if key not in AMOUNTS or not takes_level(model):
         parameters[key] = value
         interface.make(model, parameters)
         return replace(spec, parameters=parameters)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_pyarrow import pa, pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,9 @@ def array(values: NDArray[Any]) -> pa.Array:
     )
 
 
-def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.Array) -> Any:  # noqa: ANN401
+def rows_of(
+    values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.Array
+) -> pa.Array | pa.ChunkedArray:
     """Return the elements at some places, null where a place is null.
 
     Arrow itself takes none from views and from run-end encoded values.
@@ -31,8 +33,6 @@ def rows_of(values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.A
         places = array(places)
     kind = values.type
     if pa.types.is_run_end_encoded(kind):
-        import pyarrow.compute as pc  # noqa: PLC0415 - takes a while, and they are rare
-
         taken = rows_of(pc.run_end_decode(values), places)
         return pc.run_end_encode(taken, run_end_type=kind.run_end_type)
     plain = without_views(kind)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from noisify.core.lazy import LazyModule
+
 if TYPE_CHECKING:
+    import difflib
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+else:
+    difflib = LazyModule("difflib")
 
 _NEAR = 0.76
 """How alike words must be, from 0 to 1, for one to be taken for the other; less misleads."""
@@ -150,15 +155,13 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """
     if not isinstance(word, str):  # what was given for a name
         word = shown(word)
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
     words = list(known)
-    near = get_close_matches(word, words, n=1, cutoff=_NEAR)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=_NEAR)
     if not near:
         swapped = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
         near = [candidate for candidate in words if candidate in swapped]
     if not near:
         folded = {candidate.casefold(): candidate for candidate in words}
-        close = get_close_matches(word.casefold(), list(folded), n=1, cutoff=_NEAR)
+        close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=_NEAR)
         near = [folded[key] for key in close]
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -5,26 +5,15 @@ The compiled part seldom needs them, and for a small file their import would tak
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 else:
-
-    class _OnDemand:
-        """A module that is imported when an attribute of it is first looked up."""
-
-        def __init__(self, name: str) -> None:
-            self._name = name
-
-        def __getattr__(self, attribute: str) -> Any:  # noqa: ANN401
-            value = getattr(import_module(self._name), attribute)
-            setattr(self, attribute, value)
-            return value
-
-    pa = _OnDemand("pyarrow")
-    pc = _OnDemand("pyarrow.compute")
+    pa = LazyModule("pyarrow")
+    pc = LazyModule("pyarrow.compute")
 
 __all__ = ["pa", "pc"]

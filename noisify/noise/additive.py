@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.core.errors import UsageError
-from noisify.noise import level
-from noisify.noise.level import Level
-from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, parameter, with_headroom
+from noisify.noise import level, parameters
+from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, with_headroom
 from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noisify.noise.level import Level
     from noisify.streams.streams import Variates
-
-__all__ = [
-    "Cauchy", "Exponential", "Gamma", "Gumbel", "Laplace", "Level", "LogNormal", "Logistic",
-    "Normal", "StudentT", "Triangular", "TruncatedNormal", "Uniform",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +33,8 @@ class Additive(Model):
     family: ClassVar[str] = "amplitude"
     takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
 
-    scale: Level = parameter("the distribution's scale, as a level", level.DEFAULT)
-    loc: float = parameter("added to every value, in the field's unit", 0.0)
+    scale: Level = parameters.level("the distribution's scale, as a level", level.DEFAULT)
+    loc: float = parameters.number("added to every value, in the field's unit", 0.0)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + loc + scale * variates."""
@@ -169,7 +163,7 @@ class StudentT(IndependentNoise):
     name: ClassVar[str] = "student-t"
     unmeasured: ClassVar[str] = "has no variance"
 
-    df: float = parameter("degrees of freedom, above 0", 3.0, above=0.0)
+    df: float = parameters.number("degrees of freedom, above 0", 3.0, above=0.0)
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return t variates."""
@@ -231,7 +225,9 @@ class TruncatedNormal(IndependentNoise):
 
     name: ClassVar[str] = "truncated-normal"
 
-    cut: float = parameter("where it is cut off on either side, in scales", 2.0, at_least=0.01)
+    cut: float = parameters.number(
+        "where it is cut off on either side, in scales", 2.0, at_least=0.01
+    )
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return truncated normal variates."""
@@ -263,7 +259,9 @@ def _upper_tail(z: float) -> float:
 class Asymmetric(IndependentNoise):
     """Additive noise with a long tail on one side, as NumPy draws it or with its mean taken off."""
 
-    center: bool = parameter("take the distribution's mean off, so that noise has mean 0", False)
+    center: bool = parameters.truth(
+        "take the distribution's mean off, so that noise has mean 0", default=False
+    )
 
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
@@ -332,7 +330,9 @@ class Gamma(Asymmetric):
 
     name: ClassVar[str] = "gamma"
 
-    shape: float = parameter("shape, above 0: how many exponentials it is the sum of", 2.0, above=0)
+    shape: float = parameters.number(
+        "shape, above 0: how many exponentials it is the sum of", 2.0, above=0
+    )
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return gamma variates of scale 1."""
@@ -355,16 +355,10 @@ class LogNormal(Asymmetric):
     """
 
     name: ClassVar[str] = "lognormal"
-    MOST: ClassVar[float] = 18.0
+    sigma: float = parameters.number(
+        "standard deviation of the noise's logarithm", 1.0, above=0, at_most=18
+    )
     """A larger sigma has a standard deviation that no float64 holds."""
-
-    sigma: float = parameter("standard deviation of the noise's logarithm", 1.0, above=0)
-
-    def __post_init__(self) -> None:
-        """Check that the distribution's moments are numbers."""
-        super().__post_init__()
-        if self.sigma > self.MOST:
-            raise UsageError(f"sigma {self.sigma:g} of lognormal must be at most {self.MOST:g}")
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return lognormal variates with median 1."""

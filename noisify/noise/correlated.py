@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from noisify.core.errors import DataError, UsageError
-from noisify.noise.model import Matrix, Model, NoiseContext, Words, parameter
+from noisify.noise import parameters
+from noisify.noise.model import Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 from noisify.streams.streams import BlockVariates
 
 if TYPE_CHECKING:
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.noise.parameters import Matrix, Words
     from noisify.statistics.survey import FieldStatistics
-
-__all__ = ["Correlated", "Matrix", "Words"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +48,9 @@ class Correlated(Model):
     multi_field: ClassVar[bool] = True
     example: ClassVar[str] = "-c income,spending -p share=0.1"
 
-    share: float = parameter("the noise's covariance over the fields'", 1.0, at_least=0.0)
-    fields: Words | None = parameter("the fields, in file order; default: those chosen", None)
-    covariance: Matrix | None = parameter("covariance of the fields; default: their own", None)
+    share: float = parameters.number("the noise's covariance over the fields'", 1.0, at_least=0.0)
+    fields: Words | None = parameters.texts("the fields, in file order; default: those chosen")
+    covariance: Matrix | None = parameters.matrix("covariance of the fields; default: their own")
 
     def __post_init__(self) -> None:
         """Check that the covariance can be one, and that it fits the fields."""
@@ -58,9 +59,10 @@ class Correlated(Model):
             return
         root_of(self.covariance)
         if self.fields is not None and len(self.fields) != len(self.covariance):
-            raise UsageError(
+            raise ParameterError(
                 f"covariance of {self.name} has {len(self.covariance)} rows for "
-                f"{len(self.fields)} fields"
+                f"{len(self.fields)} fields",
+                "covariance",
             )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
@@ -129,10 +131,12 @@ def root_of(covariance: Matrix) -> NDArray[np.float64]:
     """
     size = len(covariance)
     if any(len(row) != size for row in covariance):
-        raise UsageError(f"covariance of correlated must have {size} numbers in each row")
+        raise ParameterError(
+            f"covariance of correlated must have {size} numbers in each row", "covariance"
+        )
     matrix = np.array(covariance).reshape(size, size)
     if not (np.isfinite(matrix).all() and (matrix == matrix.T).all()):
-        raise UsageError("covariance of correlated must be finite and symmetric")
+        raise ParameterError("covariance of correlated must be finite and symmetric", "covariance")
     variances = np.diag(matrix)
     deviations = np.sqrt(np.where(variances > 0, variances, 1.0))
     rest = matrix / deviations / deviations[:, None]

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.core.errors import UsageError
-from noisify.noise import discrete_quantiles
+from noisify.noise import discrete_quantiles, parameters
 from noisify.noise.discrete_quantiles import quantile
-from noisify.noise.level import Rate
-from noisify.noise.model import Model, NoiseContext, parameter
+from noisify.noise.model import Model, NoiseContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Binomial", "Poisson", "Rate"]
+    from noisify.noise.level import Rate
 
 BEYOND_NOISE = 1e34
 """A rate whose Poisson noise, at most 8.3 standard deviations, is under half of a last place."""
@@ -63,7 +61,7 @@ class Poisson(Counting):
     level: ClassVar[str] = "count"
     example: ClassVar[str] = "-p count=100"
 
-    count: float = parameter("events for each unit of the value", 1.0, above=0.0)
+    count: float = parameters.number("events for each unit of the value", 1.0, above=0.0)
 
     def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return Poisson counts, in the values' unit."""
@@ -95,13 +93,7 @@ class Binomial(Counting):
     level: ClassVar[str] = "keep"
     example: ClassVar[str] = "-c count -p keep=90%"
 
-    keep: Rate = parameter("probability that each one is kept", 0.9, at_least=0.0)
-
-    def __post_init__(self) -> None:
-        """Check that keep is a probability."""
-        super().__post_init__()
-        if self.keep > 1:
-            raise UsageError(f"keep {self.keep:g} of {self.name} must be at most 1")
+    keep: Rate = parameters.rate("probability that each one is kept", 0.9)
 
     def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return how many are kept."""

@@ -12,8 +12,9 @@ import numpy as np
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
-from noisify.noise.level import Level, Rate
-from noisify.noise.model import NUMBERS, Model, NoiseContext, parameter
+from noisify.noise import parameters
+from noisify.noise.model import NUMBERS, Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
+    from noisify.noise.level import Level, Rate
     from noisify.statistics.survey import FieldStatistics
-
-__all__ = [
-    "Dropout", "Impulse", "Level", "Outlier", "Rate", "SaltAndPepper", "Spike", "Stuck", "SwapBits",
-]  # fmt: skip
 
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 1 << 53
@@ -40,21 +38,23 @@ class RateModel(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 2%"
 
-    rate: Rate = parameter("share of the elements that are hit", 0.01, at_least=0.0)
+    rate: Rate = parameters.rate("share of the elements that are hit", 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranged(RateModel):
     """A model whose new values come from a range: that of the type, or 0 to 1 for floats."""
 
-    low: float | None = parameter("lowest value; left out: of the type, 0 for floats", None)
-    high: float | None = parameter("highest value; left out: of the type, 1 for floats", None)
+    low: float | None = parameters.number("lowest value; left out: of the type, 0 for floats")
+    high: float | None = parameters.number("highest value; left out: of the type, 1 for floats")
 
     def __post_init__(self) -> None:
         """Check the limits, and that they are in order."""
         super().__post_init__()
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise UsageError(f"low {self.low:g} of {self.name} is above high {self.high:g}")
+            raise ParameterError(
+                f"low {self.low:g} of {self.name} is above high {self.high:g}", "low", "high"
+            )
 
     def ends(self, number: NumberType) -> tuple[Any, Any]:
         """Return the lowest and the highest value, in the units of the arrays."""
@@ -82,7 +82,7 @@ class SaltAndPepper(Ranged):
 
     name: ClassVar[str] = "salt-and-pepper"
 
-    salt: Rate = parameter("share of those hit that become high", 0.5, at_least=0.0)
+    salt: Rate = parameters.rate("share of those hit that become high", 0.5)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit at either end."""
@@ -151,11 +151,13 @@ class Outlier(RateModel):
 
     name: ClassVar[str] = "outlier"
 
-    factor: float = parameter("interquartile ranges from quartile to fence", 3.0, at_least=0)
-    low: float | None = parameter("the lower fence; left out: the field's", None)
-    high: float | None = parameter("the upper fence; left out: the field's", None)
-    spread: float | None = parameter(
-        "mean distance beyond the fence; left out: the iqr", None, at_least=0.0
+    factor: float = parameters.number(
+        "interquartile ranges from quartile to fence", 3.0, at_least=0
+    )
+    low: float | None = parameters.number("the lower fence; left out: the field's")
+    high: float | None = parameters.number("the upper fence; left out: the field's")
+    spread: float | None = parameters.number(
+        "mean distance beyond the fence; left out: the iqr", at_least=0.0
     )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
@@ -242,7 +244,7 @@ class Spike(RateModel):
 
     name: ClassVar[str] = "spike"
 
-    scale: Level = parameter("height of a spike, as a level", levels.OfField(3.0, "sd"))
+    scale: Level = parameters.level("height of a spike, as a level", levels.OfField(3.0, "sd"))
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit plus or minus the scale."""
@@ -264,13 +266,13 @@ class Stuck(RateModel):
     takes: ClassVar[frozenset[str]] = NUMBERS
     example: ClassVar[str] = "--rate 5% -p run=20"
 
-    run: int = parameter("elements in a run", 16, at_least=1)
+    run: int = parameters.whole("elements in a run", 16, at_least=1)
 
     def __post_init__(self) -> None:
         """Check that a run is no longer than a noise block."""
         super().__post_init__()
         if self.run > BLOCK:
-            raise UsageError(f"run {self.run} of {self.name} is longer than {BLOCK}")
+            raise ParameterError(f"run {self.run} of {self.name} is longer than {BLOCK}", "run")
 
     @property
     def halo(self) -> int:
@@ -326,9 +328,9 @@ class SwapBits(RateModel):
     takes: ClassVar[frozenset[str]] = frozenset({"int"})
     example: ClassVar[str] = "-c count --rate 2% -p bits=1"
 
-    bits: int = parameter("how many bits", 1, at_least=1)
-    lowest: int = parameter("lowest bit that may flip", 0, at_least=0)
-    highest: int | None = parameter("highest bit that may flip; left out: the type's", None)
+    bits: int = parameters.whole("how many bits", 1, at_least=1)
+    lowest: int = parameters.whole("lowest bit that may flip", 0, at_least=0)
+    highest: int | None = parameters.whole("highest bit that may flip; left out: the type's")
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit with bits flipped."""

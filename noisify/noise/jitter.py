@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.core.errors import UsageError
-from noisify.noise import level
-from noisify.noise.level import Level
-from noisify.noise.model import Model, NoiseContext, parameter
+from noisify.noise import level, parameters
+from noisify.noise.model import Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Jitter", "Level"]
+    from noisify.noise.level import Level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +30,17 @@ class Jitter(Model):
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.2"
 
-    scale: Level = parameter("standard deviation of the shift, in samples", level.Absolute(0.1))
+    scale: Level = parameters.level(
+        "standard deviation of the shift, in samples", level.Absolute(0.1)
+    )
 
     def __post_init__(self) -> None:
         """Check that the scale is a number of samples."""
         super().__post_init__()
         if not isinstance(self.scale, level.Absolute):
-            raise UsageError(f"scale {self.scale} of jitter is not in samples; type 0.1")
+            raise ParameterError(
+                f"scale {self.scale} of jitter is not in samples; type 0.1", "scale"
+            )
 
     @property
     def halo(self) -> int:

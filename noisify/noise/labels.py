@@ -11,17 +11,18 @@ import numpy as np
 
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
-from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, LABELS, Model, NoiseContext, Words, parameter
+from noisify.noise import parameters
+from noisify.noise.model import ANYTHING, LABELS, Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from noisify.noise.level import Rate
+    from noisify.noise.parameters import Words
     from noisify.statistics.survey import FieldStatistics
-
-__all__ = ["CategorySwap", "Flip", "Rate", "Shuffle", "Words"]
 
 _SLACK = 1e-9
 """What a row of probabilities typed in decimals may exceed 1 by."""
@@ -103,9 +104,9 @@ class Flip(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c species --rate 5%"
 
-    rate: Rate = parameter("share of the labels hit: 0.05, or 1 with a matrix", None, at_least=0.0)
-    values: Words | None = parameter("the labels to choose from; left out: the field's", None)
-    matrix: str | None = parameter("P(noisy = b | true = a) as a>b=0.2|a>c=0.1|b>a=0.05", None)
+    rate: Rate = parameters.rate("share of the labels hit: 0.05, or 1 with a matrix")
+    values: Words | None = parameters.texts("the labels to choose from; left out: the field's")
+    matrix: str | None = parameters.text("P(noisy = b | true = a) as a>b=0.2|a>c=0.1|b>a=0.05")
 
     def __post_init__(self) -> None:
         """Fill in the rate and check the matrix."""
@@ -115,12 +116,13 @@ class Flip(Model):
         if self.matrix is None:
             return
         if self.values is not None:
-            raise UsageError("flip takes either values or a matrix")
+            raise ParameterError("flip takes either values or a matrix", "values", "matrix")
         for label, row in self.rows.items():
             if sum(row.values()) > 1 + _SLACK:
-                raise UsageError(
+                raise ParameterError(
                     f"the probabilities of {label!r} in the matrix of flip add up to "
-                    f"{sum(row.values()):g}, more than 1"
+                    f"{sum(row.values()):g}, more than 1",
+                    "matrix",
                 )
 
     @cached_property
@@ -139,12 +141,13 @@ class Flip(Model):
             except ValueError:
                 share = -1.0
             if not arrow or not 0 <= share <= 1:
-                raise UsageError(
-                    f"{entry!r} in the matrix of flip is not like a>b=0.2 with a share from 0 to 1"
+                raise ParameterError(
+                    f"{entry!r} in the matrix of flip is not like a>b=0.2 with a share from 0 to 1",
+                    "matrix",
                 )
             row = rows.setdefault(label.strip(), {})
             if other.strip() in row:
-                raise UsageError(f"the matrix of flip names {pair!r} twice")
+                raise ParameterError(f"the matrix of flip names {pair!r} twice", "matrix")
             row[other.strip()] = share
         return rows
 
@@ -211,15 +214,17 @@ class CategorySwap(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c species --rate 5% -p a=setosa -p b=virginica"
 
-    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
-    a: str | None = parameter("one label; left out: the most frequent one", None)
-    b: str | None = parameter("the other label; left out: the most frequent one but a", None)
+    rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
+    a: str | None = parameters.text("one label; left out: the most frequent one")
+    b: str | None = parameters.text("the other label; left out: the most frequent one but a")
 
     def __post_init__(self) -> None:
         """Check that there are two labels."""
         super().__post_init__()
         if self.a is not None and self.a == self.b:
-            raise UsageError(f"category-swap needs two different labels, not {self.a!r} twice")
+            raise ParameterError(
+                f"category-swap needs two different labels, not {self.a!r} twice", "a", "b"
+            )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's values are needed, unless both labels are given."""
@@ -266,14 +271,10 @@ class Shuffle(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 10% -p window=64"
 
-    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
-    window: int = parameter(f"elements in a window, 2 to {BLOCK}", 256, at_least=2)
-
-    def __post_init__(self) -> None:
-        """Check the window."""
-        super().__post_init__()
-        if self.window > BLOCK:
-            raise UsageError(f"window {self.window} of shuffle must be at most {BLOCK}")
+    rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
+    window: int = parameters.whole(
+        f"elements in a window, 2 to {BLOCK}", 256, at_least=2, at_most=BLOCK
+    )
 
     @property
     def halo(self) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from noisify.core.chunk import BLOCK
-from noisify.core.errors import UsageError, did_you_mean
-from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext, parameter
+from noisify.core.errors import UsageError
+from noisify.noise import parameters
+from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 from noisify.statistics.survey import standardised
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.noise.level import Rate
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import NumpyGenerator, Variates
-
-__all__ = ["Missing", "Rate"]
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -55,37 +55,35 @@ class Missing(Model):
     MECHANISMS: ClassVar[tuple[str, ...]] = ("mcar", "mar", "mnar")
     SHAPES: ClassVar[tuple[str, ...]] = ("right", "left", "mid", "tail")
 
-    rate: Rate = parameter("share of the values that are lost", 0.01, at_least=0.0)
-    mechanism: str = parameter("what decides: mcar chance, mar a field, mnar the value", "mcar")
-    by: str | None = parameter("mar: the field that decides", None)
-    shape: str = parameter("mar, mnar: which values are lost: right, left, mid or tail", "right")
-    burst: int = parameter("mcar: how many are lost together", 1, at_least=1)
-    intercept: float | None = parameter("mar, mnar: b; left out: what the rate takes", None)
-    mean: float | None = parameter("mar, mnar: what is subtracted; left out: the mean", None)
-    sd: float | None = parameter(
-        "mar, mnar: what it is divided by; left out: the sd", None, at_least=0.0
+    rate: Rate = parameters.rate("share of the values that are lost", 0.01)
+    mechanism: str = parameters.text(
+        "what decides: mcar chance, mar a field, mnar the value", "mcar", MECHANISMS
+    )
+    by: str | None = parameters.text("mar: the field that decides")
+    shape: str = parameters.text(
+        "mar, mnar: which values are lost: right, left, mid or tail", "right", SHAPES
+    )
+    burst: int = parameters.whole("mcar: how many are lost together", 1, at_least=1, at_most=BLOCK)
+    intercept: float | None = parameters.number("mar, mnar: b; left out: what the rate takes")
+    mean: float | None = parameters.number("mar, mnar: what is subtracted; left out: the mean")
+    sd: float | None = parameters.number(
+        "mar, mnar: what it is divided by; left out: the sd", at_least=0.0
     )
 
     def __post_init__(self) -> None:
         """Check that the parameters go together."""
         super().__post_init__()
-        for what, offered in (("mechanism", self.MECHANISMS), ("shape", self.SHAPES)):
-            word = getattr(self, what)
-            if word not in offered:
-                raise UsageError(
-                    f"{what} {word!r} of missing is none of {', '.join(offered)}"
-                    f"{did_you_mean(word, offered)}"
-                )
         if self.mechanism == "mar" and self.by is None:
-            raise UsageError(
-                "missing with mechanism mar needs the field that decides; add by=FIELD"
+            raise ParameterError(
+                "missing with mechanism mar needs the field that decides; add by=FIELD",
+                "mechanism",
             )
         if self.mechanism != "mar" and self.by is not None:
-            raise UsageError(f"missing takes by={self.by} with mechanism=mar only")
-        if self.burst > BLOCK:
-            raise UsageError(f"burst {self.burst} of missing must be at most {BLOCK}")
+            raise ParameterError(f"missing takes by={self.by} with mechanism=mar only", "by")
         if self.burst > 1 and self.mechanism != "mcar":
-            raise UsageError(f"missing takes burst={self.burst} with mechanism=mcar only")
+            raise ParameterError(
+                f"missing takes burst={self.burst} with mechanism=mcar only", "burst"
+            )
 
     def companions(self) -> frozenset[str]:
         """Return the field that decides, if it is another one."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
-from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.errors import UsageError, did_you_mean
 from noisify.noise import level as levels
+from noisify.noise.parameters import ParameterError, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,21 +125,13 @@ def with_headroom(
     return np.ldexp(scale, -exponent), np.ldexp(loc, -exponent), exponent
 
 
-_EXACT = 1 << 53
-"""Below this a float64 holds every integer."""
-
-Words = tuple[str, ...]
-Numbers = tuple[float, ...]
-Matrix = tuple[tuple[float, ...], ...]
-
-
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Model(ABC):
     """One kind of noise.
 
-    A subclass is a frozen, keyword-only dataclass. Its fields are the model's parameters, made by
-    `parameter`, and checked in `__post_init__`; its docstring is what `--explain` shows.
+    A subclass is a frozen, keyword-only dataclass. Its fields are the model's parameters, declared
+    by the functions of `noise.parameters`; its docstring is what `--explain` shows.
 
     Attributes:
         name: What it is called on the command line.
@@ -165,8 +157,13 @@ class Model(ABC):
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 
     def __post_init__(self) -> None:
-        """Check the parameters' limits."""
-        check_parameters(self)
+        """Hold the parameters to the limits and choices that they are declared with.
+
+        Raises:
+            ParameterError: If one is beyond them.
+        """
+        for name, parameter in parameters_of(type(self)).items():
+            parameter.check(getattr(self, name), name, self.name)
 
     @abstractmethod
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
@@ -216,39 +213,7 @@ class Model(ABC):
         return frozenset()
 
 
-def parameter(help_text: str, default: Any, **limits: float) -> Any:  # noqa: ANN401
-    """Declare a parameter of a model: a dataclass field with its help and its open lower limit.
-
-    Args:
-        help_text: One line for `--explain`.
-        default: The value when it is not given; `dataclasses.MISSING` where there is none.
-        limits: `above=0` or `at_least=0`.
-    """
-    return dataclasses.field(default=default, metadata={"help": help_text, **limits})
-
-
-def check_parameters(model: Model) -> None:
-    """Hold every numeric parameter of a model to the limits it was declared with.
-
-    Raises:
-        UsageError: If one is not finite or is out of its limits.
-    """
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if not isinstance(value, int | float):
-            continue
-        if not math.isfinite(value):
-            raise UsageError(f"{field.name} {value} of {model.name} must be finite")
-        above, at_least = field.metadata.get("above"), field.metadata.get("at_least")
-        if above is not None and value <= above:
-            raise UsageError(f"{field.name} {value:g} of {model.name} must be above {above:g}")
-        if at_least is not None and value < at_least:
-            raise UsageError(
-                f"{field.name} {value:g} of {model.name} must be at least {at_least:g}"
-            )
-
-
-def make(model: type[Model], given: Mapping[str, Any]) -> Model:
+def make(model: type[Model], given: Mapping[str, object]) -> Model:
     """Make a model from its parameters as typed.
 
     Args:
@@ -258,85 +223,18 @@ def make(model: type[Model], given: Mapping[str, Any]) -> Model:
     Raises:
         UsageError: If a name is unknown, a value cannot be read, or one is missing.
     """
-    fields = {field.name: field for field in dataclasses.fields(model)}
-    known = {}
+    declared = parameters_of(model)
+    values: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in fields:
-            offered = ", ".join(fields)
+        if name not in declared:
+            meant = did_you_mean(name, declared)
             raise UsageError(
-                f"{model.name} has no parameter {name!r}{did_you_mean(name, fields)} "
-                f"(it has: {offered})"
+                f"{model.name} has no parameter {name!r}{meant} (it has: {', '.join(declared)})"
             )
-        known[name] = _read(model.name, fields[name], value)
-    for name, field in fields.items():
-        if field.default is dataclasses.MISSING and name not in known:
-            help_text = field.metadata["help"]
-            raise UsageError(f"{model.name} needs {name} ({help_text}); add -p {name}=VALUE")
-    return model(**known)
-
-
-def _read(model: str, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN401
-    """Read a typed value as the type its field is annotated with."""
-    kind = str(field.type)
-    if kind == "Level":
-        return levels.parse(value, option=field.name)
-    if kind == "Rate":
-        return levels.parse_rate(value, option=field.name)
-    kind, _, optional = kind.partition(" | ")
-    if optional and value is None:
-        return None
-    try:
-        return _READERS[kind][1](value)
-    except (ValueError, TypeError, OverflowError):
-        what = _READERS[kind][0]
-        raise UsageError(f"{field.name} {shown(value)} of {model} is not {what}") from None
-
-
-def _read_number(value: Any) -> float:  # noqa: ANN401
-    """Read a number; an integer that no float64 holds stays one."""
-    number = float(value)
-    if math.isfinite(number) and number.is_integer() and abs(number) >= _EXACT:
-        try:
-            return int(value) if isinstance(value, int | str) else number
-        except ValueError:  # 1e300
-            return number
-    return number
-
-
-def _read_words(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Read texts: a sequence, or one text with | between them."""
-    parts = value.split("|") if isinstance(value, str) else value
-    return tuple(str(part) for part in parts)
-
-
-def _read_numbers(value: Any) -> tuple[float, ...]:  # noqa: ANN401
-    """Read numbers: one, a sequence, or a text with | or / between them."""
-    if isinstance(value, str):
-        value = value.replace("/", "|").split("|")
-    return (float(value),) if isinstance(value, int | float) else tuple(float(x) for x in value)
-
-
-def _read_matrix(value: Any) -> tuple[tuple[float, ...], ...]:  # noqa: ANN401
-    """Read a matrix: a sequence of rows, or a text with ; between rows and | between numbers."""
-    rows = value.split(";") if isinstance(value, str) else value
-    return tuple(_read_numbers(row) for row in rows)
-
-
-def _read_bool(value: Any) -> bool:  # noqa: ANN401
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    text = str(value).casefold()
-    if text not in words:
-        raise ValueError(text)
-    return words[text]
-
-
-_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "float": ("a number", _read_number),
-    "int": ("an int", int),
-    "str": ("a text", str),
-    "bool": ("a bool", _read_bool),
-    "Words": ("texts with | between them", _read_words),
-    "Numbers": ("numbers with | between them", _read_numbers),
-    "Matrix": ("rows of numbers, with | between numbers and ; between rows", _read_matrix),
-}
-"""What each type of parameter is called in an error, and how it is read."""
+        values[name] = declared[name].read(value, name, model.name)
+    for name, parameter in declared.items():
+        if parameter.required and name not in values:
+            raise ParameterError(
+                f"{model.name} needs {name} ({parameter.help}); add -p {name}=VALUE", name
+            )
+    return model(**values)

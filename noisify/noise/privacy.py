@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from noisify.core.errors import UsageError
-from noisify.noise.model import REAL, Model, NoiseContext, parameter, with_headroom
+from noisify.noise import parameters
+from noisify.noise.model import REAL, Model, NoiseContext, with_headroom
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,25 +40,27 @@ class Mechanism(Model):
     level: ClassVar[str] = "epsilon"
     example: ClassVar[str] = "-p epsilon=1 -p sensitivity=1"
 
-    epsilon: float = parameter("the privacy budget, above 0", dataclasses.MISSING, above=0)
-    sensitivity: float = parameter(
-        "how much one person can change what is noised", dataclasses.MISSING, above=0
+    epsilon: float = parameters.number("the privacy budget, above 0", parameters.REQUIRED, above=0)
+    sensitivity: float = parameters.number(
+        "how much one person can change what is noised", parameters.REQUIRED, above=0
     )
-    scale: float | None = parameter("the calibrated scale, worked out from the others", None)
+    scale: float | None = parameters.number("the calibrated scale, worked out from the others")
 
     def __post_init__(self) -> None:
         """Check the budget, and that a scale that is given is the one it comes to."""
         super().__post_init__()
         wanted = self.calibrated()
         if not 0 < wanted < math.inf:
-            raise UsageError(
+            raise ParameterError(
                 f"epsilon {self.epsilon:g} and sensitivity {self.sensitivity:g} of {self.name} "
-                "come to a scale that is out of range"
-            )
+                "come to a scale that is out of range",
+                "epsilon", "sensitivity",
+            )  # fmt: skip
         if self.scale is not None and not math.isclose(self.scale, wanted, rel_tol=_SAME):
-            raise UsageError(
+            raise ParameterError(
                 f"scale {self.scale:g} of {self.name} is not what its budget comes to, "
-                f"{wanted:.10g}; leave it out"
+                f"{wanted:.10g}; leave it out",
+                "scale",
             )
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
@@ -143,12 +146,14 @@ class GaussianMechanism(Mechanism):
 
     name: ClassVar[str] = "gaussian-mechanism"
 
-    delta: float = parameter("the probability with which the promise may fail", 1e-5, above=0)
+    delta: float = parameters.number(
+        "the probability with which the promise may fail", 1e-5, above=0
+    )
 
     def __post_init__(self) -> None:
         """Check delta."""
         if self.delta >= 1:
-            raise UsageError(f"delta {self.delta:g} of {self.name} must be below 1")
+            raise ParameterError(f"delta {self.delta:g} of {self.name} must be below 1", "delta")
         super().__post_init__()
 
     def calibrated(self) -> float:

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, cast
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
+    from importlib import resources
+
     from noisify.noise.model import Model
+else:
+    resources = LazyModule("importlib.resources")
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,7 @@ def with_parameter(key: str) -> ModelEntry | None:
     It is looked up in the stub of `noisify.models`: to load all models would import NumPy, which
     takes longer than a mistake should.
     """
-    from importlib.resources import files  # noqa: PLC0415 - only a mistake needs it
-
-    stub = files("noisify").joinpath("models.pyi").read_text("utf-8")
+    stub = resources.files("noisify").joinpath("models.pyi").read_text("utf-8")
     blocks = stub.split("\nclass ")[1:]
     owner = next((b.partition("(")[0] for b in blocks if f"\n        {key}: " in b), None)
     return next((entry for entry in MODELS if entry.class_name == owner), None)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.noise.level import Rate
-from noisify.noise.model import ANYTHING, Model, NoiseContext, Words, parameter
+from noisify.noise import parameters
+from noisify.noise.model import ANYTHING, Model, NoiseContext
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DropRows", "DuplicateRows", "Rate", "RowModel", "SwapFields", "Words"]
+    from noisify.noise.level import Rate
+    from noisify.noise.parameters import Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class RowModel(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1%"
 
-    rate: Rate = parameter("share of the rows that are hit", 0.01, at_least=0.0)
+    rate: Rate = parameters.rate("share of the rows that are hit", 0.01)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:  # noqa: ARG002
         """Return the values as they are: it is the rows that change."""
@@ -63,8 +65,10 @@ class DuplicateRows(RowModel):
 
     name: ClassVar[str] = "duplicate-rows"
 
-    times: int = parameter("how many copies more", 1, at_least=1)
-    fresh: bool = parameter("copies get noise of their own from the other specs", False)
+    times: int = parameters.whole("how many copies more", 1, at_least=1)
+    fresh: bool = parameters.truth(
+        "copies get noise of their own from the other specs", default=False
+    )
 
     def copies(self, context: NoiseContext) -> NDArray[np.int64]:
         """Return 1 + times for the rows that are repeated and 1 for the others."""
@@ -87,15 +91,17 @@ class SwapFields(Model):
     example: ClassVar[str] = "-c first_name,surname --rate 2%"
     multi_field: ClassVar[bool] = True
 
-    rate: Rate = parameter("share of the rows that are hit", 0.05, at_least=0.0)
-    fields: Words | None = parameter("the two fields; left out: those the spec is for", None)
+    rate: Rate = parameters.rate("share of the rows that are hit", 0.05)
+    fields: Words | None = parameters.texts("the two fields; left out: those the spec is for")
 
     def __post_init__(self) -> None:
         """Check that there are two fields."""
         super().__post_init__()
         if self.fields is not None and (len(self.fields) != 2 or len(set(self.fields)) != 2):  # noqa: PLR2004
             listed = ", ".join(self.fields) or "none"
-            raise UsageError(f"swap-fields needs exactly two different fields, not {listed}")
+            raise ParameterError(
+                f"swap-fields needs exactly two different fields, not {listed}", "fields"
+            )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those of the other field in the rows hit.

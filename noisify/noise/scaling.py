@@ -13,19 +13,18 @@ import numpy as np
 
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
-from noisify.noise.level import Level, Rate
+from noisify.noise import parameters
 from noisify.noise.model import (
     NUMBERS,
     REAL,
     TIMES,
     Model,
     NoiseContext,
-    Numbers,
     headroom,
-    parameter,
     with_headroom,
 )
 from noisify.noise.normal_quantile import normal_quantile
+from noisify.noise.parameters import ParameterError
 from noisify.streams.streams import BlockVariates
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.noise.level import Level, Rate
+    from noisify.noise.parameters import Numbers
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
-
-__all__ = ["Bias", "Level", "Multiplicative", "Numbers", "Rate", "Rounding", "ScaleBy"]
 
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 2**51
@@ -62,19 +61,22 @@ class Multiplicative(Model):
     example: ClassVar[str] = "-s 5%"
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("normal", "uniform")
 
-    scale: Level = parameter("share of each value: a number, 5% or @field", levels.Absolute(0.1))
-    dist: str = parameter("distribution of z: normal or uniform (half-width 1)", "normal")
+    scale: Level = parameters.level(
+        "share of each value: a number, 5% or @field", levels.Absolute(0.1)
+    )
+    dist: str = parameters.text("distribution of z: normal or uniform (half-width 1)", "normal")
 
     def __post_init__(self) -> None:
         """Check that the scale is a share and the distribution one of the two."""
         super().__post_init__()
         if isinstance(self.scale, levels.OfField | levels.Duration):
-            raise UsageError(
-                f"scale {self.scale} of {self.name} is no share of each value; type 0.05 or 5%"
+            raise ParameterError(
+                f"scale {self.scale} of {self.name} is no share of each value; type 0.05 or 5%",
+                "scale",
             )
         if self.dist not in self.DISTRIBUTIONS:
             offered = " or ".join(self.DISTRIBUTIONS)
-            raise UsageError(f"dist {self.dist!r} of {self.name} is not {offered}")
+            raise ParameterError(f"dist {self.dist!r} of {self.name} is not {offered}", "dist")
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values * (1 + scale * z)."""
@@ -118,27 +120,32 @@ class Rounding(Model):
     takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "step"
     example: ClassVar[str] = "-p bits=8"
-    MOST_BITS: ClassVar[int] = 32
 
-    step: float | None = parameter("distance between levels, in the field's unit", None, above=0)
-    bits: int | None = parameter("instead: 2**bits levels from low to high", None, at_least=1)
-    low: float | None = parameter("with bits: the lowest level; left out: the field's", None)
-    high: float | None = parameter("with bits: the highest level; left out: the field's", None)
+    step: float | None = parameters.number("distance between levels, in the field's unit", above=0)
+    bits: int | None = parameters.whole(
+        "instead: 2**bits levels from low to high", at_least=1, at_most=32
+    )
+    low: float | None = parameters.number("with bits: the lowest level; left out: the field's")
+    high: float | None = parameters.number("with bits: the highest level; left out: the field's")
 
     def __post_init__(self) -> None:
         """Check that the levels are said, and once."""
         super().__post_init__()
         if (self.step is None) == (self.bits is None):
-            raise UsageError("rounding needs one of step and bits; type step=0.5 or bits=8")
+            raise ParameterError(
+                "rounding needs one of step and bits; type step=0.5 or bits=8", "step", "bits"
+            )
         if self.step is not None and not (self.low is None and self.high is None):
-            raise UsageError("low and high of rounding go with bits, not with step")
-        if self.bits is not None and self.bits > self.MOST_BITS:
-            raise UsageError(f"bits {self.bits} of rounding must be at most {self.MOST_BITS}")
+            raise ParameterError(
+                "low and high of rounding go with bits, not with step", "low", "high"
+            )
         if self.low is not None and self.high is not None:
             if self.low > self.high:
-                raise UsageError(f"low {self.low:g} of rounding is above high {self.high:g}")
+                raise ParameterError(
+                    f"low {self.low:g} of rounding is above high {self.high:g}", "low", "high"
+                )
             if math.isinf(self.high - self.low):
-                raise UsageError("low and high of rounding are too far apart")
+                raise ParameterError("low and high of rounding are too far apart", "low", "high")
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's range is needed, unless it is given."""
@@ -303,15 +310,17 @@ class Bias(Model):
     takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
     example: ClassVar[str] = "-s 0.1sd -p by=device"
 
-    scale: Level = parameter("standard deviation of the offsets, as a level", levels.DEFAULT)
-    loc: float = parameter("added to every value, in the field's unit", 0.0)
-    by: str | None = parameter("the field whose keys have an offset each; left out: none", None)
+    scale: Level = parameters.level("standard deviation of the offsets, as a level", levels.DEFAULT)
+    loc: float = parameters.number("added to every value, in the field's unit", 0.0)
+    by: str | None = parameters.text("the field whose keys have an offset each; left out: none")
 
     def __post_init__(self) -> None:
         """Check that no field is both level and key."""
         super().__post_init__()
         if isinstance(self.scale, levels.FromField) and self.scale.field == self.by:
-            raise UsageError(f"by {self.by!r} of bias is the field that the scale comes from")
+            raise ParameterError(
+                f"by {self.by!r} of bias is the field that the scale comes from", "by"
+            )
 
     def companions(self) -> frozenset[str]:
         """Return the field of the level and that of the keys."""
@@ -386,14 +395,18 @@ class ScaleBy(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1% -p factor=1000"
 
-    rate: Rate = parameter("share of the values that are hit", 0.01, at_least=0.0)
-    factor: Numbers = parameter("one factor, or several with | between", (10.0, 100.0, 1000.0))
+    rate: Rate = parameters.rate("share of the values that are hit", 0.01)
+    factor: Numbers = parameters.numbers(
+        "one factor, or several with | between", (10.0, 100.0, 1000.0)
+    )
 
     def __post_init__(self) -> None:
         """Check the factors."""
         super().__post_init__()
         if not self.factor or not all(math.isfinite(factor) for factor in self.factor):
-            raise UsageError(f"factor {self.factor} of scale-by must be one or more finite numbers")
+            raise ParameterError(
+                f"factor {self.factor} of scale-by must be one or more finite numbers", "factor"
+            )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit multiplied."""

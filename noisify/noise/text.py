@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from noisify.core.errors import UsageError, did_you_mean
-from noisify.noise.level import Rate
-from noisify.noise.model import TEXT, Model, NoiseContext, Words, parameter
+from noisify.noise import parameters
+from noisify.noise.model import TEXT, Model, NoiseContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Case", "Mojibake", "Ocr", "Rate", "Truncate", "Typo", "Whitespace", "Words"]
+    from noisify.noise.level import Rate
+    from noisify.noise.parameters import Words
 
 Option = TypeVar("Option")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -66,7 +66,7 @@ class TextModel(Model):
     lanes: ClassVar[tuple[str, ...]] = ()
     """The lanes `change` takes a uniform variate from, in the order of its arguments."""
 
-    rate: Rate = parameter("share of the cells that are hit", 0.05, at_least=0.0)
+    rate: Rate = parameters.rate("share of the cells that are hit", 0.05)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the texts, those hit changed."""
@@ -106,14 +106,11 @@ class Typo(TextModel):
 
     name: ClassVar[str] = "typo"
     lanes: ClassVar[tuple[str, ...]] = ("kind", "place", "choice")
-    KINDS: ClassVar[tuple[str, ...]] = ("neighbour", "insert", "delete", "transpose", "double")
+    KINDS: ClassVar[Words] = ("neighbour", "insert", "delete", "transpose", "double")
 
-    kinds: Words = parameter("the slips that happen, any of " + "|".join(KINDS), KINDS)
-
-    def __post_init__(self) -> None:
-        """Check the kinds."""
-        super().__post_init__()
-        _check_words("kinds", self.name, self.kinds, self.KINDS)
+    kinds: Words = parameters.texts(
+        "the slips that happen, any of " + "|".join(KINDS), KINDS, KINDS
+    )
 
     def change(self, text: str, *uniforms: float) -> str:
         """Return the text with one slip."""
@@ -208,12 +205,7 @@ class Case(TextModel):
         "swap": str.swapcase,
     }
 
-    to: str = parameter("upper, lower, title or swap", "swap")
-
-    def __post_init__(self) -> None:
-        """Check the case."""
-        super().__post_init__()
-        _check_words("to", self.name, (self.to,), self.CHANGES)
+    to: str = parameters.text("upper, lower, title or swap", "swap", CHANGES)
 
     def change(self, text: str, *uniforms: float) -> str:  # noqa: ARG002
         """Return the text in another case."""
@@ -235,14 +227,9 @@ class Whitespace(TextModel):
 
     name: ClassVar[str] = "whitespace"
     lanes: ClassVar[tuple[str, ...]] = ("kind", "place")
-    KINDS: ClassVar[tuple[str, ...]] = ("leading", "trailing", "inner")
+    KINDS: ClassVar[Words] = ("leading", "trailing", "inner")
 
-    kinds: Words = parameter("where the blanks go, any of " + "|".join(KINDS), KINDS)
-
-    def __post_init__(self) -> None:
-        """Check the kinds."""
-        super().__post_init__()
-        _check_words("kinds", self.name, self.kinds, self.KINDS)
+    kinds: Words = parameters.texts("where the blanks go, any of " + "|".join(KINDS), KINDS, KINDS)
 
     def change(self, text: str, *uniforms: float) -> str:
         """Return the text with one more blank."""
@@ -274,8 +261,8 @@ class Truncate(TextModel):
     name: ClassVar[str] = "truncate"
     lanes: ClassVar[tuple[str, ...]] = ("drop",)
 
-    keep: Rate = parameter("share of the characters kept; 1: drop decides", 1.0, at_least=0.0)
-    drop: int = parameter("with keep 1, up to so many characters are dropped", 3, at_least=1)
+    keep: Rate = parameters.rate("share of the characters kept; 1: drop decides", 1.0)
+    drop: int = parameters.whole("with keep 1, up to so many characters are dropped", 3, at_least=1)
 
     def change(self, text: str, *uniforms: float) -> str:
         """Return the beginning of the text."""
@@ -301,12 +288,9 @@ class Mojibake(TextModel):
     name: ClassVar[str] = "mojibake"
     ENCODINGS: ClassVar[tuple[str, ...]] = ("cp1252", "latin-1")
 
-    encoding: str = parameter("what the bytes are read as, cp1252 or latin-1", "cp1252")
-
-    def __post_init__(self) -> None:
-        """Check the encoding."""
-        super().__post_init__()
-        _check_words("encoding", self.name, (self.encoding,), self.ENCODINGS)
+    encoding: str = parameters.text(
+        "what the bytes are read as, cp1252 or latin-1", "cp1252", ENCODINGS
+    )
 
     def change(self, text: str, *uniforms: float) -> str:  # noqa: ARG002
         """Return the text's UTF-8 read as another encoding."""
@@ -319,20 +303,3 @@ class Mojibake(TextModel):
 def _pick(options: Sequence[Option], uniform: float) -> Option:
     """Return one of a sequence, by a variate uniform on [0, 1)."""
     return options[int(uniform * len(options))]
-
-
-def _check_words(what: str, model: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Check that words are given and all of them known.
-
-    Raises:
-        UsageError: If not.
-    """
-    words, offered = list(given), list(known)
-    for word in words:
-        if word not in offered:
-            raise UsageError(
-                f"{what} {word!r} of {model} is none of {', '.join(offered)}"
-                f"{did_you_mean(word, offered)}"
-            )
-    if not words:
-        raise UsageError(f"{what} of {model} must name at least one of {', '.join(offered)}")

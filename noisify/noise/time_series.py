@@ -13,9 +13,10 @@ import numpy as np
 
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.noise import parameters
 from noisify.noise.additive import Additive
 from noisify.noise.gaussian_processes import Process, Stream, sequence, values_of_block
-from noisify.noise.model import parameter
+from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
-
-__all__ = [
-    "AR1",
-    "BlueNoise",
-    "BrownNoise",
-    "ColoredNoise",
-    "Drift",
-    "PinkNoise",
-    "RandomWalk",
-    "VioletNoise",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +42,16 @@ class AR1(Additive):
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.1sd -p rho=0.95"
 
-    rho: float = parameter("correlation of neighbouring elements, between -1 and 1", 0.9)
+    rho: float = parameters.number("correlation of neighbouring elements, between -1 and 1", 0.9)
 
     def __post_init__(self) -> None:
         """Check that rho is inside its limits."""
         super().__post_init__()
         if not abs(self.rho) < 1:
-            raise UsageError(
+            raise ParameterError(
                 f"rho {self.rho:g} of {self.name} must be above -1 and below 1; "
-                "errors that add up are random-walk"
+                "errors that add up are random-walk",
+                "rho",
             )
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
@@ -157,13 +148,15 @@ class ColoredNoise(PowerLaw):
     name: ClassVar[str] = "colored"
     example: ClassVar[str] = "-s 0.1sd -p exponent=1.5"
 
-    exponent: float = parameter("a in power ~ 1 / f**a, from -2 to 2", 1.0)
+    exponent: float = parameters.number("a in power ~ 1 / f**a, from -2 to 2", 1.0)
 
     def __post_init__(self) -> None:
         """Check that the exponent is inside its limits."""
         super().__post_init__()
         if not abs(self.exponent) <= STEEPEST:
-            raise UsageError(f"exponent {self.exponent:g} of {self.name} must be from -2 to 2")
+            raise ParameterError(
+                f"exponent {self.exponent:g} of {self.name} must be from -2 to 2", "exponent"
+            )
 
     def law(self) -> float:
         """Return the exponent."""
@@ -251,14 +244,12 @@ class Drift(Additive):
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 1sd -p fixed=true"
 
-    fixed: bool = parameter("whether every field drifts to +scale, not to scale * z", False)
-    length: int | None = parameter("elements of the field; default: as many as it has", None)
-
-    def __post_init__(self) -> None:
-        """Check that the length is no negative number."""
-        super().__post_init__()
-        if self.length is not None and self.length < 0:
-            raise UsageError(f"length {self.length} of {self.name} must be at least 0")
+    fixed: bool = parameters.truth(
+        "whether every field drifts to +scale, not to scale * z", default=False
+    )
+    length: int | None = parameters.whole(
+        "elements of the field; default: as many as it has", at_least=0
+    )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Return that the field's length is needed where it is not given."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.noise.level import Rate
-from noisify.noise.model import TIMES, Model, NoiseContext, parameter
+from noisify.noise import parameters
+from noisify.noise.model import TIMES, Model, NoiseContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Rate", "TimeSwap"]
+    from noisify.noise.level import Rate
 
 NANOSECONDS_PER_DAY = 86_400 * 10**9
 MONTHS = 12
@@ -37,7 +37,7 @@ class TimeSwap(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c birthday --rate 5%"
 
-    rate: Rate = parameter("share of the elements that are hit", 0.05, at_least=0.0)
+    rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the times, day and month swapped where it hits."""

@@ -12,7 +12,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core import other_words
+from noisify.core.arrow_arrays import to_bools
 from noisify.core.errors import UsageError, shown
+from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -67,10 +69,6 @@ class Condition:
         Raises:
             UsageError: If it compares what cannot be compared.
         """
-        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
-
-        from noisify.core.arrow_arrays import to_bools  # noqa: PLC0415 - likewise
-
         try:
             result = _evaluate(self.tree, values)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -225,11 +223,8 @@ class _Parser:
         return ("field", token)
 
 
-def as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
+def as_time(text: pa.Array | pa.Scalar, kind: pa.DataType) -> pa.Array | pa.Scalar:
     """Read a text as a time of a type; without an offset it is in the type's own zone."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
-
     if not pa.types.is_timestamp(kind) or kind.tz is None:
         return pc.cast(text, kind)
     try:
@@ -238,10 +233,8 @@ def as_time(text: Any, kind: Any) -> Any:  # noqa: ANN401
         return pc.assume_timezone(pc.cast(text, pa.timestamp(kind.unit)), kind.tz)
 
 
-def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _evaluate(node: Node, values: Mapping[str, Any]) -> pa.Array | pa.Scalar:
     """Work out a node with Arrow's compute functions."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     done: list[Any] = []
     for name, *operands in in_order(node):
         if name == "field":
@@ -265,11 +258,8 @@ def in_order(tree: Node) -> Iterator[Node]:
     return reversed(found)
 
 
-def _call(name: str, worked: list[Any]) -> Any:  # noqa: ANN401
+def _call(name: str, worked: list[Any]) -> pa.Array | pa.Scalar:
     """Call one of Arrow's compute functions."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
-
     if name == "divide":
         worked = [pc.cast(operand, pa.float64()) for operand in worked]
     temporal = next((w.type for w in worked if pa.types.is_temporal(w.type)), None)

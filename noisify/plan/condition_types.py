@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError
+from noisify.core.lazy_pyarrow import pa
 from noisify.plan.condition import as_time, in_order
 
 if TYPE_CHECKING:
@@ -44,15 +45,11 @@ def check_types(condition: Condition, fields: Sequence[Field]) -> None:
             "== !="
         )
     if None not in types.values():  # whatever else Arrow does not compare
-        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
-
         condition.rows({name: pa.nulls(0, found) for name, found in types.items()})
 
 
-def arrow_type(field: Field) -> Any:  # noqa: ANN401 - Arrow has no types
+def arrow_type(field: Field) -> pa.DataType | None:
     """Return the Arrow type that a field has in a condition; None: only reading it tells."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     match _kind(field):
         case "number":
             return pa.int64() if field.kind == "int" else pa.float64()
@@ -158,8 +155,6 @@ class _Checker:
         kind = self._types.get(time[1]) if time[0] == "field" else None
         if not _is_text(text) or kind is None:
             return
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
         try:
             as_time(pa.scalar(text[1]), kind)
         except pa.ArrowInvalid:
@@ -171,7 +166,7 @@ class _Checker:
         raise UsageError(f"--where {self._text!r}: {reason}")
 
 
-def _example(kind: Any) -> str:  # noqa: ANN401
+def _example(kind: pa.DataType) -> str:
     return "2024-03-01" if str(kind).startswith("date") else "2024-03-01 or 2024-03-01T06:00:00"
 
 

@@ -6,7 +6,6 @@ The classes are made from the models' declared parameters; `make readme` writes 
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from functools import cache
 from types import MappingProxyType
@@ -14,25 +13,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.noise import level, registry
+from noisify.noise.parameters import LEVEL, takes_level
+from noisify.noise.parameters import parameters_of as declared_by
 from noisify.plan.words import WordsError, spec_from_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from noisify.noise.model import Model
+    from noisify.noise.parameters import Parameter
 
 _AMOUNTS = {
     "sd": "the noise's own standard deviation, as a level, instead of scale",
     "snr": "the signal-to-noise ratio in dB, instead of scale",
 }
 """What a model with a scale takes besides its own parameters."""
-_TYPES = {
-    "float": "float", "int": "int", "str": "str", "bool": "bool",
-    "Level": "float | str", "Rate": "float | str",
-    "Words": "str | Iterable[str]", "Numbers": "float | str | Iterable[float]",
-    "Matrix": "str | Iterable[Iterable[float]]",
-}  # fmt: skip
-"""What a parameter of each type may be given as."""
 
 
 class ModelSpec:
@@ -99,33 +94,29 @@ def parameters_of(name: str) -> dict[str, inspect.Parameter]:
     """Return the parameters of a model as an object, by name, with types as annotations."""
     model = registry.find(name).load()
     declared = {
-        field.name: (_default(field), _TYPES[str(field.type).partition(" | ")[0]])
-        for field in dataclasses.fields(model)
+        key: (_default(parameter), parameter.type.hint)
+        for key, parameter in declared_by(model).items()
     }
-    if _has_scale(model):
-        declared |= dict.fromkeys(_AMOUNTS, (None, _TYPES["Level"]))
+    if takes_level(model):
+        declared |= dict.fromkeys(_AMOUNTS, (None, LEVEL.hint))
     return {
         key: inspect.Parameter(
             key,
             inspect.Parameter.KEYWORD_ONLY,
             default=default,
-            annotation=kind if default is not None else f"{kind} | None",
+            annotation=hint if default is not None else f"{hint} | None",
         )
-        for key, (default, kind) in declared.items()
+        for key, (default, hint) in declared.items()
     }
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
+def _default(parameter: Parameter) -> object:
     """Return a parameter's default as it is typed."""
-    if field.default is dataclasses.MISSING:
+    if parameter.required:
         return inspect.Parameter.empty
-    if isinstance(field.default, level.Level):
-        return level.as_json(field.default)
-    return field.default
-
-
-def _has_scale(model: type[Model]) -> bool:
-    return any(f.name == "scale" and str(f.type) == "Level" for f in dataclasses.fields(model))
+    if isinstance(parameter.default, level.Level):
+        return level.as_json(parameter.default)
+    return parameter.default
 
 
 @cache
@@ -160,7 +151,7 @@ def _documentation(model: type[Model]) -> str:
 
 
 def _parameter_lines(model: type[Model]) -> Iterator[str]:
-    for field in dataclasses.fields(model):
-        yield f"    {field.name}: {field.metadata['help']}"
-    if _has_scale(model):
+    for key, parameter in declared_by(model).items():
+        yield f"    {key}: {parameter.help}"
+    if takes_level(model):
         yield from (f"    {key}: {help_text}" for key, help_text in _AMOUNTS.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, shown
 from noisify.noise import registry
+from noisify.noise.parameters import is_list, parameters_of, takes_level
 from noisify.plan import presets
 from noisify.plan import recipe as recipes
 from noisify.plan.file_part import file_part
@@ -24,7 +24,7 @@ from noisify.plan.run_words import (
     read_text,
     read_truth,
 )
-from noisify.plan.word_values import is_list, texts
+from noisify.plan.word_values import texts
 from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
 from noisify.streams.limits import new_seed
 
@@ -170,10 +170,9 @@ _LABELS = 1 << 64
 def _check_amounts(name: str, amounts: Mapping[str, Any]) -> None:
     """Refuse an amount that a model does not take, and say which one it does."""
     model = registry.find(name).load()
-    known = {field.name: str(field.type) for field in dataclasses.fields(model)}
-    scaled = {"sd", "snr"} if known.get("scale") == "Level" else set()
+    known = {*parameters_of(model), *(("sd", "snr") if takes_level(model) else ())}
     for key in amounts:
-        if key not in known and key not in scaled:
+        if key not in known:
             instead = f"; say how much with {model.level}" if model.level else ""
             raise UsageError(f"{model.name} noise takes no {key}{instead}")
 

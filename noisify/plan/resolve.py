@@ -6,7 +6,6 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.noise import level as levels
 from noisify.noise import model as interface
 from noisify.noise import registry
+from noisify.noise.additive import StudentT
+from noisify.noise.parameters import takes_level
 from noisify.noise.rows import RowModel, SwapFields
 from noisify.plan.condition_types import check_types
 from noisify.plan.plan import NoiseSpec, Plan, Request, Step
@@ -167,7 +168,7 @@ class _Draft(NamedTuple):
     @property
     def level(self) -> Level | None:
         """The level of the scale; None for a model without one."""
-        if not _has_level(type(self.model)):
+        if not takes_level(type(self.model)):
             return None
         return self.spec.sd or _scale(self.spec, self.model)
 
@@ -300,16 +301,10 @@ def _driver(name: str, draft: _Draft, fields: Sequence[Field]) -> Field:
     return found
 
 
-@cache
-def _has_level(model: type[Model]) -> bool:
-    """Return whether a model has a scale that is a level."""
-    return any(f.name == "scale" and "Level" in str(f.type) for f in dataclasses.fields(model))
-
-
 def _check_amount(spec: NoiseSpec, model: type[Model]) -> None:
     """Refuse an amount that a model does not take."""
     for name in ("scale", "sd", "snr"):
-        if getattr(spec, name) is not None and not _has_level(model):
+        if getattr(spec, name) is not None and not takes_level(model):
             raise UsageError(
                 f"{model.name} noise takes no {name}"
                 + (f"; say how much with {model.level}" if model.level else "")
@@ -516,11 +511,7 @@ def _with_scale(model: Model, level: Level) -> Model:
 def _moments(model: Model, option: str) -> tuple[float, float]:
     moments = model.moments()
     if moments is None:
-        described = "".join(
-            f" with df = {getattr(model, f.name):g}"
-            for f in dataclasses.fields(model)
-            if f.name == "df"
-        )
+        described = f" with df = {model.df:g}" if isinstance(model, StudentT) else ""
         raise UsageError(
             f"{model.name}{described} {model.unmeasured}, so {option} cannot be reached; "
             "give its scale with -s"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -142,9 +143,6 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
 
     The engine is RE2, which Arrow has: no lookaround, no back-references, and no slow pattern.
     """
-    import pyarrow as pa  # noqa: PLC0415 - few selectors need it
-    import pyarrow.compute as pc  # noqa: PLC0415 - likewise
-
     texts = pa.array([name.encode("utf-8", "replace").decode() for name in names], pa.string())
     try:
         found = pc.match_substring_regex(texts, pattern=selector[1:-1]).to_pylist()

@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError, shown
 from noisify.noise import level as levels
 from noisify.noise import registry
+from noisify.noise.parameters import is_list
 from noisify.plan.condition import parse as parse_condition
 
 if TYPE_CHECKING:
     from noisify.plan.condition import Condition
 
-KINDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "str": "a text",
-    "bool": "true or false",
-    "Words": "a list of texts",
-    "Numbers": "a list of numbers",
-    "Matrix": "a list of lists of numbers",
-}
-"""What each type of parameter is called in an error."""
 
-
-def is_of_another_kind(kind: str, value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value would be read as a parameter's kind though it is none."""
-    match kind.partition(" | ")[0]:
-        case "int":
-            return not is_plain(value) or (
-                isinstance(value, Real)
-                and not isinstance(value, Integral)
-                and not float(value).is_integer()
-            )
-        case "bool":
-            return isinstance(value, list | dict)
-        case "Level":
-            return not (is_plain(value) or isinstance(value, levels.Level))
-        case "float" | "str" | "Rate":
-            return not is_plain(value)
-        case "Words" | "Numbers":
-            return not all(map(is_plain, value if is_list(value) else [value]))
-        case _:
-            return not (is_plain(value) or is_list(value))
-
-
-def is_plain(value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value is a text, or a number that is no truth value, of any type."""
-    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-        return False
-    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
-
-
-_MOST_BITS = 1024
-"""More than a float's exponent: such an integer is no amount."""
-
-
-def is_list(value: Any) -> bool:  # noqa: ANN401
-    """Return whether a value is a list, a tuple, an array or the like of values."""
-    scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
-    return isinstance(value, Iterable) and not scalar
-
-
-def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+def texts(key: str, value: object) -> tuple[str, ...]:
     """Read one text or several.
 
     Raises:
@@ -78,7 +27,7 @@ def texts(key: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
     raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
 
 
-def read_names(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+def read_names(value: object) -> tuple[str, ...]:
     """Read the exact names of fields.
 
     Raises:
@@ -90,7 +39,7 @@ def read_names(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return names
 
 
-def read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
+def read_clip(value: object) -> tuple[float, float]:
     """Read [LO, HI] or LO|HI; None and an empty text are no bound.
 
     Raises:
@@ -115,7 +64,7 @@ def read_clip(value: Any) -> tuple[float, float]:  # noqa: ANN401
     return low, high
 
 
-def read_where(value: Any) -> Condition:  # noqa: ANN401
+def read_where(value: object) -> Condition:
     """Read a condition on rows.
 
     Raises:
@@ -129,7 +78,7 @@ def read_where(value: Any) -> Condition:  # noqa: ANN401
         raise UsageError(error.message.removeprefix("--")) from None
 
 
-def read_model(value: Any) -> registry.ModelEntry:  # noqa: ANN401
+def read_model(value: object) -> registry.ModelEntry:
     """Read a model's name, or an alias of it.
 
     Raises:
@@ -140,7 +89,7 @@ def read_model(value: Any) -> registry.ModelEntry:  # noqa: ANN401
     return registry.find(value)
 
 
-def read_sd(value: Any) -> levels.Level:  # noqa: ANN401
+def read_sd(value: str | float | levels.Level) -> levels.Level:
     """Read a level of the noise's own standard deviation.
 
     Raises:
@@ -149,7 +98,7 @@ def read_sd(value: Any) -> levels.Level:  # noqa: ANN401
     return levels.parse(value, option="sd")
 
 
-def read_stream(value: Any) -> int:  # noqa: ANN401
+def read_stream(value: object) -> int:
     """Read the number of a random stream.
 
     Raises:
@@ -163,7 +112,7 @@ def read_stream(value: Any) -> int:  # noqa: ANN401
 _STREAMS = 1 << 32
 
 
-def read_unit(value: Any) -> str:  # noqa: ANN401
+def read_unit(value: object) -> str:
     """Read what numbers are shares of.
 
     Raises:

@@ -6,7 +6,6 @@ come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.noise import level as levels
-from noisify.noise import model as interface
 from noisify.noise import registry
+from noisify.noise.model import make
+from noisify.noise.parameters import (
+    ParameterError,
+    is_plain,
+    parameters_of,
+    takes_level,
+)
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.run_words import read_truth
 from noisify.plan.word_values import (
-    KINDS,
-    is_of_another_kind,
-    is_plain,
     read_clip,
     read_model,
     read_names,
@@ -229,13 +231,13 @@ class _WordReader:
 
     def _amounts(self, model: type[Model]) -> tuple[Any, Any, Any, dict[str, Any]]:
         """Return scale, sd, snr and the other parameters, as typed but all checked."""
-        kinds = {field.name: str(field.type) for field in dataclasses.fields(model)}
-        own = {"sd", "snr"} & kinds.keys()
+        declared = parameters_of(model)
+        own = {"sd", "snr"} & declared.keys()
         source = {key: key for key in self.words if key in own or key not in WORDS}
         for key in source:
-            if key not in kinds:
+            if key not in declared:
                 self._mistake(key, _unknown(key, model))
-        given = {key: self.words[key] for key in source if key in kinds}
+        given = {key: self.words[key] for key in source if key in declared}
         about_scale = self.words.keys() & {"sd", "snr"} - own
         amounts: dict[str, Any] = {key: self.words[key] for key in about_scale}
         if "level" in self.words:
@@ -251,17 +253,16 @@ class _WordReader:
             else:
                 (amounts if target == "snr" else given)[target] = level
             source[target] = "level"
-        self._check_amounts(model, kinds, given, amounts, source)
-        self._check_parameters(model, kinds, dict(given), source)
+        self._check_amounts(model, given, amounts, source)
+        self._check_parameters(model, given, source)
         scale = None
-        if kinds.get("scale") == "Level" and "scale" in given and not self.found:
+        if takes_level(model) and "scale" in given and not self.found:
             scale = levels.parse(given.pop("scale"))
         return scale, amounts.get("sd"), amounts.get("snr"), given
 
     def _check_amounts(
         self,
         model: type[Model],
-        kinds: Mapping[str, str],
         given: Mapping[str, Any],
         amounts: dict[str, Any],
         source: Mapping[str, str],
@@ -271,7 +272,7 @@ class _WordReader:
             if name not in amounts:
                 continue
             key = source.get(name, name)
-            if kinds.get("scale") != "Level":
+            if not takes_level(model):
                 instead = f"; give its {model.level} instead" if model.level else ""
                 self._mistake(key, f"{model.name} has no scale for {name} to set{instead}")
                 continue
@@ -289,54 +290,57 @@ class _WordReader:
             self._mistake(said[-1], message)
 
     def _check_parameters(
-        self,
-        model: type[Model],
-        kinds: Mapping[str, str],
-        given: dict[str, Any],
-        source: Mapping[str, str],
+        self, model: type[Model], given: Mapping[str, object], source: Mapping[str, str]
     ) -> None:
-        """Make the model again and again, each time without what was wrong; `given` is spent."""
+        """Make the model again and again, each time without what was wrong."""
         known = len(self.found)
-        for field in dataclasses.fields(model):
-            if field.default is dataclasses.MISSING and field.name not in given:
-                help_text = field.metadata["help"]
-                message = f"{model.name} needs {field.name} ({help_text}); add {field.name}=VALUE"
+        for name, parameter in parameters_of(model).items():
+            if parameter.required and name not in given:
+                message = f"{model.name} needs {name} ({parameter.help}); add {name}=VALUE"
                 self._mistake(None, message)
-        for name in list(given):
-            if is_of_another_kind(kinds[name], given[name]):
-                what = KINDS.get(kinds[name].partition(" | ")[0], "a number or a text")
-                value = given.pop(name)
-                self._mistake(source.get(name, name), f"{name} {shown(value)} is not {what}")
+        left = self._of_their_kinds(model, given, source)
         while True:
             try:
-                interface.make(model, given)
-            except UsageError as error:
-                name = error.message.split()[0]  # a parameter's error begins with its name
-                if name in given:
-                    key = source.get(name, name)
-                    both = _short_level(model, given[name]) if key == "level" else ""
-                    self._mistake(key, error.message + both)
-                    del given[name]
-                    continue
-                if len(self.found) == known:  # otherwise it may only follow from what was wrong
-                    words = re.findall(r"[\w-]+", error.message)
-                    mentioned = next((word for word in words if word in given), None)
-                    self._mistake(source.get(mentioned or "", mentioned), error.message)
-            return
+                make(model, left)
+            except ParameterError as error:
+                wrong = next((name for name in error.names if name in left), None)
+                key = source.get(wrong or "", wrong)
+                if wrong is None or len(error.names) > 1:
+                    if len(self.found) == known:  # otherwise it may only follow from what was wrong
+                        self._mistake(key, error.message)
+                    return
+                both = _short_level(model, left[wrong]) if key == "level" else ""
+                self._mistake(key, error.message + both)
+                del left[wrong]
+            else:
+                return
+
+    def _of_their_kinds(
+        self, model: type[Model], given: Mapping[str, object], source: Mapping[str, str]
+    ) -> dict[str, object]:
+        """Return the parameters that are texts or of their types' kinds."""
+        kept = dict(given)
+        for name, value in given.items():
+            try:
+                parameters_of(model)[name].check_kind(value, name)
+            except ParameterError as error:
+                self._mistake(source.get(name, name), error.message)
+                del kept[name]
+        return kept
 
 
 def _unknown(key: str, model: type[Model]) -> str:
-    parameters = [field.name for field in dataclasses.fields(model)]
-    meant = did_you_mean(key, [*parameters, *WORDS])
-    return f"{model.name} has no parameter {key!r}{meant} (it has: {', '.join(parameters)})"
+    declared = parameters_of(model)
+    meant = did_you_mean(key, [*declared, *WORDS])
+    return f"{model.name} has no parameter {key!r}{meant} (it has: {', '.join(declared)})"
 
 
-def _short_level(model: type[Model], typed: Any) -> str:  # noqa: ANN401
+def _short_level(model: type[Model], typed: object) -> str:
     """Return what MODEL:LEVEL says of a model whose level is no scale, and how to say a scale."""
     if model.level == "scale":
         return ""
     size = ""
-    if "scale" in {field.name for field in dataclasses.fields(model)}:
+    if "scale" in parameters_of(model):
         size = f"; its size is scale: {model.name}:1%,scale={typed}"
     return f" ({model.name}:LEVEL is its {model.level}{size})"
 

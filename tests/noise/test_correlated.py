@@ -1,6 +1,5 @@
 """Correlated noise: the covariance it promises, field by field, and what sdcMicro's would be."""
 
-import dataclasses
 import io
 import math
 from itertools import pairwise
@@ -22,6 +21,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import NoiseContext
+from noisify.noise.parameters import parameters_of
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
@@ -204,8 +204,7 @@ class TestSettling:
     def test_explains_itself(self):
         first, blank, *_ = Correlated.__doc__.splitlines()
         assert (True, "") == (first.endswith("."), blank)
-        for field in dataclasses.fields(Correlated):
-            assert field.metadata["help"]
+        assert all(one.help for one in parameters_of(Correlated).values())
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from noisify.noise import model as interface
 from noisify.noise import registry
 from noisify.noise.level import Absolute, Duration, Percent
 from noisify.noise.model import ANYTHING, NoiseContext
+from noisify.noise.parameters import LEVEL, RATE, parameters_of
 from noisify.noise.rows import RowModel
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
@@ -117,10 +118,10 @@ def another(number, value):
 def example(entry, number, size=100):
     """Return a model as EXAMPLES makes it, settled for a field of this type."""
     amounts = {
-        "Level": Duration(3 * 86_400.0) if number.kind == "time" else Absolute(3.0),
-        "Rate": 0.3,
+        LEVEL: Duration(3 * 86_400.0) if number.kind == "time" else Absolute(3.0),
+        RATE: 0.3,
     }
-    kinds = {field.name: str(field.type) for field in dataclasses.fields(entry.load())}
+    kinds = {name: one.type for name, one in parameters_of(entry.load()).items()}
     given = {name: amounts[kinds[name]] for name in ("scale", "rate") if kinds.get(name) in amounts}
     model = interface.make(entry.load(), given | EXAMPLES.get(entry.name, {}))
     if model.multi_field:
@@ -211,8 +212,7 @@ class TestEveryModel:
         assert all(field.kw_only for field in fields)
 
     def test_every_parameter_has_help(self, entry):
-        for field in dataclasses.fields(entry.load()):
-            assert field.metadata["help"]
+        assert all(one.help for one in parameters_of(entry.load()).values())
 
     def test_says_what_it_is_listed_under_and_what_it_takes(self, entry):
         model = entry.load()

@@ -1,6 +1,5 @@
 """Noise with a memory: exact correlations, spectra as they are said, and no trace of the chunks."""
 
-import dataclasses
 import math
 import warnings
 from itertools import pairwise
@@ -18,6 +17,7 @@ from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise.model import NoiseContext
+from noisify.noise.parameters import parameters_of
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
@@ -157,8 +157,7 @@ class TestEveryModel:
         first, blank, *_ = model.__doc__.splitlines()
         assert (True, "") == (first.endswith("."), blank)
         assert "time series" == model.family
-        for field in dataclasses.fields(model):
-            assert field.metadata["help"]
+        assert all(one.help for one in parameters_of(model).values())
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise import registry
+from noisify.noise import parameters, registry
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise.model import Model, parameter
+from noisify.noise.model import Model
+from noisify.noise.parameters import ParameterError
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.selectors import choose
 from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
@@ -27,17 +28,19 @@ class Pepper(Model):
     name = "pepper"
     level = "rate"
 
-    rate: "Rate" = parameter("the share", 0.01)  # noqa: F821 - `make` reads the text
-    grains: "int" = parameter("how many", 3, at_least=1)
-    words: "Words" = parameter("which", ("a",))  # noqa: F821 - as above
-    text: "str | None" = parameter("what", None)
-    low: "float" = parameter("the least", 0.0)
-    high: "float" = parameter("the most", 1.0)
+    rate: float = parameters.rate("the share", 0.01)
+    grains: int = parameters.whole("how many", 3, at_least=1)
+    words: tuple = parameters.texts("which", ("a",))
+    text: str | None = parameters.text("what")
+    low: float = parameters.number("the least", 0.0)
+    high: float = parameters.number("the most", 1.0)
 
     def __post_init__(self):
         super().__post_init__()
         if self.low > self.high:
-            raise UsageError(f"pepper goes from low {self.low} up to high {self.high}; swap them")
+            raise ParameterError(
+                f"pepper goes from low {self.low} up to high {self.high}; swap them", "low", "high"
+            )
 
     def apply(self, values, context):
         raise NotImplementedError
@@ -50,7 +53,7 @@ class Blank(Model):
     name = "blank"
     level = ""
 
-    text: "str" = parameter("what", dataclasses.MISSING)
+    text: str = parameters.text("what", parameters.REQUIRED)
 
     def apply(self, values, context):
         raise NotImplementedError
@@ -59,6 +62,9 @@ class Blank(Model):
 @pytest.fixture(autouse=True)
 def more_models(monkeypatch):
     monkeypatch.setattr(registry, "MODELS", (*registry.MODELS[:6], PEPPER, BLANK))
+    registry._names.cache_clear()
+    yield
+    registry._names.cache_clear()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,9 +267,10 @@ class TestWords:
 def test_a_model_s_own_sd_is_its_own(monkeypatch):
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Settled(Pepper):
-        sd: "float | None" = parameter("the driver's", None)
+        sd: float | None = parameters.number("the driver's")
 
     monkeypatch.setattr(registry, "MODELS", (Entry("settled", "", "", model=Settled),))
+    registry._names.cache_clear()
     spec = spec_from_words({"model": "settled", "sd": 2.5, "level": "1%"})
     assert (None, {"sd": 2.5, "rate": "1%"}) == (spec.sd, spec.parameters)
 

@@ -1,0 +1,338 @@
+"""The parameters of models: how each is declared, what it may be given as, and how it is read.
+
+A model declares each parameter by a function of this module, such as
+`rate: Rate = parameters.rate("share of the elements that are hit", 0.01)`. Flags, `--noise`,
+recipes, the library, `--explain` and `models.pyi` all go by these declarations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import cache
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
+
+from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.value_class import frozen
+from noisify.noise import level as levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import DataclassInstance
+
+    from noisify.noise.level import Level, Rate
+
+REQUIRED = dataclasses.MISSING
+"""The default of a parameter that has to be given."""
+Words = tuple[str, ...]
+Numbers = tuple[float, ...]
+Matrix = tuple[tuple[float, ...], ...]
+
+_EXACT = 1 << 53
+"""Below this a float64 holds every integer."""
+_MOST_BITS = 1024
+"""More than a float's exponent: such an integer is no amount."""
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class ParameterError(UsageError):
+    """A parameter of a model is wrong.
+
+    Args:
+        message: What is wrong.
+        names: The parameters concerned, the one to change first.
+    """
+
+    def __init__(self, message: str, *names: str) -> None:
+        super().__init__(message)
+        self.names = names
+
+
+@frozen
+class ParameterType:
+    """A type of parameter.
+
+    Attributes:
+        title: What a text is not that cannot be read.
+        kind: What a value is not that is neither a text nor of this type.
+        hint: What it may be given as, as an annotation.
+        accepts: Whether a value may be read as this type; any text may.
+        read: Reads a value, and is told the parameter's name for its errors.
+    """
+
+    title: str
+    kind: str
+    hint: str
+    accepts: Callable[[object], bool]
+    read: Callable[[Any, str], Any]
+
+
+@frozen
+class Parameter:
+    """What a model declares of a parameter.
+
+    Attributes:
+        type: Its type.
+        help: One line for `--explain`.
+        default: Its value where it is not given; `REQUIRED` if it has to be.
+        above: It must be more than this; None: it may be anything.
+        at_least: It must be no less.
+        at_most: It must be no more.
+        choices: What it, or each of its words, must be one of; empty: anything.
+    """
+
+    type: ParameterType
+    help: str
+    default: Any
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: Words = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    def read(self, value: object, name: str, model: str) -> object:
+        """Return a given value as the parameter's type.
+
+        Raises:
+            ParameterError: If it is not of that type.
+        """
+        if value is None and self.default is None:
+            return None
+        self.check_kind(value, name)
+        try:
+            return self.type.read(value, name)
+        except UsageError as error:
+            raise ParameterError(error.message, name) from None
+        except (ValueError, TypeError, OverflowError):
+            message = f"{name} {shown(value)} of {model} is not {self.type.title}"
+            raise ParameterError(message, name) from None
+
+    def check_kind(self, value: object, name: str) -> None:
+        """Refuse a value that would be read as this type though it is of another kind.
+
+        Raises:
+            ParameterError: If it is.
+        """
+        if not self.type.accepts(value):
+            raise ParameterError(f"{name} {shown(value)} is not {self.type.kind}", name)
+
+    def check(self, value: object, name: str, model: str) -> None:
+        """Hold a value to the limits and the choices.
+
+        Raises:
+            ParameterError: If it is not finite, beyond a limit or none of the choices.
+        """
+        if isinstance(value, str | tuple) and self.choices:
+            self._check_choices((value,) if isinstance(value, str) else value, name, model)
+        if not isinstance(value, int | float):
+            return
+        if not math.isfinite(value):
+            raise ParameterError(f"{name} {value} of {model} must be finite", name)
+        limits = (
+            (self.above is not None and value <= self.above, "above", self.above),
+            (self.at_least is not None and value < self.at_least, "at least", self.at_least),
+            (self.at_most is not None and value > self.at_most, "at most", self.at_most),
+        )
+        for beyond, words, limit in limits:
+            if beyond:
+                said = f"{value:g}" if isinstance(value, float) else str(value)
+                raise ParameterError(f"{name} {said} of {model} must be {words} {limit:g}", name)
+
+    def _check_choices(self, words: Words, name: str, model: str) -> None:
+        offered = ", ".join(self.choices)
+        for word in words:
+            if word not in self.choices:
+                meant = did_you_mean(word, self.choices)
+                raise ParameterError(
+                    f"{name} {word!r} of {model} is none of {offered}{meant}", name
+                )
+        if not words:
+            raise ParameterError(f"{name} of {model} must name at least one of {offered}", name)
+
+
+@cache
+def parameters_of(model: type[DataclassInstance]) -> Mapping[str, Parameter]:
+    """Return the declared parameters of a model, by name."""
+    return {field.name: field.metadata["parameter"] for field in dataclasses.fields(model)}
+
+
+def takes_level(model: type[DataclassInstance]) -> bool:
+    """Return whether a model has a scale that is a level, which `sd` and `snr` can set instead."""
+    declared = parameters_of(model).get("scale")
+    return declared is not None and declared.type is LEVEL
+
+
+def is_plain(value: object) -> bool:
+    """Return whether a value is a text, or a number that is no truth value, of any type."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return False
+    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
+
+
+def is_list(value: object) -> TypeGuard[Iterable[object]]:
+    """Return whether a value is a list, a tuple, an array or the like of values."""
+    scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
+    return isinstance(value, Iterable) and not scalar
+
+
+def _is_whole(value: object) -> bool:
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return float(value).is_integer()
+    return is_plain(value)
+
+
+def _is_level(value: object) -> bool:
+    return is_plain(value) or isinstance(value, levels.Level)
+
+
+def _are_plain(value: object) -> bool:
+    return all(map(is_plain, value)) if is_list(value) else is_plain(value)
+
+
+def _is_plain_or_list(value: object) -> bool:
+    return is_plain(value) or is_list(value)
+
+
+def _is_no_container(value: object) -> bool:
+    return not isinstance(value, list | dict)
+
+
+def _read_number(value: str | float, _: str) -> float:
+    """Read a number; an integer that no float64 holds stays one."""
+    number = float(value)
+    if math.isfinite(number) and number.is_integer() and abs(number) >= _EXACT:
+        try:
+            return int(value) if isinstance(value, int | str) else number
+        except ValueError:  # 1e300
+            return number
+    return number
+
+
+def _read_truth(value: object, _: str) -> bool:
+    text = str(value).casefold()
+    if text not in _TRUTHS:
+        raise ValueError(text)
+    return _TRUTHS[text]
+
+
+def _read_texts(value: str | Iterable[object], _: str) -> Words:
+    """Read texts: a sequence, or one text with | between them."""
+    parts = value.split("|") if isinstance(value, str) else value
+    return tuple(str(part) for part in parts)
+
+
+def _read_numbers(value: float | str | Iterable[float | str], _: str) -> Numbers:
+    """Read numbers: one, a sequence, or a text with | or / between them."""
+    if isinstance(value, str):
+        value = value.replace("/", "|").split("|")
+    return (float(value),) if isinstance(value, int | float) else tuple(float(x) for x in value)
+
+
+def _read_matrix(value: str | Iterable[Iterable[float] | str], name: str) -> Matrix:
+    """Read a matrix: a sequence of rows, or a text with ; between rows and | between numbers."""
+    rows = value.split(";") if isinstance(value, str) else value
+    return tuple(_read_numbers(row, name) for row in rows)
+
+
+LEVEL = ParameterType(
+    "a level", "a number or a text", "float | str", _is_level,
+    lambda value, name: levels.parse(value, option=name),
+)  # fmt: skip
+RATE = ParameterType(
+    "a share", "a number or a text", "float | str", is_plain,
+    lambda value, name: levels.parse_rate(value, option=name),
+)  # fmt: skip
+NUMBER = ParameterType("a number", "a number", "float", is_plain, _read_number)
+WHOLE = ParameterType("an int", "a whole number", "int", _is_whole, lambda value, _: int(value))
+TEXT = ParameterType("a text", "a text", "str", is_plain, lambda value, _: str(value))
+TRUTH = ParameterType("a bool", "true or false", "bool", _is_no_container, _read_truth)
+TEXTS = ParameterType(
+    "texts with | between them", "a list of texts", "str | Iterable[str]", _are_plain, _read_texts
+)
+NUMBERS = ParameterType(
+    "numbers with | between them", "a list of numbers", "float | str | Iterable[float]",
+    _are_plain, _read_numbers,
+)  # fmt: skip
+MATRIX = ParameterType(
+    "rows of numbers, with | between numbers and ; between rows", "a list of lists of numbers",
+    "str | Iterable[Iterable[float]]", _is_plain_or_list, _read_matrix,
+)  # fmt: skip
+
+
+def _field(declared: Parameter) -> object:
+    return dataclasses.field(default=declared.default, metadata={"parameter": declared})
+
+
+def level(help_text: str, default: Level) -> Level:
+    """Declare an amount of noise: a number, 5%, 0.1sd, @field, or a time such as 90s."""
+    return cast("Level", _field(Parameter(LEVEL, help_text, default)))
+
+
+def rate(help_text: str, default: float | None = None) -> Rate:
+    """Declare a share of elements, from 0 to 1: 2% or 0.02."""
+    return cast("Rate", _field(Parameter(RATE, help_text, default, at_least=0.0, at_most=1.0)))
+
+
+def number(
+    help_text: str,
+    default: object = None,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """Declare a number.
+
+    Args:
+        help_text: One line for `--explain`.
+        default: The value when it is not given: `REQUIRED` if it has to be, None, as for the
+            other types, if the data or other parameters decide.
+        above: It must be more than this.
+        at_least: It must be no less than this.
+        at_most: It must be no more than this.
+    """
+    return cast("float", _field(Parameter(NUMBER, help_text, default, above, at_least, at_most)))
+
+
+def whole(
+    help_text: str,
+    default: int | None = None,
+    *,
+    at_least: int | None = None,
+    at_most: int | None = None,
+) -> int:
+    """Declare a whole number, with limits as `number` has them."""
+    return cast("int", _field(Parameter(WHOLE, help_text, default, None, at_least, at_most)))
+
+
+def text(help_text: str, default: str | None = None, choices: Iterable[str] = ()) -> str:
+    """Declare a text, which may have to be one of some."""
+    return cast("str", _field(Parameter(TEXT, help_text, default, choices=tuple(choices))))
+
+
+def truth(help_text: str, *, default: bool) -> bool:
+    """Declare a parameter that is true or false."""
+    return cast("bool", _field(Parameter(TRUTH, help_text, default)))
+
+
+def texts(help_text: str, default: Words | None = None, choices: Iterable[str] = ()) -> Words:
+    """Declare texts, each of which may have to be one of some."""
+    return cast("Words", _field(Parameter(TEXTS, help_text, default, choices=tuple(choices))))
+
+
+def numbers(help_text: str, default: Numbers) -> Numbers:
+    """Declare several numbers."""
+    return cast("Numbers", _field(Parameter(NUMBERS, help_text, default)))
+
+
+def matrix(help_text: str, default: Matrix | None = None) -> Matrix:
+    """Declare a matrix of numbers."""
+    return cast("Matrix", _field(Parameter(MATRIX, help_text, default)))
