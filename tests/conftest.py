@@ -1,10 +1,10 @@
 import os
 
 import pytest
+from csv_text import NOT_BUILT
 from hypothesis import settings
 
 from noisify.core import native
-from noisify.formats.csv import native as csv_compiled
 
 # netCDF4 else points it to filters of its own, which h5py would take for those of hdf5plugin
 os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5's default
@@ -13,11 +13,6 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
 
 BY_THEMSELVES = {"test_native", "test_both_ways"}
-NOT_BUILT = pytest.mark.skipif(
-    not csv_compiled.built(),
-    reason="THE COMPILED PART IS NOT BUILT: CSV IS TESTED WITHOUT IT ONLY (pip install -e . with a "
-    "C++17 compiler whose <charconv> knows floats)",
-)
 BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1", id="pure")]
 
 

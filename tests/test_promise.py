@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from csv_text import quoted
 from hypothesis import given
 from hypothesis import strategies as st
 from run_command import COMMAND, clean_environment, noisy, noisy_file, normal_noise, run
@@ -304,10 +305,6 @@ NUMBERS = st.one_of(
 )
 TEXTS = st.text(st.sampled_from('ab",\n\r é;1'), max_size=6)
 ENDINGS = st.sampled_from(["\n", "\r\n"])
-
-
-def quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 @st.composite

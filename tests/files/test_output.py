@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_command import COMMAND, clean_environment, noisy, run, run_process
+from run_command import COMMAND, clean_environment, names, noisy, run, run_process
 
 from noisify.core.errors import NoisifyError
 from noisify.files import write_behind
@@ -45,10 +45,6 @@ def target(tmp_path: Path) -> Path:
     path = tmp_path / "results" / "out.csv"
     path.write_bytes(b"old")
     return path
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 # Where it goes.

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from conformance import FormatConformance
+from npy_files import noisy_as_npy
 from PIL import Image, TiffImagePlugin
 from run_command import noisy, noisy_file, run
 
@@ -27,13 +28,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def pixels(*shape: int, dtype: str = "u1") -> np.ndarray:
     """Return pixels away from the ends of their range, no two neighbours alike."""
     return (np.arange(np.prod(shape)) * 37 % 150 + 50).reshape(shape).astype(dtype)
-
-
-def as_npy(array: np.ndarray, *arguments: object) -> np.ndarray:
-    """Return an array with the noise that it gets as an NPY file."""
-    file = io.BytesIO()
-    np.save(file, array)
-    return np.load(io.BytesIO(noisy(*arguments, given=file.getvalue())))
 
 
 def refused(path: Path, *arguments: object, status: int = 3) -> str:
@@ -74,14 +68,14 @@ class TestPng:
         [pixels(40, 50), pixels(40, 50, 3), pixels(40, 50, dtype="u2") * 200],
         ids=["gray", "rgb", "gray of 16 bits"],
     )
-    def test_pixels_get_the_noise_of_their_array_as_npy(self, tmp_path, array):
+    def test_pixels_get_the_noise_of_their_array_noisy_as_npy(self, tmp_path, array):
         source = tmp_path / "in.png"
         Image.fromarray(array).save(source)
 
         found = np.asarray(Image.open(noisy_file(source, "--snr", 20)))
 
         assert array.dtype == found.dtype
-        np.testing.assert_array_equal(as_npy(array, "--snr", 20, "-q"), found)
+        np.testing.assert_array_equal(noisy_as_npy(array, "--snr", 20, "-q"), found)
 
     @pytest.mark.parametrize("channels", [2, 4])
     def test_colors_get_the_noise_of_their_array_and_alpha_none(self, tmp_path, channels):
@@ -91,7 +85,7 @@ class TestPng:
 
         found = np.asarray(Image.open(noisy_file(source, "-s", 5)))
 
-        expected = as_npy(array, "-s", 5)
+        expected = noisy_as_npy(array, "-s", 5)
         expected[..., -1] = array[..., -1]
         np.testing.assert_array_equal(expected, found)
 
@@ -119,7 +113,7 @@ class TestPng:
         assert data[end:] == found[-len(data[end:]) :]
         assert found[begin + 4 : begin + 8] == b"IDAT"
         np.testing.assert_array_equal(
-            as_npy(array, "-s", 5), np.asarray(Image.open(io.BytesIO(found)))
+            noisy_as_npy(array, "-s", 5), np.asarray(Image.open(io.BytesIO(found)))
         )
 
     def test_no_change_gives_the_file_back(self):
@@ -138,7 +132,7 @@ class TestPng:
 
         assert "interlaced" in done.messages
         image = Image.open(io.BytesIO(done.output))
-        np.testing.assert_array_equal(as_npy(array, "-s", 5), np.asarray(image))
+        np.testing.assert_array_equal(noisy_as_npy(array, "-s", 5), np.asarray(image))
         assert not image.info.get("interlace")
         assert data == run("-s", 0, "--seed", 1, given=data).output
 
@@ -321,14 +315,14 @@ class TestTiff:
                 assert array.shape == series.shape
 
     @pytest.mark.parametrize("name", LAYOUTS)
-    def test_pixels_get_the_noise_of_their_array_as_npy(self, tmp_path, name):
+    def test_pixels_get_the_noise_of_their_array_noisy_as_npy(self, tmp_path, name):
         source = tmp_path / "in.tif"
         array, options = LAYOUTS[name]
         tifffile.imwrite(source, array, **options)
 
         found = noisy_file(source, "-s", 5, "--chunk-size", 10_000)
 
-        np.testing.assert_array_equal(as_npy(array, "-s", 5), tifffile.imread(found))
+        np.testing.assert_array_equal(noisy_as_npy(array, "-s", 5), tifffile.imread(found))
 
     @pytest.mark.parametrize("name", LAYOUTS)
     def test_nothing_changes_but_samples(self, tmp_path, name):
@@ -384,7 +378,7 @@ class TestTiff:
 
         found = tifffile.imread(noisy_file(source, "-s", 5))
 
-        np.testing.assert_array_equal(as_npy(array, "-s", 5), found)
+        np.testing.assert_array_equal(noisy_as_npy(array, "-s", 5), found)
 
     @pytest.mark.parametrize(
         "options", [{"imagej": True}, {"ome": True, "metadata": {"axes": "TCYX"}}]
@@ -396,7 +390,7 @@ class TestTiff:
 
         target = noisy_file(source, "-s", 5)
 
-        np.testing.assert_array_equal(as_npy(array, "-s", 5), tifffile.imread(target))
+        np.testing.assert_array_equal(noisy_as_npy(array, "-s", 5), tifffile.imread(target))
         with tifffile.TiffFile(source) as one, tifffile.TiffFile(target) as other:
             assert one.ome_metadata == other.ome_metadata
             assert one.imagej_metadata == other.imagej_metadata
@@ -409,7 +403,7 @@ class TestTiff:
 
         found = np.asarray(Image.open(noisy_file(source, "-s", 5)))
 
-        expected = as_npy(array, "-s", 5)
+        expected = noisy_as_npy(array, "-s", 5)
         expected[..., -1] = array[..., -1]
         np.testing.assert_array_equal(expected, found)
 
@@ -420,7 +414,7 @@ class TestTiff:
 
         found = tifffile.imread(noisy_file(source, "-s", 5))
 
-        expected = as_npy(array, "-s", 5)
+        expected = noisy_as_npy(array, "-s", 5)
         expected[-1] = array[-1]
         np.testing.assert_array_equal(expected, found)
 
@@ -435,7 +429,7 @@ class TestTiff:
 
         missing = array == int(nodata)
         np.testing.assert_array_equal(array[missing], found[missing])
-        expected = as_npy(array, "-s", 5)
+        expected = noisy_as_npy(array, "-s", 5)
         made = ~missing & (expected == int(nodata))
         assert {1} >= set(np.abs(expected[made].astype(int) - found[made]).tolist())
         assert np.array_equal(expected[~missing & ~made], found[~missing & ~made])
@@ -447,7 +441,7 @@ class TestTiff:
 
         found = tifffile.imread(noisy_file(source, "-s", 5))
 
-        np.testing.assert_array_equal(as_npy(array, "-s", 5), found)
+        np.testing.assert_array_equal(noisy_as_npy(array, "-s", 5), found)
 
     def test_images_of_several_kinds_are_fields_of_their_own(self, tmp_path):
         source = tmp_path / "in.tif"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 import wave
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from conformance import FormatConformance
+from npy_files import noisy_as_npy
 from run_command import noisy, noisy_file, normal_noise, run
 
 if TYPE_CHECKING:
@@ -46,13 +46,6 @@ def samples16(data: bytes, count: int = 1000) -> np.ndarray:
     """Return the samples of the one data chunk in a file of MONO16."""
     start = data.index(b"data") + 8
     return np.frombuffer(data[start : start + 2 * count], "<i2")
-
-
-def as_npy(array: np.ndarray, *arguments: object) -> np.ndarray:
-    """Return an array with the noise that it gets as an NPY file."""
-    file = io.BytesIO()
-    np.save(file, array)
-    return np.load(io.BytesIO(noisy(*arguments, given=file.getvalue())))
 
 
 class TestWav(FormatConformance):
@@ -107,7 +100,7 @@ class TestWav(FormatConformance):
     ("subtype", "dtype"),
     [("PCM_16", "int16"), ("PCM_32", "int32"), ("FLOAT", "float32"), ("DOUBLE", "float64")],
 )
-def test_frames_get_the_noise_of_their_array_as_npy(tmp_path, subtype, dtype, endian):
+def test_frames_get_the_noise_of_their_array_noisy_as_npy(tmp_path, subtype, dtype, endian):
     source = tmp_path / "in.wav"
     frames = np.arange(6000).reshape(3000, 2) - 3000
     frames = frames.astype(dtype) if "int" in dtype else (frames / 4000).astype(dtype)
@@ -115,7 +108,7 @@ def test_frames_get_the_noise_of_their_array_as_npy(tmp_path, subtype, dtype, en
 
     found = soundfile.read(noisy_file(source, "--snr", 20), dtype=dtype)[0]
 
-    np.testing.assert_array_equal(as_npy(frames, "--snr", 20, "-q"), found)
+    np.testing.assert_array_equal(noisy_as_npy(frames, "--snr", 20, "-q"), found)
 
 
 def test_bytes_are_numbers_from_0_to_255_and_not_around_silence(tmp_path):
@@ -129,7 +122,7 @@ def test_bytes_are_numbers_from_0_to_255_and_not_around_silence(tmp_path):
 
     with wave.open(str(target)) as file:
         found = np.frombuffer(file.readframes(file.getnframes()), "u1")
-    np.testing.assert_array_equal(as_npy(values, "--snr", 20, "-q"), found)
+    np.testing.assert_array_equal(noisy_as_npy(values, "--snr", 20, "-q"), found)
 
 
 class TestThreeByteSamples:
@@ -207,7 +200,7 @@ class TestChunks:
 
         start = data.index(b"data") + 8
         assert (data[:start], data[start + 2000 :]) == (found[:start], found[start + 2000 :])
-        np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+        np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
 
     def test_keep_the_padding_after_an_odd_number_of_bytes(self):
         body = bytes(range(100, 201))
@@ -226,7 +219,7 @@ class TestChunks:
 
         found = noisy("-s", 20, given=data)
 
-        np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+        np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
         assert data[: -len(SAMPLES16) * 2] == found[: -len(SAMPLES16) * 2]
 
     def test_after_the_samples_may_be_longer_than_what_is_kept_in_memory(self):
@@ -250,7 +243,7 @@ class TestSizes:
 
         assert found == noisy_file(source, "-s", 20).read_bytes()
         assert data[:44] == found[:44]
-        np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+        np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
 
     def test_of_no_samples_with_chunks_after_them_mean_no_samples(self):
         data = riff(MONO16, chunk(b"data", b""), chunk(b"LIST", b"0123456789"))
@@ -269,7 +262,7 @@ class TestSizes:
             found = noisy("-s", 20, "--chunk-size", 7, given=data)
 
             assert data[44 + 2000 :] == found[44 + 2000 :]
-            np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+            np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
 
     @pytest.mark.parametrize("piped", [True, False])
     def test_that_are_more_than_what_is_there_are_an_error(self, tmp_path, piped):
@@ -292,7 +285,7 @@ class TestSizes:
         found = noisy("-s", 20, given=data)
 
         assert after == found[-len(after) :]
-        np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+        np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
 
 
 class TestExtensible:
@@ -304,7 +297,7 @@ class TestExtensible:
     def test_is_read_as_what_it_extends(self):
         found = noisy("-s", 20, given=self.write(16))
 
-        np.testing.assert_array_equal(as_npy(SAMPLES16, "-s", 20), samples16(found))
+        np.testing.assert_array_equal(noisy_as_npy(SAMPLES16, "-s", 20), samples16(found))
 
     def test_says_that_fewer_bits_are_valid(self):
         done = run("-s", 20, "--seed", 1, given=self.write(12))

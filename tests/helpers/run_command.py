@@ -102,6 +102,11 @@ def noisy_file(source: Path, *arguments: object) -> Path:
     return target
 
 
+def names(folder: Path) -> list[str]:
+    """Return the names of what is in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def normal_noise(field: str, count: int, *, seed: int = 1) -> NDArray[np.float64]:
     """Return the engine's standard normal noise of a field's first elements."""
     stream = StreamName(seed=seed, field=field, model="normal")

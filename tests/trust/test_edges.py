@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_command import COMMAND, clean_environment, noisy, run, run_process
+from run_command import COMMAND, clean_environment, names, noisy, run, run_process
 
 from noisify.cli import execute
 from noisify.files import file_output, folder_output
@@ -45,10 +45,6 @@ def folder(tmp_path: Path) -> Path:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])

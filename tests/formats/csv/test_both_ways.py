@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
-from conftest import NOT_BUILT
+from csv_text import NOT_BUILT, quoted
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
@@ -31,10 +31,6 @@ OTHERS = st.sampled_from(
     ["", "NA", "nan", "-nan", "inf", "-Infinity", "nan(1)", "abc", "0x10", "1_0", "1e", ".", " "]
 )
 TEXTS = st.text(st.sampled_from('ab1.,;"\r\n# \té\0'), max_size=6)
-
-
-def quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 def outside_quotes(text: str) -> str:

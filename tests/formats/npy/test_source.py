@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conformance import FormatConformance
+from npy_files import Trap, npy_bytes
 from numpy.lib import format as npy_format
 from run_command import noisy, noisy_file, normal_noise, run, run_process
 
@@ -25,12 +26,6 @@ class TestConformance(FormatConformance):
 
     def read(self, path):
         return {"data": np.load(path)}
-
-
-def npy_bytes(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    npy_format.write_array(file, array, version)
-    return file.getvalue()
 
 
 def header_of(data: bytes) -> bytes:
@@ -496,13 +491,6 @@ def test_a_level_from_another_member() -> None:
     actual = noisy_array(array, "-s", "@flux_err", "-c", "flux")
 
     assert (normal_noise("flux", 4) * [1, 2, 0, 4]).tolist() == actual["flux"].tolist()
-
-
-class Trap:
-    """Says so when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (pytest.fail, ("unpickled",))
 
 
 @pytest.mark.parametrize(

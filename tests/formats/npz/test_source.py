@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conformance import FormatConformance
-from numpy.lib import format as npy_format
+from npy_files import Trap, npy_bytes
 from run_command import noisy_file, normal_noise, run
 
 from noisify.formats.npz import zip_archive
@@ -70,19 +70,6 @@ class TestFortranOrder(Conformance):
         with np.load(path) as archive:
             assert all(archive[name].flags.f_contiguous for name in archive)
             return {name: archive[name].reshape(-1) for name in archive}
-
-
-class Trap:
-    """Says so when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (pytest.fail, ("unpickled",))
-
-
-def npy_bytes(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    npy_format.write_array(file, array, allow_pickle=True)
-    return file.getvalue()
 
 
 def member(name: str, method: int, **about: object) -> zipfile.ZipInfo:
