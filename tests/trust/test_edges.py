@@ -138,7 +138,7 @@ def test_what_nobody_thought_of_is_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise kind("of two\nlines")
 
-    monkeypatch.setattr(execute, "variants", fail)
+    monkeypatch.setattr(execute, "runs_of", fail)
     done = run(table, *NOISE)
     assert (1, 1, b"") == (done.status, len(done.lines), done.output)
     assert f"failed unexpectedly: {kind.__name__}: of two lines" in done.messages
