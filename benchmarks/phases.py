@@ -22,7 +22,7 @@ from jobs import MEMORY_FILES, absolute_level
 from measure import HERE, MEGABYTE, BenchmarkError, generate, show
 
 from noisify.cli import main as noisify_command
-from noisify.engine import loop
+from noisify.engine import loop, survey
 from noisify.engine.noiser import Noiser
 from noisify.files.output import FileOutput
 
@@ -114,7 +114,7 @@ def watched(watch: Stopwatch) -> Iterator[None]:
     with ExitStack() as patches:
         for owner, name, function in (
             (loop, "run", timed_run),
-            (loop, "survey", watch.timed("survey", loop.survey)),
+            (survey, "survey", watch.timed("survey", survey.survey)),
             (Noiser, "apply", watch.timed("noise", Noiser.apply)),
             (FileOutput, "commit", watch.timed("sync", FileOutput.commit)),
         ):

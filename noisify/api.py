@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
-from noisify.engine import loop
-from noisify.engine.job import OutputRequest, Settings, default_jobs, process
+from noisify.engine import loop, survey
+from noisify.engine.job import OutputRequest, process
+from noisify.engine.open_input import Settings
+from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
 from noisify.plan.read_options import read_options
@@ -221,7 +223,7 @@ def _noisy(data: Data, request: Request, workers: int) -> Data:
     plan = resolve(
         request,
         held.fields,
-        lambda needs: loop.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
+        lambda needs: survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
     )
     _check_rows(plan)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)

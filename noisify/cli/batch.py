@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
     from noisify.cli.runs import Run
-    from noisify.engine.job import Settings
+    from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 
 

@@ -21,7 +21,8 @@ from noisify.cli.runs import runs_of
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.engine.batch import naming_file
-from noisify.engine.job import OpenInput, Settings, default_jobs
+from noisify.engine.open_input import OpenInput, Settings
+from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.files.codecs import inner_suffix
 from noisify.files.folder_output import recover

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import NoisifyError
 from noisify.engine.job import process, write_outputs
-from noisify.engine.loop import ordered_map
+from noisify.engine.parallel import ordered_map
 from noisify.files.file_output import sync_new_names
 from noisify.files.output import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from noisify.engine.job import OutputRequest, Settings
+    from noisify.engine.job import OutputRequest
+    from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 
 SMALL_BYTES = 1 << 25

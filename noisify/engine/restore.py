@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from noisify import formats
 from noisify.core.errors import DataError, NoisifyError, UsageError
-from noisify.engine.job import OpenInput, check_output, output_compression
+from noisify.engine.open_input import OpenInput
+from noisify.engine.targets import check_output, output_compression
 from noisify.files.input import Input
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noisify.engine.job import Settings
+    from noisify.engine.open_input import Settings
 
 
 def restore(path: str | Path, mask_path: str | Path, target: str | Path, settings: Settings) -> int:

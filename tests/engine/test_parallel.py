@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from noisify.engine.loop import ordered_map
+from noisify.engine.parallel import ordered_map
 
 
 class Item:

@@ -1,0 +1,221 @@
+"""An input from its recognition to its plan."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from noisify.core.errors import UsageError
+from noisify.core.value_class import frozen
+from noisify.engine import convert, loop, survey
+from noisify.engine.numpy_streams import check_streams
+from noisify.engine.text_options import check_text_options
+from noisify.files.input import Input
+from noisify.formats.detect import recognise
+from noisify.formats.interface import ReadOptions, no_rows
+from noisify.plan.plan import Plan, Request
+from noisify.plan.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from noisify import formats
+    from noisify.core.chunk import Field
+    from noisify.formats.interface import Source
+    from noisify.statistics.survey import FieldStatistics
+
+
+@frozen
+class Settings:
+    """How a run goes about its work; none of it changes the noise.
+
+    Attributes:
+        read: How to read what a file does not say of itself.
+        from_format: The input's format; None: by its suffix or first bytes.
+        to_format: The output's format; None: by the output's suffix, else the input's.
+        in_place: Whether the output may be the input.
+        clobber: Whether an existing output may be replaced.
+        jobs: Worker threads.
+        chunk_bytes: Bytes in a chunk.
+        compress_level: How hard to compress an output that is to be compressed; None: as usual.
+        measure: Whether to measure what noise did, beyond counting.
+        note: Told what the user should know, a line at a time.
+        progress: Told the bytes of each chunk done.
+        passes: Told before each pass over an input how many are still to come, and how many bytes
+            the pass counts; 0: as many as the file has.
+        unsynced: Takes the folders of new files, for the caller to sync; None: each is synced.
+    """
+
+    read: ReadOptions = field(default_factory=ReadOptions)
+    from_format: str | None = None
+    to_format: str | None = None
+    in_place: bool = False
+    clobber: bool = True
+    jobs: int = 1
+    chunk_bytes: int = loop.CHUNK_BYTES
+    compress_level: int | None = None
+    measure: bool = False
+    note: Callable[[str], None] = lambda _: None
+    progress: Callable[[int], None] = lambda _: None
+    passes: Callable[[int, int], None] = lambda *_: None
+    unsynced: set[Path] | None = None
+
+
+class OpenInput:
+    """An input that has been recognised and opened; spooled once it has to be.
+
+    Args:
+        path: The input's path, or `-`.
+        settings: How to read it.
+        outputs: What will be written; an input of another format is converted first.
+        later_passes: How often it will be read once it is planned.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        settings: Settings,
+        outputs: Sequence[str | Path] = (),
+        later_passes: int = 0,
+    ) -> None:
+        self.input = Input(path)
+        self.codec = self.input.codec
+        self._settings = settings
+        self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
+        self._told: set[str] = set()
+        self._later_passes = later_passes
+        self._hints: Sequence[str] | None = None
+        try:
+            if self.input.is_kept:
+                settings.note(
+                    f"{self.input.name} is kept in a temporary file, since a ZIP archive is read "
+                    "from its end"
+                )
+            self.format = recognise(self.input, settings.from_format)
+            check_text_options(settings.read, self.format)
+            read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
+            if self.format.seeks and self.input.path is None:
+                self._keep(f"{self.format.title} is not read from start to end")
+            self.source: Source[Any] = self.format.load().open_source(self.input, read)
+            if self._hints is None:  # a source that guesses how its file is to be read has some
+                self._hints = self.source.hints
+        except BaseException:  # a signal too must not leave the temporary file
+            self.input.close()
+            raise
+
+    def _convert(self, wanted: formats.Entry) -> ReadOptions:
+        """Put the input into the format that is wanted; return how to read it then."""
+        read = self._settings.read
+        if wanted is self.format:
+            return read
+        if self.input.is_folder:
+            raise UsageError(f"a folder is written as a folder of {self.format.title} files")
+        self.input = converted = convert.convert(self.input, self.format, wanted, read)
+        self._hints = converted.hints
+        if wanted.module == self.format.module:
+            read = replace(read, delimiter="\t" if wanted.name == "tsv" else ",")
+        else:
+            read = ReadOptions(
+                delimiter="\t" if wanted.name == "tsv" else ",",
+                escape="",
+                strict=read.strict,
+                keep_decimals=read.keep_decimals,
+            )
+        self.format = wanted
+        return read
+
+    def bytes_of(self, fields: Iterable[Field]) -> int:
+        """Return how many bytes progress counts in a pass over fields; 0: as the file has."""
+        if not self.format.counts_elements:
+            return 0
+        sizes = [
+            (self.source.length(field) or 0) * (field.number.dtype.itemsize if field.number else 1)
+            for field in fields
+        ]
+        return sum(sizes)
+
+    def passes_left(self) -> int:
+        """Return how many passes are still to come, and count one of them as begun."""
+        self._later_passes -= 1
+        return self._later_passes + 1
+
+    def spool(self, reason: str) -> None:
+        """Make sure that the input can be read more than once."""
+        if not self.input.is_rereadable:
+            self._keep(reason)
+
+    def _keep(self, reason: str) -> None:
+        self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
+        self.input.spool()
+
+    def plan(self, request: Request) -> Plan:
+        """Settle a request for this input."""
+        bare = self.format.shape == "table" and not self.source.fields
+        if self.source.empty or bare:
+            nothing = "columns" if bare else "rows"
+            self._settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
+            if not any(spec.columns for spec in request.specs):
+                return Plan((), request.seed, request.rng, file=request.file)
+        try:
+            plan = resolve(request, self.source.fields, self._survey)
+        except UsageError as error:
+            raise error.because(self._hints or ()) from None
+        check_streams(plan)
+        if plan.row_steps and self.format.shape != "table":
+            raise no_rows()
+        if plan.rng != "noisify" and len(plan.steps) > 1:
+            self.spool(f"--rng {plan.rng} draws one field after the other")
+        if not plan.steps:
+            self._settings.note(
+                f"no field of {self.input.name} that is chosen and not excluded holds numbers; "
+                "it passes through as it is"
+            )
+        self.tell()
+        for note in plan.notes:
+            self._settings.note(note)
+        return plan
+
+    def tell(self) -> None:
+        """Say what the user should know of the source, as far as it has been read."""
+        hints = [f"{self.input.name}: {hint}" for hint in self._hints or ()]
+        for note in (*hints, *self.source.notes, *self.source.notes_of_reading()):
+            if note not in self._told:
+                self._settings.note(note)
+                self._told.add(note)
+
+    def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        key = tuple(sorted((field.name, tuple(sorted(need))) for field, need in needs.items()))
+        if key not in self._surveyed:
+            self._surveyed[key] = self._survey_anew(needs)
+        return self._surveyed[key]
+
+    def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
+        return survey.survey(
+            self.source,
+            needs,
+            jobs=self._settings.jobs,
+            size=self._settings.chunk_bytes,
+            progress=self._settings.progress,
+            expect=lambda count: self._settings.passes(
+                count + self._later_passes, self.bytes_of(needs)
+            ),
+        )
+
+    def preview(self, plan: Plan, rows: int) -> loop.Preview:
+        """Return some noisy columns of each field with noise, and what noise did to it there."""
+        return loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the source and its input; a failure to close what was read loses nothing."""
+        try:
+            with suppress(OSError):
+                self.source.close()
+        finally:
+            self.input.close()

@@ -1,0 +1,87 @@
+"""A function applied to items by several threads, in order, a few items at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from itertools import chain, count, islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MORE_IN_FLIGHT = 2
+
+
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    jobs: int,
+    in_flight: int | None = None,
+    together: int = 1,
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order, worked on by `jobs` threads.
+
+    Args:
+        function: What to do; called in a worker thread, or here when there is but one job or item.
+        items: Read in this thread, one at a time, only as far ahead as `in_flight` allows.
+        jobs: Worker threads.
+        in_flight: Items that may be read and not yet yielded; default: jobs + 2.
+        together: Items that a worker may be handed at once. More than one is sooner, to be said
+            where an item takes no memory before it is worked on, nor after.
+
+    Raises:
+        BaseException: The first failure, in the order of the items; the rest is cancelled.
+    """
+    limit = max(1, min(in_flight or jobs + MORE_IN_FLIGHT, jobs + MORE_IN_FLIGHT))
+    if jobs <= 1 or limit == 1:
+        yield from map(function, items)
+        return
+    waiting = _groups(items, jobs, together)
+    ahead = deque(islice(waiting, 2))
+    if len(ahead) <= 1:
+        yield from map(function, chain.from_iterable(ahead))
+        return
+    stopping: list[bool] = []
+
+    def each(group: deque[Item]) -> deque[Result]:
+        results: deque[Result] = deque()
+        while group and not stopping:
+            results.append(function(group.popleft()))
+        return results
+
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small files do without
+
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
+    try:  # an item that is done must not be in memory until the end: nothing else holds it
+        futures = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
+        more = islice(waiting, limit - len(futures))
+        futures.extend(pool.submit(each, group) for group in more)
+        while futures:
+            results = futures.popleft().result()
+            while results:
+                yield results.popleft()
+            futures.extend(pool.submit(each, group) for group in islice(waiting, 1))
+    finally:
+        stopping.append(True)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _groups(items: Iterable[Item], jobs: int, most: int) -> Iterator[deque[Item]]:
+    """Yield items in groups: small ones first, so that every worker gets some of a few items."""
+    waiting = iter(items)
+    for number in count():
+        group = deque(islice(waiting, min(most, 1 + number // jobs)))
+        if not group:
+            return
+        yield group
+
+
+def default_jobs() -> int:
+    """Return the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

@@ -1,0 +1,130 @@
+"""The first pass over the data, for the statistics that levels need: the loop without noise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.chunk import merged_floats, merged_whole
+from noisify.core.errors import UsageError
+from noisify.engine.parallel import ordered_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from noisify.core.chunk import Column, Field
+    from noisify.formats.interface import Source
+    from noisify.statistics.moments import BlockPieces
+    from noisify.statistics.survey import FieldStatistics
+
+_TWO_PASSES = frozenset({"iqr", "scores"})
+
+
+def survey(
+    source: Source[Any],
+    needs: Mapping[Field, frozenset[str]],
+    *,
+    jobs: int,
+    size: int,
+    progress: Callable[[int], None],
+    expect: Callable[[int], None] = lambda _: None,
+) -> dict[str, FieldStatistics]:
+    """Pass over the data, as often as it takes, for the statistics that levels need.
+
+    Args:
+        source: The data; read from its start each time.
+        needs: For each field any of sd, power, range, iqr.
+        jobs: Worker threads.
+        size: Bytes in a chunk.
+        progress: Told the bytes of each chunk done.
+        expect: Told before each pass how many are still to come, as far as that is known.
+    """
+    from noisify.statistics.moments import (  # noqa: PLC0415 - an absolute level does without
+        BlockMoments,
+        JointMoments,
+    )
+    from noisify.statistics.survey import Survey  # noqa: PLC0415 - as above
+
+    surveys = {field.name: Survey(need) for field, need in needs.items()}
+    together = [field for field, need in needs.items() if "covariance" in need]
+    joint = BlockMoments()
+    passes = 0
+    while pending := [field for field in needs if not surveys[field.name].done]:
+        first, passes = not passes, passes + 1
+        expect(2 if first and any(need & _TWO_PASSES for need in needs.values()) else 1)
+
+        def look(
+            raw: Any,  # noqa: ANN401
+            pending: list[Field] = pending,
+            first: bool = first,  # noqa: FBT001
+        ) -> tuple[dict[str, Any], BlockPieces | None, int]:
+            chunk = source.decode(raw, pending)
+            columns = chunk.by_field()
+            looked = {
+                name: surveys[name].partial(
+                    *merged_floats(found), merged_whole(found), partial(_different, found)
+                )
+                for name, found in columns.items()
+            }
+            pieces = _joint_pieces(together, columns) if together and first else None
+            return looked, pieces, source.size_of(raw)
+
+        apart = {field.name for field in together}
+        groups = [[field] for field in pending if field.name not in apart]
+        groups += [together] if together else []
+        reading = source.read(groups, size)
+        for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
+            for name, seen in looked.items():
+                with_field(name, surveys[name].merge, seen)
+            if pieces is not None:
+                joint += pieces
+            progress(done)
+        for field in pending:
+            surveys[field.name].end_pass()
+    results = {name: found.result() for name, found in surveys.items()}
+    if together and isinstance(total := joint.total(), JointMoments):
+        names = [field.name for field in together]
+        for name, row in zip(names, total.covariance.tolist(), strict=True):
+            covariance = dict(zip(names, row, strict=True))
+            results[name] = replace(results[name], covariance=covariance)
+    return results
+
+
+def with_field(name: str, function: Callable[[Any], None], value: Any) -> None:  # noqa: ANN401
+    """Call a function; an error of its names the field."""
+    try:
+        function(value)
+    except UsageError as error:
+        raise UsageError(str(error), field=name) from None
+
+
+def _different(columns: list[Column]) -> Counter[str]:
+    """Count the different values of a field, as texts."""
+    counts: Counter[str] = Counter()
+    for column in columns:
+        values = column.values if column.valid is None else column.values[column.valid]
+        if values.dtype == object:
+            counts.update(map(str, values.tolist()))
+            continue
+        found, times = np.unique(values, return_counts=True)
+        counts.update(dict(zip(map(str, found.tolist()), times.tolist(), strict=True)))
+    return counts
+
+
+def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
+    """Return the rows of several fields' values, cut at the borders of noise blocks."""
+    from noisify.statistics.moments import BlockPieces  # noqa: PLC0415 - as in survey
+
+    if any(field.name not in columns for field in together):
+        return None
+    merged = [merged_floats(columns[field.name]) for field in together]
+    valid = np.ones(len(merged[0][1]), bool)
+    for _, _, there in merged:
+        if there is not None:
+            valid &= there
+    values = np.stack([floats for _, floats, _ in merged], axis=1)
+    return BlockPieces.cut(merged[0][0], values, valid)

@@ -1,0 +1,96 @@
+"""What outputs may be, and how they are opened."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisify import formats
+from noisify.core.errors import UsageError
+from noisify.files import codecs
+from noisify.files.output import STANDARD_OUTPUT, open_output
+from noisify.formats import unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.engine.open_input import OpenInput, Settings
+    from noisify.files.codecs import Compression
+    from noisify.files.output import Output
+
+
+def open_target(
+    opened: OpenInput,
+    target: str | Path,
+    settings: Settings,
+    inputs: Sequence[str | Path],
+) -> Output:
+    """Open an output for an input: a folder for a folder."""
+    if opened.input.is_folder and opened.input.path is not None:
+        from noisify.files.folder_output import FolderOutput  # noqa: PLC0415 - rarely needed
+
+        return FolderOutput(
+            opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
+        )
+    return open_output(
+        target,
+        inputs=inputs,
+        clobber=settings.clobber,
+        compression=output_compression(opened, target, settings),
+        jobs=settings.jobs,
+        unsynced=settings.unsynced,
+    )
+
+
+def output_compression(
+    opened: OpenInput, target: str | Path, settings: Settings
+) -> Compression | None:
+    """Return how an output is compressed: as its name says or, in place, as the input is.
+
+    Standard output is never compressed: whatever stands next in a pipeline takes plain data.
+
+    Raises:
+        UsageError: If that cannot be done, or not at the level asked for.
+    """
+    if str(target) == STANDARD_OUTPUT:
+        return None
+    in_place = settings.in_place and str(target) == opened.input.name
+    codec = opened.codec if in_place else codecs.of_name(target)
+    return None if codec is None else codec.at_level(settings.compress_level)
+
+
+def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+    """Refuse an output that cannot be what is asked for."""
+    check_output_format(opened, target, settings)
+    if settings.compress_level is not None and not output_compression(opened, target, settings):
+        raise UsageError(
+            f"--compress-level is for compressed outputs, and {shown_name(target)} is none; "
+            f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
+        )
+
+
+def check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+    """Refuse an output of another format than the input's, and bytes on a terminal."""
+    to_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
+        raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
+    output_compression(opened, target, settings)
+    suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
+    wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
+    if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
+        usual, stem = opened.format.suffixes[0], Path(target).stem
+        raise UsageError(
+            f"{target} would not be a {suffix} file; noisify writes none: name it "
+            f"{stem.removesuffix(usual)}{usual}"
+        )
+    if wanted is not None and wanted.module != opened.format.module:
+        raise UsageError(
+            f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "
+            f"give the output a {opened.format.suffixes[0]} suffix, or --to {opened.format.name}"
+        )
+
+
+def shown_name(target: str | Path) -> str:
+    """Return what to call an output in messages."""
+    return "standard output" if str(target) == STANDARD_OUTPUT else str(target)
