@@ -8,8 +8,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import sys
+import tempfile
 import wave
 import zipfile
 from pathlib import Path
@@ -147,12 +149,12 @@ def npys() -> dict[str, bytes]:
 def npzs() -> dict[str, bytes]:
     """Return NPZ files."""
 
-    def one(**options: Any) -> bytes:
+    def one(kind: int = zipfile.ZIP_STORED) -> bytes:
         def write(file: io.BytesIO) -> None:
-            with zipfile.ZipFile(file, "w", **options) as archive:
+            with zipfile.ZipFile(file, "w") as archive:
                 for name in ("line", "big", "fields"):
-                    archive.writestr(f"{name}.npy", npys()[name])
-                archive.writestr("notes.txt", b"kept")
+                    archive.writestr(zipfile.ZipInfo(f"{name}.npy"), npys()[name], kind)
+                archive.writestr(zipfile.ZipInfo("notes.txt"), b"kept")
                 archive.comment = b"made by hand"
 
         return written(write)
@@ -161,9 +163,9 @@ def npzs() -> dict[str, bytes]:
     return {
         "stored": written(lambda file: np.savez(file, x=data, y=np.arange(3))),
         "deflated": written(lambda file: np.savez_compressed(file, x=data)),
-        "mixed": one(compression=zipfile.ZIP_DEFLATED),
-        "lzma": one(compression=zipfile.ZIP_LZMA),
-        "bzip2": one(compression=zipfile.ZIP_BZIP2),
+        "mixed": one(zipfile.ZIP_DEFLATED),
+        "lzma": one(zipfile.ZIP_LZMA),
+        "bzip2": one(zipfile.ZIP_BZIP2),
         "prepended": b"#!/bin/sh\n" + one(),
         "empty": written(lambda file: zipfile.ZipFile(file, "w").close()),
     }
@@ -289,8 +291,8 @@ def compressed() -> dict[str, bytes]:
     """Return compressed text tables."""
     member = gzip.compress(TABLE, mtime=0)
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("table.csv", TABLE)
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr(zipfile.ZipInfo("table.csv"), TABLE, zipfile.ZIP_DEFLATED)
     return {
         "gzip": member,
         "members": member + gzip.compress(b"2024-01-04,1,2,x,true\n", mtime=0) + b"\0" * 8,
@@ -334,8 +336,9 @@ RECIPES = {
     "more": b'seed = 0x10\nrng = "numpy"\n[[noise]]\nfields = "n"\nmodel = "poisson"\n'
     b'clip = [0, 9]\nscale = 0.5\n[[noise]]\nfields = "t"\nscale = "2d"\n',
     "preset": b'preset = "sensor-faults:2"\nseed = 1\n',
-    "json": b'{"seed": 3, "noise": [{"fields": "x", "model": "normal", "sd": 0.25}]}',
 }
+VALUES = ("0.5", "3", "utf-16", "1MiB", ",", "\\t", "-1,1", "keep", "#", "x", "phi=0.5", "1e400")
+SWEEPS = ("scale=0.1,1", "rate=0:1:0.25", "model=normal,laplace", "df=3", "sd=1,,2")
 CONDITIONS = (
     "x > 1", "x + y * 2 <= -n", "word == 'one' and not (n < 4)", "`home town` is not null",
     "x in (1.5, 2, 3) or y not in (2)", "true", "t >= '2024-01-01'", "x / 0 = 1", 'word != "two"',
@@ -347,6 +350,19 @@ SPECS = (
     "*=swap-bits:10%", "x=normal:1,where=n > 3", "x,y=correlated:1,rho=0.5", "word=ocr:1",
 )  # fmt: skip
 LEVELS = ("0.5", "5%", "0.1sd", "1%range", "0.2iqr", "@y", "1e-3", "90s", "2d", "0", "1e308")
+
+
+def reports(table: Path) -> dict[str, bytes]:
+    """Return reports, which are recipes too."""
+    table.write_bytes(TABLE)
+    made = {}
+    for name, words in {"one": ["-s", "1"], "two": ["--preset", "sensor-faults:2"]}.items():
+        path = table.with_name("report.json")
+        done = run(table, "-o", table.with_name("out.csv"), "--seed", 1, *words, "--report", path)
+        assert done.status == 0, done.messages
+        made[name] = path.read_bytes()
+    noise = {"fields": "x", "model": "normal", "sd": 0.25}
+    return made | {"short": json.dumps({"seed": 3, "noise": [noise]}).encode()}
 
 
 def numbered(texts: tuple[str, ...]) -> dict[str, bytes]:
@@ -374,6 +390,9 @@ def main() -> None:
         "selector": numbered(SELECTORS),
         "spec": numbered(SPECS),
         "level": numbered(LEVELS),
+        "report": reports(Path(tempfile.mkdtemp(), "table.csv")),
+        "value": numbered(VALUES),
+        "sweep": numbered(SWEEPS),
     }
     for target, files in corpus.items():
         folder = HERE / "corpus" / target

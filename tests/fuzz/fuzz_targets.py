@@ -351,10 +351,22 @@ def option(*before: str) -> tuple[Check, ...]:
     return planned, cut
 
 
-def check_recipe(data: bytes, where: Place) -> list[str]:
-    """Check what the command makes of a recipe."""
-    trial = Trial(where, {"in.csv": TABLE, "r.toml": data})
-    trial.run("in.csv", "--output", "out.csv", "--recipe", "r.toml", lines=1000)
+def recipe(suffix: str) -> tuple[Check, ...]:
+    """Return the checks of recipes."""
+
+    def check(data: bytes, where: Place) -> list[str]:
+        trial = Trial(where, {"in.csv": TABLE, f"r{suffix}": data})
+        trial.run("in.csv", "--output", "out.csv", "--recipe", f"r{suffix}", lines=1000)
+        return trial.wrong
+
+    return (check,)
+
+
+def check_sweep(data: bytes, where: Place) -> list[str]:
+    """Check what the command makes of a sweep."""
+    trial = Trial(where, {"in.csv": TABLE})
+    words = ("--output-dir", "out", "--seed", "1", "--dry-run", f"--sweep={_typed(data)}")
+    trial.run("in.csv", *words)
     return trial.wrong
 
 
@@ -461,6 +473,14 @@ CODECS = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _MODELS = tuple(model.name.encode() for model in MODELS)
 _COLUMNS = (b"x", b"y", b"n", b"word", b"home town", b"t", b"*", b":float", b":int", b":text")
 _NUMBERS = (b"0.5", b"5%", b"0.1sd", b"1%range", b"0.2iqr", b"@y", b"1e-3", b"90s", b"2d", b"nan")
+_OPTIONS = (
+    *((*NOISE, f"--{name}=") for name in (
+        "na", "delimiter", "encoding", "clip", "decimal", "thousands", "comment", "escape",
+        "decimals", "skip-lines", "loc", "chunk-size", "exclude",
+    )),
+    ("--dist", "missing", "--rate="), ("--dist", "student-t", "--df="), ("--snr=",), ("--sd=",),
+    ("--dist", "ar1", "--param="), ("--scale", "1", "--preset="), ("--dist=",), ("--rng=",),
+)  # fmt: skip
 TARGETS = (
     Target("csv", text_reader(".csv"), words=(b"NaN", b"\r\n", b'""', b"1e308", b"sep=,")),
     Target("tsv", text_reader(".tsv"), words=(b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"inf")),
@@ -484,7 +504,7 @@ TARGETS = (
     Target("mask", (check_mask,), words=(b"true", b"false", b".original", b"x", b"y", b"n")),
     Target(
         "recipe",
-        (check_recipe,),
+        recipe(".toml"),
         words=(
             *_MODELS,
             *_COLUMNS,
@@ -513,6 +533,16 @@ TARGETS = (
         option("--noise="),
         words=(*_MODELS, *_COLUMNS, *_NUMBERS, b"=", b":", b",rate=", b",where="),
         longest=1024,
+    ),
+    Target("report", recipe(".json"), words=(*_MODELS, *_COLUMNS, *_NUMBERS, b'"noise"', b'"x"')),
+    Target(
+        "value",
+        tuple(check for words in _OPTIONS for check in option("--columns", "*", *words)),
+        words=(b",", b"0x", b"1e", b"utf-16", b"MiB", b"keep", b"=", b"inf", b"nan", b"\\t"),
+        longest=64,
+    ),
+    Target(
+        "sweep", (check_sweep,), words=(b"scale=", b"rate=", b"model=", b":", b","), longest=256
     ),
     Target("level", option("--columns", "*", "--scale="), words=_NUMBERS, longest=256),
 )
