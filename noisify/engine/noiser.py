@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import cached_property
+from dataclasses import replace
 from itertools import groupby, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +12,10 @@ import numpy as np
 from noisify.core.chunk import Column, merged_floats
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.core.value_class import frozen
+from noisify.engine.column_state import ColumnState, among, both, either
+from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
-from noisify.engine.storable import storable
+from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     """Values, and which of them are usable; None: all."""
 
 
-_TOGETHER = 1 << 16
+_BATCH_ELEMENTS = 1 << 16
 """Elements that are worked on together, of fields that get the same noise."""
 
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
@@ -59,7 +57,7 @@ class Noiser:
         self._noised = {field.name for field in plan.noised}
         self._streams = {field.name: field.stream or field.name for field in plan.fields}
         self._specs = [
-            _SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
+            SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
         self._companions = {name for step in plan.field_steps for name in step.companions()}
         self._alike = {} if generators or plan.decimals is not None else _alike(plan.field_steps)
@@ -85,10 +83,10 @@ class Noiser:
         whole = wanted is None or wanted is chunk
         states = self._states(columns, together=whole)
         companions = {
-            name: _Companion(found) for name, found in columns.items() if name in self._companions
+            name: Companion(found) for name, found in columns.items() if name in self._companions
         }
         for steps in self._specs:
-            others = _Others(companions, _as_they_stand(states) if steps.joint else {})
+            others = OtherFields(companions, _values_of(states) if steps.joint else {})
             for name in min(states, steps.by_field, key=len):  # never all of both
                 if name in states and name in steps.by_field:
                     for at, state in enumerate(states[name]):
@@ -114,14 +112,14 @@ class Noiser:
 
     def _states(
         self, columns: Mapping[str, list[Column]], *, together: bool
-    ) -> dict[str, list[_State]]:
+    ) -> dict[str, list[ColumnState]]:
         """Return what gets noise, before its first step, by the name of the (first) field.
 
         Args:
             columns: The decoded columns of each field.
             together: Whether fields that get the same noise may be put together.
         """
-        states: dict[str, list[_State]] = {}
+        states: dict[str, list[ColumnState]] = {}
         groups: dict[tuple[int, ...], list[Column]] = {}
         for name, found in columns.items():
             first = found[0]
@@ -129,11 +127,11 @@ class Noiser:
                 shared = (self._alike[name], id(first.number), id(first.positions))
                 groups.setdefault(shared, []).append(first)
             elif name in self._noised:
-                states[name] = [_State.of([column]) for column in found]
+                states[name] = [ColumnState.of([column]) for column in found]
         for group in groups.values():
-            most = max(1, _TOGETHER // max(1, group[0].positions.size))
+            most = max(1, _BATCH_ELEMENTS // max(1, group[0].positions.size))
             for start in range(0, len(group), most):
-                states[group[start].field.name] = [_State.of(group[start : start + most])]
+                states[group[start].field.name] = [ColumnState.of(group[start : start + most])]
         return states
 
     def copies(
@@ -151,9 +149,9 @@ class Noiser:
 
     def _step(
         self,
-        by_field: Mapping[str, _Asking],
-        state: _State,
-        others: _Others,
+        by_field: Mapping[str, StepNeeds],
+        state: ColumnState,
+        others: OtherFields,
         at: int,
         rows: Mapping[Condition, NDArray[np.bool_]],
     ) -> None:
@@ -164,11 +162,11 @@ class Noiser:
         for name in asking.numbers:
             values, there = others.companions[name].floats
             if name in asking.levels:
-                usable = _both(usable, there)
+                usable = both(usable, there)
                 floats[name] = np.nan_to_num(values)
             else:
                 floats[name] = values if there is None else np.where(there, values, np.nan)
-        hit = usable if step.where is None else _both(usable, rows[step.where])
+        hit = usable if step.where is None else both(usable, rows[step.where])
         positions = state.column.positions
         if len(state.columns) == 1:
             variates = self._variates(step, positions)
@@ -190,21 +188,21 @@ class Noiser:
         if hit is not None:
             after = np.where(hit, after, values)
         if step.where is not None and hit is not None:
-            state.met = _either(state.met, hit)
+            state.met = either(state.met, hit)
         if context.saturated is not None:
-            state.saturated = _either(state.saturated, _among(context.saturated, hit))
+            state.saturated = either(state.saturated, among(context.saturated, hit))
         if step.clip is not None:
-            after, beyond = _clip(state.column, values, after, step.clip)
+            after, beyond = keep_bounds(state.column, values, after, step.clip)
             if beyond is not None:
-                state.clipped = _either(state.clipped, _among(beyond, hit))
+                state.clipped = either(state.clipped, among(beyond, hit))
         if context.erased is not None:
-            state.erased = _either(state.erased, _among(context.erased, hit))
-            state.usable = _both(state.usable, ~state.erased)
+            state.erased = either(state.erased, among(context.erased, hit))
+            state.usable = both(state.usable, ~state.erased)
         state.values = after
         state.clip = step.clip
 
     def _results(
-        self, state: _State, columns: Sequence[Column]
+        self, state: ColumnState, columns: Sequence[Column]
     ) -> Iterator[tuple[NoisyColumn, Tally]]:
         """Yield what became of each column, or of the part of a lone one that is wanted."""
         column = columns[0]
@@ -213,10 +211,10 @@ class Noiser:
         noisy, before, erased = state.values, state.before, state.erased
         decimals = self._decimals(column)
         if decimals is not None:
-            noisy = _rounded(column, before, noisy, decimals, state.clip)
+            noisy = rounded(column, before, noisy, decimals, state.clip)
         noisy, beyond = storable(column, before, noisy, state.clip, decimals)
         if beyond is not None:
-            state.saturated = _either(state.saturated, _among(beyond, state.there))
+            state.saturated = either(state.saturated, among(beyond, state.there))
         all_changed = noisy != before
         if state.there is not None:
             all_changed &= state.there
@@ -272,153 +270,6 @@ ROW = NumberType("bool", np.dtype(bool))
 """What a model of whole rows works on has no values."""
 
 
-@dataclass
-class _State:
-    """One column on its way through the steps, or several that get the same noise, end to end.
-
-    Attributes:
-        columns: As they were decoded.
-        before: The values, with placeholders where it is null, strange or not finite.
-        values: Its values so far.
-        there: Which elements were usable at the start; None: all.
-        usable: Which still are.
-        nonfinite: Which are there and are not finite; None, here and below: none.
-        erased: Which have been made null.
-        clipped: Which a step has kept within its bounds.
-        saturated: Which have come to the end of their type's range.
-        met: Which have met the condition of a step.
-        clip: The last step's bounds.
-    """
-
-    columns: list[Column]
-    before: NDArray[Any]
-    values: NDArray[Any]
-    there: NDArray[np.bool_] | None
-    usable: NDArray[np.bool_] | None
-    nonfinite: NDArray[np.bool_] | None
-    erased: NDArray[np.bool_] | None = None
-    clipped: NDArray[np.bool_] | None = None
-    saturated: NDArray[np.bool_] | None = None
-    met: NDArray[np.bool_] | None = None
-    clip: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, columns: list[Column]) -> _State:
-        """Return columns of one number type, over the same positions, before their first step."""
-        column = columns[0] if len(columns) == 1 else _end_to_end(columns)
-        finite = column.number.finite(column.values)
-        nonfinite = None if finite is None else _among(~finite, column.valid)
-        usable = _both(column.valid, finite)
-        before = column.values
-        if usable is not None:
-            nothing = "" if column.number.kind == "text" else 0
-            placeholder = nothing if before.dtype == object else before.dtype.type(0)
-            before = np.where(usable, before, placeholder)
-        return cls(columns, before, before, usable, usable, nonfinite)
-
-    @property
-    def column(self) -> Column:
-        """The first column."""
-        return self.columns[0]
-
-    def part(self, column: Column) -> _State:
-        """Return the state of a part of the column."""
-        lead = int(column.positions.starts[0]) - int(self.column.positions.starts[0])
-        here = slice(lead, lead + column.positions.size)
-        arrays: dict[str, Any] = {
-            name: value[here] for name, value in vars(self).items() if isinstance(value, np.ndarray)
-        }
-        return replace(self, columns=[column], **arrays)
-
-
-@frozen
-class _Asking:
-    """A step, and what it asks of other fields: found once, not for each chunk.
-
-    Attributes:
-        step: The step.
-        numbers: The fields whose values it takes as numbers, if it is not worked on jointly.
-        levels: Those of them that levels are taken from.
-        keys: The fields whose values it takes as texts.
-    """
-
-    step: Step
-    numbers: frozenset[str]
-    levels: frozenset[str]
-    keys: frozenset[str]
-
-    @classmethod
-    def of(cls, step: Step) -> _Asking:
-        """Return what a step asks."""
-        model = step.model
-        keys = model.key_fields()
-        numbers = frozenset[str]() if model.multi_field else step.companions() - keys
-        return cls(step, numbers, model.level_fields(), keys)
-
-
-@frozen
-class _SpecSteps:
-    """The steps of one spec.
-
-    Attributes:
-        by_field: They, and what they ask, by the name of their field.
-        joint: Whether they are worked on jointly.
-    """
-
-    by_field: Mapping[str, _Asking]
-    joint: bool
-
-    @classmethod
-    def of(cls, steps: Iterable[Step]) -> _SpecSteps:
-        """Return the steps of one spec together."""
-        by_field = {step.field.name: _Asking.of(step) for step in steps}
-        return cls(by_field, any(asking.step.model.multi_field for asking in by_field.values()))
-
-
-@frozen
-class _Companion:
-    """A field that a step of another field looks at, as it was before any noise."""
-
-    columns: list[Column]
-
-    @cached_property
-    def floats(self) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Its values as float64, and which are there and finite."""
-        return merged_floats(self.columns)[1:]
-
-    @cached_property
-    def keys(self) -> NDArray[Any]:
-        """Its values as texts, the same for every format; empty where there is none."""
-        texts = np.full(len(self.columns[0].values), "", object)
-        for column in self.columns:
-            there = np.ones(len(texts), bool) if column.valid is None else column.valid
-            texts[there] = [str(value) for value in column.values[there].tolist()]
-        return texts
-
-
-@frozen
-class _Others:
-    """What a step may ask of the other fields.
-
-    Attributes:
-        companions: Those it names, as they were.
-        before: If it works on fields together, these as they stood before its spec.
-    """
-
-    companions: Mapping[str, _Companion]
-    before: Mapping[str, list[_Values]]
-
-    def values(self, step: Step, at: int) -> dict[str, _Values]:
-        """Return the values of the fields that a step works on together with its own.
-
-        Args:
-            step: The step.
-            at: Which of its field's columns it works on.
-        """
-        found = {name: self.before[name] for name in step.companions()}
-        return {name: columns[min(at, len(columns) - 1)] for name, columns in found.items()}
-
-
 def _alike(steps: Iterable[Step]) -> dict[str, int]:
     """Return a number for each field that may be worked on together with others: theirs is equal.
 
@@ -438,80 +289,11 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
     }
 
 
-def _end_to_end(columns: Sequence[Column]) -> Column:
-    """Return the elements of columns as those of one, but for what is said of the column."""
-    valid = None
-    if any(column.valid is not None for column in columns):
-        there = np.ones(len(columns[0].values), bool)
-        valid = np.concatenate([there if c.valid is None else c.valid for c in columns])
-    first, values = columns[0], np.concatenate([column.values for column in columns])
-    return Column(first.field, first.number, first.positions, values, valid)
-
-
-def _as_they_stand(states: Mapping[str, list[_State]]) -> dict[str, list[_Values]]:
+def _values_of(states: Mapping[str, list[ColumnState]]) -> dict[str, list[_Values]]:
     """Return each column's values and which are usable; later steps make new arrays."""
     return {
         name: [(state.values, state.usable) for state in found] for name, found in states.items()
     }
-
-
-def _clip(
-    column: Column, before: NDArray[Any], after: NDArray[Any], clip: tuple[float, float]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Bound what noise changed, and say what was beyond the bounds; None: nothing was."""
-    if column.number.kind in {"text", "bool", "time"}:
-        return after, None
-    low, high = column.number.bounds(*clip)
-    beyond = (after < low) | (after > high)
-    if not beyond.any():
-        return after, None
-    beyond &= after != before
-    return np.where(beyond, np.clip(after, low, high), after), beyond
-
-
-def _rounded(
-    column: Column,
-    before: NDArray[Any],
-    after: NDArray[Any],
-    decimals: int | NDArray[Any],
-    clip: tuple[float, float] | None,
-) -> NDArray[Any]:
-    """Round what noise changed, never past its bounds."""
-    rounded = column.number.round(after, decimals)
-    if clip is not None and column.number.kind == "float":
-        digits = np.broadcast_to(decimals, after.shape)
-        for count in np.unique(digits[digits >= 0]).tolist():
-            low, high = _coarse_bounds(clip, count)
-            here = digits == count
-            rounded[here] = np.clip(rounded[here], low, high)
-    return np.where(after != before, rounded, before)
-
-
-def _coarse_bounds(clip: tuple[float, float], decimals: int) -> tuple[float, float]:
-    """Return bounds rounded inwards to so many decimals; as they are if none lies between."""
-    unit = 10**decimals
-    low, high = clip
-    if math.isfinite(low):
-        low = float(Fraction(math.ceil(Fraction(repr(low)) * unit), unit))
-    if math.isfinite(high):
-        high = float(Fraction(math.floor(Fraction(repr(high)) * unit), unit))
-    return (low, high) if low <= high else clip
-
-
-def _both(
-    one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None
-) -> NDArray[np.bool_] | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
-
-
-def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return other if one is None else one | other
-
-
-def _among(which: NDArray[np.bool_], those: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    return which if those is None else which & those
 
 
 def _each(values: NDArray[Any] | None, count: int) -> Iterable[Any]:

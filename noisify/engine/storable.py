@@ -1,7 +1,9 @@
-"""Noisy values as a file can hold them: packed, and never such that they read as missing."""
+"""Noisy values as a file can hold them: bounded, rounded, packed, and never read as missing."""
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,3 +72,46 @@ def _packed(
         new = missing.avoid(old, new, limits)
     new = np.where(moved, new, old)
     return np.where(new != old, packing.unpack(new), before), beyond & moved
+
+
+def keep_bounds(
+    column: Column, before: NDArray[Any], after: NDArray[Any], clip: tuple[float, float]
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Bound what noise changed, and say what was beyond the bounds; None: nothing was."""
+    if column.number.kind in {"text", "bool", "time"}:
+        return after, None
+    low, high = column.number.bounds(*clip)
+    beyond = (after < low) | (after > high)
+    if not beyond.any():
+        return after, None
+    beyond &= after != before
+    return np.where(beyond, np.clip(after, low, high), after), beyond
+
+
+def rounded(
+    column: Column,
+    before: NDArray[Any],
+    after: NDArray[Any],
+    decimals: int | NDArray[Any],
+    clip: tuple[float, float] | None,
+) -> NDArray[Any]:
+    """Round what noise changed, never past its bounds."""
+    rounded = column.number.round(after, decimals)
+    if clip is not None and column.number.kind == "float":
+        digits = np.broadcast_to(decimals, after.shape)
+        for count in np.unique(digits[digits >= 0]).tolist():
+            low, high = _coarse_bounds(clip, count)
+            here = digits == count
+            rounded[here] = np.clip(rounded[here], low, high)
+    return np.where(after != before, rounded, before)
+
+
+def _coarse_bounds(clip: tuple[float, float], decimals: int) -> tuple[float, float]:
+    """Return bounds rounded inwards to so many decimals; as they are if none lies between."""
+    unit = 10**decimals
+    low, high = clip
+    if math.isfinite(low):
+        low = float(Fraction(math.ceil(Fraction(repr(low)) * unit), unit))
+    if math.isfinite(high):
+        high = float(Fraction(math.floor(Fraction(repr(high)) * unit), unit))
+    return (low, high) if low <= high else clip

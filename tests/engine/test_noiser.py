@@ -355,7 +355,7 @@ class TestTogether:
         return [Column(c.field, c.number, positions, c.values, c.valid, c.nulls) for c in found]
 
     def applied(self, columns, specs, monkeypatch, together, **settings):
-        monkeypatch.setattr("noisify.engine.noiser._TOGETHER", together)
+        monkeypatch.setattr("noisify.engine.noiser._BATCH_ELEMENTS", together)
         results, tallies = apply(columns, *specs, **settings)
         return (
             {
