@@ -6,26 +6,22 @@ Noise depends on a field's name and positions only, so it is the same before and
 from __future__ import annotations
 
 from contextlib import ExitStack
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import codecs
 from noisify.files.input import Input, new_temporary_path, remove
+from noisify.formats.arrays import write_arrays
+from noisify.formats.tables import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from noisify.formats import Entry
     from noisify.formats.interface import ReadOptions
-
-_WAYS = {
-    "table": ("convert_tables", {"csv", "tsv", "parquet", "arrow"}),
-    "arrays": ("convert_arrays", {"npy", "npz", "hdf5"}),
-}
-"""For each kind of format: the module that converts, and the formats it converts between."""
 
 _UNDECIDED = {".txt", ".tab"}
 """Suffixes of tables with whatever stands between the cells."""
@@ -88,30 +84,17 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
     Raises:
         UsageError: If the one cannot be written as the other, or something would be lost.
     """
-    module_name, names = _WAYS[old.shape]
-    if old.shape != new.shape or not {old.name, new.name} <= names:
-        can = sorted(names) if old.name in names else [old.name]
+    if old.shape != new.shape or not (old.whole and new.whole):
+        can = sorted(e.name for e in formats.FORMATS if e.shape == old.shape and e.whole)
         raise UsageError(
             f"{old.title} cannot be written as {new.title}; give the output a {old.suffixes[0]} "
-            f"suffix, or --to {' or '.join(can)}"
+            f"suffix, or --to {' or '.join(can if old.whole else [old.name])}"
         )
-    module = import_module(f"noisify.formats.{module_name}")
-    read: Callable[..., Any] = getattr(module, f"read_{_kind(old)}")
-    write: Callable[..., None] = getattr(module, f"write_{_kind(new)}")
     path = new_temporary_path()
     try:
         path.touch(mode=0o600)
-        delimiter = "\t" if new.name == "tsv" else ","
-        if old.module == new.module:
-            hints = module.change_delimiter(source, options, path, delimiter)
-            return ConvertedInput(path, source, new, hints)
-        content = read(source, options)
-        hints = getattr(content, "hints", ())  # tables have some
-        if new.module == "csv.format":
-            write(content, path, delimiter)
-        else:
-            write(content, path)
-        return ConvertedInput(path, source, new, hints)
+        way = _convert_arrays if old.shape == "arrays" else _convert_table
+        return ConvertedInput(path, source, new, way(source, old, new, options, path))
     except OSError as error:
         remove(path)
         raise NoisifyError(
@@ -120,6 +103,45 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
     except BaseException:  # a signal too must not leave the file
         remove(path)
         raise
+
+
+def _convert_arrays(
+    source: Input,
+    old: Entry,
+    new: Entry,
+    options: ReadOptions,  # noqa: ARG001 - a file of arrays says all of itself
+    path: Path,
+) -> Sequence[str]:
+    """Write the arrays of a file into a file of another format; return no hints.
+
+    Raises:
+        UsageError: If something else than arrays would be lost.
+    """
+    with old.load_whole().opened(source) as file:
+        if file.lost is not None:
+            raise file.lost
+        kinds = [replace(array.type, fortran=False) for array in file.arrays]
+        write_arrays(file.arrays, new.load_whole().create(path, kinds))
+    return ()
+
+
+def _convert_table(
+    source: Input, old: Entry, new: Entry, options: ReadOptions, path: Path
+) -> Sequence[str]:
+    """Write a table into a file of another format; return what may be wrong with how it is read.
+
+    Raises:
+        UsageError: If the other format cannot hold it.
+    """
+    whole = new.load_whole()
+    delimiter = {"csv": ",", "tsv": "\t"}.get(new.name)
+    if delimiter is not None and old.module == new.module:
+        return cast("Sequence[str]", whole.change_delimiter(source, options, path, delimiter))
+    table = whole.prepared(old.load_whole().read(source, options))
+    with path.open("wb") as file:
+        writer = whole.create(file, table.schema, *([delimiter] if delimiter else []))
+        write_table(table.batches, writer)
+    return table.hints
 
 
 class ConvertedInput(Input):
@@ -158,7 +180,3 @@ class ConvertedInput(Input):
             closing.callback(remove, self._path)
             closing.callback(self._origin.close)
             super().close()
-
-
-def _kind(entry: Entry) -> str:
-    return "text" if entry.module == "csv.format" else entry.name

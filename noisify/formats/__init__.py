@@ -31,6 +31,8 @@ class Entry(NamedTuple):
         binary: Whether a terminal should be spared it.
         shape: What it holds: a table of named columns, or arrays.
         counts_elements: Whether progress counts the bytes of elements, not those of the file.
+        whole: The module that reads files whole and creates them, for conversion and masks; empty:
+            files of this format are only made from others of it.
     """
 
     name: str
@@ -43,11 +45,16 @@ class Entry(NamedTuple):
     binary: bool = True
     shape: Literal["table", "arrays"] = "arrays"
     counts_elements: bool = False
+    whole: str = ""
 
     def load(self) -> Format[Any]:
         """Import the format."""
         found: Format[Any] = import_module(f"noisify.formats.{self.module}").FORMAT
         return found
+
+    def load_whole(self) -> Any:  # noqa: ANN401 - tables and arrays have different ones
+        """Import the module that reads files whole and creates them."""
+        return import_module(f"noisify.formats.{self.whole}")
 
     def starts(self, head: bytes) -> bool:
         """Return whether a file that starts with `head` is of this format, by its magic bytes."""
@@ -57,8 +64,26 @@ class Entry(NamedTuple):
 
 
 FORMATS = (
-    Entry("csv", "csv.format", "CSV", (".csv", ".txt"), seeks=False, binary=False, shape="table"),
-    Entry("tsv", "csv.format", "TSV", (".tsv", ".tab"), seeks=False, binary=False, shape="table"),
+    Entry(
+        "csv",
+        "csv.format",
+        "CSV",
+        (".csv", ".txt"),
+        seeks=False,
+        binary=False,
+        shape="table",
+        whole="csv.table",
+    ),
+    Entry(
+        "tsv",
+        "csv.format",
+        "TSV",
+        (".tsv", ".tab"),
+        seeks=False,
+        binary=False,
+        shape="table",
+        whole="csv.table",
+    ),
     Entry(
         "parquet",
         "parquet.format",
@@ -66,6 +91,7 @@ FORMATS = (
         (".parquet", ".pq", ".parq"),
         (b"PAR1",),
         shape="table",
+        whole="parquet.table",
     ),
     Entry(
         "arrow",
@@ -76,9 +102,12 @@ FORMATS = (
         seeks=False,
         shape="table",
         counts_elements=True,
+        whole="arrow.table",
     ),
-    Entry("npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False),
-    Entry("npz", "npz.format", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06")),
+    Entry("npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False, whole="npy.arrays"),
+    Entry(
+        "npz", "npz.format", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06"), whole="npz.arrays"
+    ),
     Entry(
         "hdf5",
         "hdf5.format",
@@ -87,6 +116,7 @@ FORMATS = (
         (b"\x89HDF\r\n\x1a\n",),
         magic_offsets=(0, *(512 << n for n in range(50))),
         counts_elements=True,
+        whole="hdf5.arrays",
     ),
     Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
     Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),

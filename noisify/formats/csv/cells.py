@@ -13,6 +13,7 @@ from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
 from noisify.formats.csv.escapes import unquote
+from noisify.formats.csv.types import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,6 +45,12 @@ def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     if not len(starts):
         return np.zeros(0, bool)
     return np.asarray((starts > 0) & (characters[np.maximum(starts - 1, 0)] == QUOTE))
+
+
+def outer_bounds(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Cells:
+    """Return the bounds of cells with the quotes around them."""
+    in_quotes = quoted(data, starts)
+    return Cells(starts - in_quotes, ends + in_quotes)
 
 
 def decode(

@@ -38,7 +38,7 @@ class NpzMask(NpzWriter):
             for array, paths in self._paths.items()
         }
         arrays = list(self._masks.values())
-        super().__init__(output, [array.member for array in arrays], arrays, None)
+        super().__init__(output.local_path(), [array.member for array in arrays], arrays, None)
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:  # noqa: ARG002
         """Return the masks of a piece."""
@@ -59,7 +59,7 @@ def _mask_array(array: Array, paths: list[str], *, values: bool) -> Array:
     dtype = npy_mask_dtype(old.dtype, paths, values=values)
     header = npy_header(old.shape, dtype, fortran=old.fortran)
     size = len(header.text) + header.count * dtype.itemsize
-    return Array(array.name, new_member(f"{array.name}.npy", size, array.member), header)
+    return Array(array.name, new_member(f"{array.name}.npy", size, deflated=True), header)
 
 
 def restore_npz(

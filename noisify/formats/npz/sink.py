@@ -76,7 +76,7 @@ class NpzWriter(Sink["Piece", Encoded]):
     when its elements do, since it comes together with one before it, waits in a temporary file.
 
     Args:
-        output: Where to write.
+        path: The file to write; it is there.
         members: All members, in the order of the directory.
         arrays: The arrays that are written from pieces.
         old: The archive to copy the other members from; None: there are no others.
@@ -85,14 +85,14 @@ class NpzWriter(Sink["Piece", Encoded]):
 
     def __init__(
         self,
-        output: Output,
+        path: Path,
         members: Sequence[Member],
         arrays: Iterable[Array],
         old: Archive | None,
         *,
         in_units: bool = True,
     ) -> None:
-        self._path = output.local_path()
+        self._path = path
         self._file = open_written_behind(self._path)
         self._writer = ArchiveWriter(members, self._file, old)
         self._growing = {array.member: _Growing(array, old is None, in_units) for array in arrays}
@@ -108,7 +108,7 @@ class NpzWriter(Sink["Piece", Encoded]):
                 here = self._order[self._next] is array.member
                 if here:
                     self._writer.begin(array.member)
-                growing.start(self._file if here else None, boxes=encoded.box is not None)
+                growing.start(self._file if here else None)
             growing.add(part, encoded.box)
             if growing.done:
                 self._advance()
@@ -157,7 +157,8 @@ class NpzSink(NpzWriter):
                     "save the file with numpy.savez_compressed",
                     field=array.name,
                 )
-        super().__init__(output, source.archive.members, arrays, source.archive, in_units=in_units)
+        path, old = output.local_path(), source.archive
+        super().__init__(path, old.members, arrays, old, in_units=in_units)
 
     def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:  # noqa: ARG002
         """Return the noisy arrays of a piece."""
@@ -187,6 +188,7 @@ class _Growing:
         self._packer = Packer(deflated=array.member.deflated, unit=unit)
         self._left = array.header.count
         self._changed = fresh
+        self._packed = 0
         self._waiting: Path | None = None
         self._file: BinaryIO | None = None
         self._boxes: _Boxes | None = None
@@ -201,16 +203,13 @@ class _Growing:
         """Whether all of it is there."""
         return not self._left
 
-    def start(self, file: BinaryIO | None, *, boxes: bool = False) -> None:
+    def start(self, file: BinaryIO | None) -> None:
         """Write what comes first.
 
         Args:
             file: Where to write; None: a temporary file.
-            boxes: Whether its elements come in boxes.
         """
         with temporary_space():
-            if boxes:
-                self._boxes = _Boxes(self._array)
             if file is None:
                 self._waiting = new_temporary_path()
                 file = new_file(self._waiting)
@@ -228,19 +227,26 @@ class _Growing:
             self._packer.add(self._file, data, packed)
 
     def add(self, part: Part, box: Box | None) -> None:
-        """Take some elements."""
+        """Take some elements: the next ones, or from the first box on boxes of them."""
         self._changed |= part.changed
         self._left -= part.values.size
-        if self._boxes is None or box is None:
+        if box is None:
+            self._packed += part.values.nbytes
             self._pack(raw_bytes(part.values).data, part.packed)
         else:
-            self._boxes.write(box, part.values)
+            self._write_box(box, part.values)
         if not self._left:
             self._end()
 
+    def _write_box(self, box: Box, values: NDArray[Any]) -> None:
+        if self._boxes is None:
+            with temporary_space():
+                self._boxes = _Boxes(self._array)
+        self._boxes.write(box, values)
+
     def _end(self) -> None:
         if self._boxes is not None:
-            for data in self._boxes.read():
+            for data in self._boxes.read(self._packed):
                 self._pack(data)
             self._boxes.close()
         if self._file is not None:
@@ -294,9 +300,9 @@ class _Boxes:
         """Write a box."""
         write_box(self._header, self._mapped, 0, box, values)
 
-    def read(self) -> Iterator[memoryview]:
-        """Yield the array's bytes in the order of the file."""
-        self._file.seek(0)
+    def read(self, start: int) -> Iterator[memoryview]:
+        """Yield the array's bytes in the order of the file, from a place on."""
+        self._file.seek(start)
         while data := self._file.read(COPY_BYTES):
             yield memoryview(data)
 

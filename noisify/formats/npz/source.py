@@ -143,7 +143,9 @@ class NpzSource(Source[Piece]):
         self.empty = not any(self.length(field) for field in self.fields)
 
     def _find_fields(self) -> Iterator[Field]:
-        arrays = [array for member in self.archive.members if (array := self._array(member))]
+        self.arrays = arrays = [
+            array for member in self.archive.members if (array := self._array(member))
+        ]
         if self.archive.members and not arrays:
             raise DataError(
                 "is a ZIP archive without a NumPy array in it, so no NPZ file; unpack it first",
@@ -242,14 +244,14 @@ class NpzSource(Source[Piece]):
     def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
         shape = arrays[0].header.shape
         with ExitStack() as files:
-            unpacked = {array: files.enter_context(self._open(array)) for array in arrays}
+            unpacked = {array: files.enter_context(self.unpacked(array)) for array in arrays}
             for box in fortran_boxes(shape, elements):
                 values = {
                     a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
                 }
                 yield Piece(values, Positions.box(shape, box), box)
 
-    def _open(self, array: Array) -> io.FileIO:
+    def unpacked(self, array: Array) -> io.FileIO:
         """Open an array's data, which are unpacked into a temporary file before."""
         if array not in self._unpacked:
             path = self._unpacked[array] = new_temporary_path()
@@ -262,6 +264,11 @@ class NpzSource(Source[Piece]):
                     self._fill(array, file, part, last=not left)
                     write_all(unpacked, part)
         return self._unpacked[array].open("rb", buffering=0)
+
+    def release(self, array: Array) -> None:
+        """Remove what was unpacked of an array."""
+        if (path := self._unpacked.pop(array, None)) is not None:
+            path.unlink(missing_ok=True)
 
     def _array_of(self, field: Field) -> Array:
         return self.places[field.name].array

@@ -43,6 +43,8 @@ _PLAIN_FILE = 0o600 << 16
 _READABLE = frozenset(
     {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 )
+_FIRST_TIME = (0, 1 << 5 | 1)
+"""The time and the day of 1 January 1980, as ZIP has them."""
 _COPY_BYTES = 1 << 20
 _PACKED_GROWS = 1 << 20
 """Bytes by which packing may make 4 GiB larger, and more."""
@@ -87,20 +89,19 @@ class Member:
         return self.info.compress_type == zipfile.ZIP_DEFLATED
 
 
-def new_member(name: str, size: int, like: Member) -> Member:
-    """Return a member that is made anew, deflated, at the time of another.
+def new_member(name: str, size: int, *, deflated: bool) -> Member:
+    """Return a member that is made anew, at the first time that ZIP knows, as `numpy.savez` does.
 
     Args:
         name: Its name.
         size: Bytes of its data when unpacked.
-        like: The other.
+        deflated: Whether it is compressed.
     """
-    info = zipfile.ZipInfo(name, like.info.date_time)
-    info.compress_type, info.file_size = zipfile.ZIP_DEFLATED, size
-    info.external_attr = _PLAIN_FILE
-    when = _LOCAL.unpack_from(like.head)[4:6]
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
+    info.file_size, info.external_attr = size, _PLAIN_FILE
     text = name.encode()
-    known = (_VERSION, _UTF_8, zipfile.ZIP_DEFLATED, *when, 0, 0, 0, len(text), 0)
+    known = (_VERSION, _UTF_8, info.compress_type, *_FIRST_TIME, 0, 0, 0, len(text), 0)
     head = _LOCAL.pack(b"PK\x03\x04", *known)
     record = _CENTRAL.pack(b"PK\x01\x02", _MADE_ON_UNIX, *known, 0, 0, 0, _PLAIN_FILE, 0)
     return Member(info, record + text, head + text, -1, -1)

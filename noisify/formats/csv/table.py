@@ -1,7 +1,6 @@
-"""Tables from one format to another: as Arrow record batches, a few at a time.
+"""CSV and TSV files read whole, and created.
 
-A column keeps its type; what the other format cannot hold is refused, never rounded or dropped. A
-text table has no types, so all of it is read once to find them: a column is of whole numbers, of
+A text table has no types, so all of it is read once to find them: a column is of whole numbers, of
 numbers or of times only if every cell that is not null is such, and of texts otherwise.
 """
 
@@ -9,66 +8,62 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from noisify.core.arrow_arrays import to_numpy, without_nulls, without_views
+from noisify.core.arrow_arrays import (
+    bools,
+    strings,
+    to_numpy,
+    validity,
+    with_nulls,
+    without_nulls,
+)
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError
-from noisify.core.value_class import frozen
-from noisify.formats.csv import mask as csv_mask
 from noisify.formats.csv import numbers as csv_numbers
-from noisify.formats.csv.cells import byte_cells
+from noisify.formats.csv.cells import byte_cells, outer_bounds
 from noisify.formats.csv.escapes import unquote
 from noisify.formats.csv.header import with_delimiter
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
-from noisify.formats.parquet.int96 import check_int96, int96_leaves
+from noisify.formats.csv.types import count_lines
+from noisify.formats.interface import ReadOptions
+from noisify.formats.tables import Table, TableWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
 
     from noisify.core.chunk import Column, Field
     from noisify.files.input import Input
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.csv.types import Block
 
-_ROWS = 1 << 16
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
 _WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
 """Digits of Arrow's decimals."""
 
+_NOTHING, _EMPTY, _QUOTE, _LINE_END, _TRUE, _FALSE = (
+    text for text in strings(["", '""', '"', "\n", "true", "false"]).view(pa.binary())
+)  # scalars; `pa.scalar` would import pandas, which is slow
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
+_TAB_SUFFIXES = {".tsv", ".tab"}
 _UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
 _WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
-@frozen
-class Table:
-    """A table being read.
-
-    Attributes:
-        schema: Its columns.
-        batches: Its rows, in order.
-        hints: What may be wrong with how it is read.
-    """
-
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
-    hints: Sequence[str] = ()
-
-
-def read_text(source: Input, options: ReadOptions) -> Table:
+def read(source: Input, options: ReadOptions) -> Table:
     """Read a CSV or TSV file, twice: for its types, then for its values."""
     if options.ragged != "error":
         raise UsageError("--ragged keep keeps rows that no other format has; leave it out")
@@ -78,6 +73,68 @@ def read_text(source: Input, options: ReadOptions) -> Table:
     types = _types(table)
     schema = pa.schema([(field.name, types[field.name]) for field in table.fields])
     return Table(schema, _text_batches(table, schema), table.hints)
+
+
+class CellReader:
+    """Reads the cells of a CSV or TSV file as the types that they are said to be.
+
+    Args:
+        source: The file.
+
+    Attributes:
+        names: Its columns.
+    """
+
+    def __init__(self, source: Input) -> None:
+        self._name = source.name
+        self.names: list[str] = []
+        if source.head().strip():
+            tabs = source.suffix in _TAB_SUFFIXES and b"\t" in source.head().partition(b"\n")[0]
+            options = ReadOptions(delimiter="\t" if tabs else ",", escape="")
+            self._table = DelimitedSource(source, options)
+            self.names = [field.name for field in self._table.fields]
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; only what is true or false is a boolean, and an empty cell null.
+
+        Raises:
+            DataError: If a cell is not of its type.
+        """
+        for block in self._table.chunks((), _PIECE, complete=True) if self.names else ():
+            cells = self._table.cells(block, self.names)
+            bounds = zip(cells.starts.T, cells.ends.T, strict=True)
+            columns = [
+                self._column(block, np.array(starts), np.array(ends), field)
+                for (starts, ends), field in zip(bounds, schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _column(
+        self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64], field: pa.Field
+    ) -> pa.Array:
+        texts = csv_numbers.chosen(csv_numbers.slices(block.data, starts, ends))
+        if pa.types.is_boolean(field.type):
+            true = csv_numbers.matches(texts, "true")
+            strange = np.flatnonzero(~true & ~csv_numbers.matches(texts, "false"))
+            if len(strange):
+                start, end = int(starts[strange[0]]), int(ends[strange[0]])
+                raise DataError(
+                    f"has {block.data[start:end].decode('utf-8', 'replace')!r} for true or false",
+                    path=self._name,
+                    line=block.line + count_lines(block.data, start),
+                )
+            return bools(true)
+        cells = without_nulls(texts).view(pa.binary())
+        if block.quotes:
+            cells = pc.replace_substring(cells, '""', '"')
+        if pa.types.is_binary(field.type):
+            return cells
+        try:
+            return with_nulls(cells.cast(pa.string()), starts == ends).cast(field.type)
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"has what is no {field.type}: {error}", path=self._name, field=field.name
+            ) from None
 
 
 def _check_names(table: DelimitedSource) -> None:
@@ -236,117 +293,63 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
 
 
-def read_parquet(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
-    """Read a Parquet file."""
-    source.spool()
-    try:
-        file = pq.ParquetFile(source.path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
-    for leaf in int96_leaves(file.metadata):
-        check_int96(cast("Path", source.path), source.name, leaf)
-    return Table(file.schema_arrow, _named(file.iter_batches(_ROWS), source.name))
-
-
-def read_arrow(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
-    """Read an Arrow IPC file or stream."""
-    source.spool()
-    try:
-        if source.head(6) == b"ARROW1":
-            file = pa.ipc.open_file(pa.OSFile(str(source.path)))
-            batches = (file.get_batch(at) for at in range(file.num_record_batches))
-            return Table(file.schema, _named(batches, source.name))
-        stream = pa.ipc.open_stream(pa.OSFile(str(source.path)))
-        return Table(stream.schema, _named(stream, source.name))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"is not a readable Arrow file: {error}", path=source.name) from None
-
-
-def _named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
-    """Yield batches; a failure to read them names the file."""
-    try:
-        yield from batches
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot be read: {error}", path=name) from None
-
-
-def write_parquet(table: Table, path: Path) -> None:
-    """Write a Parquet file."""
-    table = _with_plain_dictionaries(table)
-    _write(table, lambda: pq.ParquetWriter(path, table.schema), "Parquet", _ROWS * 2)
-
-
-def _with_plain_dictionaries(table: Table) -> Table:
-    """Return a table without dictionaries of views (Polars' categories): Parquet has none."""
-    fields = []
-    for field in table.schema:
-        kind = field.type
-        if pa.types.is_dictionary(kind):
-            kind = pa.dictionary(kind.index_type, without_views(kind.value_type), kind.ordered)
-        fields.append(field.with_type(kind))
-    schema = pa.schema(fields, table.schema.metadata)
-    if schema.equals(table.schema):
-        return table
-    return Table(schema, (batch.cast(schema) for batch in table.batches))
-
-
-def write_arrow(table: Table, path: Path) -> None:
-    """Write an Arrow IPC file."""
-    _write(table, lambda: pa.ipc.new_file(str(path), table.schema), "Arrow", _ROWS)
-
-
-def _write(table: Table, opened: Callable[[], Any], title: str, rows: int) -> None:
-    try:
-        with closing(opened()) as writer:
-            for batch in regrouped(table.batches, rows, table.schema):
-                writer.write_batch(batch)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise UsageError(f"cannot be held by {title}: {error}") from None
-
-
-def regrouped(
-    batches: Iterator[pa.RecordBatch], rows: int, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches of equally many, however they came."""
-    held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        held.append(batch)
-        count += batch.num_rows
-        while count >= rows:
-            whole = pa.Table.from_batches(held, schema)
-            yield from whole.slice(0, rows).combine_chunks().to_batches()
-            rest = whole.slice(rows)
-            held, count = rest.to_batches(), rest.num_rows
-    if count:
-        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
-
-
-def write_text(table: Table, path: Path, delimiter: str) -> None:
-    """Write a CSV or TSV file: texts in quotes where they need them, null as an empty cell.
+def prepared(table: Table) -> Table:
+    """Return a table as a text table holds it.
 
     Raises:
-        UsageError: If a column's type cannot be told by a text.
+        UsageError: If it has a column that no text table can hold.
     """
     if not table.schema.names:
         raise UsageError("has no columns, and a text table needs one")
-    names = pa.array(table.schema.names, pa.string())
     for field in table.schema:
-        _check_text_type(field)
-    with path.open("wb") as file:
-        header = _in_quotes(names, delimiter)
-        file.write(delimiter.join(header.to_pylist()).encode() + b"\n")
-        for batch in table.batches:
-            cells = [_texts(column, delimiter) for column in batch.columns]
-            cells = [pc.if_else(pc.is_valid(cell), cell, "") for cell in cells]
-            if len(cells) == 1:  # an empty line would be no row
-                cells[0] = pc.if_else(pc.equal(cells[0], ""), '""', cells[0])
-            lines = pc.binary_join_element_wise(*cells, delimiter)
-            ended = pc.binary_join_element_wise(lines, "", "\n")
-            file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
+        check_type(field)
+    return table
 
 
-def _check_text_type(field: pa.Field) -> None:
+def create(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> TableWriter:
+    """Start a CSV or TSV file: texts in quotes where they need them, null as an empty cell.
+
+    What is of type binary is the bytes of cells, which get quotes around them.
+    """
+    return _TextWriter(file, schema, delimiter)
+
+
+class _TextWriter(TableWriter):
+    """A CSV or TSV file being written."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str) -> None:
+        self._file = file
+        (self._delimiter,) = strings([delimiter]).view(pa.binary())
+        header = _in_quotes(strings(schema.names).view(pa.binary()), delimiter)
+        self._file.write(delimiter.encode().join(header.to_pylist()) + b"\n")
+
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
+        """Return the lines of some rows."""
+        if not batch.num_columns or not batch.num_rows:
+            return b""
+        cells = [_cells(column, self._delimiter.as_py().decode()) for column in batch.columns]
+        if len(cells) == 1:  # an empty line would be no row
+            cells[0] = pc.if_else(pc.equal(cells[0], _NOTHING), _EMPTY, cells[0])
+        lines = pc.binary_join_element_wise(*cells, self._delimiter)
+        return csv_numbers.text_bytes(pc.binary_join_element_wise(lines, _NOTHING, _LINE_END))
+
+    def write(self, encoded: pa.Buffer | bytes) -> None:
+        """Write some lines."""
+        self._file.write(encoded)
+
+    def finish(self) -> None:
+        """Do nothing: a table has no end mark."""
+
+    def close(self) -> None:
+        """Do nothing: who opened the file closes it."""
+
+
+def check_type(field: pa.Field) -> None:
+    """Refuse a column that no text table can hold.
+
+    Raises:
+        UsageError: If it is of such a type.
+    """
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     tests = (
         pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean,
@@ -360,19 +363,26 @@ def _check_text_type(field: pa.Field) -> None:
         )
 
 
-def _texts(column: pa.Array, delimiter: str) -> pa.Array:
-    """Return a column's values as they stand in a text table; null where they are."""
+def _cells(column: pa.Array, delimiter: str) -> pa.Array:
+    """Return a column's values as they stand in a text table, as bytes; null is empty."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
-    if pa.types.is_floating(kind):
-        return _float_texts(column)
-    texts = column.cast(pa.string())
-    if pa.types.is_timestamp(kind):
-        return pc.replace_substring(texts, " ", "T")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return _in_quotes(texts, delimiter)
-    return texts
+    if pa.types.is_boolean(kind):
+        cells = pc.if_else(column, _TRUE, _FALSE)
+    elif pa.types.is_binary(kind):
+        cells = _all_in_quotes(column)
+    elif pa.types.is_floating(kind):
+        cells = _float_texts(column)
+    elif pa.types.is_timestamp(kind):
+        cells = pc.replace_substring(column.cast(pa.string()), " ", "T")
+    else:
+        cells = column.cast(pa.string()).view(pa.binary())
+        tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+        if any(test(kind) for test in tests):
+            cells = _in_quotes(cells, delimiter)
+    cells = cells.view(pa.binary())
+    return pc.coalesce(cells, _NOTHING) if cells.null_count else cells
 
 
 def _float_texts(column: pa.Array) -> pa.Array:
@@ -383,15 +393,19 @@ def _float_texts(column: pa.Array) -> pa.Array:
     else:
         values = column.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
         texts = pa.array([str(value) for value in values], pa.string())
-    return pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string()))
+    return with_nulls(texts, ~validity(column)) if column.null_count else texts
 
 
 def _in_quotes(texts: pa.Array, delimiter: str) -> pa.Array:
     """Return texts with quotes around those that need them; an empty one is not null then."""
     pattern = f'^$|[\r\n"{re.escape(delimiter)}]|^[ \t]|[ \t]$'
-    special = pc.match_substring_regex(texts, pattern)
+    return pc.if_else(pc.match_substring_regex(texts, pattern), _all_in_quotes(texts), texts)
+
+
+def _all_in_quotes(texts: pa.Array) -> pa.Array:
+    """Return texts, as bytes, with quotes around them."""
     doubled = pc.replace_substring(texts, '"', '""')
-    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+    return pc.binary_join_element_wise(_QUOTE, doubled, _QUOTE, _NOTHING)
 
 
 def change_delimiter(
@@ -414,9 +428,7 @@ def change_delimiter(
         file.write(with_delimiter(table.prefix, table.text.encoding, delimiter.encode()))
         for raw in _pieces(table):
             cells = table.cells(raw, names)
-            bounds = csv_mask.outer_bounds(
-                raw.data, cells.starts.reshape(-1), cells.ends.reshape(-1)
-            )
+            bounds = outer_bounds(raw.data, cells.starts.reshape(-1), cells.ends.reshape(-1))
             laid = csv_numbers.slices(raw.data, bounds.starts, bounds.ends)
             texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
             if raw.odd:

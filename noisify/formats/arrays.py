@@ -1,0 +1,202 @@
+"""Arrays as whole files hold them, for conversion and for masks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from noisify.core.chunk import Positions, boxes
+from noisify.core.value_class import frozen
+from noisify.files.write_behind import open_written_behind, write_all_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.core.errors import UsageError
+
+Box: TypeAlias = tuple[slice, ...]
+Parts: TypeAlias = Mapping[str, "tuple[Positions, NDArray[Any]]"]
+"""By an array's name, where some of its elements stand, and the elements, flat."""
+
+_PIECE_ELEMENTS = 1 << 20
+
+
+@frozen
+class ArrayType:
+    """What an array is, before it has elements.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape.
+        dtype: Its dtype, byte order included.
+        fortran: Whether the first axis varies fastest in the file, where the format has a choice.
+        packed: Whether it is compressed, where the format has a choice.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool = False
+    packed: bool = False
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+
+@frozen
+class StoredArray:
+    """An array that can be read box by box.
+
+    Attributes:
+        type: What it is.
+        unit: The box that is best read whole; None: any.
+        read: Returns the elements of a box, in the box's shape.
+        release: Removes what was unpacked to read it; reading it again unpacks it again.
+    """
+
+    type: ArrayType
+    unit: tuple[int, ...] | None
+    read: Callable[[Box], NDArray[Any]]
+    release: Callable[[], None] = lambda: None
+
+    def pieces(self) -> Iterator[tuple[Positions, NDArray[Any]]]:
+        """Yield positions that cover the array, and the elements there, flat."""
+        for box in boxes(self.type.shape, _PIECE_ELEMENTS, self.unit):
+            yield Positions.box(self.type.shape, box), self.read(box).reshape(-1)
+
+    def at(self, positions: Positions) -> NDArray[Any]:
+        """Return the elements at some positions, flat."""
+        found = [self.read(box).reshape(-1) for box in boxes_at(self.type.shape, positions)]
+        return found[0] if len(found) == 1 else np.concatenate([self._nothing, *found])
+
+    @property
+    def _nothing(self) -> NDArray[Any]:
+        return np.empty(0, self.type.dtype)
+
+
+@frozen
+class ArrayFile:
+    """An open file of arrays.
+
+    Attributes:
+        arrays: All that are in it.
+        lost: What to say of something else in it, which no other format holds; None: there is none.
+    """
+
+    arrays: list[StoredArray]
+    lost: UsageError | None = None
+
+
+class ArrayWriter(ABC):
+    """A file of arrays being created; every element of every array is written once."""
+
+    def encode(self, parts: Parts) -> Any:  # noqa: ANN401 - each format has its own
+        """Return what `write` takes; called in worker threads."""
+        return parts
+
+    @abstractmethod
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Write elements of some arrays."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open, also after a failure."""
+
+
+class PlacedArrays(ArrayWriter):
+    """Arrays written to their places in a file that is there, uncompressed, in C order.
+
+    Args:
+        path: The file.
+        arrays: By the name of each array, where in the file it starts, and its dtype.
+    """
+
+    def __init__(self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]]) -> None:
+        self._file = open_written_behind(path)
+        self._arrays = arrays
+
+    def write(self, encoded: Parts) -> None:
+        """Write elements of some arrays to their places."""
+        for name, (positions, values) in encoded.items():
+            offset, dtype = self._arrays[name]
+            size = positions.length * dtype.itemsize
+            data = np.ascontiguousarray(values, dtype).view(np.uint8).data
+            for number, start in enumerate(positions.starts):
+                run = data[number * size : (number + 1) * size]
+                write_all_at(self._file, run, offset + int(start) * dtype.itemsize)
+
+    def finish(self) -> None:
+        """Close the file, which is complete."""
+        self._file.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def write_arrays(arrays: Sequence[StoredArray], writer: ArrayWriter) -> None:
+    """Write arrays one after the other, and complete the file."""
+    try:
+        for array in arrays:
+            for piece in array.pieces():
+                writer.write(writer.encode({array.type.name: piece}))
+            array.release()
+        writer.finish()
+    finally:
+        writer.close()
+
+
+def boxes_at(shape: tuple[int, ...], positions: Positions) -> list[Box]:
+    """Return boxes that hold the elements at some positions, in their order.
+
+    Args:
+        shape: The array's shape.
+        positions: Those of one box, or runs of consecutive elements.
+
+    >>> boxes_at((4, 10), Positions.range(5, 30))
+    [(slice(0, 1, None), slice(5, 10, None)), (slice(1, 3, None), slice(0, 10, None))]
+    >>> boxes_at((4, 10), Positions((13, 23), 4))
+    [(slice(1, 3, None), slice(3, 7, None))]
+    """
+    if not positions.size:
+        return []
+    starts = [int(start) for start in positions.starts]
+    first = np.unravel_index(starts[0], shape) if shape else ()
+    last = np.unravel_index(starts[-1] + positions.length - 1, shape) if shape else ()
+    box = tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+    if prod(cut.stop - cut.start for cut in box) == positions.size:
+        return [box]
+    return [box for start in starts for box in _run(shape, start, start + positions.length)]
+
+
+def _run(shape: tuple[int, ...], start: int, stop: int) -> Iterator[Box]:
+    """Yield boxes of consecutive elements, in their order."""
+    if start >= stop:
+        return
+    inner, whole = prod(shape[1:]), tuple(slice(0, extent) for extent in shape[1:])
+    if inner == 1:
+        yield (slice(start, stop), *whole)
+        return
+    first, last = -(-start // inner), stop // inner
+    if start % inner:
+        row, end = first - 1, min(stop, first * inner)
+        for rest in _run(shape[1:], start - row * inner, end - row * inner):
+            yield (slice(row, row + 1), *rest)
+    if first < last:
+        yield (slice(first, last), *whole)
+    if last >= first:
+        for rest in _run(shape[1:], 0, stop - last * inner):
+            yield (slice(last, last + 1), *rest)

@@ -1,0 +1,148 @@
+"""HDF5 files read whole, dataset by dataset, and created."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5p, h5s, h5t
+
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
+from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
+from noisify.formats.hdf5.tree import (
+    UNREADABLE,
+    Tree,
+    close_file,
+    dataset_at,
+    held_elsewhere,
+    open_file,
+    reason,
+    stored_name,
+    written_by_library,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.files.input import Input
+    from noisify.formats.arrays import Box
+    from noisify.formats.hdf5.tree import ObjectID
+
+
+@contextmanager
+def opened(source: Input) -> Iterator[ArrayFile]:
+    """Open an HDF5 file for as long as its datasets are read.
+
+    Raises:
+        UsageError: If a dataset holds what no array does.
+    """
+    source.spool()
+    if source.path is None:
+        raise AssertionError(source.name)
+    try:
+        file = open_file(source.path, "r")
+    except OSError as error:
+        raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
+    try:
+        attributes = {"/": _attributes(file.id)}
+        tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
+        for path, why in tree.unreadable.items():
+            raise DataError(f"cannot be read: {why}", path=source.name, field=path)
+        datasets = [(path, dataset_at(file, path)) for path in tree.datasets]
+        arrays = [_stored(path, item, source.name) for path, item in datasets]
+        yield ArrayFile(arrays, _lost(tree, attributes))
+    finally:
+        close_file(file)
+
+
+def _stored(name: str, item: Any, shown: str) -> StoredArray:  # noqa: ANN401
+    if outside := held_elsewhere(item):
+        raise UsageError(f"holds {outside}, which are not read; copy them into it", field=name)
+    lost = "nothing" if item.shape is None else lost_in_numpy(item.id.get_type())
+    if lost:
+        raise UsageError(f"holds {lost}, which no NumPy array can; write HDF5", field=name)
+    element = without_metadata(item.dtype)  # of an array type the elements are arrays
+    rank = len(item.shape)
+    unit = None if item.chunks is None else item.chunks + element.shape
+
+    def read(box: Box) -> NDArray[Any]:
+        try:
+            values = np.asarray(item[box[:rank]], element.base)
+        except UNREADABLE as error:
+            raise DataError(f"cannot be read: {reason(error)}", path=shown, field=name) from None
+        inner: tuple[Any, ...] = (..., *box[rank:])
+        return np.asarray(values[inner])
+
+    return StoredArray(ArrayType(name, item.shape + element.shape, element.base), unit, read)
+
+
+def _attributes(item: ObjectID) -> list[str]:
+    """Return the names of the attributes of an object."""
+    names: list[bytes] = []
+    h5a.iterate(item, names.append)
+    return [name.decode("utf-8", "surrogateescape") for name in names]
+
+
+def _lost(tree: Tree, attributes: Mapping[str, Sequence[str]]) -> UsageError | None:
+    """Return the error of a link, a second name or an attribute, which no other format holds."""
+    for path in tree.links:
+        return UsageError("is a link, which would be lost", field=path)
+    for paths in tree.paths.values():
+        if len(paths) > 1:
+            return UsageError("is there under several names, which would be lost", field=paths[0])
+    for path, names in attributes.items():
+        for name in names:
+            return UsageError(f"has an attribute {name!r}, which would be lost", field=path)
+    return None
+
+
+def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
+    """Start an HDF5 file in the place of an existing one, with a contiguous dataset for each array.
+
+    The datasets get their places first, one after the other, and are then written there past the
+    HDF5 library.
+
+    Raises:
+        UsageError: If an array's dtype is not one of HDF5's.
+    """
+    places: dict[str, tuple[int, np.dtype[Any]]] = {}
+    with written_by_library(path) as file:
+        for array in arrays:
+            place = _make_dataset(file, array)
+            if place is not None:
+                places[array.name] = place, array.dtype
+    return PlacedArrays(path, places)
+
+
+def _make_dataset(file: h5py.File, array: ArrayType) -> int | None:
+    """Make a contiguous dataset whose space is there at once; return where, if it has elements."""
+    options = h5p.create(h5p.DATASET_CREATE)
+    options.set_layout(h5d.CONTIGUOUS)
+    options.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    options.set_fill_time(h5d.FILL_TIME_NEVER)
+    options.set_obj_track_times(False)  # the same run has to give the same bytes
+    space = h5s.create_simple(array.shape) if array.shape else h5s.create(h5s.SCALAR)
+    made = h5d.create(file.id, None, _type(array), space, options)
+    file[stored_name(array.name)] = h5py.Dataset(made)
+    place = made.get_offset()
+    return None if place is None else int(place)
+
+
+def _type(array: ArrayType) -> h5t.TypeID:
+    """Return the HDF5 datatype of an array.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    try:
+        return h5t.py_create(array.dtype, logical=True)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"holds {array.dtype}, which HDF5 does not: {error}", field=array.name
+        ) from None

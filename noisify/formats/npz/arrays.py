@@ -1,0 +1,111 @@
+"""NPZ files read whole, and created."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
+from noisify.formats.interface import ReadOptions
+from noisify.formats.npy.arrays import new_header, stored_array
+from noisify.formats.npz.sink import Encoded, NpzWriter, Part, part_of
+from noisify.formats.npz.source import Array, NpzSource, Piece
+from noisify.formats.npz.zip_archive import new_member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Positions
+    from noisify.files.input import Input
+    from noisify.formats.arrays import Box, Parts
+
+
+@contextmanager
+def opened(source: Input) -> Iterator[ArrayFile]:
+    """Open an NPZ file for as long as its arrays are read; each is unpacked when it first is."""
+    with closing(NpzSource(source, ReadOptions())) as archive:
+        arrays = archive.arrays
+        others = {member.name for member in archive.archive.members}
+        others -= {array.member.name for array in arrays}
+        lost = None
+        if others:
+            name = min(others)
+            lost = UsageError(f"has a member {name!r} that is no array and would be lost")
+        yield ArrayFile([_stored(archive, array) for array in arrays], lost)
+
+
+def _stored(archive: NpzSource, array: Array) -> StoredArray:
+    """Return an array of an archive.
+
+    Raises:
+        DataError: If it holds Python objects.
+    """
+    if array.header.dtype.hasobject:
+        raise DataError(
+            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
+            path=archive.name,
+            field=array.name,
+        )
+
+    def read(box: Box) -> NDArray[Any]:
+        with archive.unpacked(array) as file:
+            return stored_array(array.name, array.header, file, 0, archive.name).read(box)
+
+    kind = ArrayType(array.name, array.header.shape, array.header.dtype, array.header.fortran)
+    return StoredArray(kind, None, read, lambda: archive.release(array))
+
+
+def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
+    """Start an NPZ file in the place of an existing one."""
+    return _NewArchive(path, {kind.name: _new_array(kind) for kind in arrays})
+
+
+def _new_array(kind: ArrayType) -> Array:
+    header = new_header(kind)
+    size = len(header.text) + header.count * header.dtype.itemsize
+    return Array(kind.name, new_member(f"{kind.name}.npy", size, deflated=kind.packed), header)
+
+
+class _NewArchive(NpzWriter, ArrayWriter):
+    """An archive of new arrays.
+
+    What comes in order is packed as it comes, the rest once all is there.
+    """
+
+    def __init__(self, path: Path, arrays: dict[str, Array]) -> None:
+        self._arrays = arrays
+        self._reached = {name: -1 if array.header.fortran else 0 for name, array in arrays.items()}
+        members = [array.member for array in arrays.values()]
+        super().__init__(path, members, arrays.values(), None)
+
+    def encode(self, parts: Parts) -> list[tuple[Array, Positions, Part]]:
+        """Return elements of some arrays, packed if they are whole units."""
+        return [(self._arrays[name], *self._packed(name, *part)) for name, part in parts.items()]
+
+    def _packed(
+        self, name: str, positions: Positions, values: NDArray[Any]
+    ) -> tuple[Positions, Part]:
+        array, box = self._arrays[name], None
+        if array.header.fortran or len(positions.starts) > 1:
+            box = ()
+        return positions, part_of(array, Piece({}, positions, box), values, changed=True)
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401 - what `encode` returns
+        """Write elements of some arrays."""
+        for array, positions, part in encoded:
+            if positions.follows(self._reached[array.name]):
+                self._reached[array.name] += positions.size
+                super().write(Encoded({array: part}, None))
+                continue
+            self._reached[array.name] = -1
+            start = 0
+            for box in boxes_at(array.header.shape, positions):
+                shape = [cut.stop - cut.start for cut in box]
+                values = part.values[start : start + prod(shape)].reshape(shape)
+                super().write(Encoded({array: Part(values, None, changed=True)}, box))
+                start += values.size

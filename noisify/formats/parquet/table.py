@@ -1,0 +1,66 @@
+"""Parquet files read whole, and created."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noisify.core.arrow_arrays import without_views
+from noisify.core.errors import DataError, UsageError
+from noisify.formats.parquet.int96 import check_int96, int96_leaves
+from noisify.formats.tables import ArrowWriter, Table, named, regrouped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from noisify.files.input import Input
+    from noisify.formats.interface import ReadOptions
+    from noisify.formats.tables import TableWriter
+
+_ROWS = 1 << 17
+_READ_ROWS = 1 << 16
+
+
+def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
+    """Read a Parquet file."""
+    source.spool()
+    try:
+        file = pq.ParquetFile(source.path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
+    for leaf in int96_leaves(file.metadata):
+        check_int96(cast("Path", source.path), source.name, leaf)
+    return Table(file.schema_arrow, named(file.iter_batches(_READ_ROWS), source.name))
+
+
+def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
+    """Start a Parquet file.
+
+    Raises:
+        UsageError: If it cannot hold a column.
+    """
+    try:
+        return ArrowWriter(pq.ParquetWriter(file, schema), "Parquet")
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(f"cannot be held by Parquet: {error}") from None
+
+
+def prepared(table: Table) -> Table:
+    """Return a table as conversion writes it, in row groups of equally many rows.
+
+    Dictionaries of views (Polars' categories) become others: Parquet has none.
+    """
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        if pa.types.is_dictionary(kind):
+            kind = pa.dictionary(kind.index_type, without_views(kind.value_type), kind.ordered)
+        fields.append(field.with_type(kind))
+    schema = pa.schema(fields, table.schema.metadata)
+    batches = table.batches
+    if not schema.equals(table.schema):
+        batches = (batch.cast(schema) for batch in table.batches)
+    return Table(schema, regrouped(batches, _ROWS, schema), table.hints)

@@ -1,0 +1,120 @@
+"""Tables as whole files hold them, for conversion and for masks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy_pyarrow import pa
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+@frozen
+class Table:
+    """A table being read.
+
+    Attributes:
+        schema: Its columns.
+        batches: Its rows, in order.
+        hints: What may be wrong with how it is read.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    hints: Sequence[str] = ()
+
+
+class TableWriter(ABC):
+    """A table being created."""
+
+    def encode(self, batch: pa.RecordBatch) -> Any:  # noqa: ANN401 - each format has its own
+        """Return what `write` takes; called in worker threads."""
+        return batch
+
+    @abstractmethod
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Write some rows."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open, also after a failure."""
+
+
+class ArrowWriter(TableWriter):
+    """A table being written by one of Arrow's writers.
+
+    Args:
+        writer: Arrow's.
+        title: What to call the format in messages.
+    """
+
+    def __init__(self, writer: Any, title: str) -> None:  # noqa: ANN401 - Arrow's have no base
+        self._writer: Any = writer
+        self._title = title
+
+    def write(self, encoded: pa.RecordBatch) -> None:
+        """Write a record batch; of Parquet, a row group.
+
+        Raises:
+            UsageError: If the format cannot hold it.
+        """
+        try:
+            self._writer.write_batch(encoded)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise UsageError(f"cannot be held by {self._title}: {error}") from None
+
+    def finish(self) -> None:
+        """Write what comes last."""
+        writer, self._writer = self._writer, None  # closed twice, it would write its end twice
+        writer.close()
+
+    def close(self) -> None:
+        """Give the writer up if it has not finished."""
+        if self._writer is not None:
+            with suppress(OSError, pa.ArrowException):
+                self._writer.close()
+
+
+def write_table(batches: Iterable[pa.RecordBatch], writer: TableWriter) -> None:
+    """Write the rows of a table, and complete the file."""
+    try:
+        for batch in batches:
+            writer.write(writer.encode(batch))
+        writer.finish()
+    finally:
+        writer.close()
+
+
+def named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
+    """Yield batches; a failure to read them names the file."""
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot be read: {error}", path=name) from None
+
+
+def regrouped(
+    batches: Iterator[pa.RecordBatch], rows: int, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of equally many, however they came."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            whole = pa.Table.from_batches(held, schema)
+            yield from whole.slice(0, rows).combine_chunks().to_batches()
+            rest = whole.slice(rows)
+            held, count = rest.to_batches(), rest.num_rows
+    if count:
+        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
