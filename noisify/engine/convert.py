@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from noisify.formats import Entry
     from noisify.formats.interface import ReadOptions
+    from noisify.formats.tables import Table
 
 _UNDECIDED = {".txt", ".tab"}
 """Suffixes of tables with whatever stands between the cells."""
@@ -137,7 +138,7 @@ def _convert_table(
     delimiter = {"csv": ",", "tsv": "\t"}.get(new.name)
     if delimiter is not None and old.module == new.module:
         return cast("Sequence[str]", whole.change_delimiter(source, options, path, delimiter))
-    table = whole.prepared(old.load_whole().read(source, options))
+    table: Table = whole.prepared(old.load_whole().read(source, options))
     with path.open("wb") as file:
         writer = whole.create(file, table.schema, *([delimiter] if delimiter else []))
         write_table(table.batches, writer)
