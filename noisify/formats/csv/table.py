@@ -100,7 +100,7 @@ class CellReader:
         Raises:
             DataError: If a cell is not of its type.
         """
-        for block in self._table.chunks((), _PIECE, complete=True) if self.names else ():
+        for block in self._table.read((), _PIECE).pieces if self.names else ():
             cells = self._table.cells(block, self.names)
             bounds = zip(cells.starts.T, cells.ends.T, strict=True)
             columns = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
-from noisify.formats.interface import ReadOptions
+from noisify.formats.interface import ReadOptions, Sink
 from noisify.formats.mask import check_names, fields_with_originals, no_such_field, no_values
 from noisify.formats.npy.mask import mask_of, npy_header, npy_mask_dtype, unmasked
 from noisify.formats.npy.source import box_elements
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
 
 
-class NpzMask(NpzWriter):
+class NpzMask(NpzWriter, Sink[Piece, Encoded]):
     """The mask of an NPZ file, being written."""
 
     def __init__(

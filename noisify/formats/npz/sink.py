@@ -69,7 +69,7 @@ def part_of(array: Array, raw: Piece, values: NDArray[Any], *, changed: bool) ->
     return Part(values, pack(data, array.unit * array.itemsize) if whole else None, changed)
 
 
-class NpzWriter(Sink["Piece", Encoded]):
+class NpzWriter:
     """Writes some members of an archive from pieces of arrays, and copies the others.
 
     Members are written in the order of their places in the old archive. One whose turn has not come
@@ -141,7 +141,7 @@ class NpzWriter(Sink["Piece", Encoded]):
             growing.close()
 
 
-class NpzSink(NpzWriter):
+class NpzSink(NpzWriter, Sink["Piece", Encoded]):
     """An NPZ file being written, like its source."""
 
     def __init__(
