@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from noisify import models
     from noisify.api import add_noise, noisify_file
+    from noisify.comparison.comparison import compare
     from noisify.core.errors import DataError, NoisifyError, NoisifyWarning, UsageError
 
 __all__ = [
@@ -17,27 +18,28 @@ __all__ = [
     "UsageError",
     "__version__",
     "add_noise",
+    "compare",
     "models",
     "noisify_file",
 ]
 
+_MODULES = {
+    "__version__": "core.version",
+    "add_noise": "api",
+    "compare": "comparison.comparison",
+    "models": "models",
+    "noisify_file": "api",
+}
+"""Where each name is; the errors are in `core.errors`."""
+
 
 def __getattr__(name: str) -> "Any":  # noqa: ANN401
     """Import what is asked for."""
-    if name == "__version__":
-        from noisify.core.version import VERSION  # noqa: PLC0415
+    if name not in __all__:
+        raise AttributeError(f"module 'noisify' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - see above
 
-        return VERSION
+    module = import_module(f"noisify.{_MODULES.get(name, 'core.errors')}")
     if name == "models":
-        from importlib import import_module  # noqa: PLC0415 - `from` would ask here again
-
-        return import_module("noisify.models")
-    if name in {"add_noise", "noisify_file"}:
-        from noisify import api  # noqa: PLC0415
-
-        return getattr(api, name)
-    if name in __all__:
-        from noisify.core import errors  # noqa: PLC0415
-
-        return getattr(errors, name)
-    raise AttributeError(f"module 'noisify' has no attribute {name!r}")
+        return module
+    return getattr(module, "VERSION" if name == "__version__" else name)

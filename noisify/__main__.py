@@ -29,6 +29,13 @@ def main() -> None:
     run()
 
 
+def compare() -> None:
+    """Run noisify-compare and exit."""
+    from noisify.cli import main as run  # noqa: PLC0415 - after the lines above
+
+    run(program="noisify-compare")
+
+
 if __name__ == "__main__":
     _leave_current_folder()
     main()

@@ -18,6 +18,7 @@ LAYERS = (
     {"formats", "noise"},
     {"plan"},
     {"engine"},
+    {"comparison"},
     {"api", "cli", "models"},
 )
 """The folders, from the ground up: each imports those below it, none beside or above it."""

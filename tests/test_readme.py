@@ -67,9 +67,12 @@ def environment(tmp_path):
     """An environment in which `noisify` is this checkout's command."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    command = programs / "noisify"
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m noisify "$@"\n')
-    command.chmod(0o755)
+    python = f"#!/bin/sh\nexec {shlex.quote(sys.executable)}"
+    compare = "-c 'from noisify.__main__ import compare; compare()'"
+    for name, arguments in (("noisify", "-m noisify"), ("noisify-compare", compare)):
+        command = programs / name
+        command.write_text(f'{python} {arguments} "$@"\n')
+        command.chmod(0o755)
     path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     variables = clean_environment({"PATH": path, "LC_ALL": "C", "PYTHONUTF8": "1"})
     inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # make says more when it runs in another
@@ -160,7 +163,9 @@ def test_the_levels_shown_are_levels() -> None:
 def test_every_option_mentioned_exists() -> None:
     option = re.compile(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*")
     short = re.compile(r"`(-[a-z])\b")
-    helped = run("--help").output.decode()
+    helped = "".join(
+        run("--help", program=program).output.decode() for program in ("noisify", "noisify-compare")
+    )
 
     mentioned = {*option.findall(README), *short.findall(README)}
 

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from noisify.cli.process import pause_gc
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
     import click
 
+COMMANDS = {
+    "noisify": ("noisify.cli.command", "noisify"),
+    "noisify-compare": ("noisify.cli.compare", "compare"),
+}
+"""The programs: the module and the name of each one's command."""
 CLOSED_PIPE = 141
 FAILED = 1
 USAGE = 2
@@ -28,8 +34,13 @@ _SHOWN = 300
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal."""
+def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> NoReturn:
+    """Run a command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal.
+
+    Args:
+        arguments: What was typed; None: what the process was started with.
+        program: Which of the `COMMANDS`.
+    """
     try:
         _catch_signals()  # first of all: what follows imports
         _open_missing_streams()
@@ -38,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.unraisablehook = _hide_harmless
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they would only idle here
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # least system time, measured
-        status = _run(sys.argv[1:] if arguments is None else arguments)
+        status = _run(sys.argv[1:] if arguments is None else arguments, program)
     except (Stopped, KeyboardInterrupt) as stop:
         status = 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
     except BrokenPipeError:
@@ -60,19 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(128 + stopped_by[0] if stopped_by else status)
 
 
-def _run(arguments: Sequence[str]) -> int:
-    """Run the command; return the exit status.
+def _run(arguments: Sequence[str], program: str) -> int:
+    """Run a command; return the exit status.
 
     Raises:
         Exception: What went wrong, but for usage that click refuses.
     """
     import click  # noqa: PLC0415 - after the signals are caught
 
-    from noisify.cli.command import noisify  # noqa: PLC0415 - likewise
-
+    module, name = COMMANDS[program]
+    command: click.Command = getattr(import_module(module), name)
     try:
-        with noisify.make_context("noisify", list(arguments)) as context:  # main() hides a pipe
-            noisify.invoke(context)
+        with command.make_context(program, list(arguments)) as context:  # main() hides a pipe
+            command.invoke(context)
     except click.exceptions.Abort:
         return 128 + signal.SIGINT
     except click.exceptions.Exit as done:
@@ -158,7 +169,9 @@ def _fail(message: str, status: int) -> int:
 def _usage_message(error: click.ClickException) -> str:
     """Return a usage error in one line."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    return f"{cut_short(text[:1].lower() + text[1:])}; see noisify --help"
+    context = getattr(error, "ctx", None)
+    program = "noisify" if context is None else context.info_name
+    return f"{cut_short(text[:1].lower() + text[1:])}; see {program} --help"
 
 
 def _flush() -> None:

@@ -48,8 +48,9 @@ def run(
     *arguments: object,
     given: bytes | io.RawIOBase = b"",
     variables: Mapping[str, str] | None = None,
+    program: str = "noisify",
 ) -> Done:
-    """Run the command in this process, `given` on its standard input."""
+    """Run a command in this process, `given` on its standard input."""
     standard_input = io.BytesIO(given) if isinstance(given, bytes) else given
     output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
     messages = io.StringIO()
@@ -62,7 +63,7 @@ def run(
         _signals_kept(),
     ):
         try:
-            main([str(argument) for argument in arguments])
+            main([str(argument) for argument in arguments], program)
         except SystemExit as stop:
             status = stop.code
     output.flush()

@@ -1,0 +1,59 @@
+"""What noisify-compare does: compare, print, and check what is claimed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from noisify.comparison.claims import Claim, others_changed
+from noisify.comparison.comparison import compare
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.engine.job import Settings, default_jobs
+from noisify.plan.selectors import split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def compare_files(
+    clean: str,
+    noisy: str,
+    claims: Sequence[str],
+    only: Sequence[str],
+    *,
+    as_json: bool,
+    from_format: str | None,
+    jobs: int | None,
+    quiet: bool,
+) -> None:
+    """Compare two files and print what changed.
+
+    Args:
+        clean: The path of the first, or `-`.
+        noisy: The path of the second, or `-`.
+        claims: What has to hold, as `--assert` takes it.
+        only: Lists of the only fields that may have changed; none: any may.
+        as_json: Whether to print JSON.
+        from_format: The format of both; None: as their names and first bytes say.
+        jobs: Worker threads; None: one for each processor.
+        quiet: Whether to print nothing.
+
+    Raises:
+        UsageError: If a claim is none, or its field is unknown.
+        NoisifyError: If a claim does not hold, or a file cannot be read.
+    """
+    if clean == noisy == "-":
+        raise UsageError("only one of the two files can be standard input")
+    read = [Claim.read(text) for text in claims]
+    settings = Settings(from_format=from_format, jobs=jobs or default_jobs())
+    found = compare(clean, noisy, settings)
+    if not quiet:
+        click.echo(json.dumps(found.as_json(), indent=2) if as_json else repr(found))
+    failures = [line for claim in read for line in claim.failures(found)]
+    if only:
+        names = [name.strip() for text in only for name in split(text)]
+        failures += others_changed(found, names)
+    if failures:
+        raise NoisifyError("; ".join(failures))

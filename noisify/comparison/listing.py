@@ -1,0 +1,124 @@
+"""A comparison as text for a terminal: a line a field, and below it what a line has no room for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from noisify.comparison.figures import NumberFigures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from noisify.comparison.figures import Figures, LabelFigures
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+_CHANGE = (
+    "change of", "changed", "lost", "added", "mean", "sd", "rmse", "largest", "SNR dB", "corr",
+    "KS", "histogram",
+)  # fmt: skip
+_VALUES = ("before > after", "mean", "sd", "min", "max")
+_LONGEST_NAME = 24
+_LONGEST_LABEL = 20
+_LONGEST_TEXT = 40
+
+
+def field_lines(fields: Mapping[str, Figures]) -> list[str]:
+    """Return what changed in each field: tables of numbers, then labels, then what is identical."""
+    lines: list[str] = []
+    changed = {name: figures for name, figures in fields.items() if not figures.identical}
+    numbers = {n: f for n, f in changed.items() if isinstance(f, NumberFigures)}
+    if numbers:
+        lines += ["", *_table([_CHANGE, *(_change_cells(*item) for item in numbers.items())])]
+        lines += ["", *_table([_VALUES, *(_value_cells(*item) for item in numbers.items())])]
+    for name, figures in changed.items():
+        if not isinstance(figures, NumberFigures):
+            lines += ["", *_label_lines(name, figures)]
+    for how, meaning in (
+        ("bytes", "identical to the byte"),
+        ("values", "the same values, in another type or written otherwise"),
+    ):
+        names = [name for name, one in fields.items() if one.identical == how]
+        lines += ["", f"{meaning}: {', '.join(names)}"] if names else []
+    return lines
+
+
+def bars(counts: Sequence[int]) -> str:
+    """Return a histogram in block characters; a bin that is not empty shows at least the least.
+
+    >>> bars([0, 1, 50, 100])
+    ' ▁▄█'
+    """
+    most = max(counts, default=0)
+    return "".join(
+        BLOCKS[0 if not count else max(1, round(count / most * (len(BLOCKS) - 1)))]
+        for count in counts
+    )
+
+
+def _change_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
+    """Return what changed in a field."""
+    share = f" {figures.changed / figures.compared:.1%}" if figures.compared else ""
+    moved = (figures.change_mean, figures.change_sd, figures.rmse, figures.largest)
+    return (
+        _short(name, _LONGEST_NAME),
+        f"{figures.changed:,}{share}",
+        f"{figures.lost:,}",
+        f"{figures.added:,}",
+        *map(_number, moved),
+        _number(figures.snr, ".2f"),
+        _number(figures.correlation, ".4f"),
+        _number(figures.ks, ".4f"),
+        bars(figures.histogram[1]),
+    )
+
+
+def _value_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
+    """Return a field's statistics before and after."""
+    pairs = [
+        (figures.mean_before, figures.mean_after),
+        (figures.sd_before, figures.sd_after),
+        (figures.min_before, figures.min_after),
+        (figures.max_before, figures.max_after),
+    ]
+    form = ".10g" if figures.is_time else ".4g"
+    shown = (f"{_number(before, form)} > {_number(after, form)}" for before, after in pairs)
+    return (_short(name, _LONGEST_NAME), *shown)
+
+
+def _label_lines(name: str, figures: LabelFigures) -> list[str]:
+    share = f" ({figures.changed / figures.compared:.1%})" if figures.compared else ""
+    counts = f"{figures.changed:,} of {figures.compared:,} changed{share}"
+    lines = [f"{name}: {counts}, {figures.lost:,} lost, {figures.added:,} added"]
+    if figures.labels:
+        heads = [_short(label, _LONGEST_LABEL) for label in figures.labels]
+        rows = [("before \\ after", *heads)]
+        rows += [
+            (head, *(f"{count:,}" for count in counts))
+            for head, counts in zip(heads, figures.confusion, strict=True)
+        ]
+        return lines + ["  " + line for line in _table(rows)]
+    return lines + [
+        f"  {_short(before, _LONGEST_TEXT)!r} became {_short(after, _LONGEST_TEXT)!r}, {count:,}x"
+        for before, after, count in figures.examples
+    ]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines in columns: the first to the left, others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if at == 0 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _number(value: float, form: str = ".4g") -> str:
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,257 @@
+"""Two files side by side: which of their fields belong together, and their values in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from noisify.comparison.cells import Cells
+from noisify.core.errors import DataError
+from noisify.core.value_class import frozen
+from noisify.engine.loop import ordered_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from noisify.core.chunk import Chunk, Field
+    from noisify.core.dtypes import NumberType
+    from noisify.formats.interface import Source
+
+CHUNK_BYTES = 1 << 20
+_MOST_WAITING = 1 << 25
+"""Elements that are kept until those before them come, in files that do not store them in order."""
+_LABELS = frozenset({"text", "bool"})
+
+
+@frozen
+class Side:
+    """One of the two.
+
+    Attributes:
+        name: What messages call it.
+        source: Its open source.
+        is_table: Whether its fields are columns of one table.
+        is_text: Whether its cells are texts, so that equal values can be written in two ways.
+        jobs: Worker threads.
+    """
+
+    name: str
+    source: Source
+    is_table: bool
+    is_text: bool
+    jobs: int
+
+    def blocks(self, fields: Sequence[Field]) -> Iterator[dict[str, Cells]]:
+        """Yield the values of fields that have elements in common, some consecutive ones a time."""
+        source = self.source
+        raws = source.chunks([fields], CHUNK_BYTES, complete=False)
+        chunks = ordered_map(
+            lambda raw: source.decode(raw, fields), raws, self.jobs, source.in_flight
+        )
+        return _in_order(chunks, self.name)
+
+
+class Pair(NamedTuple):
+    """A field of both.
+
+    Attributes:
+        name: Its name.
+        before: It as the first has it.
+        after: It as the second has it.
+    """
+
+    name: str
+    before: Field
+    after: Field
+
+    @property
+    def is_label(self) -> bool:
+        """Whether its values are texts or truth values."""
+        return self.before.number is not None and self.before.number.kind in _LABELS
+
+
+class Fields(NamedTuple):
+    """The fields of two files.
+
+    Attributes:
+        pairs: Those that can be compared.
+        left: Those in both that cannot, and why.
+        lost: The names of those that only the first has.
+        added: The names of those that only the second has.
+    """
+
+    pairs: tuple[Pair, ...]
+    left: dict[str, str]
+    lost: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+def matched_fields(before: Side, after: Side) -> Fields:
+    """Return the fields of two files by name; files of one field each need not agree on it."""
+    one = {field.name: field for field in before.source.fields}
+    other = {field.name: field for field in after.source.fields}
+    if len(one) == len(other) == 1 and not before.is_table & after.is_table:
+        other = dict(zip(one, other.values(), strict=True))
+    pairs, left = [], {}
+    for name in one.keys() & other.keys():
+        found = _comparable(one[name], other[name])
+        if found is None:
+            left[name] = f"{one[name].type_name} and {other[name].type_name} are not compared"
+        else:
+            pairs.append(Pair(name, *found))
+    order = {name: at for at, name in enumerate(one)}
+    return Fields(
+        tuple(sorted(pairs, key=lambda pair: order[pair.name])),
+        dict(sorted(left.items(), key=lambda item: order[item[0]])),
+        tuple(name for name in one if name not in other),
+        tuple(name for name in other if name not in one),
+    )
+
+
+def units(pairs: Sequence[Pair], before: Side, after: Side) -> list[list[Pair]]:
+    """Return groups of fields that are read together: columns of tables, else one by one."""
+    if not (before.is_table and after.is_table):
+        return [[pair] for pair in pairs]
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault((pair.before.table, pair.after.table), []).append(pair)
+    return list(groups.values())
+
+
+def as_texts(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return those pairs that both files can give as the texts of their cells, as such."""
+    found = []
+    for pair in pairs:
+        one, other = _text_view(pair.before), _text_view(pair.after)
+        if one is not None and other is not None:
+            found.append(Pair(pair.name, one, other))
+    return found
+
+
+def side_by_side(
+    pairs: Sequence[Pair], before: Side, after: Side
+) -> Iterator[tuple[dict[str, Cells], dict[str, Cells]]]:
+    """Yield the values of fields from both, as many of one as of the other; what is left at last.
+
+    The last pair may hold unlike numbers of values: what the longer file has more.
+    """
+    sides = [_Waiting(blocks) for blocks in streams_of(pairs, before, after)]
+    while all(side.fill() for side in sides):
+        count = min(side.length for side in sides)
+        yield sides[0].take(count), sides[1].take(count)
+    for at, side in enumerate(sides):
+        while side.fill():
+            rest = side.take(side.length)
+            nothing = {name: cells[:0] for name, cells in rest.items()}
+            yield (rest, nothing) if at == 0 else (nothing, rest)
+
+
+def streams_of(
+    pairs: Sequence[Pair], before: Side, after: Side
+) -> tuple[Iterator[dict[str, Cells]], Iterator[dict[str, Cells]]]:
+    """Return the values of fields from either file, by the pairs' names."""
+    return (
+        _named(before.blocks([pair.before for pair in pairs]), _names(pairs, "before")),
+        _named(after.blocks([pair.after for pair in pairs]), _names(pairs, "after")),
+    )
+
+
+class _Waiting:
+    """Values that have been read from one file, and are taken bit by bit."""
+
+    def __init__(self, blocks: Iterator[dict[str, Cells]]) -> None:
+        self._blocks = blocks
+        self._held: dict[str, Cells] = {}
+        self.length = 0
+
+    def fill(self) -> bool:
+        """Read on if nothing is left; return whether there is something."""
+        while not self.length:
+            block = next(self._blocks, None)
+            if block is None:
+                return False
+            self._held = block
+            self.length = len(next(iter(block.values()))) if block else 0
+        return True
+
+    def take(self, count: int) -> dict[str, Cells]:
+        """Return the next so many values of each field."""
+        taken = {name: cells[:count] for name, cells in self._held.items()}
+        self._held = {name: cells[count:] for name, cells in self._held.items()}
+        self.length -= count
+        return taken
+
+
+def _names(pairs: Sequence[Pair], side: str) -> dict[str, str]:
+    """Return the pairs' names by those that the fields have in one of the files."""
+    return {getattr(pair, side).name: pair.name for pair in pairs}
+
+
+def _named(
+    blocks: Iterator[dict[str, Cells]], names: Mapping[str, str]
+) -> Iterator[dict[str, Cells]]:
+    for block in blocks:
+        yield {names[name]: cells for name, cells in block.items()}
+
+
+def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
+    """Yield the values of chunks in the order of their indices.
+
+    Raises:
+        DataError: If too much would have to be kept until what comes before it.
+    """
+    start = 0
+    waiting: list[tuple[int, dict[str, Cells]]] = []
+    for chunk in chunks:
+        found = {field: Cells.of(columns) for field, columns in chunk.by_field().items()}
+        if not found or not chunk.columns[0].positions.size:
+            continue
+        positions = chunk.columns[0].positions
+        if not waiting and positions.follows(start):
+            start += positions.size
+            yield found
+            continue
+        firsts = np.asarray(positions.starts, np.int64).tolist()
+        waiting += [
+            (first, {field: cells[at : at + positions.length] for field, cells in found.items()})
+            for first, at in zip(firsts, range(0, positions.size, positions.length), strict=True)
+        ]
+        waiting.sort(key=lambda run: run[0])
+        ready: list[dict[str, Cells]] = []
+        for first, run in waiting:
+            if first != start:
+                break
+            start += len(next(iter(run.values())))
+            ready.append(run)
+        del waiting[: len(ready)]
+        if ready:
+            yield {field: Cells.joined([run[field] for run in ready]) for field in ready[0]}
+        if sum(len(next(iter(run.values()))) for _, run in waiting) > _MOST_WAITING:
+            raise DataError(
+                "stores its elements in an order that would take too much memory to follow; "
+                "rechunk it, for example with h5repack -l CONTI",
+                path=name,
+            )
+
+
+def _comparable(before: Field, after: Field) -> tuple[Field, Field] | None:
+    """Return two fields as types that can be compared; None: there are none."""
+    one, other = before.number, after.number
+    if one is None or other is None:
+        return None
+    if (one.kind in _LABELS) == (other.kind in _LABELS) and one.kind != "bool" != other.kind:
+        return before, after
+    if one.kind == other.kind:
+        return before, after
+    texts = _text_view(before), _text_view(after)
+    return None if texts[0] is None or texts[1] is None else (texts[0], texts[1])
+
+
+def _text_view(field: Field) -> Field | None:
+    """Return a field as texts, if its format can give it so."""
+    texts: list[NumberType] = [view for view in field.views if view.kind == "text"]
+    if field.number is not None and field.number.kind == "text":
+        return field
+    return replace(field, number=texts[0], kind="text") if texts else None
