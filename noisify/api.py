@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
+from noisify.core.values import read_count, read_path, read_truth
 from noisify.engine import loop, survey
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.open_input import Settings
@@ -16,14 +17,13 @@ from noisify.formats.memory_kinds import hold
 from noisify.plan.read_options import read_options
 from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
-from noisify.plan.run_words import read_count, read_path, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from noisify.engine.report import RunReport
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.request import RecipeLike, SpecLike

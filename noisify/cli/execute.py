@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli.arguments import Arguments
 from noisify.cli.batch import make_outputs
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
@@ -28,12 +28,12 @@ from noisify.files.codecs import inner_suffix
 from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
-from noisify.formats.interface import ReadOptions
 from noisify.plan.file_part import shared_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from noisify.cli.arguments import Arguments
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
 
@@ -122,7 +122,7 @@ def _with_folders(
                 f"{arguments.output} would be one file; give -o the name of a folder for the "
                 f"{len(every):,} of the input"
             )
-        arguments = Arguments(**vars(arguments) | {"output": None, "output_dir": arguments.output})
+        arguments = replace(arguments, output=None, output_dir=arguments.output)
     return every, is_folder, arguments
 
 
@@ -169,20 +169,7 @@ def _settings(
     measure: bool = False,
 ) -> Settings:
     return Settings(
-        read=ReadOptions(
-            delimiter=arguments.delimiter,
-            header=not arguments.no_header,
-            nulls=arguments.nulls or None,
-            encoding=arguments.encoding,
-            decimal=arguments.decimal,
-            thousands=arguments.thousands,
-            skip_lines=arguments.skip_lines,
-            comment=arguments.comment,
-            ragged=arguments.ragged,
-            escape=arguments.escape,
-            strict=arguments.strict,
-            keep_decimals=arguments.decimals == "keep",
-        ),
+        read=replace(arguments.read, keep_decimals=arguments.decimals == "keep"),
         from_format=arguments.from_format,
         to_format=arguments.to_format,
         in_place=arguments.in_place,

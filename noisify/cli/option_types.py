@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,22 +10,28 @@ import click
 
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
-from noisify.streams.limits import SEED_LIMIT
+from noisify.core.lazy import LazyModule
+from noisify.core.values import read_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from noisify.noise.level import Level
+    from noisify.cli import mistakes
+    from noisify.noise import level, registry
+    from noisify.plan import run_words
+    from noisify.plan.plan import Decimals
 
-if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
 else:
     ParamType = click.ParamType  # generic in newer versions only
+    mistakes = LazyModule("noisify.cli.mistakes")
+    level = LazyModule("noisify.noise.level")
+    registry = LazyModule("noisify.noise.registry")
+    run_words = LazyModule("noisify.plan.run_words")
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
 _LARGEST_SIZE = 1 << 40
-_DECIMALS = re.compile(r"0*\d{1,3}")
-_MOST_DECIMALS = 300
+_DIGITS = re.compile(r"0*\d{1,3}")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -49,8 +54,6 @@ class GroupedCommand(click.Command):
         Raises:
             UsageError: If there is one; it says what to type instead.
         """
-        from noisify.cli import mistakes  # noqa: PLC0415 - only its types are needed before
-
         options = {
             name: param
             for param in self.get_params(ctx)
@@ -122,26 +125,30 @@ class WordType(ParamType):
         )
 
 
-class FormatType(ParamType):
-    """A format's name."""
+class Read(ParamType):
+    """What a function reads: the one that reads it in recipes, or for the library.
 
-    name = "format"
+    Args:
+        name: What it is.
+        read: Given the text and the option, returns the value.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name."""
-        return formats.find(str(value)).name
+    def __init__(self, name: str, read: Callable[[str, str], object]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Read the value."""
+        return self._read(value, param.opts[-1] if param is not None else self.name)
 
 
-class ModelType(ParamType):
+class ModelType(Read):
     """A model's name or alias."""
 
-    name = "model"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the model's own name."""
-        from noisify.noise import registry  # noqa: PLC0415 - help does without
-
-        return registry.find(str(value)).name
+    def __init__(self) -> None:
+        super().__init__("model", lambda text, _: registry.find(text).name)
 
     def shell_complete(
         self,
@@ -150,57 +157,30 @@ class ModelType(ParamType):
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """Return the models' names that start so."""
-        from noisify.noise import registry  # noqa: PLC0415 - help does without
-
         names = (entry.name for entry in registry.MODELS if entry.name.startswith(incomplete))
         return [click.shell_completion.CompletionItem(name) for name in names]
 
 
-class LevelType(ParamType):
-    """How much: 0.5, 5%, 0.1sd, 0.2iqr, 1%range, @column."""
-
-    name = "level"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Level:
-        """Read the level."""
-        from noisify.noise import level  # noqa: PLC0415 - help does without
-
-        return level.parse(value, option=_option_name(param))
+def _read_clip(text: str, _: str) -> tuple[float, float]:
+    """Read LO,HI; either may be left out."""
+    low, comma, high = text.partition(",")
+    bounds = read_bounds((low, high)) if comma else None
+    if bounds is None:
+        raise UsageError(f"clip {text!r} is not LO,HI with LO at most HI, such as 0,255 or 0,")
+    return bounds
 
 
-class DecibelType(ParamType):
-    """A signal-to-noise ratio."""
-
-    name = "dB"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Read the ratio."""
-        from noisify.noise import level  # noqa: PLC0415 - help does without
-
-        return level.parse_decibels(value)
+def _read_decimals(text: str, _: str) -> Decimals:
+    """Read a number of digits, or keep."""
+    return run_words.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
 
 
-class SeedType(ParamType):
-    """An integer from 0 to 2**128 - 1, decimal or 0x…."""
-
-    name = "n"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the seed."""
-        try:
-            seed = (
-                value if isinstance(value, int) else int(value, 16 if "x" in value.lower() else 10)
-            )
-        except ValueError:
-            seed = -1
-        if not 0 <= seed < SEED_LIMIT:
-            raise UsageError(f"seed {value!r} is not an integer from 0 to 2**128 - 1 (or 0x…)")
-        return int(seed)
-
+FORMAT = Read("format", lambda text, _: formats.find(text).name)
+LEVEL = Read("level", lambda text, option: level.parse(text, option=option))
+DECIBELS = Read("dB", lambda text, _: level.parse_decibels(text))
+SEED = Read("n", lambda text, _: run_words.read_seed(text))
+CLIP = Read("lo,hi", _read_clip)
+DECIMALS = Read("n|keep", _read_decimals)
 
 _LONGEST_SIZE = 30
 """Characters of a size."""
@@ -222,47 +202,6 @@ class SizeType(ParamType):
                 "4MiB"
             )
         return size
-
-
-class ClipType(ParamType):
-    """LO,HI; either may be left out."""
-
-    name = "lo,hi"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[float, float]:
-        """Read the bounds."""
-        if isinstance(value, tuple):
-            return value
-        low, comma, high = str(value).partition(",")
-        try:
-            bounds = (float(low or "-inf"), float(high or "inf"))
-        except ValueError:
-            bounds = (math.nan, math.nan)
-        if not comma or not bounds[0] <= bounds[1]:
-            raise UsageError(f"clip {value!r} is not LO,HI with LO at most HI, such as 0,255 or 0,")
-        return bounds
-
-
-class DecimalsType(ParamType):
-    """A number of digits, or keep."""
-
-    name = "n|keep"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int | str:
-        """Read the digits."""
-        if value == "keep" or (_DECIMALS.fullmatch(str(value)) and int(value) <= _MOST_DECIMALS):
-            return "keep" if value == "keep" else int(value)
-        raise UsageError(f"decimals {value!r} is neither a number of digits nor keep")
 
 
 class ParameterType(ParamType):
@@ -295,7 +234,3 @@ class ParameterType(ParamType):
         if not equals or not key.strip() or not text.strip():
             raise UsageError(f"{self._what} {value!r} is not {self._expected}")
         return key.strip(), text.strip()
-
-
-def _option_name(param: click.Parameter | None) -> str:
-    return param.opts[-1] if param is not None else "level"

@@ -73,7 +73,7 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
     seed, drawn = said("seed"), False
     if seed is None:
         seed, drawn = new_seed(), True
-    strict = arguments.strict or (told is not None and bool(told.strict))
+    strict = arguments.read.strict or (told is not None and bool(told.strict))
     base = Request(specs, seed, said("rng") or "noisify", said("decimals"), strict)
     per_file, file = _file_rule(arguments, told, base.rng, several=several)
     base = replace(base, file=file)

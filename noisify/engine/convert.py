@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.formats import Entry
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import Table
 
 _UNDECIDED = {".txt", ".tab"}

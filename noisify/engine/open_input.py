@@ -13,7 +13,8 @@ from noisify.engine.numpy_streams import check_streams
 from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
 from noisify.formats.detect import recognise
-from noisify.formats.interface import ReadOptions, no_rows
+from noisify.formats.interface import no_rows
+from noisify.formats.read_options import ReadOptions
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
 

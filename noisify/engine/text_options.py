@@ -5,26 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError
-from noisify.formats.interface import ReadOptions
+from noisify.formats.read_options import declared
 
 if TYPE_CHECKING:
     from noisify import formats
-
-_TEXT_OPTIONS = {
-    "delimiter": "--delimiter", "header": "--no-header", "nulls": "--na",
-    "encoding": "--encoding", "decimal": "--decimal", "thousands": "--thousands",
-    "skip_lines": "--skip-lines", "comment": "--comment", "ragged": "--ragged",
-    "escape": "--escape",
-}  # fmt: skip
-"""The options that say how text is read, by their names in `ReadOptions`."""
+    from noisify.formats.read_options import ReadOptions
 
 
 def check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
     """Refuse options about text where there is none."""
     if entry.module == "csv.format":
         return
-    for name, option in _TEXT_OPTIONS.items():
-        if getattr(read, name) != getattr(ReadOptions, name):
+    for name, how in declared().items():
+        if how.flag and name != "strict" and getattr(read, name) != how.default:
             raise UsageError(
-                f"{option} says how CSV and TSV are read, and this is {entry.title}; leave it out"
+                f"{how.flag} says how CSV and TSV are read, and this is {entry.title}; leave it out"
             )

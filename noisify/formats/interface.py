@@ -25,47 +25,12 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Field
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.read_options import ReadOptions
 
 Raw = TypeVar("Raw")
 """A piece of a file as it is read."""
 Encoded = TypeVar("Encoded")
 """A piece of a file as it is written."""
-
-
-@frozen
-class ReadOptions:
-    """How to read what a file does not say of itself.
-
-    Attributes:
-        delimiter: The character between cells; None: by the suffix, else sniffed.
-        header: Whether the first record names the columns.
-        nulls: Texts that mean null, besides the empty cell; None: the usual ones.
-        encoding: The text encoding.
-        decimal: The character between a number's whole part and its fraction.
-        thousands: The character between groups of three digits of a number's whole part; None: no
-            such number counts as one.
-        skip_lines: Lines at the start that are no part of the table.
-        comment: What a line that is no record starts with; None: there are no such lines.
-        ragged: What becomes of a record with too few or too many cells: "error", or "keep" it as
-            it is.
-        escape: The character that takes the meaning of the one after it; empty: there is none;
-            None: there is none, and text that looks as if there were is refused.
-        strict: Whether a cell that is not a number is an error in a field that gets noise.
-        keep_decimals: Whether columns should say how many decimals each cell has.
-    """
-
-    delimiter: str | None = None
-    header: bool = True
-    nulls: tuple[str, ...] | None = None
-    encoding: str = "utf-8"
-    decimal: str = "."
-    thousands: str | None = None
-    skip_lines: int = 0
-    comment: str | None = None
-    ragged: str = "error"
-    escape: str | None = None
-    strict: bool = False
-    keep_decimals: bool = False
 
 
 @frozen

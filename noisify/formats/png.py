@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.read_options import ReadOptions
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6

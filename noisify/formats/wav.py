@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.read_options import ReadOptions
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _OTHERS = {

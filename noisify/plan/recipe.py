@@ -32,8 +32,9 @@ from noisify.core.errors import (
     shown,
 )
 from noisify.core.value_class import frozen
+from noisify.core.values import read_text, read_truth
 from noisify.plan import presets
-from noisify.plan.run_words import read_decimals, read_rng, read_seed, read_text, read_truth
+from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.words import WordsError, spec_from_words
 
 if TYPE_CHECKING:

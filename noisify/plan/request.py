@@ -9,22 +9,15 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, shown
+from noisify.core.values import is_list, read_path, read_text, read_truth, texts
 from noisify.noise import registry
-from noisify.noise.parameters import is_list, parameters_of, takes_level
+from noisify.noise.parameters import parameters_of, takes_level
 from noisify.plan import presets
 from noisify.plan import recipe as recipes
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
-from noisify.plan.run_words import (
-    read_decimals,
-    read_path,
-    read_rng,
-    read_seed,
-    read_text,
-    read_truth,
-)
-from noisify.plan.word_values import texts
+from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
 from noisify.streams.limits import new_seed
 

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError, shown
+from noisify.core.values import read_bounds, texts
 from noisify.noise import level as levels
 from noisify.noise import registry
-from noisify.noise.parameters import is_list
 from noisify.plan.condition import parse as parse_condition
 
 if TYPE_CHECKING:
     from noisify.plan.condition import Condition
-
-
-def texts(key: str, value: object) -> tuple[str, ...]:
-    """Read one text or several.
-
-    Raises:
-        UsageError: If it is neither a text nor a list, an array or the like of texts.
-    """
-    parts = tuple(value) if is_list(value) else (value,)
-    if all(isinstance(part, str) for part in parts):
-        return tuple(map(str, parts))
-    raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
 
 
 def read_names(value: object) -> tuple[str, ...]:
@@ -45,23 +32,13 @@ def read_clip(value: object) -> tuple[float, float]:
     Raises:
         UsageError: If it is neither.
     """
-    bounds = value.split("|") if isinstance(value, str) else value
-    low = high = math.nan
-    if isinstance(bounds, list | tuple) and len(bounds) == 2:  # noqa: PLR2004 - low and high
-        try:
-            low, high = (
-                open_bound if bound is None or bound == "" else float(bound)
-                for bound, open_bound in zip(bounds, (-math.inf, math.inf), strict=True)
-                if not isinstance(bound, bool)
-            )
-        except (TypeError, ValueError, OverflowError):
-            low = math.nan
-    if not low <= high:
+    bounds = read_bounds(value.split("|") if isinstance(value, str) else value)
+    if bounds is None:
         raise UsageError(
             f"clip {shown(value)} is not LO and HI with LO at most HI, such as 0|255 "
             "(in a recipe: [0, 255])"
         )
-    return low, high
+    return bounds
 
 
 def read_where(value: object) -> Condition:

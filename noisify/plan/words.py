@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
+from noisify.core.values import is_plain, read_truth, texts
 from noisify.noise import level as levels
 from noisify.noise import registry
 from noisify.noise.model import make
 from noisify.noise.parameters import (
     ParameterError,
-    is_plain,
     parameters_of,
     takes_level,
 )
 from noisify.plan.plan import NoiseSpec
-from noisify.plan.run_words import read_truth
 from noisify.plan.word_values import (
     read_clip,
     read_model,
@@ -31,7 +30,6 @@ from noisify.plan.word_values import (
     read_stream,
     read_unit,
     read_where,
-    texts,
 )
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 from noisify.core.errors import DataError
 from noisify.files.input import Input, read_into_at
 from noisify.formats.hdf5.source import Hdf5Source
-from noisify.formats.interface import ReadOptions
 from noisify.formats.npy.source import NpySource
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

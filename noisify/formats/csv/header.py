@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from noisify.formats.csv.encoding import TextInput
     from noisify.formats.csv.number_format import Notation
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 _NUMBER_START = re.compile(r"[+-]?[0-9.,]*")
 _DELIMITER_LINE = re.compile(rb'("?sep=)([^"\r\n]{1,4})"?(?=[\r\n]|\Z)', re.IGNORECASE)

@@ -22,13 +22,14 @@ from noisify.formats.csv.numbers import slices
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.csv.types import Cells, count_lines
-from noisify.formats.interface import ReadOptions, Sink
+from noisify.formats.interface import Sink
 from noisify.formats.mask import (
     changed_by_field,
     check_names,
     fields_with_originals,
     original_of,
 )
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 _OTHER_NOTATIONS = {
     r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?": "--thousands ,",

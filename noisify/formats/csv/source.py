@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noisify.core.dtypes import NumberType
     from noisify.files.input import Input
     from noisify.formats.csv.types import Parsed
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 
 _BYTES_A_FIELD = 1 << 12

@@ -34,7 +34,7 @@ from noisify.formats.csv.header import with_delimiter
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.csv.types import count_lines
-from noisify.formats.interface import ReadOptions
+from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import Table, TableWriter
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from noisify.formats.hdf5.tree import (
     stored_name,
     written_by_library,
 )
-from noisify.formats.interface import NoisyColumn, ReadOptions, Sink
+from noisify.formats.interface import NoisyColumn, Sink
 from noisify.formats.mask import (
     CHANGED,
     ORIGINAL,
@@ -36,6 +36,7 @@ from noisify.formats.mask import (
 )
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve
 from noisify.formats.numpy_fields import stored, unpacked
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 _SHOWN = 5
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")

@@ -19,7 +19,6 @@ from noisify.formats.arrays import (
     StoredArray,
     boxes_at,
 )
-from noisify.formats.interface import ReadOptions
 from noisify.formats.npy.source import (
     ARRAY_NAME,
     Header,
@@ -29,6 +28,7 @@ from noisify.formats.npy.source import (
     reserve,
     write_box,
 )
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.formats.interface import MaskSink
+    from noisify.formats.read_options import ReadOptions
 
 
 class NpyFormat(Format[NpySource]):

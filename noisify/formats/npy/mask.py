@@ -14,7 +14,6 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.core.errors import DataError
-from noisify.formats.interface import ReadOptions
 from noisify.formats.mask import (
     CHANGED,
     ORIGINAL,
@@ -26,6 +25,7 @@ from noisify.formats.mask import (
 )
 from noisify.formats.npy.source import Header, NpySink, NpySource, Piece, box_elements
 from noisify.formats.numpy_fields import member_of, raw_bytes, stored
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.read_options import ReadOptions
 
 ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""

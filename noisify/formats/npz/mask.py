@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
-from noisify.formats.interface import ReadOptions, Sink
+from noisify.formats.interface import Sink
 from noisify.formats.mask import check_names, fields_with_originals, no_such_field, no_values
 from noisify.formats.npy.mask import mask_of, npy_header, npy_mask_dtype, unmasked
 from noisify.formats.npy.source import box_elements
 from noisify.formats.npz.sink import Encoded, NpzSink, NpzWriter, Part, part_of
 from noisify.formats.npz.source import Array, NpzSource, Piece, whole_units
 from noisify.formats.npz.zip_archive import new_member
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 Box = tuple[slice, ...]
 

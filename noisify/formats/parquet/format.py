@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink, ReadOptions
+    from noisify.formats.interface import MaskSink
+    from noisify.formats.read_options import ReadOptions
 
 
 class ParquetFormat(Format[ParquetSource | DatasetSource]):

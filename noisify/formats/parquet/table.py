@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from noisify.files.input import Input
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import TableWriter
 
 _ROWS = 1 << 17

@@ -10,7 +10,7 @@ from noisify.formats.tiff.source import TiffSink, TiffSource
 if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import ReadOptions
+    from noisify.formats.read_options import ReadOptions
 
 
 class TiffFormat(Format[TiffSource]):

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Positions
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn, ReadOptions
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tiff.layout import Layout, Place
 
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2

@@ -18,7 +18,7 @@ from noisify.files.input import Input
 from noisify.files.output import FileOutput
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
-from noisify.formats.interface import ReadOptions
+from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

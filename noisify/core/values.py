@@ -1,0 +1,133 @@
+"""Check the type of what a caller hands over: texts, truths, counts, paths."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
+from typing import TypeGuard
+
+from noisify.core.errors import UsageError, shown
+
+_COUNT_LIMIT = 1 << 31
+_MOST_BITS = 1024
+"""More than a float's exponent: such an integer is no amount."""
+
+
+def is_plain(value: object) -> bool:
+    """Return whether a value is a text, or a number that is no truth value, of any type."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return False
+    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
+
+
+def is_list(value: object) -> TypeGuard[Iterable[object]]:
+    """Return whether a value is a list, a tuple, an array or the like of values."""
+    scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
+    return isinstance(value, Iterable) and not scalar
+
+
+def whole_number(value: object) -> int | None:
+    """Return an integer of any type as an int; None for all else, truth values included."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def read_truth(name: str, value: object) -> bool:
+    """Read true or false.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} {shown(value)} is neither true nor false")
+    return value
+
+
+def read_path(name: str, value: object) -> Path:
+    """Read the path of a file.
+
+    Raises:
+        UsageError: If it is none, or no file can be called so.
+    """
+    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+        try:
+            if "\0" not in os.fsdecode(os.fsencode(value)):
+                return Path(value)
+        except UnicodeEncodeError:
+            pass
+    raise UsageError(f"{name} {shown(value)} is not the path of a file")
+
+
+def read_text(name: str, value: object) -> str:
+    """Read a text that has bytes in a file.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    try:
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        pass
+    raise UsageError(f"{name} {shown(value)} is not a text")
+
+
+def texts(key: str, value: object) -> tuple[str, ...]:
+    """Read one text or several.
+
+    Raises:
+        UsageError: If it is neither a text nor a list, an array or the like of texts.
+    """
+    parts = tuple(value) if is_list(value) else (value,)
+    if all(isinstance(part, str) for part in parts):
+        return tuple(map(str, parts))
+    raise UsageError(f"{key} {shown(value)} is neither a text nor a list of texts")
+
+
+def read_texts(name: str, value: object) -> tuple[str, ...]:
+    """Read one text or several, all of which have bytes in a file.
+
+    Raises:
+        UsageError: If it is neither a text nor a list of texts.
+    """
+    return tuple(read_text(name, part) for part in texts(name, value))
+
+
+def read_bounds(bounds: object) -> tuple[float, float] | None:
+    """Read a lower and an upper bound; None if they are not two, or not in order.
+
+    Args:
+        bounds: A list or a tuple; None and an empty text in it are no bound.
+    """
+    low = high = math.nan
+    if isinstance(bounds, list | tuple):
+        try:
+            low, high = (
+                open_bound if bound is None or bound == "" else float(bound)
+                for bound, open_bound in zip(bounds, (-math.inf, math.inf), strict=True)
+                if not isinstance(bound, bool)
+            )
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return (low, high) if low <= high else None
+
+
+def read_count(name: str, value: object, least: int = 1) -> int:
+    """Read a whole number of at least `least`.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    count = whole_number(value)
+    if count is None or not least <= count < _COUNT_LIMIT:
+        raise UsageError(f"{name} {shown(value)} is not a whole number of at least {least}")
+    return count
