@@ -175,6 +175,9 @@ class Progress:
         count: How many inputs there are.
         shown: True to show it anywhere, False nowhere, None on a terminal.
         check: Called for each chunk; raises if the run is to stop.
+
+    Attributes:
+        check: The same.
     """
 
     def __init__(
@@ -186,7 +189,7 @@ class Progress:
     ) -> None:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown
-        self._check = check
+        self.check = check
         self._size = size
         self._count = count
         self._lock = threading.Lock()
@@ -211,7 +214,7 @@ class Progress:
 
     def advance(self, count: int) -> None:
         """Take note of `count` more bytes done; stop if that is asked for."""
-        self._check()
+        self.check()
         with self._lock:
             self._bytes += count
             self._input.in_pass += count

@@ -1,21 +1,23 @@
 """Many files: small ones side by side and synced together, large ones one after another.
 
 A small file is worked on by one thread, a large one by all of them, so no more than `jobs` threads
-are busy and memory does not grow with the number of files. Results come in the order of the files,
-whatever the number of threads. A file that fails leaves the others as they are.
+are busy and memory does not grow with the number of files. Where there are many small files, copies
+of this process take the place of the threads. Results come in the order of the files, whoever
+works on them. A file that fails leaves the others as they are.
 """
 
 from __future__ import annotations
 
 import stat
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import NoisifyError
 from noisify.engine.job import process, write_outputs
 from noisify.engine.parallel import ordered_map
+from noisify.engine.processes import can_copy, process_map
 from noisify.files.file_output import sync_new_names
 from noisify.files.output import Outputs
 
@@ -31,6 +33,8 @@ SMALL_BYTES = 1 << 25
 _BATCH_FILES = 128
 _BATCH_BYTES = 1 << 25
 _BATCHES_A_WORKER = 4
+_LEAST_FILES = 100
+"""Files from which on copies of this process are worth their time."""
 
 
 class FileJob(NamedTuple):
@@ -71,6 +75,9 @@ class FileResult(NamedTuple):
 class BatchProgress(Protocol):
     """Told how far a batch is."""
 
+    def check(self) -> None:
+        """Stop if the run was asked to."""
+
     def begin(self, size: int) -> None:
         """Take note that an input of so many bytes is worked on alone."""
 
@@ -101,14 +108,26 @@ def process_all(
     together = max(1, min(_BATCH_FILES, count // (_BATCHES_A_WORKER * settings.jobs)))
     for are_small, group in groupby(files, key=lambda one: one.is_small):
         if are_small:
-            worker = _Worker(settings, progress)
-            for results in ordered_map(worker, _batches(group, together), settings.jobs):
-                yield from results
+            batches = _batches(group, together)
+            yield from chain.from_iterable(_side_by_side(batches, settings, progress, count))
             continue
         for one in group:
             progress.begin(one.size or 0)
             yield _alone(one, settings)
             progress.end(one.size or 0)
+
+
+def _side_by_side(
+    batches: Iterator[list[FileJob]], settings: Settings, progress: BatchProgress, count: int
+) -> Iterator[list[FileResult]]:
+    """Yield what the files of batches came to, worked on by processes, or by threads."""
+    first = list(islice(batches, settings.jobs))
+    if count >= _LEAST_FILES and len(first) > 1 and can_copy():
+        worker = _Worker(settings, progress.check)
+        return process_map(worker, first, batches, progress.end)
+    worker = _Worker(settings, lambda: settings.progress(0))
+    every = chain(first, batches)
+    return ordered_map(lambda batch: worker(batch, progress.end), every, settings.jobs)
 
 
 def _alone(one: FileJob, settings: Settings) -> FileResult:
@@ -140,20 +159,21 @@ def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:
 
 
 class _Worker:
-    """Makes the outputs of a few small files and syncs them together; called in a thread.
+    """Makes the outputs of a few small files and syncs them together.
 
     Synced each by itself, each would commit the file system's journal.
 
     Args:
         settings: How to go about it.
-        progress: Told when a file is done.
+        check: Stops if the run was asked to.
     """
 
-    def __init__(self, settings: Settings, progress: BatchProgress) -> None:
+    def __init__(self, settings: Settings, check: Callable[[], None]) -> None:
         self._settings = settings
-        self._progress = progress
+        self._check = check
 
-    def __call__(self, files: Sequence[FileJob]) -> list[FileResult]:
+    def __call__(self, files: Sequence[FileJob], end: Callable[[int], None]) -> list[FileResult]:
+        """Return what the files came to; `end` is told the size of each when it is done."""
         unsynced: set[Path] = set()
         attempts = [_Attempt(one) for one in files]
         try:
@@ -164,12 +184,12 @@ class _Worker:
                         self._settings,
                         jobs=1,
                         note=attempt.notes.append,
-                        progress=self._check,
+                        progress=lambda _: self._check(),
                         passes=lambda *_: None,
                         unsynced=unsynced,
                     )
                 )
-                self._progress.end(attempt.file.size or 0)
+                end(attempt.file.size or 0)
             for step in (Outputs.complete, Outputs.sync, Outputs.close):
                 for attempt in attempts:
                     attempt.take(step)
@@ -179,10 +199,6 @@ class _Worker:
             for attempt in attempts:
                 attempt.discard()
         return [attempt.result() for attempt in attempts]
-
-    def _check(self, _: int = 0) -> None:
-        """Stop if the run was asked to."""
-        self._settings.progress(0)
 
 
 class _Attempt:
