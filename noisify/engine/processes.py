@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Said = tuple[bytes, bytes]
+"""What a copy says: the kind, and what it is about, pickled."""
 _TOLD, _DONE, _FAILED = b"t", b"d", b"f"
 _MORE_IN_FLIGHT = 2
 _HEARD_BY_ALL = ("SIGINT", "SIGHUP")
@@ -62,7 +64,7 @@ def process_map(
 
     Raises:
         NoisifyError: If a copy is killed.
-        BaseException: What went wrong in one; the others stop, and clean up before this returns.
+        BaseException: The first failure, in the order of the items; all copies stop and clean up.
     """
     waiting = chain(items, more)
     with ExitStack() as running:
@@ -72,7 +74,7 @@ def process_map(
                 copies.append(_Copy(function, copies, running))
         if not copies:
             yield from (function(item, told) for item in waiting)
-        pending: deque[list[Result]] = deque()
+        pending: deque[list[Said]] = deque()
         _hand_out(waiting, copies, pending)
         while pending:
             while not pending[0]:
@@ -83,8 +85,8 @@ def process_map(
                         continue
                     answer, copy.answer = copy.answer, None
                     _hand_out(waiting, copies, pending)  # it need not wait until that is read
-                    cast("list[Result]", answer).append(_read(kind, data))
-            yield pending.popleft().pop()
+                    cast("list[Said]", answer).append((kind, data))
+            yield _read(*pending.popleft().pop())
             _hand_out(waiting, copies, pending)
 
 
@@ -139,7 +141,7 @@ class _Copy:
     ) -> None:
         from multiprocessing.connection import Pipe  # noqa: PLC0415 - few runs need it
 
-        self.answer: list[Any] | None = None
+        self.answer: list[Said] | None = None
         self.connection, own = Pipe()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, *_heard_by_all()})
         try:  # a signal would find a copy that nobody stops
@@ -151,15 +153,15 @@ class _Copy:
             own.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
-    def begin(self, item: object) -> list[Any]:
+    def begin(self, item: object) -> list[Said]:
         """Hand it an item; return what takes the result."""
         with suppress(OSError):  # it has been killed, as is found when it is heard
             self.connection.send(item)
         self.answer = []
         return self.answer
 
-    def hear(self) -> tuple[bytes, bytes]:
-        """Return what it says: the kind, and what is pickled.
+    def hear(self) -> Said:
+        """Return what it says.
 
         Raises:
             NoisifyError: If it has been killed.
