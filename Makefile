@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo gallery readme test trust fuzz check sanitize fix bench bench-full wheel clean
+.PHONY: demo gallery readme test trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -32,6 +32,10 @@ fuzz: $(VENV)/.installed-test
 	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz \
 	    || echo "fuzz: atheris cannot be installed here" >&2
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+# An hour of kills at random moments, then 20 GB through a pipe.
+soak: $(VENV)/.installed-test
+	$(BIN)/python tests/trust/soak.py
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .

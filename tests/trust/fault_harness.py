@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -25,6 +27,8 @@ CALLS = (
 )  # fmt: skip
 STATUSES = {0, 1, 2, 3, 130, 141, 143}
 SECONDS = 20.0
+_TEMPORARY = re.compile(r"\.[^/]+\.[0-9a-f]{12}\.(tmp|old)(/.*)?", re.DOTALL)
+"""What SIGKILL may leave, as nobody can clean up after it: what a run would have renamed."""
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Fault:
     """A call of the C library that fails, or before which a signal comes.
 
     Attributes:
-        call: Which.
+        call: Which; `python`: not one, but a place where Python looks for signals.
         nth: The how manieth of them, counted from 1.
         times: How many fail from there on; 0: all.
         error: The error number.
@@ -57,6 +61,19 @@ class Fault:
     times: int = 1
     error: int = 0
     signal: int = 0
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A signal that comes from outside.
+
+    Attributes:
+        signal: Which.
+        seconds: When, after the start.
+    """
+
+    signal: int
+    seconds: float
 
 
 class Server:
@@ -83,14 +100,32 @@ class Server:
         )
 
     def run(
-        self, scenario: Scenario, fault: Fault | None = None, limits: dict[str, int] | None = None
+        self,
+        scenario: Scenario,
+        fault: Fault | None = None,
+        limits: dict[str, int] | None = None,
+        *,
+        kill: Kill | None = None,
+        own_process: bool = False,
     ) -> Result:
-        """Run a scenario, from the start."""
+        """Run a scenario, from the start; in a new process of Python if `own_process`."""
+        restore(self.folder, scenario.files)
+        restore(self.temporary, {})
+        return self.run_again(scenario, fault, limits, kill=kill, own_process=own_process)
+
+    def run_again(
+        self,
+        scenario: Scenario,
+        fault: Fault | None = None,
+        limits: dict[str, int] | None = None,
+        *,
+        kill: Kill | None = None,
+        own_process: bool = False,
+    ) -> Result:
+        """Run a scenario with the files that are there."""
         for name, path in self._paths.items():
             path.unlink(missing_ok=True)
             path.write_text("") if name != "counts" else None
-        restore(self.folder, scenario.files)
-        restore(self.temporary, {})
         case: dict[str, Any] = {
             "folder": str(self.folder),
             "temporary": str(self.temporary),
@@ -101,6 +136,8 @@ class Server:
             if fault is None
             else (fault.call, fault.nth, fault.times, fault.error, fault.signal),
             "limits": limits or {},
+            "kill": None if kill is None else (kill.signal, kill.seconds),
+            "own_process": own_process,
             "seconds": SECONDS,
         } | {name: str(path) for name, path in self._paths.items()}
         assert self._process.stdin is not None
@@ -164,15 +201,14 @@ def broken(
         after: The files that a run without a fault leaves; None: that is not known.
         fault: What failed; temporary files that cannot be removed may stay.
     """
-    may_leave = fault.call == "unlink" or (fault.call in {"open", "close"} and not fault.times)
+    killed = result.status == -signal.SIGKILL == -fault.signal
+    may_leave = (
+        killed or fault.call == "unlink" or (fault.call in {"open", "close"} and not fault.times)
+    )
     before, found = scenario.files, contents(server.folder)
-    wrong = []
-    if result.timed_out:
-        wrong.append(f"took more than {result.seconds:.0f} s")
-    if result.status not in STATUSES:
-        wrong.append(f"status {result.status}")
-    if "Traceback" in result.messages or "Exception ignored" in result.messages:
-        wrong.append("a traceback")
+    if killed:
+        found = {name: data for name, data in found.items() if not _TEMPORARY.search(name)}
+    wrong = [*_wrong_end(result, fault, whole=found in (before, after))]
     lines = [line for line in result.messages.splitlines() if not _is_note(line)]
     if fault.call == "close":  # of inputs, which Arrow's C++ tells of by itself
         lines = [line for line in lines if "Error ignored when destroying file" not in line]
@@ -182,13 +218,31 @@ def broken(
     if after is not None:
         if result.status == 0 and found != after:
             wrong.append("status 0 and not what a run without a fault writes")
-        wrong += _parts(found, before, after, may_leave=may_leave)
+        wrong += _parts(found, before, after, may_leave=may_leave and not killed)
+        if scenario.at_once and found not in (before, after):
+            wrong.append("some of the new files are there, and not all")
     elif result.status != 0 and found != before:
         wrong.append("something was written")
     left = sorted(path.name for path in server.temporary.iterdir())
     if left and not may_leave:
         wrong.append(f"left behind in the folder for temporary files: {left}")
     return [*wrong, result.messages] if wrong else []
+
+
+def _wrong_end(result: Result, fault: Fault, *, whole: bool) -> Iterable[str]:
+    """Yield in what a run ends as no run does.
+
+    A signal may end it while Python itself starts, and after all is done.
+    """
+    if result.timed_out:
+        yield f"took more than {result.seconds:.0f} s"
+    by_signal = result.status == -fault.signal != 0
+    if by_signal and (whole or fault.signal == signal.SIGKILL):
+        return
+    if result.status not in STATUSES:
+        yield f"status {result.status}"
+    if "Traceback" in result.messages or "Exception ignored" in result.messages:
+        yield "a traceback"
 
 
 def _is_note(line: str) -> bool:

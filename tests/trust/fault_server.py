@@ -6,16 +6,28 @@ the same way to standard output.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import tempfile
 import threading
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import types
+
+PLACES = {"call", "c_return"}
+WRITING = re.compile(
+    r"noisify/(files|engine)/|noisify/cli/(batch|index)|/sink\.py|contextlib|shutil"
+)
+STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
 def imported() -> None:
@@ -36,8 +48,64 @@ def imported() -> None:
         model.load()
 
 
+class Interrupts:
+    """A profile function that sends this process a signal at the nth place where one can come.
+
+    Python looks for signals where a function begins and where one of C returns. Places count while
+    outputs are written.
+
+    Args:
+        nth: At which place, counted from 1.
+        number: The signal.
+    """
+
+    def __init__(self, nth: int, number: int) -> None:
+        self.count = 0
+        self._nth = nth
+        self._number = number
+
+    def __call__(self, frame: types.FrameType, event: str, _: object) -> None:
+        if event in PLACES and WRITING.search(frame.f_code.co_filename):
+            self.count += 1
+            if self.count == self._nth:
+                sys.setprofile(None)
+                signal.raise_signal(self._number)
+
+
 def child(case: dict) -> None:
     """Run one case in this process, and end it."""
+    prepare(case)
+    if case["own_process"]:
+        command = (sys.executable, "-m", "noisify", *case["arguments"])
+        os.execv(sys.executable, command)  # noqa: S606 - this very Python
+    call, nth, times, error, number = case["fault"] or (None, 0, 0, 0, 0)
+    shim = ctypes.CDLL(None) if call not in {None, "python"} else None
+    interrupts = Interrupts(nth, number)
+    if shim is not None:
+        assert shim.trust_arm(call.encode(), nth, times, error, number)
+    elif call is not None:
+        sys.setprofile(interrupts)
+    status = command_status(case["arguments"])
+    sys.setprofile(None)
+    if call is not None:
+        made = {"python": interrupts.count}
+        if shim is not None:
+            shim.trust_disarm()
+            made = {name: shim.trust_count(name.encode()) for name in case["counted"]}
+        with open(case["counts"], "w") as file:  # noqa: PTH123
+            json.dump(made, file)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    threading._shutdown()  # type: ignore[attr-defined]  # as when a process ends
+    atexit._run_exitfuncs()
+    os._exit(status)
+
+
+def prepare(case: dict) -> None:
+    """Make this process one in which the command starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     os.chdir(case["folder"])
     for descriptor, name in enumerate(("given", "output", "messages")):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -53,31 +121,21 @@ def child(case: dict) -> None:
         open(d, mode, closefd=False, errors="backslashreplace")  # noqa: SIM115
         for d, mode in enumerate(("r", "w", "w"))
     )
+
+
+def command_status(arguments: list[str]) -> int:
+    """Run the command in this process; return its exit status."""
     from noisify.cli import main  # noqa: PLC0415
 
-    shim = ctypes.CDLL(None) if case["fault"] else None
-    status = 99
     try:
-        if shim is not None:
-            call, nth, times, error, number = case["fault"]
-            assert shim.trust_arm(call.encode(), nth, times, error, number)
-        main(case["arguments"])
+        main(arguments)
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - a status and a traceback no run should have
         import traceback  # noqa: PLC0415
 
         traceback.print_exc()
-    if shim is not None:
-        shim.trust_disarm()
-        made = {name: shim.trust_count(name.encode()) for name in case["counted"]}
-        with open(case["counts"], "w") as file:  # noqa: PTH123
-            json.dump(made, file)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    threading._shutdown()  # type: ignore[attr-defined]  # as when a process ends
-    os._exit(status)
+    return 99
 
 
 def main() -> None:
@@ -86,6 +144,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in sys.stdin:
         case = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         start = time.monotonic()
         pid = os.fork()
         if not pid:
@@ -93,25 +152,32 @@ def main() -> None:
                 child(case)
             finally:
                 os._exit(98)
-        status, timed_out = None, False
-        while status is None:
-            ended, code, used = os.wait4(pid, os.WNOHANG)
-            if ended:
-                status = os.waitstatus_to_exitcode(code)
-            elif time.monotonic() - start > case["seconds"]:
-                timed_out = True
-                os.kill(pid, signal.SIGKILL)
-                time.sleep(0.01)
-            else:
-                time.sleep(0.002)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        print(json.dumps(watched(pid, case, start)), file=answers)
+
+
+def watched(pid: int, case: dict, start: float) -> dict:
+    """Wait for the end of a process, send it the signal that it is to get; return its result."""
+    number, moment = case["kill"] or (0, float("inf"))
+    timed_out = False
+    while True:
+        ended, code, used = os.wait4(pid, os.WNOHANG)
         seconds = time.monotonic() - start
-        result = {
-            "status": status,
-            "seconds": seconds,
-            "timed_out": timed_out,
-            "memory": used.ru_maxrss * 1024,
-        }
-        print(json.dumps(result), file=answers)
+        if ended:
+            break
+        if seconds >= moment:
+            os.kill(pid, number)
+            moment = float("inf")
+        elif seconds > case["seconds"]:
+            timed_out = True
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(min(0.002, max(0.0, moment - seconds)))
+    return {
+        "status": os.waitstatus_to_exitcode(code),
+        "seconds": seconds,
+        "timed_out": timed_out,
+        "memory": used.ru_maxrss * 1024,
+    }
 
 
 if __name__ == "__main__":

@@ -71,6 +71,23 @@ def test_a_call_that_fails_or_a_signal_leaves_the_old_or_the_new(server: Server,
     assert [] == found
 
 
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_signal_between_two_steps_leaves_the_old_or_the_new(
+    plain_server: Server, name: str
+) -> None:
+    scenario = SCENARIOS[name]
+    after, _ = plain_server.whole(scenario)
+    never = Fault("python", 10**9, signal=signal.SIGTERM)
+    places = plain_server.run(scenario, never).counts["python"]
+    found = []
+    for nth in range(1, places, max(1, places // MOST_CALLS)):
+        fault = Fault("python", nth, signal=signal.SIGTERM)
+        result = plain_server.run(scenario, fault)
+        if wrong := broken(plain_server, result, scenario, after, fault):
+            found.append((fault, wrong))
+    assert [] == found
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_disk_that_is_full_leaves_the_old_ones(plain_server: Server, name: str) -> None:
     scenario = SCENARIOS[name]
