@@ -42,6 +42,16 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
         program: Which of the `COMMANDS`.
     """
     try:
+        status = _run_and_tell(arguments)
+        _let_signals_end_the_process()
+    except Stopped as stop:  # while it told of a failure, or right at the end
+        status = 128 + stop.number
+    sys.exit(128 + stopped_by[0] if stopped_by else status)
+
+
+def _run_and_tell(arguments: Sequence[str] | None) -> int:
+    """Run the command and tell of a failure; return the exit status."""
+    try:
         _catch_signals()  # first of all: what follows imports
         _open_missing_streams()
         _escape_unprintable()
@@ -68,7 +78,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
         status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
     except Exception as error:  # noqa: BLE001 - the last net: a line, and no traceback, for users
         status = _fail_unexpectedly(error)
-    sys.exit(128 + stopped_by[0] if stopped_by else status)
+    return status
 
 
 def _run(arguments: Sequence[str], program: str) -> int:
@@ -124,6 +134,14 @@ def _catch_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
+
+
+def _let_signals_end_the_process() -> None:
+    """Take the default action on signals: all outputs are there or gone, and Python only ends."""
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import codecs
-from noisify.files.input import Input, new_temporary_path, remove
+from noisify.files.input import Input
+from noisify.files.temporary import new_temporary_path, remove
 from noisify.formats.arrays import write_arrays
 from noisify.formats.tables import write_table
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.input import remove
 from noisify.files.output_interface import Output
+from noisify.files.temporary import is_kept, remove, will_make
 from noisify.files.write_behind import WrittenBehind, open_written_behind, written_behind
 
 _LONGEST_NAME = 200
@@ -54,7 +54,8 @@ class FileOutput(Output):
         """Make the temporary file, which is never more readable than what it is to replace."""
         mode = _OWN if self.model().exists() else _NEW_FILE
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self.file = written_behind(self._temporary, os.open(self._temporary, flags, mode))
+        made = os.open(will_make(self._temporary), flags, mode)
+        self.file = written_behind(self._temporary, made)
 
     def model(self) -> Path:
         """Return the file whose mode this one gets, if it is there: the one that it replaces."""
@@ -100,6 +101,7 @@ class FileOutput(Output):
             self._take_mode(self.model().stat())
         if self._clobber:
             self._temporary.replace(self._target)
+            is_kept(self._temporary)
         else:
             self._claim_new_name()
         self.sync_name()

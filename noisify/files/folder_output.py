@@ -18,6 +18,7 @@ from noisify.files.file_output import (
 )
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.files.output_interface import Output
+from noisify.files.temporary import is_kept, remove_folder, will_make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class FolderOutput(Output):
 
     def open(self) -> None:
         """Make the temporary folder, which is no more readable than one that it replaces."""
-        self.folder.mkdir(_OWN if self._target.exists() else _NEW_FOLDER)
+        will_make(self.folder).mkdir(_OWN if self._target.exists() else _NEW_FOLDER)
 
     def local_path(self) -> Path:
         """Return the temporary folder."""
@@ -104,13 +105,14 @@ class FolderOutput(Output):
                 if os.name == "nt":
                     self._target.rmdir()
             self.folder.rename(self._target)
+            is_kept(self.folder)
         else:
             shutil.copystat(self._target, self.folder)
             if not exchange(self.folder, self._target):
                 self._replace_in_two_steps()
         sync_new_names(self._target.parent)
         for replaced in (self.folder, self._old):
-            _remove_folder(replaced)
+            remove_folder(replaced)
             if replaced.exists():
                 raise NoisifyError(
                     f"is replaced, and what it was cannot be removed: {replaced} is left",
@@ -129,15 +131,9 @@ class FolderOutput(Output):
 
     def discard(self) -> None:
         """Remove the temporary folder, and the old one once another has its name."""
-        _remove_folder(self.folder)
+        remove_folder(self.folder)
         if self._target.exists():
-            _remove_folder(self._old)
-
-
-def _remove_folder(folder: Path) -> None:
-    """Remove a folder as far as can be, with a second try for what failed but once."""
-    for _ in range(2):
-        shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(self._old)
 
 
 def recover(path: str) -> str | None:

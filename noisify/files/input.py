@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import DataError, NoisifyError
 from noisify.files import codecs
+from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -292,40 +293,6 @@ def known_size(path: str | Path) -> int:
                 packed = codecs.of_content(opened.read(codecs.MAGIC_BYTES))
             return 0 if packed else file.stat().st_size
     return 0
-
-
-def new_temporary_path() -> Path:
-    """Return the path of a file that is not there yet, in the folder for temporary files.
-
-    It is known before it is made, so that a signal in between leaves nothing behind.
-    """
-    return temporary_folder() / f"noisify-{os.urandom(8).hex()}"
-
-
-def remove(path: Path) -> None:
-    """Remove a temporary file, if it is there and can be removed."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
-def temporary_folder() -> Path:
-    """Return the folder for temporary files: the one `tempfile` would take, without trying it.
-
-    `tempfile` makes a file there to see whether it can, which a signal may leave behind.
-
-    Raises:
-        NoisifyError: If there is none.
-    """
-    import tempfile  # noqa: PLC0415 - few runs need one
-
-    if tempfile.tempdir is not None:
-        return Path(os.fsdecode(tempfile.tempdir))
-    named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
-    usual = ["/tmp", "/var/tmp", "/usr/tmp"]  # noqa: S108 - the usual places
-    for folder in (*named, *(usual if os.name == "posix" else []), os.getcwd()):  # noqa: PTH109 - as text
-        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):  # noqa: PTH112 - as above
-            return Path(folder).absolute()
-    raise NoisifyError("there is no folder for temporary files; point TMPDIR to one")
 
 
 def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:

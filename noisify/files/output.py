@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.descriptors import open_descriptor
 from noisify.files.file_output import FileOutput
-from noisify.files.input import new_temporary_path, remove
 from noisify.files.output_interface import Output, naming
+from noisify.files.temporary import new_temporary_path, remove
 from noisify.files.write_behind import InPieces, OwnedInPieces, write_all
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _copy_and_remove(path: Path, file: BinaryIO) -> None:
     with path.open("rb") as copied:
         while data := copied.read(_COPY_BYTES):
             write_all(file, data)
-    path.unlink()
+    remove(path)
 
 
 def _unbuffered_standard_output() -> BinaryIO:

@@ -220,7 +220,7 @@ class TestFolders:
     def test_that_cannot_be_removed_are_named(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(folder_output, "_remove_folder", lambda _: None)
+        monkeypatch.setattr(folder_output, "remove_folder", lambda _: None)
         done = run(folder, "--in-place", *NOISE)
         left = next(name for name in names(folder.parent) if name != "in")
         assert (1, 1) == (done.status, len(done.lines))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.core.errors import NoisifyError
-from noisify.files.input import temporary_folder
+from noisify.files.temporary import temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.hdf5.boxes import box_shape, chunk_number, same_bytes
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve

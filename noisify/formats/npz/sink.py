@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.files.input import new_temporary_path, temporary_folder
+from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
 from noisify.formats.npy.source import map_file, reserve, write_box
@@ -280,7 +280,7 @@ class _Growing:
         if self._waiting is not None:
             if self._file is not None:
                 self._file.close()
-            self._waiting.unlink(missing_ok=True)
+            remove(self._waiting)
 
 
 class _Boxes:

@@ -16,7 +16,8 @@ import numpy as np
 from noisify.core.chunk import Chunk, Field, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.core.value_class import frozen
-from noisify.files.input import new_temporary_path, read_into, temporary_folder
+from noisify.files.input import read_into
+from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import TABLES, Reading, Source
@@ -268,7 +269,7 @@ class NpzSource(Source[Piece]):
     def release(self, array: Array) -> None:
         """Remove what was unpacked of an array."""
         if (path := self._unpacked.pop(array, None)) is not None:
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def _array_of(self, field: Field) -> Array:
         return self.places[field.name].array
@@ -308,7 +309,7 @@ class NpzSource(Source[Piece]):
         """Close the file, and remove what was unpacked of it."""
         self.archive.close()
         for path in self._unpacked.values():
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _sparse_structure(names: set[str]) -> set[str]:

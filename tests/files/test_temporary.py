@@ -1,0 +1,71 @@
+"""Temporary files that a signal keeps their owner from removing go when the process ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from run_command import clean_environment
+
+from noisify.files import temporary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = 'file_output.FileOutput("out.csv").open()'
+FOLDER = """
+output = folder_output.FolderOutput(Path("in"), "out", in_place=False, clobber=True)
+output.open()
+output.member(Path("part")).file.write(b"bytes")
+"""
+COMPRESSED = """
+output = open_output("out.csv.gz", compression=codecs.of_name("out.csv.gz").at_level(1))
+output.open()
+output.local_path()
+"""
+SPOOLED = """
+sys.stdin = open(os.devnull)
+Input("-").spool()
+"""
+
+
+@pytest.mark.parametrize("made", [FILE, FOLDER, COMPRESSED, SPOOLED])
+def test_what_nobody_removes_is_removed_at_the_end(tmp_path: Path, made: str) -> None:
+    (tmp_path / "in").mkdir()
+    script = f"""
+import os, sys
+from pathlib import Path
+from noisify.files import codecs, file_output, folder_output
+from noisify.files.input import Input
+from noisify.files.output import open_output
+{made}
+print(sorted(path.name for path in Path().iterdir() if path.name != "in"))
+raise SystemExit(7)
+"""
+    environment = clean_environment({"TMPDIR": str(tmp_path)})
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (7, "") == (done.returncode, done.stderr)
+    assert "[]" != done.stdout.strip()
+    assert ["in"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process forks here")
+def test_a_forked_process_leaves_those_of_its_parent(tmp_path: Path) -> None:
+    path = temporary.will_make(tmp_path / "kept")
+    path.touch()
+    script = "import os; from noisify.files.temporary import will_make; from pathlib import Path;"
+    script += f"will_make(Path({str(path)!r})); os.fork() or exit(); os.wait(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", script], check=True, env=clean_environment())
+    assert path.exists()
+    temporary.remove(path)
+    assert not path.exists()
