@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
         program: Which of the `COMMANDS`.
     """
     try:
-        status = _run_and_tell(arguments)
+        status = _run_and_tell(arguments, program)
         _let_signals_end_the_process()
     except Stopped as stop:  # while it told of a failure, or right at the end
         status = 128 + stop.number
     sys.exit(128 + stopped_by[0] if stopped_by else status)
 
 
-def _run_and_tell(arguments: Sequence[str] | None) -> int:
+def _run_and_tell(arguments: Sequence[str] | None, program: str) -> int:
     """Run the command and tell of a failure; return the exit status."""
     try:
         _catch_signals()  # first of all: what follows imports
