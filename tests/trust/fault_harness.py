@@ -213,7 +213,8 @@ def broken(
     if fault.call == "close":  # of inputs, which Arrow's C++ tells of by itself
         lines = [line for line in lines if "Error ignored when destroying file" not in line]
     batch = len(before) > 1 and "--output-dir" in scenario.arguments
-    if result.status in {1, 2, 3} and len(lines) != 1 and not (batch and lines):
+    told = result.status in {1, 2, 3} and not _python_was_starting(result, fault)
+    if told and len(lines) != 1 and not (batch and lines):
         wrong.append(f"{len(lines)} lines instead of one")
     if after is not None:
         if result.status == 0 and found != after:
@@ -236,13 +237,20 @@ def _wrong_end(result: Result, fault: Fault, *, whole: bool) -> Iterable[str]:
     """
     if result.timed_out:
         yield f"took more than {result.seconds:.0f} s"
-    by_signal = result.status == -fault.signal != 0
+    by_signal = result.status == -fault.signal != 0 or _python_was_starting(result, fault)
     if by_signal and (whole or fault.signal == signal.SIGKILL):
         return
     if result.status not in STATUSES:
         yield f"status {result.status}"
     if "Traceback" in result.messages or "Exception ignored" in result.messages:
         yield "a traceback"
+
+
+def _python_was_starting(result: Result, fault: Fault) -> bool:
+    """Return whether SIGINT came before a line of the command was run; Python tells of that."""
+    said = result.messages
+    interrupted = fault.signal == signal.SIGINT and said.rstrip().endswith("KeyboardInterrupt")
+    return interrupted and not re.search(r"/noisify/(?!__init__\.py|core/errors\.py)", said)
 
 
 def _is_note(line: str) -> bool:
