@@ -75,7 +75,7 @@ class FormatConformance:
         counted = np.arange(count) % 100 + 10
         return {name: (counted + at).astype(dtype) for at, name in enumerate(self.names)}
 
-    def expected(self, count: int, scale: float, dtype: str | None = None) -> NDArray:
+    def expected(self, count: int, scale: float | NDArray, dtype: str | None = None) -> NDArray:
         """Return what the first field's values become: noise is added, whole numbers stay so."""
         before = self.values(count, dtype)[self.names[0]]
         noise = scale * normal_noise(self.names[0], count)
@@ -110,8 +110,15 @@ class FormatConformance:
             assert one[name].dtype == other[name].dtype
             np.testing.assert_array_equal(one[name], other[name])
 
-    def test_what_is_written_is_read_back(self, tmp_path):
-        self.equal(self.values(100), self.read(self.make(tmp_path, 100)))
+    def test_noise_in_proportion_to_the_values_tells_that_they_were_read(self, tmp_path):
+        source = self.make(tmp_path, 100)
+        before = self.read(source)
+        self.equal(self.values(100), before)
+
+        found = self.read(self.run(source, "-s", "10%"))[self.names[0]]
+
+        shares = np.abs(before[self.names[0]].astype("f8")) * 0.1
+        np.testing.assert_array_equal(self.expected(100, shares), found)
 
     def test_noise_is_that_of_the_field_and_the_seed(self, tmp_path):
         source = self.make(tmp_path, 20_000)

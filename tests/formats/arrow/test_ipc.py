@@ -188,8 +188,8 @@ def test_the_version_of_the_metadata_is_kept(tmp_path: Path, version: Any) -> No
 
     target = noisy_file(source, "-s", 1)
 
-    for message in pa.ipc.MessageReader.open_stream(target.read_bytes()):
-        assert version == message.metadata_version
+    messages = list(pa.ipc.MessageReader.open_stream(target.read_bytes()))
+    assert [version] * 2 == [message.metadata_version for message in messages]
 
 
 def test_leaves_get_the_noise_of_their_names(tmp_path: Path, kind: str) -> None:

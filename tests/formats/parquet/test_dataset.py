@@ -94,6 +94,7 @@ def test_workers_do_not_show(folder: Path) -> None:
 def test_zero_noise_is_the_same_tree(folder: Path) -> None:
     target = noisy_folder(folder, "-s", 0)
 
+    assert files(folder) == files(target)
     for name in files(folder):
         if (folder / name).is_file():
             assert (folder / name).read_bytes() == (target / name).read_bytes()
