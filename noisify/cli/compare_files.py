@@ -10,7 +10,8 @@ import click
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.engine.job import Settings, default_jobs
+from noisify.engine.open_input import Settings
+from noisify.engine.parallel import default_jobs
 from noisify.plan.selectors import split
 
 if TYPE_CHECKING:

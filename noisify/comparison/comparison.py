@@ -21,7 +21,8 @@ from noisify.comparison.reading import (
 )
 from noisify.comparison.result import Comparison
 from noisify.core.errors import NoisifyError
-from noisify.engine.job import OpenInput, Settings, default_jobs
+from noisify.engine.open_input import OpenInput, Settings
+from noisify.engine.parallel import default_jobs
 from noisify.formats.memory_kinds import hold
 
 if TYPE_CHECKING:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from noisify.comparison.cells import Cells
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
-from noisify.engine.loop import ordered_map
+from noisify.engine.parallel import ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class Side:
     """
 
     name: str
-    source: Source
+    source: Source[Any]
     is_table: bool
     is_text: bool
     jobs: int
@@ -46,9 +46,9 @@ class Side:
     def blocks(self, fields: Sequence[Field]) -> Iterator[dict[str, Cells]]:
         """Yield the values of fields that have elements in common, some consecutive ones a time."""
         source = self.source
-        raws = source.chunks([fields], CHUNK_BYTES, complete=False)
+        reading = source.read([fields], CHUNK_BYTES)
         chunks = ordered_map(
-            lambda raw: source.decode(raw, fields), raws, self.jobs, source.in_flight
+            lambda raw: source.decode(raw, fields), reading.pieces, self.jobs, reading.in_flight
         )
         return _in_order(chunks, self.name)
 

@@ -160,6 +160,10 @@ class Source(ABC, Generic[Raw]):
         """Return how many elements a field has, or None if only reading it all would tell."""
         return None
 
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:  # noqa: ARG002 - tables have none
+        """Return the shape of the array that a field is; None: it is a column."""
+        return None
+
     def notes_of_reading(self) -> Sequence[str]:
         """Return what the user should know of what has been read so far."""
         return ()

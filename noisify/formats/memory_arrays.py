@@ -45,6 +45,10 @@ class ArrayInMemory(RangesInMemory[None]):
         """Return the number of elements of a field."""
         return self.rows * int(field.table)
 
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the array's shape; None: the field is a member of its records."""
+        return None if field.member else self._array.shape
+
     def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
         """Put noisy elements in their place; no two chunks share one."""
         if noisy:

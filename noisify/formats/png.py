@@ -318,6 +318,10 @@ class PngSource(Source[Piece]):
         """Return the number of elements."""
         return int(self.pixels.size)
 
+    def array_shape(self, field: Field) -> tuple[int, ...]:  # noqa: ARG002
+        """Return rows, columns and, if there are several, samples of a pixel."""
+        return self.shape.array
+
 
 class PngSink(Sink[Piece, Piece | None]):
     """A PNG file being made: the source's chunks around other pixels."""

@@ -119,6 +119,7 @@ class Header:
     Attributes:
         samples: How they are stored.
         channels: How many of them make a frame.
+        rate: Frames a second.
         valid_bits: How many bits of a sample mean something, as the header has it.
         start: Where in the file they start.
         size: How many bytes of them the header promises.
@@ -127,6 +128,7 @@ class Header:
 
     samples: Samples
     channels: int
+    rate: int
     valid_bits: int
     start: int
     size: int
@@ -160,7 +162,7 @@ def _walk(file: BinaryIO, name: str) -> Header | None:
         instead = "convert it to PNG first" if form == "WEBP" else "only WAVE audio is read"
         raise DataError(f"is a RIFF file of the kind {form}; {instead}", path=name)
     (whole,) = struct.unpack(f"{order}I", start[4:8])
-    found: tuple[Samples, int, int] | None = None
+    found: tuple[Samples, int, int, int] | None = None
     large: int | None = None
     place = len(start)
     while len(chunk := file.read(8)) == 8:  # noqa: PLR2004
@@ -199,15 +201,15 @@ def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[in
     return size, 0x7FFF0000 <= size <= 0x80000000 or size >= 0xFFFF0000  # noqa: PLR2004
 
 
-def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
-    """Parse the fmt chunk: how samples are stored, channels in a frame, valid bits in a sample.
+def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]:
+    """Parse the fmt chunk: how samples are stored, channels, frames a second, valid bits.
 
     Raises:
         DataError: If the samples are compressed, or stored in a way that is not known.
     """
     if len(text) < 16:  # noqa: PLR2004
         raise DataError("has a broken fmt chunk", path=name)
-    code, channels, _, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:16])
+    code, channels, rate, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:16])
     valid = bits
     if code == _EXTENSIBLE and len(text) >= 40:  # noqa: PLR2004
         (valid,) = struct.unpack(f"{order}H", text[18:20])
@@ -229,7 +231,7 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
             path=name,
         )
     kind = "f" if code == _FLOAT else "u" if width == 1 else "i"
-    return Samples.of(kind, width, order), channels, valid or bits
+    return Samples.of(kind, width, order), channels, rate, valid or bits
 
 
 @frozen
@@ -352,6 +354,11 @@ class WavSource(Source[Piece]):
     def length(self, field: Field) -> int | None:  # noqa: ARG002
         """Return the number of samples, or None if only the end of a stream tells."""
         return self._count
+
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:  # noqa: ARG002
+        """Return frames and channels; None: only the end of a stream tells."""
+        channels = self.header.channels
+        return None if self._count is None else (self._count // channels, channels)
 
     def close(self) -> None:
         """Let go of what was kept; the file is open only while it is read."""

@@ -218,6 +218,10 @@ class Hdf5Source(Source[Piece]):
         """Return the number of elements of a field."""
         return self.stored[field.name].count
 
+    def array_shape(self, field: Field) -> tuple[int, ...]:
+        """Return a dataset's shape."""
+        return self.stored[field.name].shape
+
     def close(self) -> None:
         """Close the file, and remove what was unpacked."""
         for unrolled in self._unrolled.values():

@@ -272,6 +272,10 @@ class NpySource(Source[Piece]):
         """Return the number of elements of a field."""
         return self.header.count * int(field.table)
 
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the array's shape; None: the field is a member of its records."""
+        return None if field.member else self.header.shape
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:

@@ -305,6 +305,10 @@ class NpzSource(Source[Piece]):
         place = self.places[field.name]
         return place.array.header.count * place.width
 
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return an array's shape; None: the field is a member of its records."""
+        return None if field.member else self.places[field.name].array.header.shape
+
     def close(self) -> None:
         """Close the file, and remove what was unpacked of it."""
         self.archive.close()

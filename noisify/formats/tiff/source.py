@@ -69,7 +69,7 @@ class Series:
     Attributes:
         layout: Where its elements are.
         dtype: Their dtype, byte order included.
-        count: How many there are.
+        shape: The shape of the array that they are.
         missing: The value of those that are missing; None: none is.
         alpha: Which samples of a pixel are alpha.
         samples: Samples in a pixel.
@@ -78,11 +78,16 @@ class Series:
 
     layout: Layout
     dtype: np.dtype[Any]
-    count: int
+    shape: tuple[int, ...]
     missing: Missing | None
     alpha: tuple[int, ...]
     samples: int
     plane: int
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
 
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return which elements may get noise; None: all."""
@@ -124,7 +129,7 @@ def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
     )
     plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
     return Series(
-        layout, dtype, series.size, _missing(page, dtype), alpha, page.samplesperpixel, plane
+        layout, dtype, series.shape, _missing(page, dtype), alpha, page.samplesperpixel, plane
     )
 
 
@@ -331,6 +336,10 @@ class TiffSource(Source[Piece]):
     def length(self, field: Field) -> int:
         """Return the number of elements of a field."""
         return self.series[field.name].count
+
+    def array_shape(self, field: Field) -> tuple[int, ...]:
+        """Return pages, rows, columns and samples, as far as there are several."""
+        return self.series[field.name].shape
 
 
 def _structure(file: Any) -> NDArray[np.int64]:  # noqa: ANN401
