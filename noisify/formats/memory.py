@@ -10,6 +10,7 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.formats.interface import Encoded, Raw, Reading, Sink, Source
 from noisify.formats.numpy_fields import (
     kind_of_dtype,
@@ -37,7 +38,8 @@ class InMemory(Source[Raw], Sink[Raw, Encoded]):
     def expect_nulls(self, names: Iterable[str]) -> None:
         """Make sure that fields have a place for missing values; only pandas' may have none."""
 
-    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
+    @override
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
         """Refuse: the result is as long as what was given.
 
         Raises:
@@ -53,7 +55,8 @@ class InMemory(Source[Raw], Sink[Raw, Encoded]):
 class RangesInMemory(InMemory[range, Encoded]):
     """What arrays and frames have in common: a range of rows is all there is to a raw piece."""
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:  # noqa: ARG002
+    @override
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:
         """Read ranges of rows."""
         step = max(1, size // max(1, self.row_bytes))
         starts = range(0, self.rows, step)
@@ -63,7 +66,8 @@ class RangesInMemory(InMemory[range, Encoded]):
         """Return the bytes of some rows, about."""
         return len(raw) * self.row_bytes
 
-    def length(self, field: Field) -> int:  # noqa: ARG002
+    @override
+    def length(self, field: Field) -> int:
         """Return the number of rows."""
         return self.rows
 
@@ -111,10 +115,11 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
             columns.append(Column(field, field.number, positions, values, valid, nulls=count))
         return Chunk(tuple(columns))
 
+    @override
     def condition_values(
         self,
         raw: range,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return some rows of columns as Arrow arrays; NaN is null, as everywhere in pandas.
@@ -141,10 +146,11 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
             )
         return found
 
+    @override
     def encode(
         self,
         raw: range,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         noisy: Sequence[NoisyColumn],
     ) -> tuple[range, list[NoisyColumn]]:
         """Return the noisy columns and where they belong."""

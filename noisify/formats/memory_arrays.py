@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
+from noisify.core.overriding import override
 from noisify.formats.memory import RangesInMemory
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, member_of, put_back
@@ -49,7 +50,8 @@ class ArrayInMemory(RangesInMemory[None]):
         """Return the array's shape; None: the field is a member of its records."""
         return None if field.member else self._array.shape
 
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:  # noqa: ARG002
+    @override
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
         """Put noisy elements in their place; no two chunks share one."""
         if noisy:
             self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
@@ -57,10 +59,11 @@ class ArrayInMemory(RangesInMemory[None]):
     def write(self, encoded: None) -> None:
         """Do nothing: `encode` has done it."""
 
+    @override
     def condition_values(
         self,
         raw: range,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the array, or members of a structured one, as Arrow arrays."""

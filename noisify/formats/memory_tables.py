@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import Chunk, Field
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.formats.interface import Reading
 from noisify.formats.memory import InMemory
 
@@ -54,10 +55,11 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         """Return some rows of the wanted columns."""
         return self._reader.decode(raw, wanted)
 
+    @override
     def condition_values(
         self,
         raw: Slice,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return some rows of fields as Arrow arrays."""

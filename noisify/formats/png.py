@@ -23,6 +23,7 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
 from noisify.formats.interface import Format, Reading, Sink, Source, one_pass
@@ -257,7 +258,7 @@ class Piece:
 class PngSource(Source[Piece]):
     """An open PNG file, its pixels in memory."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         with source.open() as file:
             self.data = file.read()
         try:
@@ -276,7 +277,8 @@ class PngSource(Source[Piece]):
         if any(part.kind == b"tRNS" for part in self.parts):
             yield f"{name} has one transparent color; pixels that noise takes from it are opaque"
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:  # noqa: ARG002
+    @override
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
         """Read consecutive elements."""
         return Reading(self._pieces(size))
 
@@ -301,10 +303,11 @@ class PngSource(Source[Piece]):
             )
         )
 
+    @override
     def condition_values(
         self,
         raw: Piece,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the elements as an Arrow array."""
@@ -314,7 +317,8 @@ class PngSource(Source[Piece]):
         """Return the share of the file that a piece makes."""
         return len(self.data) * raw.values.size // self.pixels.size
 
-    def length(self, field: Field) -> int:  # noqa: ARG002
+    @override
+    def length(self, field: Field) -> int:
         """Return the number of elements."""
         return int(self.pixels.size)
 
@@ -331,7 +335,8 @@ class PngSink(Sink[Piece, Piece | None]):
         self._output = output
         self._pixels: NDArray[Any] | None = None
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:
         """Return the elements with noise in them, or None if it changes none."""
         if not noisy or not noisy[0].changed.any():
             return None
@@ -368,16 +373,18 @@ class PngFormat(Format[PngSource]):
 
     title = "PNG"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> PngSource:
         """Open a PNG file."""
-        return PngSource(source, options)
+        return PngSource(source)
 
+    @override
     def rewrite(
         self,
         source: PngSource,
         output: Output,
         passes: int,
-        noised: frozenset[str],  # noqa: ARG002
+        noised: frozenset[str],
     ) -> PngSink:
         """Start a PNG file like the source's."""
         one_pass(self.title, passes)

@@ -25,6 +25,7 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
@@ -250,7 +251,7 @@ class Piece:
 class WavSource(Source[Piece]):
     """An open WAV file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         self._input = source
         self.header = read_header(source)
         samples = self.header.samples
@@ -299,7 +300,8 @@ class WavSource(Source[Piece]):
         """Return all that comes before the samples."""
         return self._input.head(self.header.start)
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:  # noqa: ARG002
+    @override
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
         """Read consecutive samples; keep what comes after them in `rest`."""
         return Reading(self._pieces(size))
 
@@ -338,10 +340,11 @@ class WavSource(Source[Piece]):
             )
         )
 
+    @override
     def condition_values(
         self,
         raw: Piece,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the samples as an Arrow array."""
@@ -351,7 +354,8 @@ class WavSource(Source[Piece]):
         """Return the bytes of a piece."""
         return len(raw.raw)
 
-    def length(self, field: Field) -> int | None:  # noqa: ARG002
+    @override
+    def length(self, field: Field) -> int | None:
         """Return the number of samples, or None if only the end of a stream tells."""
         return self._count
 
@@ -373,7 +377,8 @@ class WavSink(Sink[Piece, "NDArray[np.uint8]"]):
         self._output = output
         write_all(output.file, source.head())
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NDArray[np.uint8]:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NDArray[np.uint8]:
         """Return the bytes of the samples, noise in them."""
         if not noisy:
             return raw.raw
@@ -397,16 +402,18 @@ class WavFormat(Format[WavSource]):
 
     title = "WAV"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> WavSource:
         """Open a WAV file."""
-        return WavSource(source, options)
+        return WavSource(source)
 
+    @override
     def rewrite(
         self,
         source: WavSource,
         output: Output,
         passes: int,
-        noised: frozenset[str],  # noqa: ARG002
+        noised: frozenset[str],
     ) -> WavSink:
         """Start a WAV file like the source's."""
         one_pass(self.title, passes)

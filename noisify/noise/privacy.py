@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from noisify.core.overriding import override
 from noisify.noise import parameters
 from noisify.noise.model import REAL, Model, NoiseContext, with_headroom
 from noisify.noise.parameters import ParameterError
@@ -63,7 +64,8 @@ class Mechanism(Model):
                 "scale",
             )
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+    @override
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the scale filled in."""
         if self.scale is not None:
             return self

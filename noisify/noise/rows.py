@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.noise import parameters
 from noisify.noise.model import ANYTHING, Model, NoiseContext
 from noisify.noise.parameters import ParameterError
@@ -31,7 +32,8 @@ class RowModel(Model):
 
     rate: Rate = parameters.rate("share of the rows that are hit", 0.01)
 
-    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values as they are: it is the rows that change."""
         return values
 

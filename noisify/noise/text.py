@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from noisify.core.overriding import override
 from noisify.noise import parameters
 from noisify.noise.model import TEXT, Model, NoiseContext
 
@@ -207,7 +208,8 @@ class Case(TextModel):
 
     to: str = parameters.text("upper, lower, title or swap", "swap", CHANGES)
 
-    def change(self, text: str, *uniforms: float) -> str:  # noqa: ARG002
+    @override
+    def change(self, text: str, *uniforms: float) -> str:
         """Return the text in another case."""
         return self.CHANGES[self.to](text)
 
@@ -292,7 +294,8 @@ class Mojibake(TextModel):
         "what the bytes are read as, cp1252 or latin-1", "cp1252", ENCODINGS
     )
 
-    def change(self, text: str, *uniforms: float) -> str:  # noqa: ARG002
+    @override
+    def change(self, text: str, *uniforms: float) -> str:
         """Return the text's UTF-8 read as another encoding."""
         try:
             return text.encode().decode(self.encoding)

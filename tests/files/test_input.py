@@ -15,7 +15,6 @@ from noisify.core.errors import DataError
 from noisify.files.input import Input, read_into_at
 from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.npy.source import NpySource
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +73,7 @@ def write_hdf5(path: Path) -> None:
 def test_a_file_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path, write, opened) -> None:
     path = tmp_path / "data"
     write(path)
-    with closing(Input(path)) as file, closing(opened(file, ReadOptions())) as source:
+    with closing(Input(path)) as file, closing(opened(file)) as source:
         raws = list(source.read([source.fields], 80).pieces)
         assert source.decode(raws[0], source.fields).columns[0].values[0] == 0
         os.truncate(path, path.stat().st_size - 8)

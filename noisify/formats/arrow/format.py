@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noisify.core.overriding import override
 from noisify.formats.arrow.ipc import ArrowSink, ArrowSource
 from noisify.formats.interface import Format
 
@@ -18,15 +19,17 @@ class ArrowFormat(Format[ArrowSource]):
 
     title = "Arrow IPC"
 
-    def open_source(self, source: Input, options: ReadOptions) -> ArrowSource:  # noqa: ARG002 - it says it all
+    @override
+    def open_source(self, source: Input, options: ReadOptions) -> ArrowSource:  # it says it all
         """Open an Arrow IPC file or stream."""
         return ArrowSource(source)
 
+    @override
     def rewrite(
         self,
         source: ArrowSource,
         output: Output,
-        passes: int = 1,  # noqa: ARG002 - batches may follow batches
+        passes: int = 1,  # batches may follow batches
         noised: frozenset[str] = frozenset(),
     ) -> ArrowSink:
         """Start a file or stream like the source's."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from noisify.core.arrow_arrays import array, bytes_of, is_opaque, rows_of
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.messages import first_batch, schema_bytes
 from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
@@ -106,10 +107,11 @@ class ArrowSource(Source[Slice]):
     def _refuse(self, error: object) -> NoReturn:
         raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
 
+    @override
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # noqa: ARG002 - what is written must not depend on it
+        size: int,  # what is written must not depend on it
     ) -> Reading[Slice]:
         """Read slices of record batches, in order."""
         return Reading(self._slices(groups))
@@ -149,10 +151,11 @@ class ArrowSource(Source[Slice]):
         """Return the wanted fields of a slice."""
         return self.reader.decode(raw, wanted)
 
+    @override
     def condition_values(
         self,
         raw: Slice,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, pa.Array]:
         """Return fields as they are, decimals as float64."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noisify.core.overriding import override
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Format
@@ -27,19 +28,21 @@ class CsvFormat(Format[DelimitedSource]):
         """Open a CSV or TSV file."""
         return DelimitedSource(source, options)
 
+    @override
     def rewrite(
         self,
         source: DelimitedSource,
         output: Output,
-        passes: int = 1,  # noqa: ARG002 - one header, whatever follows
-        noised: frozenset[str] = frozenset(),  # noqa: ARG002
+        passes: int = 1,  # one header, whatever follows
+        noised: frozenset[str] = frozenset(),
     ) -> DelimitedSink:
         """Start a table like the source."""
         return DelimitedSink(source, output)
 
+    @override
     def open_mask(
         self,
-        source: DelimitedSource,  # noqa: ARG002 - a mask is a CSV whatever the table is
+        source: DelimitedSource,  # a mask is a CSV whatever the table is
         output: Output,
         noised: Sequence[Field],
         *,

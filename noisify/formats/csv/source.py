@@ -11,6 +11,7 @@ from noisify.core.arrow_arrays import array, bools, strings, with_nulls
 from noisify.core.chunk import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.overriding import override
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.encoding import TextInput
@@ -269,10 +270,11 @@ class DelimitedSource(Source[Block]):
             field=stranger.field,
         )
 
+    @override
     def condition_values(
         self,
         raw: Block,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, pa.Array]:
         """Return columns as numbers where they hold such, else as text; null where they are."""

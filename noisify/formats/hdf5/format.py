@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.interface import TABLES, Format
@@ -24,9 +25,10 @@ class Hdf5Format(Format[Hdf5Source]):
 
     title = "HDF5"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> Hdf5Source:
         """Open an HDF5 file."""
-        return Hdf5Source(source, options)
+        return Hdf5Source(source)
 
     def rewrite(
         self, source: Hdf5Source, output: Output, passes: int, noised: frozenset[str]

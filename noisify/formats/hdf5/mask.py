@@ -14,6 +14,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.overriding import override
 from noisify.formats.hdf5.pieces import box_in
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
@@ -36,7 +37,6 @@ from noisify.formats.mask import (
 )
 from noisify.formats.npy.source import drop_from_memory, map_file, reserve
 from noisify.formats.numpy_fields import stored, unpacked
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +90,8 @@ class Hdf5Mask(Sink["Piece", "Marks"]):
             raise NoisifyError(f"cannot be written: {error}", path=self._name) from None
         return places
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Marks:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Marks:
         """Return the mask of a piece."""
         columns = {result.column.field.name: result.column for result in noisy}
         marks: Marks = {}
@@ -181,7 +182,7 @@ def restore(
         DataError: If the mask is that of another file.
         UsageError: If it holds no values.
     """
-    originals = Hdf5Source(mask, ReadOptions())  # says what is wrong with the file
+    originals = Hdf5Source(mask)  # says what is wrong with the file
     sink = Hdf5Sink(source.path, source.stored, output)
     count = 0
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.boxes import corners, same_bytes
 from noisify.formats.hdf5.chunk_file import ChunkFile
@@ -49,15 +50,17 @@ class Unrolled(Storage):
             raise
         return cls(base.path, base.shape, base.rank, base.dtype, base, elements, skipped)
 
-    def read(self, origin: Origin, box: Box) -> NDArray[Any]:  # noqa: ARG002
+    @override
+    def read(self, origin: Origin, box: Box) -> NDArray[Any]:
         """Return a box of the temporary file."""
         return self.elements.read(box).view(self.dtype)
 
+    @override
     def pack(
         self,
         before: Unpacked,
         values: NDArray[Any],
-        box: Box,  # noqa: ARG002
+        box: Box,
     ) -> NDArray[Any] | None:
         """Return the box's elements, or None if all are as before."""
         return None if same_bytes(before.values, values) else values

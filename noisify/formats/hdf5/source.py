@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.overriding import override
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.hdf5.boxes import box_shape
 from noisify.formats.hdf5.datasets import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage
-    from noisify.formats.read_options import ReadOptions
 
 _SHOWN = 5
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
@@ -54,7 +54,7 @@ _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 class Hdf5Source(Source[Piece]):
     """An open HDF5 file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         source.spool()
         self.name = source.name
         self.path: Path = source.path  # type: ignore[assignment]
@@ -197,7 +197,8 @@ class Hdf5Source(Source[Piece]):
             columns.append(column_of(values, here, field, place.member, extract))
         return Chunk(tuple(columns), unpacked)
 
-    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+    @override
+    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
         """Refuse: datasets have no rows in common.
 
         Raises:

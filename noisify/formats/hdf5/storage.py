@@ -17,6 +17,7 @@ import numpy as np
 from h5py import h5d, h5s
 
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into_at
 from noisify.formats.hdf5.boxes import (
@@ -157,7 +158,8 @@ class Contiguous(Storage):
 
     offset: int
 
-    def read(self, origin: Origin, box: Box) -> BinaryIO:  # noqa: ARG002
+    @override
+    def read(self, origin: Origin, box: Box) -> BinaryIO:
         """Return the file: the workers read it, past the HDF5 library."""
         return origin.opened()
 
@@ -230,7 +232,8 @@ class ThroughLibrary(Storage):
                 changed.append((part, values[outer]))
         return changed
 
-    def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:  # noqa: ARG002
+    @override
+    def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
         """Write chunks, and read them back.
 
         Raises:
@@ -411,7 +414,8 @@ class Chunked(Storage):
         shorter = data[:-1]  # the library notes which filters were passed only with another size
         return [(corner, now_skipped, shorter), (corner, now_skipped, data)]
 
-    def write(self, target: Target, packed: Chunks, box: Box) -> None:  # noqa: ARG002
+    @override
+    def write(self, target: Target, packed: Chunks, box: Box) -> None:
         """Write chunks."""
         for corner, skipped, data in packed:
             dataset = target.dataset(self.path)

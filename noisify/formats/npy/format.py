@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noisify.core.overriding import override
 from noisify.formats.interface import Format
 from noisify.formats.npy.source import NpySink, NpySource, repeated
 
@@ -22,16 +23,18 @@ class NpyFormat(Format[NpySource]):
 
     title = "NPY"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> NpySource:
         """Open an NPY file."""
-        return NpySource(source, options)
+        return NpySource(source)
 
+    @override
     def rewrite(
         self,
         source: NpySource,
         output: Output,
         passes: int = 1,
-        noised: frozenset[str] = frozenset(),  # noqa: ARG002
+        noised: frozenset[str] = frozenset(),
     ) -> NpySink:
         """Start an NPY file like the source's.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.core.errors import DataError
+from noisify.core.overriding import override
 from noisify.formats.mask import (
     CHANGED,
     ORIGINAL,
@@ -25,7 +26,6 @@ from noisify.formats.mask import (
 )
 from noisify.formats.npy.source import Header, NpySink, NpySource, Piece, box_elements
 from noisify.formats.numpy_fields import member_of, raw_bytes, stored
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +99,8 @@ class NpyMask(NpySink):
         header = npy_header(old.shape, self._dtype, fortran=old.fortran)
         super().__init__(header, output)
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:
         """Return the mask of a piece."""
         names = {name: name for name in self._names}
         mask = mask_of(raw.values, noisy, names, self._dtype, values=self._values)
@@ -188,7 +189,7 @@ def restore_npy(
     itemsize = max(1, source.header.dtype.itemsize)
     cut = size // itemsize, box_elements(itemsize)
     count = 0
-    with closing(NpySource(mask, ReadOptions())) as originals:
+    with closing(NpySource(mask)) as originals:
         names = _check_npy(source, originals, mask.name)
         with closing(NpySink(source.header, output)) as sink:
             masks = originals.pieces(*cut)

@@ -16,6 +16,7 @@ from numpy.lib import format as npy_format
 
 from noisify.core.chunk import Chunk, Positions, boxes
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into, read_into_at, read_runs_at
 from noisify.files.write_behind import takes_places, write_all, write_all_at
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.read_options import ReadOptions
 
 ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""
@@ -164,7 +164,7 @@ class Piece:
 class NpySource(Source[Piece]):
     """An open NPY file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         self._input = source
         self._file: BinaryIO | None = None
         head = source.head()
@@ -193,9 +193,10 @@ class NpySource(Source[Piece]):
                 path=self._input.name,
             )
 
+    @override
     def read(
         self,
-        groups: Sequence[Sequence[Field]],  # noqa: ARG002
+        groups: Sequence[Sequence[Field]],
         size: int,
     ) -> Reading[Piece]:
         """Read consecutive elements, or boxes of a Fortran-order array."""
@@ -255,10 +256,11 @@ class NpySource(Source[Piece]):
         """Return the wanted fields in native byte order."""
         return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
 
+    @override
     def condition_values(
         self,
         raw: Piece,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the array, or members of a structured one, as Arrow arrays."""
@@ -400,7 +402,8 @@ class NpySink(Sink[Piece, Piece]):
         self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
         self._mapped[: len(self._header.text)] = self._header.text
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:
         """Return the piece with noise in it."""
         return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.formats.interface import TABLES, Format
 from noisify.formats.npz.sink import NpzSink
 from noisify.formats.npz.source import NpzSource
@@ -24,9 +25,10 @@ class NpzFormat(Format[NpzSource]):
 
     title = "NPZ"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> NpzSource:
         """Open an NPZ file."""
-        return NpzSource(source, options)
+        return NpzSource(source)
 
     def rewrite(
         self, source: NpzSource, output: Output, passes: int, noised: frozenset[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
+from noisify.core.overriding import override
 from noisify.formats.interface import Sink
 from noisify.formats.mask import check_names, fields_with_originals, no_such_field, no_values
 from noisify.formats.npy.mask import mask_of, npy_header, npy_mask_dtype, unmasked
@@ -12,7 +13,6 @@ from noisify.formats.npy.source import box_elements
 from noisify.formats.npz.sink import Encoded, NpzSink, NpzWriter, Part, part_of
 from noisify.formats.npz.source import Array, NpzSource, Piece, whole_units
 from noisify.formats.npz.zip_archive import new_member
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,8 @@ class NpzMask(NpzWriter, Sink[Piece, Encoded]):
         arrays = list(self._masks.values())
         super().__init__(output.local_path(), [array.member for array in arrays], arrays, None)
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the masks of a piece."""
         parts = {}
         for array, values in raw.values.items():
@@ -86,7 +87,7 @@ def restore_npz(
         DataError: If the mask is that of another file.
         UsageError: If it holds no values.
     """
-    originals = NpzSource(mask, ReadOptions())
+    originals = NpzSource(mask)
     count = 0
     try:
         pairs = _pairs(source, originals, mask.name)

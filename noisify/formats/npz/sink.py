@@ -8,6 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import open_written_behind
@@ -160,7 +161,8 @@ class NpzSink(NpzWriter, Sink["Piece", Encoded]):
         path, old = output.local_path(), source.archive
         super().__init__(path, old.members, arrays, old, in_units=in_units)
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the noisy arrays of a piece."""
         results: dict[Array, list[NoisyColumn]] = {}
         for result in noisy:

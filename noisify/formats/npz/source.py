@@ -15,6 +15,7 @@ import numpy as np
 
 from noisify.core.chunk import Chunk, Field, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
-    from noisify.formats.read_options import ReadOptions
 
 Box = tuple[slice, ...]
 
@@ -121,7 +121,7 @@ class Piece:
 class NpzSource(Source[Piece]):
     """An open NPZ file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         source.spool()
         if source.path is None:
             raise AssertionError(source.name)
@@ -283,7 +283,8 @@ class NpzSource(Source[Piece]):
             columns.append(column_of(values, raw.positions, field, place.path))
         return Chunk(tuple(columns))
 
-    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:  # noqa: ARG002
+    @override
+    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
         """Refuse: arrays have no rows in common.
 
         Raises:

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
@@ -137,10 +138,11 @@ class DatasetSource(Source[Piece]):
     def _open(self, path: Path) -> ParquetSource:
         return ParquetSource(path, str(path))
 
+    @override
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # noqa: ARG002 - as for one file
+        size: int,  # as for one file
     ) -> Reading[Piece]:
         """Read the pieces of all files, one file after the other."""
         return Reading(self._pieces(groups), self._in_flight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.formats.interface import Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
 from noisify.formats.parquet.sink import ParquetSink
@@ -26,10 +27,11 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
 
     title = "Parquet"
 
+    @override
     def open_source(
         self,
         source: Input,
-        options: ReadOptions,  # noqa: ARG002 - a file says it all
+        options: ReadOptions,  # a file says it all
     ) -> ParquetSource | DatasetSource:
         """Open a Parquet file, or a folder of them."""
         source.spool()
@@ -76,12 +78,13 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
             return ParquetMask(source, output, noised, values=values)
         raise _one_file("--mask")
 
+    @override
     def restore(
         self,
         source: ParquetSource | DatasetSource,
         mask: Input,
         output: Output,
-        size: int,  # noqa: ARG002 - pieces are what they are
+        size: int,  # pieces are what they are
         progress: Callable[[int], None],
     ) -> int:
         """Give a file back as it was; see `mask`.

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import bools, rows_of, to_bools
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.formats.arrow.columns import whole
 from noisify.formats.arrow.nested import ROWS, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
@@ -67,9 +68,10 @@ class ParquetMask(Sink[Any, Any]):
         self._schema = pa.schema(columns)
         self._writer = pq.ParquetWriter(WholeWrites(output), self._schema)
 
+    @override
     def encode(
         self,
-        raw: Piece,  # noqa: ARG002
+        raw: Piece,
         chunk: Chunk,
         noisy: Sequence[NoisyColumn],
     ) -> pa.Table:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import (
@@ -166,10 +167,11 @@ class ParquetSource(Source[Piece]):
         about = self.metadata.row_group(group)
         return sum(map(decoded_size, (about.column(leaf) for leaf in leaves)))
 
+    @override
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # noqa: ARG002 - what is written must not depend on it
+        size: int,  # what is written must not depend on it
     ) -> Reading[Piece]:
         """Read pieces of row groups, in order."""
         return Reading(self.pieces(groups, Counter()), self.in_flight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noisify.core.overriding import override
 from noisify.formats.interface import Format, one_pass
 from noisify.formats.tiff.source import TiffSink, TiffSource
 
@@ -18,16 +19,18 @@ class TiffFormat(Format[TiffSource]):
 
     title = "TIFF"
 
+    @override
     def open_source(self, source: Input, options: ReadOptions) -> TiffSource:
         """Open a TIFF file."""
-        return TiffSource(source, options)
+        return TiffSource(source)
 
+    @override
     def rewrite(
         self,
         source: TiffSource,
         output: Output,
         passes: int,
-        noised: frozenset[str],  # noqa: ARG002
+        noised: frozenset[str],
     ) -> TiffSink:
         """Start a TIFF file like the source's."""
         one_pass(self.title, passes)

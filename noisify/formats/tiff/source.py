@@ -27,6 +27,7 @@ from noisify.core.chunk import Chunk, Column, Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.core.missing import Missing
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import TABLES, Reading, Sink, Source
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tiff.layout import Layout, Place
 
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
@@ -235,7 +235,7 @@ class Piece:
 class TiffSource(Source[Piece]):
     """An open TIFF file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:  # noqa: ARG002
+    def __init__(self, source: Input) -> None:
         source.spool()
         self.path: Path = source.path  # type: ignore[assignment]
         self.series: dict[str, Series] = {}
@@ -311,10 +311,11 @@ class TiffSource(Source[Piece]):
                 columns.append(Column(field, field.number, positions, values, valid, nulls))
         return Chunk(tuple(columns))
 
+    @override
     def condition_values(
         self,
         raw: Piece,
-        chunk: Chunk,  # noqa: ARG002
+        chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the elements as an Arrow array.
@@ -376,7 +377,8 @@ class TiffSink(Sink[Piece, Piece | None]):
         self._new = open_written_behind(path)
         self._old = source.path.open("rb", buffering=0)
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:  # noqa: ARG002
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:
         """Return the elements with noise in them, or None if there is none."""
         if not noisy:
             return None

@@ -18,7 +18,6 @@ from noisify.files.input import Input
 from noisify.files.output import FileOutput
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -489,7 +488,7 @@ def test_pieces_that_are_in_memory_before_they_are_worked_on_say_so(tmp_path: Pa
     with h5py.File(path, "w") as file:
         file["plain"] = FLUX
         file.create_dataset("error", data=FLUX, chunks=(5, 6))
-    with contextlib.closing(Hdf5Source(Input(path), ReadOptions())) as source:
+    with contextlib.closing(Hdf5Source(Input(path))) as source:
         by_name = {field.name: field for field in source.fields}
         for names, lazy in ((["plain"], True), (["plain", "error"], False)):
             reading = source.read([[by_name[name] for name in names]], 1 << 20)
