@@ -50,7 +50,7 @@ _LONGEST_COUNT = 4
 def opened(source: Input) -> Iterator[ArrayFile]:
     """Open an NPY file for as long as its array is read."""
     source.spool()
-    header = NpySource(source, ReadOptions()).header
+    header = NpySource(source).header
     with source.open() as file:
         array = stored_array(ARRAY_NAME, header, file, len(header.text), source.name)
         yield ArrayFile([array])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(source: Input) -> Iterator[ArrayFile]:
     """Open an NPZ file for as long as its arrays are read; each is unpacked when it first is."""
-    with closing(NpzSource(source, ReadOptions())) as archive:
+    with closing(NpzSource(source)) as archive:
         arrays = archive.arrays
         others = {member.name for member in archive.archive.members}
         others -= {array.member.name for array in arrays}
