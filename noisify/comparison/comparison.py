@@ -75,7 +75,11 @@ def _compared(before: Side, after: Side) -> Comparison:
         measures |= found
         lost, added, aligned = max(lost, counts[0]), max(added, counts[1]), aligned or by_content
     rewritten = _rewritten(fields.pairs, measures, before, after)
-    notes = [f"{side.name}: {note}" for side in (before, after) for note in side.source.notes]
+    notes = [
+        f"{side.name}: {note}"
+        for side in (before, after)
+        for note in (*side.source.notes, *side.source.notes_of_reading())
+    ]
     return Comparison(
         before.name,
         after.name,

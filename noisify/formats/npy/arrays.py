@@ -28,7 +28,6 @@ from noisify.formats.npy.source import (
     reserve,
     write_box,
 )
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,6 @@ from noisify.formats.npy.arrays import new_header, stored_array
 from noisify.formats.npz.sink import Encoded, NpzWriter, Part, part_of
 from noisify.formats.npz.source import Array, NpzSource, Piece
 from noisify.formats.npz.zip_archive import new_member
-from noisify.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
