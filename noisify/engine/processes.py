@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from noisify.core.errors import NoisifyError
+from noisify.files.temporary import remove_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +35,7 @@ Said = tuple[bytes, bytes]
 """What a copy says: the kind, and what it is about, pickled."""
 _TOLD, _DONE, _FAILED = b"t", b"d", b"f"
 _MORE_IN_FLIGHT = 2
+_PR_SET_PDEATHSIG = 1
 _HEARD_BY_ALL = ("SIGINT", "SIGHUP")
 """Signals that a terminal sends to copies too; they wait to be told by SIGTERM."""
 
@@ -212,10 +214,19 @@ def _work(
             other.close()
         for number in _heard_by_all():
             signal.signal(number, signal.SIG_IGN)
+        _end_with_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _serve(function, connection)
     finally:
+        remove_all()
         os._exit(1)
+
+
+def _end_with_parent() -> None:
+    """Let SIGTERM come when the process that was copied ends, though it be by SIGKILL."""
+    import ctypes  # noqa: PLC0415 - few runs need it
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Connection) -> None:

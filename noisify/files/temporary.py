@@ -52,7 +52,7 @@ def remove_folder(folder: Path) -> None:
 
 
 @atexit.register
-def _remove_all() -> None:
+def remove_all() -> None:
     """Remove the temporary files and folders that nothing else has removed."""
     for path in list(_temporary):
         remove(path)

@@ -70,10 +70,12 @@ class Kill:
     Attributes:
         signal: Which.
         seconds: When, after the start.
+        to_all: Whether to all processes of the run, as from a terminal, or to the first.
     """
 
     signal: int
     seconds: float
+    to_all: bool = False
 
 
 class Server:
@@ -136,7 +138,7 @@ class Server:
             if fault is None
             else (fault.call, fault.nth, fault.times, fault.error, fault.signal),
             "limits": limits or {},
-            "kill": None if kill is None else (kill.signal, kill.seconds),
+            "kill": None if kill is None else (kill.signal, kill.seconds, kill.to_all),
             "own_process": own_process,
             "seconds": SECONDS,
         } | {name: str(path) for name, path in self._paths.items()}

@@ -27,6 +27,7 @@ PLACES = {"call", "c_return"}
 WRITING = re.compile(
     r"noisify/(files|engine)/|noisify/cli/(batch|index)|/sink\.py|contextlib|shutil"
 )
+PR_SET_CHILD_SUBREAPER = 36
 STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -141,12 +142,15 @@ def command_status(arguments: list[str]) -> int:
 def main() -> None:
     """Serve cases until standard input ends."""
     imported()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in sys.stdin:
         case = json.loads(line)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         start = time.monotonic()
         pid = os.fork()
+        with contextlib.suppress(OSError):  # the other of the two was faster
+            os.setpgid(pid, pid)
         if not pid:
             try:
                 child(case)
@@ -158,7 +162,7 @@ def main() -> None:
 
 def watched(pid: int, case: dict, start: float) -> dict:
     """Wait for the end of a process, send it the signal that it is to get; return its result."""
-    number, moment = case["kill"] or (0, float("inf"))
+    number, moment, to_all = case["kill"] or (0, float("inf"), False)
     timed_out = False
     while True:
         ended, code, used = os.wait4(pid, os.WNOHANG)
@@ -166,12 +170,16 @@ def watched(pid: int, case: dict, start: float) -> dict:
         if ended:
             break
         if seconds >= moment:
-            os.kill(pid, number)
+            (os.killpg if to_all else os.kill)(pid, number)
             moment = float("inf")
         elif seconds > case["seconds"]:
             timed_out = True
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
         time.sleep(min(0.002, max(0.0, moment - seconds)))
+    with contextlib.suppress(ChildProcessError):  # the run's other processes, which are ours now
+        while time.monotonic() < start + case["seconds"]:
+            if not os.waitpid(-pid, os.WNOHANG)[0]:
+                time.sleep(0.002)
     return {
         "status": os.waitstatus_to_exitcode(code),
         "seconds": seconds,

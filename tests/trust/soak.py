@@ -30,6 +30,8 @@ SCALES = (1, 500)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PROCESSES = 0.2
 """The share of kills of new processes of Python; the others are of forks, which start at once."""
+TO_ALL = 0.5
+"""The share of signals that all processes of a run get, as from a terminal."""
 LATE = 1.05
 """Up to when a kill comes, as a share of the time of a whole run."""
 LINE = b"2024-01-%02d,%d.%02d,s%d,%d.5\n"
@@ -76,7 +78,11 @@ class Kills:
         own = self._random.random() < PROCESSES
         scenario = self._scenarios[name]
         after, seconds = self._without_kill(name, own_process=own)
-        kill = Kill(self._random.choice(SIGNALS), self._random.uniform(0, LATE * seconds))
+        kill = Kill(
+            self._random.choice(SIGNALS),
+            self._random.uniform(0, LATE * seconds),
+            to_all=self._random.random() < TO_ALL,
+        )
         result = self._server.run(scenario, kill=kill, own_process=own)
         self._count(kill, result)
         left = contents(self._server.folder)
@@ -128,6 +134,10 @@ def more_scenarios() -> dict[str, Scenario]:
     noise = ["-s", "0.5", "--seed", "1"]
     sweep = ["--sweep", "sd=1,2", "--replicates", "2", "--seed", "1", "-j", "2"]
     return {
+        "many files": Scenario(
+            {f"in/{i}.csv": usual["csv in place"].files["in.csv"] for i in range(120)},
+            ["in", "-o", "out", *noise, "-j", "2"],
+        ),
         "folder of files": Scenario(mixed, ["in", "-o", "out", *noise, "-j", "2"]),
         "folder of files in place": Scenario(mixed, ["in", "--in-place", *noise, "-j", "2"]),
         "mixed sweep": Scenario(mixed, ["in", "--output-dir", "out", *sweep]),
