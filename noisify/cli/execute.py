@@ -20,6 +20,7 @@ from noisify.cli.process import resume_gc, tune_malloc
 from noisify.cli.runs import runs_of
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.engine.batch import naming_file
 from noisify.engine.open_input import OpenInput, Settings
 from noisify.engine.parallel import default_jobs
@@ -29,13 +30,19 @@ from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
 from noisify.plan.file_part import shared_names
+from noisify.plan.recipe_text import as_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from noisify.cli import index as listing
     from noisify.cli.arguments import Arguments
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
+    from noisify.engine import restore
+else:
+    listing = LazyModule("noisify.cli.index")
+    restore = LazyModule("noisify.engine.restore")
 
 _PREVIEW_ROWS = 5
 
@@ -79,9 +86,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     outputs = targets(inputs, found, arguments)
     index = None
     if arguments.sweeps and arguments.output_dir is not None:
-        from noisify.cli.index import Index  # noqa: PLC0415 - few runs need it
-
-        index = Index(arguments.output_dir, found, clobber=not arguments.no_clobber)
+        index = listing.Index(arguments.output_dir, found, clobber=not arguments.no_clobber)
     listed = None if index is None else index.path
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)
@@ -151,12 +156,12 @@ def _check_batch(found: Sequence[Run], inputs: Sequence[str], arguments: Argumen
 
 def _restore(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:
     """Undo noise with the mask that was kept."""
-    from noisify.engine.restore import restore  # noqa: PLC0415 - a rare wish
-
     if len(inputs) > 1:
         raise UsageError("--restore takes one noisy file")
     target = inputs[0] if arguments.in_place else arguments.output or STANDARD_OUTPUT
-    count = restore(inputs[0], arguments.restore or "", target, _settings(arguments, notes.add))
+    count = restore.restore(
+        inputs[0], arguments.restore or "", target, _settings(arguments, notes.add)
+    )
     if not arguments.quiet and (arguments.verbose or sys.stderr.isatty()):
         say(f"{inputs[0]} -> {target}: {count:,} elements restored")
 
@@ -215,12 +220,10 @@ def _preview(
             plan = opened.plan(variant.request_for(path))
             check_standard_output()
             if arguments.verbose:
-                from noisify.plan.recipe import as_toml  # noqa: PLC0415 - a rare wish
-
-                print(as_toml(plan.as_json()), end="")  # noqa: T201
+                sys.stdout.write(as_toml(plan.as_json()))
                 continue
             shown = opened.preview(plan, _PREVIEW_ROWS)
             name = opened.input.name
-            print(preview_text(name, opened.format.name, plan, shown.columns))  # noqa: T201
+            sys.stdout.write(preview_text(name, opened.format.name, plan, shown.columns) + "\n")
             for field, why in unchanged(plan, shown.fields):
                 tell(f"{name}, field {field!r}: {why}")

@@ -7,12 +7,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from noisify.cli.sweeps import AMOUNTS
 from noisify.files.output import naming, open_output
 from noisify.files.write_behind import write_all
 from noisify.noise import registry
 from noisify.noise.level import DEFAULT
 from noisify.noise.parameters import takes_level
+from noisify.plan.words import AMOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import click
+
+    from noisify.noise import registry
+else:
+    registry = LazyModule("noisify.noise.registry")
 
 _LONG_DASHES = "‐‑‒–—−"  # noqa: RUF001 - what text processors make of - and --
 _UNIT = re.compile(r"%|[a-z]+", re.IGNORECASE)
@@ -154,8 +159,6 @@ def unknown_option(name: str, words: Sequence[str], known: Sequence[str]) -> Usa
 
 def _model_option(plain: str, name: str, words: Sequence[str]) -> str:
     """Return the answer to a model or a parameter of one as an option, or nothing."""
-    from noisify.noise import registry  # noqa: PLC0415 - only a mistake needs it
-
     if entry := registry.meant(plain):
         return f"; type -d {entry.name}"
     owner = registry.with_parameter(plain.replace("-", "_"))
@@ -261,8 +264,6 @@ def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
 
 def _model_input(text: str) -> str | None:
     """Return what to type instead of a model, or of the text of --noise."""
-    from noisify.noise import registry  # noqa: PLC0415 - only a mistake needs it
-
     _, equals, spec = text.rpartition("=") if ":" in text else text.partition("=")
     model, level, _ = re.split(r"([:,]|$)", spec if equals else text, maxsplit=1)
     if not registry.is_name(model):

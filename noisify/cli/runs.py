@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from noisify.cli.sweeps import AMOUNTS, check_count, sweeps, swept_specs
+from noisify.cli.sweeps import check_count, sweeps, swept_specs
 from noisify.core.errors import UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
-from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.noise.parameters import parameters_of
+from noisify.noise.parameters import parameters_of, unknown_parameter
+from noisify.plan import presets
+from noisify.plan.condition import parse as parse_condition
 from noisify.plan.file_part import file_part
 from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.spec_text import parse_spec
+from noisify.plan.words import AMOUNTS, check_level, in_common, spec_from_words
 from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from noisify.cli.arguments import Arguments
+    from noisify.noise.model import Model
+    from noisify.plan import recipe
     from noisify.plan.condition import Condition
     from noisify.plan.recipe import Recipe
+else:
+    recipe = LazyModule("noisify.plan.recipe")  # TOML and JSON
 
 _FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "columns")
 
@@ -61,20 +69,19 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
     _check_swept(arguments)
     told = None
     if arguments.recipe is not None:
-        from noisify.plan import recipe  # noqa: PLC0415 - TOML and JSON
-
         told = recipe.load(arguments.recipe)
     specs = _specs(arguments, told)
 
-    def said(option: str) -> Any:  # noqa: ANN401
-        typed = getattr(arguments, option)
-        return getattr(told, option, None) if typed is None else typed
-
-    seed, drawn = said("seed"), False
-    if seed is None:
-        seed, drawn = new_seed(), True
-    strict = arguments.read.strict or (told is not None and bool(told.strict))
-    base = Request(specs, seed, said("rng") or "noisify", said("decimals"), strict)
+    others = told if told is not None else arguments
+    seed = others.seed if arguments.seed is None else arguments.seed
+    base = Request(
+        specs,
+        seed=new_seed() if seed is None else seed,
+        rng=arguments.rng or others.rng or "noisify",
+        decimals=others.decimals if arguments.decimals is None else arguments.decimals,
+        strict=arguments.read.strict or (told is not None and bool(told.strict)),
+    )
+    drawn = seed is None
     per_file, file = _file_rule(arguments, told, base.rng, several=several)
     base = replace(base, file=file)
     found = []
@@ -138,10 +145,6 @@ def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
     """
     if told is None and not arguments.presets and not arguments.noise:
         return (_spec_of_flags(arguments),)
-    from noisify.plan import presets  # noqa: PLC0415 - flags do without these
-    from noisify.plan.request import in_common  # noqa: PLC0415 - likewise
-    from noisify.plan.words import parse_spec, spec_from_words  # noqa: PLC0415
-
     specs = [] if told is None else list(told.specs)
     specs += [spec_from_words(words) for name in arguments.presets for words in presets.find(name)]
     specs += [parse_spec(text) for text in arguments.noise]
@@ -167,39 +170,42 @@ def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
 
 
 def _condition(text: str | None) -> Condition | None:
-    if text is None:
-        return None
-    from noisify.plan.condition import parse  # noqa: PLC0415 - few runs need it
-
-    return parse(text)
+    return None if text is None else parse_condition(text)
 
 
 def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
-    """Return the one noise spec that the flags describe, its parameters checked already."""
+    """Return the one noise spec that the flags describe."""
     swept = dict(arguments.sweeps).get("model", "normal").split(",")[0]
     name = arguments.model or registry.find(swept).name
-    parameters: dict[str, Any] = dict(arguments.parameters)
-    for key in parameters:
-        if sum(name == key for name, _ in arguments.parameters) > 1:
-            raise UsageError(f"{key} is given twice by -p; keep one")
-    for key, value in (("loc", arguments.loc), ("df", arguments.df), ("rate", arguments.rate)):
-        if value is None:
-            continue
-        if key in parameters:
-            raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
-        parameters[key] = value
     model = registry.find(name).load()
+    amounts = {key: getattr(arguments, key) for key in AMOUNTS}
     if arguments.rate is not None and "rate" not in parameters_of(model):
         raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
-    interface.make(model, parameters)
-    return NoiseSpec(
-        model=name,
-        columns=arguments.columns,
-        exclude=arguments.exclude,
-        scale=arguments.scale,
-        sd=arguments.sd,
-        snr=arguments.snr,
-        parameters=parameters,
-        clip=arguments.clip,
-        where=_condition(arguments.where),
-    )
+    check_level(model, amounts)
+    parameters = _parameters(arguments, model)
+    for key in AMOUNTS:
+        if key in parameters and amounts[key] is not None:
+            raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
+    words = {
+        "model": name, **amounts, **parameters,
+        "fields": arguments.columns, "exclude": arguments.exclude,
+        "clip": arguments.clip, "where": _condition(arguments.where),
+    }  # fmt: skip
+    return spec_from_words(words, typed_as="-p ")
+
+
+def _parameters(arguments: Arguments, model: type[Model]) -> dict[str, str]:
+    """Return the parameters of -p and of the flags that are short for it, each known and once."""
+    found: dict[str, str] = {}
+    short = [(key, getattr(arguments, key), f"--{key} and by -p") for key in ("loc", "df", "rate")]
+    for key, value, by in [*((*one, "-p") for one in arguments.parameters), *short]:
+        if value is None:
+            continue
+        if key in found:
+            comma = "" if by == "-p" else ","
+            raise UsageError(f"{key} is given twice{comma} by {by}; keep one")
+        found[key] = value
+    for key in found:
+        if key not in parameters_of(model):
+            raise unknown_parameter(key, model.name, parameters_of(model))
+    return found

@@ -13,13 +13,13 @@ from noisify.core.errors import UsageError, shown
 from noisify.noise import level, registry
 from noisify.noise import model as interface
 from noisify.noise.parameters import parameters_of, takes_level
+from noisify.plan.words import AMOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from noisify.plan.plan import NoiseSpec
 
-AMOUNTS = ("scale", "sd", "snr")
 _NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s:][^:]*?)?"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*")
 _MOST_VALUES = 10_000

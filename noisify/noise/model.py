@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError
 from noisify.noise import level as levels
-from noisify.noise.parameters import ParameterError, parameters_of
+from noisify.noise.parameters import ParameterError, parameters_of, unknown_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -227,10 +227,7 @@ def make(model: type[Model], given: Mapping[str, object]) -> Model:
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in declared:
-            meant = did_you_mean(name, declared)
-            raise UsageError(
-                f"{model.name} has no parameter {name!r}{meant} (it has: {', '.join(declared)})"
-            )
+            raise unknown_parameter(name, model.name, declared)
         values[name] = declared[name].read(value, name, model.name)
     for name, parameter in declared.items():
         if parameter.required and name not in values:

@@ -161,6 +161,22 @@ def parameters_of(model: type[DataclassInstance]) -> Mapping[str, Parameter]:
     return {field.name: field.metadata["parameter"] for field in dataclasses.fields(model)}
 
 
+def unknown_parameter(
+    key: str, model: str, known: Iterable[str], others: Iterable[str] = ()
+) -> UsageError:
+    """Return the error about a parameter that a model does not have.
+
+    Args:
+        key: The parameter.
+        model: The model's name.
+        known: What it has.
+        others: What else could be meant.
+    """
+    offered = list(known)
+    meant = did_you_mean(key, [*offered, *others])
+    return UsageError(f"{model} has no parameter {key!r}{meant} (it has: {', '.join(offered)})")
+
+
 def takes_level(model: type[DataclassInstance]) -> bool:
     """Return whether a model has a scale that is a level, which `sd` and `snr` can set instead."""
     declared = parameters_of(model).get("scale")

@@ -79,8 +79,12 @@ class Condition:
         return to_bools(result)
 
 
-def parse(text: str) -> Condition:
+def parse(text: str, *, name: str = "--where") -> Condition:
     """Read a condition.
+
+    Args:
+        text: The condition.
+        name: What errors call it.
 
     Raises:
         UsageError: If it is not one; the message says where.
@@ -88,7 +92,7 @@ def parse(text: str) -> Condition:
     >>> sorted(parse('age > 60 and `home town` == "Rome"').fields)
     ['age', 'home town']
     """
-    parser = _Parser(text)
+    parser = _Parser(text, name)
     try:
         tree = parser.either()
     except RecursionError:
@@ -101,8 +105,9 @@ def parse(text: str) -> Condition:
 class _Parser:
     """Reads a condition from left to right, each method one level of precedence."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str) -> None:
         self._text = text
+        self._name = name
         self._next = self._depth = 0
         self.names: set[str] = set()
         self.advance()
@@ -125,7 +130,7 @@ class _Parser:
         rest = self._text[self._at :].strip()
         found = f"found {rest[:20]!r}" if rest else "it ends"
         meant = other_words.starting(other_words.CONDITIONS, rest)
-        raise UsageError(f"--where {self._text!r}: expected {expected}, but {found}{meant}")
+        raise UsageError(f"{self._name} {self._text!r}: expected {expected}, but {found}{meant}")
 
     def accept(self, *tokens: str) -> str | None:
         if self.kind in {"keyword", "sign"} and self.token in tokens:
@@ -142,7 +147,7 @@ class _Parser:
         """Read what stands in brackets or behind a sign."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise UsageError(f"--where {shown(self._text)}: nests more than {_DEEPEST} deep")
+            raise UsageError(f"{self._name} {shown(self._text)}: nests more than {_DEEPEST} deep")
         node = read()
         self._depth -= 1
         return node

@@ -11,11 +11,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.errors import UsageError
 from noisify.noise import level, registry
-from noisify.noise.parameters import LEVEL, takes_level
+from noisify.noise.parameters import LEVEL, takes_level, unknown_parameter
 from noisify.noise.parameters import parameters_of as declared_by
-from noisify.plan.words import WordsError, spec_from_words
+from noisify.plan.words import spec_from_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,14 +58,8 @@ class ModelSpec:
         known = parameters_of(self.name)
         for key in given:
             if key not in known:
-                raise UsageError(
-                    f"{self.name} has no parameter {key!r}{did_you_mean(key, known)} "
-                    f"(it has: {', '.join(known)})"
-                )
-        try:
-            spec_from_words({"model": self.name, **given})
-        except WordsError as error:
-            raise UsageError(error.message) from None
+                raise unknown_parameter(key, self.name, known)
+        spec_from_words({"model": self.name, **given})
         self.__dict__["parameters"] = MappingProxyType(given)
 
     def words(self) -> dict[str, Any]:
@@ -79,6 +73,16 @@ class ModelSpec:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is made again, for pickle and copy."""
         return _made_again, (self.name, dict(self.parameters))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another is the same model with the same parameters."""
+        if not isinstance(other, ModelSpec):
+            return NotImplemented
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        """Return what equal models have in common."""
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         """Return the model as it is typed."""

@@ -8,14 +8,12 @@
     scale = "5%"
     clip = [0, 100]
 
-`load` reads one and reports every mistake with its line; `as_toml` writes the recipe that repeats
-a run.
+`load` reads one and reports every mistake with its line.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import tomllib
 from functools import partial
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import (
-    UNWRITTEN,
     NoisifyError,
     UsageError,
     cut_short,
@@ -34,12 +31,14 @@ from noisify.core.errors import (
 from noisify.core.value_class import frozen
 from noisify.core.values import read_text, read_truth
 from noisify.plan import presets
+from noisify.plan.document_lines import DocumentLines
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.words import WordsError, spec_from_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from noisify.plan.document_lines import Place
     from noisify.plan.plan import Decimals, NoiseSpec
 
 _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
@@ -47,10 +46,6 @@ _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _MOST_BYTES = 1 << 26
 """Enough for the report of a table of 100,000 columns."""
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-Place = tuple[str | int, ...]
-"""Where a value stands in a document: the keys and indices on the way to it."""
 
 
 @frozen
@@ -62,7 +57,7 @@ class Recipe:
         seed: The seed; None: not said.
         rng: The generator's name; None: not said.
         decimals: How noisy numbers are rounded; None: not said.
-        strict: Whether strangers are errors; None: not said.
+        strict: Whether cells that cannot be read are errors; None: not said.
         file: What the streams' names call the input; empty: nothing.
         per_file: Whether each file gets noise of its own; None: not said.
     """
@@ -103,9 +98,9 @@ def load(path: str | Path) -> Recipe:
     settled = _is_json(path, text)
     try:
         if settled:
-            document, lines = json.loads(text), _Places(text).of_json()
+            document, lines = json.loads(text), DocumentLines(text).of_json()
         else:
-            document, lines = tomllib.loads(text), _Places(text).of_toml()
+            document, lines = tomllib.loads(text), DocumentLines(text).of_toml()
     except json.JSONDecodeError as error:
         raise RecipeError(f"{path}:{error.lineno}: {error.msg}; a report is JSON") from None
     except ValueError as error:  # TOML's own, and numbers of too many digits
@@ -168,7 +163,7 @@ class _RecipeReader:
         self._lines = lines
         self._settled = settled
 
-    def recipe(self, document: Any) -> Recipe:  # noqa: ANN401
+    def recipe(self, document: object) -> Recipe:
         """Return what the document says; it means nothing if anything was found."""
         place, plan = self._plan(document)
         if plan is None:
@@ -204,7 +199,7 @@ class _RecipeReader:
             place = place[:-1]
         self.found.append((self._lines.get(place, 1), " ".join(message.split())))
 
-    def _plan(self, document: Any) -> tuple[Place, dict[str, Any] | None]:  # noqa: ANN401
+    def _plan(self, document: object) -> tuple[Place, dict[str, Any] | None]:
         """Return the table that a recipe is in a document, and where it stands there."""
         place: Place = ()
         if isinstance(document, list):
@@ -275,195 +270,3 @@ class _RecipeReader:
             return []
         others = {key: words[key] for key in _WITH_PRESET[1:] if key in words}
         return [{**preset, **others} for preset in found]
-
-
-class _Places:
-    """Finds the line of every key and list item of a document that is known to be sound.
-
-    `tomllib` and `json` do not say where anything stands, so a mistake would have no line.
-
-    Args:
-        text: TOML or JSON.
-    """
-
-    _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-    _BRACKETS = re.compile(r"\[{0,2}")
-    _BLANKS = re.compile(r"[ \t]*")
-    _KEY = re.compile(
-        r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"'=:\[\]{},#.]+)"""
-        r"""(?:[ \t]*\.[ \t]*(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"'=:\[\]{},#.]+))*"""
-    )
-    _SCALAR = re.compile(
-        r'"""(?:\\.|(?!""")[^\\])*"""(?:"{0,2})'
-        r"|'''(?:(?!''').)*'''(?:'{0,2})"
-        r'|"(?:[^"\\\n]|\\.)*"'
-        r"|'[^'\n]*'"
-        r"|[^\s,\[\]{}#](?:[^,\[\]{}#\n]*[^\s,\[\]{}#])?",
-        re.DOTALL,
-    )
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        self._line = 1
-        self._lines: dict[Place, int] = {}
-
-    def of_json(self) -> dict[Place, int]:
-        """Return the lines of a JSON document."""
-        self._skip(self._SPACE)
-        self._value((), json.loads)
-        return self._lines
-
-    def of_toml(self) -> dict[Place, int]:
-        """Return the lines of a TOML document."""
-        counts: dict[Place, int] = {}
-        table: Place = ()
-        self._skip(self._SPACE)
-        while self._at < len(self._text):
-            brackets = len(self._skip(self._BRACKETS))
-            if brackets:
-                line = self._line
-                table = self._within(self._key(_toml_key), counts)
-                if brackets == 2:  # noqa: PLR2004 - [[…]]: one more item of a list
-                    counts[table] = counts.get(table, -1) + 1
-                    self._lines.setdefault(table, line)
-                    table = (*table, counts[table])
-                self._lines.setdefault(table, line)
-                self._move(self._text.index("]" * brackets, self._at) + brackets - self._at)
-            else:
-                self._pair(table, _toml_key)
-            self._skip(self._SPACE)
-        return self._lines
-
-    @staticmethod
-    def _within(keys: Place, counts: Mapping[Place, int]) -> Place:
-        """Return where a header's table stands: below a list, in its last item so far."""
-        place: Place = ()
-        for depth, key in enumerate(keys):
-            place = (*place, key)
-            if depth < len(keys) - 1 and place in counts:
-                place = (*place, counts[place])
-        return place
-
-    def _skip(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self._text, self._at)
-        found = match[0] if match else ""
-        self._move(len(found))
-        return found
-
-    def _move(self, count: int) -> None:
-        self._line += self._text.count("\n", self._at, self._at + count)
-        self._at += count
-
-    def _key(self, read: Callable[[str], Any]) -> Place:
-        self._skip(self._BLANKS)
-        keys = read(self._skip(self._KEY))
-        self._skip(self._BLANKS)
-        return keys if isinstance(keys, tuple) else (keys,)
-
-    def _pair(self, place: Place, read: Callable[[str], Any]) -> None:
-        """Take a key, its = or : and its value."""
-        line = self._line
-        for key in self._key(read):
-            place = (*place, key)
-            self._lines.setdefault(place, line)
-        self._skip(self._SPACE)
-        self._move(1)
-        self._skip(self._SPACE)
-        self._value(place, read)
-
-    def _value(self, place: Place, read: Callable[[str], Any]) -> None:
-        """Take a value, and note the lines of what is in it."""
-        opened = self._text[self._at : self._at + 1]
-        if opened not in {"[", "{"}:
-            self._skip(self._SCALAR)
-            return
-        self._move(1)
-        self._skip(self._SPACE)
-        index = 0
-        while self._text[self._at] not in "]}":
-            if opened == "{":
-                self._pair(place, read)
-            else:
-                self._lines[*place, index] = self._line
-                self._value((*place, index), read)
-                index += 1
-            self._skip(self._SPACE)
-            if self._text[self._at] == ",":
-                self._move(1)
-                self._skip(self._SPACE)
-        self._move(1)
-
-
-def _toml_key(text: str) -> Place:
-    """Return the parts of a key as written, such as `a."b c"`."""
-    place: Place = ()
-    found: Any = tomllib.loads(f"{text} = 0")
-    while isinstance(found, dict):
-        (key, found), *_ = found.items()
-        place = (*place, key)
-    return place
-
-
-def as_toml(plan_json: Mapping[str, Any]) -> str:
-    r"""Return the recipe that repeats a run, given its plan as it stands in a report.
-
-    >>> print(as_toml({"seed": 1, "noise": [{"field": "t", "model": "normal", "scale": 0.5}]}))
-    seed = 1
-    <BLANKLINE>
-    [[noise]]
-    field = "t"
-    model = "normal"
-    scale = 0.5
-    <BLANKLINE>
-    """
-    steps = plan_json.get("noise", ())
-    top = {key: value for key, value in plan_json.items() if key != "noise"}
-    lines = _pairs(top) if steps else [*_pairs(top), "noise = []"]
-    for step in steps:
-        words = {"field" if key == "fields" else key: value for key, value in step.items()}
-        if words.get("clip") is not None:
-            low, high = words["clip"]
-            words["clip"] = [-math.inf if low is None else low, math.inf if high is None else high]
-        lines += ["", "[[noise]]", *_pairs(words)]
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _pairs(words: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key if _BARE_KEY.fullmatch(key) else _toml_text(key)} = {_toml_value(value)}"
-        for key, value in words.items()
-        if value is not None
-    ]
-
-
-def _toml_value(value: Any) -> str:  # noqa: ANN401
-    """Return a value as TOML.
-
-    Raises:
-        TypeError: If it is no text, number, truth or list of those.
-    """
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(int(value))
-        case float():
-            return repr(float(value))
-        case str():
-            return _toml_text(value)
-        case list() | tuple():
-            return f"[{', '.join(_toml_value(part) for part in value)}]"
-        case _:
-            raise TypeError(f"{value!r} has no place in a recipe")
-
-
-def _toml_text(text: str) -> str:
-    """Return a text in quotes; bytes that were no UTF-8 stay as Python keeps them."""
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    escaped = re.sub(
-        rf'["\\]|{UNWRITTEN.pattern}|\n',
-        lambda match: escapes.get(match[0], f"\\u{ord(match[0]):04x}"),
-        text,
-    )
-    return f'"{escaped}"'

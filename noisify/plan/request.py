@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.values import is_list, read_path, read_text, read_truth, texts
@@ -18,13 +18,9 @@ from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
-from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
+from noisify.plan.spec_text import parse_spec
+from noisify.plan.words import AMOUNTS, WORDS, exactly, in_common, spec_from_words, takes_no
 from noisify.streams.limits import new_seed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from noisify.plan.condition import Condition
 
 SpecLike = str | ModelSpec | Mapping[str, Any]
 """One noise spec: the text of `--noise`, a model, or the words of a recipe's table."""
@@ -92,41 +88,10 @@ def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ..
         raise UsageError(
             f"{others[0]} does not go with {sources[0]}, which says it all; put it there"
         )
-    common = _spec_from({key: said[key] for key in ("exclude", "clip", "where") if key in said})
-    return in_common(specs, common.exclude, common.clip, common.where)
-
-
-def in_common(
-    specs: Sequence[NoiseSpec],
-    exclude: Sequence[str],
-    clip: tuple[float, float] | None,
-    where: Condition | None,
-) -> tuple[NoiseSpec, ...]:
-    """Return specs with what is asked of all of them.
-
-    Args:
-        specs: The specs.
-        exclude: Selectors of fields to leave out.
-        clip: Bounds for those specs that have none.
-        where: A condition that rows have to meet besides that of a spec.
-    """
-    return tuple(
-        replace(
-            spec,
-            exclude=(*spec.exclude, *exclude),
-            clip=spec.clip if spec.clip is not None else clip,
-            where=_both(spec.where, where),
-        )
-        for spec in specs
+    common = spec_from_words(
+        {key: said[key] for key in ("exclude", "clip", "where") if key in said}
     )
-
-
-def _both(one: Condition | None, other: Condition | None) -> Condition | None:
-    if one is None or other is None:
-        return other if one is None else one
-    from noisify.plan.condition import parse  # noqa: PLC0415 - few runs need it
-
-    return parse(f"({one.text}) and ({other.text})")
+    return in_common(specs, common.exclude, common.clip, common.where)
 
 
 def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:
@@ -134,16 +99,19 @@ def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:
     words = _model_words(said.get("model", "normal"))
     words = _merged(words, _parameters(said.get("params", {})), "params")
     amounts = {key: said[key] for key in ("scale", "sd", "snr", "rate") if key in said}
-    _check_amounts(words["model"], amounts)
+    model = registry.find(words["model"]).load()
+    for key in amounts:
+        if key not in parameters_of(model) and not (key in AMOUNTS and takes_level(model)):
+            raise takes_no(model, key)
     words = _merged(words, amounts, "an argument")
     for name, key in (("columns", "fields"), ("exclude", "exclude")):
         if name in said:
             words[key] = _selectors(name, said[name])
     words |= {key: said[key] for key in ("clip", "where") if key in said}
-    return _spec_from(words)
+    return spec_from_words(words)
 
 
-def _selectors(name: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _selectors(name: str, value: object) -> tuple[str, ...]:
     """Return selectors of fields; a whole number is the label of a DataFrame's column."""
     listed = tuple(value) if is_list(value) else (value,)
     if not any(map(_is_label, listed)):
@@ -151,7 +119,7 @@ def _selectors(name: str, value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return texts(name, [exactly(str(one)) if _is_label(one) else one for one in listed])
 
 
-def _is_label(value: Any) -> bool:  # noqa: ANN401
+def _is_label(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, Integral):
         return False
     return abs(int(value)) < _LABELS
@@ -160,17 +128,7 @@ def _is_label(value: Any) -> bool:  # noqa: ANN401
 _LABELS = 1 << 64
 
 
-def _check_amounts(name: str, amounts: Mapping[str, Any]) -> None:
-    """Refuse an amount that a model does not take, and say which one it does."""
-    model = registry.find(name).load()
-    known = {*parameters_of(model), *(("sd", "snr") if takes_level(model) else ())}
-    for key in amounts:
-        if key not in known:
-            instead = f"; say how much with {model.level}" if model.level else ""
-            raise UsageError(f"{model.name} noise takes no {key}{instead}")
-
-
-def _model_words(model: Any) -> dict[str, Any]:  # noqa: ANN401
+def _model_words(model: object) -> dict[str, Any]:
     """Return a model as words."""
     if isinstance(model, type) and issubclass(model, ModelSpec):
         raise UsageError(f"model is the class {model.__name__}; make one: {model.__name__}(…)")
@@ -181,7 +139,7 @@ def _model_words(model: Any) -> dict[str, Any]:  # noqa: ANN401
     return model.words() if isinstance(model, ModelSpec) else {"model": model}
 
 
-def _parameters(params: Any) -> dict[str, Any]:  # noqa: ANN401
+def _parameters(params: object) -> dict[str, Any]:
     """Return the parameters of a model that are given by name.
 
     Raises:
@@ -202,27 +160,18 @@ def _merged(words: dict[str, Any], more: Mapping[str, Any], source: str) -> dict
     return {**words, **more}
 
 
-def _spec_from(words: Mapping[str, Any]) -> NoiseSpec:
-    try:
-        return spec_from_words(words)
-    except WordsError as error:
-        raise UsageError(error.message) from None
-
-
-def _noise(noise: Any) -> list[NoiseSpec]:  # noqa: ANN401
+def _noise(noise: object) -> list[NoiseSpec]:
     """Return the specs that `noise` lists."""
-    alone = isinstance(noise, str | ModelSpec | Mapping)
-    if not alone and not is_list(noise):
+    listed = [noise] if isinstance(noise, str | ModelSpec | Mapping) else noise
+    if not is_list(listed):
         raise UsageError(f"noise {shown(noise)} is neither a noise spec nor a list of them")
-    specs: list[NoiseSpec] = []
-    for one in [noise] if alone else noise:
-        specs += _listed(one)
+    specs = [spec for one in listed for spec in _listed(one)]
     if not specs:
         raise UsageError("noise lists nothing; give a spec such as 'temp=normal:0.5'")
     return specs
 
 
-def _listed(one: Any) -> tuple[NoiseSpec, ...]:  # noqa: ANN401
+def _listed(one: object) -> tuple[NoiseSpec, ...]:
     """Return the specs of one entry of `noise`; a mapping with a preset may hold several."""
     if isinstance(one, str):
         return (parse_spec(one, place=f"noise {shown(one)}: "),)
@@ -234,10 +183,10 @@ def _listed(one: Any) -> tuple[NoiseSpec, ...]:  # noqa: ANN401
         if "model" not in one:
             del words["model"]
         return recipes.of_document({"noise": [words]}).specs
-    return (_spec_from(_model_words(one)),)
+    return (spec_from_words(_model_words(one)),)
 
 
-def _recipe(given: Any) -> recipes.Recipe:  # noqa: ANN401
+def _recipe(given: object) -> recipes.Recipe:
     """Return a recipe, from its file or from what it says."""
     if isinstance(given, Mapping):
         return recipes.of_document(dict(given))

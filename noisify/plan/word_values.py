@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from noisify.core.errors import UsageError, shown
 from noisify.core.values import read_bounds, texts
 from noisify.noise import level as levels
 from noisify.noise import registry
+from noisify.plan.condition import Condition
 from noisify.plan.condition import parse as parse_condition
-
-if TYPE_CHECKING:
-    from noisify.plan.condition import Condition
 
 
 def read_names(value: object) -> tuple[str, ...]:
@@ -47,12 +43,11 @@ def read_where(value: object) -> Condition:
     Raises:
         UsageError: If it is none.
     """
+    if isinstance(value, Condition):
+        return value
     if not isinstance(value, str):
         raise UsageError(f"where {shown(value)} is not a text such as 'age > 60'")
-    try:
-        return parse_condition(value)
-    except UsageError as error:
-        raise UsageError(error.message.removeprefix("--")) from None
+    return parse_condition(value, name="where")
 
 
 def read_model(value: object) -> registry.ModelEntry:

@@ -7,10 +7,11 @@ come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
 from noisify.core.values import is_plain, read_truth, texts
 from noisify.noise import level as levels
@@ -20,7 +21,9 @@ from noisify.noise.parameters import (
     ParameterError,
     parameters_of,
     takes_level,
+    unknown_parameter,
 )
+from noisify.plan.condition import parse as parse_condition
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.word_values import (
     read_clip,
@@ -33,35 +36,20 @@ from noisify.plan.word_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from noisify.noise.model import Model
+    from noisify.plan.condition import Condition
 
+AMOUNTS = ("scale", "sd", "snr")
+"""The words that say how much noise a model with a scale adds."""
 WORDS = (
     "fields", "field", "exclude", "model", "level", "sd", "snr", "clip", "where", "stream", "unit",
     "optional", "truncate",
 )  # fmt: skip
 """The words that every model understands; one without a scale may have an sd of its own."""
 
-_NOT_TYPED = ("fields", "field", "model", "level", "stream", "unit", "optional", "truncate")
-"""The words that are no KEY of --noise."""
-_REGEX = r"!?/(?:[^/\\]|\\.)*/"
-_SELECTOR = re.compile(rf"\s*{_REGEX}(?=\s*[,=])|(?:[^,=\\]|\\.)+", re.DOTALL)
-_EXCLUDED = re.compile(rf"{_REGEX}(?=\||$)|(?:[^|\\]|\\.)+", re.DOTALL)
-_PIECE = re.compile(r"(?:[^,\\]|\\.|\\$)*", re.DOTALL)
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
-_SPEC_LEVEL = r"(?P<level>@?[\d.][^=:,()]*|@\w+)"
-_OTHER_FORMS = tuple(
-    re.compile(form)
-    for form in (
-        _SPEC_LEVEL,
-        rf"(?P<fields>[^=:]+)\s*[=:]\s*{_SPEC_LEVEL}",
-        rf"(?P<fields>[^=:]+)[:=]\s*(?P<model>[\w-]+)\s*[:=(,\s]\s*{_SPEC_LEVEL}\)?",
-        rf"(?P<model>[\w-]+)\s*[=(\s]\s*{_SPEC_LEVEL}\)?",
-        rf"(?P<fields>[^=:,]+),\s*(?P<model>[\w-]+),\s*{_SPEC_LEVEL}",
-    )
-)
-"""What people type instead of FIELDS=MODEL:LEVEL."""
 
 
 @frozen
@@ -82,61 +70,25 @@ class WordsError(UsageError):
 
     Args:
         found: Everything that is wrong.
-        where_in_file: What to put before it.
+        place: What to put before it: where they were typed.
     """
 
-    def __init__(self, found: tuple[Mistake, ...], where_in_file: str = "") -> None:
-        super().__init__(where_in_file + "; and ".join(mistake.message for mistake in found))
+    def __init__(self, found: tuple[Mistake, ...], place: str = "") -> None:
+        super().__init__(place + "; and ".join(mistake.message for mistake in found))
         self.found = found
+        self.place = place
 
 
-def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
-    """Read the text of `--noise`: `FIELDS=MODEL:LEVEL,key=value,…`.
-
-    FIELDS end at the first = with a model's name after it; without them, or with none before the
-    =, they are the default choice. A condition, `where=…`, comes last.
-
-    Args:
-        text: The text.
-        place: What to put before an error's message; None: the option and the text.
-
-    Raises:
-        UsageError: If anything in it makes no sense.
-
-    >>> spec = parse_spec("temp,rh=normal:0.5,loc=2,clip=0|100")
-    >>> spec.columns, spec.model, str(spec.scale), spec.parameters, spec.clip
-    (('temp,rh',), 'normal', '0.5', {'loc': '2'}, (0.0, 100.0))
-    """
-    place = f"--noise {text!r}: " if place is None else place
-    try:
-        words = _typed_words(text)
-    except UsageError as error:
-        raise UsageError(place + (_meant(text) or error.message)) from None
-    return spec_from_words(words, where_in_file=place)
-
-
-def _meant(text: str) -> str:
-    """Return what to type instead of a --noise text that has its parts at other places."""
-    for form in _OTHER_FORMS:
-        match = form.fullmatch(text.strip())
-        if match is None:
-            continue
-        parts = {"fields": "", "model": "normal", **match.groupdict()}
-        equals = "=" if parts["fields"] else ""
-        instead = f"{parts['fields']}{equals}{parts['model']}:{parts['level']}"
-        named = "" if "model" in match.groupdict() else "no model is named; "
-        if _is_model(parts["model"]):
-            return f"{named}type --noise '{instead}'"
-    return ""
-
-
-def spec_from_words(words: Mapping[str, Any], where_in_file: str = "") -> NoiseSpec:
+def spec_from_words(
+    words: Mapping[str, Any], where_in_file: str = "", typed_as: str = ""
+) -> NoiseSpec:
     r"""Make a noise spec of words, every one of them checked.
 
     Args:
         words: `WORDS`, scale, and the model's parameters; None: not said. `fields` are selectors,
             `field` is a name, or names, to be taken exactly.
         where_in_file: What to put before an error's message.
+        typed_as: What parameters are typed after, such as -p.
 
     Raises:
         WordsError: If anything makes no sense; it tells everything that is wrong.
@@ -144,11 +96,59 @@ def spec_from_words(words: Mapping[str, Any], where_in_file: str = "") -> NoiseS
     >>> spec_from_words({"field": "a,b", "model": "gaussian", "level": "20dB"}).columns
     ('a\\,b',)
     """
-    reader = _WordReader(words)
+    reader = _WordReader(words, typed_as)
     spec = reader.spec()
     if spec is None:
         raise WordsError(tuple(reader.found), where_in_file)
     return spec
+
+
+def takes_no(model: type[Model], amount: str) -> UsageError:
+    """Return the error about an amount that a model does not take."""
+    instead = f"; say how much with {model.level}" if model.level else ""
+    return UsageError(f"{model.name} noise takes no {amount}{instead}")
+
+
+def check_level(model: type[Model], amounts: Mapping[str, object]) -> None:
+    """Refuse scale, sd or snr for a model whose scale is no level.
+
+    Raises:
+        UsageError: If one of them is said.
+    """
+    said = next((name for name in AMOUNTS if amounts.get(name) is not None), None)
+    if said is not None and not takes_level(model):
+        raise takes_no(model, said)
+
+
+def in_common(
+    specs: Sequence[NoiseSpec],
+    exclude: Sequence[str],
+    clip: tuple[float, float] | None,
+    where: Condition | None,
+) -> tuple[NoiseSpec, ...]:
+    """Return specs with what is asked of all of them.
+
+    Args:
+        specs: The specs.
+        exclude: Selectors of fields to leave out.
+        clip: Bounds for those specs that have none.
+        where: A condition that rows have to meet besides that of a spec.
+    """
+    return tuple(
+        replace(
+            spec,
+            exclude=(*spec.exclude, *exclude),
+            clip=spec.clip if spec.clip is not None else clip,
+            where=_both(spec.where, where),
+        )
+        for spec in specs
+    )
+
+
+def _both(one: Condition | None, other: Condition | None) -> Condition | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return parse_condition(f"({one.text}) and ({other.text})")
 
 
 def exactly(name: str) -> str:
@@ -169,7 +169,8 @@ def exactly(name: str) -> str:
 class _WordReader:
     """Reads words one by one and keeps what is wrong with them."""
 
-    def __init__(self, words: Mapping[str, Any]) -> None:
+    def __init__(self, words: Mapping[str, Any], typed_as: str) -> None:
+        self.typed_as = typed_as
         self.words = {key: value for key, value in words.items() if value is not None}
         self.found: list[Mistake] = []
 
@@ -234,7 +235,8 @@ class _WordReader:
         source = {key: key for key in self.words if key in own or key not in WORDS}
         for key in source:
             if key not in declared:
-                self._mistake(key, _unknown(key, model))
+                error = unknown_parameter(key, model.name, declared, WORDS)
+                self._mistake(key, error.message)
         given = {key: self.words[key] for key in source if key in declared}
         about_scale = self.words.keys() & {"sd", "snr"} - own
         amounts: dict[str, Any] = {key: self.words[key] for key in about_scale}
@@ -294,7 +296,9 @@ class _WordReader:
         known = len(self.found)
         for name, parameter in parameters_of(model).items():
             if parameter.required and name not in given:
-                message = f"{model.name} needs {name} ({parameter.help}); add {name}=VALUE"
+                message = (
+                    f"{model.name} needs {name} ({parameter.help}); add {self.typed_as}{name}=VALUE"
+                )
                 self._mistake(None, message)
         left = self._of_their_kinds(model, given, source)
         while True:
@@ -327,12 +331,6 @@ class _WordReader:
         return kept
 
 
-def _unknown(key: str, model: type[Model]) -> str:
-    declared = parameters_of(model)
-    meant = did_you_mean(key, [*declared, *WORDS])
-    return f"{model.name} has no parameter {key!r}{meant} (it has: {', '.join(declared)})"
-
-
 def _short_level(model: type[Model], typed: object) -> str:
     """Return what MODEL:LEVEL says of a model whose level is no scale, and how to say a scale."""
     if model.level == "scale":
@@ -341,101 +339,3 @@ def _short_level(model: type[Model], typed: object) -> str:
     if "scale" in parameters_of(model):
         size = f"; its size is scale: {model.name}:1%,scale={typed}"
     return f" ({model.name}:LEVEL is its {model.level}{size})"
-
-
-def _typed_words(text: str) -> dict[str, Any]:
-    """Return the words of a --noise text."""
-    selectors, rest = _split_fields(text)
-    head = _first_piece(rest)
-    comma, tail = rest[len(head) : len(head) + 1], rest[len(head) + 1 :]
-    model, colon, level = head.partition(":")
-    words: dict[str, Any] = {"model": registry.find(model).name}
-    if selectors:
-        words["fields"] = selectors
-    if colon:
-        if not level.strip():
-            raise UsageError(f"no level follows {model.strip()}:; type {model.strip()}:5%")
-        words["level"] = level.strip().replace("\\,", ",")
-    while comma:
-        piece = tail if re.match(r"\s*where\s*=", tail) else _first_piece(tail)
-        comma, tail = tail[len(piece) : len(piece) + 1], tail[len(piece) + 1 :]
-        key, value = _key_and_value(piece, words)
-        words[key] = value
-    return words
-
-
-def _first_piece(text: str) -> str:
-    """Return a text up to its first comma that is not escaped."""
-    match = _PIECE.match(text)
-    return match[0] if match else ""
-
-
-def _key_and_value(piece: str, words: Mapping[str, Any]) -> tuple[str, Any]:
-    """Read one key=value of a --noise text."""
-    key, equals, value = (part.strip() for part in piece.partition("="))
-    if not equals or not key or not value:
-        instead = "; type clip=LO|HI" if "clip" in words and not equals else ", such as loc=2"
-        raise UsageError(f"{piece.strip()!r} is not KEY=VALUE{instead}")
-    if key in _NOT_TYPED:
-        raise UsageError(f"{key} is no key of --noise; FIELDS=MODEL:LEVEL says it, or a recipe")
-    if key in words:
-        raise UsageError(f"{key} is given twice; keep one")
-    if key == "where":
-        return key, value
-    if key == "exclude":
-        return key, _EXCLUDED.findall(value)
-    return key, value.replace("\\,", ",")
-
-
-def _split_fields(text: str) -> tuple[str, str]:
-    """Return the selectors of a --noise text and what follows their equals sign.
-
-    Raises:
-        UsageError: If no model's name is where one should be.
-    """
-    head = re.split(r"[:,=]", text, maxsplit=1)[0]
-    if _is_model(head) and text[len(head) : len(head) + 1] == ":":
-        return "", text
-    ends = _equals_signs(text)
-    for end in ends:
-        if _is_model(_before_level(text[end + 1 :])):
-            return text[:end].strip(), text[end + 1 :]
-    if _is_model(head) or not ends:
-        return "", text
-    names = [word for entry in registry.MODELS for word in (entry.name, *entry.aliases)]
-    typed = _before_level(text[ends[0] + 1 :])
-    if did_you_mean(head, names) and not did_you_mean(typed, names):
-        return "", text
-    return text[: ends[0]].strip(), text[ends[0] + 1 :]
-
-
-def _equals_signs(text: str) -> list[int]:
-    """Return where FIELDS may end: at each = that is in no regular expression and not escaped.
-
-    A condition may hold an = with a model's name after it, so none of its own counts.
-    """
-    for condition in re.finditer(r",\s*where\s*=", text):
-        if not _is_model(_before_level(text[condition.end() :])):
-            text = text[: condition.start()]
-            break
-    ends = []
-    at = 0
-    while at < len(text):
-        selector = _SELECTOR.match(text, at)
-        at = selector.end() if selector else at
-        if text[at : at + 1] == "=":
-            ends.append(at)
-        at += 1
-    return ends
-
-
-def _before_level(text: str) -> str:
-    return re.split(r"[:,]", text, maxsplit=1)[0]
-
-
-def _is_model(name: str) -> bool:
-    try:
-        registry.find(name)
-    except UsageError:
-        return False
-    return True

@@ -21,7 +21,7 @@ from run_command import run
 from noisify.core.errors import NoisifyError
 from noisify.plan import recipe
 from noisify.plan.condition import parse
-from noisify.plan.words import parse_spec
+from noisify.plan.spec_text import parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.noise.level import Absolute, OfField, Percent
-from noisify.plan.recipe import Recipe, as_toml, load
+from noisify.plan.recipe import Recipe, load
+from noisify.plan.recipe_text import as_toml
 
 RECIPE = """\
 # what the weather station does

@@ -18,7 +18,8 @@ from noisify.noise.model import Model
 from noisify.noise.parameters import ParameterError
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.selectors import choose
-from noisify.plan.words import WORDS, WordsError, exactly, parse_spec, spec_from_words
+from noisify.plan.spec_text import parse_spec
+from noisify.plan.words import WORDS, WordsError, exactly, spec_from_words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
