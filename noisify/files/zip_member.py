@@ -37,6 +37,19 @@ def is_archive(head: bytes) -> bool:
     )
 
 
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """Open a ZIP archive.
+
+    Raises:
+        BadZipFile: If it is none, or its directory says that a member starts before the file.
+    """
+    archive = zipfile.ZipFile(path)
+    if any(member.header_offset < 0 for member in archive.infolist()):
+        archive.close()
+        raise zipfile.BadZipFile("its directory is not where it should be")
+    return archive
+
+
 def only_member(path: Path) -> str | None:
     """Return the name of an archive's only file; None if there is another number of them."""
     try:
@@ -93,7 +106,7 @@ class _Member(io.RawIOBase):
 
 def _blocks(path: Path, name: str) -> Generator[bytes]:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(_files(archive)[0]) as member:
+        with open_archive(path) as archive, archive.open(_files(archive)[0]) as member:
             while block := member.read(_BLOCK_BYTES):
                 yield block
     except RuntimeError as error:  # what zipfile says of passwords

@@ -132,6 +132,16 @@ class _Parser:
         meant = other_words.starting(other_words.CONDITIONS, rest)
         raise UsageError(f"{self._name} {self._text!r}: expected {expected}, but {found}{meant}")
 
+    def unicode(self, text: str) -> str:
+        """Return a text; refuse one that holds bytes which are not UTF-8."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"--where {self._text!r}: {text!r} is not UTF-8, as all texts that it compares"
+            ) from None
+        return text
+
     def accept(self, *tokens: str) -> str | None:
         if self.kind in {"keyword", "sign"} and self.token in tokens:
             token = self.token
@@ -221,9 +231,9 @@ class _Parser:
         self.advance()
         if kind == "number":
             is_whole = token.isdecimal() and float(token) < _INTEGERS_END
-            return ("literal", int(token) if is_whole else float(token))
+            return ("literal", int(token.lstrip("0") or "0") if is_whole else float(token))
         if kind == "text":
-            return ("literal", token[1:-1])
+            return ("literal", self.unicode(token[1:-1]))
         self.names.add(token)
         return ("field", token)
 

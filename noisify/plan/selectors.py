@@ -26,6 +26,8 @@ KINDS = {
     ":time": frozenset({"time"}),
 }
 _SHOWN = 12
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TO_PRIVATE_USE = 0x100000
 
 
 @frozen
@@ -143,9 +145,10 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
 
     The engine is RE2, which Arrow has: no lookaround, no back-references, and no slow pattern.
     """
-    texts = pa.array([name.encode("utf-8", "replace").decode() for name in names], pa.string())
+    texts = pa.array(map(_encodable, names), pa.string())
     try:
-        found = pc.match_substring_regex(texts, pattern=selector[1:-1]).to_pylist()
+        pattern = _encodable(selector[1:-1])
+        found = pc.match_substring_regex(texts, pattern=pattern).to_pylist()
     except pa.ArrowInvalid as error:
         reason = str(error).removeprefix("Invalid regular expression: ")
         raise UsageError(
@@ -154,14 +157,20 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
     return {name for name, matches in zip(names, found, strict=True) if matches}
 
 
+def _encodable(text: str) -> str:
+    """Return a text with characters that nobody uses for bytes that are not UTF-8."""
+    return _SURROGATE.sub(lambda found: chr(ord(found[0]) + _TO_PRIVATE_USE), text)
+
+
 def _meant(selector: str, names: Sequence[str]) -> str:
     """Return what to type instead of a selector that matches no field, or nothing."""
     if kind := other_words.KINDS.get(selector.casefold()):
         return f"; type {kind}"
-    if selector[0] in "-~^" and selector[1:] in names:
+    if selector.startswith(("-", "~", "^")) and selector[1:] in names:
         return f"; to leave it out type '!{selector[1:]}'"
-    if selector.isdecimal() and 0 < int(selector) <= len(names):
-        return f"; fields are chosen by name, and number {selector} is {names[int(selector) - 1]!r}"
+    number = float(selector) if selector.isdecimal() else 0  # int takes no 5,000 digits
+    if 0 < number <= len(names):
+        return f"; fields are chosen by name, and number {selector} is {names[int(number) - 1]!r}"
     several = re.findall(r"[^\s;|&+'\"\[\](){}]+", selector)
     if several and all(name in names for name in several):
         return f"; type {','.join(several)}"

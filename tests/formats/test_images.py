@@ -673,6 +673,21 @@ class TestTiffThatLies:
         path.write_bytes(data)
         assert "share bytes of the file" in self.refused(path)
 
+    @pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"bigtiff": True}])
+    @pytest.mark.parametrize("back_to", [0, 1, 2])
+    def test_pages_that_lead_in_a_circle_are_refused(self, options, back_to, tmp_path):
+        path = tmp_path / "in.tif"
+        pages = np.stack([self.GREY] * 3)
+        tifffile.imwrite(path, pages, photometric="minisblack", metadata=None, **options)
+        with tifffile.TiffFile(path) as file:
+            form, last = file.tiff, file.pages[2]
+            place = last.offset + form.tagnosize + len(last.tags) * form.tagsize
+            first = file.pages[back_to].offset
+        data = bytearray(path.read_bytes())
+        struct.pack_into(form.offsetformat, data, place, first)
+        path.write_bytes(data)
+        assert "has pages that lead in a circle" in self.refused(path)
+
     @pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength"])
     @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (16, 16)}])
     def test_a_size_that_is_not_there_is_refused_at_once(self, tag, options, tmp_path):

@@ -448,7 +448,7 @@ def decompressed(data: bytes) -> bytes:
     """Return what compressed data hold, by another library; other data as they are."""
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
-    if data.startswith(b"BZh"):
+    if data.startswith(b"BZh") and data[4:].startswith((b"1AY&SY", b"\x17rE8P\x90")):
         return bz2.decompress(data)
     if data.startswith(b"\xfd7zXZ\x00"):
         return lzma.decompress(data)

@@ -69,6 +69,8 @@ def test_a_condition_is_true_for_rows(text, rows) -> None:
         ("__import__('os')", "expected the end"),
         ("age > 3; 4", "found '; 4'"),
         ("", "it ends"),
+        ("city == '\udce3'", "is not UTF-8"),
+        ("city in ('x', '\udce3')", "is not UTF-8"),
     ],
 )
 def test_what_is_no_condition_is_refused_where_it_goes_wrong(text, said) -> None:
@@ -76,6 +78,10 @@ def test_what_is_no_condition_is_refused_where_it_goes_wrong(text, said) -> None
         parse(text)
 
     assert said in str(caught.value)
+
+
+def test_a_number_may_have_any_number_of_digits() -> None:
+    assert parse("age > 2").tree == parse(f"age > {'0' * 5000}2").tree
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,11 @@ class TestSelectors:
     def test_an_empty_name_can_be_chosen(self):
         assert [""] == chosen("", fields=[field(""), field("x")])
 
+    @pytest.mark.parametrize("selector", ["/\udce3$/", "/^[x\udce3]+$/", "x\udce3", "?\udce3"])
+    def test_a_name_that_is_not_utf_8(self, selector):
+        fields = [field("x\udce3"), field("x?"), field("x\ufffd"), field("y")]
+        assert ["x\udce3"] == chosen(selector, fields=fields)
+
     def test_names_given_exactly_are_known_from_patterns(self):
         choice = choose(TABLE, ["note", "temp_*", "/^id$/"], [])
         assert frozenset({"note"}) == choice.named
@@ -226,6 +231,17 @@ class TestErrors:
     def test_an_exclusion_that_matches_nothing(self):
         with pytest.raises(UsageError, match="no field matches 'zz'"):
             chosen("id", exclude=["zz"])
+
+    @pytest.mark.parametrize("selector", ["!", "!,x[1]", "9" * 5000, "0" * 5000 + "x", "-"])
+    def test_what_no_field_can_be_called(self, selector):
+        with pytest.raises(UsageError, match=r"^no field matches"):
+            chosen(selector)
+
+    def test_no_such_number(self):
+        fields = [field("a"), field("b")]
+        with pytest.raises(UsageError) as caught:
+            chosen("0" * 5000 + "2", fields=fields)
+        assert "02 is 'b' (the file has" in caught.value.message
 
     def test_no_such_kind(self):
         with pytest.raises(UsageError, match=r"':flaot'; did you mean ':float'\?.*:time"):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
+from noisify.files.zip_member import open_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,7 +131,7 @@ class Archive:
         self.path = path
         self._name = name
         with self.reading():
-            self._zip = zipfile.ZipFile(path)
+            self._zip = open_archive(path)
         try:
             self._check_names()
             with self.reading(), path.open("rb") as file:

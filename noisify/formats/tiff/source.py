@@ -250,6 +250,7 @@ class TiffSource(Source[Piece]):
         self.fields = tuple(self._fields())
 
     def _find(self, file: Any, name: str) -> None:  # noqa: ANN401
+        _check_pages(file)
         found = file.series
         if not found:
             raise DataError("has no images")
@@ -341,6 +342,30 @@ class TiffSource(Source[Piece]):
     def array_shape(self, field: Field) -> tuple[int, ...]:
         """Return pages, rows, columns and samples, as far as there are several."""
         return self.series[field.name].shape
+
+
+def _check_pages(file: Any) -> None:  # noqa: ANN401
+    """Follow the pages, each of which says where the next one is.
+
+    Raises:
+        DataError: If they lead in a circle, in which tifffile would go round for ever.
+    """
+    form, held = file.tiff, file.filehandle
+    offset, met = file.pages.first.offset, set[int]()
+    while offset and offset not in met:
+        met.add(offset)
+        held.seek(offset)
+        head = held.read(form.tagnosize)
+        if len(head) < form.tagnosize:
+            return
+        (tags,) = struct.unpack(form.tagnoformat, head)
+        held.seek(offset + form.tagnosize + tags * form.tagsize)
+        following = held.read(form.offsetsize)
+        if len(following) < form.offsetsize:
+            return
+        (offset,) = struct.unpack(form.offsetformat, following)
+    if offset:
+        raise DataError("has pages that lead in a circle, the last one to one before it")
 
 
 def _structure(file: Any) -> NDArray[np.int64]:  # noqa: ANN401
