@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo gallery readme test trust fuzz soak check sanitize fix bench bench-full wheel clean
+.PHONY: demo gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -18,12 +18,17 @@ readme: $(VENV)/.installed
 	$(BIN)/python sample_data/model_stub.py
 
 # Every worker has to find the same tests in the same order, whatever the order of a set.
+PYTEST := PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto
 test: $(VENV)/.installed-test
-	PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto
+	$(PYTEST)
+
+# With those marked slow.
+test-all: $(VENV)/.installed-test
+	$(PYTEST) -m ""
 
 # Every call to the system fails, in turn, in every scenario; `make test` tries a share of them.
 trust: $(VENV)/.installed-test
-	NOISIFY_TRUST=all PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto tests/trust
+	NOISIFY_TRUST=all $(PYTEST) -m "" tests/trust
 
 # Each reader in turn, for its share of the time; what is found goes to build/fuzz/found.
 FUZZ_SECONDS ?= 3600
@@ -37,12 +42,13 @@ fuzz: $(VENV)/.installed-test
 soak: $(VENV)/.installed-test
 	$(BIN)/python tests/trust/soak.py
 
+# Format, lint, types, and the tests of `make test` with the share of the code that they reach.
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
+	PYTHONHASHSEED=0 $(BIN)/python -m coverage run -m pytest --numprocesses auto
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 

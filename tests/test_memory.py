@@ -16,9 +16,12 @@ BOUND = 400
 MB = 1_000_000
 ROWS = 1 << 22
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux says what a process's peak was"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="only Linux says what a process's peak was"
+    ),
+]
 
 RUN = """
 import sys

@@ -65,6 +65,7 @@ def test_any_part_of_any_stream_is_numpys(kind, entropy, start, count):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLERS)
 def test_so_are_ten_million(kind):
     # Of the normals some 150,000 are not drawn the fast way, some 2,600 from the tail.
