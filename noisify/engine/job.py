@@ -12,13 +12,14 @@ from noisify.engine.open_input import OpenInput
 from noisify.engine.report import RunReport
 from noisify.engine.targets import (
     check_output,
-    check_output_format,
+    mask_format,
     open_target,
     output_compression,
     shown_name,
 )
 from noisify.engine.unchanged import check_named
-from noisify.files.output import STANDARD_OUTPUT, Outputs, naming, open_output
+from noisify.files.output import Outputs, naming, open_output
+from noisify.formats.mask import open_mask
 from noisify.plan.plan import Plan, Request
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ def write_outputs(
             for one in wanted:
                 check_output(opened, one.target, settings)
                 if one.mask is not None:
-                    if str(one.mask) == STANDARD_OUTPUT:
-                        raise UsageError("--mask needs a file, not standard output")
-                    check_output_format(opened, one.mask, settings)
+                    mask_format(opened, one.mask)
+                    output_compression(opened, one.mask, settings)
             plans = [opened.plan(one.request) for one in wanted]
             if passes > 1:
                 opened.spool("it is read more than once")
@@ -188,8 +188,9 @@ def _task(
             jobs=settings.jobs,
         )
     )
+    entry = mask_format(opened, wanted.mask)
     mask = sinks.start(
         mask_output,
-        lambda: form.open_mask(source, mask_output, plan.noised, values=wanted.mask_values),
+        lambda: open_mask(source, entry, mask_output, plan.noised, values=wanted.mask_values),
     )
     return loop.Task(plan, sink, output.name, mask, mask_output.name)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from noisify import formats
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.engine.open_input import OpenInput
-from noisify.engine.targets import check_output, output_compression
+from noisify.engine.targets import check_output, mask_formats, open_target
 from noisify.files.input import Input
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.files.output import STANDARD_OUTPUT, naming
+from noisify.formats.unmask import open_originals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.engine.open_input import Settings
+    from noisify.files.output import Output
 
 
 def restore(path: str | Path, mask_path: str | Path, target: str | Path, settings: Settings) -> int:
@@ -38,21 +40,13 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
     try:
         with OpenInput(path, settings) as opened, closing(Input(mask_path)) as mask:
             check_output(opened, target, settings)
-            _check_mask_format(mask, opened.format)
-            if opened.format.seeks:
+            entry = _mask_format(mask, opened.format)
+            if entry.seeks:
                 mask.spool()
             inputs = [mask_path] if settings.in_place else [path, mask_path]
-            opened_output = open_output(
-                target,
-                inputs=inputs,
-                clobber=settings.clobber,
-                compression=output_compression(opened, target, settings),
-                jobs=settings.jobs,
-            )
-            with opened_output as output, naming(output):
-                count = opened.format.load().restore(
-                    opened.source, mask, output, settings.chunk_bytes, settings.progress
-                )
+            output = open_target(opened, target, settings, inputs)
+            with output, naming(output):
+                count = _restored(opened, mask, entry, output, settings)
                 opened.input.check_unchanged()
                 mask.check_unchanged()
                 return count
@@ -60,14 +54,37 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
         raise error.at("standard input" if str(path) == "-" else path) from None
 
 
-def _check_mask_format(mask: Input, expected: formats.Entry) -> None:
-    """Refuse a mask of another format than the noisy file's."""
+def _restored(
+    opened: OpenInput, mask: Input, entry: formats.Entry, output: Output, settings: Settings
+) -> int:
+    """Write what a file was; return how many elements were others."""
+    source = opened.source
+    count = 0
+    with closing(open_originals(source, opened.format, mask, entry)) as originals:
+        noised = frozenset(field.name for group in originals.groups for field in group)
+        restoring = opened.format.load().restore_into(source, output, noised)
+        with closing(restoring) as sink:
+            for raw in source.read(originals.groups, settings.chunk_bytes).pieces:
+                encoded, restored = originals.put_back(raw, source, sink)
+                sink.write(encoded)
+                count += restored
+                settings.progress(source.size_of(raw))
+            originals.check_length()
+            sink.finish()
+    return count
+
+
+def _mask_format(mask: Input, of: formats.Entry) -> formats.Entry:
+    """Return the format of a mask.
+
+    Raises:
+        DataError: If a file of the noisy one's format has masks of another one.
+    """
     head = mask.head()
     found = next((entry for entry in formats.FORMATS if entry.starts(head)), formats.find("csv"))
-    if found.module != expected.module:
+    if found.shape != of.shape or not found.whole:
         raise DataError(
-            f"is {found.title}, and the mask of a {expected.title} file is {expected.title} too"
-            if expected.binary
-            else f"is {found.title}, and the mask of a {expected.title} file is CSV",
+            f"is {found.title}, and the mask of a {of.title} file is {mask_formats(of)}",
             path=mask.name,
         )
+    return found

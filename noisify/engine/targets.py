@@ -91,6 +91,32 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
         )
 
 
+def mask_formats(of: formats.Entry) -> str:
+    """Return which formats the masks of a format's files may have, for messages."""
+    titles = [one.title for one in formats.FORMATS if one.shape == of.shape and one.whole]
+    return f"{', '.join(titles[:-1])} or {titles[-1]}"
+
+
+def mask_format(opened: OpenInput, mask: str | Path) -> formats.Entry:
+    """Return the format of a mask: what its name says, else what is usual for the input.
+
+    Raises:
+        UsageError: If a mask of the input cannot be of that format.
+    """
+    if str(mask) == STANDARD_OUTPUT:
+        raise UsageError("--mask needs a file, not standard output")
+    of = opened.format
+    usual = of if of.whole else formats.find("npy" if len(opened.source.fields) == 1 else "npz")
+    suffix = codecs.inner_suffix(mask)
+    found = formats.of_suffix(suffix) or usual
+    if suffix in unsupported.SUFFIXES or found.shape != of.shape or not found.whole:
+        raise UsageError(
+            f"--mask {mask} is not a name for the mask of a {of.title} file, which is "
+            f"{mask_formats(of)}; name it {Path(mask).stem}{usual.suffixes[0]}"
+        )
+    return found
+
+
 def shown_name(target: str | Path) -> str:
     """Return what to call an output in messages."""
     return "standard output" if str(target) == STANDARD_OUTPUT else str(target)

@@ -17,7 +17,7 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -73,9 +73,29 @@ def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
     )
 
 
+@frozen
+class FieldArray:
+    """The array of a file that a field is, or is a member of, as its mask has it.
+
+    Attributes:
+        name: The array's name.
+        shape: The array's shape.
+        dtype: The field's dtype in the file, byte order included.
+        member: The path of the member that the field is; None: the field is the array.
+        inner: The shape of the member in each element.
+        fortran: Whether the array's first axis varies fastest.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    member: str | None = None
+    inner: tuple[int, ...] = ()
+    fortran: bool = False
+
+
 TABLES = "CSV, TSV, Parquet and Arrow IPC"
 """The formats that hold tables, as messages list them."""
-_MASKED = "CSV, TSV, Parquet, NPY, NPZ and HDF5"
 
 
 def no_rows() -> UsageError:
@@ -91,11 +111,6 @@ def one_pass(title: str, passes: int) -> None:
     """
     if passes > 1:
         raise UsageError(f"--append is for {TABLES}, and NPY, not for {title} files")
-
-
-def no_mask(title: str) -> UsageError:
-    """Return the error of a format without masks."""
-    return UsageError(f"--mask and --restore are for {_MASKED}, not for {title} files")
 
 
 @frozen
@@ -164,6 +179,39 @@ class Source(ABC, Generic[Raw]):
         """Return the shape of the array that a field is; None: it is a column."""
         return None
 
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array that a field of a file of arrays is, or is a member of.
+
+        Raises:
+            UsageError: If its shape is not known before all is read.
+        """
+        raise AssertionError(field)
+
+    def original_type(self, field: Field) -> pa.DataType:
+        """Return the type of what a mask holds of a field of a table.
+
+        Raises:
+            UsageError: If the field has no value of its own in each row.
+        """
+        raise AssertionError(field)
+
+    def originals(
+        self,
+        raw: Raw,  # noqa: ARG002 - a text table looks at its cells
+        chunk: Chunk,  # noqa: ARG002
+        column: Column,
+        changed: NDArray[np.bool_],  # noqa: ARG002
+    ) -> NDArray[Any] | pa.Array:
+        """Return what a mask holds of a column: its values, or an array of `original_type`.
+
+        Args:
+            raw: The raw piece.
+            chunk: What was decoded of it.
+            column: The column before noise.
+            changed: Shape (n,), the elements that are wanted; the others may be anything.
+        """
+        return column.values
+
     def notes_of_reading(self) -> Sequence[str]:
         """Return what the user should know of what has been read so far."""
         return ()
@@ -197,6 +245,19 @@ class Sink(ABC, Generic[Raw, Encoded]):
             What is left for `write`; None: nothing.
         """
         return encoded
+
+    def with_cells(
+        self, raw: Raw, names: Sequence[str], changed: NDArray[np.bool_], cells: pa.Array
+    ) -> Encoded:
+        """Return a piece of a text table with other cells.
+
+        Args:
+            raw: The raw piece.
+            names: The fields that may change.
+            changed: Shape (rows, fields), which of their cells do.
+            cells: The bytes of these, quotes included, row by row.
+        """
+        raise AssertionError(raw, names, changed, cells)
 
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
         """Return a piece with its rows dropped or repeated; only tables can.
@@ -249,43 +310,8 @@ class Format(ABC, Generic[OpenSource]):
             noised: The fields that get noise.
         """
 
-    def open_mask(
-        self,
-        source: OpenSource,  # noqa: ARG002
-        output: Output,  # noqa: ARG002
-        noised: Sequence[Field],  # noqa: ARG002
-        *,
-        values: bool,  # noqa: ARG002
-    ) -> MaskSink:
-        """Start a file that says which elements changed.
-
-        Args:
-            source: The input.
-            output: Where to write.
-            noised: The fields that get noise.
-            values: Whether it also says what the changed elements were.
-        """
-        raise no_mask(self.title)
-
-    def restore(
-        self,
-        source: OpenSource,  # noqa: ARG002
-        mask: Input,  # noqa: ARG002
-        output: Output,  # noqa: ARG002
-        size: int,  # noqa: ARG002
-        progress: Callable[[int], None],  # noqa: ARG002
-    ) -> int:
-        """Give a noisy file back as it was, and return how many elements that took.
-
-        Args:
-            source: The noisy file.
-            mask: Its mask, with values.
-            output: Where to write.
-            size: Bytes a piece should have.
-            progress: Told the bytes of each piece done.
-
-        Raises:
-            DataError: If the mask is of another file.
-            UsageError: If it holds no values, or files of this format cannot be restored.
-        """
-        raise no_mask(self.title)
+    def restore_into(
+        self, source: OpenSource, output: Output, noised: frozenset[str]
+    ) -> Sink[Any, Any]:
+        """Start an output for what a noisy file was, as `rewrite` does."""
+        return self.rewrite(source, output, 1, noised)

@@ -1,25 +1,42 @@
-"""What the masks of all formats have in common: what their columns are called, and what changed.
+"""Masks: files that say which elements changed, and perhaps what they were.
 
-A mask has for each noised field NAME a column NAME, which elements changed, and, with values, a
-column NAME.original, what the changed elements were.
+A mask is a file created as conversion creates one. A table's has for each noised field NAME a
+column NAME of booleans and, with values, a column NAME.original. A file of arrays has for each
+array one of the same name and shape: of booleans or, with values, of pairs `changed` and
+`original`; of a structured array the members NAME and NAME.original for each noised member NAME.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from noisify.core.arrow_arrays import bools
+from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy_pyarrow import pa
+from noisify.formats.arrays import ArrayType
+from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.interface import NoisyColumn, Sink
+from noisify.formats.numpy_fields import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from noisify.formats.interface import NoisyColumn
+    from noisify.core.chunk import Chunk, Column, Field
+    from noisify.files.output import Output
+    from noisify.formats import Entry
+    from noisify.formats.arrays import ArrayWriter
+    from noisify.formats.interface import FieldArray, MaskSink, Source
+    from noisify.formats.tables import TableWriter
 
 CHANGED, ORIGINAL = "changed", "original"
-"""The members of a mask's elements where a column of its own cannot stand beside."""
+"""The members of the mask, with values, of an array."""
 
 
 def original_of(name: str) -> str:
@@ -27,56 +44,21 @@ def original_of(name: str) -> str:
     return f"{name}.{ORIGINAL}"
 
 
-def check_names(names: Sequence[str], *, values: bool) -> None:
-    """Refuse fields of which one is called as another one's original values would be.
+def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
+    """Return the names of a mask's columns.
 
     Raises:
-        UsageError: If there are such.
+        UsageError: If a field is called as another one's original values would be.
     """
     if not values:
-        return
+        return list(names)
     for name in names:
         if original_of(name) in names:
             raise UsageError(
                 f"the mask would have two columns {original_of(name)!r}; "
                 f"leave one out with --exclude {original_of(name)!r}"
             )
-
-
-def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: str) -> list[str]:
-    """Return which fields a mask with values is of.
-
-    Args:
-        columns: The names of the mask's columns.
-        known: The names of the noisy file's fields.
-        mask: What to call the mask in errors.
-
-    Raises:
-        DataError: If it is the mask of another file.
-        UsageError: If it holds no values.
-    """
-    names, originals = list(columns[0::2]), list(columns[1::2])
-    paired = [original_of(name) for name in names] == originals
-    if not paired:
-        names = list(columns)
-    strange = set(names) - set(known)
-    if strange:
-        raise no_such_field(min(strange), mask)
-    if not paired:
-        raise no_values(mask)
-    return names
-
-
-def no_such_field(name: str, mask: str) -> DataError:
-    """Return the error of a mask that is of another file."""
-    return DataError("is not a field of the noisy file", path=mask, field=name)
-
-
-def no_values(mask: str) -> UsageError:
-    """Return the error of a mask from which nothing can be given back."""
-    return UsageError(
-        "does not say what the values were; make the mask with --mask-values", path=mask
-    )
+    return [column for name in names for column in (name, original_of(name))]
 
 
 def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bool_]]:
@@ -89,3 +71,250 @@ def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bo
             which = which | result.erased
         changed[name] = changed[name] | which if name in changed else which
     return changed
+
+
+def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> pa.Schema:
+    """Return the columns of a table's mask.
+
+    Raises:
+        UsageError: If a field has no value of its own in each row.
+    """
+    columns_of([field.name for field in fields], values=values)
+    columns = []
+    for field in fields:
+        kind = source.original_type(field)
+        columns.append(pa.field(field.name, pa.bool_(), nullable=False))
+        if values:
+            columns.append(pa.field(original_of(field.name), kind))
+    return pa.schema(columns)
+
+
+def open_mask(
+    source: Source[Any],
+    entry: Entry,
+    output: Output,
+    fields: Sequence[Field],
+    *,
+    values: bool,
+) -> MaskSink:
+    """Start a file that says which elements changed.
+
+    Args:
+        source: The input.
+        entry: The mask's format.
+        output: Where to write.
+        fields: The fields that get noise.
+        values: Whether it also says what the changed elements were.
+
+    Raises:
+        UsageError: If a mask of that format cannot say it.
+    """
+    whole = entry.load_whole()
+    if entry.shape == "arrays":
+        places = {field.name: source.array_of(field) for field in fields}
+        arrays = arrays_of(places.values(), values=values)
+        writer = whole.create(output.local_path(), list(arrays.values()))
+        return ArraysMask(places, arrays, writer, values=values)
+    schema = whole.mask_schema(schema_of(source, fields, values=values))
+    delimiter = ("\t",) if entry.name == "tsv" else ()
+    rows = whole.create(WholeWrites(output), schema, *delimiter)
+    return TableMask(source, fields, rows, schema, values=values)
+
+
+class TableMask(Sink[Any, Any]):
+    """The mask of a table, being written.
+
+    Args:
+        source: The table.
+        fields: The fields that get noise.
+        writer: Writes the mask.
+        schema: The mask's columns.
+        values: Whether they hold what the fields were.
+    """
+
+    def __init__(
+        self,
+        source: Source[Any],
+        fields: Sequence[Field],
+        writer: TableWriter,
+        schema: pa.Schema,
+        *,
+        values: bool,
+    ) -> None:
+        self._source = source
+        self._fields = fields
+        self._writer = writer
+        self._schema = schema
+        self._values = values
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+        """Return the mask of a piece."""
+        changed = changed_by_field(noisy)
+        columns = {result.column.field.name: result.column for result in noisy}
+        arrays = []
+        for field in self._fields:
+            which = changed[field.name]
+            arrays.append(bools(which))
+            if self._values:
+                kind = self._schema.field(original_of(field.name)).type
+                arrays.append(self._originals(raw, chunk, columns[field.name], which, kind))
+        return self._writer.encode(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def _originals(
+        self,
+        raw: Any,  # noqa: ANN401 - the source's
+        chunk: Chunk,
+        column: Column,
+        which: NDArray[np.bool_],
+        kind: pa.DataType,
+    ) -> pa.Array:
+        """Return what a column was where it changed, null elsewhere."""
+        old = self._source.originals(raw, chunk, column, which)
+        if isinstance(old, np.ndarray):
+            from noisify.formats.arrow.columns import array_of  # noqa: PLC0415 - imports pyarrow
+
+            return array_of(old, kind, which)
+        try:
+            return old.cast(kind)
+        except pa.ArrowInvalid:
+            raise DataError(
+                "has bytes that are no UTF-8 text; give --mask a name that ends in .csv",
+                field=column.field.name,
+            ) from None
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401 - the writer's
+        """Write the mask of a piece."""
+        if self._fields:
+            self._writer.write(encoded)
+
+    def finish(self) -> None:
+        """Write what comes last."""
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._writer.close()
+
+
+def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayType]:
+    """Return the arrays of a mask by their names.
+
+    Args:
+        places: Where the fields that get noise are.
+        values: Whether the mask holds what they were.
+    """
+    by_array: dict[str, list[FieldArray]] = {}
+    for place in places:
+        by_array.setdefault(place.name, []).append(place)
+    return {
+        name: ArrayType(
+            name, own[0].shape, _dtype(own, values=values), fortran=own[0].fortran, packed=True
+        )
+        for name, own in by_array.items()
+    }
+
+
+def _dtype(places: Sequence[FieldArray], *, values: bool) -> np.dtype[Any]:
+    """Return the dtype of the mask of an array of which these are fields."""
+    if places[0].member is None:
+        pair = np.dtype([(CHANGED, bool), (ORIGINAL, places[0].dtype)])
+        return pair if values else np.dtype(bool)
+    names = columns_of([str(place.member) for place in places], values=values)
+    kinds = [
+        (kind, place.inner)
+        for place in places
+        for kind in (np.dtype(bool), place.dtype)[: 1 + values]
+    ]
+    return np.dtype([(name, *kind) for name, kind in zip(names, kinds, strict=True)])
+
+
+def views(mask: NDArray[Any], member: str | None) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return the views of a mask that say which elements changed, and what they were.
+
+    Without values, the second is the first.
+
+    Args:
+        mask: The mask, or a piece of it.
+        member: The member of a structured array that is asked for; None: the array is plain.
+    """
+    names = mask.dtype.names
+    if names is None:
+        return mask, mask
+    flag, original = (CHANGED, ORIGINAL) if member is None else (member, original_of(member))
+    return mask[flag], mask[original if original in names else flag]
+
+
+class ArraysMask(Sink[Any, Any]):
+    """The mask of a file of arrays, being written.
+
+    Args:
+        places: Where each field that gets noise is.
+        arrays: The mask's arrays.
+        writer: Writes the mask.
+        values: Whether they hold what the fields were.
+    """
+
+    def __init__(
+        self,
+        places: Mapping[str, FieldArray],
+        arrays: Mapping[str, ArrayType],
+        writer: ArrayWriter,
+        *,
+        values: bool,
+    ) -> None:
+        self._places = places
+        self._arrays = arrays
+        self._writer = writer
+        self._values = values
+
+    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401, ARG002
+        """Return the mask of a piece."""
+        parts: dict[str, tuple[Positions, NDArray[Any]]] = {}
+        columns = {result.column.field.name: result.column for result in noisy}
+        exact = [_as_stored(result, self._places[result.column.field.name]) for result in noisy]
+        for name, which in changed_by_field(exact).items():
+            place, column = self._places[name], columns[name]
+            if place.name not in parts:
+                here = in_array(column.positions, place)
+                parts[place.name] = here, np.zeros(here.size, self._arrays[place.name].dtype)
+            flags, old = views(parts[place.name][1], place.member)
+            flags[...] = which.reshape(flags.shape)
+            if self._values and which.any():
+                old[flags] = stored(_some(column, which), place.dtype)
+        return self._writer.encode(parts)
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401 - the writer's
+        """Write the mask of a piece."""
+        self._writer.write(encoded)
+
+    def finish(self) -> None:
+        """Complete the file."""
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._writer.close()
+
+
+def in_array(positions: Positions, place: FieldArray) -> Positions:
+    """Return where in its array the elements stand that have values of a field at positions."""
+    width = prod(place.inner)
+    if width == 1:
+        return positions
+    starts = np.asarray(positions.starts, np.int64) // width
+    return Positions(starts, positions.length // width)
+
+
+def _some(column: Column, which: NDArray[np.bool_]) -> NoisyColumn:
+    """Return some elements of a column as they were."""
+    values = column.values[which]
+    return NoisyColumn(replace(column, values=values), values, which[which])
+
+
+def _as_stored(result: NoisyColumn, place: FieldArray) -> NoisyColumn:
+    """Return a noisy column; a text that is as before once cut to its dtype has not changed."""
+    if result.column.number.kind != "text" or place.dtype.kind not in "SU":
+        return result
+    before = replace(result, values=result.column.values, erased=None)
+    cut = stored(replace(result, erased=None), place.dtype) != stored(before, place.dtype)
+    return replace(result, changed=result.changed & cut)

@@ -26,7 +26,14 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import Format, Reading, Sink, Source, one_pass
+from noisify.formats.interface import (
+    FieldArray,
+    Format,
+    Reading,
+    Sink,
+    Source,
+    one_pass,
+)
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, stored
 
@@ -302,6 +309,11 @@ class PngSource(Source[Piece]):
                 if field.number is not None
             )
         )
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array of the pixels."""
+        return FieldArray(field.name, self.shape.array, self.pixels.dtype)
 
     @override
     def condition_values(

@@ -29,6 +29,55 @@ class Table:
     hints: Sequence[str] = ()
 
 
+class MaskReader:
+    """Reads the mask of a table, from a format that has types.
+
+    Args:
+        table: The mask.
+        name: What to call it in messages.
+
+    Attributes:
+        names: Its columns.
+    """
+
+    def __init__(self, table: Table, name: str) -> None:
+        self._table = table
+        self._name = name
+        self.names: list[str] = table.schema.names
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Return the rows, whose types have to be those of a schema: pairs of flags and values.
+
+        Raises:
+            DataError: If they are others.
+        """
+        found = self._table.schema.types
+        for number in range(0, len(found), 2):
+            flag, old = found[number : number + 2]
+            expected = schema.types[number + 1]
+            if flag != pa.bool_() or _plain(old) != _plain(expected):
+                raise DataError(
+                    f"holds {flag} and {old} where the mask of {expected} has bool and {expected}",
+                    path=self._name,
+                    field=schema.names[number],
+                )
+        return self._table.batches
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of what a mask holds: of a dictionary its values, of cells texts."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_binary(kind) else kind
+
+
+def with_texts(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a mask with texts in the place of the bytes of cells."""
+    binary = [number for number, kind in enumerate(schema.types) if pa.types.is_binary(kind)]
+    for number in binary:
+        schema = schema.set(number, schema.field(number).with_type(pa.string()))
+    return schema
+
+
 class TableWriter(ABC):
     """A table being created."""
 

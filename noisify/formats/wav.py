@@ -29,7 +29,14 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
-from noisify.formats.interface import Format, Reading, Sink, Source, one_pass
+from noisify.formats.interface import (
+    FieldArray,
+    Format,
+    Reading,
+    Sink,
+    Source,
+    one_pass,
+)
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 
@@ -339,6 +346,20 @@ class WavSource(Source[Piece]):
                 for field in wanted
             )
         )
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array of the samples, as SciPy has it: a row a frame.
+
+        Raises:
+            UsageError: If only the end of a stream would tell how many there are.
+        """
+        if self._count is None:
+            raise UsageError("is a stream that does not say its length; --mask needs a file")
+        channels = self.header.channels
+        whole = channels > 1 and not self._count % channels
+        shape = (self._count // channels, channels) if whole else (self._count,)
+        return FieldArray(field.name, shape, self.header.samples.number.dtype)
 
     @override
     def condition_values(

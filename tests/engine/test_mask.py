@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.formats.npy.mask import npy_header
+from noisify.formats.arrays import ArrayType
+from noisify.formats.npy.arrays import new_header
 from noisify.formats.npy.source import read_header
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class TestCsvRestore:
         table = tmp_path / "table.tsv"
         table.write_text('x\tt\n1.5\t"a,b"\n2.5\t,\n')
         noisy, mask = mask_of(table, "--noise", "x=normal:1", "--noise", "t=typo:100%", VALUES)
-        assert "x,x.original,t,t.original" == mask.read_text().splitlines()[0]
+        assert "x\tx.original\tt\tt.original" == mask.read_text().splitlines()[0]
         assert table.read_bytes() == restored(noisy, mask).read_bytes()
 
     def test_gives_a_table_of_one_column_back(self, tmp_path):
@@ -430,7 +431,7 @@ class TestNpy:
     @pytest.mark.parametrize("name", ["x", "größe", "x" * 70000], ids=["ascii", "3.0", "long"])
     def test_has_a_header_that_numpy_reads(self, name):
         dtype = np.dtype([(name, "?"), ("y", "<f8", (2,))])
-        header = npy_header((3, 4), dtype, fortran=True)
+        header = new_header(ArrayType("mask", (3, 4), dtype, fortran=True))
         assert 0 == len(header.text) % 64
         assert header == read_header(header.text, "mask")
         loaded = np.load(
@@ -550,7 +551,7 @@ class TestMistakes:
         table = self.table(tmp_path)
         out, mask = tmp_path / "out.csv", tmp_path / "mask.npy"
         message = self.refused(2, table, "-s", 1, "-o", out, "--mask", mask, "--seed", 1)
-        assert "give the output a .csv suffix" in message
+        assert "name it mask.csv" in message
 
     def test_values_without_a_mask(self, tmp_path):
         table = self.table(tmp_path)
@@ -626,14 +627,15 @@ class TestMistakes:
         assert "is NPY, and the mask of a CSV file is CSV" in self.restoring(tmp_path, mask, noisy)
         table_mask = tmp_path / "mask.csv"
         message = self.restoring(tmp_path, table_mask, other)
-        assert "is CSV, and the mask of a NPY file is NPY too" in message
+        assert "is CSV, and the mask of a NPY file is NPY, NPZ or HDF5" in message
 
     def test_an_array_of_another_shape_or_type(self, tmp_path):
         array = tmp_path / "array.npy"
         np.save(array, np.arange(9.0))
         noisy, mask = mask_of(array, "-s", 1, VALUES)
         np.save(noisy, np.arange(8.0))
-        assert "is of shape (8,), and its mask" in self.restoring(tmp_path, mask, noisy)
+        message = self.restoring(tmp_path, mask, noisy)
+        assert "is of shape (9,), and the noisy array of shape (8,)" in message
         np.save(noisy, np.arange(9, dtype="f4"))
         assert "where this array's mask has" in self.restoring(tmp_path, mask, noisy)
 
@@ -655,8 +657,8 @@ class TestMistakes:
             file["x"] = np.arange(9.0)
         noisy, mask = mask_of(source, "-s", 1, VALUES)
         for name, values, expected in (
-            ("x", np.arange(8.0), "is of shape (9,), and the noisy dataset of shape (8,)"),
-            ("x", np.arange(9), "where this field's mask has"),
+            ("x", np.arange(8.0), "is of shape (9,), and the noisy array of shape (8,)"),
+            ("x", np.arange(9), "where this array's mask has"),
             ("y", np.arange(9.0), "field 'x': is not a field"),
         ):
             with h5py.File(noisy, "w") as file:

@@ -222,6 +222,8 @@ def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa
         if not nullable:
             raise UsageError("may not be null, so nothing in it can be missing", field=name)
         valid = ~result.erased if valid is None else valid & ~result.erased
+    elif valid is not None:
+        valid = valid | result.changed  # only to restore a file makes null a value
     try:
         if result.column.number.kind == "decimal":
             return _noisy_decimals(values, result, valid)

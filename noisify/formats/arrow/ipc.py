@@ -22,7 +22,7 @@ from noisify.core.value_class import frozen
 from noisify.formats.arrow.messages import first_batch, schema_bytes
 from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.arrow.tables import Slice, TableReader
+from noisify.formats.arrow.tables import Slice, TableReader, type_in_mask
 from noisify.formats.interface import Reading, Sink, Source
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
@@ -150,6 +150,11 @@ class ArrowSource(Source[Slice]):
     def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a slice."""
         return self.reader.decode(raw, wanted)
+
+    @override
+    def original_type(self, field: Field) -> pa.DataType:
+        """Return a field's type."""
+        return type_in_mask(self.reader.leaf(field.name))
 
     @override
     def condition_values(

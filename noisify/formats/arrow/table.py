@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.tables import ArrowWriter, Table, named, regrouped
+from noisify.formats.read_options import ReadOptions
+from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 
 if TYPE_CHECKING:
     from typing import Any
 
     from noisify.files.input import Input
-    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import TableWriter
 
 _ROWS = 1 << 16
@@ -31,6 +31,20 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
         return Table(stream.schema, named(stream, source.name))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a readable Arrow file: {error}", path=source.name) from None
+
+
+def reader(source: Input) -> MaskReader:
+    """Open the mask of a table."""
+    return MaskReader(read(source, ReadOptions()), source.name)
+
+
+def mask_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a mask as Arrow IPC holds them."""
+    fields = []
+    for field in with_texts(schema):  # batches of a file cannot have dictionaries of their own
+        is_indexed = pa.types.is_dictionary(field.type)
+        fields.append(field.with_type(field.type.value_type) if is_indexed else field)
+    return pa.schema(fields)
 
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file

@@ -157,3 +157,16 @@ class TableReader:
 def no_value_in_a_row(name: str) -> UsageError:
     """Return the error of a field that a condition cannot look at."""
     return UsageError("has no single value in a row to be compared", field=name)
+
+
+def type_in_mask(leaf: Leaf) -> pa.DataType:
+    """Return the type of what a mask holds of a leaf.
+
+    Raises:
+        UsageError: If it is inside a list.
+    """
+    if leaf.table != ROWS:
+        raise UsageError(
+            "is inside a list, and a mask has a row for each row; leave it out", field=leaf.name
+        )
+    return leaf.type

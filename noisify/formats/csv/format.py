@@ -1,4 +1,4 @@
-"""CSV and TSV: what ties their source, sink and masks together."""
+"""CSV and TSV: what ties their source and sink together."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink
     from noisify.formats.read_options import ReadOptions
 
 
@@ -38,33 +34,6 @@ class CsvFormat(Format[DelimitedSource]):
     ) -> DelimitedSink:
         """Start a table like the source."""
         return DelimitedSink(source, output)
-
-    @override
-    def open_mask(
-        self,
-        source: DelimitedSource,  # a mask is a CSV whatever the table is
-        output: Output,
-        noised: Sequence[Field],
-        *,
-        values: bool,
-    ) -> MaskSink:
-        """Start a CSV that says which cells changed."""
-        from noisify.formats.csv.mask import CsvMask  # noqa: PLC0415 - a rare wish
-
-        return CsvMask(output, noised, values=values)
-
-    def restore(
-        self,
-        source: DelimitedSource,
-        mask: Input,
-        output: Output,
-        size: int,
-        progress: Callable[[int], None],
-    ) -> int:
-        """Give a file back as it was; see `mask`."""
-        from noisify.formats.csv import mask as csv_mask  # noqa: PLC0415 - a rare wish
-
-        return csv_mask.restore(source, mask, output, size, progress)
 
 
 FORMAT = CsvFormat()

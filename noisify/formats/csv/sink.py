@@ -179,6 +179,18 @@ class DelimitedSink(Sink["Block", Encoded]):
         grouped = column.column.layout
         return notation.to_file(numbers, None if grouped is None else grouped[which])
 
+    def with_cells(
+        self, raw: Block, names: Sequence[str], changed: NDArray[np.bool_], cells: pa.Array
+    ) -> Encoded:
+        """Return a block with other cells, whose bytes are given."""
+        if not len(cells):
+            return [raw.data]
+        found = self._source.cells(raw, names)
+        bounds = csv_texts.outer_bounds(raw.data, found.starts.reshape(-1), found.ends.reshape(-1))
+        texts = cells.view(pa.utf8())
+        which = changed.reshape(-1)
+        return [csv_numbers.splice(raw.data, bounds.starts, bounds.ends, which, texts)]
+
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
         """Return a block with its records dropped or repeated; what stands between them stays.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from noisify.core.arrow_arrays import array, bools, strings, with_nulls
+from noisify.core.arrow_arrays import array, bools, strings, with_nulls, without_nulls
 from noisify.core.chunk import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
@@ -269,6 +269,22 @@ class DelimitedSource(Source[Block]):
             line=block.line + count_lines(block.data, stranger.start),
             field=stranger.field,
         )
+
+    @override
+    def original_type(self, field: Field) -> pa.DataType:  # noqa: ARG002 - all are bytes
+        """Return the type of the bytes of cells."""
+        return pa.binary()
+
+    def originals(
+        self, raw: Block, chunk: Chunk, column: Column, changed: NDArray[np.bool_]
+    ) -> pa.Array:
+        """Return the bytes of a column's cells, quotes included; null where nothing changed."""
+        layout: Layout = chunk.layout
+        at = layout.places[column.field.name]
+        starts, ends = layout.found.starts[:, at], layout.found.ends[:, at]
+        bounds = csv_texts.outer_bounds(raw.data, starts, ends)
+        cells = csv_numbers.chosen(slices(raw.data, bounds.starts, bounds.ends))
+        return with_nulls(without_nulls(cells).view(pa.binary()), ~changed)
 
     @override
     def condition_values(

@@ -75,6 +75,11 @@ def read(source: Input, options: ReadOptions) -> Table:
     return Table(schema, _text_batches(table, schema), table.hints)
 
 
+def reader(source: Input) -> CellReader:
+    """Open the mask of a table."""
+    return CellReader(source)
+
+
 class CellReader:
     """Reads the cells of a CSV or TSV file as the types that they are said to be.
 
@@ -95,7 +100,7 @@ class CellReader:
             self.names = [field.name for field in self._table.fields]
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows; only what is true or false is a boolean, and an empty cell null.
+        """Yield the rows: true or false where a field is not nullable, else an empty cell is null.
 
         Raises:
             DataError: If a cell is not of its type.
@@ -113,7 +118,7 @@ class CellReader:
         self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64], field: pa.Field
     ) -> pa.Array:
         texts = csv_numbers.chosen(csv_numbers.slices(block.data, starts, ends))
-        if pa.types.is_boolean(field.type):
+        if not field.nullable:
             true = csv_numbers.matches(texts, "true")
             strange = np.flatnonzero(~true & ~csv_numbers.matches(texts, "false"))
             if len(strange):
@@ -304,6 +309,31 @@ def prepared(table: Table) -> Table:
     for field in table.schema:
         check_type(field)
     return table
+
+
+def mask_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a mask as a text table holds them.
+
+    Raises:
+        UsageError: If one could not be read back.
+    """
+    for field in schema:
+        if not pa.types.is_binary(field.type):
+            _check_readable(field)
+    return schema
+
+
+def _check_readable(field: pa.Field) -> None:
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    try:
+        check_type(field)
+        pa.array([], pa.string()).cast(kind)
+    except (UsageError, pa.ArrowNotImplementedError):
+        raise UsageError(
+            f"holds {field.type}, which a mask that is a text table cannot give back; give --mask "
+            "a name that ends in .parquet",
+            field=field.name,
+        ) from None
 
 
 def create(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> TableWriter:

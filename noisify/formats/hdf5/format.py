@@ -1,4 +1,4 @@
-"""HDF5: what ties its source, sink and masks together."""
+"""HDF5: what ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.interface import TABLES, Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink
     from noisify.formats.read_options import ReadOptions
 
 
@@ -44,27 +40,6 @@ class Hdf5Format(Format[Hdf5Source]):
             )
         positional = bool(noised) and source.is_contiguous(noised)
         return Hdf5Sink(source.path, source.stored, output, positional=positional)
-
-    def open_mask(
-        self, source: Hdf5Source, output: Output, noised: Sequence[Field], *, values: bool
-    ) -> MaskSink:
-        """Start an HDF5 file that says which elements changed."""
-        from noisify.formats.hdf5.mask import Hdf5Mask  # noqa: PLC0415 - a rare wish
-
-        return Hdf5Mask(source, output, noised, values=values)
-
-    def restore(
-        self,
-        source: Hdf5Source,
-        mask: Input,
-        output: Output,
-        size: int,
-        progress: Callable[[int], None],
-    ) -> int:
-        """Give a file back as it was; see `mask`."""
-        from noisify.formats.hdf5 import mask as hdf5_mask  # noqa: PLC0415 - a rare wish
-
-        return hdf5_mask.restore(source, mask, output, size, progress)
 
 
 FORMAT = Hdf5Format()

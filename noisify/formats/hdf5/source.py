@@ -14,6 +14,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import h5py
+
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.core.overriding import override
@@ -31,14 +33,12 @@ from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary
 from noisify.formats.hdf5.tree import UNREADABLE, Tree, close_file, dataset_at, open_file, reason
-from noisify.formats.interface import TABLES, Reading, Source
+from noisify.formats.interface import TABLES, FieldArray, Reading, Source
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-
-    import h5py
 
     from noisify.core.chunk import Field
     from noisify.files.input import Input
@@ -196,6 +196,13 @@ class Hdf5Source(Source[Piece]):
             extract = None if place.bits is None else place.bits.extract
             columns.append(column_of(values, here, field, place.member, extract))
         return Chunk(tuple(columns), unpacked)
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the dataset that a field's mask has, whether the field is one or a member."""
+        place = self.stored[field.name]
+        dtype = h5py.opaque_dtype(place.dtype) if place.dtype.kind in "Mm" else place.dtype
+        return FieldArray(field.name, place.shape, dtype)
 
     @override
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:

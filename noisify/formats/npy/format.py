@@ -1,4 +1,4 @@
-"""NPY: what ties its source, sink and masks together."""
+"""NPY: what ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from noisify.formats.interface import Format
 from noisify.formats.npy.source import NpySink, NpySource, repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink
     from noisify.formats.read_options import ReadOptions
 
 
@@ -43,27 +39,6 @@ class NpyFormat(Format[NpySource]):
         """
         positional = passes == 1 and source.lazy
         return NpySink(repeated(source.header, passes), output, positional=positional)
-
-    def open_mask(
-        self, source: NpySource, output: Output, noised: Sequence[Field], *, values: bool
-    ) -> MaskSink:
-        """Start an NPY file that says which elements changed."""
-        from noisify.formats.npy.mask import NpyMask  # noqa: PLC0415 - a rare wish
-
-        return NpyMask(source, output, noised, values=values)
-
-    def restore(
-        self,
-        source: NpySource,
-        mask: Input,
-        output: Output,
-        size: int,
-        progress: Callable[[int], None],
-    ) -> int:
-        """Give a file back as it was; see `mask`."""
-        from noisify.formats.npy import mask as npy_mask  # noqa: PLC0415 - a rare wish
-
-        return npy_mask.restore_npy(source, mask, output, size, progress)
 
 
 FORMAT = NpyFormat()

@@ -20,8 +20,15 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into, read_into_at, read_runs_at
 from noisify.files.write_behind import takes_places, write_all, write_all_at
-from noisify.formats.interface import Reading, Sink, Source
-from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, put_back, raw_bytes
+from noisify.formats.interface import FieldArray, Reading, Sink, Source
+from noisify.formats.numpy_fields import (
+    arrow_array,
+    column_of,
+    fields_of,
+    member_of,
+    put_back,
+    raw_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -257,6 +264,11 @@ class NpySource(Source[Piece]):
         return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
 
     @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array, or the member of it that a field is."""
+        return field_array(ARRAY_NAME, self.header, field.name)
+
+    @override
     def condition_values(
         self,
         raw: Piece,
@@ -282,6 +294,13 @@ class NpySource(Source[Piece]):
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def field_array(name: str, header: Header, path: str) -> FieldArray:
+    """Return the array of a field, which is the member at a path if the array is structured."""
+    member = member_of(np.empty(0, header.dtype), path)
+    where = None if header.dtype.names is None else path
+    return FieldArray(name, header.shape, member.dtype, where, member.shape[1:], header.fortran)
 
 
 def box_elements(itemsize: int) -> int:

@@ -1,4 +1,4 @@
-"""NPZ: what ties its source, sink and masks together."""
+"""NPZ: what ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from noisify.formats.npz.sink import NpzSink
 from noisify.formats.npz.source import NpzSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from noisify.core.chunk import Field
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink
     from noisify.formats.read_options import ReadOptions
 
 
@@ -44,26 +40,9 @@ class NpzFormat(Format[NpzSource]):
             )
         return NpzSink(source, output, noised)
 
-    def open_mask(
-        self, source: NpzSource, output: Output, noised: Sequence[Field], *, values: bool
-    ) -> MaskSink:
-        """Start an NPZ file that says which elements changed."""
-        from noisify.formats.npz.mask import NpzMask  # noqa: PLC0415 - a rare wish
-
-        return NpzMask(source, output, noised, values=values)
-
-    def restore(
-        self,
-        source: NpzSource,
-        mask: Input,
-        output: Output,
-        size: int,
-        progress: Callable[[int], None],
-    ) -> int:
-        """Give a file back as it was; see `mask`."""
-        from noisify.formats.npz import mask as npz_mask  # noqa: PLC0415 - a rare wish
-
-        return npz_mask.restore_npz(source, mask, output, size, progress)
+    def restore_into(self, source: NpzSource, output: Output, noised: frozenset[str]) -> NpzSink:
+        """Start an NPZ file that is the original to the byte if NumPy wrote it with this zlib."""
+        return NpzSink(source, output, noised, in_units=False)
 
 
 FORMAT = NpzFormat()

@@ -25,6 +25,7 @@ from noisify.formats.interface import TABLES, Reading, Source
 from noisify.formats.npy.source import (
     Header,
     box_elements,
+    field_array,
     fortran_boxes,
     header_length,
     parse_header,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
+    from noisify.formats.interface import FieldArray
 
 Box = tuple[slice, ...]
 
@@ -282,6 +284,12 @@ class NpzSource(Source[Piece]):
             values = raw.values[place.array]
             columns.append(column_of(values, raw.positions, field, place.path))
         return Chunk(tuple(columns))
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array that a field is, or is a member of."""
+        place = self.places[field.name]
+        return field_array(place.array.name, place.array.header, place.path)
 
     @override
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:

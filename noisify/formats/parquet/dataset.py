@@ -122,7 +122,7 @@ class DatasetSource(Source[Piece]):
             ) from None
         if not self.tree.data:
             raise DataError("is a folder without a Parquet file in it", path=folder)
-        first = self._open(self.tree.data[0])
+        self._first = first = self._open(self.tree.data[0])
         self.fields = first.fields
         self._in_flight = first.in_flight
         self._rows = 0
@@ -155,6 +155,10 @@ class DatasetSource(Source[Piece]):
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted leaves of a piece."""
         return raw.source.decode(raw, wanted)
+
+    def original_type(self, field: Field) -> pa.DataType:
+        """Return a field's type."""
+        return self._first.original_type(field)
 
     def condition_values(
         self, raw: Piece, chunk: Chunk, names: Iterable[str]

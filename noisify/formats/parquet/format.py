@@ -1,4 +1,4 @@
-"""Parquet: what ties its sources, sinks and masks together, for a file and for a folder of them."""
+"""Parquet: what ties its sources and sinks together, for a file and for a folder of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from noisify.formats.parquet.sink import ParquetSink
 from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from noisify.core.chunk import Field
     from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.interface import MaskSink
     from noisify.formats.read_options import ReadOptions
 
 
@@ -56,51 +52,8 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
         if isinstance(source, ParquetSource):
             return ParquetSink(source, output, noised)  # row groups may follow row groups
         if passes > 1:
-            raise _one_file("--append")
+            raise UsageError("--append is for one file, not for a folder")
         return DatasetSink(source, cast("FolderOutput", output), noised)
-
-    def open_mask(
-        self,
-        source: ParquetSource | DatasetSource,
-        output: Output,
-        noised: Sequence[Field],
-        *,
-        values: bool,
-    ) -> MaskSink:
-        """Start a Parquet file that says which values changed.
-
-        Raises:
-            UsageError: If the source is a folder.
-        """
-        from noisify.formats.parquet.mask import ParquetMask  # noqa: PLC0415 - a rare wish
-
-        if isinstance(source, ParquetSource):
-            return ParquetMask(source, output, noised, values=values)
-        raise _one_file("--mask")
-
-    @override
-    def restore(
-        self,
-        source: ParquetSource | DatasetSource,
-        mask: Input,
-        output: Output,
-        size: int,  # pieces are what they are
-        progress: Callable[[int], None],
-    ) -> int:
-        """Give a file back as it was; see `mask`.
-
-        Raises:
-            UsageError: If the source is a folder.
-        """
-        from noisify.formats.parquet import mask as parquet_mask  # noqa: PLC0415 - a rare wish
-
-        if isinstance(source, ParquetSource):
-            return parquet_mask.restore(source, mask, output, progress)
-        raise _one_file("--restore")
-
-
-def _one_file(option: str) -> UsageError:
-    return UsageError(f"{option} is for one file, not for a folder")
 
 
 FORMAT = ParquetFormat()

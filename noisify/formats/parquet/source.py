@@ -30,7 +30,7 @@ from noisify.formats.arrow.nested import (
     naming_note,
     values_at,
 )
-from noisify.formats.arrow.tables import no_value_in_a_row
+from noisify.formats.arrow.tables import no_value_in_a_row, type_in_mask
 from noisify.formats.interface import Reading, Source
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
@@ -340,6 +340,10 @@ class ParquetSource(Source[Piece]):
         read = dict(zip(plain, columns, strict=True))
         read |= {leaf: self.read_leaf(raw.group, leaf) for leaf in leaves if leaf not in read}
         return {leaf: whole(read[leaf]) for leaf in leaves}
+
+    def original_type(self, field: Field) -> pa.DataType:
+        """Return a field's type."""
+        return type_in_mask(self.leaves[self.number(field.name)])
 
     def condition_values(
         self, raw: Piece, chunk: Chunk, names: Iterable[str]

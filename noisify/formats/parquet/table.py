@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import without_views
 from noisify.core.errors import DataError, UsageError
+from noisify.formats.read_options import ReadOptions
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
-from noisify.formats.tables import ArrowWriter, Table, named, regrouped
+from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
     from noisify.files.input import Input
-    from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import TableWriter
 
 _ROWS = 1 << 17
@@ -34,6 +34,16 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
     for leaf in int96_leaves(file.metadata):
         check_int96(cast("Path", source.path), source.name, leaf)
     return Table(file.schema_arrow, named(file.iter_batches(_READ_ROWS), source.name))
+
+
+def reader(source: Input) -> MaskReader:
+    """Open the mask of a table."""
+    return MaskReader(read(source, ReadOptions()), source.name)
+
+
+def mask_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a mask as Parquet holds them."""
+    return with_texts(schema)
 
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file

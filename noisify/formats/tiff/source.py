@@ -30,7 +30,7 @@ from noisify.core.missing import Missing
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.interface import TABLES, Reading, Sink, Source
+from noisify.formats.interface import TABLES, FieldArray, Reading, Sink, Source
 from noisify.formats.npy.source import ARRAY_NAME
 from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
@@ -311,6 +311,12 @@ class TiffSource(Source[Piece]):
                 valid = series.valid(positions, values)
                 columns.append(Column(field, field.number, positions, values, valid, nulls))
         return Chunk(tuple(columns))
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array of an image."""
+        series = self.series[field.name]
+        return FieldArray(field.name, series.shape, series.dtype)
 
     @override
     def condition_values(

@@ -399,12 +399,3 @@ def test_a_damaged_file_is_refused(tmp_path: Path, kind: str, damage: str) -> No
         return
     assert (3, 1) == (done.status, len(done.lines)), done.messages
     assert [source] == list(tmp_path.iterdir())
-
-
-def test_a_mask_is_refused(tmp_path: Path) -> None:
-    source = write(tmp_path / "data.arrow", None)
-
-    done = run(source, "-o", tmp_path / "out.arrow", "-s", 1, "--mask", tmp_path / "mask.arrow")
-
-    assert (2, 1) == (done.status, len(done.lines))
-    assert "Arrow IPC" in done.messages

@@ -206,7 +206,6 @@ def test_links_inside_are_kept_and_links_out_are_refused(folder: Path) -> None:
         (("-o", "{folder}/../empty", "--no-clobber"), "exists, and --no-clobber keeps it"),
         (("-o", "{folder}/../out.csv"), "is written as a folder of Parquet files"),
         (("-o", "{folder}/../new", "--append"), "is for one file"),
-        (("-o", "{folder}/../new", "--mask", "{folder}/../mask"), "is for one file"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(

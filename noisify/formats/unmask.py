@@ -1,0 +1,275 @@
+"""Masks being read, to give a noisy file back as it was."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.arrow_arrays import array, to_bools
+from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy_pyarrow import pa
+from noisify.formats.interface import NoisyColumn
+from noisify.formats.mask import arrays_of, in_array, original_of, views
+from noisify.formats.numpy_fields import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from noisify.core.chunk import Chunk, Column, Field
+    from noisify.files.input import Input
+    from noisify.formats import Entry
+    from noisify.formats.arrays import StoredArray
+    from noisify.formats.interface import FieldArray, Sink, Source
+
+
+class Originals(ABC):
+    """What the fields of a noisy file were, as its mask says.
+
+    Attributes:
+        groups: The fields to restore, in groups that have to come together.
+    """
+
+    groups: Sequence[Sequence[Field]]
+
+    @abstractmethod
+    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+        """Return what a sink writes of the next raw piece, and how many elements were others."""
+
+    def check_length(self) -> None:
+        """Refuse a mask of another length than the file; arrays have said theirs before.
+
+        Raises:
+            DataError: If it is of another one.
+        """
+        return
+
+    def close(self) -> None:
+        """Close the mask."""
+        return
+
+
+def open_originals(source: Source[Any], of: Entry, mask: Input, entry: Entry) -> Originals:
+    """Open the mask of a noisy file.
+
+    Args:
+        source: The noisy file.
+        of: Its format.
+        mask: The mask.
+        entry: The mask's format.
+
+    Raises:
+        DataError: If it is the mask of another file.
+        UsageError: If it holds no values.
+    """
+    if of.shape == "arrays":
+        return ArrayOriginals(source, mask, entry)
+    return TableOriginals(source, mask, entry)
+
+
+def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: str) -> list[str]:
+    """Return which fields a mask with values is of.
+
+    Args:
+        columns: The names of the mask's columns.
+        known: The names of the noisy file's fields.
+        mask: What to call the mask in errors.
+
+    Raises:
+        DataError: If it is the mask of another file.
+        UsageError: If it holds no values.
+    """
+    names, originals = list(columns[0::2]), list(columns[1::2])
+    paired = [original_of(name) for name in names] == originals
+    if not paired:
+        names = list(columns)
+    strange = set(names) - set(known)
+    if strange:
+        raise no_such_field(min(strange), mask)
+    if not paired:
+        raise no_values(mask)
+    return names
+
+
+def no_such_field(name: str, mask: str) -> DataError:
+    """Return the error of a mask that is of another file."""
+    return DataError("is not a field of the noisy file", path=mask, field=name)
+
+
+def no_values(mask: str) -> UsageError:
+    """Return the error of a mask from which nothing can be given back."""
+    return UsageError(
+        "does not say what the values were; make the mask with --mask-values", path=mask
+    )
+
+
+class TableOriginals(Originals):
+    """The mask of a table, read in step with it."""
+
+    def __init__(self, source: Source[Any], mask: Input, entry: Entry) -> None:
+        self._name = mask.name
+        reader = entry.load_whole().reader(mask)
+        known = {field.name: field for field in source.fields}
+        self._names = fields_with_originals(reader.names, known, mask.name)
+        if self._names != [name for name in known if name in set(self._names)]:
+            raise DataError("has its fields in another order than the table", path=mask.name)
+        fields = [known[name] for name in self._names]
+        types = [source.original_type(field) for field in fields]
+        self._cells = any(pa.types.is_binary(kind) for kind in types)
+        self.groups = [] if self._cells or not fields else [fields]
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        if fields:
+            pairs = [
+                column
+                for name, kind in zip(self._names, types, strict=True)
+                for column in _pair(name, kind)
+            ]
+            self._batches = reader.batches(pa.schema(pairs))
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._found = 0
+
+    def _take(self, rows: int) -> pa.Table | None:
+        """Return the mask of the next rows; None if there are not so many."""
+        there = sum(batch.num_rows for batch in self._waiting)
+        while there < rows:
+            if (batch := next(self._batches, None)) is None:
+                return None
+            self._waiting.append(batch)
+            there += batch.num_rows
+            self._found += batch.num_rows
+        taken = []
+        while rows:
+            first = self._waiting.pop(0)
+            taken.append(first.slice(0, rows))
+            if first.num_rows > rows:
+                self._waiting.insert(0, first.slice(rows))
+            rows -= taken[-1].num_rows
+        return pa.Table.from_batches(taken) if taken else pa.table({})
+
+    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+        """Return what a sink writes of the next raw piece, and how many elements were others."""
+        fields = [field for group in self.groups for field in group]
+        chunk = source.decode(raw, fields)
+        rows = 0 if chunk.rows is None else chunk.rows.size
+        self._rows += rows
+        part = self._take(rows) if self._names else pa.table({})
+        if part is None or not part.num_columns:
+            return sink.encode(raw, chunk, []), 0  # if there are too few, the end will tell
+        changed = np.stack([to_bools(_whole(part[name])) for name in self._names], axis=1)
+        count = int(np.count_nonzero(changed))
+        if self._cells:
+            cells = pa.concat_arrays([_whole(part[original_of(n)]) for n in self._names])
+            records, columns = np.divmod(np.flatnonzero(changed), len(self._names))
+            ordered = cells.take(array(columns * rows + records))
+            return sink.with_cells(raw, self._names, changed, ordered), count
+        noisy = self._restored(chunk, part, changed)
+        return sink.encode(raw, chunk, noisy), count
+
+    def _restored(self, chunk: Chunk, part: pa.Table, changed: Any) -> list[NoisyColumn]:  # noqa: ANN401
+        from noisify.formats.arrow.columns import column_of  # noqa: PLC0415 - imports pyarrow
+
+        found = []
+        for column in chunk.columns:
+            name = column.field.name
+            which = changed[:, self._names.index(name)]
+            old = column_of(column.field, _whole(part[original_of(name)]), column.positions)
+            found.append(NoisyColumn(column, np.where(which, old.values, column.values), which))
+        return found
+
+    def check_length(self) -> None:
+        """Refuse a mask of more or fewer rows than the table.
+
+        Raises:
+            DataError: If it has.
+        """
+        self._found += sum(batch.num_rows for batch in self._batches)
+        if self._names and self._found != self._rows:
+            raise DataError(
+                f"has {self._rows:,} rows, and its mask {self._name} has {self._found:,}"
+            )
+
+
+def _pair(name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Field]:
+    return pa.field(name, pa.bool_(), nullable=False), pa.field(original_of(name), kind)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+class ArrayOriginals(Originals):
+    """The mask of a file of arrays, read wherever its elements are."""
+
+    def __init__(self, source: Source[Any], mask: Input, entry: Entry) -> None:
+        self._name = mask.name
+        self._open = ExitStack()
+        self._arrays: dict[str, StoredArray] = {}
+        self._places: dict[str, FieldArray] = {}
+        try:
+            file = self._open.enter_context(entry.load_whole().opened(mask))
+            fields = {f.name: f for f in source.fields if f.number is not None}
+            by_array: dict[str, dict[str, FieldArray]] = {}
+            for name, field in fields.items():
+                place = source.array_of(field)
+                by_array.setdefault(place.name, {})[name] = place
+            if entry.name == "npy" and len(by_array) == 1:  # the one array in it has no name
+                by_array = {file.arrays[0].type.name: next(iter(by_array.values()))}
+            for found in file.arrays:
+                self._add(found, by_array)
+        except BaseException:
+            self._open.close()
+            raise
+        self.groups = [[fields[name]] for name in fields if name in self._places]
+
+    def _add(self, found: StoredArray, by_array: Mapping[str, Mapping[str, FieldArray]]) -> None:
+        """Take an array of the mask, which is that of one of the file's arrays."""
+        name, dtype = found.type.name, found.type.dtype
+        if name not in by_array:
+            raise no_such_field(name, self._name)
+        places = dict(by_array[name])
+        first = next(iter(places.values()))
+        if first.member is None and dtype == np.dtype(bool):
+            raise no_values(self._name)
+        if first.member is not None:
+            known = [str(place.member) for place in places.values()]
+            members = fields_with_originals(dtype.names or (), known, self._name)
+            places = {key: place for key, place in places.items() if place.member in members}
+        expected = arrays_of(places.values(), values=True)
+        (kind,) = expected.values() or (None,)
+        if kind is not None and dtype != kind.dtype:
+            raise DataError(
+                f"holds {dtype}, where this array's mask has {kind.dtype}",
+                path=self._name,
+                field=name,
+            )
+        if found.type.shape != first.shape:
+            raise DataError(
+                f"is of shape {found.type.shape}, and the noisy array of shape {first.shape}",
+                path=self._name,
+                field=name,
+            )
+        for key, place in places.items():
+            self._places[key], self._arrays[key] = place, found
+
+    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+        """Return what a sink writes of the next raw piece, and how many elements were others."""
+        chunk = source.decode(raw, [field for group in self.groups for field in group])
+        noisy = [self._restored(column) for column in chunk.columns]
+        count = sum(int(np.count_nonzero(result.changed)) for result in noisy)
+        return sink.encode(raw, chunk, noisy), count
+
+    def _restored(self, column: Column) -> NoisyColumn:
+        """Return a column as it was before it got noise."""
+        name = column.field.name
+        place = self._places[name]
+        pairs = self._arrays[name].at(in_array(column.positions, place))
+        flags, old = (part.reshape(-1) for part in views(pairs, place.member))
+        values = column.values.copy()
+        values[flags] = unpacked(old[flags], column.field)
+        return NoisyColumn(column, values, flags)
+
+    def close(self) -> None:
+        """Close the mask."""
+        self._open.close()
