@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import without_views
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.read_options import ReadOptions
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
+from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 
 if TYPE_CHECKING:
