@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.files.input import Input
     from noisify.formats import Entry
-    from noisify.formats.arrays import StoredArray
+    from noisify.formats.arrays import ArrayFile, StoredArray
     from noisify.formats.interface import FieldArray, Sink, Source
 
 
@@ -208,7 +208,7 @@ class ArrayOriginals(Originals):
         self._arrays: dict[str, StoredArray] = {}
         self._places: dict[str, FieldArray] = {}
         try:
-            file = self._open.enter_context(entry.load_whole().opened(mask))
+            file = self._opened(mask, entry)
             fields = {f.name: f for f in source.fields if f.number is not None}
             by_array: dict[str, dict[str, FieldArray]] = {}
             for name, field in fields.items():
@@ -222,6 +222,14 @@ class ArrayOriginals(Originals):
             self._open.close()
             raise
         self.groups = [[fields[name]] for name in fields if name in self._places]
+
+    def _opened(self, mask: Input, entry: Entry) -> ArrayFile:
+        """Open the mask; what is in no array is in no mask either."""
+        try:
+            file: ArrayFile = self._open.enter_context(entry.load_whole().opened(mask))
+        except UsageError as error:
+            raise DataError(error.message, path=mask.name, field=error.field) from None
+        return file
 
     def _add(self, found: StoredArray, by_array: Mapping[str, Mapping[str, FieldArray]]) -> None:
         """Take an array of the mask, which is that of one of the file's arrays."""
