@@ -271,7 +271,7 @@ class DelimitedSource(Source[Block]):
         )
 
     @override
-    def original_type(self, field: Field) -> pa.DataType:  # noqa: ARG002 - all are bytes
+    def original_type(self, field: Field) -> pa.DataType:
         """Return the type of the bytes of cells."""
         return pa.binary()
 
