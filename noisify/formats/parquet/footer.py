@@ -6,7 +6,7 @@ Field numbers are those of https://github.com/apache/parquet-format, `parquet.th
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
@@ -47,6 +47,8 @@ _TAIL = 8
 _HEADER_BYTES = 1 << 12
 _SHORT_CHUNKS = re.compile(r"parquet-mr(?! version (?:1\.2\.9|1\.2\.\d\d|1\.[3-9]|1\.\d\d|[2-9]))")
 _SHORT_BY = 100
+_VALUE_BYTES = 8
+"""Bytes in memory of most values."""
 
 
 @frozen
@@ -55,6 +57,18 @@ class Span:
 
     start: int
     size: int
+
+
+class ChunkSize(NamedTuple):
+    """How large a column chunk is.
+
+    Attributes:
+        decoded: About how many bytes it takes in memory.
+        stored: How many it takes in the file.
+    """
+
+    decoded: int
+    stored: int
 
 
 class Footer:
@@ -85,6 +99,7 @@ class Footer:
         self._before = Record()
         self._count = 0
         self._starts = [0]
+        self._sizes: dict[int, tuple[ChunkSize, ...]] = {}
         self._first: Record | None = None
         """What is said of the first row group, which is looked at before anyone asks for it."""
         try:
@@ -136,6 +151,27 @@ class Footer:
         if index == 0 and self._first is not None:
             record, self._first = self._first, None
             return record
+        return self._read_group(index)
+
+    def sizes(self, index: int) -> tuple[ChunkSize, ...]:
+        """Return how large the column chunks of a row group are.
+
+        Raises:
+            DataError: If that is nonsense, or one is encrypted.
+        """
+        if index not in self._sizes:
+            first = self._first if index == 0 else None
+            record = self._read_group(index) if first is None else first
+            self._sizes[index] = tuple(map(self._size, record[CHUNKS].values))
+        return self._sizes[index]
+
+    def _size(self, chunk: Record) -> ChunkSize:
+        if METADATA not in chunk or CRYPTO in chunk:
+            raise self._encrypted()
+        about = chunk[METADATA]
+        return ChunkSize(max(about[UNCOMPRESSED], _VALUE_BYTES * about[VALUES]), about[STORED])
+
+    def _read_group(self, index: int) -> Record:
         try:
             self._find_group(index)
             record, end = thrift.read(self._data, self._starts[index], CHUNK_DEPTH)

@@ -7,22 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pyarrow.parquet as pq
-
 WHOLE_BYTES = 16 << 20
 """Bytes of leaves that have to go together, decoded, up to which they are one piece."""
 PIECE_BYTES = 4 << 20
 """Bytes of a piece, decoded, that has several leaves or is a slice of their rows."""
-
-
-def decoded_size(chunk: pq.ColumnChunkMetaData) -> int:
-    """Return about how many bytes a column chunk takes in memory."""
-    return int(max(chunk.total_uncompressed_size, 8 * chunk.num_values))
-
-
-def stored_size(group: pq.RowGroupMetaData, leaves: Iterable[int]) -> int:
-    """Return how many bytes some leaves of a row group take in the file."""
-    return sum(group.column(leaf).total_compressed_size for leaf in leaves)
 
 
 def without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:

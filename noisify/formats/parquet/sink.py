@@ -310,7 +310,7 @@ class ParquetSink(Sink["Piece", Part]):
         large = {
             leaf
             for leaf in changed - made.keys()
-            if self._source.decoded_bytes(group, [leaf]) > _ALONE_BYTES
+            if self._source.sizes(group)[leaf].decoded > _ALONE_BYTES
         }
         ahead = iter(sorted(changed - made.keys() - large))
         with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-write") as pool:

@@ -38,9 +38,7 @@ from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.parquet.pieces import (
-    decoded_size,
     shares_of,
-    stored_size,
     without_overlap,
 )
 from noisify.formats.parquet.read_back import needs_plain_pages
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.formats.parquet.column_chunk import Fit
+    from noisify.formats.parquet.footer import ChunkSize
 
 MEMORY_BUDGET = 64 << 20
 """Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
@@ -126,9 +125,7 @@ class ParquetSource(Source[Piece]):
         self.fields, self._numbers = fields_and_leaves(self.schema)
         note = naming_note(self.schema, name)
         self.notes: list[str] = [note] if note else []
-        every = range(self.metadata.num_columns)
-        sizes = (self.decoded_bytes(i, every) for i in range(self.metadata.num_row_groups))
-        self.in_flight = MEMORY_BUDGET // min(parquet_pieces.WHOLE_BYTES, max((1, *sizes)))
+        self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.empty = not self.metadata.num_rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
@@ -162,10 +159,28 @@ class ParquetSource(Source[Piece]):
         """Return the number of the leaf that a field is."""
         return self._numbers[name]
 
-    def decoded_bytes(self, group: int, leaves: Iterable[int]) -> int:
-        """Return about how many bytes some leaves of a row group take in memory."""
-        about = self.metadata.row_group(group)
-        return sum(map(decoded_size, (about.column(leaf) for leaf in leaves)))
+    def _largest_piece(self) -> int:
+        """Return about how many bytes the largest row group takes in memory, or a piece of it."""
+        largest = 1
+        for index in range(self.metadata.num_row_groups):
+            largest = max(largest, sum(size.decoded for size in self.sizes(index)))
+            if largest >= parquet_pieces.WHOLE_BYTES:
+                return parquet_pieces.WHOLE_BYTES
+        return largest
+
+    def sizes(self, group: int) -> Sequence[ChunkSize]:
+        """Return how large the leaves of a row group are.
+
+        Arrow knows as well, and ends the process where what else is said of a leaf is nonsense.
+
+        Raises:
+            DataError: If there are not as many as there should be.
+        """
+        found = self.footer.sizes(group)
+        if len(found) != self.metadata.num_columns:
+            many = f"it has {len(found)} columns, not {self.metadata.num_columns}"
+            raise self._unreadable(group, many)
+        return found
 
     @override
     def read(
@@ -191,10 +206,11 @@ class ParquetSource(Source[Piece]):
         units = without_overlap(groups)
         for index in range(self.metadata.num_row_groups):
             group = self.metadata.row_group(index)
-            sizes = {leaf: decoded_size(group.column(leaf)) for leaf in leaves}
+            chunks = self.sizes(index)
+            sizes = {leaf: chunks[leaf].decoded for leaf in leaves}
             shares = list(shares_of(units, sizes))
-            stored = [stored_size(group, share) for share in shares]
-            stored[-1] += stored_size(group, range(group.num_columns)) - sum(stored)
+            stored = [sum(chunks[leaf].stored for leaf in share) for share in shares]
+            stored[-1] += sum(chunk.stored for chunk in chunks) - sum(stored)
             for share, size in zip(shares, stored, strict=True):
                 closes = share is shares[-1]
                 start, rows = reached[ROWS], group.num_rows
@@ -407,6 +423,8 @@ class ParquetSource(Source[Piece]):
 
     def style(self, group: int, leaf: int, rows: int) -> tuple[dict[str, Any], bool]:
         """Return how a leaf of a row group is encoded, and whether it has a Bloom filter.
+
+        Its values have been read: of what Arrow could not read it is not to be asked (see `sizes`).
 
         Args:
             group: The row group's number.
