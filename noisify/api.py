@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
+from noisify.core.lazy import LazyModule
 from noisify.core.values import read_count, read_path, read_truth
-from noisify.engine import loop, survey
+from noisify.engine import loop
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from noisify.engine import survey
     from noisify.engine.report import RunReport
     from noisify.formats.read_options import ReadOptions
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.request import RecipeLike, SpecLike
+else:
+    survey = LazyModule("noisify.engine.survey")
 
 Data = TypeVar("Data")
 

@@ -9,6 +9,10 @@ pa = LazyModule("pyarrow")
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 class LazyModule:
@@ -20,9 +24,10 @@ class LazyModule:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._module: ModuleType | None = None
 
     def __getattr__(self, attribute: str) -> object:
-        """Import the module, and keep what was looked up."""
-        value = getattr(import_module(self._name), attribute)
-        setattr(self, attribute, value)
-        return value
+        """Import the module, and return what it has of that name now."""
+        if self._module is None:
+            self._module = import_module(self._name)
+        return getattr(self._module, attribute)

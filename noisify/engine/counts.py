@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from noisify.core.lazy import LazyModule
+
 if TYPE_CHECKING:
+    from noisify.statistics import moments
     from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
+else:
+    moments = LazyModule("noisify.statistics.moments")
 
 
 @dataclass
@@ -80,10 +85,8 @@ class FieldReport(Counts):
         self.clipped += tally.clipped
         self.saturated += tally.saturated
         if tally.signal is not None and tally.change is not None:
-            from noisify.statistics.moments import BlockMoments  # noqa: PLC0415 - only if measured
-
-            self.signal = self.signal or BlockMoments()
-            self.change = self.change or BlockMoments()
+            self.signal = self.signal or moments.BlockMoments()
+            self.change = self.change or moments.BlockMoments()
             self.signal += tally.signal
             self.change += tally.change
         return self

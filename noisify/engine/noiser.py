@@ -12,6 +12,7 @@ import numpy as np
 from noisify.core.chunk import Column, merged_floats
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.core.lazy import LazyModule
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and which of them are usable; None: all."""
+
+    from noisify.statistics import moments
+else:
+    moments = LazyModule("noisify.statistics.moments")
 
 
 _BATCH_ELEMENTS = 1 << 16
@@ -307,8 +312,6 @@ def _count(which: NDArray[np.bool_] | None) -> int:
 
 def _measured(noisy: list[NoisyColumn]) -> Tally:
     """Return the moments of one field's values and of their change, over all its columns."""
-    from noisify.statistics.moments import BlockPieces  # noqa: PLC0415 - only if measured
-
     positions, values, usable = merged_floats([result.column for result in noisy])
     change = np.zeros_like(values)
     for result in noisy:
@@ -316,6 +319,6 @@ def _measured(noisy: list[NoisyColumn]) -> Tally:
         moved = result.changed if result.erased is None else result.changed & ~result.erased
         change = np.where(moved, difference, change)
     return Tally(
-        signal=BlockPieces.cut(positions, values, usable),
-        change=BlockPieces.cut(positions, change, usable),
+        signal=moments.BlockPieces.cut(positions, values, usable),
+        change=moments.BlockPieces.cut(positions, change, usable),
     )

@@ -7,8 +7,9 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from noisify.core.errors import UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
-from noisify.engine import convert, loop, survey
+from noisify.engine import convert, loop
 from noisify.engine.numpy_streams import check_streams
 from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
     from noisify import formats
     from noisify.core.chunk import Field
+    from noisify.engine import survey
     from noisify.formats.interface import Source
     from noisify.statistics.survey import FieldStatistics
+else:
+    survey = LazyModule("noisify.engine.survey")
 
 
 @frozen

@@ -7,6 +7,8 @@ from collections import deque
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, TypeVar
 
+from noisify.core.lazy_libraries import futures
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -53,18 +55,16 @@ def ordered_map(
             results.append(function(group.popleft()))
         return results
 
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small files do without
-
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
+    pool = futures.ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
     try:  # an item that is done must not be in memory until the end: nothing else holds it
-        futures = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
-        more = islice(waiting, limit - len(futures))
-        futures.extend(pool.submit(each, group) for group in more)
-        while futures:
-            results = futures.popleft().result()
+        running = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
+        more = islice(waiting, limit - len(running))
+        running.extend(pool.submit(each, group) for group in more)
+        while running:
+            results = running.popleft().result()
             while results:
                 yield results.popleft()
-            futures.extend(pool.submit(each, group) for group in islice(waiting, 1))
+            running.extend(pool.submit(each, group) for group in islice(waiting, 1))
     finally:
         stopping.append(True)
         pool.shutdown(wait=True, cancel_futures=True)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from noisify.core.errors import NoisifyError
 from noisify.files.temporary import remove_all
+from noisify.core.lazy_libraries import connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,9 +102,7 @@ def _hand_out(waiting: Iterator[Any], copies: Sequence[_Copy], pending: deque[li
 
 def _heard(copies: Sequence[_Copy]) -> Iterator[_Copy]:
     """Yield the copies that have something to say, once one has."""
-    from multiprocessing.connection import wait  # noqa: PLC0415 - few runs need it
-
-    ready = wait([copy.connection for copy in copies if copy.answer is not None])
+    ready = connections.wait([copy.connection for copy in copies if copy.answer is not None])
     return (copy for copy in copies if copy.connection in ready)
 
 
@@ -141,10 +140,8 @@ class _Copy:
         others: Sequence[_Copy],
         running: ExitStack,
     ) -> None:
-        from multiprocessing.connection import Pipe  # noqa: PLC0415 - few runs need it
-
         self.answer: list[Said] | None = None
-        self.connection, own = Pipe()
+        self.connection, own = connections.Pipe()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, *_heard_by_all()})
         try:  # a signal would find a copy that nobody stops
             self._process = os.fork()

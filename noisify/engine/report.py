@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UNWRITTEN
+from noisify.core.lazy_libraries import json, metadata, platform
 from noisify.core.value_class import frozen
 from noisify.core.version import VERSION
 from noisify.engine.unchanged import asked_sd, shortfall
@@ -102,8 +103,6 @@ class RunReport:
 
 def json_text(value: object) -> str:
     r"""Return JSON text that can be written as UTF-8: bytes of names that are none are `\udcxx`."""
-    import json  # noqa: PLC0415 - few runs need it
-
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text.encode("utf-8", "backslashreplace").decode()
@@ -111,10 +110,7 @@ def json_text(value: object) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions that a run depends on."""
-    import platform  # noqa: PLC0415 - few runs need it
-    from importlib.metadata import version  # noqa: PLC0415 - a tenth of a small run's time
-
     found = {"noisify": VERSION, "python": platform.python_version()}
     for library in _LIBRARIES:
-        found[library] = version(library)
+        found[library] = metadata.version(library)
     return found

@@ -12,13 +12,14 @@ import numpy as np
 from noisify.core.chunk import merged_floats, merged_whole
 from noisify.core.errors import UsageError
 from noisify.engine.parallel import ordered_map
+from noisify.statistics.moments import BlockMoments, BlockPieces, JointMoments
+from noisify.statistics.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from noisify.core.chunk import Column, Field
     from noisify.formats.interface import Source
-    from noisify.statistics.moments import BlockPieces
     from noisify.statistics.survey import FieldStatistics
 
 _TWO_PASSES = frozenset({"iqr", "scores"})
@@ -43,12 +44,6 @@ def survey(
         progress: Told the bytes of each chunk done.
         expect: Told before each pass how many are still to come, as far as that is known.
     """
-    from noisify.statistics.moments import (  # noqa: PLC0415 - an absolute level does without
-        BlockMoments,
-        JointMoments,
-    )
-    from noisify.statistics.survey import Survey  # noqa: PLC0415 - as above
-
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     together = [field for field, need in needs.items() if "covariance" in need]
     joint = BlockMoments()
@@ -117,8 +112,6 @@ def _different(columns: list[Column]) -> Counter[str]:
 
 def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
     """Return the rows of several fields' values, cut at the borders of noise blocks."""
-    from noisify.statistics.moments import BlockPieces  # noqa: PLC0415 - as in survey
-
     if any(field.name not in columns for field in together):
         return None
     merged = [merged_floats(columns[field.name]) for field in together]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noisify import formats
 from noisify.core.errors import UsageError
+from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.files.output import STANDARD_OUTPUT, open_output
 from noisify.formats import unsupported
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.engine.open_input import OpenInput, Settings
+    from noisify.files import folder_output
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
+else:
+    folder_output = LazyModule("noisify.files.folder_output")
 
 
 def open_target(
@@ -28,9 +32,7 @@ def open_target(
 ) -> Output:
     """Open an output for an input: a folder for a folder."""
     if opened.input.is_folder and opened.input.path is not None:
-        from noisify.files.folder_output import FolderOutput  # noqa: PLC0415 - rarely needed
-
-        return FolderOutput(
+        return folder_output.FolderOutput(
             opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
         )
     return open_output(

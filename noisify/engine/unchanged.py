@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError
+from noisify.core.lazy import LazyModule
 from noisify.noise.level import Absolute, Duration, FromField, Percent
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.engine.counts import FieldReport
+    from noisify.formats.csv import number_format
     from noisify.plan.plan import Plan, Step
+else:
+    number_format = LazyModule("noisify.formats.csv.number_format")
 
 _STANDARD_ERRORS = 4
 """How far the sd of a change may be from what was asked by chance: beyond it, there is a reason."""
@@ -206,10 +210,8 @@ def _help(cell: str, what: str) -> str:
         return "; cast the column to a wider decimal first"
     if what == NOT_STRANGE["time"]:
         return "; times are read as ISO 8601, such as 2024-03-01T06:00:00Z"
-    from noisify.formats.csv.number_format import option_for  # noqa: PLC0415 - few runs need it
-
     text = cell.strip().strip('"').strip()
-    if option := option_for([text]):
+    if option := number_format.option_for([text]):
         return f"; type {option}"
     return f"; {_help_with_text(text)}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -153,7 +154,5 @@ def deflate_library() -> Any:  # noqa: ANN401
     try:
         from isal import isal_zlib  # noqa: PLC0415 - no wheel on some machines
     except ImportError:
-        import zlib  # noqa: PLC0415 - rarely needed
-
         return zlib
     return isal_zlib

@@ -10,10 +10,12 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from noisify.core.lazy_pyarrow import pa
 from noisify.files.codecs import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate_library
 
 if TYPE_CHECKING:
@@ -65,8 +67,6 @@ class _GzipPacker:
     parallel = True
 
     def __init__(self, level: int) -> None:
-        import zlib  # noqa: PLC0415 - rarely needed
-
         self._level = self._own_level = level
         self._checks: Any = deflate_library()
         self._deflate: Any = zlib
@@ -146,8 +146,6 @@ class _ArrowPacker:
     parallel = False
 
     def __init__(self, name: str) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - slow to import
-
         self._packed = _Collected()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(self._packed, mode="w"), name)
 

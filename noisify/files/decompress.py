@@ -8,6 +8,7 @@ import lzma
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from noisify.core.errors import DataError
+from noisify.core.lazy_pyarrow import pa
 from noisify.files import codecs
 from noisify.files.codecs import BZIP2, GZIP, LZ4, XZ, ZSTD
 
@@ -163,8 +164,6 @@ def _arrow_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
     Raises:
         DataError: If they are damaged, or do not end where a frame does.
     """
-    import pyarrow as pa  # noqa: PLC0415 - slow to import
-
     stream = pa.CompressedInputStream(pa.PythonFile(_NotClosed(file), mode="r"), codec.name)
     while True:
         try:

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from noisify.core.lazy_libraries import ctypes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,8 +24,6 @@ def exchange(one: Path, other: Path) -> bool:
     Raises:
         OSError: If the system can, and it failed.
     """
-    import ctypes  # noqa: PLC0415 - few runs need it
-
     first, second = os.fsencode(one), os.fsencode(other)
     library = ctypes.CDLL(None, use_errno=True) if sys.platform in {"linux", "darwin"} else None
     if (rename := getattr(library, "renameat2", None)) is not None:

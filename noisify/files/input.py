@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.lazy import LazyModule
+from noisify.core.lazy_libraries import shutil
 from noisify.files import codecs
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
+    from noisify.files import decompress, zip_member
     from noisify.files.codecs import Codec
+else:
+    decompress = LazyModule("noisify.files.decompress")
+    zip_member = LazyModule("noisify.files.zip_member")
 
 _ZIP_START = b"PK\x03\x04"
 _SEEKING = threading.Lock()
@@ -113,8 +119,6 @@ class Input:
 
     def _look_inside(self, archive: Path) -> None:
         """Read the only file of a ZIP archive in its stead, if it has but one."""
-        from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
-
         member = zip_member.only_member(archive)
         if member is not None:
             self.codec, self._member = zip_member.ZIP, member
@@ -131,8 +135,6 @@ class Input:
 
     def _take_archive(self) -> None:
         """Keep a stream that is a ZIP archive, which says at its end what is in it."""
-        from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
-
         if zip_member.is_archive(self.head(zip_member.FIRST_NAME)):
             self.spool()
             self._archive, self._spooled, self._head = self._spooled, None, None
@@ -190,8 +192,6 @@ class Input:
         if self.path is not None:
             return self.path.open("rb", buffering=0)
         if self._member is not None and self._packed is not None:
-            from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
-
             return zip_member.open_member(self._packed, self.name)
         if self._packed is not None and self.codec is not None:
             return _decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
@@ -202,8 +202,6 @@ class Input:
         """Keep the data in a temporary file, to be read at any place; say if that was done."""
         if self.path is not None:
             return False
-        import shutil  # noqa: PLC0415 - rarely needed
-
         try:
             self._spooled = new_temporary_path()
             self._spooled.touch(mode=0o600)
@@ -297,9 +295,7 @@ def known_size(path: str | Path) -> int:
 
 def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
     """Return the decompressed bytes of an open file, which is closed with them."""
-    from noisify.files.decompress import open_decompressed  # noqa: PLC0415 - loads the codecs
-
-    return open_decompressed(file, codec, name)
+    return decompress.open_decompressed(file, codec, name)
 
 
 class _Chained(io.RawIOBase):

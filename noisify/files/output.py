@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.files.descriptors import open_descriptor
 from noisify.files.file_output import FileOutput
 from noisify.files.output_interface import Output, naming
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from noisify.files import compress
     from noisify.files.codecs import Compression
-    from noisify.files.compress import CompressedFile
+else:
+    compress = LazyModule("noisify.files.compress")
 
 STANDARD_OUTPUT = "-"
 _COPY_BYTES = 1 << 20
@@ -77,14 +80,12 @@ class CompressedOutput(Output):
         self._jobs = jobs
         self._local: Path | None = None
         self._completed = False
-        self._packed: CompressedFile | None = None
+        self._packed: compress.CompressedFile | None = None
 
     def open(self) -> None:
         """Open the other output."""
-        from noisify.files.compress import CompressedFile  # noqa: PLC0415 - loads the codecs
-
         self._outer.open()
-        self._packed = CompressedFile(self._outer.file, self._compression, self._jobs)
+        self._packed = compress.CompressedFile(self._outer.file, self._compression, self._jobs)
         self.file = cast("BinaryIO", self._packed)
 
     def local_path(self) -> Path:
@@ -103,7 +104,7 @@ class CompressedOutput(Output):
         if self._local is not None:
             self.name = self._outer.name
             _copy_and_remove(self._local, self.file)
-        cast("CompressedFile", self._packed).finish()
+        cast("compress.CompressedFile", self._packed).finish()
         self._outer.complete()
         self._completed = True
 

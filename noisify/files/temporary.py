@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from noisify.core.errors import NoisifyError
+from noisify.core.lazy_libraries import shutil, tempfile
 
 _temporary: set[Path] = set()
 
@@ -43,8 +44,6 @@ def remove(path: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a temporary folder as far as can be, with a second try for what failed but once."""
     if folder.is_dir():
-        import shutil  # noqa: PLC0415 - few runs need it
-
         for _ in range(2):
             shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
@@ -71,8 +70,6 @@ def temporary_folder() -> Path:
     Raises:
         NoisifyError: If there is none.
     """
-    import tempfile  # noqa: PLC0415 - few runs need one
-
     if tempfile.tempdir is not None:
         return Path(os.fsdecode(tempfile.tempdir))
     named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]

@@ -10,6 +10,8 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from noisify.core.lazy_libraries import ctypes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -174,8 +176,6 @@ def _of_linux(name: str) -> Callable[[int, int, int, int], int] | None:
     """Return a function of Linux that Python does not offer, or None."""
     if sys.platform != "linux":
         return None
-    import ctypes  # noqa: PLC0415 - only large outputs need it
-
     function = getattr(ctypes.CDLL(None), name, None)
     if function is not None:
         number, offset = ctypes.c_int, ctypes.c_int64

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from noisify.formats import unsupported
     from noisify.formats.interface import Format
+else:
+    unsupported = LazyModule("noisify.formats.unsupported")
 
 
 class Entry(NamedTuple):
@@ -145,8 +149,6 @@ def _meant(name: str, names: Iterable[str]) -> str:
     word = name.strip().removeprefix(".").casefold()
     if found := other_words.FORMATS.get(word, word if word in names else None):
         return f"; type {found}"
-    from noisify.formats import unsupported  # noqa: PLC0415 - only a mistake needs it
-
     return unsupported.instead_of(word) or did_you_mean(name, names)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
+from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.formats import FORMATS, Entry, find, of_suffix, unsupported
 from noisify.formats.arrow.messages import starts_legacy_stream
 
 if TYPE_CHECKING:
+    from noisify.files import zip_member
     from noisify.files.input import Input
+else:
+    zip_member = LazyModule("noisify.files.zip_member")
 
 _HEAD = 8200
 
@@ -41,8 +45,6 @@ def _is_archive(head: bytes) -> bool:
         return True
     if not head.startswith(b"PK") or unsupported.refusal(head, ""):
         return False
-    from noisify.files import zip_member  # noqa: PLC0415 - rarely needed
-
     return zip_member.is_archive(head)
 
 

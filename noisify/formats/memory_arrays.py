@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
+from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.memory import RangesInMemory
 from noisify.formats.npy.source import ARRAY_NAME
@@ -114,9 +115,6 @@ class MaskedArrayInMemory(ArrayInMemory):
 
     def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
         """Return the array's members as Arrow arrays, null where they are masked."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to import, and conditions are rare
-        import pyarrow.compute as pc  # noqa: PLC0415 - likewise
-
         mask = self._mask[raw.start : raw.stop]
         return {
             name: pc.if_else(pa.array(member_of(mask, name)), None, values)

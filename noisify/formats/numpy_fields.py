@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noisify.core import arrow_arrays
 from noisify.core.chunk import Column, Field, Kind, Positions
 from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
@@ -263,8 +264,6 @@ def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
     Raises:
         UsageError: If it holds several values an element, or values that Arrow does not have.
     """
-    from noisify.core import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
-
     member = member_of(values, name).reshape(-1)
     if len(member) != values.size:
         raise UsageError("holds several values an element, and --where needs one", field=name)

@@ -1,0 +1,47 @@
+"""Modules of Python and of other packages that few runs need; each takes 10 ms or more to import.
+
+For pyarrow see `lazy_pyarrow`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noisify.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ctypes
+    import json
+    import multiprocessing.connection as connections
+    import platform
+    import shutil
+    import tempfile
+    from concurrent import futures
+    from importlib import metadata
+
+    import pandas as pd
+    import polars as pl
+else:
+    connections = LazyModule("multiprocessing.connection")
+    ctypes = LazyModule("ctypes")
+    futures = LazyModule("concurrent.futures")
+    json = LazyModule("json")
+    metadata = LazyModule("importlib.metadata")
+    pd = LazyModule("pandas")
+    pl = LazyModule("polars")
+    platform = LazyModule("platform")
+    shutil = LazyModule("shutil")
+    tempfile = LazyModule("tempfile")
+
+__all__ = [
+    "connections",
+    "ctypes",
+    "futures",
+    "json",
+    "metadata",
+    "pd",
+    "pl",
+    "platform",
+    "shutil",
+    "tempfile",
+]
