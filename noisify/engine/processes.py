@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from noisify.core.errors import NoisifyError
-from noisify.files.temporary import remove_all
 from noisify.core.lazy_libraries import connections
+from noisify.files.temporary import remove_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
