@@ -74,6 +74,17 @@ def test_a_csv_line_after_line_of_megabytes(tmp_path):
     assert peak(tmp_path / "in.csv", "-s", 0.5) < BOUND
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.npy"])
+def test_a_bound_that_is_given_is_kept_whatever_else_is_asked_for(tmp_path, name):
+    if name == "in.csv":
+        (tmp_path / name).write_text("id,x,note\n" + "12,3.25,some text\n" * 3_000_000)
+    else:
+        np.lib.format.open_memmap(tmp_path / name, "w+", "u1", (64 * MB,))[::4096] = 1
+    large = ("--jobs", 16, "--chunk-size", "64MiB")
+
+    assert peak(tmp_path / name, "-s", 0.5, "-c", "*", *large, "--max-memory", "150MB") < 158
+
+
 @pytest.mark.parametrize("level", ["0.5", "0.1sd", "0.1iqr"])
 def test_an_npy_larger_than_the_bound(tmp_path, level):
     array = np.lib.format.open_memmap(tmp_path / "in.npy", "w+", "f8", (64 * MB,))

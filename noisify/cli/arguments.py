@@ -237,6 +237,11 @@ class Arguments:
         "Run", "--chunk-size", default=None, kind=SizeType(), metavar="SIZE",
         help_text="Bytes worked on at a time, such as 4MiB; never changes the output.",
     )  # fmt: skip
+    max_memory: int | None = option(
+        "Run", "--max-memory", default=None, kind=SizeType("memory size"), metavar="SIZE",
+        help_text="Memory that the run may take, such as 300MB: with fewer workers and smaller "
+        "chunks if need be, or it fails. [default: what a few chunks for each worker take]",
+    )  # fmt: skip
     dry_run: bool = option(
         "Run", "-n", "--dry-run", default=False,
         help_text="Print the plan and five rows before and after; write nothing.",

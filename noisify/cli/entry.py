@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from noisify.cli.process import pause_gc
 from noisify.cli.signals import Stopped, stopped_by
-from noisify.core.errors import NoisifyError, cut_short, printable
+from noisify.core.errors import (
+    OUT_OF_MEMORY,
+    NoisifyError,
+    caused_by_memory,
+    cut_short,
+    printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +72,8 @@ def _run_and_tell(arguments: Sequence[str] | None, program: str) -> int:
         _abandon_standard_output()
         status = CLOSED_PIPE
     except NoisifyError as error:
-        status = _fail(str(error), error.exit_status)
+        lacking = caused_by_memory(error)
+        status = _fail(OUT_OF_MEMORY, FAILED) if lacking else _fail(str(error), error.exit_status)
     except OSError as error:
         if error.errno == errno.EPIPE:
             status = CLOSED_PIPE
@@ -75,7 +82,7 @@ def _run_and_tell(arguments: Sequence[str] | None, program: str) -> int:
             status = _fail(f"{where}{error.strerror or error}", FAILED)
         _abandon_standard_output()
     except MemoryError:
-        status = _fail("out of memory; a smaller --chunk-size or fewer --jobs need less", FAILED)
+        status = _fail(OUT_OF_MEMORY, FAILED)
     except Exception as error:  # noqa: BLE001 - the last net: a line, and no traceback, for users
         status = _fail_unexpectedly(error)
     return status

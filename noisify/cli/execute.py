@@ -21,6 +21,7 @@ from noisify.cli.runs import runs_of
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
+from noisify.core.memory_bound import MemoryBound
 from noisify.engine.batch import naming_file
 from noisify.engine.open_input import OpenInput, Settings
 from noisify.engine.parallel import default_jobs
@@ -173,6 +174,13 @@ def _settings(
     *,
     measure: bool = False,
 ) -> Settings:
+    memory = MemoryBound(arguments.max_memory)
+
+    def advance(size: int) -> None:
+        memory.check()
+        if progress is not None:
+            progress.advance(size)
+
     return Settings(
         read=replace(arguments.read, keep_decimals=arguments.decimals == "keep"),
         from_format=arguments.from_format,
@@ -181,10 +189,11 @@ def _settings(
         clobber=not arguments.no_clobber,
         jobs=arguments.jobs or default_jobs(),
         chunk_bytes=arguments.chunk_size or Settings.chunk_bytes,
+        memory=memory,
         compress_level=arguments.compress_level,
         measure=measure or arguments.report is not None or arguments.verbose,
         note=tell,
-        progress=progress.advance if progress is not None else lambda _: None,
+        progress=advance,
         passes=progress.passes if progress is not None else lambda *_: None,
     )
 

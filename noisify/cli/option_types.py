@@ -187,9 +187,16 @@ _LONGEST_SIZE = 30
 
 
 class SizeType(ParamType):
-    """Bytes: 65536, 64k, 4MiB."""
+    """Bytes: 65536, 64k, 4MiB.
+
+    Args:
+        what: What errors call it.
+    """
 
     name = "size"
+
+    def __init__(self, what: str = "chunk size") -> None:
+        self._what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the size."""
@@ -198,7 +205,7 @@ class SizeType(ParamType):
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
         if not 0 < size <= _LARGEST_SIZE:
             raise UsageError(
-                f"chunk size {shown(value)} is not a size from 1 to 1024g, such as 65536, 64k or "
+                f"{self._what} {shown(value)} is not a size from 1 to 1024g, such as 65536, 64k or "
                 "4MiB"
             )
         return size

@@ -34,6 +34,9 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+OUT_OF_MEMORY = "out of memory; a smaller --chunk-size or fewer --jobs need less"
+
+
 class NoisifyError(Exception):
     """Say what went wrong, where, and what to do instead.
 
@@ -111,6 +114,19 @@ class DataError(NoisifyError):
 
 class NoisifyWarning(UserWarning):
     """What a caller of the library should know of noise that was asked for, and did nothing."""
+
+
+def caused_by_memory(error: BaseException) -> bool:
+    """Return whether there was too little memory, whatever was made of that on the way.
+
+    Arrow's error for it is one of its usual errors too, and formats tell of those as bad data.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def cut_short(text: str) -> str:

@@ -14,7 +14,7 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from noisify.core.errors import NoisifyError
+from noisify.core.errors import OUT_OF_MEMORY, NoisifyError
 from noisify.engine.job import process, write_outputs
 from noisify.engine.parallel import ordered_map
 from noisify.engine.processes import can_copy, process_map
@@ -121,13 +121,14 @@ def _side_by_side(
     batches: Iterator[list[FileJob]], settings: Settings, progress: BatchProgress, count: int
 ) -> Iterator[list[FileResult]]:
     """Yield what the files of batches came to, worked on by processes, or by threads."""
-    first = list(islice(batches, settings.jobs))
+    jobs = settings.jobs if settings.memory.most is None else 1  # each would take its share
+    first = list(islice(batches, jobs))
     if count >= _LEAST_FILES and len(first) > 1 and can_copy():
         worker = _Worker(settings, progress.check)
         return process_map(worker, first, batches, progress.end)
     worker = _Worker(settings, lambda: settings.progress(0))
     every = chain(first, batches)
-    return ordered_map(lambda batch: worker(batch, progress.end), every, settings.jobs)
+    return ordered_map(lambda batch: worker(batch, progress.end), every, jobs)
 
 
 def _alone(one: FileJob, settings: Settings) -> FileResult:
@@ -255,6 +256,5 @@ def _as_failure(error: NoisifyError | OSError | MemoryError, path: str) -> Noisi
     if isinstance(error, NoisifyError):
         return error.at(path)
     if isinstance(error, MemoryError):
-        message = "out of memory; a smaller --chunk-size or fewer --jobs need less"
-        return NoisifyError(message, path=path)
+        return NoisifyError(OUT_OF_MEMORY, path=path)
     return NoisifyError(error.strerror or str(error), path=error.filename or path)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
 from noisify.engine import loop
 from noisify.engine.open_input import OpenInput
 from noisify.engine.report import RunReport
@@ -94,6 +94,8 @@ def write_outputs(
             opened.tell()
             return reports
     except NoisifyError as error:
+        if caused_by_memory(error):
+            raise MemoryError from None
         raise error.at("standard input" if str(path) == "-" else path) from None
 
 
@@ -119,14 +121,15 @@ def _make(
                 [replace(task, plan=task.plan.copied(number)) for task in tasks]
                 for number in range(wanted[0].appended)
             ]
+        jobs, size = opened.workers_and_chunks(len(tasks))
         for each in passes:
             every = {field.name: field for task in each for field in task.plan.fields}
             settings.passes(opened.passes_left(), opened.bytes_of(every.values()))
             fields = loop.run(
                 opened.source,
                 each,
-                jobs=settings.jobs,
-                size=settings.chunk_bytes,
+                jobs=jobs,
+                size=size,
                 measure=settings.measure,
                 progress=settings.progress,
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from noisify.core.errors import UsageError
 from noisify.core.lazy import LazyModule
+from noisify.core.memory_bound import UNBOUNDED, MemoryBound
 from noisify.core.value_class import frozen
 from noisify.engine import convert, loop
 from noisify.engine.numpy_streams import check_streams
@@ -44,6 +45,7 @@ class Settings:
         clobber: Whether an existing output may be replaced.
         jobs: Worker threads.
         chunk_bytes: Bytes in a chunk.
+        memory: How much memory the process may take.
         compress_level: How hard to compress an output that is to be compressed; None: as usual.
         measure: Whether to measure what noise did, beyond counting.
         note: Told what the user should know, a line at a time.
@@ -60,6 +62,7 @@ class Settings:
     clobber: bool = True
     jobs: int = 1
     chunk_bytes: int = loop.CHUNK_BYTES
+    memory: MemoryBound = UNBOUNDED
     compress_level: int | None = None
     measure: bool = False
     note: Callable[[str], None] = lambda _: None
@@ -86,6 +89,7 @@ class OpenInput:
         later_passes: int = 0,
     ) -> None:
         self.input = Input(path)
+        self.input.memory = settings.memory
         self.codec = self.input.codec
         self._settings = settings
         self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
@@ -118,6 +122,8 @@ class OpenInput:
         if self.input.is_folder:
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
         self.input = converted = convert.convert(self.input, self.format, wanted, read)
+        converted.memory = self._settings.memory
+        converted.memory.check()
         self._hints = converted.hints
         if wanted.module == self.format.module:
             read = replace(read, delimiter="\t" if wanted.name == "tsv" else ",")
@@ -198,20 +204,27 @@ class OpenInput:
 
     def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
+        jobs, size = self.workers_and_chunks()
         return survey.survey(
             self.source,
             needs,
-            jobs=self._settings.jobs,
-            size=self._settings.chunk_bytes,
+            jobs=jobs,
+            size=size,
             progress=self._settings.progress,
             expect=lambda count: self._settings.passes(
                 count + self._later_passes, self.bytes_of(needs)
             ),
         )
 
+    def workers_and_chunks(self, outputs: int = 1) -> tuple[int, int]:
+        """Return how many workers, and chunks of how many bytes, there is memory for."""
+        settings = self._settings
+        return settings.memory.fit(settings.jobs, settings.chunk_bytes, outputs)
+
     def preview(self, plan: Plan, rows: int) -> loop.Preview:
         """Return some noisy columns of each field with noise, and what noise did to it there."""
-        return loop.preview(self.source, plan, rows, self._settings.chunk_bytes)
+        _, size = self.workers_and_chunks()
+        return loop.preview(self.source, plan, rows, size)
 
     def __enter__(self) -> Self:
         """Return itself."""

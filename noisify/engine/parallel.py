@@ -7,7 +7,7 @@ from collections import deque
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, TypeVar
 
-from noisify.core.lazy_libraries import futures
+from noisify.core.threads import affordable, thread_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,7 @@ def ordered_map(
     Raises:
         BaseException: The first failure, in the order of the items; the rest is cancelled.
     """
+    jobs = affordable(jobs) if jobs > 1 else jobs
     limit = max(1, min(in_flight or jobs + MORE_IN_FLIGHT, jobs + MORE_IN_FLIGHT))
     if jobs <= 1 or limit == 1:
         yield from map(function, items)
@@ -55,7 +56,7 @@ def ordered_map(
             results.append(function(group.popleft()))
         return results
 
-    pool = futures.ThreadPoolExecutor(jobs, thread_name_prefix="noisify")
+    pool = thread_pool(jobs, "noisify")
     try:  # an item that is done must not be in memory until the end: nothing else holds it
         running = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
         more = islice(waiting, limit - len(running))

@@ -12,14 +12,15 @@ import io
 import lzma
 import zlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from noisify.core.lazy_pyarrow import pa
+from noisify.core.threads import thread_pool
 from noisify.files.codecs import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from noisify.files.codecs import Codec, Compression
 
@@ -213,7 +214,7 @@ class CompressedFile(io.RawIOBase):
         self._packer = _PACKERS[compression.codec](compression.level)
         threads = max(1, jobs) if self._packer.parallel else 1
         self._in_flight = threads + _MORE_IN_FLIGHT
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="noisify-compress")
+        self._pool = thread_pool(threads, "noisify-compress")
         self._packed: deque[Future[bytes]] = deque()
         self._block = bytearray()
         self._started = False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import shutil
+from noisify.core.memory_bound import UNBOUNDED
 from noisify.files import codecs
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
@@ -52,6 +53,7 @@ class Input:
         path: The file that holds the data as they are; None for a stream, and for compressed data.
         is_folder: Whether `path` is a folder of files.
         codec: How it is compressed; None: it is not.
+        memory: How much memory reading it may take.
 
     Raises:
         NoisifyError: If it cannot be opened.
@@ -64,6 +66,7 @@ class Input:
         self.path: Path | None = None
         self.is_folder = False
         self.codec: Codec | None = None
+        self.memory = UNBOUNDED
         self._packed: Path | None = None
         self._device: BinaryIO | None = None
         self._stream: BinaryIO | None = None

@@ -262,6 +262,10 @@ class Piece:
         return slice(start, start + self.positions.length)
 
 
+_COPIES = 7
+"""How often the pixels are in memory: packed, unpacked and with noise."""
+
+
 class PngSource(Source[Piece]):
     """An open PNG file, its pixels in memory."""
 
@@ -271,6 +275,7 @@ class PngSource(Source[Piece]):
         try:
             self.parts = parts_of(self.data)
             self.shape = shape_of(self.parts)
+            source.memory.require(_COPIES * self.shape.rows_size, "the image")
             self.pixels = unpacked(self.parts, self.shape)
         except DataError as error:
             raise error.at(source.name) from None

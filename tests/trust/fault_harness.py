@@ -155,6 +155,12 @@ class Server:
             counts=json.loads(counts.read_text()) if counts.exists() else {},
         )
 
+    @property
+    def address_space(self) -> int:
+        """The bytes of address space that the process takes before a case."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmSize:")[2].split()[0])
+
     def whole(self, scenario: Scenario) -> tuple[dict[str, bytes], dict[str, int]]:
         """Return the files after a run without a fault, and how many calls of each kind it made."""
         never = Fault("read", 10**9) if self._can_fail else None

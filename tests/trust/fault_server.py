@@ -33,6 +33,7 @@ STOPPING = {signal.SIGINT, signal.SIGTERM}
 
 def imported() -> None:
     """Import all that a run may import, so that a fork need not."""
+    os.environ |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}  # as main()
     import h5py  # noqa: F401, PLC0415
     import pandas as pd  # noqa: F401, PLC0415
     import pyarrow.compute  # noqa: PLC0415

@@ -27,6 +27,8 @@ COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 MOST_CALLS = 400 if EVERYTHING else 60
 MOST_CUTS = 2000 if EVERYTHING else 12
 MOST_SIZES = 200 if EVERYTHING else 6
+MORE_MEMORY = [n << 18 for n in (*range(0, 40, 1 if EVERYTHING else 16), 60, 120)]
+"""Bytes of address space that a case may take besides."""
 DAMAGED = [name for name in SCENARIOS if " " not in name or name.startswith("hdf5 ")]
 
 
@@ -99,6 +101,22 @@ def test_a_disk_that_is_full_leaves_the_old_ones(plain_server: Server, name: str
         result = plain_server.run(scenario, limits={"RLIMIT_FSIZE": size})
         if wrong := broken(plain_server, result, scenario, after, Fault("write", 1)):
             found.append((size, wrong))
+    assert [] == found
+
+
+@pytest.mark.parametrize("name", SCENARIOS if EVERYTHING else [*FAULTS_IN_CI, "arrow", "hdf5"])
+def test_too_little_memory_leaves_the_old_or_the_new(plain_server: Server, name: str) -> None:
+    scenario = SCENARIOS[name]
+    after, _ = plain_server.whole(scenario)
+    taken = plain_server.address_space
+    if "-j" not in scenario.arguments:
+        scenario = Scenario(scenario.files, [*scenario.arguments, "-j", "4"])
+    found = []
+    for more in MORE_MEMORY:
+        result = plain_server.run(scenario, limits={"RLIMIT_AS": taken + more})
+        wrong = broken(plain_server, result, scenario, after, Fault("", 1))
+        if wrong or result.status not in {0, 1}:
+            found.append((more, result.status, wrong or result.messages))
     assert [] == found
 
 

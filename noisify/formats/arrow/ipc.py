@@ -19,7 +19,7 @@ from noisify.core.arrow_arrays import array, bytes_of, is_opaque, rows_of
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.formats.arrow.messages import first_batch, schema_bytes
+from noisify.formats.arrow.messages import first_batch, largest_body, schema_bytes
 from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader, type_in_mask
@@ -43,6 +43,8 @@ WHOLE_BYTES = 16 << 20
 SLICE_BYTES = 4 << 20
 """Bytes of a slice of a larger one."""
 _FEWEST_ROWS = 1024
+_MORE_COPIES = 2
+"""How often a record batch is in memory besides: with noise, and as it is written."""
 _VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
@@ -98,6 +100,9 @@ class ArrowSource(Source[Slice]):
         else:
             with self._input.open() as raw:
                 self.batch = first_batch(raw, start)
+                if self._input.memory.most is not None:
+                    largest = largest_body(raw, start)
+                    self._input.memory.require((1 + _MORE_COPIES) * largest, "a record batch")
 
     def _file(self) -> pa.NativeFile:
         if self._input.path is not None:
@@ -121,6 +126,7 @@ class ArrowSource(Source[Slice]):
         for batch, metadata in self._batches():
             step = batch.num_rows
             size_in_memory = bytes_of(batch)
+            self._input.memory.require(_MORE_COPIES * size_in_memory, "a record batch")
             if size_in_memory > WHOLE_BYTES:
                 step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // size_in_memory)
             yield from self.reader.slices(batch, max(1, step), groups, reached, metadata)

@@ -63,6 +63,31 @@ def first_batch(file: BinaryIO, at: int) -> BatchStyle:
             return style
 
 
+def largest_body(file: BinaryIO, at: int) -> int:
+    """Return the bytes of the longest body of a message, as it is stored.
+
+    Args:
+        file: Holds the messages; it may end too early.
+        at: Where the first message starts.
+    """
+    largest = 0
+    while True:
+        file.seek(at)
+        start, _, size = _message_start(file.read(8))
+        file.seek(at + start)
+        data = file.read(max(0, size))
+        if size <= 0 or len(data) < size:
+            return largest
+        try:
+            body = _Table.root(data).number(_BODY_LENGTH, "q")
+        except struct.error:
+            return largest
+        if body < 0:
+            return largest
+        largest = max(largest, body)
+        at += start + size + body
+
+
 def schema_bytes(head: bytes) -> int:
     """Return how many bytes a stream's first message takes, its body left out."""
     start, _, size = _message_start(head)

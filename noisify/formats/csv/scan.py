@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from noisify.core.errors import DataError
+from noisify.core.memory_bound import UNBOUNDED
 from noisify.formats.csv import native
 from noisify.formats.csv.comments import blanked
 from noisify.formats.csv.escapes import masked, refuse_escapes
@@ -35,9 +36,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.core.memory_bound import MemoryBound
+
 LONGEST_RECORD = 1 << 28
 _PIECE = 1 << 16
 """Bytes that are looked at together, few enough to stay in the cache."""
+
+
+_COPIES = 8
+"""How often a record may be in memory, from reading it to writing it."""
 
 
 class RecordReader:
@@ -49,16 +56,24 @@ class RecordReader:
         columns: How many cells every record must have.
         name: What to call the file in errors.
         line: The line at which the stream starts.
+        memory: How much memory a record may take.
     """
 
     def __init__(
-        self, stream: BinaryIO, dialect: Dialect, columns: int, name: str, line: int = 1
+        self,
+        stream: BinaryIO,
+        dialect: Dialect,
+        columns: int,
+        name: str,
+        line: int = 1,
+        memory: MemoryBound = UNBOUNDED,
     ) -> None:
         self._stream = stream
         self._dialect = dialect
         self._columns = columns
         self._name = name
         self._line = line
+        self._memory = memory
         self._row = 0
 
     def blocks(self, size: int) -> Iterator[Block]:
@@ -89,7 +104,10 @@ class RecordReader:
                     path=self._name,
                     line=self._line,
                 )
-            want = max(size, len(carried)) if used == 0 else size
+            want = size
+            if used == 0:
+                want = max(size, len(carried))
+                self._memory.require(_COPIES * (len(carried) + want), "a record")
 
     def cut(self, data: bytes, *, at_end: bool) -> Block | None:
         """Return the whole records at the start of `data`, or None if there is none yet."""

@@ -65,6 +65,7 @@ class DelimitedSource(Source[Block]):
         self.text = TextInput(source, options.encoding)
         self.notation = Notation.of(options, self.text.encoding)
         self._name = source.name
+        self._memory = source.memory
         self._options = options
         self._parser = cell_parser(options.nulls, self.notation)
         head = read_head(self.text, options, self.notation)
@@ -123,7 +124,7 @@ class DelimitedSource(Source[Block]):
 
     def _reader(self, stream: BinaryIO) -> RecordReader:
         line = 1 + count_lines(self.prefix, len(self.prefix))
-        return RecordReader(stream, self.dialect, self._columns, self._name, line)
+        return RecordReader(stream, self.dialect, self._columns, self._name, line, self._memory)
 
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Block]:
         """Read blocks of whole records; of many fields, fewer and larger ones at a time."""

@@ -47,8 +47,12 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.storage import Storage
 
 _SHOWN = 5
+_COPIES = 3
+"""How often a chunk is in memory: as it is stored, unpacked and with noise."""
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
+_NO_MEMORY = re.compile("unable to allocate|allocation failed|memory allocation")
+"""What it says where there was too little memory."""
 
 
 class Hdf5Source(Source[Piece]):
@@ -58,6 +62,7 @@ class Hdf5Source(Source[Piece]):
         source.spool()
         self.name = source.name
         self.path: Path = source.path  # type: ignore[assignment]
+        self._memory = source.memory
         self.stored: dict[str, Stored] = {}
         self.notes: list[str] = []
         self._storages: dict[str, Storage] = {}
@@ -100,6 +105,8 @@ class Hdf5Source(Source[Piece]):
                 rounded.append(f"{path} ({name})")
             self.stored |= stored
         for path, why in unreadable.items():
+            if _NO_MEMORY.search(why) is not None:
+                raise MemoryError
             if (failed := _DISK_FAILED.search(why)) is not None:
                 raise NoisifyError(f"cannot be read: {failed[1]}", path=self.name)
             found.append(unreadable_field(path, why))
@@ -141,7 +148,12 @@ class Hdf5Source(Source[Piece]):
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
         paths = dict.fromkeys(self.stored[field.name].path for field in fields)
         values = sum(self.stored[field.name].count for field in fields)
-        return cut([self._storage(path) for path in paths], values, size, self._unroll)
+        storages = [self._storage(path) for path in paths]
+        for storage in storages:
+            if storage.unit is not None:
+                count = math.prod(storage.unit) * storage.dtype.itemsize
+                self._memory.require(_COPIES * count, f"a chunk of {storage.path}")
+        return cut(storages, values, size, self._unroll)
 
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
@@ -179,6 +191,8 @@ class Hdf5Source(Source[Piece]):
             yield
         except UNREADABLE as error:
             why = reason(error)
+            if _NO_MEMORY.search(why) is not None:
+                raise MemoryError from None
             raise DataError(f"cannot be read: {why}", path=self.name, field=path) from None
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:

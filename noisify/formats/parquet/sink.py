@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from noisify.core.arrow_arrays import rows_of
 from noisify.core.errors import DataError
+from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, noisy_values
 from noisify.formats.arrow.nested import values_at, with_values
@@ -25,6 +25,7 @@ from noisify.formats.row_selection import places_in_versions, rows_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
@@ -313,7 +314,7 @@ class ParquetSink(Sink["Piece", Part]):
             if self._source.sizes(group)[leaf].decoded > _ALONE_BYTES
         }
         ahead = iter(sorted(changed - made.keys() - large))
-        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-write") as pool:
+        with thread_pool(pa.cpu_count(), "noisify-write") as pool:
             futures: dict[int, Future[Encoded]] = {}
             for leaf in sorted(changed):
                 for other in islice(ahead, pa.cpu_count() - len(futures)):

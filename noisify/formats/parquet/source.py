@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
+from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import (
@@ -231,7 +231,7 @@ class ParquetSource(Source[Piece]):
         group, leaves, count, stored = piece.group, piece.leaves, piece.rows, piece.size
         step = max(1, count // max(1, parts) // BATCH_ROWS) * BATCH_ROWS
         batches = [self._batches(group, some, step) for some in self._together(leaves)]
-        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="noisify-read") as pool:
+        with thread_pool(pa.cpu_count(), "noisify-read") as pool:
             spread: Callable[..., Iterator[dict[int, pa.Array]]]
             spread = pool.map if count > step else map
             for offset in range(0, count, step):
