@@ -1,42 +1,77 @@
-"""Cells as texts and as times, and back, so that a cell stays one cell whatever it says."""
+"""Cells as texts, and back: the one place that quotes and unquotes.
+
+A quote inside a quoted cell is doubled, or an escape character stands before it.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
-from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.arrow_arrays import strings
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
-from noisify.core.value_class import frozen
-from noisify.formats.csv.escapes import unquote
-from noisify.formats.csv.types import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 QUOTE = 34
-DAY, MINUTE = 86400 * SECOND, 60 * SECOND
-_MICROSECOND = SECOND // 10**6
-_TIME = re.compile(
-    r"0000-00-00(?:(?P<separator>[Tt ])00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?"
-    r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]00(?::?00)?))?)?"
-)
-"""A date or a time of ISO 8601 or RFC 3339, or as databases write them, each digit as 0."""
-_CLOCK = re.compile(r"00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?")
-_FIRST_DAY = "1970-01-01T"
-_ZONE = re.compile(r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?")
-_TIME_LIKE = re.compile(r"0000-00-00(?:[Tt ]00:00.*)?|00:00(?::00.*)?")
-_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
-_LAST = np.datetime64("9999-12-31T23:59:59.999999999", "us")
-_FIRST = np.datetime64("0001-01-01", "us")
-_LEAST, _MOST = -(1 << 63) + 1, (1 << 63) - 1
-"""Ticks of a time; the least of all means that there is none."""
+EMPTY = '""'
+"""A cell that is empty, and not null."""
+_IN_QUOTES = rb'"[^"]*+(?:""[^"]*+)*+"'
+_WELL_QUOTED = re.compile(_IN_QUOTES)
+_QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
+
+
+@cache
+def cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of one cell (group 1) and what ends it (group 2)."""
+    d, e = re.escape(delimiter), re.escape(escape)
+    others = rb"[^" + d + e + rb"\r\n]*+"
+    quoted = _IN_QUOTES
+    escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
+    if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
+        others += rb"(?:" + escaped + others + rb")*"
+        quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
+    if len(delimiter) > 1:  # likewise
+        others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
+    plain = rb'(?!")' + others
+    ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
+    return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
+
+
+def unescape(text: bytes, escape: bytes) -> bytes:
+    """Return a text without its escape characters, as Python's `csv` reads it."""
+    return re.sub(re.escape(escape) + rb"([\s\S])", rb"\1", text) if escape else text
+
+
+def unquote(cell: bytes, escape: bytes = b"") -> bytes:
+    """Return what a cell says, as Python's `csv` reads it: quotes after the closing one stay.
+
+    >>> unquote(b'"a ""b"" c"')
+    b'a "b" c'
+    >>> unquote(b'"a" "b"')
+    b'a "b"'
+    """
+    e = re.escape(escape)
+    pattern = _QUOTED if not e else re.compile(rb'"((?:""|' + e + rb'[\s\S]|[^"' + e + rb'])*)"')
+    match = pattern.match(cell)
+    if match is None:
+        return unescape(cell, escape)
+    if not e:
+        return match[1].replace(b'""', b'"') + cell[match.end() :]
+    inside = re.sub(rb'""|' + e + rb"[\s\S]", lambda pair: pair[0][1:], match[1])
+    return inside + unescape(cell[match.end() :], escape)
+
+
+def is_well_quoted(cell: bytes) -> bool:
+    """Return whether a cell is one in quotes, and those inside are doubled."""
+    return _WELL_QUOTED.fullmatch(cell) is not None
 
 
 def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -47,10 +82,12 @@ def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray((starts > 0) & (characters[np.maximum(starts - 1, 0)] == QUOTE))
 
 
-def outer_bounds(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Cells:
-    """Return the bounds of cells with the quotes around them."""
+def outer_bounds(
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where cells start and end with the quotes around them."""
     in_quotes = quoted(data, starts)
-    return Cells(starts - in_quotes, ends + in_quotes)
+    return starts - in_quotes, ends + in_quotes
 
 
 def decode(
@@ -125,174 +162,40 @@ def byte_cells(cells: Sequence[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.utf8(), len(cells), [None, pa.py_buffer(offsets), data])
 
 
-@frozen
-class TimeLayout:
-    """How a time is written.
-
-    Attributes:
-        separator: Between date and time; empty: there is a date only.
-        length: Characters of the time without its zone.
-        zone: The length of the zone's text.
-        tick: Nanoseconds in a unit of its last digit.
-        mark: The decimal mark before its fraction.
-        day: What stands before it in full: the first day for a time of day, which has no date.
-    """
-
-    separator: str
-    length: int
-    zone: int
-    tick: int
-    mark: str = "."
-    day: str = ""
-
-    @classmethod
-    def of(cls, shape: str) -> TimeLayout | None:
-        """Return the layout of a text in which every digit is 0; None: it is no time."""
-        match = _TIME.fullmatch(shape) or _CLOCK.fullmatch(shape)
-        if match is None:
-            return None
-        day = _FIRST_DAY if match.re is _CLOCK else ""
-        zone = len("" if day else match["zone"] or "")
-        if not day and match["separator"] is None:
-            return cls("", len(shape), 0, DAY)
-        tick = MINUTE if match["seconds"] is None else SECOND
-        if match["fraction"] is not None:
-            tick = SECOND // 10 ** len(match["fraction"])
-        separator = "" if day else match["separator"]
-        return cls(separator, len(shape) - zone, zone, tick, "," if "," in shape else ".", day)
-
-    def write(self, text: str) -> str:
-        """Return a time that NumPy has written, in this layout, without a zone."""
-        own = text[len(self.day) :][: self.length]
-        return own.replace("T", self.separator or "T").replace(".", self.mark)
+def undoubled(cells: pa.Array) -> pa.Array:
+    """Return what cells say of which the quotes around them have been left out."""
+    return pc.replace_substring(cells, EMPTY, '"')
 
 
-@frozen
-class Times:
-    """Cells read as times.
-
-    Attributes:
-        values: Shape (n,), int64 ticks since 1970, in the cell's own zone.
-        valid: Which cells are times.
-        layouts: The layouts that occur.
-        codes: Shape (n,), each cell's layout.
-        zones: Shape (n,), each cell's zone as text.
-    """
-
-    values: NDArray[np.int64]
-    valid: NDArray[np.bool_]
-    layouts: tuple[TimeLayout | None, ...]
-    codes: NDArray[np.int64]
-    zones: NDArray[Any]
+def with_quotes(cells: pa.Array) -> pa.Array:
+    """Return cells, as bytes, with quotes around them, and those inside doubled."""
+    return _between_quotes(pc.replace_substring(cells, '"', EMPTY))
 
 
-def _to_digit(moments: NDArray[np.int64], digit: int) -> NDArray[np.int64]:
-    """Round times to the unit of their last digit, towards 1970 at the ends of what int64 holds."""
-    down = np.floor_divide(moments, digit) * digit
-    rest = moments - down
-    up = (rest >= digit - digit // 2) & (down <= _MOST - digit)
-    return down + np.where(up, digit, 0)
+def _between_quotes(cells: pa.Array) -> pa.Array:
+    mark, nothing = strings(['"', ""]).view(pa.binary())  # `pa.scalar` would import pandas
+    return pc.binary_join_element_wise(mark, cells, mark, nothing)
 
 
-def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different texts with each digit as 0, and which of them each is."""
-    digits = pc.replace_substring_regex(texts.view(pa.binary()), "[0-9]", "0")
-    encoded = pc.dictionary_encode(digits)
-    different = [cell.decode("latin-1") for cell in encoded.dictionary.to_pylist()]
-    return different, to_numpy(encoded.indices).astype(np.int64)
+def with_quotes_where_needed(texts: pa.Array, delimiter: str) -> pa.Array:
+    """Return texts, as bytes, as they stand in cells; an empty one is not null there."""
+    pattern = f'^$|[\r\n"{re.escape(delimiter)}]|^[ \t]|[ \t]$'
+    return pc.if_else(pc.match_substring_regex(texts, pattern), with_quotes(texts), texts)
 
 
-def time_type(cells: Sequence[bytes]) -> NumberType | None:
-    """Return how some times are kept, in the finest unit among them; None if one is no time.
-
-    They are all dates, with a time or not, or all times of day.
-    """
-    found = [TimeLayout.of(shape) for shape in _shapes(cells)]
-    layouts = [layout for layout in found if layout is not None]
-    if len(layouts) < len(found) or len({layout.day for layout in layouts}) != 1:
-        return None
-    tick = min(layout.tick for layout in layouts)
-    return NumberType.time(tick, span=DAY // tick if layouts[0].day else 0)
+def with_quotes_if_cut(cells: pa.Array, delimiter: bytes) -> pa.Array:
+    """Return cells, as bytes, with quotes around those without that a delimiter would cut."""
+    cut = pc.and_not(pc.match_substring(cells, delimiter), pc.starts_with(cells, '"'))
+    return pc.if_else(cut, _between_quotes(cells), cells)
 
 
-def look_like_times(cells: Sequence[bytes]) -> bool:
-    """Return whether all cells look like ISO 8601 dates or times."""
-    first = all(map(_TIME_LIKE.fullmatch, _shapes(cells[:1])))  # most columns are of no times
-    return first and all(map(_TIME_LIKE.fullmatch, _shapes(cells)))
-
-
-def _shapes(cells: Iterable[bytes]) -> set[str]:
-    """Return the different cells with each digit as 0."""
-    return {cell.decode("latin-1") for cell in {cell.translate(_DIGITS_AS_0) for cell in cells}}
-
-
-def decode_times(texts: pa.Array, number: NumberType) -> Times:
-    """Read texts as times of a type; finer ones and others are not valid."""
-    tick = number.tick
-    texts = without_nulls(texts)
-    different, codes = shapes(texts)
-    layouts = tuple(TimeLayout.of(shape) for shape in different)
-    values = np.zeros(len(codes), np.int64)
-    valid = np.zeros(len(codes), bool)
-    zones = np.full(len(codes), "", object)
-    cells = texts.view(pa.binary()).to_pylist()
-    for code, layout in enumerate(layouts):
-        if layout is None or layout.tick < tick or bool(layout.day) != bool(number.span):
+def well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
+    """Return cells of which none has a delimiter behind its closing quote, or a quote in others."""
+    cells = texts.to_pylist()
+    for at, cell in enumerate(cells):
+        if delimiter not in cell or b'"' not in cell or is_well_quoted(cell):
             continue
-        for at in np.flatnonzero(codes == code).tolist():
-            text = cells[at].decode("latin-1")
-            ticks = _ticks(layout.day + text[: layout.length], tick)
-            zone = text[layout.length :]
-            if ticks is None or not _is_zone(zone):
-                continue
-            values[at], valid[at], zones[at] = ticks, True, zone
-    return Times(values, valid, layouts, codes, zones)
-
-
-def _ticks(text: str, tick: int) -> int | None:
-    """Return the ticks since 1970 of a time without its zone; None if there is no such time."""
-    seconds = text[:19].replace(" ", "T").replace("t", "T")
-    try:
-        moment = int(np.datetime64(seconds, "s").astype(np.int64)) * SECOND
-    except ValueError:
-        return None
-    ticks = (moment + int(text[20:].ljust(9, "0"))) // tick
-    return ticks if _LEAST <= ticks <= _MOST else None
-
-
-def _is_zone(text: str) -> bool:
-    """Return whether a zone's hours and minutes are such."""
-    zone = text.lstrip(" ")
-    return zone[:1] not in {"+", "-"} or _ZONE.fullmatch(zone) is not None
-
-
-def encode_times(
-    values: NDArray[np.int64], times: Times, which: NDArray[np.bool_], tick: int
-) -> pa.Array:
-    """Write times as the cells they come from were written.
-
-    Args:
-        values: Shape (n,), ticks.
-        times: The cells as they were read.
-        which: The cells wanted.
-        tick: Nanoseconds in a tick.
-    """
-    unit: Literal["ns", "us"] = "ns" if tick < _MICROSECOND else "us"
-    base = 1 if unit == "ns" else _MICROSECOND
-    moments = values[which] * (tick // base)
-    codes = times.codes[which]
-    for code, layout in enumerate(times.layouts):
-        digit = 1 if layout is None else max(1, layout.tick // base)
-        here = codes == code
-        if digit > tick // base:
-            moments[here] = _to_digit(moments[here], digit)
-    if unit == "us":
-        moments = np.clip(moments.view("M8[us]"), _FIRST, _LAST).view(np.int64)
-    texts = np.datetime_as_string(moments.view(f"M8[{unit}]"), unit=unit).tolist()
-    written = []
-    for text, code, zone in zip(texts, codes.tolist(), times.zones[which].tolist(), strict=True):
-        layout = times.layouts[code]
-        if layout is None:
-            raise AssertionError(text)
-        written.append(layout.write(text) + zone)
-    return strings(written)
+        says = unquote(cell, escape)
+        escaped = says.replace(escape, escape * 2) if escape else says
+        cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
+    return byte_cells(cells).view(pa.binary())

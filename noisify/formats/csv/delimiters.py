@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.formats.csv.cells import is_well_quoted
 from noisify.formats.csv.comments import end_of_line
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _TIME = (
     rb"|[0-9]{1,2}(?::[0-9]{2})+(?:[.,][0-9]+)?"
 )
 _TYPED = re.compile(rb"(?:" + _NUMBER + rb"|" + _TIME + rb")")
-_WELL_QUOTED = re.compile(rb'[ \t]*"[^"]*+(?:""[^"]*+)*+"[ \t]*')
 _SIGNS = re.compile(rb"[,\t;|]")
 
 
@@ -247,7 +247,7 @@ def fit(start: Start, dialect: Dialect) -> Fit | None:
 
 def _has_good_quotes(cells: Sequence[bytes]) -> bool:
     """Return whether each quote is around a cell, but for blanks, or doubled in one."""
-    return all(b'"' not in cell or _WELL_QUOTED.fullmatch(cell) for cell in cells)
+    return all(b'"' not in cell or is_well_quoted(cell.strip(b" \t")) for cell in cells)
 
 
 def _typed(cell: bytes) -> float:

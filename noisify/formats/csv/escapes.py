@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
+from noisify.formats.csv.cells import is_well_quoted
 from noisify.formats.csv.types import count_lines
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ ADVICE = (
     r"""--escape '\' reads \" as a quote, --escape '' as a backslash and the end of the quotes"""
 )
 _ESCAPED_QUOTE = b'\\"'
-_WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"[ \t]*|[^"]*')
-_QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
 
 
 def masked(data: bytes, escape: bytes) -> bytes:
@@ -38,37 +37,13 @@ def masked(data: bytes, escape: bytes) -> bytes:
     return re.sub(re.escape(escape) + rb"[\s\S]", b"aa", data)
 
 
-def unescape(text: bytes, escape: bytes) -> bytes:
-    """Return a text without its escape characters, as Python's `csv` reads it."""
-    return re.sub(re.escape(escape) + rb"([\s\S])", rb"\1", text) if escape else text
-
-
-def unquote(cell: bytes, escape: bytes = b"") -> bytes:
-    """Return what a cell says, as Python's `csv` reads it: quotes after the closing one stay.
-
-    >>> unquote(b'"a ""b"" c"')
-    b'a "b" c'
-    >>> unquote(b'"a" "b"')
-    b'a "b"'
-    """
-    e = re.escape(escape)
-    pattern = _QUOTED if not e else re.compile(rb'"((?:""|' + e + rb'[\s\S]|[^"' + e + rb'])*)"')
-    match = pattern.match(cell)
-    if match is None:
-        return unescape(cell, escape)
-    if not e:
-        return match[1].replace(b'""', b'"') + cell[match.end() :]
-    inside = re.sub(rb'""|' + e + rb"[\s\S]", lambda pair: pair[0][1:], match[1])
-    return inside + unescape(cell[match.end() :], escape)
-
-
 def looks_escaped(cells: Sequence[bytes]) -> bool:
     """Return whether a record makes sense only if backslashes escape quotes.
 
     It has a backslash before a quote in a quoted cell, and a quote out of its place.
     """
     return any(cell.startswith(b'"') and _ESCAPED_QUOTE in cell for cell in cells) and any(
-        not _WELL_QUOTED.fullmatch(cell) for cell in cells
+        b'"' in cell and not is_well_quoted(cell.rstrip(b" \t")) for cell in cells
     )
 
 

@@ -12,6 +12,7 @@ from noisify.core.chunk import distinct_names, renaming_note
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
+from noisify.formats.csv.cells import unquote
 from noisify.formats.csv.comments import end_of_line
 from noisify.formats.csv.delimiters import (
     MOST_COLUMNS,
@@ -24,7 +25,7 @@ from noisify.formats.csv.delimiters import (
     is_one_short,
     sniff,
 )
-from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal, unquote
+from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal
 from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 

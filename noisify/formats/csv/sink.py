@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from noisify.core.arrow_arrays import array, bools, strings
+from noisify.core.arrow_arrays import array, bools
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.files.write_behind import write_all
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import native
 from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.native import Change
 from noisify.formats.csv.scan import without_blanks
 from noisify.formats.interface import Sink
@@ -134,12 +135,9 @@ class DelimitedSink(Sink["Block", Encoded]):
 
     def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
         """Put quotes around what holds a delimiter outside quotes."""
-        mark, nothing = strings(['"', ""]).view(pa.binary())  # `pa.scalar` would import pandas
         texts = texts.view(pa.binary())
-        apart = pc.match_substring(texts, self._source.dialect.delimiter)
-        closed = pc.match_substring_regex(texts, rb'^"')
-        quote = pc.if_else(pc.and_not(pc.and_not(apart, closed), bools(in_quotes)), mark, nothing)
-        return pc.binary_join_element_wise(quote, texts, quote, nothing).view(pa.utf8())
+        closed = csv_texts.with_quotes_if_cut(texts, self._source.dialect.delimiter)
+        return pc.if_else(bools(in_quotes), texts, closed).view(pa.utf8())
 
     def _texts(
         self,
@@ -166,7 +164,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         """Return the texts of some elements of a column."""
         kind, values = column.column.number.kind, column.values
         if kind == "time":
-            return csv_texts.encode_times(
+            return csv_times.encode_times(
                 values, column.column.layout, which, column.column.number.tick
             )
         if kind == "text":
@@ -189,7 +187,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         bounds = csv_texts.outer_bounds(raw.data, found.starts.reshape(-1), found.ends.reshape(-1))
         texts = cells.view(pa.utf8())
         which = changed.reshape(-1)
-        return [csv_numbers.splice(raw.data, bounds.starts, bounds.ends, which, texts)]
+        return [csv_numbers.splice(raw.data, *bounds, which, texts)]
 
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
         """Return a block with its records dropped or repeated; what stands between them stays.

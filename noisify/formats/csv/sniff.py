@@ -8,7 +8,7 @@ import numpy as np
 
 from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
-from noisify.formats.csv import cells as csv_texts
+from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.numbers import LONGEST_WHOLE
 from noisify.formats.csv.scan import without_blanks
 
@@ -85,9 +85,9 @@ def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) 
 
 def _words(cells: Sequence[bytes]) -> tuple[Kind, str, NumberType]:
     """Do as `_guess_type` does for a column of texts or times."""
-    if not csv_texts.look_like_times(cells):
+    if not csv_times.look_like_times(cells):
         return "text", "text", TEXT
-    number = csv_texts.time_type(cells)
+    number = csv_times.time_type(cells)
     if number is None:
         return "time", "time in several forms", TEXT
     return "time", "time", number

@@ -14,6 +14,7 @@ from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
+from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation, other_notations
@@ -246,7 +247,7 @@ class DelimitedSource(Source[Block]):
             escape = self.dialect.escape
             values = csv_texts.decode(texts, in_quotes, self.text.encoding, escape)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
-        times = csv_texts.decode_times(texts, number)
+        times = csv_times.decode_times(texts, number)
         strange = ~times.valid & ~null
         cell = ""
         if strange.any():
@@ -284,7 +285,7 @@ class DelimitedSource(Source[Block]):
         at = layout.places[column.field.name]
         starts, ends = layout.found.starts[:, at], layout.found.ends[:, at]
         bounds = csv_texts.outer_bounds(raw.data, starts, ends)
-        cells = csv_numbers.chosen(slices(raw.data, bounds.starts, bounds.ends))
+        cells = csv_numbers.chosen(slices(raw.data, *bounds))
         return with_nulls(without_nulls(cells).view(pa.binary()), ~changed)
 
     @override
@@ -323,7 +324,7 @@ class DelimitedSource(Source[Block]):
             return strings(csv_texts.decode(texts, in_quotes, encoding, escape).tolist())
         if not in_quotes.any():
             return texts
-        return pc.if_else(bools(in_quotes), pc.replace_substring(texts, '""', '"'), texts)
+        return pc.if_else(bools(in_quotes), csv_texts.undoubled(texts), texts)
 
     @property
     def marks_cells(self) -> bool:
@@ -358,7 +359,7 @@ class DelimitedSource(Source[Block]):
         """
         bare = self._options.nulls[0] if self._options.nulls else ""
         if self._columns == 1 and not bare:
-            return strings(["" if inside else '""' for inside in in_quotes.tolist()])
+            return strings(["" if inside else csv_texts.EMPTY for inside in in_quotes.tolist()])
         return self.written(field, np.full(len(in_quotes), bare, object), in_quotes)
 
     def records(self, data: bytes) -> pa.Array:

@@ -27,9 +27,8 @@ from noisify.core.arrow_arrays import (
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError
+from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
-from noisify.formats.csv.cells import byte_cells, outer_bounds
-from noisify.formats.csv.escapes import unquote
 from noisify.formats.csv.header import with_delimiter
 from noisify.formats.csv.sniff import FLOAT, INT, TEXT
 from noisify.formats.csv.source import DelimitedSource
@@ -53,13 +52,12 @@ _DAY = 86400 * SECOND
 _WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
 """Digits of Arrow's decimals."""
 
-_NOTHING, _EMPTY, _QUOTE, _LINE_END, _TRUE, _FALSE = (
-    text for text in strings(["", '""', '"', "\n", "true", "false"]).view(pa.binary())
+_NOTHING, _EMPTY, _LINE_END, _TRUE, _FALSE = (
+    text for text in strings(["", csv_texts.EMPTY, "\n", "true", "false"]).view(pa.binary())
 )  # scalars; `pa.scalar` would import pandas, which is slow
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
 _TAB_SUFFIXES = {".tsv", ".tab"}
 _UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
-_WELL_QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
@@ -131,7 +129,7 @@ class CellReader:
             return bools(true)
         cells = without_nulls(texts).view(pa.binary())
         if block.quotes:
-            cells = pc.replace_substring(cells, '""', '"')
+            cells = csv_texts.undoubled(cells)
         if pa.types.is_binary(field.type):
             return cells
         try:
@@ -350,7 +348,9 @@ class _TextWriter(TableWriter):
     def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str) -> None:
         self._file = file
         (self._delimiter,) = strings([delimiter]).view(pa.binary())
-        header = _in_quotes(strings(schema.names).view(pa.binary()), delimiter)
+        header = csv_texts.with_quotes_where_needed(
+            strings(schema.names).view(pa.binary()), delimiter
+        )
         self._file.write(delimiter.encode().join(header.to_pylist()) + b"\n")
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
@@ -401,7 +401,7 @@ def _cells(column: pa.Array, delimiter: str) -> pa.Array:
     if pa.types.is_boolean(kind):
         cells = pc.if_else(column, _TRUE, _FALSE)
     elif pa.types.is_binary(kind):
-        cells = _all_in_quotes(column)
+        cells = csv_texts.with_quotes(column)
     elif pa.types.is_floating(kind):
         cells = _float_texts(column)
     elif pa.types.is_timestamp(kind):
@@ -410,7 +410,7 @@ def _cells(column: pa.Array, delimiter: str) -> pa.Array:
         cells = column.cast(pa.string()).view(pa.binary())
         tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
         if any(test(kind) for test in tests):
-            cells = _in_quotes(cells, delimiter)
+            cells = csv_texts.with_quotes_where_needed(cells, delimiter)
     cells = cells.view(pa.binary())
     return pc.coalesce(cells, _NOTHING) if cells.null_count else cells
 
@@ -424,18 +424,6 @@ def _float_texts(column: pa.Array) -> pa.Array:
         values = column.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
         texts = pa.array([str(value) for value in values], pa.string())
     return with_nulls(texts, ~validity(column)) if column.null_count else texts
-
-
-def _in_quotes(texts: pa.Array, delimiter: str) -> pa.Array:
-    """Return texts with quotes around those that need them; an empty one is not null then."""
-    pattern = f'^$|[\r\n"{re.escape(delimiter)}]|^[ \t]|[ \t]$'
-    return pc.if_else(pc.match_substring_regex(texts, pattern), _all_in_quotes(texts), texts)
-
-
-def _all_in_quotes(texts: pa.Array) -> pa.Array:
-    """Return texts, as bytes, with quotes around them."""
-    doubled = pc.replace_substring(texts, '"', '""')
-    return pc.binary_join_element_wise(_QUOTE, doubled, _QUOTE, _NOTHING)
 
 
 def change_delimiter(
@@ -458,32 +446,17 @@ def change_delimiter(
         file.write(with_delimiter(table.prefix, table.text.encoding, delimiter.encode()))
         for raw in _pieces(table):
             cells = table.cells(raw, names)
-            bounds = outer_bounds(raw.data, cells.starts.reshape(-1), cells.ends.reshape(-1))
-            laid = csv_numbers.slices(raw.data, bounds.starts, bounds.ends)
+            inner = cells.starts.reshape(-1), cells.ends.reshape(-1)
+            bounds = csv_texts.outer_bounds(raw.data, *inner)
+            laid = csv_numbers.slices(raw.data, *bounds)
             texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
             if raw.odd:
-                texts = _well_quoted(texts, delimiter.encode(), table.dialect.escape)
-            bare = pc.invert(pc.starts_with(texts, '"'))
-            special = pc.and_(bare, pc.match_substring(texts, delimiter))
-            quoted = pc.binary_join_element_wise(b'"', texts, b'"', b"")
+                texts = csv_texts.well_quoted(texts, delimiter.encode(), table.dialect.escape)
+            texts = csv_texts.with_quotes_if_cut(texts, delimiter.encode())
             rows = np.arange(0, len(texts) + 1, len(names), dtype=np.int32)
-            records = pa.ListArray.from_arrays(
-                pa.array(rows), pc.if_else(special, quoted, texts).view(pa.string())
-            )
+            records = pa.ListArray.from_arrays(pa.array(rows), texts.view(pa.string()))
             lines = pc.binary_join(records, delimiter)
             ended = pc.binary_join_element_wise(lines, "", table.line_end.decode())
             file.write(csv_numbers.text_bytes(ended) if len(ended) else b"")
         file.flush()
     return hints
-
-
-def _well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
-    """Return cells of which none has a delimiter behind its closing quote, or a quote in others."""
-    cells = texts.to_pylist()
-    for at, cell in enumerate(cells):
-        if delimiter not in cell or b'"' not in cell or _WELL_QUOTED.fullmatch(cell):
-            continue
-        says = unquote(cell, escape)
-        escaped = says.replace(escape, escape * 2) if escape else says
-        cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
-    return byte_cells(cells).view(pa.binary())

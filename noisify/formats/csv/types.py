@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
+from noisify.formats.csv.cells import cell_pattern
 
 if TYPE_CHECKING:
+    import re
+
     import numpy as np
     from numpy.typing import NDArray
 
-TAB, LF, CR, SPACE, QUOTE = 9, 10, 13, 32, 34
-
-
-@cache
-def _cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
-    d, e = re.escape(delimiter), re.escape(escape)
-    others = rb"[^" + d + e + rb"\r\n]*+"
-    quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
-    escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
-    if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
-        others += rb"(?:" + escaped + others + rb")*"
-        quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
-    if len(delimiter) > 1:  # likewise
-        others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
-    plain = rb'(?!")' + others
-    ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
-    return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
+TAB, LF, CR, SPACE = 9, 10, 13, 32
 
 
 @frozen
@@ -54,7 +39,7 @@ class Dialect:
 
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and what ends it (group 2)."""
-        return _cell_pattern(self.delimiter, self.escape)
+        return cell_pattern(self.delimiter, self.escape)
 
     def is_comment(self, data: bytes, at: int) -> bool:
         """Return whether the line that starts at some place is a comment."""
