@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from noisify.api import add_noise, noisify_file
     from noisify.comparison.comparison import compare
     from noisify.core.errors import DataError, NoisifyError, NoisifyWarning, UsageError
+    from noisify.plots.page import plot
 
 __all__ = [
     "DataError",
@@ -21,6 +22,7 @@ __all__ = [
     "compare",
     "models",
     "noisify_file",
+    "plot",
 ]
 
 _MODULES = {
@@ -29,6 +31,7 @@ _MODULES = {
     "compare": "comparison.comparison",
     "models": "models",
     "noisify_file": "api",
+    "plot": "plots.page",
 }
 """Where each name is; the errors are in `core.errors`."""
 

@@ -19,6 +19,7 @@ LAYERS = (
     {"plan"},
     {"engine"},
     {"comparison"},
+    {"plots"},
     {"api", "cli", "models"},
 )
 """The folders, from the ground up: each imports those below it, none beside or above it."""

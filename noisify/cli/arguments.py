@@ -187,6 +187,10 @@ class Arguments:
         "Output", "--report", default=None, metavar="FILE.json",
         help_text="Write what was done, and what noise did to each field, measured on the output.",
     )  # fmt: skip
+    plot: str | None = option(
+        "Output", "--plot", default=None, metavar="FILE.png|svg|pdf",
+        help_text="Draw what noise did: fields before and after; of a sweep, curves.",
+    )  # fmt: skip
     mask: str | None = option(
         "Output", "--mask", default=None, metavar="FILE",
         help_text="Write which elements changed, in the output's format and shape.",

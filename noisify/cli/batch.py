@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from noisify.cli.messages import Notes, Progress, say, summary_line
+from noisify.cli.picture import RunPicture
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
@@ -70,10 +71,13 @@ def make_outputs(
         report = _ReportFile(
             arguments.report, len(inputs) * len(found), clobber=not arguments.no_clobber
         )
-    outcome = _Outcome(found, arguments, notes, report, index)
+    picture = None
+    if arguments.plot is not None:
+        picture = RunPicture(arguments, inputs, found, settings)
+    outcome = _Outcome(found, arguments, notes, report, index, picture)
     with outcome.told(len(inputs)), ExitStack() as kept:
         folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
-        for opened in (folder, report, index, progress):
+        for opened in (folder, report, index, picture, progress):
             if opened is not None:
                 kept.push(opened)  # before it makes anything: a signal may come in between
                 opened.__enter__()
@@ -129,6 +133,7 @@ class _Outcome:
         notes: Notes,
         report: _ReportFile | None,
         index: Index | None,
+        picture: RunPicture | None,
     ) -> None:
         self.done = self.status = 0
         self._complete: list[str] = []
@@ -136,6 +141,7 @@ class _Outcome:
         self._notes = notes
         self._report = report
         self._index = index
+        self._picture = picture
         self._seed = found[0].request.seed if found[0].drawn else None
         self._quiet = arguments.quiet
         self._verbose = arguments.verbose
@@ -161,6 +167,8 @@ class _Outcome:
             self._report.add(result.reports)
         if self._index is not None:
             self._index.add(result.reports, self._found)
+        if self._picture is not None:
+            self._picture.add(result.reports)
 
     def _note_cells_left(self, report: RunReport) -> None:
         """Note why fields did not change, and which have cells that are not numbers."""

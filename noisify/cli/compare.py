@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     help="Fail if anything but these fields (comma-separated) changed. Repeatable.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--plot", metavar="FILE.png|svg|pdf", help="Draw what changed: fields before and after."
+)
 @click.option("--from", "from_format", metavar="FORMAT", help="Read both files as this format.")
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Worker threads.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status says it.")
@@ -36,6 +39,7 @@ def compare(
     claims: Sequence[str],
     only: Sequence[str],
     as_json: bool,  # noqa: FBT001 - click passes flags so
+    plot: str | None,
     from_format: str | None,
     jobs: int | None,
     quiet: bool,  # noqa: FBT001 - likewise
@@ -49,5 +53,6 @@ def compare(
     """
     run = import_module("noisify.cli.compare_files")  # which imports NumPy, and help does not
     run.compare_files(
-        clean, noisy, claims, only, as_json=as_json, from_format=from_format, jobs=jobs, quiet=quiet
-    )
+        clean, noisy, claims, only, as_json=as_json, plot=plot, from_format=from_format, jobs=jobs,
+        quiet=quiet,
+    )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
+from noisify.cli.picture import PictureFile, check_picture
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
 from noisify.core.errors import NoisifyError, UsageError
@@ -25,6 +27,7 @@ def compare_files(
     only: Sequence[str],
     *,
     as_json: bool,
+    plot: str | None,
     from_format: str | None,
     jobs: int | None,
     quiet: bool,
@@ -37,6 +40,7 @@ def compare_files(
         claims: What has to hold, as `--assert` takes it.
         only: Lists of the only fields that may have changed; none: any may.
         as_json: Whether to print JSON.
+        plot: Where to draw what changed; None: nowhere.
         from_format: The format of both; None: as their names and first bytes say.
         jobs: Worker threads; None: one for each processor.
         quiet: Whether to print nothing.
@@ -47,9 +51,16 @@ def compare_files(
     """
     if clean == noisy == "-":
         raise UsageError("only one of the two files can be standard input")
+    if plot is not None:
+        check_picture(plot)
+        if "-" in {clean, noisy}:
+            raise UsageError("--plot reads both files again; give both by name")
     read = [Claim.read(text) for text in claims]
     settings = Settings(from_format=from_format, jobs=jobs or default_jobs())
     found = compare(clean, noisy, settings)
+    if plot is not None:
+        with PictureFile(plot, clobber=True) as picture:
+            picture.write(import_module("noisify.plots.page").plot(clean, noisy, settings))
     if not quiet:
         click.echo(json.dumps(found.as_json(), indent=2) if as_json else repr(found))
     failures = [line for claim in read for line in claim.failures(found)]

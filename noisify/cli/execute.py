@@ -191,7 +191,10 @@ def _settings(
         chunk_bytes=arguments.chunk_size or Settings.chunk_bytes,
         memory=memory,
         compress_level=arguments.compress_level,
-        measure=measure or arguments.report is not None or arguments.verbose,
+        measure=measure
+        or arguments.verbose
+        or arguments.report is not None
+        or arguments.plot is not None,
         note=tell,
         progress=advance,
         passes=progress.passes if progress is not None else lambda *_: None,

@@ -200,7 +200,12 @@ def check_apart(
         taken[place] = "an output"
     taken |= {_named(path): "an input" for path in inputs}
     taken |= {recipe: "the recipe"}
-    others = (("the list", index), ("--mask", arguments.mask), ("--report", arguments.report))
+    others = (
+        ("the list", index),
+        ("--mask", arguments.mask),
+        ("--report", arguments.report),
+        ("--plot", arguments.plot),
+    )
     for option, name in others:
         if name is None:
             continue

@@ -61,10 +61,10 @@ def compare(before: object, after: object, settings: Settings | None = None) -> 
     """
     settings = settings or Settings(jobs=default_jobs())
     with ExitStack() as stack:
-        return _compared(*(_open(data, settings, stack) for data in (before, after)))
+        return compared(*(open_side(data, settings, stack) for data in (before, after)))
 
 
-def _compared(before: Side, after: Side) -> Comparison:
+def compared(before: Side, after: Side) -> Comparison:
     """Compare two open sources."""
     fields = matched_fields(before, after)
     measures: dict[str, Measure] = {}
@@ -97,7 +97,7 @@ def _compared(before: Side, after: Side) -> Comparison:
     )
 
 
-def _open(data: object, settings: Settings, stack: ExitStack) -> Side:
+def open_side(data: object, settings: Settings, stack: ExitStack) -> Side:
     """Open one of the two, to be read several times."""
     if not isinstance(data, str | Path):
         held = hold(data)

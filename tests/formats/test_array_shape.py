@@ -24,13 +24,13 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
         ("sensors.parquet", "temperature", None),
         ("a.npz", "x", (2, 3)),
         ("a.png", "data", (4, 5, 3)),
-        ("a.tif", "data", (3, 4, 5)),
+        ("a.tif", "data", (6, 4, 5)),
     ],
 )
 def test_a_source_says_the_shape_of_an_array(tmp_path, name, field, shape):
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)))
     Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4, 5), np.uint8))
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 4, 5), np.uint8), photometric="minisblack")
     folder = SAMPLES if (SAMPLES / name).exists() else tmp_path
     with OpenInput(folder / name, Settings()) as opened:
         fields = {one.name: one for one in opened.source.fields}

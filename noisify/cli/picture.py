@@ -1,0 +1,153 @@
+"""The file of `--plot`: what a run, or a sweep, did to the data."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from noisify.core.errors import UsageError
+from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.files.write_behind import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from noisify.cli.arguments import Arguments
+    from noisify.cli.runs import Run
+    from noisify.engine.open_input import Settings
+    from noisify.engine.report import RunReport
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+class PictureFile:
+    """Draws what was done once all outputs are complete.
+
+    Args:
+        path: The picture's file.
+        clobber: Whether an existing file may be replaced.
+
+    Raises:
+        UsageError: If matplotlib is not installed, or has no such kind of file.
+    """
+
+    def __init__(self, path: str, *, clobber: bool) -> None:
+        check_picture(path)
+        self._path = path
+        self._output = open_output(path, clobber=clobber)
+
+    def __enter__(self) -> Self:
+        """Open the file, so that it is known to be writable before the work is done."""
+        self._output.__enter__()
+        return self
+
+    def write(self, figure: Figure) -> None:
+        """Write the picture."""
+        style = import_module("noisify.plots.style")
+        content = style.rendered(figure, Path(self._path).suffix[1:].lower())
+        with naming(self._path):
+            write_all(self._output.file, content)
+
+    def __exit__(self, *error: object) -> None:
+        """Keep the file if all went well."""
+        self._output.__exit__(*error)  # type: ignore[arg-type]
+
+
+class RunPicture(PictureFile):
+    """The picture of a run of the command.
+
+    Args:
+        arguments: The command line.
+        inputs: The inputs.
+        found: What is asked.
+        settings: How the input was read.
+
+    Raises:
+        UsageError: If there is nothing that can be read again and shown.
+    """
+
+    def __init__(
+        self,
+        arguments: Arguments,
+        inputs: Sequence[str],
+        found: Sequence[Run],
+        settings: Settings,
+    ) -> None:
+        if len(inputs) > 1:
+            raise UsageError("--plot shows one input; run noisify once for each")
+        alone = len(found) == 1
+        if alone and (arguments.in_place or STANDARD_OUTPUT in {inputs[0], arguments.output}):
+            raise UsageError("--plot reads the input and the output again; give both as files")
+        if alone and arguments.output is None and arguments.output_dir is None:
+            raise UsageError("--plot reads the output again; add -o FILE")
+        super().__init__(arguments.plot or "", clobber=not arguments.no_clobber)
+        self._found = found
+        self._settings = settings
+        self._reports: list[RunReport] = []
+
+    def add(self, reports: Sequence[RunReport]) -> None:
+        """Take in what has been done."""
+        self._reports += reports
+
+    def __exit__(self, *error: object) -> None:
+        """Draw the picture if all went well."""
+        try:
+            if error[0] is None and self._reports:
+                self.write(self._draw())
+        except BaseException:  # a signal too must not leave half of it
+            self._output.discard()
+            raise
+        super().__exit__(*error)
+
+    def _draw(self) -> Figure:
+        if len(self._reports) > 1:
+            return self._draw_sweep()
+        (report,) = self._reports
+        page = import_module("noisify.plots.page")
+        steps = report.plan.steps_by_field()
+        figure: Figure = page.draw(report.input, report.output, steps, self._settings)
+        return figure
+
+    def _draw_sweep(self) -> Figure:
+        sweep = import_module("noisify.plots.sweep")
+        first = next(iter(self._found[0].swept), "")
+        points = [
+            sweep.Point(
+                ", ".join([name, *(value for key, value in one.swept.items() if key != first)]),
+                one.swept.get(first, str(one.replicate)),
+                _figures(report.fields[name].as_json()),
+            )
+            for report, one in zip(self._reports, self._found, strict=True)
+            for name in report.fields
+        ]
+        title = f"{Path(self._reports[0].input).name}, {len(self._reports):,} outputs"
+        figure: Figure = sweep.draw_sweep(points, title, first or "replicate")
+        return figure
+
+
+def check_picture(path: str) -> None:
+    """Refuse a picture that cannot be drawn.
+
+    Raises:
+        UsageError: If matplotlib is not installed, or has no such kind of file.
+    """
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path} is not a picture; name it .png, .svg or .pdf")
+    try:
+        import_module("matplotlib")
+    except ImportError:
+        raise UsageError(
+            "pictures are drawn by matplotlib; install it: pip install 'noisify-cli[plots]'"
+        ) from None
+
+
+def _figures(measured: dict[str, Any]) -> dict[str, float | None]:
+    """Return what a sweep's curves show of a field of a report."""
+    return {
+        "snr_db": measured.get("snr_db"),
+        "change_sd": measured.get("change_sd"),
+        "changed": measured["changed"] / max(1, measured["count"]),
+    }

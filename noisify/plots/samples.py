@@ -1,0 +1,146 @@
+"""What pictures show of two files: a stretch of each field, and how its values are distributed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisify.comparison.cells import change
+from noisify.comparison.figures import NumberFigures
+from noisify.comparison.reading import side_by_side, units
+from noisify.core.value_class import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.comparison.cells import Cells
+    from noisify.comparison.reading import Pair, Side
+    from noisify.comparison.result import Comparison
+
+KEPT = 1 << 16
+"""Values of the start of a field that are kept: for the stretch, the spectrum and images."""
+BINS = 60
+_INNER = (0.002, 0.998)
+_WIDER = 0.2
+
+
+@frozen
+class Sample:
+    """What a picture shows of one field.
+
+    Attributes:
+        name: The field's name.
+        before: Shape (k,), its first values as float64; NaN where there is none.
+        after: Shape (k,), the same after noise.
+        edges: Shape (BINS + 1,), the ends of the bins of `counts`.
+        counts: Shape (2, BINS), how many values of the whole field are in each bin, before and
+            after.
+        moved_edges: Shape (BINS + 1,), the ends of the bins of `moved`.
+        moved: Shape (BINS,), how many changes are in each bin.
+        total: How many changes there are in all.
+    """
+
+    name: str
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    moved_edges: NDArray[np.float64]
+    moved: NDArray[np.int64]
+    total: int
+
+
+class _Gathered:
+    """A sample being gathered."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._kept: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
+        self._held = 0
+        self._edges = self._moved_edges = np.linspace(0.0, 1.0, BINS + 1)
+        self._counts = np.zeros((2, BINS), np.int64)
+        self._moved = np.zeros(BINS, np.int64)
+        self._total = 0
+
+    def add(self, before: Cells, after: Cells) -> None:
+        """Take in pairs of values."""
+        values = [np.where(cells.valid, cells.floats.real, np.nan) for cells in (before, after)]
+        both = before.valid & after.valid
+        moved = change(before[both], after[both]).real
+        if not self._held and len(values[0]):
+            self._edges = _edges(np.concatenate(values))
+            self._moved_edges = _edges(moved)
+        if self._held < KEPT:
+            for kept, part in zip(self._kept, values, strict=True):
+                kept.append(part[: KEPT - self._held])
+            self._held += len(values[0])
+        for at, part in enumerate(values):
+            self._counts[at] += np.histogram(part, self._edges)[0]
+        self._moved += np.histogram(moved, self._moved_edges)[0]
+        self._total += len(moved)
+
+    def sample(self) -> Sample:
+        """Return what was gathered."""
+        nothing = np.empty(0)
+        before, after = (np.concatenate([nothing, *kept]) for kept in self._kept)
+        return Sample(
+            self._name,
+            before,
+            after,
+            self._edges,
+            self._counts,
+            self._moved_edges,
+            self._moved,
+            self._total,
+        )
+
+
+def gather(
+    comparison: Comparison, pairs: Sequence[Pair], before: Side, after: Side
+) -> dict[str, Sample]:
+    """Return samples of fields of numbers, from one more reading of both files.
+
+    Args:
+        comparison: What has been found of them.
+        pairs: The fields that are to be shown.
+        before: The file without noise.
+        after: The file with noise.
+    """
+    numbers = [pair for pair in pairs if isinstance(comparison.fields[pair.name], NumberFigures)]
+    gathered = {pair.name: _Gathered(pair.name) for pair in numbers}
+    for unit in units(numbers, before, after):
+        for one, other in side_by_side(unit, before, after):
+            for name, cells in one.items():
+                if len(cells) == len(other[name]):
+                    gathered[name].add(cells, other[name])
+    return {name: one.sample() for name, one in gathered.items()}
+
+
+def from_start(sample: Sample) -> Sample:
+    """Return the sample of a field of times, in seconds since its first."""
+    known = sample.before[np.isfinite(sample.before)]
+    first = known[0] if len(known) else 0.0
+    return replace(
+        sample,
+        name=f"{sample.name} (seconds since the first)",
+        before=sample.before - first,
+        after=sample.after - first,
+        edges=sample.edges - first,
+    )
+
+
+def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ends of bins that hold nearly all of the values, and some room around them."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.linspace(0.0, 1.0, BINS + 1)
+    low, high = np.quantile(finite, _INNER)
+    room = _WIDER * (high - low)
+    low, high = max(low - room, float(finite.min())), min(high + room, float(finite.max()))
+    if not low < high:
+        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    return np.linspace(low, high, BINS + 1)
