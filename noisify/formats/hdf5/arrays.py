@@ -13,13 +13,12 @@ from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (
-    UNREADABLE,
     Tree,
     close_file,
     dataset_at,
     held_elsewhere,
     open_file,
-    reason,
+    reading,
     stored_name,
     written_by_library,
 )
@@ -50,12 +49,15 @@ def opened(source: Input) -> Iterator[ArrayFile]:
     except OSError as error:
         raise DataError(f"is not a readable HDF5 file: {error}", path=source.name) from None
     try:
-        attributes = {"/": _attributes(file.id)}
-        tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
+        with reading(source.name):
+            attributes = {"/": _attributes(file.id)}
+            tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
         for path, why in tree.unreadable.items():
             raise DataError(f"cannot be read: {why}", path=source.name, field=path)
-        datasets = [(path, dataset_at(file, path)) for path in tree.datasets]
-        arrays = [_stored(path, item, source.name) for path, item in datasets]
+        arrays = []
+        for path in tree.datasets:
+            with reading(source.name, path):
+                arrays.append(_stored(path, dataset_at(file, path), source.name))
         yield ArrayFile(arrays, _lost(tree, attributes))
     finally:
         close_file(file)
@@ -72,10 +74,8 @@ def _stored(name: str, item: Any, shown: str) -> StoredArray:  # noqa: ANN401
     unit = None if item.chunks is None else item.chunks + element.shape
 
     def read(box: Box) -> NDArray[Any]:
-        try:
+        with reading(shown, name):
             values = np.asarray(item[box[:rank]], element.base)
-        except UNREADABLE as error:
-            raise DataError(f"cannot be read: {reason(error)}", path=shown, field=name) from None
         inner: tuple[Any, ...] = (..., *box[rank:])
         return np.asarray(values[inner])
 

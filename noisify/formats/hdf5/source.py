@@ -7,7 +7,6 @@ their order, whatever their chunks: `storage` has the ways in which they are rea
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import re
@@ -32,7 +31,16 @@ from noisify.formats.hdf5.pieces import Piece, box_in, cut
 from noisify.formats.hdf5.rechunk import Unrolled
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary
-from noisify.formats.hdf5.tree import UNREADABLE, Tree, close_file, dataset_at, open_file, reason
+from noisify.formats.hdf5.tree import (
+    NO_MEMORY,
+    UNREADABLE,
+    Tree,
+    close_file,
+    dataset_at,
+    open_file,
+    reading,
+    reason,
+)
 from noisify.formats.interface import TABLES, FieldArray, Reading, Source
 from noisify.formats.numpy_fields import column_of, with_member_streams
 
@@ -51,8 +59,6 @@ _COPIES = 3
 """How often a chunk is in memory: as it is stored, unpacked and with noise."""
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
-_NO_MEMORY = re.compile("unable to allocate|allocation failed|memory allocation")
-"""What it says where there was too little memory."""
 
 
 class Hdf5Source(Source[Piece]):
@@ -105,7 +111,7 @@ class Hdf5Source(Source[Piece]):
                 rounded.append(f"{path} ({name})")
             self.stored |= stored
         for path, why in unreadable.items():
-            if _NO_MEMORY.search(why) is not None:
+            if NO_MEMORY.search(why) is not None:
                 raise MemoryError
             if (failed := _DISK_FAILED.search(why)) is not None:
                 raise NoisifyError(f"cannot be read: {failed[1]}", path=self.name)
@@ -158,7 +164,7 @@ class Hdf5Source(Source[Piece]):
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
             headers = HeaderFile(self._bytes, *header_sizes(self._file))
-            with self._reading(path):
+            with reading(self.name, path):
                 self._storages[path] = storage_of(path, dataset_at(self._file, path), headers)
         return self._storages[path]
 
@@ -172,7 +178,7 @@ class Hdf5Source(Source[Piece]):
         if not isinstance(storage, Chunked | ThroughLibrary) or storage.chunks is None:
             return storage
         if path not in self._unrolled:
-            with self._reading(path):
+            with reading(self.name, path):
                 self._unrolled[path] = Unrolled.of(storage, self)
         return self._unrolled[path]
 
@@ -180,26 +186,15 @@ class Hdf5Source(Source[Piece]):
         for box, start, count in found.boxes():
             parts = []
             for storage in found.storages:
-                with self._reading(storage.path):
+                with reading(self.name, storage.path):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
             yield Piece(tuple(parts), box, start, count)
-
-    @contextlib.contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
-        """Let a failure of the HDF5 library name the dataset."""
-        try:
-            yield
-        except UNREADABLE as error:
-            why = reason(error)
-            if _NO_MEMORY.search(why) is not None:
-                raise MemoryError from None
-            raise DataError(f"cannot be read: {why}", path=self.name, field=path) from None
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the piece's fields in native byte order."""
         unpacked = {}
         for storage, part in raw.parts:
-            with self._reading(storage.path):
+            with reading(self.name, storage.path):
                 unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
         columns = []
         for field in self._by_path.at(unpacked, wanted):

@@ -6,11 +6,13 @@ Names are bytes; those that are not UTF-8 are kept with surrogates. Only hard li
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
 
+from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.memory_file import uncached
@@ -29,6 +31,9 @@ _LONGEST_WALK = 1000
 """Links on the way of a path; soft links may lead in a circle."""
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
 """What h5py raises where the HDF5 library cannot read a part of a file, or h5py not name it."""
+
+NO_MEMORY = re.compile("unable to allocate|allocation failed|memory allocation")
+"""What the HDF5 library says where there was too little memory."""
 
 
 def open_file(path: Path | LibraryFile, mode: str) -> h5py.File:
@@ -137,6 +142,27 @@ def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None
 def reason(error: Exception) -> str:
     """Return what an error says; a KeyError puts it in quotes."""
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+@contextlib.contextmanager
+def reading(name: str, path: str | None = None) -> Iterator[None]:
+    """Let a failure of the HDF5 library be one line.
+
+    Args:
+        name: The file's name.
+        path: The dataset's path.
+
+    Raises:
+        DataError: Instead of what h5py raises.
+        MemoryError: If there is too little.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        why = reason(error)
+        if NO_MEMORY.search(why) is not None:
+            raise MemoryError from None
+        raise DataError(f"cannot be read: {why}", path=name, field=path) from None
 
 
 @frozen
