@@ -4,8 +4,6 @@
 # quick, and `python -m noisify` gets to `__main__` without a module of the current folder.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from noisify import models
     from noisify.api import add_noise, noisify_file
     from noisify.comparison.comparison import compare
@@ -36,7 +34,7 @@ _MODULES = {
 """Where each name is; the errors are in `core.errors`."""
 
 
-def __getattr__(name: str) -> "Any":  # noqa: ANN401
+def __getattr__(name: str) -> object:
     """Import what is asked for."""
     if name not in __all__:
         raise AttributeError(f"module 'noisify' has no attribute {name!r}")

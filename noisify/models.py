@@ -11,14 +11,12 @@ StudentT(df=4, sd='0.1sd')
 
 from __future__ import annotations
 
-from typing import Any
-
 from noisify.plan.model_spec import ModelSpec, class_names, class_of
 
 __all__ = ["ModelSpec", *sorted(class_names())]  # noqa: PLE0604 - names are texts
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> type[ModelSpec]:
     """Make a model's class when it is first asked for."""
     if name in class_names():
         return class_of(name)

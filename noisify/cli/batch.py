@@ -62,7 +62,7 @@ def make_outputs(
     """
     sizes = [size_of(path) for path in inputs] if len(inputs) > 1 else [known_size(inputs[0])]
     shown = False if arguments.quiet else arguments.progress
-    progress = Progress(sum(size or 0 for size in sizes), len(inputs), shown, check_stopped)
+    progress = Progress(sum(size or 0 for size in sizes), len(inputs), check_stopped, shown=shown)
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
     results: Iterator[FileResult]

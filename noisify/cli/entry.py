@@ -20,12 +20,15 @@ from noisify.core.errors import (
     cut_short,
     printable,
 )
+from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
     import click
+else:
+    click = LazyModule("click")  # after the signals are caught
 
 COMMANDS = {
     "noisify": ("noisify.cli.command", "noisify"),
@@ -94,8 +97,6 @@ def _run(arguments: Sequence[str], program: str) -> int:
     Raises:
         Exception: What went wrong, but for usage that click refuses.
     """
-    import click  # noqa: PLC0415 - after the signals are caught
-
     module, name = COMMANDS[program]
     command: click.Command = getattr(import_module(module), name)
     try:
@@ -151,7 +152,7 @@ def _let_signals_end_the_process() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+def _stop(number: int, _: FrameType | None) -> NoReturn:
     for name in _SIGNALS:  # let the cleaning up finish
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -15,6 +15,9 @@ from noisify.formats import of_suffix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_FEW = 3
+"""Names that a note lists."""
+
 
 def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] | None:
     """Return the files that a folder stands for and those left out; None: it is an input itself.
@@ -61,6 +64,6 @@ def _is_parquet(name: str) -> bool:
 
 def left_note(path: str, left: Sequence[str]) -> str:
     """Return a note on what is left out of a folder."""
-    names = ", ".join(Path(one).name for one in left[:3])
-    more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""  # noqa: PLR2004 - a few do
+    names = ", ".join(Path(one).name for one in left[:_FEW])
+    more = f" and {len(left) - _FEW:,} more" if len(left) > _FEW else ""
     return f"{path}: {names}{more} left out, being folders or of no known format"

@@ -173,8 +173,8 @@ class Progress:
     Args:
         size: The bytes of all inputs; 0: only reading them would tell.
         count: How many inputs there are.
-        shown: True to show it anywhere, False nowhere, None on a terminal.
         check: Called for each chunk; raises if the run is to stop.
+        shown: True to show it anywhere, False nowhere, None on a terminal.
 
     Attributes:
         check: The same.
@@ -184,8 +184,9 @@ class Progress:
         self,
         size: int,
         count: int,
-        shown: bool | None,  # noqa: FBT001 - three ways
         check: Callable[[], None],
+        *,
+        shown: bool | None,
     ) -> None:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown

@@ -90,7 +90,7 @@ def _check_dashes(word: str, options: Mapping[str, click.Option]) -> None:
     """Refuse -output, which would write to a file called utput."""
     name = word.partition("=")[0]
     is_long = f"-{name}" in options or name[1:] in other_words.OPTIONS
-    if is_long and len(name) > 2:  # noqa: PLR2004 - a dash and a letter
+    if is_long and len(name) > len("-x"):
         raise UsageError(f"{name} has one dash; type -{name}")
 
 

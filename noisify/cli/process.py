@@ -6,6 +6,14 @@ import atexit
 import contextlib
 import gc
 import sys
+from typing import TYPE_CHECKING
+
+from noisify.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = LazyModule("ctypes")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8
 _SEARCH_AFTER = 50_000
@@ -25,8 +33,6 @@ def tune_malloc() -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes  # noqa: PLC0415 - NumPy has imported it
-
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGEST)

@@ -229,17 +229,13 @@ class Chunk:
 
 def cut_out(column: Column, start: int, stop: int) -> Column:
     """Return the elements start...stop of a column that is one run."""
-
-    def part(values: NDArray[Any] | None) -> Any:  # noqa: ANN401
-        return None if values is None else values[start:stop]
-
     first = int(column.positions.starts[0])
     return replace(
         column,
         positions=Positions.range(first + start, first + stop),
-        values=part(column.values),
-        valid=part(column.valid),
-        decimals=part(column.decimals),
+        values=column.values[start:stop],
+        valid=None if column.valid is None else column.valid[start:stop],
+        decimals=None if column.decimals is None else column.decimals[start:stop],
         layout=None,
     )
 

@@ -21,6 +21,12 @@ SECOND = 10**9
 _DECIMAL_DIGITS = (38, 76)
 """Digits of the widest decimals of 128 and of 256 bits."""
 _WIDE_DIGITS = _DECIMAL_DIGITS[0]
+_INT64_DIGITS = 18
+"""Decimals of so many digits are kept as int64."""
+_EXACT_POWERS = 22
+"""Powers of ten that a float64 holds exactly."""
+_WIDEST = 8
+"""Bytes of the integers that float64 does not hold."""
 
 
 @frozen
@@ -74,7 +80,7 @@ class NumberType:
     @classmethod
     def decimal(cls, precision: int, scale: int) -> NumberType:
         """Return the type of a decimal of `precision` digits, `scale` of them after the point."""
-        dtype = np.dtype(np.int64 if precision <= 18 else object)  # noqa: PLR2004
+        dtype = np.dtype(np.int64 if precision <= _INT64_DIGITS else object)
         return cls("decimal", dtype, scale, precision)
 
     @cached_property
@@ -127,7 +133,11 @@ class NumberType:
         if self.kind != "decimal":
             least = np.complex128 if self.kind == "complex" else np.float64
             return np.asarray(values, np.result_type(values.dtype, least))
-        if values.dtype != object and self.decimal_scale <= 22 and np.all(abs(values) < 2**53):  # noqa: PLR2004
+        if (
+            values.dtype != object
+            and self.decimal_scale <= _EXACT_POWERS
+            and np.all(abs(values) < 2**53)
+        ):
             return np.asarray(values / 10.0**self.decimal_scale)  # both exact: rounded once
         unit = 10**self.decimal_scale  # Python divides integers with one rounding
         return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
@@ -165,7 +175,7 @@ class NumberType:
             if self.span:  # the shorter way round the clock
                 ticks -= self.span * np.rint(ticks / self.span)
             return ticks * (self.tick / SECOND)
-        if after.dtype == object or after.dtype.itemsize == 8:  # noqa: PLR2004
+        if after.dtype == object or after.dtype.itemsize == _WIDEST:
             return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
         return np.asarray(after.astype(np.float64) - before)
 
@@ -198,7 +208,7 @@ class NumberType:
         (np.floor if self.truncates else np.rint)(noise, out=noise)
         if self.dtype == object or self.kind == "decimal":
             return _add_exact(values, noise, self.ranges)
-        if self.dtype.itemsize == 8:  # noqa: PLR2004
+        if self.dtype.itemsize == _WIDEST:
             return _add_wide(values, noise)
         noise += values
         low, high = self.limits
@@ -283,13 +293,14 @@ class NumberType:
         inner_high = most if high == np.inf else math.floor(_typed(high) * unit)
         return min(max(least, inner_low), most), max(min(most, inner_high), least)
 
-    def _float_bound(self, bound: float, inwards: float) -> Any:  # noqa: ANN401
+    def _float_bound(self, bound: float, inwards: float) -> np.floating[Any]:
         least, most = self.limits
-        if not float(least) < bound < float(most):
-            return least if bound < 0 else most
-        nearest = self.dtype.type(bound)
-        outside = float(nearest) < bound if inwards > 0 else float(nearest) > bound
-        return np.nextafter(nearest, self.dtype.type(inwards)) if outside else nearest
+        nearest: np.floating[Any] = least if bound < 0 else most
+        if float(least) < bound < float(most):
+            nearest = self.dtype.type(bound)
+            if float(nearest) < bound if inwards > 0 else float(nearest) > bound:
+                nearest = np.nextafter(nearest, self.dtype.type(inwards))
+        return nearest
 
 
 def _held(values: NDArray[Any]) -> NDArray[Any]:

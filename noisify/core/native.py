@@ -27,7 +27,7 @@ def pure() -> bool:
     return os.environ.get(PURE, "") not in {"", "0"}
 
 
-def load(part: Part) -> Any:  # noqa: ANN401
+def load(part: Part) -> Any:  # noqa: ANN401 - mypy knows nothing of what is compiled
     """Return a compiled part, or None if it was not built, or not from these sources."""
     name, interface = part.value
     try:

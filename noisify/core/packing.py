@@ -66,7 +66,7 @@ class Packing:
         return float(whole) if math.isclose(code, whole, rel_tol=1e-12, abs_tol=1e-9) else code
 
 
-def _inwards(limit: Any, towards: float) -> float:  # noqa: ANN401
+def _inwards(limit: float, towards: float) -> float:
     """Return a limit as float64, one that is not beyond it."""
     nearest = float(limit)
     beyond = nearest < limit if towards > 0 else nearest > limit

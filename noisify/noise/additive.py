@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from noisify.streams.streams import Variates
 
 
+_MEDIAN = 0.5
+_NO_VARIANCE = 2.0
+"""The most degrees of freedom at which Student's t has no variance."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Additive(Model):
     """A model that adds loc + scale * (a standard variate) to each value.
@@ -171,7 +176,7 @@ class StudentT(IndependentNoise):
 
     def moments(self) -> tuple[float, float] | None:
         """Return mean 0 and sd sqrt(df / (df - 2)), or None for df <= 2."""
-        return (0.0, math.sqrt(self.df / (self.df - 2))) if self.df > 2 else None  # noqa: PLR2004
+        return (0.0, math.sqrt(self.df / (self.df - 2))) if self.df > _NO_VARIANCE else None
 
 
 class Logistic(IndependentNoise):
@@ -232,7 +237,7 @@ class TruncatedNormal(IndependentNoise):
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return truncated normal variates."""
         uniform = variates.uniform(lane)
-        upper = uniform >= 0.5  # noqa: PLR2004 - the median
+        upper = uniform >= _MEDIAN
         # Both halves are drawn in the lower tail, where a float64 tells probabilities apart best.
         depth = np.where(upper, 1 - uniform, uniform)
         z = normal_quantile(_upper_tail(self.cut) + depth * self._mass)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from noisify.noise.level import Rate
 
+_HALF = 0.5
 BEYOND_NOISE = 1e34
 """A rate whose Poisson noise, at most 8.3 standard deviations, is under half of a last place."""
 
@@ -100,7 +101,7 @@ class Binomial(Counting):
         uniform = context.variates.uniform("noise")
         whole = _floor(values, context)
         trials = np.asarray(context.number.to_float(whole), np.float64)
-        if self.keep <= 0.5:  # noqa: PLR2004 - count the rarer: the kept or the lost
+        if self.keep <= _HALF:  # count the rarer: the kept or the lost
             kept = quantile(discrete_quantiles.Binomial(trials, self.keep), uniform)
             return context.add(np.zeros_like(values), kept)
         lost = quantile(discrete_quantiles.Binomial(trials, 1 - self.keep), uniform, falling=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level, Rate
     from noisify.statistics.survey import FieldStatistics
 
+_FAIR = 0.5
+"""How probable either side of a coin is."""
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 1 << 53
 """Below this a float64 holds every integer."""
@@ -189,7 +191,7 @@ class Outlier(RateModel):
             "distance", lambda generator, count: generator.exponential(size=count)
         )
         hit, number = context.hit(self.rate), context.number
-        up = context.variates.uniform("side") < 0.5  # noqa: PLR2004 - a fair coin
+        up = context.variates.uniform("side") < _FAIR
         bottom, top = number.bounds(self.low, self.high)
         least, most = number.limits
         if (bottom > least) != (top < most):  # there is room on one side only
@@ -248,7 +250,7 @@ class Spike(RateModel):
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, those hit plus or minus the scale."""
-        sign = np.where(context.variates.uniform("side") < 0.5, -1.0, 1.0)  # noqa: PLR2004
+        sign = np.where(context.variates.uniform("side") < _FAIR, -1.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             jump = sign * context.level(self.scale, values)
             return context.add(values, np.where(context.hit(self.rate), jump, 0.0))

@@ -74,7 +74,7 @@ def labels(texts: tuple[str, ...], dtype: np.dtype[Any]) -> Labels:
     return Labels(values)
 
 
-def _label(text: str, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
+def _label(text: str, dtype: np.dtype[Any]) -> object:
     if dtype.kind == "O":
         return text
     try:

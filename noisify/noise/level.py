@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError
@@ -195,7 +195,7 @@ def parse_rate(text: str | float, *, option: str = "rate") -> Rate:
     rate = number / 100 if share and share[2] else number
     if not 0 <= rate <= 1:
         meant = "; type 2% or 0.02"
-        if share and not share[2] and 1 < number <= 100:  # noqa: PLR2004 - in per cent
+        if share and not share[2] and 1 < number <= _WHOLE_IN_PER_CENT:
             meant = f"; type {number:g}% or {number / 100:g}"
         elif share:
             meant = ", or from 0% to 100%"
@@ -224,6 +224,7 @@ def parse_decibels(text: str | float) -> float:
     return decibels
 
 
+_WHOLE_IN_PER_CENT = 100
 _MOST_DECIBELS = 3000
 """Beyond it a ratio of powers is no float."""
 
@@ -237,6 +238,6 @@ def noise_power(signal_power: float, decibels: float) -> float:
     return float(signal_power / 10.0 ** (decibels / 10.0))
 
 
-def as_json(level: Level) -> Any:  # noqa: ANN401
+def as_json(level: Level) -> float | str:
     """Return a level as it stands in a report: a plain number where it is absolute."""
     return level.value if isinstance(level, Absolute) else str(level)

@@ -92,6 +92,7 @@ class SwapFields(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c first_name,surname --rate 2%"
     multi_field: ClassVar[bool] = True
+    FIELDS: ClassVar[int] = 2
 
     rate: Rate = parameters.rate("share of the rows that are hit", 0.05)
     fields: Words | None = parameters.texts("the two fields; left out: those the spec is for")
@@ -99,7 +100,7 @@ class SwapFields(Model):
     def __post_init__(self) -> None:
         """Check that there are two fields."""
         super().__post_init__()
-        if self.fields is not None and (len(self.fields) != 2 or len(set(self.fields)) != 2):  # noqa: PLR2004
+        if self.fields is not None and not len(self.fields) == len(set(self.fields)) == self.FIELDS:
             listed = ", ".join(self.fields) or "none"
             raise ParameterError(
                 f"swap-fields needs exactly two different fields, not {listed}", "fields"

@@ -137,7 +137,7 @@ def _joined(model: Model, chosen: Sequence[Field]) -> Model:
     """Tell a model that takes several fields together which they are."""
     names = tuple(field_.name for field_ in chosen)
     if isinstance(model, SwapFields):
-        if len(names) != 2:  # noqa: PLR2004
+        if len(names) != model.FIELDS:
             raise UsageError(f"{model.name} takes two fields, and {len(names)} are chosen")
         if chosen[0].number != chosen[1].number:
             raise UsageError(

@@ -12,6 +12,8 @@ from noisify.formats import of_suffix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_PAIR = 2
+
 
 def file_part(path: str | Path) -> str:
     """Return an input's name without its folder, its format's suffix and that of a compression.
@@ -45,5 +47,5 @@ def shared_names(paths: Sequence[str]) -> str | None:
         return None
     part, (one, other, *_) = next(iter(shared.items()))
     count = sum(len(found) for found in shared.values())
-    more = f" ({count:,} inputs share their name with another)" if count > 2 else ""  # noqa: PLR2004
+    more = f" ({count:,} inputs share their name with another)" if count > _PAIR else ""
     return f"{one} and {other} get the same noise, both being called {part!r}{more}"

@@ -264,13 +264,11 @@ def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]
     return list(groups.values())
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: object) -> object:
     """Return a parameter as it stands in a report."""
-    if value is None or isinstance(value, int | float | str | bool):
-        return value
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    return level.as_json(value)
+    return level.as_json(value) if isinstance(value, level.Level) else value
 
 
 def _finite_or_none(bound: float) -> float | None:

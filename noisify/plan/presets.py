@@ -134,7 +134,9 @@ def check_image(low: float, high: float, field: str) -> None:
         )
 
 
-def _image(model: str, parameter: str, amounts: tuple[Any, ...], **others: Any) -> dict[int, Any]:  # noqa: ANN401
+def _image(
+    model: str, parameter: str, amounts: tuple[float | str, ...], **others: float
+) -> dict[int, tuple[Words, ...]]:
     """Return severities of one model for images: `parameter` takes one amount after the other.
 
     Integers are truncated, as by `np.uint8(np.clip(noisy, 0, 1) * 255)` in the publishers' code.
@@ -146,19 +148,19 @@ def _image(model: str, parameter: str, amounts: tuple[Any, ...], **others: Any) 
     }
 
 
-def _gaussian(*scales: float) -> dict[int, Any]:
+def _gaussian(*scales: float) -> dict[int, tuple[Words, ...]]:
     return _image("normal", "scale", scales)
 
 
-def _shot(*counts: float) -> dict[int, Any]:
+def _shot(*counts: float) -> dict[int, tuple[Words, ...]]:
     return _image("poisson", "count", counts)
 
 
-def _impulse(*rates: float) -> dict[int, Any]:
+def _impulse(*rates: float) -> dict[int, tuple[Words, ...]]:
     return _image("salt-and-pepper", "rate", rates, low=0.0, high=1.0)
 
 
-def _speckle(*percents: str) -> dict[int, Any]:
+def _speckle(*percents: str) -> dict[int, tuple[Words, ...]]:
     """Return x * (1 + N(0, s)): in percent, for a share is no amount that grows with full scale."""
     return _image("multiplicative", "scale", percents)
 

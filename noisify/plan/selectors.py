@@ -127,7 +127,7 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
                 f"no kind of field is called {selector!r}{meant} (there are {' '.join(KINDS)})"
             )
         return {field.name for field in fields if field.kind in KINDS[selector]}, False
-    if len(selector) > 2 and selector[0] == selector[-1] == "/":  # noqa: PLR2004
+    if len(selector) > len("//") and selector[0] == selector[-1] == "/":
         matched = _searched(selector, names)
     else:
         glob = selector.strip().lstrip("/")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
 
+Value = TypeVar("Value")
 AMOUNTS = ("scale", "sd", "snr")
 """The words that say how much noise a model with a scale adds."""
 WORDS = (
@@ -211,7 +212,7 @@ class _WordReader:
     def _mistake(self, key: str | None, message: str) -> None:
         self.found.append(Mistake(key, message))
 
-    def _read(self, key: str, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    def _read(self, key: str, read: Callable[[Any], Value]) -> Value | None:
         """Return what `read` makes of a word, or None if it is not said or wrong."""
         if key not in self.words:
             return None

@@ -143,7 +143,7 @@ class Moments:
         return _ldexp(self.scaled_power, 2 * self.exponent)
 
 
-def _plain(value: Any) -> complex:  # noqa: ANN401 - a NumPy scalar
+def _plain(value: np.number[Any]) -> complex:
     """Return a NumPy scalar as Python's float or complex, as JSON takes the former."""
     return complex(value) if np.iscomplexobj(value) else float(value)
 

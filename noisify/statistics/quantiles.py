@@ -96,11 +96,15 @@ class Keys:
         return int(from_sort_key(int(self.high[at]))) + int(self.low[at])
 
 
+_WIDEST = 8
+"""Bytes of the integers that float64 does not hold."""
+
+
 def _low_bits(whole: NDArray[Any]) -> NDArray[Any] | None:
     """Return the last bits of integers that float64 does not hold: 0 up to 2**53; None: all 0."""
     if whole.dtype == object:
         return np.array([_low_bits_of(int(value)) for value in whole.tolist()], object)
-    if whole.dtype.itemsize < 8 or not len(whole):  # noqa: PLR2004
+    if whole.dtype.itemsize < _WIDEST or not len(whole):
         return None
     if int(whole.min()) > -_EXACT and int(whole.max()) < _EXACT:
         return None
@@ -117,6 +121,10 @@ def _low_bits_of(value: int) -> int:
     if bits <= _MANTISSA_BITS:
         return 0
     return value & ((1 << max(_WORD_LOW_BITS, bits - _MANTISSA_BITS)) - 1)
+
+
+Tallies = tuple[int, dict[int, "NDArray[np.int64]"]]
+"""The digits that integers have below float64, and counts of the next digit by prefix."""
 
 
 @dataclass
@@ -145,7 +153,9 @@ class Quantiles:
         """Look at every value in the first pass."""
         self.prefixes = {0: []}
 
-    def partial(self, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Any:  # noqa: ANN401
+    def partial(
+        self, values: NDArray[np.float64], whole: NDArray[Any] | None = None
+    ) -> Keys | Tallies:
         """Return what a chunk of finite values adds to this pass; safe in a worker.
 
         Args:
@@ -160,8 +170,8 @@ class Quantiles:
             digits = _WIDE_DIGITS
         return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
-    def merge(self, looked: Any) -> None:  # noqa: ANN401
-        """Take in what `look` returned."""
+    def merge(self, looked: Keys | Tallies) -> None:
+        """Take in what `partial` returned."""
         if isinstance(looked, tuple):
             digits, tallies = looked
             self.low_digits = max(self.low_digits, digits)

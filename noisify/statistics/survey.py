@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions, WholeNumbers
+    from noisify.statistics.quantiles import Keys, Tallies
 
 MOST_DIFFERENT = 1 << 16
 """Different values a field of labels may have."""
@@ -134,7 +135,7 @@ class _Looked(NamedTuple):
     pieces: BlockPieces | None
     whole: tuple[WholeMoments, Fraction] | None
     ends: NDArray[np.float64]
-    digits: Any
+    digits: Keys | Tallies | None
     different: Counter[str] | None
     scores: NDArray[np.int64] | None
 
@@ -215,8 +216,8 @@ class Survey:
         return _Looked(len(values), pieces, moments, ends, digits, different, None)
 
     def merge(self, looked: _Looked) -> None:
-        """Take in what `look` returned, in the order of the chunks."""
-        if self.quantiles is not None:
+        """Take in what `partial` returned, in the order of the chunks."""
+        if self.quantiles is not None and looked.digits is not None:
             self.quantiles.merge(looked.digits)
         if self.passes:
             if self.scores is not None and looked.scores is not None and self.passes == 1:

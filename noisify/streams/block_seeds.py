@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noisify.core.lazy import LazyModule
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.random import bit_generator
+    from numpy.typing import DTypeLike, NDArray
+else:
+    bit_generator = LazyModule("numpy.random.bit_generator")  # 8 ms of a start
 
 _POOL = 4
 _FEW = 4
@@ -54,12 +59,11 @@ def block_generators(entropy: int, blocks: Sequence[int]) -> Iterator[np.random.
 @cache
 def _given_type() -> type[Any]:
     """Return the type of a seed that is known already, in the form in which NumPy takes one."""
-    from numpy.random.bit_generator import ISeedSequence  # noqa: PLC0415 - 8 ms of a start
 
-    class Given(ISeedSequence):
+    class Given(bit_generator.ISeedSequence):
         seed: NDArray[np.uint64]
 
-        def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:  # noqa: ANN401
+        def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
             """Return the seed; SFC64 asks for it once, as three 64-bit words."""
             if n_words != len(self.seed) or dtype != np.uint64:
                 raise AssertionError((n_words, dtype))

@@ -169,7 +169,7 @@ class JoinedVariates:
         streams = (BlockVariates(name, self.positions) for name in self.names)
         return np.concatenate([stream.sample(lane, sampler) for stream in streams])
 
-    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def block(self, lane: str, *_: object, **__: object) -> NDArray[np.float64]:
         """Refuse: there is no one stream of which it could be a block."""
         raise AssertionError(lane)
 
@@ -266,7 +266,7 @@ class SequentialVariates:
         """Return what `sampler` draws next."""
         return np.asarray(sampler(self.generator, self.positions.size))
 
-    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def block(self, *_: object, **__: object) -> NDArray[np.float64]:
         """Refuse: a sequential stream has no blocks.
 
         Raises:

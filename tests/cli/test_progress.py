@@ -16,7 +16,7 @@ from noisify.cli.messages import Progress
 
 
 def progress_of(size, count=1):
-    return Progress(size, count, False, lambda: None)
+    return Progress(size, count, lambda: None, shown=False)
 
 
 class TestText:
