@@ -6,14 +6,8 @@ import atexit
 import contextlib
 import gc
 import sys
-from typing import TYPE_CHECKING
 
-from noisify.core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import ctypes
-else:
-    ctypes = LazyModule("ctypes")
+from noisify.core.lazy_libraries import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8
 _SEARCH_AFTER = 50_000
