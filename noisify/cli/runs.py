@@ -183,12 +183,13 @@ def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
         raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
     check_level(model, amounts)
     parameters = _parameters(arguments, model)
+    own_fields = parameters.pop("fields", None)
     for key in AMOUNTS:
         if key in parameters and amounts[key] is not None:
             raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
     words = {
         "model": name, **amounts, **parameters,
-        "fields": arguments.columns, "exclude": arguments.exclude,
+        "fields": arguments.columns or None, "field": own_fields and own_fields.split("|"), "exclude": arguments.exclude,
         "clip": arguments.clip, "where": _condition(arguments.where),
     }  # fmt: skip
     return spec_from_words(words, typed_as="-p ")
