@@ -189,8 +189,9 @@ def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
             raise UsageError(f"{key} is given twice, by --{key} and by -p; keep one")
     words = {
         "model": name, **amounts, **parameters,
-        "fields": arguments.columns or None, "field": own_fields and own_fields.split("|"), "exclude": arguments.exclude,
-        "clip": arguments.clip, "where": _condition(arguments.where),
+        "fields": arguments.columns or None, "field": own_fields and own_fields.split("|"),
+        "exclude": arguments.exclude, "clip": arguments.clip,
+        "where": _condition(arguments.where),
     }  # fmt: skip
     return spec_from_words(words, typed_as="-p ")
 
