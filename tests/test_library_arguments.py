@@ -15,7 +15,8 @@ import pytest
 from run_command import run
 
 from noisify import NoisifyError, NoisifyWarning, UsageError, add_noise, models, noisify_file
-from noisify.formats.read_options import ReadOptions
+from noisify.formats.read_options import ReadOptions, declared
+from noisify.plan.read_options import read_options
 
 FRAME = pd.DataFrame(
     {"x": [1.5, 2.5, 3.5, 4.5], "y": [0.5, 1.5, 2.5, 3.5], "g": list("abab"), "n": range(4)}
@@ -215,6 +216,16 @@ def test_how_to_read_a_file_is_a_mapping_or_options(tmp_path):
         assert source.read_text() == target.read_text()
     with pytest.raises(UsageError, match="no option 'delimeter'; did you mean 'delimiter'"):
         noisify_file(source, target, read={"delimeter": ";"})
+
+
+def test_every_option_of_reading_can_be_said(tmp_path):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text('x,y\n1.5,"a\\"b,c"\n')
+    for options in ({"escape": "\\"}, ReadOptions(escape="\\")):
+        noisify_file(source, target, scale=0, read=options)
+        assert source.read_text() == target.read_text()
+    said = read_options({name: one.default for name, one in declared().items()})
+    assert ReadOptions() == said
 
 
 def test_a_report_is_shown_in_a_line(path):

@@ -116,6 +116,27 @@ def test_a_model_is_not_changed():
         model.parameters["df"] = 3
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (models.Normal(scale=1), models.Normal(scale=1), True),
+        (models.Normal(scale=1, loc=2), models.Normal(loc="2", scale="1.0"), True),
+        (models.Normal(), models.Normal(scale="0.1sd", loc=0), True),
+        (models.Normal(scale=1), models.Normal(sd=1), False),
+        (models.Normal(snr=20), models.Normal(snr=21), False),
+        (models.Normal(scale=1), models.Laplace(scale=1), False),
+        (models.Typo(kinds=["delete"]), models.Typo(kinds="delete"), True),
+        (models.Correlated(covariance=np.eye(2)), models.Correlated(covariance="1|0;0|1"), True),
+        (models.Normal(scale=1), "normal", False),
+    ],
+    ids=str,
+)
+def test_models_are_equal_where_they_say_the_same(one, other, equal):
+    assert equal == (one == other)
+    assert not equal or hash(one) == hash(other)
+    assert equal == (len({one, other}) == 1)
+
+
 def test_an_unknown_model_is_no_attribute():
     with pytest.raises(AttributeError, match=r"'noisify\.models' has no attribute 'StudenT'"):
         _ = models.StudenT

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noisify.core.errors import UsageError
 from noisify.noise import level, registry
+from noisify.noise.model import make
 from noisify.noise.parameters import LEVEL, takes_level, unknown_parameter
 from noisify.noise.parameters import parameters_of as declared_by
 from noisify.plan.words import spec_from_words
@@ -78,11 +79,18 @@ class ModelSpec:
         """Return whether another is the same model with the same parameters."""
         if not isinstance(other, ModelSpec):
             return NotImplemented
-        return repr(self) == repr(other)
+        return self._meaning() == other._meaning()
 
     def __hash__(self) -> int:
-        """Return what equal models have in common."""
-        return hash(repr(self))
+        """Return the hash of what the parameters mean."""
+        return hash(self._meaning())
+
+    def _meaning(self) -> tuple[object, ...]:
+        """Return the model with its parameters as they are read, and what sets its scale."""
+        spec = spec_from_words(self.words())
+        scale = {} if spec.scale is None else {"scale": spec.scale}
+        model = make(registry.find(self.name).load(), {**spec.parameters, **scale})
+        return model, spec.sd, spec.snr
 
     def __repr__(self) -> str:
         """Return the model as it is typed."""

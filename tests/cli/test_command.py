@@ -570,6 +570,19 @@ def test_a_mistake_gets_one_line_and_exit_status_2(table: Path, name: str) -> No
     assert [table] == list(table.parent.iterdir())
 
 
+def test_all_mistakes_of_the_flags_are_told(table: Path) -> None:
+    done = run(table, "-d", "student-t", "-p", "df=x", "-p", "loc=y")
+    both = "df 'x' of student-t is not a number; and loc 'y' of student-t is not a number"
+    assert (2, f"noisify: {both}\n") == (done.status, done.messages)
+
+
+def test_the_fields_of_a_model_of_several_may_be_parameters() -> None:
+    given = b"x,y,z\n1.0,2.0,3.0\n"
+    options = ("-d", "swap-fields", "--rate", "100%")
+    expected = noisy(*options, "-c", "x,z", given=given)
+    assert expected == noisy(*options, "-p", "fields=x|z", given=given) == b"x,y,z\n3.0,2.0,1.0\n"
+
+
 def test_near_misses_of_formats_get_a_suggestion() -> None:
     done = run("--from", "parqet", given=TABLE)
 

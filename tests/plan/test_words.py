@@ -14,7 +14,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import parameters, registry
 from noisify.noise.level import Absolute, FromField, OfField, Percent
-from noisify.noise.model import Model
+from noisify.noise.model import Model, make
 from noisify.noise.parameters import ParameterError
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.selectors import choose
@@ -288,6 +288,29 @@ def test_no_parameter_of_a_model_hides_a_word(monkeypatch):
     joint = {(model.name, "fields") for model in models if model.multi_field}
     own = {(model.name, "sd") for model in models if "scale" not in model.__dataclass_fields__}
     assert set() == clashes - joint - own
+
+
+class TestParameterErrors:
+    @pytest.mark.parametrize(
+        ("given", "names"),
+        [
+            ({"grains": 0}, ("grains",)),
+            ({"grains": "x"}, ("grains",)),
+            ({"rate": "200%"}, ("rate",)),
+            ({"words": [[1]]}, ("words",)),
+            ({"low": 5}, ("low", "high")),
+        ],
+    )
+    def test_carry_the_parameters_concerned(self, given, names):
+        with pytest.raises(ParameterError) as caught:
+            make(Pepper, given)
+        assert names == caught.value.names
+
+    def test_carry_the_place_of_the_spec(self):
+        with pytest.raises(WordsError) as caught:
+            parse_spec("x=pepper:1%,grains=0")
+        assert "--noise 'x=pepper:1%,grains=0': " == caught.value.place
+        assert ["grains"] == [mistake.key for mistake in caught.value.found]
 
 
 class TestExactly:
