@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from run_command import clean_environment
+from run_command import clean_environment, run
 
 from noisify.files import temporary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+TABLE = b"x,y\n0.5,1.5\n1.5,2.5\n"
 FILE = 'file_output.FileOutput("out.csv").open()'
 FOLDER = """
 output = folder_output.FolderOutput(Path("in"), "out", in_place=False, clobber=True)
@@ -57,6 +61,62 @@ raise SystemExit(7)
     assert (7, "") == (done.returncode, done.stderr)
     assert "[]" != done.stdout.strip()
     assert ["in"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("in.csv", "-o", "out.csv"),
+        ("in.csv", "-o", "new.csv", "--no-clobber"),
+        ("in.csv", "-o", "out.csv.gz"),
+        ("in.csv", "-o", "out.parquet"),
+        ("-", "-o", "out.csv", "-s", "1sd"),
+        ("folder", "-o", "new"),
+        ("folder", "--in-place"),
+    ],
+)
+def test_nothing_is_kept_in_mind_once_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_bytes(TABLE)
+    (tmp_path / "folder").mkdir()
+    pq.write_table(pa.table({"x": [0.5, 1.5]}), tmp_path / "folder" / "part.parquet")
+    done = run(*arguments, "--seed", 1, "-q", given=TABLE)
+    assert (0, set()) == (done.status, temporary._temporary)
+    assert [] == list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"TMPDIR": "here"}, "here"),
+        ({"TEMP": "here"}, "here"),
+        ({"TMP": "here"}, "here"),
+        ({"TMPDIR": "missing", "TMP": "here"}, "here"),
+    ],
+)
+def test_the_folder_is_the_one_that_is_named_and_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    assert (tmp_path / expected).absolute() == temporary.temporary_folder()
+
+
+def test_the_folder_that_a_program_chose_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert tmp_path == temporary.temporary_folder()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process forks here")

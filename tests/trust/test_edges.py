@@ -227,6 +227,88 @@ class TestFolders:
         assert "is replaced, and what it was cannot be removed" in done.messages
         assert left in done.messages
 
+    def test_that_were_being_replaced_as_the_process_died_get_their_name_back(
+        self, folder: Path
+    ) -> None:
+        """The names between the two renames are those that the next run looks for."""
+        script = """
+import os, sys
+from pathlib import Path
+from noisify.cli import main
+from noisify.files import folder_output
+rename = Path.rename
+Path.rename = lambda path, target: (rename(path, target), os._exit(9))
+folder_output.exchange = lambda *_: False
+main(sys.argv[1:])
+"""
+        died = subprocess.run(
+            [sys.executable, "-c", script, str(folder), "--in-place", *NOISE],
+            env=clean_environment(),
+            check=False,
+        )
+        assert (9, False) == (died.returncode, folder.exists())
+        done = run(folder, "--in-place", *NOISE)
+        assert (0, True) == (done.status, "has its name again" in done.messages)
+        assert (folder / "k=0/part.parquet").exists()
+
+    def test_that_cannot_get_their_name_leave_the_old_one(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        renamed = Path.rename
+
+        def fail(path: Path, target: Path) -> Path:
+            if path.suffix == ".tmp":
+                raise OSError(errno.EIO, "Input/output error")
+            return renamed(path, target)
+
+        before = {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+        monkeypatch.setattr(folder_output, "exchange", lambda *_: False)
+        monkeypatch.setattr(Path, "rename", fail)
+        done = run(folder, "--in-place", *NOISE)
+        assert (1, 1, ["in"]) == (done.status, len(done.lines), names(folder.parent))
+        assert before == {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+
+    def test_that_are_empty_or_links_are_copied(self, folder: Path) -> None:
+        (folder / "empty").mkdir()
+        assert 0 == run(folder, "-o", folder.with_name("out"), *NOISE).status
+        assert ["empty", "k=0", "k=1"] == names(folder.with_name("out"))
+
+
+class TestFolderOfTheOutput:
+    """A name outlives a power cut once its folder is synced."""
+
+    def test_is_synced_once_the_output_has_its_name(
+        self, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out, synced = tmp_path / "out.csv", os.fsync
+        seen = []
+
+        def note(descriptor: int) -> None:
+            synced(descriptor)
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            seen.append((is_folder, out.exists()))
+
+        monkeypatch.setattr(os, "fsync", note)
+        assert 0 == run(table, "-o", out, *NOISE).status
+        assert [(False, False), (True, True)] == seen
+
+    @pytest.mark.parametrize("failure", ["EIO", "ENOSPC", "EDQUOT", "EINVAL", "EACCES"])
+    def test_that_cannot_be_synced_is_an_error_if_the_disk_fails(
+        self, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+    ) -> None:
+        number, synced = getattr(errno, failure), os.fsync
+
+        def fail(descriptor: int) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            synced(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fail)
+        done = run(table, "-o", tmp_path / "out.csv", *NOISE)
+        expected = 0 if failure in {"EINVAL", "EACCES"} else 1
+        assert (expected, expected) == (done.status, len(done.lines))
+        assert (tmp_path / "out.csv").exists()
+
 
 class TestFailingMidway:
     def test_says_which_outputs_are_complete_and_their_seed(
