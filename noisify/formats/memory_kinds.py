@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.formats.memory import FrameInMemory
+from noisify.core.lazy import LazyModule
+from noisify.core.lazy_libraries import pd, pl
+from noisify.core.lazy_pyarrow import pa
 from noisify.formats.memory_arrays import ArrayInMemory, MaskedArrayInMemory
-from noisify.formats.memory_tables import PolarsInMemory, TableInMemory
 from noisify.formats.npy.source import ARRAY_NAME
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Source = ArrayInMemory | FrameInMemory | TableInMemory
+    from noisify.formats import memory_frames, memory_tables
+    from noisify.formats.arrow import columns
+    from noisify.formats.memory import InMemory
+else:
+    columns = LazyModule("noisify.formats.arrow.columns")
+    memory_frames = LazyModule("noisify.formats.memory_frames")
+    memory_tables = LazyModule("noisify.formats.memory_tables")
 
 
 class Held(NamedTuple):
@@ -32,11 +39,11 @@ class Held(NamedTuple):
         given_back: Returns the source's result as the kind of data that was given.
     """
 
-    source: Source
+    source: InMemory[Any, Any]
     given_back: Callable[[Any], Any]
 
 
-def hold(data: Any) -> Held:  # noqa: ANN401
+def hold(data: object) -> Held:
     """Return data as a source and a sink.
 
     Args:
@@ -48,9 +55,10 @@ def hold(data: Any) -> Held:  # noqa: ANN401
     """
     if isinstance(data, np.ndarray):
         return _hold_array(data)
-    for library, hold_its in (("pandas", _hold_pandas), ("polars", _hold_polars)):
-        if _is_a(data, library, "DataFrame") or _is_a(data, library, "Series"):
-            return hold_its(data)
+    if "pandas" in sys.modules and isinstance(data, pd.DataFrame | pd.Series):
+        return _hold_pandas(data)
+    if "polars" in sys.modules and isinstance(data, pl.DataFrame | pl.Series):
+        return _hold_polars(data)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return _hold_arrow(data)
     raise UsageError(f"data is a {type(data).__name__}; {_instead(data)}")
@@ -64,35 +72,33 @@ def _hold_array(data: NDArray[Any]) -> Held:
     return Held(ArrayInMemory(data), _itself)
 
 
-def _hold_pandas(data: Any) -> Held:  # noqa: ANN401
-    if _is_a(data, "pandas", "DataFrame"):
-        return Held(FrameInMemory(data), _itself)
+def _hold_pandas(data: pd.DataFrame | pd.Series[Any]) -> Held:
+    if isinstance(data, pd.DataFrame):
+        return Held(memory_frames.FrameInMemory(data), _itself)
     frame = data.to_frame(ARRAY_NAME if data.name is None else data.name)
-    return Held(FrameInMemory(frame), lambda noisy: noisy.iloc[:, 0].rename(data.name))
+    return Held(
+        memory_frames.FrameInMemory(frame), lambda noisy: noisy.iloc[:, 0].rename(data.name)
+    )
 
 
-def _hold_polars(data: Any) -> Held:  # noqa: ANN401
-    if _is_a(data, "polars", "DataFrame"):
-        return Held(PolarsInMemory(data), _itself)
+def _hold_polars(data: pl.DataFrame | pl.Series) -> Held:
+    if isinstance(data, pl.DataFrame):
+        return Held(memory_tables.PolarsInMemory(data), _itself)
     frame = data.to_frame(data.name or ARRAY_NAME)
-    return Held(PolarsInMemory(frame), lambda noisy: noisy.to_series().rename(data.name))
+    return Held(
+        memory_tables.PolarsInMemory(frame), lambda noisy: noisy.to_series().rename(data.name)
+    )
 
 
-def _itself(noisy: Any) -> Any:  # noqa: ANN401
+def _itself(noisy: object) -> object:
     return noisy
 
 
-def _is_a(data: Any, library: str, name: str) -> bool:  # noqa: ANN401
-    """Return whether data is of a library's class, or of one derived from it."""
-    module = sys.modules.get(library)
-    return module is not None and isinstance(data, getattr(module, name))
-
-
-def _instead(data: Any) -> str:  # noqa: ANN401
+def _instead(data: object) -> str:
     """Return what to hand over instead of data of an unknown kind."""
     if isinstance(data, str | bytes) or hasattr(data, "__fspath__"):
         return "for files there is noisify_file(source, output)"
-    if _is_a(data, "polars", "LazyFrame"):
+    if "polars" in sys.modules and isinstance(data, pl.LazyFrame):
         return "give data.collect()"
     if isinstance(data, list | tuple | range | int | float | complex | np.generic):
         return "give np.asarray(data)"
@@ -102,35 +108,33 @@ def _instead(data: Any) -> str:  # noqa: ANN401
     )
 
 
-def _hold_arrow(data: Any) -> Held:  # noqa: ANN401
+def _hold_arrow(data: object) -> Held:
     """Return what an Arrow producer exports as a source.
 
     pyarrow's own arrays and record batches are given back as such; whatever else exports tables,
     as an Arrow table, and whatever exports a single column, as a chunked array.
     """
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and arrays do without
-
     if isinstance(data, pa.Array):
         table = pa.table({ARRAY_NAME: data})
-        return Held(TableInMemory(table), lambda noisy: _whole(noisy.column(0)))
+        return Held(
+            memory_tables.TableInMemory(table), lambda noisy: columns.whole(noisy.column(0))
+        )
     try:
         table = data if isinstance(data, pa.Table) else pa.table(data)
     except (pa.ArrowInvalid, TypeError, ValueError):  # it may be a single column
         table = pa.table({ARRAY_NAME: _column(data)})
-        return Held(TableInMemory(table), lambda noisy: noisy.column(0))
+        return Held(memory_tables.TableInMemory(table), lambda noisy: noisy.column(0))
     if isinstance(data, pa.RecordBatch):
-        return Held(TableInMemory(table), _one_batch)
-    return Held(TableInMemory(table), _itself)
+        return Held(memory_tables.TableInMemory(table), _one_batch)
+    return Held(memory_tables.TableInMemory(table), _itself)
 
 
-def _column(data: Any) -> Any:  # noqa: ANN401
+def _column(data: object) -> pa.ChunkedArray:
     """Return what an Arrow producer exports as one column.
 
     Raises:
         UsageError: If it exports what Arrow cannot read.
     """
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     try:
         return pa.chunked_array(data)
     except (pa.ArrowException, TypeError, ValueError) as error:
@@ -140,14 +144,6 @@ def _column(data: Any) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _whole(column: Any) -> Any:  # noqa: ANN401
-    from noisify.formats.arrow.columns import whole  # noqa: PLC0415 - as above
-
-    return whole(column)
-
-
-def _one_batch(table: Any) -> Any:  # noqa: ANN401
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    columns = [_whole(column) for column in table.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    arrays = [columns.whole(column) for column in table.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from noisify.core.arrow_arrays import bytes_of
 from noisify.core.chunk import Chunk, Field
 from noisify.core.errors import UsageError
+from noisify.core.lazy_libraries import pl
 from noisify.core.overriding import override
+from noisify.formats.arrow.tables import TableReader
 from noisify.formats.interface import Reading
 from noisify.formats.memory import InMemory
 
@@ -25,10 +30,7 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         table: Any Arrow table.
     """
 
-    def __init__(self, table: Any) -> None:  # noqa: ANN401
-        from noisify.core.arrow_arrays import bytes_of  # noqa: PLC0415 - slow to import
-        from noisify.formats.arrow.tables import TableReader  # noqa: PLC0415 - likewise
-
+    def __init__(self, table: pa.Table) -> None:
         self._table = table
         self._reader = TableReader(table.schema)
         self._pieces: list[Any] = []
@@ -81,19 +83,17 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         self._pieces.append(piece)
         self._changed |= changed
 
-    def noisy_table(self) -> Any:  # noqa: ANN401
+    def noisy_table(self) -> pa.Table:
         """Return the noisy table."""
         if not self._pieces:
             return self._table
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
         return pa.concat_tables(self._pieces)
 
-    def noisy_columns(self) -> Any:  # noqa: ANN401
+    def noisy_columns(self) -> pa.Table:
         """Return a table of the columns that have noise in them."""
         return self.noisy_table().select(sorted(self._changed))
 
-    def result(self) -> Any:  # noqa: ANN401
+    def result(self) -> pa.Table:
         """Return the noisy table."""
         return self.noisy_table()
 
@@ -107,9 +107,7 @@ class PolarsInMemory(TableInMemory):
         frame: Any DataFrame; columns of types that Arrow lacks get no noise.
     """
 
-    def __init__(self, frame: Any) -> None:  # noqa: ANN401
-        import pyarrow as pa  # noqa: PLC0415 - as above
-
+    def __init__(self, frame: pl.DataFrame) -> None:
         shared = [name for name in frame.columns if _has_arrow_type(frame.select(name).head(0))]
         super().__init__(pa.table(frame.select(shared)))
         self._polars = frame
@@ -120,14 +118,12 @@ class PolarsInMemory(TableInMemory):
         )
         self.rows, self.empty = frame.height, not frame.height
 
-    def result(self) -> Any:  # noqa: ANN401
+    def result(self) -> pa.Table:
         """Return the noisy DataFrame.
 
         Raises:
             UsageError: If noise made a text that a column of fixed texts cannot hold.
         """
-        import polars as pl  # noqa: PLC0415 - whoever gave a DataFrame has imported it
-
         table = _without_metadata(self.noisy_columns())
         noisy: Any = pl.from_arrow(table) if table.num_columns else pl.DataFrame()
         columns = []
@@ -144,22 +140,18 @@ class PolarsInMemory(TableInMemory):
         return self._polars.with_columns(columns)
 
 
-def _without_metadata(table: Any) -> Any:  # noqa: ANN401
+def _without_metadata(table: pa.Table) -> pa.Table:
     """Return a table without what its fields say besides their types.
 
     By that polars tells its Enums, and it would read a text that is none of them as null; without
     it they are categories, and casting them fails.
     """
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     fields = [_plain_field(field) for field in table.schema]
     return table.cast(pa.schema(fields))
 
 
-def _plain_field(field: Any) -> Any:  # noqa: ANN401
+def _plain_field(field: pa.Field) -> pa.Field:
     """Return an Arrow field, and those inside it, without metadata."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     kind = field.type
     if pa.types.is_struct(kind):
         kind = pa.struct([_plain_field(inner) for inner in kind])
@@ -170,10 +162,8 @@ def _plain_field(field: Any) -> Any:  # noqa: ANN401
     return pa.field(field.name, kind, field.nullable)
 
 
-def _has_arrow_type(frame: Any) -> bool:  # noqa: ANN401
+def _has_arrow_type(frame: pl.DataFrame) -> bool:
     """Return whether Arrow has the type of a frame's one column."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     if str(frame.dtypes[0]).startswith("Object"):
         return False  # polars cannot export it
     try:
