@@ -53,10 +53,16 @@ class Noiser:
         plan: What to do.
         generators: For a compatibility stream, each step's own generator.
         measure: Whether tallies hold what noise did, beyond counts.
+        batch_elements: How many elements of fields with the same noise are worked on at once.
     """
 
     def __init__(
-        self, plan: Plan, generators: Mapping[Step, NumpyGenerator], *, measure: bool
+        self,
+        plan: Plan,
+        generators: Mapping[Step, NumpyGenerator],
+        *,
+        measure: bool,
+        batch_elements: int = _BATCH_ELEMENTS,
     ) -> None:
         self._plan = plan
         self._noised = {field.name for field in plan.noised}
@@ -69,6 +75,7 @@ class Noiser:
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
+        self._batch_elements = batch_elements
 
     def apply(
         self,
@@ -134,7 +141,7 @@ class Noiser:
             elif name in self._noised:
                 states[name] = [ColumnState.of([column]) for column in found]
         for group in groups.values():
-            most = max(1, _BATCH_ELEMENTS // max(1, group[0].positions.size))
+            most = max(1, self._batch_elements // max(1, group[0].positions.size))
             for start in range(0, len(group), most):
                 states[group[start].field.name] = [ColumnState.of(group[start : start + most])]
         return states

@@ -136,9 +136,14 @@ class Quantiles:
     sorted. Constant memory, at most five passes, two as a rule, and one for the few values that
     take no more room than the counts. Integers are ordered by the float64 below them first, then
     by what they are above it: a pass more, or for decimals several, where millions share one.
+
+    Args:
+        shares: Which quantiles.
+        limit: How many values are gathered and sorted at most.
     """
 
     shares: Sequence[float] = QUARTILES
+    limit: int = GATHER_LIMIT
     count: int = 0
     depth: int = 0
     found: dict[int, float | int] = field(default_factory=dict)
@@ -182,7 +187,7 @@ class Quantiles:
         else:
             self.gathered.append(looked)
             self.held += len(looked.high)
-            if not self.depth and self.held > min(FEW, GATHER_LIMIT):
+            if not self.depth and self.held > min(FEW, self.limit):
                 self.tallies = {0: self._tally(Keys.joined(self.gathered), 0)}
                 self.gathered = None
 
@@ -213,7 +218,7 @@ class Quantiles:
             for key, wanted in self.prefixes.items():
                 self.found.update((rank, self._value_of(key)) for rank, _ in wanted)
             self.done = True
-        elif sum(candidates.values()) <= GATHER_LIMIT:
+        elif sum(candidates.values()) <= self.limit:
             self.gathered = []
         else:
             self.tallies = {p: np.zeros(1 << _DIGIT_BITS, np.int64) for p in self.prefixes}

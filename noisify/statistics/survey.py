@@ -13,7 +13,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.statistics.moments import BlockMoments, BlockPieces
-from noisify.statistics.quantiles import QUARTILES, Quantiles
+from noisify.statistics.quantiles import GATHER_LIMIT, QUARTILES, Quantiles
 from noisify.statistics.whole import WholeMoments
 
 if TYPE_CHECKING:
@@ -149,9 +149,11 @@ class Survey:
 
     Args:
         needs: Any of sd, power, range, iqr, length, values, scores; covariance is not its own.
+        gathered: How many candidates for a quantile are gathered at most.
     """
 
     needs: frozenset[str]
+    gathered: int = GATHER_LIMIT
     length: int = 0
     different: Counter[str] = field(default_factory=Counter)
     scores: NDArray[np.int64] | None = None
@@ -169,7 +171,7 @@ class Survey:
         if "scores" in self.needs:
             self.scores = np.zeros(SCORE_BINS, np.int64)
         if "iqr" in self.needs:
-            self.quantiles = Quantiles()
+            self.quantiles = Quantiles(limit=self.gathered)
 
     @property
     def done(self) -> bool:

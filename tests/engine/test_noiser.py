@@ -29,13 +29,13 @@ def column(values, number=FLOAT64, valid=None, name="x", start=0, decimals=None)
     )
 
 
-def apply(columns, *specs, decimals=None, seed=42, measure=False):
+def apply(columns, *specs, decimals=None, seed=42, measure=False, **sizes):
     """Return the noisy columns of one chunk, and the tallies by field."""
     columns = columns if isinstance(columns, list) else [columns]
     fields = list(dict.fromkeys(column.field for column in columns))
     request = Request(specs, seed=seed, decimals=decimals)
     plan = resolve(request, fields, lambda _: pytest.fail("no level here needs a first pass"))
-    return Noiser(plan, {}, measure=measure).apply(Chunk(tuple(columns)))
+    return Noiser(plan, {}, measure=measure, **sizes).apply(Chunk(tuple(columns)))
 
 
 def noisy(columns, *specs, **settings):
@@ -354,9 +354,8 @@ class TestTogether:
         ]
         return [Column(c.field, c.number, positions, c.values, c.valid, c.nulls) for c in found]
 
-    def applied(self, columns, specs, monkeypatch, together, **settings):
-        monkeypatch.setattr("noisify.engine.noiser._BATCH_ELEMENTS", together)
-        results, tallies = apply(columns, *specs, **settings)
+    def applied(self, columns, specs, together, **settings):
+        results, tallies = apply(columns, *specs, batch_elements=together, **settings)
         return (
             {
                 r.column.field.name: (r.values.tobytes(), r.changed.tolist(), r.erased)
@@ -387,12 +386,12 @@ class TestTogether:
             pytest.param([NoiseSpec("ar1", columns=("x*",), scale=Absolute(2.0))], id="a-process"),
         ],
     )
-    def test_makes_no_difference(self, dtype, specs, monkeypatch):
+    def test_makes_no_difference(self, dtype, specs):
         columns = self.columns(NumberType.of_dtype(np.dtype(dtype)))
-        alone = self.applied(columns, specs, monkeypatch, 1)
-        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16)
-        assert alone == self.applied(columns, specs, monkeypatch, 13)
-        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16, measure=True)
+        alone = self.applied(columns, specs, 1)
+        assert alone == self.applied(columns, specs, 1 << 16)
+        assert alone == self.applied(columns, specs, 13)
+        assert alone == self.applied(columns, specs, 1 << 16, measure=True)
 
     def test_columns_stay_in_order(self):
         names = ("x0", "x3"), ("x1",), ("x2",)
@@ -413,14 +412,14 @@ class TestTogether:
             lambda self, v, context: sizes.append(len(v)) or normal(self, v, context),
         )
         self.applied(self.columns(FLOAT64), [NoiseSpec(columns=("x*",), scale=Absolute(1.0))],
-                     monkeypatch, 1 << 16)  # fmt: skip
+                     1 << 16)  # fmt: skip
         assert [24] == sizes
 
-    def test_fields_of_other_noise_or_type_are_worked_on_apart(self, monkeypatch):
+    def test_fields_of_other_noise_or_type_are_worked_on_apart(self):
         columns = self.columns(FLOAT64)[:2] + self.columns(NumberType.of_dtype(np.dtype("i8")))[2:]
         specs = [
             NoiseSpec(columns=("x*",), scale=Absolute(1.0)),
             NoiseSpec(columns=("x0",), scale=Absolute(3.0)),
         ]
-        alone = self.applied(columns, specs, monkeypatch, 1)
-        assert alone == self.applied(columns, specs, monkeypatch, 1 << 16)
+        alone = self.applied(columns, specs, 1)
+        assert alone == self.applied(columns, specs, 1 << 16)

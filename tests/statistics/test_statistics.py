@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions, WholeNumbers
-from noisify.statistics import quantiles as noisify_quantiles
 from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
 from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
 from noisify.statistics.survey import Extremes, Survey
@@ -42,10 +41,10 @@ def block_moments(pieces):
     return total.total()
 
 
-def survey(needs, pieces):
+def survey(needs, pieces, **settings):
     """Return the statistics of the pieces of a field."""
     pieces = list(pieces)
-    passes = Survey(frozenset(needs))
+    passes = Survey(frozenset(needs), **settings)
     while not passes.done:
         for piece in pieces:
             passes.merge(passes.partial(*piece))
@@ -54,8 +53,8 @@ def survey(needs, pieces):
     return passes.result()
 
 
-def whole(values, needs, valid=None):
-    return survey(needs, [(Positions.range(0, len(values)), values, valid)])
+def whole(values, needs, valid=None, **settings):
+    return survey(needs, [(Positions.range(0, len(values)), values, valid)], **settings)
 
 
 class TestMoments:
@@ -198,10 +197,9 @@ class TestSortKeys:
         assert sorted(set(keys)) == keys
 
 
-def quantiles(values, shares, limit, monkeypatch, ends=None):
-    monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", limit)
+def quantiles(values, shares, limit, ends=None):
     values = np.asarray(values, float)
-    wanted = Quantiles(shares)
+    wanted = Quantiles(shares, limit)
     ends = ends or [0, len(values)]
     passes = 0
     while not wanted.done:
@@ -232,8 +230,8 @@ DATA = {
 class TestQuantiles:
     @pytest.mark.parametrize("limit", [1, 10, 1 << 20])
     @pytest.mark.parametrize("values", DATA.values(), ids=DATA)
-    def test_are_those_of_numpy(self, values, limit, monkeypatch):
-        actual, passes = quantiles(values, SHARES, limit, monkeypatch)
+    def test_are_those_of_numpy(self, values, limit):
+        actual, passes = quantiles(values, SHARES, limit)
         expected = np.quantile(values, SHARES)
         # Between two order statistics a last bit may differ, a bit of the larger of the two.
         ulp = np.spacing(np.max(np.abs(np.asarray(values, float))))
@@ -241,46 +239,44 @@ class TestQuantiles:
         assert 1 <= passes <= 5
 
     @pytest.mark.parametrize("limit", [1, 1 << 20])
-    def test_are_exact_where_an_element_stands(self, limit, monkeypatch):
+    def test_are_exact_where_an_element_stands(self, limit):
         values = RANDOM.permutation(VALUES[:4001])
-        actual, _ = quantiles(values, SHARES, limit, monkeypatch)
+        actual, _ = quantiles(values, SHARES, limit)
         assert np.sort(values)[[0, 400, 1000, 2000, 3000, 3600, 4000]].tolist() == actual
 
-    def test_few_values_take_one_pass_and_more_of_them_two(self, monkeypatch):
+    def test_few_values_take_one_pass_and_more_of_them_two(self):
         values = RANDOM.normal(size=FEW + 1)
         ends = [0, 1000, FEW, FEW + 1]
-        assert 1 == quantiles(values[:FEW], SHARES, 1 << 20, monkeypatch, ends[:-1])[1]
-        found, passes = quantiles(values, SHARES, 1 << 20, monkeypatch, ends)
+        assert 1 == quantiles(values[:FEW], SHARES, 1 << 20, ends[:-1])[1]
+        found, passes = quantiles(values, SHARES, 1 << 20, ends)
         assert (2, values.max()) == (passes, found[-1])
 
-    def test_values_looked_at_before_they_were_too_many_are_counted(self, monkeypatch):
-        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 10)
-        wanted = Quantiles((0.5,))
+    def test_values_looked_at_before_they_were_too_many_are_counted(self):
+        wanted = Quantiles((0.5,), limit=10)
         for looked in [wanted.partial(VALUES[at : at + 9]) for at in range(0, 45, 9)]:
             wanted.merge(looked)
         wanted.end_pass()
         assert not wanted.done
         assert 45 == wanted.count
 
-    def test_many_equal_values_take_all_passes(self, monkeypatch):
-        assert ([0.1], 4) == quantiles([0.1] * 100, [0.5], 10, monkeypatch)
+    def test_many_equal_values_take_all_passes(self):
+        assert ([0.1], 4) == quantiles([0.1] * 100, [0.5], 10)
 
     @pytest.mark.parametrize("limit", [1, 100, 1 << 20])
-    def test_do_not_depend_on_the_cutting(self, limit, monkeypatch):
-        expected = quantiles(VALUES, SHARES, limit, monkeypatch)
-        assert expected == quantiles(VALUES, SHARES, limit, monkeypatch, [0, 1, 1, 900, SIZE])
+    def test_do_not_depend_on_the_cutting(self, limit):
+        expected = quantiles(VALUES, SHARES, limit)
+        assert expected == quantiles(VALUES, SHARES, limit, [0, 1, 1, 900, SIZE])
 
     @given(
         st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40),
         st.integers(1, 5),
     )
     def test_order_statistics_of_anything(self, values, limit):
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            actual, _ = quantiles(values, [0.0, 1.0], limit, monkeypatch)
+        actual, _ = quantiles(values, [0.0, 1.0], limit)
         assert [min(values), max(values)] == actual
 
-    def test_of_nothing(self, monkeypatch):
-        (low, high), _ = quantiles([], [0.25, 0.75], 10, monkeypatch)
+    def test_of_nothing(self):
+        (low, high), _ = quantiles([], [0.25, 0.75], 10)
         assert math.isnan(low)
         assert math.isnan(high)
 
@@ -329,9 +325,8 @@ class TestSurvey:
         assert pytest.approx(math.sqrt(10 / 3), rel=1e-15) == found.sd
         assert pytest.approx(25 / 3, rel=1e-15) == found.power
 
-    def test_later_passes_do_not_count_twice(self, monkeypatch):
-        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 1)
-        found = whole(VALUES[:1000], self.NEEDS)
+    def test_later_passes_do_not_count_twice(self):
+        found = whole(VALUES[:1000], self.NEEDS, gathered=1)
         assert 1000 == found.count
         assert pytest.approx(np.std(VALUES[:1000]), rel=1e-13) == found.sd
 
@@ -413,10 +408,10 @@ class TestExtremes:
         assert pytest.approx(expected[0, 1] * 2.0**-40, abs=1e-26) == parts.covariance[0, 1]
 
 
-def whole_survey(values, needs, ends=None, unit=1):
+def whole_survey(values, needs, ends=None, unit=1, **settings):
     """Return the statistics of integers."""
     ends = ends or [0, len(values)]
-    passes = Survey(frozenset(needs))
+    passes = Survey(frozenset(needs), **settings)
     while not passes.done:
         for start, stop in pairwise(ends):
             part = values[start:stop]
@@ -455,9 +450,7 @@ class TestIntegers:
     def test_are_exact(self, typed, unit, cut, limit):
         dtype, numbers = typed
         ends = sorted({*range(0, len(numbers), cut), len(numbers)})
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", limit)
-            found = whole_survey(as_integers(numbers, dtype), self.NEEDS, ends, unit)
+        found = whole_survey(as_integers(numbers, dtype), self.NEEDS, ends, unit, gathered=limit)
         fractions = sorted(n * unit for n in numbers)
         assert exact_sd(fractions) == found.sd
         assert float(statistics.mean(f * f for f in fractions)) == found.power
@@ -487,8 +480,7 @@ class TestIntegers:
         expected = whole(np.concatenate([floats, floats + 0.5]), self.NEEDS)
         assert expected == passes.result()
 
-    def test_many_that_share_a_float64_take_one_pass_more(self, monkeypatch):
-        monkeypatch.setattr(noisify_quantiles, "GATHER_LIMIT", 10)
+    def test_many_that_share_a_float64_take_one_pass_more(self):
         values = 2**62 + np.repeat([0, 1, 2, 3], 100)
-        found = whole_survey(values, ["iqr"])
+        found = whole_survey(values, ["iqr"], gathered=10)
         assert (2**62 + Fraction(3, 4), 1.5) == (found.lower_quartile, found.iqr)

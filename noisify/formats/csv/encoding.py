@@ -26,7 +26,7 @@ _BOMS = {
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
 }
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _FOR_NAMES = frozenset({"idna", "punycode"})
 _INNER = ("utf-8", "surrogatepass")
 """What the engine sees: every string there can be, lone surrogates too, and back without loss."""
@@ -38,6 +38,7 @@ class TextInput:
     Args:
         source: The file.
         encoding: What its text is said to be in.
+        block_bytes: How much is decoded at once.
 
     Attributes:
         encoding: What the text is in as the engine sees it.
@@ -48,8 +49,9 @@ class TextInput:
         UsageError: If there is no such encoding.
     """
 
-    def __init__(self, source: Input, encoding: str) -> None:
+    def __init__(self, source: Input, encoding: str, block_bytes: int = _BLOCK_BYTES) -> None:
         self._source = source
+        self._block_bytes = block_bytes
         self._codec = file_codec(encoding, source.head())
         self._as_is = extends_ascii(self._codec)
         self.encoding = self._codec if self._as_is else "utf-8"
@@ -83,7 +85,9 @@ class TextInput:
     def open(self) -> BinaryIO:
         """Open it from its start; a stream can be opened once."""
         stream = self._source.open()
-        return stream if self._as_is else cast("BinaryIO", _Decoded(stream, self._codec, self.name))
+        if self._as_is:
+            return stream
+        return cast("BinaryIO", _Decoded(stream, self._codec, self.name, self._block_bytes))
 
     def writer(self, file: BinaryIO) -> BinaryIO:
         """Return what takes text as the engine has it, and writes it in the file's encoding."""
@@ -155,8 +159,9 @@ def _undecodable(error: UnicodeDecodeError, codec: str, before: int, name: str) 
 class _Decoded:
     """A file's text as UTF-8, each piece checked to come back as the bytes it was."""
 
-    def __init__(self, stream: BinaryIO, codec: str, name: str) -> None:
+    def __init__(self, stream: BinaryIO, codec: str, name: str, block_bytes: int) -> None:
         self._stream = stream
+        self._block_bytes = block_bytes
         self._codec = codec
         self._name = name
         self._decoder = codecs.getincrementaldecoder(codec)(_errors(codec))
@@ -179,8 +184,8 @@ class _Decoded:
         return data[:count]
 
     def _next(self) -> bytes:
-        raw = read_fully(self._stream, _BLOCK)
-        self._at_end = len(raw) < _BLOCK
+        raw = read_fully(self._stream, self._block_bytes)
+        self._at_end = len(raw) < self._block_bytes
         pending = len(self._decoder.getstate()[0])
         try:
             text = self._text + self._decoder.decode(raw, final=self._at_end)

@@ -13,7 +13,6 @@ from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.core.errors import DataError
 from noisify.files.input import Input
-from noisify.formats.csv import encoding as csv_encoding
 from noisify.formats.csv.encoding import TextInput, extends_ascii
 
 if TYPE_CHECKING:
@@ -245,16 +244,15 @@ def test_any_bytes_come_back_the_same_or_are_refused(data: bytes, codec: str, bl
     source.configure_mock(name="data", suffix="")
     written = io.BytesIO()
 
-    with mock.patch.object(csv_encoding, "_BLOCK", block):
-        text = TextInput(source, codec)
-        try:
-            with text.open() as stream:
-                inner = b"".join(iter(lambda: stream.read(4), b""))
-        except DataError:
-            return
-        writer = text.writer(cast("BinaryIO", written))
-        for line in inner.splitlines(keepends=True):
-            writer.write(memoryview(line))
-        writer.flush()
+    text = TextInput(source, codec, block)
+    try:
+        with text.open() as stream:
+            inner = b"".join(iter(lambda: stream.read(4), b""))
+    except DataError:
+        return
+    writer = text.writer(cast("BinaryIO", written))
+    for line in inner.splitlines(keepends=True):
+        writer.write(memoryview(line))
+    writer.flush()
 
     assert data == written.getvalue()
