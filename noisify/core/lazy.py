@@ -31,3 +31,11 @@ class LazyModule:
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, attribute)
+
+
+def optional(name: str) -> ModuleType | None:
+    """Import a module that may not be installed; return None if it is not."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None

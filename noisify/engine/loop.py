@@ -185,7 +185,7 @@ class _Reader:
         decoded = ordered_map(self._decode, raws, jobs, in_flight)
         yield from ordered_map(work, extended(decoded, self._halo), jobs, in_flight)
 
-    def _decode(self, raw: Any) -> DecodedPiece:  # noqa: ANN401
+    def _decode(self, raw: object) -> DecodedPiece:
         chunk = self._source.decode(raw, self._fields)
         conditions = {
             where: where.rows(self._source.condition_values(raw, chunk, where.fields))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy_libraries import connections
+from noisify.core.lazy_libraries import connections, ctypes
 from noisify.files.temporary import remove_all
 
 if TYPE_CHECKING:
@@ -221,8 +221,6 @@ def _work(
 
 def _end_with_parent() -> None:
     """Let SIGTERM come when the process that was copied ends, though it be by SIGKILL."""
-    import ctypes  # noqa: PLC0415 - few runs need it
-
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from noisify.core.chunk import Column, Field
+    from noisify.engine.parallel import Item
     from noisify.formats.interface import Source
     from noisify.statistics.survey import FieldStatistics
 
@@ -53,7 +54,7 @@ def survey(
         expect(2 if first and any(need & _TWO_PASSES for need in needs.values()) else 1)
 
         def look(
-            raw: Any,  # noqa: ANN401
+            raw: object,
             pending: list[Field] = pending,
             first: bool = first,  # noqa: FBT001
         ) -> tuple[dict[str, Any], BlockPieces | None, int]:
@@ -89,7 +90,7 @@ def survey(
     return results
 
 
-def with_field(name: str, function: Callable[[Any], None], value: Any) -> None:  # noqa: ANN401
+def with_field(name: str, function: Callable[[Item], None], value: Item) -> None:
     """Call a function; an error of its names the field."""
     try:
         function(value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import zlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import UsageError
+from noisify.core.lazy import optional
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 MAGIC_BYTES = 10
 """How many of a file's first bytes tell how it is compressed."""
@@ -80,6 +82,7 @@ _OF_SUFFIX = {codec.suffix: codec for codec in CODECS}
 _SEPARATORS = os.sep + (os.altsep or "")
 
 _BZIP2_FIRST_BLOCK = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
+_SKIPPABLE_FIRST = range(0x50, 0x60)
 _SKIPPABLE = b"\x2a\x4d\x18"
 
 
@@ -99,7 +102,7 @@ def of_content(head: bytes, named: Codec | None = None) -> Codec | None:
         head: The first `MAGIC_BYTES`, fewer only if there are no more.
         named: The codec that the file's name stands for; it settles what zstd and lz4 share.
     """
-    if len(head) > len(_SKIPPABLE) and head[0] >> 4 == 5 and head.startswith(_SKIPPABLE, 1):  # noqa: PLR2004
+    if head and head[0] in _SKIPPABLE_FIRST and head.startswith(_SKIPPABLE, 1):
         return named if named in {ZSTD, LZ4} else ZSTD
     found = next((codec for codec in CODECS if head.startswith(codec.magic)), None)
     if found is BZIP2 and not head[4:].startswith(_BZIP2_FIRST_BLOCK):  # text may start so
@@ -149,10 +152,6 @@ other none in a million; until that is explained, the faster levels are not wort
 """
 
 
-def deflate_library() -> Any:  # noqa: ANN401
+def deflate_library() -> ModuleType:
     """Return the fastest module there is with zlib's functions: isal's, where it has a wheel."""
-    try:
-        from isal import isal_zlib  # noqa: PLC0415 - no wheel on some machines
-    except ImportError:
-        return zlib
-    return isal_zlib
+    return optional("isal.isal_zlib") or zlib

@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from noisify.core.lazy import optional
 from noisify.core.lazy_pyarrow import pa
 from noisify.core.threads import thread_pool
 from noisify.files.codecs import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate_library
@@ -21,6 +22,8 @@ from noisify.files.codecs import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+
+    from _typeshed import ReadableBuffer
 
     from noisify.files.codecs import Codec, Compression
 
@@ -95,12 +98,19 @@ class _GzipPacker:
         return _LAST_BLOCK + self._checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
+class _Compressor(Protocol):
+    """What the libraries that compress block after block have in common."""
+
+    def compress(self, data: bytearray, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
 class _StreamPacker:
     """One stream of a library that compresses block after block."""
 
     parallel = False
 
-    def __init__(self, compressor: Any, head: bytes = b"") -> None:  # noqa: ANN401
+    def __init__(self, compressor: _Compressor, head: bytes = b"") -> None:
         self._compressor = compressor
         self._head = head
 
@@ -108,15 +118,13 @@ class _StreamPacker:
         return self._head
 
     def pack(self, block: bytearray) -> bytes:
-        packed: bytes = self._compressor.compress(block)
-        return packed
+        return self._compressor.compress(block)
 
     def note(self, block: bytearray) -> None:
         pass
 
     def tail(self) -> bytes:
-        packed: bytes = self._compressor.flush()
-        return packed
+        return self._compressor.flush()
 
 
 def _bzip2(level: int) -> _Packer:
@@ -136,7 +144,7 @@ class _Collected(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401
+    def write(self, data: ReadableBuffer, /) -> int:
         self.parts.append(bytes(data))
         return len(self.parts[-1])
 
@@ -172,21 +180,17 @@ class _ArrowPacker:
 
 
 def _zstd(level: int) -> _Packer:
-    try:
-        import zstandard  # noqa: PLC0415 - optional
-    except ImportError:
+    if (zstandard := optional("zstandard")) is None:
         return _ArrowPacker("zstd")
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
     return _StreamPacker(compressor.compressobj())
 
 
 def _lz4(level: int) -> _Packer:
-    try:
-        import lz4.frame  # noqa: PLC0415 - optional
-    except ImportError:
+    if (lz4 := optional("lz4.frame")) is None:
         return _ArrowPacker("lz4")
-    compressor = lz4.frame.LZ4FrameCompressor(
-        compression_level=level, content_checksum=True, block_size=lz4.frame.BLOCKSIZE_MAX1MB
+    compressor = lz4.LZ4FrameCompressor(
+        compression_level=level, content_checksum=True, block_size=lz4.BLOCKSIZE_MAX1MB
     )
     return _StreamPacker(compressor, compressor.begin())
 
@@ -223,7 +227,7 @@ class CompressedFile(io.RawIOBase):
         """Return True."""
         return True
 
-    def write(self, data: Any) -> int:  # noqa: ANN401
+    def write(self, data: ReadableBuffer) -> int:
         """Take all of `data`, and write what has been compressed of what came before."""
         view = memoryview(data).cast("B")
         place = 0

@@ -8,13 +8,15 @@ import os
 import sys
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.lazy_libraries import ctypes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from _typeshed import ReadableBuffer
 
 _WAITING_BYTES = 1 << 23
 _SYNC_FILE_RANGE_WRITE = 2
@@ -54,7 +56,7 @@ class InPieces(io.RawIOBase):
         self._place = os.lseek(self._descriptor, offset, whence)
         return self._place
 
-    def write(self, data: Any) -> int:  # noqa: ANN401
+    def write(self, data: ReadableBuffer) -> int:
         """Write all of `data`; return how many bytes that was."""
         view = memoryview(data)
         if not view.nbytes:

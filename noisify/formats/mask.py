@@ -17,6 +17,7 @@ import numpy as np
 from noisify.core.arrow_arrays import bools
 from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow.output_file import WholeWrites
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats import Entry
     from noisify.formats.arrays import ArrayWriter
+    from noisify.formats.arrow import columns as arrow_columns
     from noisify.formats.interface import FieldArray, MaskSink, Source
     from noisify.formats.tables import TableWriter
+else:
+    arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
 CHANGED, ORIGINAL = "changed", "original"
 """The members of the mask, with values, of an array."""
@@ -171,9 +175,7 @@ class TableMask(Sink[Any, Any]):
         """Return what a column was where it changed, null elsewhere."""
         old = self._source.originals(raw, chunk, column, which)
         if isinstance(old, np.ndarray):
-            from noisify.formats.arrow.columns import array_of  # noqa: PLC0415 - imports pyarrow
-
-            return array_of(old, kind, which)
+            return arrow_columns.array_of(old, kind, which)
         try:
             return old.cast(kind)
         except pa.ArrowInvalid:

@@ -17,6 +17,7 @@ from noisify.core.errors import DataError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from noisify.formats.interface import NoisyColumn
@@ -29,9 +30,12 @@ _TICKS = {
     "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
     "ms": 10**6, "us": 10**3, "ns": 1,
 }  # fmt: skip
+_CONTINUATIONS = range(0x80, 0xC0)
+"""Bytes that are in the middle of a character of UTF-8."""
 _WITHOUT_LENGTH = {"Y": "years", "M": "months"}
 _LONG_DOUBLE = np.dtype(np.longdouble).itemsize
-_LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == 63 else _LONG_DOUBLE  # noqa: PLR2004
+_X86_MANTISSA = 63
+_LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == _X86_MANTISSA else _LONG_DOUBLE
 """Bytes of a long double that hold its value: x86 pads its 80 bits."""
 
 
@@ -186,7 +190,7 @@ def _encoded(text: str, size: int) -> bytes:
     data = text.encode("utf-8", "surrogateescape")
     if len(data) <= size:
         return data
-    while size and data[size] & 0xC0 == 0x80:  # noqa: PLR2004 - in the middle of a character
+    while size and data[size] in _CONTINUATIONS:
         size -= 1
     return data[:size]
 
@@ -258,7 +262,7 @@ def _missing(
     return field.missing.mask(values)
 
 
-def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
+def arrow_array(values: NDArray[Any], name: str) -> pa.Array:
     """Return an array, or a member of a structured one, as an Arrow array.
 
     Raises:
@@ -273,7 +277,7 @@ def arrow_array(values: NDArray[Any], name: str) -> Any:  # noqa: ANN401
         return arrow_arrays.strings(member.tolist())
     if member.dtype.kind == "S":
         return arrow_arrays.strings([value.decode("utf-8", "replace") for value in member.tolist()])
-    if member.dtype.kind not in "iuf" or member.dtype.itemsize > 8:  # noqa: PLR2004
+    if member.dtype.kind not in "iuf" or member.dtype.itemsize > np.dtype(np.int64).itemsize:
         raise UsageError(f"holds {member.dtype}, which --where cannot compare", field=name)
     return arrow_arrays.array(member.astype(member.dtype.newbyteorder("="), copy=False))
 

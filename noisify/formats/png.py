@@ -56,6 +56,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}
 _INTERLACED_AT = 12
+_DEEP = 16
+"""Bits of a sample, where they are not 8."""
+_HEADER = struct.Struct(">IIBBBBB")
 _UNPACKED_AT_ONCE = 1 << 20
 _FILTERING = threading.Lock()
 """The filters of warnings are one for all threads."""
@@ -156,9 +159,9 @@ def shape_of(parts: Sequence[Part]) -> Shape:
     Raises:
         DataError: If they are broken, or the pixels are of a kind that cannot get noise.
     """
-    if parts[0].kind != b"IHDR" or len(parts[0].body) != 13:  # noqa: PLR2004
+    if parts[0].kind != b"IHDR" or len(parts[0].body) != _HEADER.size:
         raise DataError("is broken: it does not start with an IHDR chunk")
-    width, height, bits, color, _, _, interlace = struct.unpack(">IIBBBBB", parts[0].body)
+    width, height, bits, color, _, _, interlace = _HEADER.unpack(parts[0].body)
     kinds = {part.kind for part in parts}
     pixels = [at for at, part in enumerate(parts) if part.kind == b"IDAT"]
     if not width or not height or not pixels:
@@ -171,7 +174,7 @@ def shape_of(parts: Sequence[Part]) -> Shape:
         raise DataError("has a palette, and noise on its indices is none; convert it to RGB first")
     if color not in _CHANNELS:
         raise DataError(f"is broken: there is no color type {color}")
-    if bits == 16 and color != _GRAY:  # noqa: PLR2004
+    if bits == _DEEP and color != _GRAY:
         raise DataError(
             "has 16 bits a sample and is not plain gray, which Pillow would cut down to 8; "
             "convert it to TIFF first"
@@ -209,7 +212,7 @@ def unpacked(parts: Sequence[Part], shape: Shape) -> NDArray[Any]:
         raise DataError(f"is damaged: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise DataError(f"is damaged: {error}") from None
-    dtype = np.uint8 if shape.bits == 8 else np.uint16  # noqa: PLR2004
+    dtype = np.uint16 if shape.bits == _DEEP else np.uint8
     if pixels.shape != shape.array or pixels.dtype.itemsize != np.dtype(dtype).itemsize:
         raise DataError(f"is damaged: Pillow reads {pixels.shape} pixels of {pixels.dtype}")
     return pixels.astype(dtype)
@@ -230,7 +233,7 @@ def _unpacked_size(parts: Sequence[Part]) -> int:
 
 def packed(pixels: NDArray[Any]) -> bytes:
     """Return the IDAT chunks of pixels."""
-    if pixels.dtype.itemsize == 2:  # noqa: PLR2004
+    if pixels.dtype == np.uint16:
         pixels = pixels.astype("<u2", copy=False)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")

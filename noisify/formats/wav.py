@@ -58,6 +58,11 @@ _OTHERS = {
 _GUID_TAIL = (0, 0x10, bytes.fromhex("800000aa00389b71"))
 _LONGEST_FORMAT = 1 << 16
 _UNKNOWN_SIZE = 0xFFFFFFFF
+_SIZES_OF_STREAMS = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))
+"""What programs that write to a pipe say of a size that they do not know."""
+_CHUNK_HEAD, _PLAIN_FORMAT, _EXTENDED_FORMAT = 8, 16, 40
+"""Bytes of the start of a chunk, and of a `fmt` chunk with and without an extension."""
+_PACKED_WIDTH = 3
 _KEPT_IN_MEMORY = 1 << 20
 
 
@@ -79,7 +84,7 @@ class Samples:
     @classmethod
     def of(cls, kind: str, width: int, order: str) -> Samples:
         """Return how samples of a kind (i, u or f) and of so many bytes are stored."""
-        if width == 3:  # noqa: PLR2004 - packed
+        if width == _PACKED_WIDTH:
             return cls(width, np.dtype(f"{order}i4"), NumberType("int", np.dtype("i4"), bits=24))
         dtype = np.dtype(f"{order}{kind}{width}")
         return cls(
@@ -173,7 +178,7 @@ def _walk(file: BinaryIO, name: str) -> Header | None:
     found: tuple[Samples, int, int, int] | None = None
     large: int | None = None
     place = len(start)
-    while len(chunk := file.read(8)) == 8:  # noqa: PLR2004
+    while len(chunk := file.read(_CHUNK_HEAD)) == _CHUNK_HEAD:
         kind, size = struct.unpack(f"{order}4sI", chunk)
         place += len(chunk)
         if kind == b"data":
@@ -206,7 +211,7 @@ def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[in
     nothing_follows = whole + 8 <= start or whole == _UNKNOWN_SIZE
     if size == _UNKNOWN_SIZE or (size == 0 and nothing_follows):
         return 1 << 63, True
-    return size, 0x7FFF0000 <= size <= 0x80000000 or size >= 0xFFFF0000  # noqa: PLR2004
+    return size, any(size in sizes for sizes in _SIZES_OF_STREAMS)
 
 
 def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]:
@@ -215,13 +220,13 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]
     Raises:
         DataError: If the samples are compressed, or stored in a way that is not known.
     """
-    if len(text) < 16:  # noqa: PLR2004
+    if len(text) < _PLAIN_FORMAT:
         raise DataError("has a broken fmt chunk", path=name)
-    code, channels, rate, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:16])
+    code, channels, rate, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:_PLAIN_FORMAT])
     valid = bits
-    if code == _EXTENSIBLE and len(text) >= 40:  # noqa: PLR2004
+    if code == _EXTENSIBLE and len(text) >= _EXTENDED_FORMAT:
         (valid,) = struct.unpack(f"{order}H", text[18:20])
-        inner, *others = struct.unpack(f"{order}IHH8s", text[24:40])
+        inner, *others = struct.unpack(f"{order}IHH8s", text[24:_EXTENDED_FORMAT])
         code = inner if tuple(others) == _GUID_TAIL else code
     if code not in {_PCM, _FLOAT}:
         what = _OTHERS.get(code, f"compressed (code {code:#x})")

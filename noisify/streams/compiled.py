@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["normal", "uniform"]
 
-_part = load(Part.VARIATES)
+_part: Any = load(Part.VARIATES)
 _LAST = BLOCK << 32
 """Elements of a stream whose block's number is one 32-bit word."""
 

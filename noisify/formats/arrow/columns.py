@@ -22,6 +22,7 @@ EXACT = Context(prec=100)
 """Decimals of up to 76 digits, none of them rounded away."""
 _BEYOND = np.iinfo(np.int64).max
 _SMALL_DECIMALS = {32, 64}
+_DECIMAL128 = 128
 """The bits of decimals that are kept as machine integers."""
 
 
@@ -146,7 +147,7 @@ def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
     if values.type.bit_width in _SMALL_DECIMALS:
         small = np.frombuffer(values.buffers()[1], f"i{values.type.bit_width // 8}")
         return small[values.offset : values.offset + len(values)].astype(number.dtype)
-    if number.dtype != object and values.type.bit_width == 128:  # noqa: PLR2004
+    if number.dtype != object and values.type.bit_width == _DECIMAL128:
         words = np.frombuffer(values.buffers()[1], np.int64)
         words = words[2 * values.offset : 2 * (values.offset + len(values))]
         low, high = words[::2], words[1::2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from noisify.files.output import Output
 
 
@@ -18,7 +20,7 @@ class WholeWrites:
         self._place = 0
         self.closed = False
 
-    def write(self, data: Any) -> int:  # noqa: ANN401
+    def write(self, data: ReadableBuffer) -> int:
         """Write all of `data`; return how many bytes that was."""
         view = memoryview(data)
         write_all(self._output.file, view)

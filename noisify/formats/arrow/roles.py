@@ -50,7 +50,7 @@ def _geometries(geo: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield ".".join(path), _COVERING
 
 
-def _paths(found: Any) -> Iterator[list[str]]:  # noqa: ANN401
+def _paths(found: object) -> Iterator[list[str]]:
     """Yield the paths of columns in a covering, whatever kind of bounds it has."""
     if isinstance(found, dict):
         for part in found.values():

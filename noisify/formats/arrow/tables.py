@@ -78,11 +78,11 @@ class TableReader:
 
     def slices(
         self,
-        batch: Any,  # noqa: ANN401
+        batch: pa.RecordBatch | pa.Table,
         step: int,
         wanted: Sequence[Sequence[Field]],
         reached: Counter[str],
-        metadata: Any = None,  # noqa: ANN401
+        metadata: pa.KeyValueMetadata | None = None,
     ) -> Iterator[Slice]:
         """Yield a batch in slices; one without rows as one.
 

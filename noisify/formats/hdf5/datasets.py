@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from dataclasses import replace
@@ -13,6 +12,7 @@ from h5py import h5d, h5z
 
 from noisify.core.chunk import Field
 from noisify.core.errors import DataError
+from noisify.core.lazy import optional
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.datatypes import (
     BitField,
@@ -284,8 +284,7 @@ def _missing_filter(options: PropDCID) -> str:
     for at in range(options.get_nfilters()):
         code, _, _, name = options.get_filter(at)
         if not h5z.filter_avail(code):
-            with contextlib.suppress(ImportError):
-                import hdf5plugin  # noqa: F401, PLC0415 - importing it registers its filters
+            optional("hdf5plugin")  # importing it registers its filters
         called = name.decode("utf-8", "replace") or _FILTER_NAMES.get(code, "")
         called = f"is compressed by the HDF5 filter {called or 'unnamed'} ({code})"
         if not h5z.filter_avail(code):

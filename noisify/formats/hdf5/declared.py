@@ -85,7 +85,7 @@ def declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> D
     return Declared(codes if packing is None else PHYSICAL, missing, packing)
 
 
-def _read(dataset: h5py.Dataset, name: str) -> Any:  # noqa: ANN401
+def _read(dataset: h5py.Dataset, name: str) -> object:
     """Return an attribute; None if it is of a type that h5py does not read."""
     try:
         return dataset.attrs[name]
@@ -93,7 +93,7 @@ def _read(dataset: h5py.Dataset, name: str) -> Any:  # noqa: ANN401
         return None
 
 
-def _numbers(value: Any) -> Iterator[int | float]:  # noqa: ANN401
+def _numbers(value: object) -> Iterator[int | float]:
     """Yield the numbers of an attribute, those written as text among them."""
     array = np.asarray(value).reshape(-1)
     if array.dtype.kind in "iuf":
@@ -108,11 +108,11 @@ def _numbers(value: Any) -> Iterator[int | float]:  # noqa: ANN401
                 continue
 
 
-def _is_float(value: Any) -> bool:  # noqa: ANN401
+def _is_float(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _signed_as_declared(number: NumberType, unsigned: Any) -> NumberType:  # noqa: ANN401
+def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
     """Return the type of the codes: `_Unsigned` reads the same bits with or without a sign."""
     words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
     word = words[0].lower() if len(words) == 1 else ""
@@ -206,7 +206,7 @@ def _unpacked_bounds(packing: Packing, given: Sequence[Any]) -> tuple[int | None
     return (None if least == limits[0] else least), (None if most == limits[1] else most)
 
 
-def _bound(kinds: _Kinds, value: Any) -> int | float | None:  # noqa: ANN401
+def _bound(kinds: _Kinds, value: object) -> int | float | None:
     """Return a bound as a code; None if it is not one number, or no code is beyond it."""
     numbers = [] if value is None else [*_numbers(value)]
     return _code(kinds, numbers[0]) if len(numbers) == 1 and math.isfinite(numbers[0]) else None

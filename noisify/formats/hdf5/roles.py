@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 from h5py import h5a, h5d, h5ds, h5g, h5o
@@ -183,7 +183,7 @@ class Roles:
         self._note(group, [name], role)
 
 
-def _found(group: h5py.Group, name: str) -> Any:  # noqa: ANN401
+def _found(group: h5py.Group, name: str) -> object:
     """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
     try:
         return own_object(group, name)
@@ -195,7 +195,7 @@ def _address(dataset: h5py.Dataset) -> int:
     return int(h5o.get_info(dataset.id).addr)
 
 
-def _read(attributes: Any, name: str) -> Any:  # noqa: ANN401
+def _read(attributes: h5py.AttributeManager, name: str) -> object:
     """Return an attribute; empty if h5py does not read it."""
     try:
         return attributes[name]
@@ -203,7 +203,7 @@ def _read(attributes: Any, name: str) -> Any:  # noqa: ANN401
         return ""
 
 
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _texts(value: object) -> Iterator[str]:
     """Yield the texts of an attribute of one or several."""
     several = value.reshape(-1).tolist() if hasattr(value, "reshape") else [value]
     for text in several:
@@ -213,11 +213,13 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield text
 
 
-def _text(attributes: Any, name: str) -> str:  # noqa: ANN401
+def _text(attributes: h5py.AttributeManager, name: str) -> str:
     return next(_texts(_read(attributes, name)), "")
 
 
-def _words(attributes: Any, name: str, apart: str | None = r"[\s:,\[\]]+") -> list[str]:  # noqa: ANN401
+def _words(
+    attributes: h5py.AttributeManager, name: str, apart: str | None = r"[\s:,\[\]]+"
+) -> list[str]:
     """Return the names in an attribute: one a text, or several with signs between them."""
     texts = list(_texts(_read(attributes, name)))
     if apart is None:
@@ -225,7 +227,7 @@ def _words(attributes: Any, name: str, apart: str | None = r"[\s:,\[\]]+") -> li
     return [word for text in texts for word in re.split(apart, text) if word and word != "."]
 
 
-def _unpickled_texts(attributes: Any, name: str) -> list[str]:  # noqa: ANN401
+def _unpickled_texts(attributes: h5py.AttributeManager, name: str) -> list[str]:
     """Return the texts in a pickled attribute, which is looked through, not unpickled."""
     if name not in attributes:
         return []

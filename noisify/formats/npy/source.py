@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
 
+FIRST_BYTES = 12
+"""As many of a file's bytes as say how long its header is: magic, version and length."""
 ARRAY_NAME = "data"
 """The field's name, and so its random stream's, of a file that holds one plain array."""
 
@@ -97,7 +99,7 @@ def read_header(head: bytes, name: str) -> Header:
 
 def header_length(head: bytes) -> int:
     """Return how long the header is that `head` starts, as far as it says so."""
-    if len(head) < 12:  # noqa: PLR2004 - magic, version and length
+    if len(head) < FIRST_BYTES:
         return len(head)
     if head[6] == 1:
         return 10 + int.from_bytes(head[8:10], "little")

@@ -23,6 +23,7 @@ from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import TABLES, Reading, Source
 from noisify.formats.npy.source import (
+    FIRST_BYTES,
     Header,
     box_elements,
     field_array,
@@ -53,8 +54,6 @@ Box = tuple[slice, ...]
 
 _SUFFIX = ".npy"
 _MAGIC = b"\x93NUMPY"
-_FIRST_BYTES = 12
-"""As many of a member's bytes as say how long its header is."""
 _UNIT_BYTES = 1 << 18
 COPY_BYTES = 1 << 20
 _STRUCTURE = "the structure of a sparse matrix"
@@ -171,7 +170,7 @@ class NpzSource(Source[Piece]):
         if not member.readable:
             return None
         with self.archive.open(member) as file, self.archive.reading(member.name):
-            head = file.read(_FIRST_BYTES)
+            head = file.read(FIRST_BYTES)
             if not head.startswith(_MAGIC):
                 return None
             head += file.read(header_length(head) - len(head))

@@ -35,6 +35,8 @@ _LOCATOR_64 = struct.Struct("<4sIQI")
 _MOST_32 = 0xFFFFFFFF
 _MOST_16 = 0xFFFF
 _ZIP64 = 1
+_FIELD_HEAD = struct.Struct("<2H")
+"""The kind and the size of an extra field."""
 """The kind of extra field that holds what 32 bits cannot."""
 _ZIP64_VERSION = 45
 _ENCRYPTED, _SIZES_FOLLOW, _UTF_8 = 1, 8, 1 << 11
@@ -516,8 +518,8 @@ def _new_record(member: Member, sizes: Sizes, offset: int, *, replaced: bool) ->
 def _without_zip64(extra: bytes) -> bytes:
     """Return extra fields without the one of sizes; what is no field stays."""
     kept = b""
-    while len(extra) >= 4:  # noqa: PLR2004 - the kind and the size of a field
-        kind, size = struct.unpack_from("<2H", extra)
+    while len(extra) >= _FIELD_HEAD.size:
+        kind, size = _FIELD_HEAD.unpack_from(extra)
         if kind != _ZIP64:
             kept += extra[: 4 + size]
         extra = extra[4 + size :]

@@ -23,6 +23,7 @@ from noisify.formats.parquet.thrift import I64, LIST, Items, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
 MOST_ROWS = 64 << 20
 """Rows that Arrow puts in one row group."""
@@ -133,7 +134,7 @@ class Fit:
         return retyped(with_values(values, (), pa.array(texts, self.raw)), self.kind)
 
 
-def _as_bytes(value: Any, scale: int, size: int) -> bytes:  # noqa: ANN401
+def _as_bytes(value: Decimal, scale: int, size: int) -> bytes:
     """Return a decimal as Parquet keeps it in bytes; size -1: as few as it takes."""
     number = int(value.scaleb(scale, EXACT))
     fewest = (number if number >= 0 else ~number).bit_length() // 8 + 1

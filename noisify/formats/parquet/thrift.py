@@ -7,7 +7,7 @@ https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.m
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from noisify.core.value_class import frozen
 
@@ -17,6 +17,11 @@ _NESTED = frozenset({LIST, SET, MAP, STRUCT})
 _SIZES = {BYTE: 1, DOUBLE: 8, UUID: 16}
 _LONG_LIST = 15
 _DEEPEST = 64
+_MORE = 0x80
+"""Marks the bytes of a number that others follow."""
+
+Value: TypeAlias = Any
+"""A number, a truth value, bytes, `Items` or a `Record`; what it is, the field's number says."""
 
 
 @dataclass
@@ -29,7 +34,7 @@ class Record:
         """Return whether a field is set."""
         return number in self.fields
 
-    def __getitem__(self, number: int) -> Any:  # noqa: ANN401
+    def __getitem__(self, number: int) -> Value:
         """Return a field's value."""
         return self.fields[number][1]
 
@@ -37,12 +42,12 @@ class Record:
         """Return a field's type on the wire."""
         return self.fields[number][0]
 
-    def get(self, number: int, default: Any = None) -> Any:  # noqa: ANN401
+    def get(self, number: int, default: Value = None) -> Value:
         """Return a field's value, or another if it is not set."""
         found = self.fields.get(number)
         return default if found is None else found[1]
 
-    def put(self, number: int, kind: int, value: Any) -> None:  # noqa: ANN401
+    def put(self, number: int, kind: int, value: Value) -> None:
         """Set a field; take it away if the value is None."""
         if value is None:
             self.fields.pop(number, None)
@@ -133,7 +138,7 @@ class Reader:
             raise _too_short() from None
         return self._number, head & 15
 
-    def value(self, kind: int, depth: int = _DEEPEST) -> Any:  # noqa: ANN401
+    def value(self, kind: int, depth: int = _DEEPEST) -> Value:
         """Return a value."""
         try:
             if kind in INTEGERS:
@@ -150,7 +155,7 @@ class Reader:
             return kind == TRUE
         raise _unknown(kind)
 
-    def _nested(self, kind: int, depth: int) -> Any:  # noqa: ANN401
+    def _nested(self, kind: int, depth: int) -> Value:
         if depth <= 0:
             start = self.at
             self.skip(kind)
@@ -167,7 +172,7 @@ class Reader:
         ]
         return kinds, pairs
 
-    def _item(self, kind: int, depth: int) -> Any:  # noqa: ANN401
+    def _item(self, kind: int, depth: int) -> Value:
         if kind in {TRUE, FALSE}:
             return self._bytes(1) == b"\x01"
         return self.value(kind, depth if kind == STRUCT else depth - 1)
@@ -290,7 +295,7 @@ def _write_record(out: bytearray, record: Record) -> None:
     out.append(0)
 
 
-def _write_value(out: bytearray, kind: int, value: Any) -> None:  # noqa: ANN401
+def _write_value(out: bytearray, kind: int, value: Value) -> None:
     if kind in INTEGERS:
         _write_integer(out, value)
     elif kind == BINARY:
@@ -329,7 +334,7 @@ def _write_integer(out: bytearray, value: int) -> None:
 
 
 def _write_varint(out: bytearray, value: int) -> None:
-    while value > 127:  # noqa: PLR2004
-        out.append(value & 127 | 128)
+    while value >= _MORE:
+        out.append(value & 127 | _MORE)
         value >>= 7
     out.append(value)

@@ -101,7 +101,7 @@ class Series:
         return valid
 
 
-def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
+def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: int) -> Series:
     """Return where a series is, and what it holds.
 
     Args:
@@ -133,7 +133,7 @@ def series_of(series: Any, file: Any, size: int) -> Series:  # noqa: ANN401
     )
 
 
-def _check_kind(page: Any) -> None:  # noqa: ANN401
+def _check_kind(page: tifffile.TiffPage) -> None:
     """Refuse pages whose samples are not plain numbers, one after the other.
 
     Raises:
@@ -154,7 +154,7 @@ def _check_kind(page: Any) -> None:  # noqa: ANN401
         raise DataError("has samples that are not one after the other; save it as RGB first")
 
 
-def _missing(page: Any, dtype: np.dtype[Any]) -> Missing | None:  # noqa: ANN401
+def _missing(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> Missing | None:
     """Return the value that means missing, or None if no element can have it."""
     text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
     with contextlib.suppress(ValueError, OverflowError):
@@ -171,7 +171,7 @@ def _missing(page: Any, dtype: np.dtype[Any]) -> Missing | None:  # noqa: ANN401
     return None
 
 
-def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
+def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
     """Return where the samples of a series are.
 
     Raises:
@@ -181,7 +181,7 @@ def _layout(series: Any, dtype: np.dtype[Any]) -> Layout:  # noqa: ANN401
     if series.dataoffset is not None:
         return Strips.of(dtype, [(series.size, series.dataoffset)])
     planes, depth, height, width, samples = page.shaped
-    pages = list(series)
+    pages = [each for each in series if each is not None]
     if len(pages) * page.size != series.size:
         raise DataError("has pages that are not where they should be; save it anew first")
     tile = (1, 1, page.rowsperstrip, width, samples)
@@ -249,7 +249,7 @@ class TiffSource(Source[Piece]):
             raise DataError(f"is not a readable TIFF file: {error}", path=source.name) from None
         self.fields = tuple(self._fields())
 
-    def _find(self, file: Any, name: str) -> None:  # noqa: ANN401
+    def _find(self, file: tifffile.TiffFile, name: str) -> None:
         _check_pages(file)
         found = file.series
         if not found:
@@ -350,7 +350,7 @@ class TiffSource(Source[Piece]):
         return self.series[field.name].shape
 
 
-def _check_pages(file: Any) -> None:  # noqa: ANN401
+def _check_pages(file: tifffile.TiffFile) -> None:
     """Follow the pages, each of which says where the next one is.
 
     Raises:
@@ -374,13 +374,13 @@ def _check_pages(file: Any) -> None:  # noqa: ANN401
         raise DataError("has pages that lead in a circle, the last one to one before it")
 
 
-def _structure(file: Any) -> NDArray[np.int64]:  # noqa: ANN401
+def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
     """Return where the header and the directories are, shape (n, 2): starts and ends."""
     form = file.tiff
     extents = [(0, form.offsetsize * 2)]
     for series in file.series:
         for page in series.pages:
-            if page is not None and getattr(page, "tags", None) is not None:
+            if isinstance(page, tifffile.TiffPage):
                 size = form.tagnosize + len(page.tags) * form.tagsize + form.offsetsize
                 extents.append((page.offset, page.offset + size))
     return np.array(sorted(set(extents)), np.int64)
