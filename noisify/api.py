@@ -173,7 +173,7 @@ def noisify_file(
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
         read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
-            nulls, encoding, decimal, thousands, skip_lines, comment, ragged and strict.
+            nulls, encoding, decimal, thousands, skip_lines, comment, escape, ragged and strict.
         jobs: Worker threads; default: one for each processor.
 
     Returns:

@@ -6,23 +6,17 @@ import math
 import operator
 import os
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from numbers import Real
-from pathlib import Path
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from noisify.core.errors import UsageError, shown
+from noisify.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = LazyModule("pathlib")  # help does without
 
 _COUNT_LIMIT = 1 << 31
-_MOST_BITS = 1024
-"""More than a float's exponent: such an integer is no amount."""
-
-
-def is_plain(value: object) -> bool:
-    """Return whether a value is a text, or a number that is no truth value, of any type."""
-    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-        return False
-    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
 
 
 def is_list(value: object) -> TypeGuard[Iterable[object]]:
@@ -52,7 +46,7 @@ def read_truth(name: str, value: object) -> bool:
     return value
 
 
-def read_path(name: str, value: object) -> Path:
+def read_path(name: str, value: object) -> pathlib.Path:
     """Read the path of a file.
 
     Raises:
@@ -61,7 +55,7 @@ def read_path(name: str, value: object) -> Path:
     if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
         try:
             if "\0" not in os.fsdecode(os.fsencode(value)):
-                return Path(value)
+                return pathlib.Path(value)
         except UnicodeEncodeError:
             pass
     raise UsageError(f"{name} {shown(value)} is not the path of a file")

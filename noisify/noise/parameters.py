@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from decimal import Decimal
 from functools import cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
-from noisify.core.values import is_list, is_plain
+from noisify.core.values import is_list
 from noisify.noise import level as levels
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ Matrix = tuple[tuple[float, ...], ...]
 
 _EXACT = 1 << 53
 """Below this a float64 holds every integer."""
+_MOST_BITS = 1024
+"""More than a float's exponent: such an integer is no amount."""
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -181,6 +184,13 @@ def takes_level(model: type[DataclassInstance]) -> bool:
     """Return whether a model has a scale that is a level, which `sd` and `snr` can set instead."""
     declared = parameters_of(model).get("scale")
     return declared is not None and declared.type is LEVEL
+
+
+def is_plain(value: object) -> bool:
+    """Return whether a value is a text, or a number that is no truth value, of any type."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return False
+    return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
 
 
 def _is_whole(value: object) -> bool:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
-from noisify.core.values import is_plain, read_truth, texts
+from noisify.core.values import read_truth, texts
 from noisify.noise import level as levels
 from noisify.noise import registry
 from noisify.noise.model import make
 from noisify.noise.parameters import (
     ParameterError,
+    is_plain,
     parameters_of,
     takes_level,
     unknown_parameter,
