@@ -5,10 +5,11 @@ One that has files of other formats beside those of Parquet stands for its files
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.files.codecs import inner_suffix
 from noisify.formats import of_suffix
 
@@ -26,6 +27,7 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
     the format is named. Hidden ones do not count.
 
     Raises:
+        DataError: If one is a link out of the folder; name it itself, and it is read.
         NoisifyError: If the folder cannot be read.
         UsageError: If there are none.
     """
@@ -45,10 +47,19 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
     for name in names:
         is_known = from_format is not None or of_suffix(inner_suffix(name)) is not None
         one = folder / name
+        if is_known:
+            _check_inside(one, folder)
         (chosen if is_known and one.is_file() else left).append(str(one))
     if not chosen:
         raise UsageError("is a folder without a file of a known format in it", path=path)
     return chosen, left
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    """Refuse a link out of a folder: nobody has named the file that it leads to."""
+    inside = Path(os.path.realpath(folder))  # `resolve` fails for links in a circle
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+        raise DataError("is a link out of the folder, which is not followed; name it", path=path)
 
 
 def _holds_parquet(folder: Path) -> bool:

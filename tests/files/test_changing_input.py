@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ import pyarrow as pa
 import pytest
 import soundfile
 import tifffile
+from npy_files import npy_bytes
 from PIL import Image
 from run_command import run
 
+from noisify.cli.messages import Progress
 from noisify.engine import loop
 
 if TYPE_CHECKING:
@@ -76,7 +79,21 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("change", [replaced, touched, grown, emptied, gone])
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def rewritten(path: Path) -> None:
+    """Write as many other bytes into the file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(bytes(100))
+
+
+CHANGES = [replaced, touched, grown, cut, emptied, rewritten, gone]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("level", ["-s5", "-s0.1sd"])
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_an_input_that_changes_is_one_line_and_no_output(
@@ -121,6 +138,65 @@ def test_a_file_of_a_folder_that_changes_is_one_line_and_no_output(tmp_path, mon
     assert (3, 1) == (done.status, len(done.lines)), done.messages
     assert "was changed while it was read" in done.messages
     assert ["in"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("level", ["-s5", "-s0.1sd"])
+@pytest.mark.parametrize("suffix", [*WRITERS, "csv.bz2", "csv.zip", "npy.gz"])
+def test_an_input_that_changes_while_it_is_read_through(
+    tmp_path, monkeypatch, suffix, level, change
+):
+    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix.removesuffix('.zip')}"
+    write = WRITERS.get(suffix, lambda path: TABLE.to_csv(path, index=False))
+    write(source)
+    if suffix == "npy.gz":
+        source.write_bytes(gzip.compress(npy_bytes(VALUES)))
+    target.write_bytes(b"before")
+    reached = Progress.advance
+    chunks = 0
+
+    def change_once(progress, size):
+        nonlocal chunks
+        chunks += 1
+        if chunks == 1:
+            change(source)
+        return reached(progress, size)
+
+    monkeypatch.setattr(Progress, "advance", change_once)
+
+    done = run(source, "-o", target, level, "--seed", 1, "-q", "--chunk-size", 4096)
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert str(source) in done.messages
+    assert target.read_bytes() == b"before"
+    assert {source.name, target.name} >= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_folder_of_which_a_file_changes_while_it_is_read(tmp_path, monkeypatch, change, in_place):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        TABLE.to_parquet(folder / f"{name}.parquet")
+    untouched = (folder / "a.parquet").read_bytes()
+    reached = Progress.advance
+
+    def change_first(progress, size):
+        if not chunks:
+            change(folder / "b.parquet")
+        chunks.append(size)
+        return reached(progress, size)
+
+    chunks: list[int] = []
+    monkeypatch.setattr(Progress, "advance", change_first)
+    words = ["--in-place"] if in_place else ["-o", tmp_path / "out"]
+
+    done = run(folder, *words, "-s", 1, "--seed", 1, "-q")
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert ["in"] == [path.name for path in tmp_path.iterdir()]
+    assert untouched == (folder / "a.parquet").read_bytes()
 
 
 def test_an_input_that_does_not_change_is_read_as_before(tmp_path):

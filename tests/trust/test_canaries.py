@@ -7,16 +7,19 @@ watches the system calls instead, where strace is installed.
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -251,3 +254,86 @@ def test_no_column_chunk_in_another_file_is_read(tmp_path, canary, suffix):
 
     assert (3, 1) == (done.status, len(done.lines)), done.messages
     assert not (tmp_path / f"out.{suffix}").exists()
+
+
+class Sung:
+    """What pickles as a command that writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.system, (f"touch {self._path}",))
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "npy", "csv"])
+@pytest.mark.parametrize("lone", [True, False])
+def test_no_pickle_in_an_archive_is_read(tmp_path, suffix, lone):
+    sung = tmp_path / "sung"
+    objects = np.array([Sung(sung), 1.5], dtype=object)
+    arrays = {"o": objects} if lone else {"o": objects, "x": np.zeros(3)}
+    np.savez(tmp_path / "in.npz", allow_pickle=True, **arrays)
+
+    done = run(tmp_path / "in.npz", "-o", tmp_path / f"out.{suffix}", "-s", 1, "--seed", 1)
+
+    assert done.status in {0, 2, 3}, done.messages
+    assert "Traceback" not in done.messages
+    assert not sung.exists()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "npy"])
+@pytest.mark.parametrize("name", ["/{}/raw.bin.npy", "../canary/raw.bin.npy", "x/../../y.npy"])
+def test_no_name_in_an_archive_leads_out_of_it(tmp_path, canary, suffix, name):
+    before = {path.name: path.read_bytes() for path in canary.iterdir()}
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "in.npz", "w") as archive:
+        archive.writestr(name.format(canary), array.getvalue())
+
+    with untouched(canary):
+        done = run(tmp_path / "in.npz", "-o", tmp_path / f"out.{suffix}", "-s", 1, "--seed", 1)
+
+    assert "Traceback" not in done.messages
+    assert before == {path.name: path.read_bytes() for path in canary.iterdir()}
+    assert {"in.npz", "canary", f"out.{suffix}"} >= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("words", [("-o", "out"), ("--in-place",), ("--dry-run",)], ids=str)
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "h5"])
+def test_no_link_in_a_folder_is_followed_out_of_it(tmp_path, canary, suffix, words):
+    frame = pd.DataFrame({"x": SECRET})
+    write = {"parquet": frame.to_parquet, "csv": frame.to_csv}.get(suffix, lambda _: None)
+    write(canary / f"0.{suffix}")
+    (tmp_path / "in").mkdir()
+    (tmp_path / f"in/a.{suffix}").symlink_to(canary / f"0.{suffix}")
+    words = [tmp_path / "out" if word == "out" else word for word in words]
+
+    with untouched(canary):
+        done = run(tmp_path / "in", *words, "-s", 1, "--seed", 1)
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert "is a link out of the folder" in done.messages
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_links_in_a_circle_are_no_traceback(tmp_path, suffix):
+    (tmp_path / "in").mkdir()
+    (tmp_path / f"in/a.{suffix}").symlink_to(f"a.{suffix}")
+
+    done = run(tmp_path / "in", "-o", tmp_path / "out", "-s", 1, "--seed", 1)
+
+    assert done.status in {1, 2, 3}
+    assert 1 == len(done.lines)
+    assert "unexpectedly" not in done.messages
+
+
+def test_a_link_within_a_folder_or_named_itself_is_read(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.csv").write_text("x\n1.5\n")
+    (tmp_path / "in/b.csv").symlink_to("a.csv")
+    (tmp_path / "c.csv").symlink_to(tmp_path / "in/a.csv")
+
+    for name in ("in", "c.csv"):
+        done = run(tmp_path / name, "--output-dir", tmp_path / "out", "-s", 1, "--seed", 1)
+        assert 0 == done.status, done.messages

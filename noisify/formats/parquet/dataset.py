@@ -6,8 +6,10 @@ copied; what speaks of the old files' bytes (`_metadata`, Hadoop's `.crc` files)
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import DataError, NoisifyError
@@ -22,7 +24,6 @@ from noisify.formats.parquet.source import ParquetSource, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
     import pyarrow as pa
@@ -92,7 +93,7 @@ class Tree:
 
 
 def _check_link(path: Path, folder: Path) -> None:
-    inside = (path.parent / path.readlink()).resolve().is_relative_to(folder.resolve())
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
     if path.readlink().is_absolute() or not inside:
         raise DataError("is a link out of the folder, which is not followed", path=path)
 
