@@ -164,9 +164,17 @@ class _Reader:
         fields = {field.name: field for plan in plans for field in plan.fields}
         order = {field.name: at for at, field in enumerate(source.fields)}
         self._fields = sorted(fields.values(), key=lambda field: order[field.name])
-        self._conditions = {where for plan in plans for where in plan.conditions()}
+        steps = [step for plan in plans for step in plan.field_steps]
+        self._conditions = {
+            where: frozenset(step.field.name for step in steps if step.where == where)
+            for plan in plans
+            for where in plan.conditions()
+        }
+        self._of_rows = {step.where for plan in plans for step in plan.row_steps}
         self._halo = max((plan.halo for plan in plans), default=0)
-        groups = grouped(self._fields, [step for plan in plans for step in plan.field_steps])
+        groups = grouped(self._fields, steps)
+        if source.reads_conditions:
+            groups = [self._with_conditions(group) for group in groups]
         self._groups = _with_columns_together(groups) if columns_together or self._halo else groups
 
     def map(
@@ -185,11 +193,21 @@ class _Reader:
         decoded = ordered_map(self._decode, raws, jobs, in_flight)
         yield from ordered_map(work, extended(decoded, self._halo), jobs, in_flight)
 
+    def _with_conditions(self, group: Sequence[Field]) -> list[Field]:
+        """Return a group of fields, with what the conditions for them look at."""
+        names = {field.name for field in group}
+        for where, noised in self._conditions.items():
+            if not names.isdisjoint(noised):
+                names |= where.fields
+        return [*group, *self._source.fields_called(names - {field.name for field in group})]
+
     def _decode(self, raw: object) -> DecodedPiece:
         chunk = self._source.decode(raw, self._fields)
+        here = {column.field.name for column in chunk.columns}
         conditions = {
             where: where.rows(self._source.condition_values(raw, chunk, where.fields))
-            for where in self._conditions
+            for where, noised in self._conditions.items()
+            if where in self._of_rows or not here.isdisjoint(noised)
         }
         return DecodedPiece(raw, chunk, conditions, chunk, conditions)
 

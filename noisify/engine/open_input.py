@@ -16,6 +16,7 @@ from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
 from noisify.formats.detect import recognise
 from noisify.formats.interface import no_rows
+from noisify.formats.numpy_fields import check_condition
 from noisify.formats.read_options import ReadOptions
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import resolve
@@ -174,6 +175,9 @@ class OpenInput:
         except UsageError as error:
             raise error.because(self._hints or ()) from None
         check_streams(plan)
+        if self.source.reads_conditions:
+            names = {name for where in plan.conditions() for name in where.fields}
+            check_condition(self.source.fields_called(names))
         if plan.row_steps and self.format.shape != "table":
             raise no_rows()
         if plan.rng != "noisify" and len(plan.steps) > 1:

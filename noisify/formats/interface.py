@@ -138,12 +138,15 @@ class Source(ABC, Generic[Raw]):
         notes: What the user should know of it.
         hints: What may be wrong with how it is read, and what to type then.
         empty: Whether it is known to hold no rows or elements.
+        reads_conditions: Whether a piece has the values that a condition looks at only if their
+            fields are in the same group as the fields that the condition is for.
     """
 
     fields: tuple[Field, ...]
     notes: Sequence[str] = ()
     hints: Sequence[str] = ()
     empty: bool = False
+    reads_conditions: bool = False
 
     @abstractmethod
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
@@ -211,6 +214,11 @@ class Source(ABC, Generic[Raw]):
             changed: Shape (n,), the elements that are wanted; the others may be anything.
         """
         return column.values
+
+    def fields_called(self, names: Iterable[str]) -> list[Field]:
+        """Return the fields of some names, in file order."""
+        wanted = set(names)
+        return [field for field in self.fields if field.name in wanted]
 
     def notes_of_reading(self) -> Sequence[str]:
         """Return what the user should know of what has been read so far."""

@@ -15,7 +15,7 @@ from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -260,6 +260,41 @@ def _missing(
     if field.packing is not None:
         values = _codes(stored_values, field.packing.codes)
     return field.missing.mask(values)
+
+
+def arrow_of(column: Column) -> pa.Array:
+    """Return a column as an Arrow array, for a condition; null where it is missing.
+
+    Raises:
+        UsageError: If it holds values that Arrow does not have.
+    """
+    from noisify.core import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
+
+    values, kind = column.values, column.number.kind
+    if kind == "text":
+        found = arrow_arrays.strings(values.tolist())
+    elif kind == "bool":
+        found = arrow_arrays.bools(values)
+    elif kind in {"int", "float"} and values.dtype.kind in "iuf" and values.dtype.itemsize <= 8:  # noqa: PLR2004
+        found = arrow_arrays.array(values)
+    else:
+        raise _not_compared(column.field)
+    return found if column.valid is None else arrow_arrays.with_nulls(found, ~column.valid)
+
+
+def _not_compared(field: Field) -> UsageError:
+    return UsageError(f"holds {field.type_name}, which --where cannot compare", field=field.name)
+
+
+def check_condition(fields: Iterable[Field]) -> None:
+    """Refuse a condition on fields that have no values here.
+
+    Raises:
+        UsageError: If one has none.
+    """
+    for field in fields:
+        if field.number is None:
+            raise _not_compared(field)
 
 
 def arrow_array(values: NDArray[Any], name: str) -> pa.Array:

@@ -247,8 +247,11 @@ def _within_reach(
         if tables <= {field_.table}:
             continue
         if field_.name in chosen.named or not kept:
+            others = ", ".join(sorted(names))
             raise UsageError(
-                "--where chooses rows, and this field has no single value in a row",
+                f"has another shape than {others} in --where; choose fields of one shape with -c"
+                if "" not in tables
+                else "--where chooses rows, and this field has no single value in a row",
                 field=field_.name,
             )
         left[field_.name] = "no single value in a row, as --where needs"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import h5py
 
 from noisify.core.chunk import Chunk, Positions
-from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.hdf5.boxes import box_shape
@@ -41,18 +41,18 @@ from noisify.formats.hdf5.tree import (
     reading,
     reason,
 )
-from noisify.formats.interface import TABLES, FieldArray, Reading, Source
-from noisify.formats.numpy_fields import column_of, with_member_streams
+from noisify.formats.interface import FieldArray, Reading, Source
+from noisify.formats.numpy_fields import arrow_of, column_of, with_member_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from noisify.core.chunk import Field
+    from noisify.core.chunk import Column, Field
     from noisify.files.input import Input
     from noisify.formats.hdf5.datasets import Stored
     from noisify.formats.hdf5.pieces import Cut
-    from noisify.formats.hdf5.storage import Storage
+    from noisify.formats.hdf5.storage import Storage, Unpacked
 
 _SHOWN = 5
 _COPIES = 3
@@ -63,6 +63,8 @@ _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 
 class Hdf5Source(Source[Piece]):
     """An open HDF5 file."""
+
+    reads_conditions = True
 
     def __init__(self, source: Input) -> None:
         source.spool()
@@ -196,15 +198,17 @@ class Hdf5Source(Source[Piece]):
         for storage, part in raw.parts:
             with reading(self.name, storage.path):
                 unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
-        columns = []
-        for field in self._by_path.at(unpacked, wanted):
-            place = self.stored[field.name]
-            values = unpacked[place.path].values
-            width = values.size // raw.count
-            here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-            extract = None if place.bits is None else place.bits.extract
-            columns.append(column_of(values, here, field, place.member, extract))
-        return Chunk(tuple(columns), unpacked)
+        fields = self._by_path.at(unpacked, wanted)
+        return Chunk(tuple(self._column(raw, unpacked, field) for field in fields), unpacked)
+
+    def _column(self, raw: Piece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
+        """Return a field of a piece whose datasets are unpacked."""
+        place = self.stored[field.name]
+        values = unpacked[place.path].values
+        width = values.size // raw.count
+        here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
+        extract = None if place.bits is None else place.bits.extract
+        return column_of(values, here, field, place.member, extract)
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -215,14 +219,11 @@ class Hdf5Source(Source[Piece]):
 
     @override
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
-        """Refuse: datasets have no rows in common.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            f"--where needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
-        )
+        """Return fields of the piece as Arrow arrays, null where they are missing."""
+        return {
+            field.name: arrow_of(self._column(raw, chunk.layout, field))
+            for field in self.fields_called(names)
+        }
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece's elements."""

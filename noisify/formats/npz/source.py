@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from noisify.core.chunk import Chunk, Field, Positions
-from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.interface import TABLES, Reading, Source
+from noisify.formats.interface import Reading, Source
 from noisify.formats.npy.source import (
     FIRST_BYTES,
     Header,
@@ -34,6 +34,7 @@ from noisify.formats.npy.source import (
 )
 from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import (
+    arrow_of,
     column_of,
     fields_of,
     raw_bytes,
@@ -121,6 +122,8 @@ class Piece:
 
 class NpzSource(Source[Piece]):
     """An open NPZ file."""
+
+    reads_conditions = True
 
     def __init__(self, source: Input) -> None:
         source.spool()
@@ -277,12 +280,13 @@ class NpzSource(Source[Piece]):
 
     def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
-        columns = []
-        for field in self._by_array.at(raw.values, wanted):
-            place = self.places[field.name]
-            values = raw.values[place.array]
-            columns.append(column_of(values, raw.positions, field, place.path))
-        return Chunk(tuple(columns))
+        fields = self._by_array.at(raw.values, wanted)
+        return Chunk(tuple(self._column(raw, field) for field in fields))
+
+    def _column(self, raw: Piece, field: Field) -> Column:
+        """Return a field of a piece."""
+        place = self.places[field.name]
+        return column_of(raw.values[place.array], raw.positions, field, place.path)
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -292,14 +296,10 @@ class NpzSource(Source[Piece]):
 
     @override
     def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
-        """Refuse: arrays have no rows in common.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            f"--where needs rows, which {TABLES} have; the arrays of an NPZ file share none"
-        )
+        """Return fields of the piece as Arrow arrays."""
+        return {
+            field.name: arrow_of(self._column(raw, field)) for field in self.fields_called(names)
+        }
 
     def size_of(self, raw: Piece) -> int:
         """Return the bytes of a piece, as packed."""

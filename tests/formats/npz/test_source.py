@@ -327,10 +327,9 @@ def test_pickled_objects_are_refused_only_by_name(archive: Path, tmp_path: Path)
     ("arguments", "reason"),
     [
         (("-d", "drop-rows", "--rate", "5%"), "need a table"),
-        (("-s", 1, "--where", "scalar > 1"), "--where needs rows"),
         (("-s", 1, "--append", "--replicates", 2), "--append needs rows"),
     ],
-    ids=["rows", "where", "append"],
+    ids=["rows", "append"],
 )
 def test_what_needs_rows_is_refused(
     archive: Path, tmp_path: Path, arguments: tuple[object, ...], reason: str
