@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -20,7 +20,7 @@ import pytest
 from run_command import COMMAND, clean_environment, names, noisy, run, run_process
 
 from noisify.core.errors import NoisifyError
-from noisify.files import write_behind
+from noisify.files import output, write_behind
 from noisify.files.output import FileOutput
 from noisify.files.write_behind import open_written_behind
 
@@ -644,6 +644,25 @@ def test_a_full_temporary_folder_leaves_nothing(tmp_path: Path, suffix: str) -> 
     assert lines[0].startswith(f"noisify: standard input: cannot be kept in {spool}: ")
     assert "TMPDIR" in lines[0]
     assert [] == names(spool)
+
+
+@pytest.mark.parametrize("target", ["out.h5.gz", "/dev/fd/{}"])
+def test_what_is_made_elsewhere_first_is_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as made:
+        made["x"] = np.arange(5.0)
+    copied, modes = output._copy_and_remove, []
+
+    def note(path: Path, file: BinaryIO) -> None:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        copied(path, file)
+
+    monkeypatch.setattr(output, "_copy_and_remove", note)
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "opened").open("wb") as file:
+        done = run("in.h5", "-o", target.format(file.fileno()), "-s", 1, "--seed", 1)
+    assert (0, [0o600]) == (done.status, modes), done.messages
 
 
 def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> None:

@@ -568,3 +568,25 @@ def test_a_flipped_bit_in_the_directory_drops_no_member_in_silence(tmp_path, wha
     assert (3, 1) == (done.status, len(done.lines)), done.messages
     assert "is a broken or cut ZIP archive" in done.messages
     assert not target.exists()
+
+
+@pytest.mark.parametrize("count", [3, 65_534, 65_535, 70_000])
+def test_the_end_of_an_archive_of_many_members(count: int) -> None:
+    start, size, comment = 10, 20, b"a comment"
+    data = bytes(start + size) + zip_archive._end(count, start, size, comment)
+    file = io.BytesIO(data)
+    read = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    assert (count, size, start, comment) == (read[4], read[5], read[6], read[8])
+    assert (count, size) == zip_archive._read_end(file, len(comment))
+    if count >= 65_535:  # a reader may follow where the locator points
+        locator = data.index(b"PK\x06\x07")
+        assert struct.unpack_from("<IQI", data, locator + 4) == (0, start + size, 1)
+        assert b"PK\x06\x06" == data[start + size :][:4]
+
+
+@pytest.mark.parametrize(("start", "size"), [(1 << 32, 20), (10, 1 << 32), (1 << 33, 1 << 34)])
+def test_the_end_of_a_large_archive(start: int, size: int) -> None:
+    end = io.BytesIO(zip_archive._end(3, start, size, b""))
+    read = zipfile._EndRecData(end)  # type: ignore[attr-defined]
+    assert (3, size, start) == (read[4], read[5], read[6])
+    assert 3 == zip_archive._read_end(end, 0)[0]
