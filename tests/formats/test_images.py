@@ -529,8 +529,8 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(
 ):
     source = tmp_path / f"in.{suffix}"
     Image.fromarray(pixels(4, 5)).save(source)
-    module = {"png": "noisify.formats.png", "tif": "noisify.formats.tiff.source"}[suffix]
-    monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("png", "tiff.source", "tiff.format"):
+        monkeypatch.delitem(sys.modules, f"noisify.formats.{module}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
 
     message = refused(source, status=2)
