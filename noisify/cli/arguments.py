@@ -184,8 +184,9 @@ class Arguments:
         help_text="Round noisy numbers to N decimals, or to as many as each cell had.",
     )  # fmt: skip
     report: str | None = option(
-        "Output", "--report", default=None, metavar="FILE.json",
-        help_text="Write what was done, and what noise did to each field, measured on the output.",
+        "Output", "--report", default=None, metavar="FILE.json|html",
+        help_text="Write what was done, and what noise did to each field, measured on the output; "
+        "as HTML with pictures.",
     )  # fmt: skip
     plot: str | None = option(
         "Output", "--plot", default=None, metavar="FILE.png|svg|pdf",

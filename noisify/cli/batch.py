@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from noisify.cli.arguments import Arguments
+    from noisify.cli.html_report import HtmlReport
     from noisify.cli.index import Index
     from noisify.cli.runs import Run
     from noisify.engine.open_input import Settings
@@ -66,11 +69,9 @@ def make_outputs(
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
     results: Iterator[FileResult]
-    report = None
+    report: _ReportFile | HtmlReport | None = None
     if arguments.report is not None:
-        report = _ReportFile(
-            arguments.report, len(inputs) * len(found), clobber=not arguments.no_clobber
-        )
+        report = _report_file(arguments, found, len(inputs) * len(found))
     picture = None
     if arguments.plot is not None:
         picture = RunPicture(arguments, inputs, found, settings)
@@ -131,7 +132,7 @@ class _Outcome:
         found: Sequence[Run],
         arguments: Arguments,
         notes: Notes,
-        report: _ReportFile | None,
+        report: _ReportFile | HtmlReport | None,
         index: Index | None,
         picture: RunPicture | None,
     ) -> None:
@@ -213,6 +214,18 @@ class _Outcome:
 
 def _kind(report: RunReport, name: str) -> str:
     return next(field.kind for field in report.plan.fields if field.name == name)
+
+
+def _report_file(
+    arguments: Arguments, found: Sequence[Run], count: int
+) -> _ReportFile | HtmlReport:
+    """Return the file of `--report`, of the kind that its name says."""
+    path, clobber = arguments.report or "", not arguments.no_clobber
+    if Path(path).suffix.lower() not in {".html", ".htm"}:
+        return _ReportFile(path, count, clobber=clobber)
+    module = import_module("noisify.cli.html_report")
+    page: HtmlReport = module.HtmlReport(path, found, clobber=clobber, in_place=arguments.in_place)
+    return page
 
 
 class _ReportFile:

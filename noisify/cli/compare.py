@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot", metavar="FILE.png|svg|pdf", help="Draw what changed: fields before and after."
 )
+@click.option("--html", metavar="FILE.html", help="Write the figures and pictures as a page.")
 @click.option("--from", "from_format", metavar="FORMAT", help="Read both files as this format.")
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Worker threads.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status says it.")
@@ -40,6 +41,7 @@ def compare(
     only: Sequence[str],
     as_json: bool,  # noqa: FBT001 - click passes flags so
     plot: str | None,
+    html: str | None,
     from_format: str | None,
     jobs: int | None,
     quiet: bool,  # noqa: FBT001 - likewise
@@ -53,6 +55,6 @@ def compare(
     """
     run = import_module("noisify.cli.compare_files")  # which imports NumPy, and help does not
     run.compare_files(
-        clean, noisy, claims, only, as_json=as_json, plot=plot, from_format=from_format, jobs=jobs,
-        quiet=quiet,
+        clean, noisy, claims, only, as_json=as_json, plot=plot, html=html,
+        from_format=from_format, jobs=jobs, quiet=quiet,
     )  # fmt: skip

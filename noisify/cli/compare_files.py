@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noisify.cli.html_report import write_comparison
 from noisify.cli.picture import PictureFile, check_picture
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
@@ -28,6 +29,7 @@ def compare_files(
     *,
     as_json: bool,
     plot: str | None,
+    html: str | None,
     from_format: str | None,
     jobs: int | None,
     quiet: bool,
@@ -41,6 +43,7 @@ def compare_files(
         only: Lists of the only fields that may have changed; none: any may.
         as_json: Whether to print JSON.
         plot: Where to draw what changed; None: nowhere.
+        html: Where to write a page of it; None: nowhere.
         from_format: The format of both; None: as their names and first bytes say.
         jobs: Worker threads; None: one for each processor.
         quiet: Whether to print nothing.
@@ -61,6 +64,8 @@ def compare_files(
     if plot is not None:
         with PictureFile(plot, clobber=True) as picture:
             picture.write(import_module("noisify.plots.page").plot(clean, noisy, settings))
+    if html is not None:
+        write_comparison(html, clean, noisy, found, settings)
     if not quiet:
         click.echo(json.dumps(found.as_json(), indent=2) if as_json else repr(found))
     failures = [line for claim in read for line in claim.failures(found)]

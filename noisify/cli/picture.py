@@ -104,28 +104,35 @@ class RunPicture(PictureFile):
 
     def _draw(self) -> Figure:
         if len(self._reports) > 1:
-            return self._draw_sweep()
+            return sweep_picture(self._reports, self._found)
         (report,) = self._reports
         page = import_module("noisify.plots.page")
         steps = report.plan.steps_by_field()
         figure: Figure = page.draw(report.input, report.output, steps, self._settings)
         return figure
 
-    def _draw_sweep(self) -> Figure:
-        sweep = import_module("noisify.plots.sweep")
-        first = next(iter(self._found[0].swept), "")
-        points = [
-            sweep.Point(
-                ", ".join([name, *(value for key, value in one.swept.items() if key != first)]),
-                one.swept.get(first, str(one.replicate)),
-                _figures(report.fields[name].as_json()),
-            )
-            for report, one in zip(self._reports, self._found, strict=True)
-            for name in report.fields
-        ]
-        title = f"{Path(self._reports[0].input).name}, {len(self._reports):,} outputs"
-        figure: Figure = sweep.draw_sweep(points, title, first or "replicate")
-        return figure
+
+def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:
+    """Draw the outputs of a sweep, or replicates, as curves.
+
+    Args:
+        reports: What was done, output by output.
+        found: What was asked for each.
+    """
+    sweep = import_module("noisify.plots.sweep")
+    first = next(iter(found[0].swept), "")
+    points = [
+        sweep.Point(
+            ", ".join([name, *(value for key, value in one.swept.items() if key != first)]),
+            one.swept.get(first, str(one.replicate)),
+            _figures(report.fields[name].as_json()),
+        )
+        for report, one in zip(reports, found, strict=True)
+        for name in report.fields
+    ]
+    title = f"{Path(reports[0].input).name}, {len(reports):,} outputs"
+    figure: Figure = sweep.draw_sweep(points, title, first or "replicate")
+    return figure
 
 
 def check_picture(path: str) -> None:

@@ -1,0 +1,170 @@
+"""The HTML of `--report FILE.html` and of `noisify-compare --html`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from noisify.cli.picture import sweep_picture
+from noisify.comparison.comparison import compare
+from noisify.comparison.figures import NumberFigures
+from noisify.core.errors import NoisifyError
+from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.files.write_behind import write_all
+from noisify.plan.recipe_text import as_toml
+from noisify.plots.html import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from noisify.cli.runs import Run
+    from noisify.comparison.result import Comparison
+    from noisify.engine.open_input import Settings
+    from noisify.engine.report import RunReport
+
+_RUN_HEADS = (
+    "field", "type", "elements", "nulls", "changed", "lost", "clipped", "saturated",
+    "mean of the change", "sd of the change", "SNR dB",
+)  # fmt: skip
+_RUN_KEYS = (
+    "type", "count", "nulls", "changed", "erased", "clipped", "saturated", "change_mean",
+    "change_sd", "snr_db",
+)  # fmt: skip
+_NUMBER_KEYS = (
+    "changed", "lost", "added", "mean_before", "mean_after", "sd_before", "sd_after", "change_sd",
+    "rmse", "largest", "snr", "correlation", "ks",
+)  # fmt: skip
+_LABEL_KEYS = ("compared", "changed", "lost", "added")
+
+
+class HtmlReport:
+    """The HTML file of `--report`, written once all outputs are complete.
+
+    Args:
+        path: The file.
+        found: What is asked.
+        clobber: Whether an existing file may be replaced.
+        in_place: Whether the outputs replace their inputs.
+    """
+
+    def __init__(self, path: str, found: Sequence[Run], *, clobber: bool, in_place: bool) -> None:
+        self._path = path
+        self._found = found
+        self._in_place = in_place
+        self._output = open_output(path, clobber=clobber)
+        self._reports: list[RunReport] = []
+
+    def __enter__(self) -> Self:
+        """Open the file, so that it is known to be writable before the work is done."""
+        self._output.__enter__()
+        return self
+
+    def add(self, reports: Sequence[RunReport]) -> None:
+        """Take in what has been done to one input."""
+        self._reports += reports
+
+    def __exit__(self, *error: object) -> None:
+        """Write the page if all went well."""
+        try:
+            if error[0] is None:
+                with naming(self._path):
+                    write_all(self._output.file, self._page().encode("utf-8", "backslashreplace"))
+        except BaseException:  # a signal too must not leave half of it
+            self._output.discard()
+            raise
+        self._output.__exit__(*error)  # type: ignore[arg-type]
+
+    def _page(self) -> str:
+        first = self._reports[0]
+        more = f" and {len(self._reports) - 1:,} more" if len(self._reports) > 1 else ""
+        page = Page(
+            f"{Path(first.input).name} → {Path(first.output).name}{more}",
+            f"{first.format} with noise, seed {first.plan.seed}",
+        )
+        page.code("Command", f"noisify {shlex.join(sys.argv[1:])}")
+        if len(self._reports) == 1:
+            self._add_run(page, first)
+        else:
+            self._add_runs(page)
+        notes = [note for report in self._reports for note in report.notes(verbose=True)]
+        page.lines("Notes", list(dict.fromkeys(notes)))
+        return page.content()
+
+    def _add_run(self, page: Page, report: RunReport) -> None:
+        page.code("Recipe: save as recipe.toml, use with --recipe", as_toml(report.plan.as_json()))
+        fields = report.as_json()["fields"]
+        rows = [[name, *(one.get(key) for key in _RUN_KEYS)] for name, one in fields.items()]
+        page.table("What each field got", _RUN_HEADS, rows)
+        reasons: dict[str, list[str]] = {}
+        for name, why in report.plan.left.items():
+            reasons.setdefault(why, []).append(name)
+        page.lines("Left alone", [f"{', '.join(left)}: {why}" for why, left in reasons.items()])
+        if self._in_place or not (Path(report.input).exists() and Path(report.output).exists()):
+            return
+        add_comparison(page, compare(report.input, report.output))
+        steps = report.plan.steps_by_field()
+        _add_picture(
+            page, lambda plots: plots.draw(report.input, report.output, steps), "noisify.plots.page"
+        )
+
+    def _add_runs(self, page: Page) -> None:
+        rows = []
+        runs = [one for _ in range(len(self._reports) // len(self._found)) for one in self._found]
+        for report, one in zip(self._reports, runs, strict=True):
+            swept = ", ".join(f"{key} {value}" for key, value in one.swept.items())
+            for name, field in report.as_json()["fields"].items():
+                figures = [field.get(key) for key in _RUN_KEYS[1:]]
+                rows.append([Path(report.output).name, swept, one.replicate or "", name, *figures])
+        heads = ("output", "swept", "replicate", "field", *_RUN_HEADS[2:])
+        page.table("What each output got", heads, rows)
+        if len(self._reports) == len(self._found):
+            _add_picture(
+                page, lambda _: sweep_picture(self._reports, self._found), "noisify.plots.sweep"
+            )
+
+
+def add_comparison(page: Page, found: Comparison) -> None:
+    """Add the figures of a comparison to a page."""
+    numbers = {n: f for n, f in found.fields.items() if isinstance(f, NumberFigures)}
+    labels = {n: f for n, f in found.fields.items() if not isinstance(f, NumberFigures)}
+    changed = {name: figures for name, figures in numbers.items() if not figures.identical}
+    for title, fields, keys in (
+        ("Numbers, before and after", changed, _NUMBER_KEYS),
+        ("Texts and labels", {n: f for n, f in labels.items() if not f.identical}, _LABEL_KEYS),
+    ):
+        if fields:
+            heads = ["field", *(key.replace("_", " ") for key in keys)]
+            rows = [[name, *(getattr(one, key) for key in keys)] for name, one in fields.items()]
+            page.table(title, heads, rows)
+    same = [name for name, figures in found.fields.items() if figures.identical]
+    page.lines("Identical", [", ".join(same)] if same else [])
+    lines = [f"{found.rows_lost:,} rows lost, {found.rows_added:,} added"]
+    page.lines("Rows", lines if found.rows_lost + found.rows_added else [])
+
+
+def write_comparison(
+    path: str, clean: str, noisy: str, found: Comparison, settings: Settings
+) -> None:
+    """Write a comparison of two files as HTML."""
+    page = Page(f"{Path(clean).name} → {Path(noisy).name}", "what changed, field by field")
+    add_comparison(page, found)
+    if STANDARD_OUTPUT not in {clean, noisy}:
+        _add_picture(page, lambda plots: plots.plot(clean, noisy, settings), "noisify.plots.page")
+    with open_output(path) as output, naming(path):
+        write_all(output.file, page.content().encode("utf-8", "backslashreplace"))
+
+
+def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:
+    """Add a picture; without matplotlib, say what is missing."""
+    try:
+        plots, style = import_module(module), import_module("noisify.plots.style")
+    except ImportError:
+        page.lines("Pictures", ["need matplotlib: pip install 'noisify-cli[plots]'"])
+        return
+    try:
+        page.picture("Picture", style.rendered(draw(plots), "svg"))
+    except NoisifyError as error:
+        page.lines("Pictures", [str(error)])
