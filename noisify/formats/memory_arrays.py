@@ -11,8 +11,14 @@ from noisify.core.chunk import Chunk, Positions
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.memory import RangesInMemory
-from noisify.formats.npy.source import ARRAY_NAME
-from noisify.formats.numpy_fields import arrow_array, column_of, fields_of, member_of, put_back
+from noisify.formats.numpy_fields import (
+    ARRAY_NAME,
+    arrow_array,
+    column_of,
+    fields_of,
+    member_of,
+    put_back,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import pd, pl
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.memory_arrays import ArrayInMemory, MaskedArrayInMemory
-from noisify.formats.npy.source import ARRAY_NAME
+from noisify.formats.numpy_fields import ARRAY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,6 +30,8 @@ _TICKS = {
     "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
     "ms": 10**6, "us": 10**3, "ns": 1,
 }  # fmt: skip
+ARRAY_NAME = "data"
+"""The field's name, and so its random stream's, of a file that holds one plain array."""
 _CONTINUATIONS = range(0x80, 0xC0)
 """Bytes that are in the middle of a character of UTF-8."""
 _WITHOUT_LENGTH = {"Y": "years", "M": "months"}

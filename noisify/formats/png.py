@@ -34,8 +34,7 @@ from noisify.formats.interface import (
     Source,
     one_pass,
 )
-from noisify.formats.npy.source import ARRAY_NAME
-from noisify.formats.numpy_fields import arrow_array, stored
+from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, stored
 
 try:
     from PIL import Image

@@ -37,8 +37,7 @@ from noisify.formats.interface import (
     Source,
     one_pass,
 )
-from noisify.formats.npy.source import ARRAY_NAME
-from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
+from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, kind_of_dtype, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.core.errors import NoisifyError
+from noisify.files.mapping import drop_from_memory, map_file, reserve
 from noisify.files.temporary import temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.hdf5.boxes import box_shape, chunk_number, same_bytes
-from noisify.formats.npy.source import drop_from_memory, map_file, reserve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.core.errors import UsageError
+from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import open_written_behind, write_all
 from noisify.formats.arrays import (
     ArrayFile,
@@ -19,15 +20,10 @@ from noisify.formats.arrays import (
     StoredArray,
     boxes_at,
 )
-from noisify.formats.npy.source import (
-    ARRAY_NAME,
-    Header,
-    NpySource,
-    map_file,
-    read_box,
-    reserve,
-    write_box,
-)
+from noisify.formats.npy.boxes import read_box, write_box
+from noisify.formats.npy.header import Header
+from noisify.formats.npy.source import NpySource
+from noisify.formats.numpy_fields import ARRAY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
 from noisify.formats.interface import Format
-from noisify.formats.npy.source import NpySink, NpySource, repeated
+from noisify.formats.npy.header import repeated
+from noisify.formats.npy.sink import NpySink
+from noisify.formats.npy.source import NpySource
 
 if TYPE_CHECKING:
     from noisify.files.input import Input

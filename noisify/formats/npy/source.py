@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import ast
-import io
-import mmap
-import os
 from functools import cached_property, partial
-from math import prod
-from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy_format
 
-from noisify.core.chunk import Chunk, Positions, boxes
-from noisify.core.errors import DataError, UsageError
+from noisify.core.chunk import Chunk, Positions
+from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.input import read_into, read_into_at, read_runs_at
-from noisify.files.write_behind import takes_places, write_all, write_all_at
-from noisify.formats.interface import FieldArray, Reading, Sink, Source
+from noisify.files.input import read_into, read_into_at
+from noisify.formats.interface import FieldArray, Reading, Source
+from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
+from noisify.formats.npy.header import Header, header_length, read_header
 from noisify.formats.numpy_fields import (
+    ARRAY_NAME,
     arrow_array,
     column_of,
     fields_of,
     member_of,
-    put_back,
-    raw_bytes,
 )
 
 if TYPE_CHECKING:
@@ -37,110 +30,10 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.files.input import Input
-    from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn
 
-FIRST_BYTES = 12
-"""As many of a file's bytes as say how long its header is: magic, version and length."""
-ARRAY_NAME = "data"
-"""The field's name, and so its random stream's, of a file that holds one plain array."""
 
-_LONGEST_HEADER = 1 << 24
-_BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
-"""What reading a header that is none may raise."""
 _LEAST_ITEM = 4
 """Bytes that an element counts for in a piece: noise is added in float64, in the cache at best."""
-_FORTRAN_ROWS = 64
-_FORTRAN_BYTES = 1 << 23
-_RUNS = 1 << 10
-
-
-@frozen
-class Header:
-    """What an NPY file says of itself.
-
-    Attributes:
-        text: The header's bytes, to be written as they are.
-        shape: The array's shape.
-        fortran: Whether the first axis varies fastest in the file.
-        dtype: The dtype, byte order included.
-    """
-
-    text: bytes
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
-
-    @property
-    def opaque(self) -> np.dtype[Any]:
-        """A dtype of the same size that is copied byte for byte."""
-        return np.dtype(f"V{self.dtype.itemsize}")
-
-
-def read_header(head: bytes, name: str) -> Header:
-    """Parse the header at the start of `head`.
-
-    Raises:
-        DataError: If it is broken, or says that the array is pickled.
-    """
-    header = parse_header(head, name)
-    if header.dtype.hasobject:
-        raise DataError(
-            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
-            path=name,
-        )
-    return header
-
-
-def header_length(head: bytes) -> int:
-    """Return how long the header is that `head` starts, as far as it says so."""
-    if len(head) < FIRST_BYTES:
-        return len(head)
-    if head[6] == 1:
-        return 10 + int.from_bytes(head[8:10], "little")
-    return 12 + min(int.from_bytes(head[8:12], "little"), _LONGEST_HEADER)
-
-
-def parse_header(head: bytes, name: str) -> Header:
-    """Parse the header at the start of `head`, that of a pickled array too.
-
-    Raises:
-        DataError: If it is broken.
-    """
-    stream = io.BytesIO(head)
-    readers: dict[tuple[int, int], Any] = {
-        (1, 0): npy_format.read_array_header_1_0,
-        (2, 0): npy_format.read_array_header_2_0,
-        (3, 0): _read_array_header_3_0,
-    }
-    try:
-        version = npy_format.read_magic(stream)
-        if version not in readers:
-            raise DataError(f"has an unknown NPY version, {version[0]}.{version[1]}", path=name)
-        shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
-    except _BROKEN as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"has a broken NPY header: {reason}", path=name) from None
-    if dtype.shape or any(not isinstance(extent, int) or extent < 0 for extent in shape):
-        raise DataError(f"has a broken NPY header: shape {shape}", path=name)
-    return Header(head[: stream.tell()], shape, fortran and len(shape) > 1, dtype)
-
-
-def _read_array_header_3_0(
-    stream: BinaryIO, max_header_size: int
-) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of version 3.0: that of 2.0, in UTF-8. NumPy's own reader is private."""
-    size = int.from_bytes(stream.read(4), "little")
-    if size > max_header_size:
-        raise ValueError("the header is too long")
-    described = ast.literal_eval(stream.read(size).decode("utf-8"))
-    dtype = npy_format.descr_to_dtype(described["descr"])
-    return tuple(described["shape"]), bool(described["fortran_order"]), dtype
 
 
 @frozen
@@ -303,168 +196,3 @@ def field_array(name: str, header: Header, path: str) -> FieldArray:
     member = member_of(np.empty(0, header.dtype), path)
     where = None if header.dtype.names is None else path
     return FieldArray(name, header.shape, member.dtype, where, member.shape[1:], header.fortran)
-
-
-def box_elements(itemsize: int) -> int:
-    """Return how many elements of so many bytes a box should have."""
-    return max(1, _FORTRAN_BYTES // max(1, itemsize))
-
-
-def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into boxes that are read fast enough where the first axis varies fastest.
-
-    Args:
-        shape: The array's shape.
-        elements: How many a box should have at most.
-    """
-    unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))[: len(shape)]
-    yield from boxes(shape, elements, unit)
-
-
-def read_box(
-    header: Header, file: BinaryIO, start: int, box: tuple[slice, ...], name: str
-) -> NDArray[Any]:
-    """Return a box of an array, in C order.
-
-    It is read run by run, not mapped: a mapped file that somebody cuts short ends the process.
-
-    Args:
-        header: The array's header.
-        file: Its open file.
-        start: Where in it the array starts.
-        box: The part of it.
-        name: What to call the file.
-
-    Raises:
-        DataError: If it ends before the array does.
-    """
-    way = -1 if header.fortran else 1
-    runs = Positions.box(header.shape[::way], box[::way])
-    values = np.empty([cut.stop - cut.start for cut in box[::way]], header.opaque)
-    places = (np.asarray(runs.starts, np.int64) * header.dtype.itemsize + start).tolist()
-    data = values.reshape(-1).view(np.uint8).data
-    if not read_runs_at(file, data, runs.length * header.dtype.itemsize, places):
-        raise DataError("ends before its array does", path=name)
-    ordered = np.ascontiguousarray(values.transpose() if header.fortran else values)
-    return ordered.reshape([cut.stop - cut.start for cut in box]).view(header.dtype)
-
-
-def write_box(
-    header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...], values: NDArray[Any]
-) -> None:
-    """Write a box of a mapped array, and drop it from the map's memory."""
-    array = mapped_array(header, mapped, start)
-    part = array[box]
-    opaque = values.view(header.opaque)
-    for runs in _few_runs(part.shape):
-        part[runs] = opaque[runs]
-        drop_from_memory(mapped)
-    del array, part
-
-
-def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Cut a box of a Fortran-order array into boxes of few runs of its first axis.
-
-    Each run is in memory pages of its own, and the system maps the pages around them too.
-    """
-    for rest in boxes(shape[1:], _RUNS):
-        yield (slice(None), *rest)
-
-
-def mapped_array(header: Header, mapped: mmap.mmap, start: int) -> NDArray[Any]:
-    """Return a mapped array, whose elements are opaque: bytes between members come along."""
-    order: Any = "F" if header.fortran else "C"
-    return np.ndarray(header.shape, header.opaque, mapped, start, order=order)
-
-
-def map_file(descriptor: int, access: int) -> mmap.mmap:
-    """Map a whole file into memory."""
-    return mmap.mmap(descriptor, 0, access=access)
-
-
-def reserve(file: BinaryIO, size: int) -> None:
-    """Give an empty file its size; a full disk is an error now, not a crash in its map later."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-    else:
-        file.truncate(size)
-
-
-def drop_from_memory(mapped: mmap.mmap) -> None:
-    """Let go of a map's pages, so that a large file does not fill memory; its data stay."""
-    if hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-
-
-class NpySink(Sink[Piece, Piece]):
-    """An NPY file being written.
-
-    Args:
-        header: Its header.
-        output: Where to write.
-        positional: Whether the workers may write pieces to their positions.
-    """
-
-    def __init__(self, header: Header, output: Output, *, positional: bool = False) -> None:
-        self._output = output
-        self._header = header
-        self.positional = positional and takes_places(output.file)
-        self._mapped: mmap.mmap | None = None
-        self._file: BinaryIO | None = None
-        if self._header.fortran and self._header.count:
-            self._open_map()
-        else:
-            write_all(output.file, self._header.text)
-
-    def _open_map(self) -> None:
-        size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
-        self._file = self._output.local_path().open("r+b")
-        reserve(self._file, size)
-        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
-        self._mapped[: len(self._header.text)] = self._header.text
-
-    @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:
-        """Return the piece with noise in it."""
-        return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
-
-    def write_at_position(self, encoded: Piece) -> None:
-        """Write a piece to its position."""
-        start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
-        place = len(self._header.text) + start
-        write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
-
-    def write(self, encoded: Piece) -> None:
-        """Write one piece at the end, or at its place in a Fortran-order array."""
-        if self._mapped is None:
-            write_all(self._output.file, raw_bytes(encoded.values).data)
-            return
-        if encoded.box is None:
-            raise AssertionError(encoded.positions)
-        write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
-
-    def close(self) -> None:
-        """Close the map, if there is one."""
-        if self._file is not None:
-            self._file.close()
-        if self._mapped is not None:
-            self._mapped.close()
-
-
-def repeated(header: Header, times: int) -> Header:
-    """Return the header of an array written several times along its first axis.
-
-    Raises:
-        UsageError: If it has none, or varies fastest along it.
-    """
-    if times == 1:
-        return header
-    if not header.shape or header.fortran:
-        raise UsageError("--append needs an array with a first axis, in C order")
-    shape = (header.shape[0] * times, *header.shape[1:])
-    text = io.BytesIO()
-    described = npy_format.dtype_to_descr(header.dtype)
-    npy_format.write_array_header_2_0(
-        text, {"descr": described, "fortran_order": False, "shape": shape}
-    )
-    return Header(text.getvalue(), shape, False, header.dtype)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.files.mapping import map_file, reserve
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
-from noisify.formats.npy.source import map_file, reserve, write_box
+from noisify.formats.npy.boxes import write_box
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
 from noisify.formats.npz.zip_archive import ArchiveWriter, Packer, pack
 from noisify.formats.numpy_fields import put_back, raw_bytes

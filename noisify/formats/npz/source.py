@@ -22,16 +22,9 @@ from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import Reading, Source
-from noisify.formats.npy.source import (
-    FIRST_BYTES,
-    Header,
-    box_elements,
-    field_array,
-    fortran_boxes,
-    header_length,
-    parse_header,
-    read_box,
-)
+from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
+from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
+from noisify.formats.npy.source import field_array
 from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import (
     arrow_of,

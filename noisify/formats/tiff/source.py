@@ -31,8 +31,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import TABLES, FieldArray, Reading, Sink, Source
-from noisify.formats.npy.source import ARRAY_NAME
-from noisify.formats.numpy_fields import arrow_array, kind_of_dtype, stored
+from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
 
 try:

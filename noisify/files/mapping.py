@@ -1,0 +1,26 @@
+"""Files that are mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import BinaryIO
+
+
+def map_file(descriptor: int, access: int) -> mmap.mmap:
+    """Map a whole file into memory."""
+    return mmap.mmap(descriptor, 0, access=access)
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Give an empty file its size; a full disk is an error now, not a crash in its map later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+
+
+def drop_from_memory(mapped: mmap.mmap) -> None:
+    """Let go of a map's pages, so that a large file does not fill memory; its data stay."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,128 @@
+"""What an NPY file says of itself: its header, read by NumPy and written as it was."""
+
+from __future__ import annotations
+
+import ast
+import io
+from math import prod
+from tokenize import TokenError
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
+
+FIRST_BYTES = 12
+"""As many of a file's bytes as say how long its header is: magic, version and length."""
+_LONGEST_HEADER = 1 << 24
+_BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
+"""What reading a header that is none may raise."""
+
+
+@frozen
+class Header:
+    """What an NPY file says of itself.
+
+    Attributes:
+        text: The header's bytes, to be written as they are.
+        shape: The array's shape.
+        fortran: Whether the first axis varies fastest in the file.
+        dtype: The dtype, byte order included.
+    """
+
+    text: bytes
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+    @property
+    def opaque(self) -> np.dtype[Any]:
+        """A dtype of the same size that is copied byte for byte."""
+        return np.dtype(f"V{self.dtype.itemsize}")
+
+
+def read_header(head: bytes, name: str) -> Header:
+    """Parse the header at the start of `head`.
+
+    Raises:
+        DataError: If it is broken, or says that the array is pickled.
+    """
+    header = parse_header(head, name)
+    if header.dtype.hasobject:
+        raise DataError(
+            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
+            path=name,
+        )
+    return header
+
+
+def header_length(head: bytes) -> int:
+    """Return how long the header is that `head` starts, as far as it says so."""
+    if len(head) < FIRST_BYTES:
+        return len(head)
+    if head[6] == 1:
+        return 10 + int.from_bytes(head[8:10], "little")
+    return 12 + min(int.from_bytes(head[8:12], "little"), _LONGEST_HEADER)
+
+
+def parse_header(head: bytes, name: str) -> Header:
+    """Parse the header at the start of `head`, that of a pickled array too.
+
+    Raises:
+        DataError: If it is broken.
+    """
+    stream = io.BytesIO(head)
+    readers: dict[tuple[int, int], Any] = {
+        (1, 0): npy_format.read_array_header_1_0,
+        (2, 0): npy_format.read_array_header_2_0,
+        (3, 0): _read_array_header_3_0,
+    }
+    try:
+        version = npy_format.read_magic(stream)
+        if version not in readers:
+            raise DataError(f"has an unknown NPY version, {version[0]}.{version[1]}", path=name)
+        shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
+    except _BROKEN as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"has a broken NPY header: {reason}", path=name) from None
+    if dtype.shape or any(not isinstance(extent, int) or extent < 0 for extent in shape):
+        raise DataError(f"has a broken NPY header: shape {shape}", path=name)
+    return Header(head[: stream.tell()], shape, fortran and len(shape) > 1, dtype)
+
+
+def _read_array_header_3_0(
+    stream: BinaryIO, max_header_size: int
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of version 3.0: that of 2.0, in UTF-8. NumPy's own reader is private."""
+    size = int.from_bytes(stream.read(4), "little")
+    if size > max_header_size:
+        raise ValueError("the header is too long")
+    described = ast.literal_eval(stream.read(size).decode("utf-8"))
+    dtype = npy_format.descr_to_dtype(described["descr"])
+    return tuple(described["shape"]), bool(described["fortran_order"]), dtype
+
+
+def repeated(header: Header, times: int) -> Header:
+    """Return the header of an array written several times along its first axis.
+
+    Raises:
+        UsageError: If it has none, or varies fastest along it.
+    """
+    if times == 1:
+        return header
+    if not header.shape or header.fortran:
+        raise UsageError("--append needs an array with a first axis, in C order")
+    shape = (header.shape[0] * times, *header.shape[1:])
+    text = io.BytesIO()
+    described = npy_format.dtype_to_descr(header.dtype)
+    npy_format.write_array_header_2_0(
+        text, {"descr": described, "fortran_order": False, "shape": shape}
+    )
+    return Header(text.getvalue(), shape, False, header.dtype)

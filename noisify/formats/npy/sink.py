@@ -1,0 +1,80 @@
+"""An NPY file being written."""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, BinaryIO
+
+from noisify.core.overriding import override
+from noisify.files.mapping import map_file, reserve
+from noisify.files.write_behind import takes_places, write_all, write_all_at
+from noisify.formats.interface import Sink
+from noisify.formats.npy.boxes import write_box
+from noisify.formats.npy.source import Piece
+from noisify.formats.numpy_fields import (
+    put_back,
+    raw_bytes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.core.chunk import Chunk
+    from noisify.files.output import Output
+    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.npy.header import Header
+
+
+class NpySink(Sink[Piece, Piece]):
+    """An NPY file being written.
+
+    Args:
+        header: Its header.
+        output: Where to write.
+        positional: Whether the workers may write pieces to their positions.
+    """
+
+    def __init__(self, header: Header, output: Output, *, positional: bool = False) -> None:
+        self._output = output
+        self._header = header
+        self.positional = positional and takes_places(output.file)
+        self._mapped: mmap.mmap | None = None
+        self._file: BinaryIO | None = None
+        if self._header.fortran and self._header.count:
+            self._open_map()
+        else:
+            write_all(output.file, self._header.text)
+
+    def _open_map(self) -> None:
+        size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
+        self._file = self._output.local_path().open("r+b")
+        reserve(self._file, size)
+        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+        self._mapped[: len(self._header.text)] = self._header.text
+
+    @override
+    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:
+        """Return the piece with noise in it."""
+        return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
+
+    def write_at_position(self, encoded: Piece) -> None:
+        """Write a piece to its position."""
+        start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
+        place = len(self._header.text) + start
+        write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
+
+    def write(self, encoded: Piece) -> None:
+        """Write one piece at the end, or at its place in a Fortran-order array."""
+        if self._mapped is None:
+            write_all(self._output.file, raw_bytes(encoded.values).data)
+            return
+        if encoded.box is None:
+            raise AssertionError(encoded.positions)
+        write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
+
+    def close(self) -> None:
+        """Close the map, if there is one."""
+        if self._file is not None:
+            self._file.close()
+        if self._mapped is not None:
+            self._mapped.close()
