@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise import gaussian_processes, time_series
+from noisify.noise import gaussian_processes, registry
 from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
@@ -35,9 +35,7 @@ MODELS = {
     "violet": {},
     "drift": {"length": SIZE},
 }
-CLASSES = {
-    found.name: found for found in (getattr(time_series, name) for name in time_series.__all__)
-}
+CLASSES = {entry.name: entry.load() for entry in registry.MODELS if entry.module == "time_series"}
 STATIONARY = ["ar1", "colored", "pink", "brown", "blue", "violet"]
 
 names = pytest.mark.parametrize("name", MODELS)
