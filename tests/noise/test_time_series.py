@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.noise import gaussian_processes, registry
+from noisify.noise import gaussian_processes, registry, time_series
 from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
