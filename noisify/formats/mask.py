@@ -81,8 +81,17 @@ def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> 
     """Return the columns of a table's mask.
 
     Raises:
-        UsageError: If a field has no value of its own in each row.
+        UsageError: If a field has no value of its own in each row, or a name that is no text.
     """
+    for field in fields:
+        try:
+            field.name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                "has bytes in its name that are not UTF-8, as the names in a mask are; say what "
+                "they are with --encoding, for example --encoding cp1252",
+                field=field.name,
+            ) from None
     columns_of([field.name for field in fields], values=values)
     columns = []
     for field in fields:

@@ -71,6 +71,12 @@ class Recipe:
     per_file: bool | None = None
 
 
+_DEEP_KEY = re.compile(
+    r"""(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.MULTILINE
+)
+"""A dotted key of more parts than any has; tomllib takes the square of their number in memory."""
+
+
 class RecipeError(UsageError):
     """A recipe has mistakes: a line for each, as FILE:LINE: what is wrong."""
 
@@ -96,6 +102,9 @@ def load(path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: is longer than {limit} MiB; a recipe is TOML, a report JSON")
     text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
     settled = _is_json(path, text)
+    if not settled and (deep := _DEEP_KEY.search(text)) is not None:
+        line = text.count("\n", 0, deep.end()) + 1
+        raise RecipeError(f"{path}:{line}: a key of so many parts means nothing in a recipe")
     try:
         if settled:
             document, lines = json.loads(text), DocumentLines(text).of_json()

@@ -351,3 +351,21 @@ class TestAsToml:
     def test_takes_no_table(self):
         with pytest.raises(TypeError, match="no place in a recipe"):
             as_toml({"noise": [{"field": {}}]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".x" * 3000 + "=1",
+        "[x" + ".x" * 3000 + "]",
+        "[[x" + ' . "y"' * 3000 + "]]",
+        "a = {b = 1, x" + ".'x'" * 3000 + " = 1}",
+    ],
+)
+def test_a_key_of_thousands_of_parts_is_refused_before_it_is_read(tmp_path, text, monkeypatch):
+    path = tmp_path / "r.toml"
+    path.write_text("seed = 1\n" + (text if text[0] in "[a" else f"x{text}"))
+    monkeypatch.setattr("noisify.plan.recipe.tomllib", None)
+
+    with pytest.raises(UsageError, match=r"^.*r.toml:2: a key of so many parts"):
+        load(path)
