@@ -16,7 +16,7 @@ from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
-from noisify.formats.npz.zip_archive import ArchiveWriter, Packer, pack
+from noisify.formats.npz.zip_writer import ArchiveWriter, Packer, pack
 from noisify.formats.numpy_fields import put_back, raw_bytes
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from conformance import FormatConformance
 from npy_files import Trap, npy_bytes
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats.npz import zip_archive
+from noisify.formats.npz import zip_archive, zip_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -541,15 +541,15 @@ class TestMask:
 def test_sizes_beyond_four_gigabytes_are_said_in_extra_fields() -> None:
     large = (1 << 32) + 5
     new = zip_archive.new_member("x.npy", large, deflated=True)
-    sizes = zip_archive.Sizes(7, large - 1, large)
+    sizes = zip_writer.Sizes(7, large - 1, large)
 
-    head = zip_archive._new_head(new, sizes)
-    record = zip_archive._new_record(new, sizes, large + 1, replaced=True)
+    head = zip_writer._new_head(new, sizes)
+    record = zip_writer._new_record(new, sizes, large + 1, replaced=True)
 
     assert (45, 7, 0xFFFFFFFF, 0xFFFFFFFF) == struct.unpack("<4xH8xIII", head[:26])
     assert (1, 16, large, large - 1) == struct.unpack("<2H2Q", head[-20:])
     assert (1, 24, large, large - 1, large + 1) == struct.unpack("<2H3Q", record[-28:])
-    assert len(head) == len(zip_archive._new_head(new, zip_archive.Sizes(0, 0, 0)))
+    assert len(head) == len(zip_writer._new_head(new, zip_writer.Sizes(0, 0, 0)))
 
 
 @pytest.mark.parametrize("bit", range(16))
@@ -573,7 +573,7 @@ def test_a_flipped_bit_in_the_directory_drops_no_member_in_silence(tmp_path, wha
 @pytest.mark.parametrize("count", [3, 65_534, 65_535, 70_000])
 def test_the_end_of_an_archive_of_many_members(count: int) -> None:
     start, size, comment = 10, 20, b"a comment"
-    data = bytes(start + size) + zip_archive._end(count, start, size, comment)
+    data = bytes(start + size) + zip_writer._end(count, start, size, comment)
     file = io.BytesIO(data)
     read = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     assert (count, size, start, comment) == (read[4], read[5], read[6], read[8])
@@ -586,7 +586,7 @@ def test_the_end_of_an_archive_of_many_members(count: int) -> None:
 
 @pytest.mark.parametrize(("start", "size"), [(1 << 32, 20), (10, 1 << 32), (1 << 33, 1 << 34)])
 def test_the_end_of_a_large_archive(start: int, size: int) -> None:
-    end = io.BytesIO(zip_archive._end(3, start, size, b""))
+    end = io.BytesIO(zip_writer._end(3, start, size, b""))
     read = zipfile._EndRecData(end)  # type: ignore[attr-defined]
     assert (3, size, start) == (read[4], read[5], read[6])
     assert 3 == zip_archive._read_end(end, 0)[0]
