@@ -21,7 +21,7 @@ from noisify.formats.tables import write_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.formats import Entry
+    from noisify.formats import FormatEntry
     from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import Table
 
@@ -29,7 +29,9 @@ _UNDECIDED = {".txt", ".tab"}
 """Suffixes of tables with whatever stands between the cells."""
 
 
-def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | None) -> Entry:
+def wanted_format(
+    found: FormatEntry, targets: Sequence[str | Path], to_format: str | None
+) -> FormatEntry:
     """Return the format that outputs will have: the one named, else by suffix, else the input's.
 
     Args:
@@ -55,7 +57,7 @@ def wanted_format(found: Entry, targets: Sequence[str | Path], to_format: str | 
     return several[0] if several else found
 
 
-def _check_suffix(target: str | Path, wanted: Entry) -> None:
+def _check_suffix(target: str | Path, wanted: FormatEntry) -> None:
     """Refuse an output whose name says another format than `--to`."""
     suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     said = formats.of_suffix(suffix)
@@ -67,14 +69,16 @@ def _check_suffix(target: str | Path, wanted: Entry) -> None:
         )
 
 
-def _of_target(found: Entry, target: str | Path) -> Entry:
+def _of_target(found: FormatEntry, target: str | Path) -> FormatEntry:
     suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     entry = formats.of_suffix(suffix) or found
     undecided = suffix in _UNDECIDED
     return found if undecided and entry.module == found.module else entry
 
 
-def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> ConvertedInput:
+def convert(
+    source: Input, old: FormatEntry, new: FormatEntry, options: ReadOptions
+) -> ConvertedInput:
     """Return an input with the content of another, in another format.
 
     Args:
@@ -109,8 +113,8 @@ def convert(source: Input, old: Entry, new: Entry, options: ReadOptions) -> Conv
 
 def _convert_arrays(
     source: Input,
-    old: Entry,
-    new: Entry,
+    old: FormatEntry,
+    new: FormatEntry,
     options: ReadOptions,  # noqa: ARG001 - a file of arrays says all of itself
     path: Path,
 ) -> Sequence[str]:
@@ -128,7 +132,7 @@ def _convert_arrays(
 
 
 def _convert_table(
-    source: Input, old: Entry, new: Entry, options: ReadOptions, path: Path
+    source: Input, old: FormatEntry, new: FormatEntry, options: ReadOptions, path: Path
 ) -> Sequence[str]:
     """Write a table into a file of another format; return what may be wrong with how it is read.
 
@@ -159,7 +163,9 @@ class ConvertedInput(Input):
         hints: The same.
     """
 
-    def __init__(self, path: Path, origin: Input, entry: Entry, hints: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: Path, origin: Input, entry: FormatEntry, hints: Sequence[str] = ()
+    ) -> None:
         super().__init__(path)
         self.hints = hints
         self.name = origin.name

@@ -161,7 +161,7 @@ class _Sinks(ExitStack):
         for sink, output in self._started:
             with naming(output):
                 sink.finish()
-                output.give_room_back()
+                output.trim_preallocation()
 
 
 def _task(

@@ -115,7 +115,7 @@ class OpenInput:
             self.input.close()
             raise
 
-    def _convert(self, wanted: formats.Entry) -> ReadOptions:
+    def _convert(self, wanted: formats.FormatEntry) -> ReadOptions:
         """Put the input into the format that is wanted; return how to read it then."""
         read = self._settings.read
         if wanted is self.format:

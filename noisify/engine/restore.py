@@ -55,7 +55,7 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
 
 
 def _restored(
-    opened: OpenInput, mask: Input, entry: formats.Entry, output: Output, settings: Settings
+    opened: OpenInput, mask: Input, entry: formats.FormatEntry, output: Output, settings: Settings
 ) -> int:
     """Write what a file was; return how many elements were others."""
     source = opened.source
@@ -74,7 +74,7 @@ def _restored(
     return count
 
 
-def _mask_format(mask: Input, of: formats.Entry) -> formats.Entry:
+def _mask_format(mask: Input, of: formats.FormatEntry) -> formats.FormatEntry:
     """Return the format of a mask.
 
     Raises:

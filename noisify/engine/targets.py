@@ -93,13 +93,13 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
         )
 
 
-def mask_formats(of: formats.Entry) -> str:
+def mask_formats(of: formats.FormatEntry) -> str:
     """Return which formats the masks of a format's files may have, for messages."""
     titles = [one.title for one in formats.FORMATS if one.shape == of.shape and one.whole]
     return f"{', '.join(titles[:-1])} or {titles[-1]}"
 
 
-def mask_format(opened: OpenInput, mask: str | Path) -> formats.Entry:
+def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
     """Return the format of a mask: what its name says, else what is usual for the input.
 
     Raises:

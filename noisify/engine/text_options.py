@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noisify.formats.read_options import ReadOptions
 
 
-def check_text_options(read: ReadOptions, entry: formats.Entry) -> None:
+def check_text_options(read: ReadOptions, entry: formats.FormatEntry) -> None:
     """Refuse options about text where there is none."""
     if entry.module == "csv.format":
         return

@@ -66,14 +66,14 @@ class FileOutput(Output):
         self.file.close()
         return self._temporary
 
-    def give_room_back(self) -> None:
+    def trim_preallocation(self) -> None:
         """Give back what was reserved on the disk."""
         if not self.file.closed:
             self.file.flush()
 
     def written(self) -> Path:
         """Return the temporary file's path; what was written can be read from there."""
-        self.give_room_back()
+        self.trim_preallocation()
         return self._temporary
 
     def complete(self) -> None:

@@ -95,9 +95,9 @@ class CompressedOutput(Output):
         self._local.touch(mode=0o600)
         return self._local
 
-    def give_room_back(self) -> None:
+    def trim_preallocation(self) -> None:
         """Let the other output give back what it reserved."""
-        self._outer.give_room_back()
+        self._outer.trim_preallocation()
 
     def complete(self) -> None:
         """Compress the temporary file, if any, and what is left."""

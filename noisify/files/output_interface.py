@@ -31,7 +31,7 @@ class Output(ABC):
     def local_path(self) -> Path:
         """Return the path of a regular file to write instead of `file`, closed by then."""
 
-    def give_room_back(self) -> None:  # noqa: B027 - most have reserved none
+    def trim_preallocation(self) -> None:  # noqa: B027 - most have reserved none
         """Give back what was reserved for more, now that all has been written."""
 
     def complete(self) -> None:  # noqa: B027 - most keep nothing back

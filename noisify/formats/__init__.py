@@ -21,7 +21,7 @@ else:
     unsupported = LazyModule("noisify.formats.unsupported")
 
 
-class Entry(NamedTuple):
+class FormatEntry(NamedTuple):
     """One format.
 
     Attributes:
@@ -68,7 +68,7 @@ class Entry(NamedTuple):
 
 
 FORMATS = (
-    Entry(
+    FormatEntry(
         "csv",
         "csv.format",
         "CSV",
@@ -78,7 +78,7 @@ FORMATS = (
         shape="table",
         whole="csv.table",
     ),
-    Entry(
+    FormatEntry(
         "tsv",
         "csv.format",
         "TSV",
@@ -88,7 +88,7 @@ FORMATS = (
         shape="table",
         whole="csv.table",
     ),
-    Entry(
+    FormatEntry(
         "parquet",
         "parquet.format",
         "Parquet",
@@ -97,7 +97,7 @@ FORMATS = (
         shape="table",
         whole="parquet.table",
     ),
-    Entry(
+    FormatEntry(
         "arrow",
         "arrow.format",
         "Arrow IPC",
@@ -108,11 +108,13 @@ FORMATS = (
         counts_elements=True,
         whole="arrow.table",
     ),
-    Entry("npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False, whole="npy.arrays"),
-    Entry(
+    FormatEntry(
+        "npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False, whole="npy.arrays"
+    ),
+    FormatEntry(
         "npz", "npz.format", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06"), whole="npz.arrays"
     ),
-    Entry(
+    FormatEntry(
         "hdf5",
         "hdf5.format",
         "HDF5",
@@ -122,15 +124,15 @@ FORMATS = (
         counts_elements=True,
         whole="hdf5.arrays",
     ),
-    Entry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
-    Entry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
-    Entry(
+    FormatEntry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
+    FormatEntry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
+    FormatEntry(
         "tiff", "tiff.format", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     ),
 )
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> FormatEntry:
     """Return the format of a name.
 
     Raises:
@@ -152,6 +154,6 @@ def _meant(name: str, names: Iterable[str]) -> str:
     return unsupported.instead_of(word) or did_you_mean(name, names)
 
 
-def of_suffix(suffix: str) -> Entry | None:
+def of_suffix(suffix: str) -> FormatEntry | None:
     """Return the format of a file name's suffix, or None."""
     return next((entry for entry in FORMATS if suffix.lower() in entry.suffixes), None)

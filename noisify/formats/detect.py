@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError
 from noisify.core.lazy import LazyModule
 from noisify.files import codecs
-from noisify.formats import FORMATS, Entry, find, of_suffix, unsupported
+from noisify.formats import FORMATS, FormatEntry, find, of_suffix, unsupported
 from noisify.formats.arrow.messages import starts_legacy_stream
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _is_archive(head: bytes) -> bool:
     return zip_member.is_archive(head)
 
 
-def _by_magic_further_on(source: Input) -> Entry | None:
+def _by_magic_further_on(source: Input) -> FormatEntry | None:
     """Return the format whose magic bytes are in a file behind a block of the user's own."""
     if source.path is None:
         return None
@@ -69,7 +69,7 @@ def _by_magic_further_on(source: Input) -> Entry | None:
     return None
 
 
-def recognise(source: Input, name: str | None) -> Entry:
+def recognise(source: Input, name: str | None) -> FormatEntry:
     """Return an input's format: the one named, else by its suffix, else by its first bytes.
 
     Raises:

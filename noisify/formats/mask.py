@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.files.output import Output
-    from noisify.formats import Entry
+    from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter
     from noisify.formats.arrow import columns as arrow_columns
     from noisify.formats.interface import FieldArray, MaskSink, Source
@@ -104,7 +104,7 @@ def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> 
 
 def open_mask(
     source: Source[Any],
-    entry: Entry,
+    entry: FormatEntry,
     output: Output,
     fields: Sequence[Field],
     *,

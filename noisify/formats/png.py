@@ -74,7 +74,7 @@ _ADAM7 = (
 
 
 @frozen
-class Part:
+class PngChunk:
     """One chunk of a PNG file.
 
     Attributes:
@@ -130,13 +130,13 @@ class Shape:
         return size
 
 
-def parts_of(data: bytes) -> list[Part]:
+def parts_of(data: bytes) -> list[PngChunk]:
     """Cut a PNG file into its chunks, up to the last one, IEND.
 
     Raises:
         DataError: If a chunk is cut short, or one that matters here is not what it was.
     """
-    parts: list[Part] = []
+    parts: list[PngChunk] = []
     place = len(_SIGNATURE)
     while not parts or parts[-1].kind != b"IEND":
         size = int.from_bytes(data[place : place + 4])
@@ -147,12 +147,12 @@ def parts_of(data: bytes) -> list[Part]:
         check = int.from_bytes(data[stop - 4 : stop])
         if kind in {b"IHDR", b"IDAT"} and zlib.crc32(kind + body) != check:
             raise DataError(f"is damaged: the checksum of a chunk ({kind.decode()}) is wrong")
-        parts.append(Part(kind, body, place, stop))
+        parts.append(PngChunk(kind, body, place, stop))
         place = stop
     return parts
 
 
-def shape_of(parts: Sequence[Part]) -> Shape:
+def shape_of(parts: Sequence[PngChunk]) -> Shape:
     """Return what the chunks say of the pixels.
 
     Raises:
@@ -189,7 +189,7 @@ def shape_of(parts: Sequence[Part]) -> Shape:
     return Shape(width, height, bits, color, bool(interlace))
 
 
-def unpacked(parts: Sequence[Part], shape: Shape) -> NDArray[Any]:
+def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
     """Return the pixels, as an array of `shape.array`, uint8 or uint16.
 
     Raises:
@@ -217,7 +217,7 @@ def unpacked(parts: Sequence[Part], shape: Shape) -> NDArray[Any]:
     return pixels.astype(dtype)
 
 
-def _unpacked_size(parts: Sequence[Part]) -> int:
+def _unpacked_size(parts: Sequence[PngChunk]) -> int:
     """Return how many bytes the pixels have when they are no longer compressed."""
     unpacker = zlib.decompressobj()
     size = 0
@@ -246,7 +246,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 @frozen
-class Piece:
+class PixelsPiece:
     """Some consecutive elements of the array of pixels.
 
     Attributes:
@@ -268,7 +268,7 @@ _COPIES = 7
 """How often the pixels are in memory: packed, unpacked and with noise."""
 
 
-class PngSource(Source[Piece]):
+class PngSource(Source[PixelsPiece]):
     """An open PNG file, its pixels in memory."""
 
     def __init__(self, source: Input) -> None:
@@ -292,18 +292,18 @@ class PngSource(Source[Piece]):
             yield f"{name} has one transparent color; pixels that noise takes from it are opaque"
 
     @override
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[PixelsPiece]:
         """Read consecutive elements."""
         return Reading(self._pieces(size))
 
-    def _pieces(self, size: int) -> Iterator[Piece]:
+    def _pieces(self, size: int) -> Iterator[PixelsPiece]:
         flat = self.pixels.reshape(-1)
         step = max(1, size // flat.itemsize)
         for start in range(0, flat.size, step):
             values = flat[start : start + step]
-            yield Piece(values, Positions.range(start, start + values.size))
+            yield PixelsPiece(values, Positions.range(start, start + values.size))
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: PixelsPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the elements; those of an alpha channel are not valid."""
         valid = None
         if self.shape.has_alpha:
@@ -325,14 +325,14 @@ class PngSource(Source[Piece]):
     @override
     def condition_values(
         self,
-        raw: Piece,
+        raw: PixelsPiece,
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the elements as an Arrow array."""
         return {name: arrow_array(raw.values, name) for name in names}
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: PixelsPiece) -> int:
         """Return the share of the file that a piece makes."""
         return len(self.data) * raw.values.size // self.pixels.size
 
@@ -346,7 +346,7 @@ class PngSource(Source[Piece]):
         return self.shape.array
 
 
-class PngSink(Sink[Piece, Piece | None]):
+class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
     """A PNG file being made: the source's chunks around other pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
@@ -355,13 +355,15 @@ class PngSink(Sink[Piece, Piece | None]):
         self._pixels: NDArray[Any] | None = None
 
     @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:
+    def encode(
+        self, raw: PixelsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> PixelsPiece | None:
         """Return the elements with noise in them, or None if it changes none."""
         if not noisy or not noisy[0].changed.any():
             return None
-        return Piece(stored(noisy[0], raw.values.dtype), raw.positions)
+        return PixelsPiece(stored(noisy[0], raw.values.dtype), raw.positions)
 
-    def write(self, encoded: Piece | None) -> None:
+    def write(self, encoded: PixelsPiece | None) -> None:
         """Take some elements."""
         if encoded is None:
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.files.input import Input
-    from noisify.formats import Entry
+    from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayFile, StoredArray
     from noisify.formats.interface import FieldArray, Sink, Source
 
@@ -51,7 +51,9 @@ class Originals(ABC):
         return
 
 
-def open_originals(source: Source[Any], of: Entry, mask: Input, entry: Entry) -> Originals:
+def open_originals(
+    source: Source[Any], of: FormatEntry, mask: Input, entry: FormatEntry
+) -> Originals:
     """Open the mask of a noisy file.
 
     Args:
@@ -108,7 +110,7 @@ def no_values(mask: str) -> UsageError:
 class TableOriginals(Originals):
     """The mask of a table, read in step with it."""
 
-    def __init__(self, source: Source[Any], mask: Input, entry: Entry) -> None:
+    def __init__(self, source: Source[Any], mask: Input, entry: FormatEntry) -> None:
         self._name = mask.name
         reader = entry.load_whole().reader(mask)
         known = {field.name: field for field in source.fields}
@@ -202,7 +204,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 class ArrayOriginals(Originals):
     """The mask of a file of arrays, read wherever its elements are."""
 
-    def __init__(self, source: Source[Any], mask: Input, entry: Entry) -> None:
+    def __init__(self, source: Source[Any], mask: Input, entry: FormatEntry) -> None:
         self._name = mask.name
         self._open = ExitStack()
         self._arrays: dict[str, StoredArray] = {}
@@ -223,7 +225,7 @@ class ArrayOriginals(Originals):
             raise
         self.groups = [[fields[name]] for name in fields if name in self._places]
 
-    def _opened(self, mask: Input, entry: Entry) -> ArrayFile:
+    def _opened(self, mask: Input, entry: FormatEntry) -> ArrayFile:
         """Open the mask; what is in no array is in no mask either."""
         try:
             file: ArrayFile = self._open.enter_context(entry.load_whole().opened(mask))

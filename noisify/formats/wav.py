@@ -247,7 +247,7 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]
 
 
 @frozen
-class Piece:
+class SamplesPiece:
     """Some samples as they stand in the file.
 
     Attributes:
@@ -259,7 +259,7 @@ class Piece:
     positions: Positions
 
 
-class WavSource(Source[Piece]):
+class WavSource(Source[SamplesPiece]):
     """An open WAV file."""
 
     def __init__(self, source: Input) -> None:
@@ -312,11 +312,11 @@ class WavSource(Source[Piece]):
         return self._input.head(self.header.start)
 
     @override
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SamplesPiece]:
         """Read consecutive samples; keep what comes after them in `rest`."""
         return Reading(self._pieces(size))
 
-    def _pieces(self, size: int) -> Iterator[Piece]:
+    def _pieces(self, size: int) -> Iterator[SamplesPiece]:
         width = self.header.samples.width
         per_piece = max(1, size // width) * width
         with self._input.open() as file:
@@ -332,7 +332,7 @@ class WavSource(Source[Piece]):
                 over = raw[whole:found].tobytes()
                 if whole:
                     start = done // width
-                    yield Piece(raw[:whole], Positions.range(start, start + whole // width))
+                    yield SamplesPiece(raw[:whole], Positions.range(start, start + whole // width))
                 if found < len(raw):
                     break
                 done += found
@@ -341,7 +341,7 @@ class WavSource(Source[Piece]):
             self.rest.write(over)
             shutil.copyfileobj(file, self.rest)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: SamplesPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the samples as numbers."""
         number = self.header.samples.number
         return Chunk(
@@ -368,14 +368,14 @@ class WavSource(Source[Piece]):
     @override
     def condition_values(
         self,
-        raw: Piece,
+        raw: SamplesPiece,
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the samples as an Arrow array."""
         return {name: arrow_array(self.header.samples.decode(raw.raw), name) for name in names}
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: SamplesPiece) -> int:
         """Return the bytes of a piece."""
         return len(raw.raw)
 
@@ -394,7 +394,7 @@ class WavSource(Source[Piece]):
         self.rest.close()
 
 
-class WavSink(Sink[Piece, "NDArray[np.uint8]"]):
+class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
     """A WAV file being written around other samples."""
 
     def __init__(self, source: WavSource, output: Output) -> None:
@@ -403,7 +403,9 @@ class WavSink(Sink[Piece, "NDArray[np.uint8]"]):
         write_all(output.file, source.head())
 
     @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NDArray[np.uint8]:
+    def encode(
+        self, raw: SamplesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> NDArray[np.uint8]:
         """Return the bytes of the samples, noise in them."""
         if not noisy:
             return raw.raw

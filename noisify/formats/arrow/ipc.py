@@ -234,7 +234,7 @@ class _Readable(io.RawIOBase):
 
 
 @frozen
-class Part:
+class EncodedSlice:
     """What became of a slice.
 
     Attributes:
@@ -248,7 +248,7 @@ class Part:
     copies: NDArray[np.int64] | None = None
 
 
-class ArrowSink(Sink[Slice, Part]):
+class ArrowSink(Sink[Slice, EncodedSlice]):
     """An Arrow IPC file or stream being written, like its source.
 
     Args:
@@ -278,14 +278,16 @@ class ArrowSink(Sink[Slice, Part]):
             for leaf in leaves
             if source.is_file and pa.types.is_dictionary(leaf.type)
         }
-        self._gathered: list[Part] = []
+        self._gathered: list[EncodedSlice] = []
         self._finished = False
 
-    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+    def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> EncodedSlice:
         """Return a slice with noise in it."""
-        return Part(raw, self._source.reader.noisy_columns(chunk, noisy))
+        return EncodedSlice(raw, self._source.reader.noisy_columns(chunk, noisy))
 
-    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+    def with_rows(
+        self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
+    ) -> EncodedSlice:
         """Return a slice with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
         places = places_in_versions(copies, len(versions))
         columns = {
@@ -296,7 +298,7 @@ class ArrowSink(Sink[Slice, Part]):
         }
         return replace(versions[0], columns=columns, copies=copies)
 
-    def write(self, encoded: Part) -> None:
+    def write(self, encoded: EncodedSlice) -> None:
         """Write the record batch that ends with a slice."""
         self._gathered.append(encoded)
         if encoded.piece.last:
@@ -306,7 +308,7 @@ class ArrowSink(Sink[Slice, Part]):
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise UsageError(f"cannot be written as Arrow IPC: {error}") from None
 
-    def _write_batch(self, gathered: Sequence[Part]) -> None:
+    def _write_batch(self, gathered: Sequence[EncodedSlice]) -> None:
         piece = gathered[0].piece
         made = {}
         for number in list(gathered[0].columns):

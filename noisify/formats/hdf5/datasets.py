@@ -28,7 +28,7 @@ from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
 from noisify.formats.hdf5.roles import is_bare_dimension
-from noisify.formats.hdf5.storage import Chunked, Contiguous, Storage, ThroughLibrary
+from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Storage
 from noisify.formats.hdf5.tree import address_of, held_elsewhere
 from noisify.formats.numpy_fields import value_type
 
@@ -203,13 +203,13 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
             raise DataError("is cut short: the file ends before it does", field=path)
         return Contiguous(*place, offset)
     if layout != h5d.CHUNKED:
-        return ThroughLibrary(*place, None, kind, rounds=False)
+        return LibraryStorage(*place, None, kind, rounds=False)
     chunks = options.get_chunk() + element.shape
     pipeline = pipeline_of(options)
     if pipeline is None:
         if not holds_pointers(kind):
             rounds = element.kind == "f" and rounding_filter(dataset) is not None
-            return ThroughLibrary(*place, chunks, kind, rounds=rounds)
+            return LibraryStorage(*place, chunks, kind, rounds=rounds)
         pipeline = LibraryPipeline.of(path, kind, options, headers.address_bytes)
         if pipeline is None:
             raise AssertionError(path)

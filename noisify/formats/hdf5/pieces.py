@@ -28,7 +28,7 @@ _PIECE_BYTES = 1 << 21
 
 
 @frozen
-class Piece:
+class DatasetsPiece:
     """Consecutive elements of datasets that come together.
 
     Attributes:
@@ -89,7 +89,7 @@ def box_in(storage: Storage, box: Box) -> Box:
 
 
 def cut(
-    storages: Sequence[Storage], values: int, size: int, unrolled: Callable[[Storage], Storage]
+    storages: Sequence[Storage], values: int, size: int, rechunked: Callable[[Storage], Storage]
 ) -> Cut:
     """Decide how datasets are cut into pieces.
 
@@ -100,7 +100,7 @@ def cut(
         storages: The datasets.
         values: How many values get noise, in all of them.
         size: Bytes that a piece should have.
-        unrolled: Unpacks a dataset whose chunks run against the order of its elements.
+        rechunked: Unpacks a dataset whose chunks run against the order of its elements.
     """
     shape = min((storage.shape for storage in storages), key=len)
     count = max(1, math.prod(shape))
@@ -116,7 +116,7 @@ def cut(
     in_flight = _MEMORY // (weight * least)
     if in_flight >= _IN_FLIGHT:
         return Cut(tuple(storages), shape, least, unit, in_flight)
-    ready = tuple(unrolled(one) for one in storages)
+    ready = tuple(rechunked(one) for one in storages)
     unit = _consecutive(shape, _common_unit(ready, shape))
     return Cut(ready, shape, max(1, _MEMORY // _IN_FLIGHT // weight), unit, _IN_FLIGHT)
 

@@ -14,7 +14,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.boxes import corners, same_bytes
 from noisify.formats.hdf5.chunk_file import ChunkFile
-from noisify.formats.hdf5.storage import Chunked, Storage, ThroughLibrary
+from noisify.formats.hdf5.storage import Chunked, LibraryStorage, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Unrolled(Storage):
+class RechunkedStorage(Storage):
     """A dataset whose elements are in a temporary file meanwhile.
 
     Attributes:
@@ -35,16 +35,16 @@ class Unrolled(Storage):
         skipped: For chunks that did not pass all filters, which; by their first corner.
     """
 
-    base: Chunked | ThroughLibrary
+    base: Chunked | LibraryStorage
     elements: ChunkFile
     skipped: dict[Corner, int]
 
     @classmethod
-    def of(cls, base: Chunked | ThroughLibrary, origin: Origin) -> Unrolled:
+    def of(cls, base: Chunked | LibraryStorage, origin: Origin) -> RechunkedStorage:
         """Unpack all chunks of a dataset."""
         elements = ChunkFile(base.path, base.shape, _chunks(base), base.whole)
         try:
-            skipped = _unroll(base, origin, elements)
+            skipped = _rechunk(base, origin, elements)
         except BaseException:  # a signal too must not leave the file
             elements.close()
             raise
@@ -91,21 +91,21 @@ class Unrolled(Storage):
                 self.base.write(target, [(box, values)], box)
 
 
-def _unroll(
-    base: Chunked | ThroughLibrary, origin: Origin, elements: ChunkFile
+def _rechunk(
+    base: Chunked | LibraryStorage, origin: Origin, elements: ChunkFile
 ) -> dict[Corner, int]:
     """Unpack all chunks; return which filters some did not pass."""
     skipped: dict[Corner, int] = {}
     for box in _chunk_boxes(base):
         corner = tuple(cut.start for cut in box)
-        if isinstance(base, ThroughLibrary):
+        if isinstance(base, LibraryStorage):
             elements.put(corner, base.read(origin, box))
-        elif mask := _unroll_chunk(base, origin, box, elements):
+        elif mask := _rechunk_chunk(base, origin, box, elements):
             skipped[corner] = mask
     return skipped
 
 
-def _unroll_chunk(base: Chunked, origin: Origin, box: Box, elements: ChunkFile) -> int:
+def _rechunk_chunk(base: Chunked, origin: Origin, box: Box, elements: ChunkFile) -> int:
     """Unpack a chunk; return which filters it did not pass.
 
     No more than two versions of it are in memory: a chunk may be all that fits.
@@ -123,13 +123,13 @@ def _unroll_chunk(base: Chunked, origin: Origin, box: Box, elements: ChunkFile) 
     return mask
 
 
-def _chunks(base: Chunked | ThroughLibrary) -> tuple[int, ...]:
+def _chunks(base: Chunked | LibraryStorage) -> tuple[int, ...]:
     if base.chunks is None:
         raise AssertionError(base)
     return base.chunks
 
 
-def _chunk_boxes(base: Chunked | ThroughLibrary) -> Iterator[Box]:
+def _chunk_boxes(base: Chunked | LibraryStorage) -> Iterator[Box]:
     """Yield the box of each chunk, cut where the dataset ends."""
     chunks = _chunks(base)
     for corner in corners(tuple(slice(0, extent) for extent in base.shape), chunks):

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.hdf5.chunk_file import ChunkFile
     from noisify.formats.hdf5.datasets import Stored
-    from noisify.formats.hdf5.pieces import Piece
+    from noisify.formats.hdf5.pieces import DatasetsPiece
     from noisify.formats.hdf5.storage import Target, Unpacked
     from noisify.formats.interface import NoisyColumn
 
 _COPY_BYTES = 1 << 20
 
 
-class Hdf5Sink(Sink["Piece", NoisyPiece]):
+class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
     """A copy of an HDF5 file, in which datasets are overwritten.
 
     What is overwritten at its place in the file need not be copied before: the rest is copied
@@ -109,7 +109,7 @@ class Hdf5Sink(Sink["Piece", NoisyPiece]):
         if start < stop:
             raise DataError("became shorter while it was read")
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
+    def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
         """Return a piece's datasets with their noisy fields in them."""
         by_path: dict[str, list[NoisyColumn]] = {}
         for result in noisy:

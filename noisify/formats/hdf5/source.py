@@ -27,10 +27,10 @@ from noisify.formats.hdf5.datasets import (
     unreadable_field,
 )
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
-from noisify.formats.hdf5.pieces import Piece, box_in, cut
-from noisify.formats.hdf5.rechunk import Unrolled
+from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
+from noisify.formats.hdf5.rechunk import RechunkedStorage
 from noisify.formats.hdf5.roles import Roles
-from noisify.formats.hdf5.storage import Chunked, Contiguous, ThroughLibrary
+from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage
 from noisify.formats.hdf5.tree import (
     NO_MEMORY,
     UNREADABLE,
@@ -61,7 +61,7 @@ _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
 
 
-class Hdf5Source(Source[Piece]):
+class Hdf5Source(Source[DatasetsPiece]):
     """An open HDF5 file."""
 
     reads_conditions = True
@@ -74,7 +74,7 @@ class Hdf5Source(Source[Piece]):
         self.stored: dict[str, Stored] = {}
         self.notes: list[str] = []
         self._storages: dict[str, Storage] = {}
-        self._unrolled: dict[str, Unrolled] = {}
+        self._rechunked: dict[str, RechunkedStorage] = {}
         self._by_path = FieldsByPlace(self._path_of)
         self._bytes = self.path.open("rb", buffering=0)
         try:
@@ -138,7 +138,7 @@ class Hdf5Source(Source[Piece]):
         """Return a dataset."""
         return dataset_at(self._file, path).id
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
         """Read the elements of each group of fields, dataset after dataset, in their order."""
         together = united(groups, self._path_of)  # what shares a dataset: it is written once
         cuts = [self._cut(fields, size) for fields in together]
@@ -161,7 +161,7 @@ class Hdf5Source(Source[Piece]):
             if storage.unit is not None:
                 count = math.prod(storage.unit) * storage.dtype.itemsize
                 self._memory.require(_COPIES * count, f"a chunk of {storage.path}")
-        return cut(storages, values, size, self._unroll)
+        return cut(storages, values, size, self._rechunk)
 
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
@@ -175,24 +175,24 @@ class Hdf5Source(Source[Piece]):
         paths = {self.stored[name].path for name in names}
         return all(isinstance(self._storage(path), Contiguous) for path in paths)
 
-    def _unroll(self, storage: Storage) -> Storage:
+    def _rechunk(self, storage: Storage) -> Storage:
         path = storage.path
-        if not isinstance(storage, Chunked | ThroughLibrary) or storage.chunks is None:
+        if not isinstance(storage, Chunked | LibraryStorage) or storage.chunks is None:
             return storage
-        if path not in self._unrolled:
+        if path not in self._rechunked:
             with reading(self.name, path):
-                self._unrolled[path] = Unrolled.of(storage, self)
-        return self._unrolled[path]
+                self._rechunked[path] = RechunkedStorage.of(storage, self)
+        return self._rechunked[path]
 
-    def _pieces(self, found: Cut) -> Iterator[Piece]:
+    def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
         for box, start, count in found.boxes():
             parts = []
             for storage in found.storages:
                 with reading(self.name, storage.path):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
-            yield Piece(tuple(parts), box, start, count)
+            yield DatasetsPiece(tuple(parts), box, start, count)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: DatasetsPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the piece's fields in native byte order."""
         unpacked = {}
         for storage, part in raw.parts:
@@ -201,7 +201,7 @@ class Hdf5Source(Source[Piece]):
         fields = self._by_path.at(unpacked, wanted)
         return Chunk(tuple(self._column(raw, unpacked, field) for field in fields), unpacked)
 
-    def _column(self, raw: Piece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
+    def _column(self, raw: DatasetsPiece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
         """Return a field of a piece whose datasets are unpacked."""
         place = self.stored[field.name]
         values = unpacked[place.path].values
@@ -218,14 +218,16 @@ class Hdf5Source(Source[Piece]):
         return FieldArray(field.name, place.shape, dtype)
 
     @override
-    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
+    def condition_values(
+        self, raw: DatasetsPiece, chunk: Chunk, names: Iterable[str]
+    ) -> dict[str, Any]:
         """Return fields of the piece as Arrow arrays, null where they are missing."""
         return {
             field.name: arrow_of(self._column(raw, chunk.layout, field))
             for field in self.fields_called(names)
         }
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: DatasetsPiece) -> int:
         """Return the bytes of a piece's elements."""
         return sum(
             math.prod(box_shape(box_in(storage, raw.box))) * storage.dtype.itemsize
@@ -242,8 +244,8 @@ class Hdf5Source(Source[Piece]):
 
     def close(self) -> None:
         """Close the file, and remove what was unpacked."""
-        for unrolled in self._unrolled.values():
-            unrolled.elements.close()
+        for rechunked in self._rechunked.values():
+            rechunked.elements.close()
         self._bytes.close()
         close_file(self._file)
 

@@ -85,12 +85,12 @@ class Unpacked:
 
     Attributes:
         values: The elements, in the box's shape, as they are in the file.
-        rims: Whole chunks that go on beyond the dataset's end, by their first corner.
+        edge_chunks: Whole chunks that go on beyond the dataset's end, by their first corner.
         skipped: For chunks that did not pass all filters, which; by their first corner.
     """
 
     values: NDArray[Any]
-    rims: dict[Corner, NDArray[Any]] = field(default_factory=dict)
+    edge_chunks: dict[Corner, NDArray[Any]] = field(default_factory=dict)
     skipped: dict[Corner, int] = field(default_factory=dict)
 
 
@@ -184,7 +184,7 @@ class Contiguous(Storage):
 
 
 @frozen
-class ThroughLibrary(Storage):
+class LibraryStorage(Storage):
     """Elements that only the HDF5 library knows to read: compact, unwritten, or behind its filters.
 
     They are read and written as whole elements of the dataset's own datatype, so the library has
@@ -329,14 +329,14 @@ class Chunked(Storage):
         if len(raw) == 1 and box_shape(box) == self.chunks:
             return Unpacked(self._decoded(*raw[0]), {}, skipped)
         values = np.empty(box_shape(box), self.whole)
-        rims: dict[Corner, NDArray[Any]] = {}
+        edge_chunks: dict[Corner, NDArray[Any]] = {}
         for corner, mask, data in raw:
             chunk = self._decoded(corner, mask, data).view(self.whole)
             outer, inner = overlap(corner, self.chunks, box)
             values[outer] = chunk[inner]
             if values[outer].shape != chunk.shape:
-                rims[corner] = chunk
-        return Unpacked(values.view(self.dtype), rims, skipped)
+                edge_chunks[corner] = chunk
+        return Unpacked(values.view(self.dtype), edge_chunks, skipped)
 
     def _decoded(self, corner: Corner, mask: int, data: Buffer | None) -> NDArray[Any]:
         if data is None:
@@ -386,8 +386,8 @@ class Chunked(Storage):
             if same_bytes(old[outer], new[outer]):
                 continue
             chunk = new[outer]
-            if corner in before.rims:
-                chunk = before.rims[corner].copy()
+            if corner in before.edge_chunks:
+                chunk = before.edge_chunks[corner].copy()
                 chunk[inner] = new[outer]
             packed += self.packed_chunk(corner, before.skipped.get(corner, 0), chunk)
         return packed

@@ -10,7 +10,7 @@ from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import takes_places, write_all, write_all_at
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
-from noisify.formats.npy.source import Piece
+from noisify.formats.npy.source import ArrayPiece
 from noisify.formats.numpy_fields import (
     put_back,
     raw_bytes,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noisify.formats.npy.header import Header
 
 
-class NpySink(Sink[Piece, Piece]):
+class NpySink(Sink[ArrayPiece, ArrayPiece]):
     """An NPY file being written.
 
     Args:
@@ -53,17 +53,17 @@ class NpySink(Sink[Piece, Piece]):
         self._mapped[: len(self._header.text)] = self._header.text
 
     @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece:
+    def encode(self, raw: ArrayPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> ArrayPiece:
         """Return the piece with noise in it."""
-        return Piece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
+        return ArrayPiece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
 
-    def write_at_position(self, encoded: Piece) -> None:
+    def write_at_position(self, encoded: ArrayPiece) -> None:
         """Write a piece to its position."""
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
         place = len(self._header.text) + start
         write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
 
-    def write(self, encoded: Piece) -> None:
+    def write(self, encoded: ArrayPiece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         if self._mapped is None:
             write_all(self._output.file, raw_bytes(encoded.values).data)

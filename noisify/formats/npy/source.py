@@ -37,7 +37,7 @@ _LEAST_ITEM = 4
 
 
 @frozen
-class Piece:
+class ArrayPiece:
     """Some elements as they stand in the file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Piece:
     @classmethod
     def of(
         cls, values: NDArray[Any], positions: Positions, box: tuple[slice, ...] | None = None
-    ) -> Piece:
+    ) -> ArrayPiece:
         """Return elements that are in memory."""
         return cls(lambda: values, positions, box)
 
@@ -63,7 +63,7 @@ class Piece:
         return self.read()
 
 
-class NpySource(Source[Piece]):
+class NpySource(Source[ArrayPiece]):
     """An open NPY file."""
 
     def __init__(self, source: Input) -> None:
@@ -100,13 +100,13 @@ class NpySource(Source[Piece]):
         self,
         groups: Sequence[Sequence[Field]],
         size: int,
-    ) -> Reading[Piece]:
+    ) -> Reading[ArrayPiece]:
         """Read consecutive elements, or boxes of a Fortran-order array."""
         itemsize = max(1, self.header.dtype.itemsize)
         pieces = self.pieces(size // max(_LEAST_ITEM, itemsize), box_elements(itemsize))
         return Reading(pieces, lazy=self.lazy)
 
-    def pieces(self, elements: int, in_box: int) -> Iterator[Piece]:
+    def pieces(self, elements: int, in_box: int) -> Iterator[ArrayPiece]:
         """Yield consecutive elements, or boxes of a Fortran-order array.
 
         Args:
@@ -127,14 +127,14 @@ class NpySource(Source[Piece]):
                 place = len(self.header.text) + start * self.header.dtype.itemsize
                 fill = partial(read_into_at, self._file, place=place)
                 read = partial(self._elements, start, stop, fill)
-                yield Piece(read, Positions.range(start, stop))
+                yield ArrayPiece(read, Positions.range(start, stop))
             return
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(len(self.header.text))))
             fill = partial(read_into, file)
             for start, stop in ranges:
                 values = self._elements(start, stop, fill)
-                yield Piece.of(values, Positions.range(start, stop))
+                yield ArrayPiece.of(values, Positions.range(start, stop))
             if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
 
@@ -146,15 +146,15 @@ class NpySource(Source[Piece]):
             self._check_size(start * values.itemsize + found)
         return values
 
-    def _boxes(self, elements: int) -> Iterator[Piece]:
+    def _boxes(self, elements: int) -> Iterator[ArrayPiece]:
         """Yield boxes of a Fortran-order array."""
         with self._input.open() as file:
             start = len(self.header.text)
             for box in fortran_boxes(self.header.shape, elements):
                 values = read_box(self.header, file, start, box, self._input.name)
-                yield Piece.of(values, Positions.box(self.header.shape, box), box)
+                yield ArrayPiece.of(values, Positions.box(self.header.shape, box), box)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields in native byte order."""
         return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
 
@@ -166,14 +166,14 @@ class NpySource(Source[Piece]):
     @override
     def condition_values(
         self,
-        raw: Piece,
+        raw: ArrayPiece,
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
         """Return the array, or members of a structured one, as Arrow arrays."""
         return {name: arrow_array(raw.values, name) for name in names}
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: ArrayPiece) -> int:
         """Return the bytes of a piece."""
         return int(raw.values.nbytes)
 

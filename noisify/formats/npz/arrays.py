@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
 from noisify.formats.npy.arrays import new_header, stored_array
-from noisify.formats.npz.sink import Encoded, NpzWriter, Part, part_of
-from noisify.formats.npz.source import Array, NpzSource, Piece
+from noisify.formats.npz.sink import ArrayPart, Encoded, NpzWriter, part_of
+from noisify.formats.npz.source import ArchivePiece, Array, NpzSource
 from noisify.formats.npz.zip_archive import new_member
 
 if TYPE_CHECKING:
@@ -82,17 +82,17 @@ class _NewArchive(NpzWriter, ArrayWriter):
         members = [array.member for array in arrays.values()]
         super().__init__(path, members, arrays.values(), None)
 
-    def encode(self, parts: Parts) -> list[tuple[Array, Positions, Part]]:
+    def encode(self, parts: Parts) -> list[tuple[Array, Positions, ArrayPart]]:
         """Return elements of some arrays, packed if they are whole units."""
         return [(self._arrays[name], *self._packed(name, *part)) for name, part in parts.items()]
 
     def _packed(
         self, name: str, positions: Positions, values: NDArray[Any]
-    ) -> tuple[Positions, Part]:
+    ) -> tuple[Positions, ArrayPart]:
         array, box = self._arrays[name], None
         if array.header.fortran or len(positions.starts) > 1:
             box = ()
-        return positions, part_of(array, Piece({}, positions, box), values, changed=True)
+        return positions, part_of(array, ArchivePiece({}, positions, box), values, changed=True)
 
     def write(self, encoded: Any) -> None:  # noqa: ANN401 - what `encode` returns
         """Write elements of some arrays."""
@@ -106,5 +106,5 @@ class _NewArchive(NpzWriter, ArrayWriter):
             for box in boxes_at(array.header.shape, positions):
                 shape = [cut.stop - cut.start for cut in box]
                 values = part.values[start : start + prod(shape)].reshape(shape)
-                super().write(Encoded({array: Part(values, None, changed=True)}, box))
+                super().write(Encoded({array: ArrayPart(values, None, changed=True)}, box))
                 start += values.size

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.npz.source import Array, Box, NpzSource, Piece
+    from noisify.formats.npz.source import ArchivePiece, Array, Box, NpzSource
     from noisify.formats.npz.zip_archive import Archive, Member
 
 
 @frozen
-class Part:
+class ArrayPart:
     """What becomes of some elements of an array.
 
     Attributes:
@@ -56,19 +56,19 @@ class Encoded:
         box: The part of the arrays it is; None: consecutive elements, after the ones before.
     """
 
-    parts: Mapping[Array, Part]
+    parts: Mapping[Array, ArrayPart]
     box: Box | None
 
 
-def part_of(array: Array, raw: Piece, values: NDArray[Any], *, changed: bool) -> Part:
+def part_of(array: Array, raw: ArchivePiece, values: NDArray[Any], *, changed: bool) -> ArrayPart:
     """Return new elements of an array for those of a piece, packed if they are whole units."""
     if raw.box is not None or not array.member.deflated:
-        return Part(values, None, changed)
+        return ArrayPart(values, None, changed)
     start = int(raw.positions.starts[0])
     stop = start + len(values)
     whole = not start % array.unit and (not stop % array.unit or stop == array.header.count)
     data = raw_bytes(values).data
-    return Part(values, pack(data, array.unit * array.itemsize) if whole else None, changed)
+    return ArrayPart(values, pack(data, array.unit * array.itemsize) if whole else None, changed)
 
 
 class NpzWriter:
@@ -143,7 +143,7 @@ class NpzWriter:
             growing.close()
 
 
-class NpzSink(NpzWriter, Sink["Piece", Encoded]):
+class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
     """An NPZ file being written, like its source."""
 
     def __init__(
@@ -163,7 +163,7 @@ class NpzSink(NpzWriter, Sink["Piece", Encoded]):
         super().__init__(path, old.members, arrays, old, in_units=in_units)
 
     @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
+    def encode(self, raw: ArchivePiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the noisy arrays of a piece."""
         results: dict[Array, list[NoisyColumn]] = {}
         for result in noisy:
@@ -229,7 +229,7 @@ class _Growing:
         with temporary_space():
             self._packer.add(self._file, data, packed)
 
-    def add(self, part: Part, box: Box | None) -> None:
+    def add(self, part: ArrayPart, box: Box | None) -> None:
         """Take some elements: the next ones, or from the first box on boxes of them."""
         self._changed |= part.changed
         self._left -= part.values.size

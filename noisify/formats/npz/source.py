@@ -99,7 +99,7 @@ class Place:
 
 
 @frozen
-class Piece:
+class ArchivePiece:
     """Some elements of the arrays that come together.
 
     Attributes:
@@ -113,7 +113,7 @@ class Piece:
     box: Box | None = None
 
 
-class NpzSource(Source[Piece]):
+class NpzSource(Source[ArchivePiece]):
     """An open NPZ file."""
 
     reads_conditions = True
@@ -184,20 +184,22 @@ class NpzSource(Source[Piece]):
             )
         return Array(member.name.removesuffix(_SUFFIX), member, header)
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArchivePiece]:
         """Read the elements of each group of fields, array after array."""
         return Reading(self._groups(groups, size))
 
-    def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[Piece]:
+    def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
-            yield Piece({}, Positions.range(0, 0))  # whose rows a model of rows finds missing
+            yield ArchivePiece(
+                {}, Positions.range(0, 0)
+            )  # whose rows a model of rows finds missing
         for fields in united(groups, self._array_of):  # an array is read but once
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
             elements = whole_units(arrays, size // max(1, width))
             yield from self.pieces(arrays, elements, box_elements(width))
 
-    def pieces(self, arrays: Sequence[Array], elements: int, in_box: int) -> Iterator[Piece]:
+    def pieces(self, arrays: Sequence[Array], elements: int, in_box: int) -> Iterator[ArchivePiece]:
         """Yield the elements of arrays of one shape.
 
         Args:
@@ -212,7 +214,7 @@ class NpzSource(Source[Piece]):
         else:
             yield from self._consecutive(arrays, max(1, elements))
 
-    def _consecutive(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
+    def _consecutive(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
         count = arrays[0].header.count
         with ExitStack() as files:
             opened = {array: files.enter_context(self._data(array)) for array in arrays}
@@ -222,7 +224,7 @@ class NpzSource(Source[Piece]):
                 for array, file in opened.items():
                     values[array] = np.empty(stop - start, array.header.dtype)
                     self._fill(array, file, raw_bytes(values[array]).data, last=stop == count)
-                yield Piece(values, Positions.range(start, stop))
+                yield ArchivePiece(values, Positions.range(start, stop))
 
     @contextmanager
     def _data(self, array: Array) -> Iterator[BinaryIO]:
@@ -239,7 +241,7 @@ class NpzSource(Source[Piece]):
         if not whole:
             raise DataError("is not as long as it should be", path=self.name, field=array.name)
 
-    def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[Piece]:
+    def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
         shape = arrays[0].header.shape
         with ExitStack() as files:
             unpacked = {array: files.enter_context(self.unpacked(array)) for array in arrays}
@@ -247,7 +249,7 @@ class NpzSource(Source[Piece]):
                 values = {
                     a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
                 }
-                yield Piece(values, Positions.box(shape, box), box)
+                yield ArchivePiece(values, Positions.box(shape, box), box)
 
     def unpacked(self, array: Array) -> io.FileIO:
         """Open an array's data, which are unpacked into a temporary file before."""
@@ -271,12 +273,12 @@ class NpzSource(Source[Piece]):
     def _array_of(self, field: Field) -> Array:
         return self.places[field.name].array
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: ArchivePiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
         fields = self._by_array.at(raw.values, wanted)
         return Chunk(tuple(self._column(raw, field) for field in fields))
 
-    def _column(self, raw: Piece, field: Field) -> Column:
+    def _column(self, raw: ArchivePiece, field: Field) -> Column:
         """Return a field of a piece."""
         place = self.places[field.name]
         return column_of(raw.values[place.array], raw.positions, field, place.path)
@@ -288,13 +290,15 @@ class NpzSource(Source[Piece]):
         return field_array(place.array.name, place.array.header, place.path)
 
     @override
-    def condition_values(self, raw: Piece, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
+    def condition_values(
+        self, raw: ArchivePiece, chunk: Chunk, names: Iterable[str]
+    ) -> dict[str, Any]:
         """Return fields of the piece as Arrow arrays."""
         return {
             field.name: arrow_of(self._column(raw, field)) for field in self.fields_called(names)
         }
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: ArchivePiece) -> int:
         """Return the bytes of a piece, as packed."""
         return sum(
             values.nbytes * array.member.info.compress_size // max(1, array.member.info.file_size)

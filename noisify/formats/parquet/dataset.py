@@ -19,8 +19,8 @@ from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
 from noisify.formats.interface import Reading, Sink, Source
 from noisify.formats.parquet.footer import MAGIC
-from noisify.formats.parquet.sink import ParquetSink, Part
-from noisify.formats.parquet.source import ParquetSource, Piece
+from noisify.formats.parquet.sink import EncodedSlice, ParquetSink
+from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ def _is_parquet(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-class DatasetSource(Source[Piece]):
+class DatasetSource(Source[RowGroupSlice]):
     """A folder of Parquet files with the same columns.
 
     Args:
@@ -144,16 +144,16 @@ class DatasetSource(Source[Piece]):
         self,
         groups: Sequence[Sequence[Field]],
         size: int,  # as for one file
-    ) -> Reading[Piece]:
+    ) -> Reading[RowGroupSlice]:
         """Read the pieces of all files, one file after the other."""
         return Reading(self._pieces(groups), self._in_flight)
 
-    def _pieces(self, groups: Sequence[Sequence[Field]]) -> Iterator[Piece]:
+    def _pieces(self, groups: Sequence[Sequence[Field]]) -> Iterator[RowGroupSlice]:
         reached = Counter[str]()
         for path in self.tree.data:
             yield from self._open(path).pieces(groups, reached)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted leaves of a piece."""
         return raw.source.decode(raw, wanted)
 
@@ -162,12 +162,12 @@ class DatasetSource(Source[Piece]):
         return self._first.original_type(field)
 
     def condition_values(
-        self, raw: Piece, chunk: Chunk, names: Iterable[str]
+        self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return fields as they are, decimals as float64."""
         return raw.source.condition_values(raw, chunk, names)
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: RowGroupSlice) -> int:
         """Return the bytes of a piece in its file."""
         return raw.size
 
@@ -201,7 +201,7 @@ def _described(fields: dict[str, Any], name: str | None) -> str:
     return f"has {name!r} as {fields[name].type}" if name in fields else f"has no column {name!r}"
 
 
-class DatasetSink(Sink[Piece, Part]):
+class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
     """A folder of Parquet files being written, file by file.
 
     Args:
@@ -226,15 +226,19 @@ class DatasetSink(Sink[Piece, Part]):
                 self._open[source.path] = ParquetSink(source, member, self._noised), member
             return self._open[source.path][0]
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+    def encode(
+        self, raw: RowGroupSlice, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> EncodedSlice:
         """Return a piece with noise in it."""
         return self._sink(raw.source).encode(raw, chunk, noisy)
 
-    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+    def with_rows(
+        self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
+    ) -> EncodedSlice:
         """Return a piece with its rows dropped or repeated."""
         return self._sink(versions[0].piece.source).with_rows(versions, copies)
 
-    def write(self, encoded: Part) -> None:
+    def write(self, encoded: EncodedSlice) -> None:
         """Write a piece into its file."""
         source = encoded.piece.source
         self._finish_before(source.path)

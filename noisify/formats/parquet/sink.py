@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.parquet.column_chunk import Encoded, Fit
-    from noisify.formats.parquet.source import ParquetSource, Piece
+    from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
 _ALONE_BYTES = 64 << 20
 """Bytes of a column above which it is encoded alone, straight into the output."""
@@ -42,7 +42,7 @@ _MOST_ORDINALS = 1 << 15
 
 
 @frozen
-class Part:
+class EncodedSlice:
     """What became of a piece.
 
     Attributes:
@@ -53,7 +53,7 @@ class Part:
         copies: Shape (n,), how many times each row comes out; None: once.
     """
 
-    piece: Piece
+    piece: RowGroupSlice
     arrays: dict[int, pa.Array]
     changed: frozenset[int]
     encoded: dict[int, Encoded] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class _Group:
         self.filters: dict[int, bytes | Span | None] = {}
 
 
-class ParquetSink(Sink["Piece", Part]):
+class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     """A Parquet file being written: all of its source's but for what changes.
 
     Args:
@@ -120,7 +120,7 @@ class ParquetSink(Sink["Piece", Part]):
         self._fits: dict[int, Fit] = {}
         for name in noised:
             self._fit(source.number(name))
-        self._gathered: list[Part] = []
+        self._gathered: list[EncodedSlice] = []
         self._unchanged: list[int] | None = []
         self._group: _Group | None = None
         self._groups: list[bytes] = []
@@ -133,7 +133,9 @@ class ParquetSink(Sink["Piece", Part]):
             self._fits[leaf] = self._source.fit(leaf)
         return self._fits[leaf]
 
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Part:
+    def encode(
+        self, raw: RowGroupSlice, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> EncodedSlice:
         """Return a piece with noise in it."""
         arrays: dict[int, pa.Array] = {}
         changed = set()
@@ -148,7 +150,9 @@ class ParquetSink(Sink["Piece", Part]):
                 changed.add(leaf)
         return self.part(raw, arrays, changed)
 
-    def part(self, piece: Piece, arrays: dict[int, pa.Array], changed: set[int]) -> Part:
+    def part(
+        self, piece: RowGroupSlice, arrays: dict[int, pa.Array], changed: set[int]
+    ) -> EncodedSlice:
         """Return what `write` takes; encoded already if it has all rows of its row group.
 
         Args:
@@ -160,7 +164,7 @@ class ParquetSink(Sink["Piece", Part]):
         if piece.whole:
             encoded = {leaf: self._encoded([arrays[leaf]], piece.group, leaf) for leaf in changed}
         bare = replace(piece, arrays=None)  # or what was read would wait with what is written
-        return Part(bare, arrays, frozenset(changed), encoded)
+        return EncodedSlice(bare, arrays, frozenset(changed), encoded)
 
     def _encoded(
         self,
@@ -173,7 +177,9 @@ class ParquetSink(Sink["Piece", Part]):
         style, filtered = self._source.style(group, leaf, rows)
         return encode(arrays, self._fit(leaf), style, filtered=filtered, write=write)
 
-    def with_rows(self, versions: Sequence[Part], copies: NDArray[np.int64]) -> Part:
+    def with_rows(
+        self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
+    ) -> EncodedSlice:
         """Return a piece with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
         if (copies == 1).all():
             return versions[0]
@@ -184,14 +190,14 @@ class ParquetSink(Sink["Piece", Part]):
         }
         return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
 
-    def write(self, encoded: Part) -> None:
+    def write(self, encoded: EncodedSlice) -> None:
         """Write the leaves whose rows end with a piece, and what stands before them."""
         self._gathered.append(encoded)
         if encoded.piece.last:
             gathered, self._gathered = self._gathered, []
             self._write_leaves(gathered)
 
-    def _write_leaves(self, gathered: Sequence[Part]) -> None:
+    def _write_leaves(self, gathered: Sequence[EncodedSlice]) -> None:
         piece = gathered[-1].piece
         if any(part.copies is not None for part in gathered):
             self._write_other_rows(piece.group, gathered)
@@ -211,7 +217,7 @@ class ParquetSink(Sink["Piece", Part]):
         if piece.closes:
             self._close(group, sum(part.piece.rows for part in gathered), group.changed)
 
-    def _write_other_rows(self, number: int, gathered: Sequence[Part]) -> None:
+    def _write_other_rows(self, number: int, gathered: Sequence[EncodedSlice]) -> None:
         """Write a row group of which rows were dropped or repeated: every column is another."""
         kept = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
 

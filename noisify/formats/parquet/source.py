@@ -62,7 +62,7 @@ _LONGEST_HEADER = 256
 
 
 @frozen
-class Piece:
+class RowGroupSlice:
     """Some leaves of some rows of a row group.
 
     Attributes:
@@ -97,7 +97,7 @@ class Piece:
         return self.last and not self.offset
 
 
-class ParquetSource(Source[Piece]):
+class ParquetSource(Source[RowGroupSlice]):
     """An open Parquet file.
 
     Args:
@@ -187,11 +187,13 @@ class ParquetSource(Source[Piece]):
         self,
         groups: Sequence[Sequence[Field]],
         size: int,  # what is written must not depend on it
-    ) -> Reading[Piece]:
+    ) -> Reading[RowGroupSlice]:
         """Read pieces of row groups, in order."""
         return Reading(self.pieces(groups, Counter()), self.in_flight)
 
-    def pieces(self, wanted: Sequence[Sequence[Field]], reached: Counter[str]) -> Iterator[Piece]:
+    def pieces(
+        self, wanted: Sequence[Sequence[Field]], reached: Counter[str]
+    ) -> Iterator[RowGroupSlice]:
         """Yield pieces of row groups, in order.
 
         Args:
@@ -214,7 +216,9 @@ class ParquetSource(Source[Piece]):
             for share, size in zip(shares, stored, strict=True):
                 closes = share is shares[-1]
                 start, rows = reached[ROWS], group.num_rows
-                piece = Piece(self, index, share, closes, 0, start, rows, last=True, size=size)
+                piece = RowGroupSlice(
+                    self, index, share, closes, 0, start, rows, last=True, size=size
+                )
                 decoded = sum(sizes[leaf] for leaf in share)
                 if not rows:
                     yield replace(piece, elements=reached)
@@ -226,7 +230,9 @@ class ParquetSource(Source[Piece]):
                     )
             reached[ROWS] += group.num_rows
 
-    def _slices(self, piece: Piece, parts: int, reached: Counter[str]) -> Iterator[Piece]:
+    def _slices(
+        self, piece: RowGroupSlice, parts: int, reached: Counter[str]
+    ) -> Iterator[RowGroupSlice]:
         """Yield a piece that has all rows of its row group in slices, about so many."""
         group, leaves, count, stored = piece.group, piece.leaves, piece.rows, piece.size
         step = max(1, count // max(1, parts) // BATCH_ROWS) * BATCH_ROWS
@@ -315,7 +321,7 @@ class ParquetSource(Source[Piece]):
         where = f"has a row group {group} that cannot be read: {why}"
         return DataError(where, path=self.name)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted leaves of a piece, read now if they have not been.
 
         Raises:
@@ -346,7 +352,7 @@ class ParquetSource(Source[Piece]):
             self._by_leaf = (wanted, by_leaf)
         return by_leaf
 
-    def arrays(self, raw: Piece, leaves: Iterable[int]) -> dict[int, pa.Array]:
+    def arrays(self, raw: RowGroupSlice, leaves: Iterable[int]) -> dict[int, pa.Array]:
         """Return leaves of a piece, with the structs and lists they are in, by their numbers."""
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
@@ -362,7 +368,7 @@ class ParquetSource(Source[Piece]):
         return type_in_mask(self.leaves[self.number(field.name)])
 
     def condition_values(
-        self, raw: Piece, chunk: Chunk, names: Iterable[str]
+        self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return fields as they are, decimals as float64.
 
@@ -398,7 +404,7 @@ class ParquetSource(Source[Piece]):
                 self._conditions[group, leaf] = whole(self.read_leaf(group, leaf))
             return self._conditions[group, leaf]
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: RowGroupSlice) -> int:
         """Return the bytes of a piece in the file."""
         return raw.size
 

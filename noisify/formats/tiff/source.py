@@ -217,7 +217,7 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
 
 
 @frozen
-class Piece:
+class SeriesPiece:
     """Some elements of one field.
 
     Attributes:
@@ -231,7 +231,7 @@ class Piece:
     place: Place
 
 
-class TiffSource(Source[Piece]):
+class TiffSource(Source[SeriesPiece]):
     """An open TIFF file."""
 
     def __init__(self, source: Input) -> None:
@@ -279,7 +279,7 @@ class TiffSource(Source[Piece]):
                 missing=series.missing,
             )
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Piece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SeriesPiece]:
         """Read the elements of each field, one field after the other.
 
         Raises:
@@ -287,7 +287,7 @@ class TiffSource(Source[Piece]):
         """
         return Reading(self._pieces(groups, size))
 
-    def _pieces(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[Piece]:
+    def _pieces(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[SeriesPiece]:
         with self.path.open("rb", buffering=0) as file:
             for group in groups:
                 if len(group) > 1:
@@ -295,9 +295,9 @@ class TiffSource(Source[Piece]):
                 for field in group:
                     series = self.series[field.name]
                     for place in series.layout.places(max(1, size // series.dtype.itemsize)):
-                        yield Piece(field.name, series.layout.read(file, place), place)
+                        yield SeriesPiece(field.name, series.layout.read(file, place), place)
 
-    def decode(self, raw: Piece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: SeriesPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the elements in native byte order; alpha and nodata are not valid."""
         columns = []
         for field in wanted:
@@ -320,7 +320,7 @@ class TiffSource(Source[Piece]):
     @override
     def condition_values(
         self,
-        raw: Piece,
+        raw: SeriesPiece,
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
@@ -336,7 +336,7 @@ class TiffSource(Source[Piece]):
             found[name] = arrow_array(raw.values, name)
         return found
 
-    def size_of(self, raw: Piece) -> int:
+    def size_of(self, raw: SeriesPiece) -> int:
         """Return the bytes of a piece."""
         return int(raw.values.nbytes)
 
@@ -397,7 +397,7 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-class TiffSink(Sink[Piece, Piece | None]):
+class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):
     """A copy of a TIFF file, in which samples are overwritten."""
 
     def __init__(self, source: TiffSource, output: Output) -> None:
@@ -408,13 +408,15 @@ class TiffSink(Sink[Piece, Piece | None]):
         self._old = source.path.open("rb", buffering=0)
 
     @override
-    def encode(self, raw: Piece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Piece | None:
+    def encode(
+        self, raw: SeriesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> SeriesPiece | None:
         """Return the elements with noise in them, or None if there is none."""
         if not noisy:
             return None
-        return Piece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
+        return SeriesPiece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
 
-    def write(self, encoded: Piece | None) -> None:
+    def write(self, encoded: SeriesPiece | None) -> None:
         """Write elements to their place."""
         if encoded is not None:
             layout = self._source.series[encoded.name].layout

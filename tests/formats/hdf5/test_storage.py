@@ -340,9 +340,9 @@ class TestAgainstTheRowOrder:
     def unrolled(self, monkeypatch):
         """Return the list of the datasets that were unpacked."""
         paths: list[str] = []
-        plain = rechunk.Unrolled.of
+        plain = rechunk.RechunkedStorage.of
         monkeypatch.setattr(
-            rechunk.Unrolled,
+            rechunk.RechunkedStorage,
             "of",
             lambda base, origin: paths.append(base.path) or plain(base, origin),
         )
