@@ -247,6 +247,11 @@ class Arguments:
         help_text="Memory that the run may take, such as 300MB: with fewer workers and smaller "
         "chunks if need be, or it fails. [default: what a few chunks for each worker take]",
     )  # fmt: skip
+    list_fields: bool = option(
+        "Run", "--list-fields", default=False,
+        help_text="Print the fields of each INPUT: kind, nulls, range, sd, and whether they get "
+        "noise by default; write nothing.",
+    )  # fmt: skip
     dry_run: bool = option(
         "Run", "-n", "--dry-run", default=False,
         help_text="Print the plan and five rows before and after; write nothing.",

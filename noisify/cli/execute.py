@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,9 @@ def execute(arguments: Arguments) -> None:
         raise UsageError("--quiet and --verbose contradict each other; keep one")
     notes = Notes(every=arguments.verbose)
     status = 0
-    if arguments.restore is not None:
+    if arguments.list_fields:
+        _list_fields(inputs, arguments, notes)
+    elif arguments.restore is not None:
         _restore(inputs, arguments, notes)
     else:
         status = _make_noise(inputs, arguments, notes)
@@ -72,6 +75,14 @@ def execute(arguments: Arguments) -> None:
         notes.tell()
     if status:
         raise click.exceptions.Exit(status)
+
+
+def _list_fields(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:
+    """Print the fields of files."""
+    listing = import_module("noisify.cli.field_listing")
+    check_standard_output()
+    settings = _settings(arguments, notes.add)
+    print("\n".join(listing.field_listing(path, settings) for path in inputs), end="")  # noqa: T201
 
 
 def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> int:

@@ -1,0 +1,121 @@
+"""What `--list-fields` prints: the fields of a file, and which get noise by default."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from noisify.core.chunk import NUMBER_KINDS
+from noisify.core.errors import UsageError, printable
+from noisify.engine.open_input import OpenInput
+from noisify.engine.survey import survey
+from noisify.plan.selectors import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.core.chunk import Field
+    from noisify.engine.open_input import Settings
+    from noisify.statistics.survey import FieldStatistics
+
+_HEADS = ("field", "kind", "type", "values", "nulls", "min", "max", "sd", "noise by default")
+_NEEDED = frozenset({"sd", "range"})
+_MEASURED = NUMBER_KINDS | {"time"}
+
+
+def field_listing(path: str, settings: Settings) -> str:
+    """Return a table of a file's fields: a line each, and whether it gets noise by default.
+
+    Nulls count NaN and infinite values too. Minimum, maximum and sd of times are in seconds.
+
+    Args:
+        path: The file's path, or `-`.
+        settings: How to read it.
+
+    Raises:
+        NoisifyError: If it cannot be read.
+    """
+    with OpenInput(path, settings) as opened:
+        fields = opened.source.fields
+        measured = [field for field in fields if field.number and field.kind in _MEASURED]
+        opened.spool("its fields are counted")
+        found = survey(
+            opened.source,
+            dict.fromkeys((field for field in measured if not field.hindrance), _NEEDED),
+            jobs=settings.jobs,
+            size=settings.chunk_bytes,
+            progress=settings.progress,
+        )
+        opened.tell()
+        chosen, why = _default_choice(fields)
+    rows = [_row(field, found.get(field.name), chosen) for field in fields]
+    lines = [f"{path} ({opened.format.name})", *_table([_HEADS, *rows])]
+    return "\n".join([*lines, *([why] if why else []), ""])
+
+
+def _default_choice(fields: Sequence[Field]) -> tuple[frozenset[str], str]:
+    """Return the fields that get noise by default; if none does, why."""
+    try:
+        return frozenset(field.name for field in choose(fields, (), ()).fields), ""
+    except UsageError as error:
+        return frozenset(), f"no field gets noise by default: {error}"
+
+
+def _row(
+    field: Field, statistics: FieldStatistics | None, chosen: frozenset[str]
+) -> tuple[str, ...]:
+    """Return a field's line."""
+    name = printable(field.name).replace("\n", "\\n")
+    default = "yes" if field.name in chosen and not field.hindrance else _why_not(field)
+    if statistics is None:
+        return (name, field.kind, field.type_name, *(["-"] * 5), default)
+    nulls = statistics.length - statistics.count
+    numbers = (statistics.low, statistics.high, statistics.sd)
+    return (
+        name,
+        field.kind,
+        field.type_name,
+        f"{statistics.length:,}",
+        f"{nulls:,}",
+        *(
+            "-" if math.isnan(number) or math.isinf(number) else f"{number:.6g}"
+            for number in numbers
+        ),
+        default,
+    )
+
+
+_WHY_NOT = {
+    "float": "no",
+    "complex": "no",
+    "int": "no: may be an id; name it with -c",
+    "decimal": "no: may be an id; name it with -c",
+    "time": "no: a time; name it with -c, and a level such as 90s",
+    "text": "no: a text; name it with -c, and a model for texts",
+    "bool": "no: a label; name it with -c, and a model for labels",
+}
+
+
+def _why_not(field: Field) -> str:
+    """Return why a field gets no noise by default, and how it gets some."""
+    if field.hindrance:
+        return f"no: {field.hindrance}"
+    if field.role:
+        return f"no: {field.role}; name it with -c"
+    if field.number is None and not field.views:
+        return "no: cannot get noise"
+    return _WHY_NOT.get(field.kind, "no")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines in columns, numbers to the right."""
+    text = {0, 1, 2, len(_HEADS) - 1}
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if at in text else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines

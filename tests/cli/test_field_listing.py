@@ -1,0 +1,64 @@
+"""--list-fields says what is in a file, and which fields get noise by default."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_command import run
+
+TEXT = "no: a text; name it with -c, and a model for texts"
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+
+
+def listed(*arguments, given=b""):
+    done = run(*arguments, "--list-fields", given=given)
+    assert 0 == done.status, done.messages
+    return done.output.decode()
+
+
+def test_a_line_a_field(tmp_path):
+    (tmp_path / "a.csv").write_text("id,temp,label\n1,1.5,a\n2,,b\n3,4.5,\n")
+    assert listed(tmp_path / "a.csv").splitlines()[1:] == [
+        "field  kind   type     values  nulls  min  max        sd  noise by default",
+        "id     int    int64         3      0    1    3  0.816497  no: may be an id; name it with -c",
+        "temp   float  float64       3      1  1.5  4.5       1.5  yes",
+        f"label  text   text          -      -    -    -         -  {TEXT}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["sensors.csv", "sensors.parquet", "survey.h5", "images.npy", "audio.wav"]
+)
+def test_what_is_said_to_get_noise_gets_it(tmp_path, name):
+    lines = listed(SAMPLES / name).splitlines()[2:]
+    said = {line.split()[0] for line in lines if line.endswith("  yes")}
+    report = tmp_path / "report.json"
+    output = tmp_path / f"out{Path(name).suffix}"
+    done = run(SAMPLES / name, "-o", output, "--seed", 1, "--report", report)
+    assert 0 == done.status
+    assert said == set(json.loads(report.read_text())["fields"])
+
+
+def test_standard_input_is_listed():
+    assert "x      float" in listed("-", given=b"x\n1.5\n")
+
+
+def test_if_nothing_gets_noise_by_default_it_says_why(tmp_path):
+    (tmp_path / "a.csv").write_text("id,year\n1,2001\n2,2002\n")
+    assert "no field gets noise by default" in listed(tmp_path / "a.csv")
+
+
+def test_several_files_are_listed_one_after_the_other(tmp_path):
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, np.zeros(3))
+    text = listed(tmp_path / "a.npy", tmp_path / "b.npy")
+    assert 2 == text.count("field  kind")
+
+
+def test_a_file_that_is_missing_is_an_error():
+    done = run("nosuch.csv", "--list-fields")
+    assert 1 == done.status
+    assert "nosuch.csv" in done.messages
