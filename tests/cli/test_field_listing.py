@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from run_command import run
 
+ID = "no: may be an id; name it with -c"
 TEXT = "no: a text; name it with -c, and a model for texts"
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 
@@ -23,7 +24,7 @@ def test_a_line_a_field(tmp_path):
     (tmp_path / "a.csv").write_text("id,temp,label\n1,1.5,a\n2,,b\n3,4.5,\n")
     assert listed(tmp_path / "a.csv").splitlines()[1:] == [
         "field  kind   type     values  nulls  min  max        sd  noise by default",
-        "id     int    int64         3      0    1    3  0.816497  no: may be an id; name it with -c",
+        f"id     int    int64         3      0    1    3  0.816497  {ID}",
         "temp   float  float64       3      1  1.5  4.5       1.5  yes",
         f"label  text   text          -      -    -    -         -  {TEXT}",
     ]
