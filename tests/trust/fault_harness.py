@@ -84,10 +84,12 @@ class Server:
     Args:
         beside: A folder for what it prints and for temporary files.
         shim: The library whose calls can be told to fail; None: without.
+        seconds: How long a case may take.
     """
 
-    def __init__(self, beside: Path, shim: Path | None = None) -> None:
+    def __init__(self, beside: Path, shim: Path | None = None, seconds: float = SECONDS) -> None:
         self._can_fail = shim is not None
+        self._seconds = seconds
         environment = {name: value for name, value in os.environ.items() if "COV" not in name}
         if shim is not None:
             environment["LD_PRELOAD"] = str(shim)
@@ -140,7 +142,7 @@ class Server:
             "limits": limits or {},
             "kill": None if kill is None else (kill.signal, kill.seconds, kill.to_all),
             "own_process": own_process,
-            "seconds": SECONDS,
+            "seconds": self._seconds,
         } | {name: str(path) for name, path in self._paths.items()}
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -32,6 +32,8 @@ PROCESSES = 0.2
 """The share of kills of new processes of Python; the others are of forks, which start at once."""
 TO_ALL = 0.5
 """The share of signals that all processes of a run get, as from a terminal."""
+SECONDS = 300.0
+"""How long a run may take: others may use the machine for hours."""
 LATE = 1.05
 """Up to when a kill comes, as a share of the time of a whole run."""
 LINE = b"2024-01-%02d,%d.%02d,s%d,%d.5\n"
@@ -49,7 +51,7 @@ class Kills:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - no secret
-        self._server = Server(folder)
+        self._server = Server(folder, seconds=SECONDS)
         self._scenarios = {
             (name, scale): scenario
             for scale in SCALES
@@ -89,7 +91,8 @@ class Kills:
         if left.keys() - scenario.files - after.keys():
             self.counts["left a temporary file"] += 1
         wrong = broken(self._server, result, scenario, after, Fault("", 0, signal=kill.signal))
-        if not wrong and (left == scenario.files or "--in-place" not in scenario.arguments):
+        is_once_only = scenario.at_once or "--in-place" in scenario.arguments
+        if not wrong and (left == scenario.files or not is_once_only):
             wrong = self._next_run(scenario, left, after)
         if wrong:
             self.found.append(f"{name}, own process {own}, {kill}, {result.status}: {wrong}")
