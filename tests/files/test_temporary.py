@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import clean_environment, run
 
+from noisify.core.errors import NoisifyError
 from noisify.files import temporary
 
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ def test_the_folder_is_the_one_that_is_named_and_there(
     for name, text in variables.items():
         monkeypatch.setenv(name, text)
     assert (tmp_path / expected).absolute() == temporary.temporary_folder()
+
+
+def test_no_folder_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(NoisifyError, match="point TMPDIR to one"):
+        temporary.temporary_folder()
 
 
 def test_the_folder_that_a_program_chose_is_taken(
