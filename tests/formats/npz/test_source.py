@@ -576,7 +576,7 @@ def test_the_end_of_an_archive_of_many_members(count: int) -> None:
     data = bytes(start + size) + zip_writer._end(count, start, size, comment)
     file = io.BytesIO(data)
     read = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-    assert (count, size, start, comment) == (read[4], read[5], read[6], read[8])
+    assert (0, 0, count, size, start, comment) == (*read[1:3], *read[4:7], read[8])
     assert (count, size) == zip_archive._read_end(file, len(comment))
     if count >= 65_535:  # a reader may follow where the locator points
         locator = data.index(b"PK\x06\x07")
@@ -590,3 +590,49 @@ def test_the_end_of_a_large_archive(start: int, size: int) -> None:
     read = zipfile._EndRecData(end)  # type: ignore[attr-defined]
     assert (3, size, start) == (read[4], read[5], read[6])
     assert 3 == zip_archive._read_end(end, 0)[0]
+
+
+def saved(save: Any = np.savez, **arrays: np.ndarray) -> bytearray:
+    file = io.BytesIO()
+    save(file, **arrays)
+    return bytearray(file.getvalue())
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_after_another_keeps_that_one(tmp_path: Path, save: Any) -> None:
+    """The places in its directory are those from its own start."""
+    path, before = tmp_path / "a.npz", bytes(saved(x=np.arange(7.0), y=np.arange(3)))
+    path.write_bytes(before + saved(save, y=np.arange(5), x=np.arange(9.0)))
+    noisy = noisy_file(path, "-s", 1)
+    data = noisy.read_bytes()
+    assert data.startswith(before)
+    with np.load(noisy) as arrays:
+        assert arrays["x"] == pytest.approx(np.arange(9) + normal_noise("x", 9))
+        assert [*range(5)] == arrays["y"].tolist()
+    with zipfile.ZipFile(io.BytesIO(data[len(before) :])) as archive:
+        assert archive.testzip() is None
+        assert 0 == archive.infolist()[0].header_offset
+        assert len(data) - len(before) - 22 > archive.start_dir
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "reason"),
+    [
+        (42, lambda _, first: first, "two members are in one place"),
+        (20, lambda size, _: size + 1, "y.npy runs into what comes after it"),
+    ],
+)
+def test_members_that_overlap_are_refused(
+    tmp_path: Path, place: int, number: Any, reason: str
+) -> None:
+    data = saved(x=np.arange(9.0), y=np.arange(5))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        first, second = archive.infolist()
+        start = archive.start_dir + 46 + len(first.filename)
+    start += struct.unpack_from("<H", data, archive.start_dir + 30)[0]
+    (old,) = struct.unpack_from("<I", data, start + place)
+    struct.pack_into("<I", data, start + place, number(old, first.header_offset))
+    (tmp_path / "a.npz").write_bytes(data)
+    done = run(tmp_path / "a.npz", "-o", tmp_path / "out.npz", "-s", 1)
+    assert (3, 1, True) == (done.status, len(done.lines), reason in done.messages), done.messages
+    assert second.filename == "y.npy"
