@@ -268,6 +268,21 @@ main(sys.argv[1:])
         assert (1, 1, ["in"]) == (done.status, len(done.lines), names(folder.parent))
         assert before == {path: path.read_bytes() for path in folder.rglob("*.parquet")}
 
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_whose_name_cannot_be_synced_are_replaced_and_told_of(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
+    ) -> None:
+        def fail(_: Path) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        if not at_once:
+            monkeypatch.setattr(folder_output, "exchange", lambda *_: False)
+        monkeypatch.setattr(file_output, "sync_folder", fail)
+        before = (folder / "k=0/part.parquet").read_bytes()
+        done = run(folder, "--in-place", *NOISE)
+        assert (1, 1, ["in"]) == (done.status, len(done.lines), names(folder.parent))
+        assert before != (folder / "k=0/part.parquet").read_bytes()
+
     def test_that_are_empty_or_links_are_copied(self, folder: Path) -> None:
         (folder / "empty").mkdir()
         assert 0 == run(folder, "-o", folder.with_name("out"), *NOISE).status

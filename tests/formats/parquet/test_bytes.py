@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats.parquet import thrift
+from noisify.formats.parquet import footer, sink, thrift
 from noisify.formats.parquet.thrift import Items, Record
 
 if TYPE_CHECKING:
@@ -414,3 +414,28 @@ def test_a_footer_with_wrong_bytes_is_read_or_refused_in_one_line(source: Path, 
     if done.status:
         assert (True, 1) == (done.status in {2, 3}, len(done.lines)), done.messages
         assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "expected"), [(0, 0), (7, 7), ((1 << 15) - 1, (1 << 15) - 1), (1 << 15, None)]
+)
+def test_row_groups_are_numbered_as_far_as_sixteen_bits_go(
+    ordinal: int, expected: int | None
+) -> None:
+    sizes = Record({footer.UNCOMPRESSED: (thrift.I64, 30), footer.STORED: (thrift.I64, 20)})
+    chunk = Record({footer.METADATA: (thrift.STRUCT, sizes)})
+    group = Record({footer.CHUNKS: (thrift.LIST, Items(thrift.STRUCT, [chunk, chunk]))})
+    for number in (footer.ORDINAL, footer.GROUP_STORED, footer.GROUP_OFFSET):
+        group.put(number, thrift.I64, 99)
+    sink._sum_up(group, 5, 4, ordinal, set())
+    found = [
+        group.get(number)
+        for number in (
+            footer.GROUP_ROWS,
+            footer.GROUP_BYTES,
+            footer.GROUP_STORED,
+            footer.GROUP_OFFSET,
+            footer.ORDINAL,
+        )
+    ]
+    assert [5, 60, 40, 4, expected] == found
