@@ -1,4 +1,4 @@
-"""What every folder may use: errors, chunks, dtypes, small value classes, the native loader.
+"""Shared by all folders: errors, chunks, dtypes, small value classes, the native loader.
 
 Imports no other folder of the package.
 """

@@ -1,4 +1,4 @@
-"""Arrays between NumPy and Arrow, by their buffers: Arrow's own way there imports pandas."""
+"""Convert arrays between NumPy and Arrow through their buffers; `pa.array` would import pandas."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def array(values: NDArray[Any]) -> pa.Array:
 def rows_of(
     values: pa.Array | pa.ChunkedArray, places: NDArray[np.int64] | pa.Array
 ) -> pa.Array | pa.ChunkedArray:
-    """Return the elements at some places, null where a place is null.
+    """Return the elements at `places`, null where a place is null.
 
-    Arrow itself takes none from views and from run-end encoded values.
+    Arrow's own `take` supports neither views nor run-end encoded values.
     """
     if isinstance(places, np.ndarray):
         places = array(places)
@@ -42,7 +42,7 @@ def rows_of(
 
 
 def bytes_of(table: pa.Table | pa.RecordBatch) -> int:
-    """Return about how many bytes a table or a record batch takes in memory.
+    """Estimate the bytes that a table or a record batch takes in memory.
 
     Arrow's own `nbytes` crashes on a union without elements.
     """
@@ -51,7 +51,7 @@ def bytes_of(table: pa.Table | pa.RecordBatch) -> int:
 
 
 def has_union(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is a union or has one inside."""
+    """Return whether an Arrow type is or contains a union."""
     if isinstance(kind, pa.BaseExtensionType):
         return has_union(kind.storage_type)
     if pa.types.is_union(kind):
@@ -62,12 +62,12 @@ def has_union(kind: pa.DataType) -> bool:
 
 
 def is_opaque(kind: pa.DataType) -> bool:
-    """Return whether pyarrow has no class for arrays of a type: its two old intervals."""
+    """Return whether pyarrow has no array class for a type, as for its two old intervals."""
     return str(kind) in {"month_interval", "day_time_interval"}
 
 
 def without_views(kind: pa.DataType) -> pa.DataType:
-    """Return a type with texts and bytes in place of views of them."""
+    """Return a type with string and binary views replaced by plain strings and binaries."""
     if pa.types.is_struct(kind):
         return pa.struct([_field_without_views(inner) for inner in kind])
     if pa.types.is_map(kind):
@@ -84,7 +84,7 @@ def without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def decoded(values: pa.Array) -> pa.Array:
-    """Return the values of a dictionary array; Arrow itself takes none from views."""
+    """Return the decoded values of a dictionary array, views included, which Arrow cannot take."""
     plain = without_views(values.type.value_type)
     if plain == values.type.value_type:
         return values.dictionary_decode()
@@ -102,7 +102,7 @@ def bools(values: NDArray[np.bool_]) -> pa.Array:
 
 
 def to_numpy(values: pa.Array) -> NDArray[Any]:
-    """Return an Arrow array of numbers as NumPy, whatever stands in the null places."""
+    """Return an Arrow array of numbers as NumPy; nulls come out as arbitrary values."""
     dtype = values.type.to_pandas_dtype()
     return np.frombuffer(values.buffers()[1], dtype, len(values) + values.offset)[values.offset :]
 
@@ -114,7 +114,7 @@ def to_bools(values: pa.Array) -> NDArray[np.bool_]:
 
 
 def validity(values: pa.Array) -> NDArray[np.bool_]:
-    """Return which elements of an Arrow array are not null."""
+    """Return the mask of elements that are not null."""
     if not values.null_count or values.buffers()[0] is None:
         return np.full(len(values), not values.null_count)
     return _bits(values.buffers()[0], values.offset, len(values))
@@ -126,7 +126,7 @@ def _bits(buffer: pa.Buffer, offset: int, count: int) -> NDArray[np.bool_]:
 
 
 def with_nulls(texts: pa.Array, null: NDArray[np.bool_]) -> pa.Array:
-    """Return texts with some of them null; those that were null already have to be among them."""
+    """Return texts with the elements of `null` made null; it must include the existing nulls."""
     if texts.offset:
         texts = texts.take(array(np.arange(len(texts), dtype=np.int64)))
     bits = np.packbits(~null, bitorder="little")
@@ -134,7 +134,7 @@ def with_nulls(texts: pa.Array, null: NDArray[np.bool_]) -> pa.Array:
 
 
 def without_nulls(texts: pa.Array) -> pa.Array:
-    """Return texts with none of them null: those that were keep what stands in their place."""
+    """Return texts with the null mask removed, which exposes the bytes stored under the nulls."""
     if not texts.null_count:
         return texts
     buffers = [None, *texts.buffers()[1:]]

@@ -1,4 +1,4 @@
-"""What flows: the values of named fields at known positions, and how numbers are written back."""
+"""Chunks: the values of named fields at known positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisify.core.packing import Packing
 
 BLOCK = 8192
-"""Elements in one noise block: the unit of random streams and of order-free statistics."""
+"""Elements in one noise block, the unit of random streams and of order-independent statistics."""
 
 Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "other"]
 NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})
@@ -32,11 +32,11 @@ _RENAMED_SHOWN = 3
 
 @frozen
 class Positions:
-    """Where the elements of a chunk stand in their field: equally long runs, in rising order.
+    """Indices of a chunk's elements in their field: runs of equal length, in ascending order.
 
     Attributes:
-        starts: The index at which each run starts; one run for a chunk of consecutive elements.
-        length: The elements in each run.
+        starts: First index of each run; one run for a chunk of consecutive elements.
+        length: Elements in each run.
     """
 
     starts: tuple[int, ...] | NDArray[np.int64]
@@ -49,7 +49,7 @@ class Positions:
 
     @classmethod
     def box(cls, shape: Sequence[int], box: Sequence[slice]) -> Positions:
-        """Return the C-order flat indices of a box (one plain slice an axis) of an array.
+        """Return the C-order flat indices of a box (one plain slice per axis) of an array.
 
         >>> box = Positions.box((4, 10), (slice(1, 3), slice(0, 5)))
         >>> [int(start) for start in box.starts], box.length
@@ -76,7 +76,7 @@ class Positions:
         return len(self.starts) * self.length
 
     def at(self, which: NDArray[np.int64]) -> Positions:
-        """Return the positions of some elements, counted from 0 in these.
+        """Return the positions of the elements `which`, counted from 0 within this chunk.
 
         >>> Positions((10, 20), 5).at(np.array([1, 7])).starts.tolist()
         [11, 22]
@@ -85,7 +85,7 @@ class Positions:
         return Positions(np.asarray(self.starts, np.int64)[runs] + inside, 1)
 
     def by_block(self) -> Iterator[tuple[int, slice | NDArray[np.int64], slice]]:
-        """Yield (block, positions inside the block, elements of the chunk), block by block."""
+        """Yield (block number, positions within the block, elements of the chunk) per block."""
         if not self.size:
             return
         if len(self.starts) == 1:
@@ -109,7 +109,7 @@ class Positions:
 
 
 def distinct_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return names of which none stands twice: the second `x` is `x.1`, as pandas has it.
+    """Make names unique: the second `x` becomes `x.1`, as in pandas.
 
     >>> distinct_names(["x", "x", "y", "x"])
     ('x', 'x.1', 'y', 'x.2')
@@ -126,7 +126,7 @@ def distinct_names(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def renaming_note(texts: Sequence[str]) -> str | None:
-    """Return what to tell of names that `distinct_names` changes; None: it changes none."""
+    """Return the message about names that `distinct_names` changes, or None."""
     pairs = zip(texts, distinct_names(texts), strict=True)
     renamed = [(text, name) for text, name in pairs if text != name]
     if not renamed:
@@ -142,21 +142,21 @@ class Field:
 
     Attributes:
         name: Its name, which also names its random stream.
-        kind: What it holds.
-        type_name: Its type as its format calls it, for listings.
+        kind: The kind of its values.
+        type_name: Its type as the format calls it, for listings.
         number: Its number type; None for a field that cannot hold numbers.
-        table: Which rows or elements it shares: fields of one table are as long as each other.
-            Empty: it is a column, with one value in each row.
-        aliases: Other names that choose it.
-        nullable: Whether an element of it can be missing.
-        views: Other types its values can be read as, where a model needs one of those.
-        hindrance: Why it can get no noise here, though its type could; empty: it can.
-        missing: What its file declares to be missing; None: nothing.
-        packing: How its values are packed in the file; None: they are as they are.
-        role: What it is other than measurements, such as "an index": it gets noise only by its
-            exact name. Empty: it may be chosen by default and by patterns.
-        member: Whether it is one member among others of the records of an array.
-        stream: What names its random stream; empty: its name.
+        table: The table it belongs to; all fields of a table have the same length. Empty for a
+            column with one value per row.
+        aliases: Other names that select it.
+        nullable: Whether its elements can be missing.
+        views: Other types its values can be read as, for models that need them.
+        hindrance: Why it can get no noise although its type could; empty if it can.
+        missing: The values that its file declares missing, or None.
+        packing: How its values are packed in the file, or None.
+        role: Its role if it is not a measurement, such as "an index"; such a field gets noise only
+            if selected by its exact name. Empty: defaults and patterns may select it.
+        member: Whether it is one member of the records of a structured array.
+        stream: Name of its random stream; empty: the field's name.
     """
 
     name: str
@@ -177,20 +177,20 @@ class Field:
 
 @frozen
 class Column:
-    """The values of one field at some positions.
+    """The values of one field in one chunk.
 
     Attributes:
-        field: Whose values these are.
-        number: The number type of `values`. A field may come as two columns over the same
-            positions when a text format mixes whole numbers and others in it.
-        positions: Where they stand in the field.
-        values: Shape (n,), `number.dtype`; whatever stands where `valid` is False means nothing.
-        valid: Shape (n,), which elements are there and are numbers; None: all.
-        nulls: How many elements are null.
-        strangers: How many elements are not numbers though the field was chosen.
+        field: The field.
+        number: The number type of `values`. A text field that mixes whole numbers and others may
+            come as two columns over the same positions.
+        positions: Their indices in the field.
+        values: Shape (n,), `number.dtype`; arbitrary where `valid` is False.
+        valid: Shape (n,), mask of elements that are present and numeric; None: all.
+        nulls: Number of null elements.
+        strangers: Number of elements of the chosen field that cannot be parsed as numbers.
         stranger: The text of the first of them.
-        decimals: Shape (n,), the digits after the point of each element's text; -1: unknown.
-        layout: How a format will write this column's values; nobody else looks at it.
+        decimals: Shape (n,), the digits after the point in each element's text; -1: unknown.
+        layout: The format's private data for writing this column back.
     """
 
     field: Field
@@ -210,9 +210,9 @@ class Chunk:
     """The decoded fields of some rows of one table, or of some elements of one array.
 
     Attributes:
-        columns: The fields asked for.
-        layout: Whatever the format needs to put them back; nobody else looks at it.
-        rows: Which rows these are, if it is a table's chunk.
+        columns: The requested fields.
+        layout: The format's private data for writing them back.
+        rows: The row numbers, for a chunk of a table.
     """
 
     columns: tuple[Column, ...]
@@ -220,7 +220,7 @@ class Chunk:
     rows: Positions | None = None
 
     def by_field(self) -> dict[str, list[Column]]:
-        """Return the columns of each field, by its name."""
+        """Return the columns by field name."""
         fields: dict[str, list[Column]] = {}
         for column in self.columns:
             fields.setdefault(column.field.name, []).append(column)
@@ -228,7 +228,7 @@ class Chunk:
 
 
 def cut_out(column: Column, start: int, stop: int) -> Column:
-    """Return the elements start...stop of a column that is one run."""
+    """Return the elements start...stop of a column whose positions are one run."""
     first = int(column.positions.starts[0])
     return replace(
         column,
@@ -241,7 +241,7 @@ def cut_out(column: Column, start: int, stop: int) -> Column:
 
 
 def joined(columns: Sequence[Column]) -> Column:
-    """Return columns of one field and type, each a run where the one before ends, as one."""
+    """Concatenate adjacent columns of one field and type, each of them one run."""
     first = columns[0]
     start = int(first.positions.starts[0])
     stop = start + sum(column.positions.size for column in columns)
@@ -260,7 +260,7 @@ def joined(columns: Sequence[Column]) -> Column:
 
 
 def blank(column: Column, like: Column) -> Column:
-    """Return a column of the type of one where another is, in which nothing is valid."""
+    """Return a column of the type of `column` at the positions of `like`, with no valid element."""
     count = like.positions.size
     values = np.zeros(count, column.number.dtype)
     if column.number.kind == "text":
@@ -273,10 +273,10 @@ def blank(column: Column, like: Column) -> Column:
 def merged_floats(
     columns: Sequence[Column],
 ) -> tuple[Positions, NDArray[Any], NDArray[np.bool_] | None]:
-    """Return one field's values as float64 (complex128), and which are there and finite.
+    """Return one field's positions, values as float64 (complex128), and mask of finite ones.
 
     Args:
-        columns: The field's columns, over the same positions, at most one valid at each.
+        columns: The field's columns, over the same positions; at most one is valid at each.
     """
     first = columns[0]
     values = first.number.to_float(first.values)
@@ -296,8 +296,8 @@ class WholeNumbers(NamedTuple):
     """One field's values as integers.
 
     Attributes:
-        values: Shape (n,), of an integer dtype, or Python's integers.
-        unit: What 1 stands for, in the field's unit.
+        values: Shape (n,), of an integer dtype, or Python integers in an object array.
+        unit: The value of 1, in the field's unit.
     """
 
     values: NDArray[Any]
@@ -305,10 +305,10 @@ class WholeNumbers(NamedTuple):
 
 
 def merged_whole(columns: Sequence[Column]) -> WholeNumbers | None:
-    """Return one field's values as integers; None if they are not all whole, decimals or times.
+    """Return one field's integers, decimals or times as integers; None if it has other values.
 
     Args:
-        columns: The field's columns, over the same positions, at most one valid at each.
+        columns: The field's columns, over the same positions; at most one is valid at each.
     """
     first = columns[0]
     if any(column.number.kind not in {"int", "decimal", "time"} for column in columns):
@@ -325,15 +325,15 @@ def merged_whole(columns: Sequence[Column]) -> WholeNumbers | None:
 def boxes(
     shape: Sequence[int], limit: int, unit: Sequence[int] | None = None
 ) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into boxes of about `limit` elements, whole in the trailing axes if possible.
+    """Cut an array into boxes of about `limit` elements, spanning the trailing axes if possible.
 
     Args:
         shape: The array's shape.
-        limit: The elements a box should hold at most; one unit may hold more.
-        unit: The shape of the pieces that are never cut (a chunk of storage); default: one element.
+        limit: The most elements a box should hold; one unit may hold more.
+        unit: The shape that is never cut, such as a storage chunk; default: one element.
 
     Yields:
-        One slice an axis; together they cover the array once, in C order of their first corners.
+        One slice per axis; the boxes cover the array once, in C order of their first corners.
     """
     if 0 in shape:
         return

@@ -1,4 +1,4 @@
-"""What the values of a field are: how they are kept in memory, and their arithmetic."""
+"""Number types: how the values of a field are stored in memory, and their arithmetic."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ if TYPE_CHECKING:
 SECOND = 10**9
 """Nanoseconds in a second."""
 _DECIMAL_DIGITS = (38, 76)
-"""Digits of the widest decimals of 128 and of 256 bits."""
+"""Most digits of decimals of 128 and of 256 bits."""
 _WIDE_DIGITS = _DECIMAL_DIGITS[0]
 _INT64_DIGITS = 18
-"""Decimals of so many digits are kept as int64."""
+"""Decimals of up to this many digits are stored as int64."""
 _EXACT_POWERS = 22
-"""Powers of ten that a float64 holds exactly."""
+"""float64 holds powers of ten exactly up to this exponent."""
 _WIDEST = 8
-"""Bytes of the integers that float64 does not hold."""
+"""Bytes of the integers that float64 cannot hold exactly."""
 
 
 @frozen
 class NumberType:
-    """How the values of a field are kept in memory and what they can hold.
+    """How the values of a field are stored in memory, and their range.
 
     Attributes:
-        kind: float, int, complex or decimal; or bool, text or time, which are no numbers but have
-            some arithmetic (times) or none.
-        dtype: The dtype of the arrays; decimals are unscaled integers (int64, or Python's own in
-            an object array when they have more than 18 digits), times count ticks, texts are
-            Python strings in an object array.
+        kind: float, int, complex, decimal, bool, text or time.
+        dtype: The dtype of the arrays; decimals are unscaled integers (int64, or Python integers
+            in an object array beyond 18 digits), times count ticks, texts are Python strings in an
+            object array.
         decimal_scale: Digits after a decimal's point: its value is unscaled x 10**-decimal_scale.
-        decimal_precision: The digits a decimal has in all.
+        decimal_precision: Total digits of a decimal.
         tick: Nanoseconds in a tick of a time.
-        span: Ticks after which a time of day is over; 0: a date, a timestamp or a duration.
-        bits: The bits of an integer that has fewer than its dtype; 0: it has them all.
+        span: Ticks in a day, for a time of day; 0 for a date, a timestamp or a duration.
+        bits: Bits of an integer narrower than its dtype; 0: as many as the dtype.
         truncates: Whether noise on whole numbers is rounded down, not half to even.
     """
 
@@ -74,7 +73,7 @@ class NumberType:
 
     @classmethod
     def time(cls, tick: int, *, bits: int = 64, span: int = 0) -> NumberType:
-        """Return the type of times that count ticks of so many nanoseconds."""
+        """Return the type of times that count ticks of `tick` nanoseconds."""
         return cls("time", np.dtype(f"i{bits // 8}"), tick=tick, span=span)
 
     @classmethod
@@ -85,12 +84,12 @@ class NumberType:
 
     @cached_property
     def limits(self) -> tuple[Any, Any]:
-        """The smallest and the largest (finite) value, in the units of the arrays."""
+        """The smallest and the largest finite value, in the units of the arrays."""
         if self.kind == "decimal":
             most = 10**self.decimal_precision - 1
             return -most, most
         if self.kind == "time":
-            least = np.iinfo(self.dtype).min + 1  # the least of all means that there is none
+            least = np.iinfo(self.dtype).min + 1  # the minimum itself is NaT
             return (0, self.span - 1) if self.span else (least, np.iinfo(self.dtype).max)
         if self.kind in {"bool", "text"}:
             return False, True
@@ -103,17 +102,17 @@ class NumberType:
 
     @cached_property
     def unit(self) -> Fraction:
-        """What 1 in an array of whole numbers, decimals or times stands for; times: in seconds."""
+        """The value of 1 in an array of whole numbers, decimals or times (in seconds)."""
         if self.kind == "time":
             return Fraction(self.tick, SECOND)
         return Fraction(1, 10**self.decimal_scale)
 
     @cached_property
     def ranges(self) -> tuple[tuple[Any, Any], ...]:
-        """Ranges, the narrowest first: noise keeps a value within the first that holds it.
+        """Ranges, narrowest first: a noisy value saturates at the first that holds the original.
 
-        Whole numbers of 38 digits and more are those of texts, which have no type: one that fits
-        int64 saturates there, whatever else stands in its column.
+        Whole numbers of 38 digits and more come from text files, whose columns have no type: a
+        value that fits int64 saturates at int64, whatever other values its column has.
         """
         if self.kind != "decimal" or self.decimal_scale or self.decimal_precision < _WIDE_DIGITS:
             return (self.limits,)
@@ -124,7 +123,7 @@ class NumberType:
     def to_float(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values as float64 (complex128 for complex), correctly rounded.
 
-        Times are in seconds; texts are not numbers.
+        Times come out in seconds, texts as NaN.
         """
         if self.kind == "text":
             return np.full(len(values), np.nan)
@@ -143,16 +142,16 @@ class NumberType:
         return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
 
     def finite(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Return which values are finite, or None when all are."""
+        """Return the mask of finite values, or None if all are finite."""
         if self.kind not in {"float", "complex"}:
             return None
         finite = np.isfinite(values)
-        return None if np.count_nonzero(finite) == finite.size else finite  # sooner than all()
+        return None if np.count_nonzero(finite) == finite.size else finite  # faster than all()
 
     def outside(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Return which decimals or times are none that their type has; None: they all are.
+        """Return the mask of decimals or times outside their type's range, or None if none are.
 
-        A file may hold them all the same, such as 123.45 in a decimal of 3 digits.
+        A file may hold such values, such as 123.45 in a decimal of 3 digits.
         """
         if self.kind not in {"decimal", "time"}:
             return None
@@ -161,9 +160,9 @@ class NumberType:
         return outside if outside.any() else None
 
     def difference(self, after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
-        """Return after - before as float64 (complex128), exact for integers before rounding.
+        """Return after - before as float64 (complex128); integers are subtracted exactly.
 
-        A difference beyond the largest float64 is taken to be that.
+        A difference beyond the largest float64 saturates.
         """
         if self.kind in {"float", "complex"}:
             with np.errstate(invalid="ignore", over="ignore"):
@@ -172,7 +171,7 @@ class NumberType:
             return np.asarray(after != before, np.float64)
         if self.kind == "time":
             ticks = _wide_difference(after.astype(np.int64), before.astype(np.int64))
-            if self.span:  # the shorter way round the clock
+            if self.span:  # a time of day: the shorter way round the clock
                 ticks -= self.span * np.rint(ticks / self.span)
             return ticks * (self.tick / SECOND)
         if after.dtype == object or after.dtype.itemsize == _WIDEST:
@@ -182,18 +181,18 @@ class NumberType:
     def add(
         self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Add noise in this type: integers round it half to even, and everything saturates.
+        """Add noise in this type; integers round it half to even.
 
-        Times of day alone do not: they go on round the clock.
+        Values saturate at the type's limits, except that times of day wrap around midnight.
 
         Args:
             values: Shape (n,), this type's dtype.
-            noise: Shape (n,), float64 (complex128 for complex), in the field's own unit. Spent: it
-                may be overwritten.
-            exponent: The noise is in units of 2**exponent: of 1 where it cannot overflow.
+            noise: Shape (n,), float64 (complex128 for complex), in the field's unit. It may be
+                overwritten.
+            exponent: The noise is in units of 2**exponent; 0 where it cannot overflow.
 
         Returns:
-            The noisy values, and which of them saturated (None: none).
+            The noisy values, and the mask of saturated ones (None: none).
         """
         if self.kind == "complex":
             return self._add_complex(values, noise, exponent)
@@ -222,7 +221,7 @@ class NumberType:
     def _add_time(
         self, values: NDArray[Any], noise: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Add seconds to times; after midnight a time of day begins anew."""
+        """Add seconds to times; a time of day wraps around midnight."""
         noise *= SECOND / self.tick
         np.rint(noise, out=noise)
         ticks = values.astype(np.int64)
@@ -246,7 +245,7 @@ class NumberType:
             else:
                 noise += values
                 noisy = noise.astype(self.dtype, copy=False)
-            if overflown is not None and overflown.any():  # the sum may be a float all the same
+            if overflown is not None and overflown.any():  # the sum may still be in range
                 powers = np.broadcast_to(exponent, noisy.shape)[overflown]
                 total = np.ldexp(values[overflown], -powers) + scaled[overflown]
                 noisy[overflown] = np.ldexp(total, powers)
@@ -269,7 +268,7 @@ class NumberType:
         return noisy, real | imag
 
     def round(self, values: NDArray[Any], decimals: int | NDArray[Any]) -> NDArray[Any]:
-        """Round floats to so many decimals each, half to even; other types are left alone."""
+        """Round floats half to even to `decimals` digits; return other types unchanged."""
         if self.kind not in {"float", "complex"}:
             return values
         if isinstance(decimals, int):
@@ -281,9 +280,9 @@ class NumberType:
         return rounded
 
     def bounds(self, low: float, high: float) -> tuple[Any, Any]:
-        """Return bounds given in the field's unit as values of the arrays, rounded inwards.
+        """Convert bounds from the field's unit to the units of the arrays, rounding inwards.
 
-        A bound that lies beyond what the type can hold becomes the type's own.
+        A bound beyond the type's range becomes the type's limit.
         """
         least, most = self.limits
         if self.kind == "float":
@@ -304,7 +303,7 @@ class NumberType:
 
 
 def _held(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values, in place, with infinite ones made the largest finite ones."""
+    """Replace infinities by the largest finite values, in place."""
     parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
     limits = np.finfo(parts.dtype)
     np.clip(parts, limits.min, limits.max, out=parts)
@@ -312,24 +311,24 @@ def _held(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:
-    """Round to so many decimals; what is too large to have any decimals stays as it is."""
+    """Round to `digits` decimals; values too large to have decimals stay as they are."""
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = np.round(values, digits)
     return np.where(np.isfinite(rounded), rounded, values)
 
 
 def _typed(bound: float) -> Fraction:
-    """Return a number as it was typed: 0.1 is a tenth; a large whole number is what it is."""
+    """Return the exact number that was typed: 1/10 for 0.1; large whole numbers as they are."""
     return Fraction(bound) if abs(bound) >= 1 << 53 else Fraction(repr(float(bound)))
 
 
 def _add_wide(
     values: NDArray[Any], noise: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Add whole float64 noise to 64-bit integers without passing them through float64.
 
-    Signed values are mapped to unsigned ones in their order (by flipping the sign bit), where
-    adding and subtracting magnitudes shows a wrap-around as a result on the wrong side.
+    Flipping the sign bit maps signed values to unsigned ones in the same order. A wrap-around then
+    shows as a sum below, or a difference above, the value.
     """
     signed = values.dtype.kind == "i"
     top = np.uint64(1 << 63)
@@ -345,21 +344,18 @@ def _add_wide(
 
 def _add_exact(
     values: NDArray[Any], noise: NDArray[np.float64], ranges: Sequence[tuple[int, int]]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Add whole float64 noise to integers, in Python's integers where need be.
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Add whole float64 noise to integers, as Python integers where int64 is too narrow.
 
     Args:
         values: The integers.
-        noise: What is added.
+        noise: The noise.
         ranges: See `NumberType.ranges`.
     """
     low, high = ranges[-1]
     if values.dtype != object:
         total, wrapped = _add_wide(values, noise)
-        beyond = (total < low) | (total > high)
-        if wrapped is not None:
-            beyond |= wrapped
-        return np.clip(total, low, high), beyond
+        return np.clip(total, low, high), wrapped | (total < low) | (total > high)
     out, saturated = np.empty(len(values), object), np.zeros(len(values), bool)
     for at, (value, change) in enumerate(zip(values.tolist(), noise.tolist(), strict=True)):
         least, most = next((one for one in ranges if one[0] <= value <= one[1]), ranges[-1])

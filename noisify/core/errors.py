@@ -1,4 +1,4 @@
-"""The one family of errors: one line that says what, where, and what to do instead."""
+"""The package's errors: one line that says what is wrong, where, and what to do instead."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ else:
     difflib = LazyModule("difflib")
 
 _NEAR = 0.76
-"""How alike words must be, from 0 to 1, for one to be taken for the other; less misleads."""
-
-
+"""Similarity, from 0 to 1, from which a word is suggested; lower values mislead."""
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-"""Characters that a terminal obeys rather than shows, or that turn the writing around."""
+"""Characters that control a terminal or change the direction of writing."""
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}\ud800-\udfff]")
 UNWRITTEN = re.compile(f"(?!\n)[{_CONTROLS}]")
-"""The same, but for line ends and the bytes of names that are not UTF-8."""
+"""The same without line feeds and the undecodable bytes of names."""
 
 
 def printable(text: str) -> str:
-    r"""Return a text with escapes for what is not to reach a terminal; names may hold anything.
+    r"""Escape control characters, which names may hold, before a text reaches a terminal.
 
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
@@ -38,16 +36,16 @@ OUT_OF_MEMORY = "out of memory; a smaller --chunk-size or fewer --jobs need less
 
 
 class NoisifyError(Exception):
-    """Say what went wrong, where, and what to do instead.
+    """Base class of the package's errors.
 
     Args:
-        message: What is wrong, in a few words, with what to type instead where that is known.
+        message: What is wrong, in a few words, and what to type instead where that is known.
         path: The file concerned.
         line: The line of that file, counted from 1.
         field: The field (column, dataset) concerned.
 
     Attributes:
-        complete: The outputs that had been completed before, and are kept.
+        complete: The outputs that were completed before the error, and are kept.
     """
 
     exit_status: ClassVar[int] = 1
@@ -68,7 +66,7 @@ class NoisifyError(Exception):
         self.complete: Sequence[str] = ()
 
     def __str__(self) -> str:
-        """Return `path, line N, field 'name': message`, leaving out what is not known."""
+        """Return `path, line N, field 'name': message`, without the unknown parts."""
         where = [
             str(self.path) if self.path is not None else "",
             f"line {self.line}" if self.line is not None else "",
@@ -79,13 +77,13 @@ class NoisifyError(Exception):
         return cut_short(printable(" ".join(text.split())))
 
     def at(self, path: str | Path) -> NoisifyError:
-        """Return this error with its file named, unless it names one already."""
+        """Set this error's file, unless it has one, and return the error."""
         if self.path is None:
             self.path = path
         return self
 
     def leaving(self, complete: Sequence[str]) -> NoisifyError:
-        """Return this error with the outputs that are complete nevertheless, if there are any."""
+        """Add the outputs that are complete nevertheless, and return the error."""
         if complete and not self.complete:
             self.complete = complete
             shown = ", ".join(complete[:_OUTPUTS_SHOWN])
@@ -95,31 +93,31 @@ class NoisifyError(Exception):
         return self
 
     def because(self, hints: Sequence[str]) -> NoisifyError:
-        """Return this error with the first of some hints at its cause, if there is any."""
+        """Add the first of some hints at the cause, if any, and return the error."""
         self.message = "; ".join((self.message, *hints[:1]))
         return self
 
 
 class UsageError(NoisifyError):
-    """The command was asked for something that makes no sense; nothing was read."""
+    """The request makes no sense; no data were read."""
 
     exit_status = 2
 
 
 class DataError(NoisifyError):
-    """The input is not what it should be."""
+    """The input is invalid."""
 
     exit_status = 3
 
 
 class NoisifyWarning(UserWarning):
-    """What a caller of the library should know of noise that was asked for, and did nothing."""
+    """Requested noise had no effect."""
 
 
 def caused_by_memory(error: BaseException) -> bool:
-    """Return whether there was too little memory, whatever was made of that on the way.
+    """Return whether an error, or one it was raised from, is a lack of memory.
 
-    Arrow's error for it is one of its usual errors too, and formats tell of those as bad data.
+    Arrow's memory error is also an `ArrowException`, which formats report as bad data.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -130,14 +128,14 @@ def caused_by_memory(error: BaseException) -> bool:
 
 
 def cut_short(text: str) -> str:
-    """Return a text without its middle if it is longer than anybody reads."""
+    """Cut the middle out of a very long text."""
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def shown(value: object) -> str:
-    """Return a value as an error shows it: on one line, and cut where it is long.
+    """Return a value's representation on one line, cut if it is long.
 
     >>> shown("a"), shown(list(range(100)))
     ("'a'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 1…')
@@ -152,11 +150,11 @@ def shown(value: object) -> str:
 
 _OUTPUTS_SHOWN = 3
 _LONGEST = 2000
-"""Characters of a message; what was typed, or a name, may be of any length."""
+"""Most characters of a message, which may quote input of any length."""
 _SHOWN = 65
-"""Characters of a value that an error shows."""
+"""Most characters of a value in a message."""
 _LONG_INTEGER_BITS = 129
-"""An integer of more bits is shown in hexadecimal."""
+"""Integers of more bits are shown in hexadecimal."""
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -169,7 +167,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["time", "temperature"])
     ''
     """
-    if not isinstance(word, str):  # what was given for a name
+    if not isinstance(word, str):
         word = shown(word)
     words = list(known)
     near = difflib.get_close_matches(word, words, n=1, cutoff=_NEAR)

@@ -1,9 +1,9 @@
-"""Modules that are imported when something of theirs is first used: a start should be quick.
+"""Import modules on first use, to start quickly.
 
 if TYPE_CHECKING:
-import pyarrow as pa
+    import pyarrow as pa
 else:
-pa = LazyModule("pyarrow")
+    pa = LazyModule("pyarrow")
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LazyModule:
-    """A module that is imported when an attribute of it is first looked up.
+    """A module that is imported on the first access to an attribute.
 
     Args:
         name: The module's full name.
@@ -27,14 +27,14 @@ class LazyModule:
         self._module: ModuleType | None = None
 
     def __getattr__(self, attribute: str) -> object:
-        """Import the module, and return what it has of that name now."""
+        """Import the module and return its attribute."""
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, attribute)
 
 
 def optional(name: str) -> ModuleType | None:
-    """Import a module that may not be installed; return None if it is not."""
+    """Import a module, or return None if it is not installed."""
     try:
         return import_module(name)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Modules of Python and of other packages that few runs need; each takes 10 ms or more to import.
+"""Lazy imports of modules that few runs need and that take 10 ms or more each.
 
 For pyarrow see `lazy_pyarrow`.
 """

@@ -1,4 +1,4 @@
-"""`pa` and `pc`: pyarrow and its functions, imported when something of theirs is first asked for.
+"""`pa` and `pc`: pyarrow and pyarrow.compute, imported on first use.
 
 The compiled part seldom needs them, and for a small file their import would take most of the time.
 """

@@ -1,4 +1,4 @@
-"""A bound on the memory of a run: measured as it goes, and asked before much is taken at once."""
+"""Enforce `--max-memory`: before large allocations, and by measuring the peak after each chunk."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from noisify.core.errors import NoisifyError
 
 _MB = 1 << 20
 _COPIES = 8
-"""How often the bytes of a chunk are in memory, for its reading and again for each output."""
+"""Copies of a chunk's bytes in memory, for reading and again for each output."""
 _MORE_IN_FLIGHT = 2
-"""Chunks in memory besides those that the workers have."""
+"""Chunks in memory besides one per worker."""
 _USUAL_CHUNK, _SMALLEST_CHUNK = 1 << 20, 1 << 16
 _RESERVE = 16 * _MB
-"""What modules take that are imported later."""
+"""Bytes kept free for modules that are imported later."""
 _STATUS, _STATM = Path("/proc/self/status"), Path("/proc/self/statm")
 
 
 class MemoryBound:
-    """The most memory that the process may take.
+    """The most memory that the process may use.
 
-    What is to be taken is asked for first, as far as it is known; after each chunk the peak is
-    measured, where the system tells it. Neither knows what is taken in between.
+    Large allocations of known size are checked in advance, and the peak is measured after each
+    chunk where the system reports it. Allocations in between go unnoticed.
 
     Args:
-        most: Bytes of the resident set; None: there is no bound.
+        most: Bytes of the resident set; None: no bound.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self.most = most
 
     def check(self) -> None:
-        """Refuse to go on if the process has taken more.
+        """Check that the process has stayed within the bound.
 
         Raises:
-            NoisifyError: If it has.
+            NoisifyError: If it has not.
         """
         if self.most is not None and (taken := _peak()) > self.most:
             raise NoisifyError(
@@ -46,14 +46,14 @@ class MemoryBound:
             )
 
     def require(self, count: int, what: str) -> None:
-        """Refuse what would take more.
+        """Check that there is room for an allocation.
 
         Args:
-            count: About how many bytes.
-            what: What takes them, such as "a record batch".
+            count: Its approximate size in bytes.
+            what: What it is for, such as "a record batch".
 
         Raises:
-            NoisifyError: If there is no room for so many.
+            NoisifyError: If there is no room.
         """
         if self.most is not None and count > (room := self._room()):
             raise NoisifyError(
@@ -63,15 +63,15 @@ class MemoryBound:
             )
 
     def fit(self, jobs: int, size: int, outputs: int = 1) -> tuple[int, int]:
-        """Return how many workers, and chunks of how many bytes, there is room for.
+        """Return the number of workers and the chunk size in bytes that there is room for.
 
-        Large chunks become smaller first, down to the usual size, then there are fewer workers,
-        then even smaller chunks.
+        Reduces large chunks to the usual size first, then the number of workers, then the chunks
+        further.
 
         Args:
-            jobs: The workers wished for.
-            size: The bytes wished for.
-            outputs: How many outputs are made of each chunk.
+            jobs: The requested number of workers.
+            size: The requested chunk size in bytes.
+            outputs: Outputs written from each chunk.
 
         Raises:
             NoisifyError: If there is no room for one worker and the smallest chunks.
@@ -97,7 +97,7 @@ class MemoryBound:
         return jobs, min(size, room)
 
     def _room(self) -> int:
-        """Return how many more bytes the process may take."""
+        """Return how many more bytes the process may use."""
         return max(0, (self.most or 0) - _resident())
 
 
@@ -109,9 +109,9 @@ def _megabytes(count: int) -> str:
 
 
 def _peak() -> int:
-    """Return the largest resident set that this process has had, in bytes; 0 if nobody knows.
+    """Return the peak resident set of this process in bytes, or 0 if unknown.
 
-    Linux's `getrusage` is of no use: it counts what a process was before it ran this program.
+    Linux's `getrusage` includes the peak of the process before it executed this program.
     """
     if _STATUS.exists():
         lines = _STATUS.read_bytes().splitlines()
@@ -127,7 +127,7 @@ def _peak() -> int:
 
 
 def _resident() -> int:
-    """Return the resident set of this process, in bytes; elsewhere than on Linux its peak."""
+    """Return the resident set of this process in bytes; its peak if not on Linux."""
     if _STATM.exists():
         return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGESIZE")
     return _peak()

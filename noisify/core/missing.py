@@ -1,4 +1,4 @@
-"""What stands for missing elements in a file, and how noise keeps clear of it."""
+"""Missing-value markers of a file, and noise that avoids producing them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Missing:
     """The values of a field that a file declares to be missing.
 
     Attributes:
-        values: Single values, as they are in the field's dtype.
-        low: The least valid value; None: there is no such bound.
-        high: The largest valid value; None: there is no such bound.
-        marker: What is written where noise makes an element missing; None: nothing can be.
-        texts: The texts that mean null in a field of texts.
+        values: Single values, in the field's dtype.
+        low: The smallest valid value, or None.
+        high: The largest valid value, or None.
+        marker: The value written where noise makes an element missing, or None if it cannot.
+        texts: The texts that mean null in a text field.
     """
 
     values: tuple[Any, ...] = ()
@@ -31,7 +31,7 @@ class Missing:
     texts: frozenset[str] = frozenset()
 
     def mask(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which values are missing, shape (n,)."""
+        """Return the mask of missing values, shape (n,)."""
         found = np.zeros(values.shape, bool)
         for value in self.values:
             found |= values == value
@@ -48,16 +48,16 @@ class Missing:
         limits: tuple[Any, Any],
         digits: int | NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Return noisy values, those that would be read as missing replaced by the nearest others.
+        """Replace noisy values that would be read as missing by the nearest valid value.
 
-        Of two that are as near it is the one on the side of the value before noise.
+        Of two equally near values, take the one on the side of the original.
 
         Args:
             before: Shape (n,), the values before noise, none of them missing.
             after: Shape (n,), the noisy values.
-            limits: The least and the largest value there may be.
+            limits: The smallest and the largest value allowed.
             digits: Digits after the point that floats are written with, one number for all or one
-                an element; None or -1: all.
+                per element; None or -1: all.
         """
         if not self.values and self.low is None and self.high is None:
             return after
@@ -81,7 +81,7 @@ class Missing:
         return out
 
     def avoid_texts(self, before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-        """Return noisy texts, those that would be read as missing as they were, shape (n,)."""
+        """Restore the original of noisy texts that would be read as missing, shape (n,)."""
         if not self.texts:
             return after
         hit = np.fromiter((text in self.texts for text in after), bool, len(after))
@@ -94,7 +94,7 @@ class Missing:
         limits: tuple[Any, Any],
         digits: NDArray[np.int64],
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the first values in a direction that are not missing, and which there are."""
+        """Return the first valid values in a direction, and the mask of those that exist."""
         found = values.copy()
         for _ in range(len(self.values) + 1):
             wrong = self.mask(found)
@@ -107,7 +107,7 @@ class Missing:
 def _beside(
     values: NDArray[Any], direction: int, limits: tuple[Any, Any], digits: NDArray[np.int64]
 ) -> NDArray[Any]:
-    """Return the next values in a direction; a limit itself where it is reached."""
+    """Return the next values in a direction, stopping at the limit."""
     end = limits[1] if direction > 0 else limits[0]
     if values.dtype.kind != "f":
         step = np.array(1, values.dtype)

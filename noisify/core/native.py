@@ -1,4 +1,4 @@
-"""Whether the compiled parts are there and in use: free of NumPy, so that `--version` is quick."""
+"""Load the compiled parts. Imports no NumPy, so that `--version` is quick."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PURE = "NOISIFY_PURE"
 
 
 class Part(Enum):
-    """A compiled part: its module, and the number that its source says too.
+    """A compiled part: its module and its interface version, which its source repeats.
 
-    The numbers rise whenever the functions are called in another way, or something else is looked
-    for in the module, so that a build of older sources is not used in new ways.
+    Increase the version whenever a signature or the module's contents change, so that a build of
+    older sources is not used.
     """
 
     CSV = ("noisify.formats.csv._csv", 3)
@@ -27,8 +27,8 @@ def pure() -> bool:
     return os.environ.get(PURE, "") not in {"", "0"}
 
 
-def load(part: Part) -> Any:  # noqa: ANN401 - mypy knows nothing of what is compiled
-    """Return a compiled part, or None if it was not built, or not from these sources."""
+def load(part: Part) -> Any:  # noqa: ANN401 - mypy cannot see into compiled modules
+    """Return a compiled part, or None if it was not built or has another interface version."""
     name, interface = part.value
     try:
         module = import_module(name)
@@ -38,7 +38,7 @@ def load(part: Part) -> Any:  # noqa: ANN401 - mypy knows nothing of what is com
 
 
 def described() -> str:
-    """Return what is in use, for `--version`."""
+    """Return which compiled parts are in use, for `--version`."""
     there = [] if pure() else [part.name.lower() for part in Part if load(part) is not None]
     if len(there) == len(Part):
         return "compiled"

@@ -1,7 +1,7 @@
-"""What other programs call things, and what to type here instead.
+"""Words of other programs, and what to type here instead.
 
-One table for each place a word can stand in: options, models, levels, fields, conditions, formats,
-and words beside the options. Only the paths that lead to an error look anything up here.
+One table for each place a word can appear: options, models, levels, fields, conditions, formats,
+and positional words. They are looked up only on the way to an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 def _by_word(answers: dict[str, str]) -> dict[str, str]:
-    """Return answers by word, of a table of words by answer."""
+    """Turn a table of words by answer into one of answers by word."""
     return {word: answer for answer, words in answers.items() for word in words.split()}
 
 
@@ -111,7 +111,7 @@ OPTIONS = _by_word({
     "type --ragged keep": "ignore-errors on-bad-lines error-bad-lines flexible",
     "type --rng {}": "generator bit-generator prng engine",
 })  # fmt: skip
-"""What to type instead of an option that there is not; options are looked up without dashes."""
+"""What to type instead of an unknown option, keyed without dashes."""
 
 MODELS = _by_word({
     # model: what it is called elsewhere (NumPy, SciPy, scikit-image, SoX, imgaug, sdcMicro, …)
@@ -179,10 +179,10 @@ MODELS = _by_word({
     "laplace-mechanism": "dp differential-privacy dp-laplace laplace-dp diffpriv",
     "gaussian-mechanism": "dp-gaussian gaussian-dp dp-normal analytic-gaussian",
 })  # fmt: skip
-"""The model that a word of other programs means; looked up without case, - for _ and blanks."""
+"""Models by their names elsewhere, keyed in lower case with - for _ and blanks."""
 
 NAMESPACES = re.compile(r"(?:(?:np|numpy|scipy|stats|random|torch|iaa|rng|tf|augment)\.)+")
-"""What stands before a model's name in code."""
+"""Module prefixes of a model's name in code."""
 
 FORMATS = _by_word({
     "csv": "text txt plain comma csv-file",
@@ -196,7 +196,7 @@ FORMATS = _by_word({
     "png": "image",
     "tiff": "tif geotiff bigtiff",
 })  # fmt: skip
-"""The format that another name means."""
+"""Formats by their other names."""
 
 KINDS = _by_word({
     ":float": "float floats float64 float32 double real :floats :double :real :float64",
@@ -209,11 +209,11 @@ KINDS = _by_word({
     ":timestamp",
     "'*'": "all every everything any : % .* . :any",
 })  # fmt: skip
-"""The selector that a word means, if no field is called so."""
+"""Selectors by the words for them, unless a field has that name."""
 
 
 class Pattern(NamedTuple):
-    """What a text of some form means.
+    """A form of text, and what to type instead.
 
     Attributes:
         form: A regular expression for the whole text, or for its start in conditions.
@@ -241,13 +241,13 @@ LEVELS = (
     Pattern(r"[\d.]+(?:[-:]|\.\.)[\d.]+", "type one level, or --sweep scale=0.1,0.2"),
     Pattern(r"\d[^,]*,.*,.*", "type --sweep scale=0.1,0.2,0.5 --output-dir DIR"),
 )
-"""What is meant by what is no level."""
+"""What to type instead of a text that is not a level."""
 
 NULLS = ("na", "nan", "none", "nil", "missing", "empty", "nat")
-"""What null is called elsewhere."""
+"""Other words for null."""
 
 CONDITIONS = (
-    # at the place where a condition stops making sense
+    # matched where a condition stops making sense
     Pattern(r"&&?", "type and"),
     Pattern(r"\|\|?", "type or"),
     Pattern(r"[~!](?!=)", "type not"),
@@ -267,7 +267,7 @@ CONDITIONS = (
     Pattern(r"[;]", "join conditions with and"),
     Pattern(r"[-.\w]", "a text stands in quotes, and a name with blanks in backquotes"),
 )  # fmt: skip
-"""What is meant where a condition does not go on as it should."""
+"""What to type instead where a condition cannot be parsed."""
 
 INPUTS = (
     Pattern(r"([\d.]+\s*(?:%|sd|std|iqr|%range)?)", "type -s {0}"),
@@ -280,7 +280,7 @@ INPUTS = (
     Pattern(r"(scale|sd|snr|rate|seed|dist|columns|where|loc|df)=(.+)", "type --{0} {1}"),
     Pattern(r"(\w+=.+)", "type -p {0}"),
 )
-"""What is meant by a word of some form that is no file."""
+"""What to type instead of a positional word that is not a file, by its form."""
 
 SUBCOMMANDS = _by_word({
     "type noisify --help": "help usage ? /? /h /help",
@@ -295,7 +295,7 @@ SUBCOMMANDS = _by_word({
     "type --sweep scale=0.01,0.1 --output-dir DIR": "sweep",
     "leave it out: noise is added to each INPUT": "to into with by on of and",
 })  # fmt: skip
-"""What is meant by a word that is no file."""
+"""What to type instead of a positional word that is not a file."""
 
 REPEATED = {
     **dict.fromkeys(
@@ -308,7 +308,7 @@ REPEATED = {
     "output": "several outputs are --sweep or --replicates with --output-dir DIR",
     "output_dir": "one run writes to one folder",
 }
-"""What to type instead of an option of one value given twice."""
+"""What to type instead of giving a single-valued option twice."""
 
 _NO_JOBS = "leave --jobs out for one worker for each processor"
 _NEW_SEED = "leave --seed out for a new one each time, which is printed"
@@ -324,11 +324,11 @@ VALUES = {
     ("compress_level", "best"): "type a number; 9 is the smallest of gzip",
     ("compress_level", "fast"): "type a number; 1 is the fastest",
 }
-"""What is meant by a value of an option, by the option's parameter and the value in lower case."""
+"""What to type instead of an option's value, by its parameter and the value in lower case."""
 
 
 def matching(patterns: tuple[Pattern, ...], text: str) -> str:
-    """Return `; ` and the answer to a text of one of some forms, or an empty string.
+    """Return `; ` and the answer of the first pattern that matches a whole text, or "".
 
     >>> matching(LEVELS, "20 dB")
     '; type --snr 20'
@@ -340,7 +340,7 @@ def matching(patterns: tuple[Pattern, ...], text: str) -> str:
 
 
 def starting(patterns: tuple[Pattern, ...], text: str) -> str:
-    """Return `; ` and the answer to what a text of one of some forms starts with, or nothing.
+    """Return `; ` and the answer of the first pattern that matches a text's start, or "".
 
     >>> starting(CONDITIONS, "&& b < 1")
     '; type and'

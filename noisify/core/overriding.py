@@ -1,6 +1,6 @@
-"""`override`, which Python 3.12 has: it marks a method that replaces one of a base class.
+"""`override` of Python 3.12, for older versions: marks a method that overrides a base class's.
 
-Type checkers then see to it that there is one; it may leave an argument unused that others need.
+Type checkers verify that there is one; linters allow the override to leave arguments unused.
 """
 
 from __future__ import annotations

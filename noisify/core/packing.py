@@ -1,4 +1,4 @@
-"""Packed values: codes in the file, each of which stands for code x scale + offset."""
+"""Packed values: codes in the file whose value is code x scale + offset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PHYSICAL = NumberType("float", np.dtype(np.float64))
-"""What unpacked values are."""
+"""The type of unpacked values."""
 
 
 @frozen
@@ -23,8 +23,8 @@ class Packing:
 
     Attributes:
         codes: The type of the codes.
-        scale: What a step of the code is worth; not 0.
-        offset: What the code 0 stands for.
+        scale: The value of one step of the code; not 0.
+        offset: The value of code 0.
     """
 
     codes: NumberType
@@ -32,18 +32,18 @@ class Packing:
     offset: float
 
     def unpack(self, codes: NDArray[Any]) -> NDArray[np.float64]:
-        """Return what codes stand for, shape (n,)."""
+        """Return the values of codes, shape (n,)."""
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(codes, np.float64) * self.scale + self.offset
 
     def pack(
         self, values: NDArray[np.float64], limits: tuple[Any, Any] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the codes nearest to some values, half to even, and which values are beyond them.
+        """Return the nearest codes, half to even, and the mask of values beyond their range.
 
         Args:
             values: Shape (n,), float64.
-            limits: The least and the largest code there may be; None: those of the type.
+            limits: The smallest and the largest code; None: those of the type.
         """
         low, high = self.codes.limits if limits is None else limits
         with np.errstate(over="ignore", invalid="ignore"):
@@ -55,19 +55,19 @@ class Packing:
         return codes, (exact < least) | (exact > most)
 
     def bounds(self, low: float, high: float) -> tuple[Any, Any]:
-        """Return bounds of values as bounds of their codes, rounded inwards."""
+        """Convert bounds of values to bounds of codes, rounded inwards."""
         ends = sorted((self._code(low), self._code(high)))
         return self.codes.bounds(*ends)
 
     def _code(self, value: float) -> float:
-        """Return the code of a value, before it is rounded, a rounding error from a whole one."""
+        """Return the unrounded code of a value; snap to a whole one within rounding error."""
         code = (value - self.offset) / self.scale
         whole = round(code) if math.isfinite(code) else code
         return float(whole) if math.isclose(code, whole, rel_tol=1e-12, abs_tol=1e-9) else code
 
 
 def _inwards(limit: float, towards: float) -> float:
-    """Return a limit as float64, one that is not beyond it."""
+    """Return the nearest float64 that is not beyond a limit."""
     nearest = float(limit)
     beyond = nearest < limit if towards > 0 else nearest > limit
     return math.nextafter(nearest, towards) if beyond else nearest

@@ -1,4 +1,4 @@
-"""Threads where the address space is bounded: a thread that starts without room hangs Python."""
+"""Start threads under `ulimit -v`, where a thread that cannot get its stack hangs Python."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 _HEAP = 2 << 20
-"""Bytes that Python and the C library take for a thread, besides its stack."""
+"""Bytes that Python and the C library use for a thread besides its stack."""
 _USUAL_STACK = 8 << 20
 
 
 def affordable(threads: int) -> int:
-    """Return how many of so many threads there is address space for.
+    """Return how many of `threads` threads there is address space for.
 
-    `Thread.start` waits for ever for a thread that fails before its first line. Where the address
-    space is not bounded (`ulimit -v`), all of them.
+    That is all of them unless `ulimit -v` bounds it. `Thread.start` waits forever for a thread that
+    fails before its first line.
     """
     bound = _bounded_stack()
     while bound and threads:
@@ -34,14 +34,14 @@ def affordable(threads: int) -> int:
 
 
 def thread_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Return a pool of so many threads, or of fewer if there is no address space for them.
+    """Return a thread pool, with fewer threads if the address space is too small for all.
 
     Args:
-        threads: How many.
-        name: What their names start with.
+        threads: The requested number of threads.
+        name: The prefix of their names.
 
     Raises:
-        MemoryError: If there is no room for one.
+        MemoryError: If there is no room for one thread.
     """
     if not (room := affordable(threads)):
         raise MemoryError
@@ -49,7 +49,7 @@ def thread_pool(threads: int, name: str) -> ThreadPoolExecutor:
 
 
 def _bounded_stack() -> int:
-    """Return the bytes of a thread's stack; 0 where the address space is not bounded."""
+    """Return the bytes of a thread's stack, or 0 if the address space is not bounded."""
     if sys.platform == "win32":
         return 0
     import resource  # noqa: PLC0415 - Windows has none

@@ -1,4 +1,4 @@
-"""Check the type of what a caller hands over: texts, truths, counts, paths."""
+"""Check and convert arguments of the library's callers: texts, booleans, counts, paths."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from noisify.core.lazy import LazyModule
 if TYPE_CHECKING:
     import pathlib
 else:
-    pathlib = LazyModule("pathlib")  # help does without
+    pathlib = LazyModule("pathlib")  # --help does not need it
 
 _COUNT_LIMIT = 1 << 31
 
 
 def is_list(value: object) -> TypeGuard[Iterable[object]]:
-    """Return whether a value is a list, a tuple, an array or the like of values."""
+    """Return whether a value is a list, a tuple, an array or the like."""
     scalar = getattr(value, "ndim", 1) == 0 or isinstance(value, str | bytes | Mapping)
     return isinstance(value, Iterable) and not scalar
 
 
 def whole_number(value: object) -> int | None:
-    """Return an integer of any type as an int; None for all else, truth values included."""
+    """Return an integer of any type as an int; None for anything else, booleans included."""
     if isinstance(value, bool):
         return None
     try:
@@ -50,7 +50,7 @@ def read_path(name: str, value: object) -> pathlib.Path:
     """Read the path of a file.
 
     Raises:
-        UsageError: If it is none, or no file can be called so.
+        UsageError: If it is not a path, or not a possible file name.
     """
     if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
         try:
@@ -62,10 +62,10 @@ def read_path(name: str, value: object) -> pathlib.Path:
 
 
 def read_text(name: str, value: object) -> str:
-    """Read a text that has bytes in a file.
+    """Read a text that can be encoded in a file.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not such a text.
     """
     try:
         if isinstance(value, str):
@@ -88,7 +88,7 @@ def texts(key: str, value: object) -> tuple[str, ...]:
 
 
 def read_texts(name: str, value: object) -> tuple[str, ...]:
-    """Read one text or several, all of which have bytes in a file.
+    """Read one text or several, all of which can be encoded in a file.
 
     Raises:
         UsageError: If it is neither a text nor a list of texts.
@@ -97,10 +97,10 @@ def read_texts(name: str, value: object) -> tuple[str, ...]:
 
 
 def read_bounds(bounds: object) -> tuple[float, float] | None:
-    """Read a lower and an upper bound; None if they are not two, or not in order.
+    """Read a lower and an upper bound; return None unless they are two numbers in order.
 
     Args:
-        bounds: A list or a tuple; None and an empty text in it are no bound.
+        bounds: A list or a tuple; None or an empty text in it means unbounded.
     """
     low = high = math.nan
     if isinstance(bounds, list | tuple):
@@ -119,7 +119,7 @@ def read_count(name: str, value: object, least: int = 1) -> int:
     """Read a whole number of at least `least`.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not one.
     """
     count = whole_number(value)
     if count is None or not least <= count < _COUNT_LIMIT:

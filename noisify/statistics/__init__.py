@@ -1,4 +1,4 @@
-"""Statistics of whole fields, the same to the bit however the data are cut.
+"""Statistics of whole fields, independent to the bit of how the data are cut into chunks.
 
 Chunks go in; mean, standard deviation, range and quantiles come out, for levels and reports.
 """

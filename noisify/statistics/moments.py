@@ -1,7 +1,7 @@
-"""Moments of whole fields that do not depend, to the bit, on how the data were cut.
+"""Moments of whole fields, independent to the bit of how the data are cut into chunks.
 
 Floating-point sums depend on their order, so they are taken over whole noise blocks and merged in
-block order. Values whose squares no float64 holds are scaled by a power of two first.
+block order. Values whose squares overflow or underflow are scaled by a power of two first.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Positions
 
 SAFE_EXPONENT = 400
-"""Values from 2**-400 to 2**400 have squares whose sums float64 holds; others are scaled."""
+"""The squares of values from 2**-400 to 2**400 can be summed in float64; others are scaled."""
 EXPONENT_OF_ZERO = -20_000
-"""The exponent of values that are all 0: below that of any other, longdouble's included."""
+"""The exponent of all-zero values: below that of any other value, even a longdouble."""
 _LEAST, _MOST, _LARGEST_MEAN = 2.0**-900, 2.0**900, 2.0**450
 _NARROW = 2.0**-52
-"""A variance below this share of the squared mean: the mean's last bit matters to it."""
+"""The mean's rounding affects a variance below this share of the squared mean."""
 
 
 @frozen(slots=True)
 class Moments:
-    """Count, mean and sum of squared deviations of some values.
+    """Count, mean and sum of squared deviations of values.
 
     Merged by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
-    computing sample variances". For complex values the deviations are squared moduli.
+    computing sample variances". For complex values, deviations are squared moduli.
 
     Attributes:
-        count: How many values there are.
-        centre: Their mean, in units of 2**exponent.
+        count: Number of values.
+        centre: Their mean, rounded, in units of 2**exponent.
         deviations: The sum of their squared deviations, in units of 4**exponent.
-        low: What the mean is above `centre`; 0 unless that matters to the deviations.
+        low: The exact mean minus `centre`; 0 unless it affects the deviations.
         exponent: 0 unless the values' squares overflow or underflow.
     """
 
@@ -70,7 +70,7 @@ class Moments:
 
     @classmethod
     def _at_exponent(cls, values: NDArray[Any], exponent: int) -> Moments:
-        """Return the moments of values that are given in units of 2**exponent."""
+        """Return the moments of values in units of 2**exponent."""
         count = len(values)
         mean = values.sum() / count
         centred = values - mean
@@ -103,7 +103,7 @@ class Moments:
         return Moments(count, centre, deviations, low, exponent)
 
     def _in_units(self, exponent: int) -> Moments:
-        """Return the same in units of a power of two that is at least its own."""
+        """Return the same moments in units of a larger power of two."""
         shift = self.exponent - exponent
         if not shift:
             return self
@@ -134,17 +134,17 @@ class Moments:
 
     @property
     def scaled_power(self) -> float:
-        """The mean square, the mean not removed, in units of 4**exponent; NaN without values."""
+        """The mean square (mean not removed) in units of 4**exponent; NaN without values."""
         return _square(self.centre) + self._variance
 
     @property
     def power(self) -> float:
-        """The mean square, the mean not removed; NaN without values; infinite beyond float64."""
+        """The mean square (mean not removed); NaN without values; infinite beyond float64."""
         return _ldexp(self.scaled_power, 2 * self.exponent)
 
 
 def _plain(value: np.number[Any]) -> complex:
-    """Return a NumPy scalar as Python's float or complex, as JSON takes the former."""
+    """Return a NumPy scalar as a Python float, which JSON supports, or complex."""
     return complex(value) if np.iscomplexobj(value) else float(value)
 
 
@@ -153,7 +153,7 @@ def _is_narrow(count: int, mean: complex, deviations: float) -> bool:
 
 
 def _exponent(values: NDArray[Any]) -> int:
-    """Return the power of two in which values are taken: 0 if their squares can be summed."""
+    """Return the exponent to scale values by: 0 if their squares can be summed."""
     largest = np.abs(values.real).max()
     if values.dtype.kind == "c":
         largest = max(largest, np.abs(values.imag).max())
@@ -190,12 +190,12 @@ def _ldexp(value: float, exponent: int) -> float:
 
 @frozen(slots=True)
 class JointMoments:
-    """Count, means and comoments of several fields' values, merged as `Moments` are.
+    """Count, means and comoments of several fields, merged like `Moments`.
 
     Attributes:
         count: Rows in which every field has a value.
         mean: Shape (k,), in units of 2**exponents.
-        comoments: Shape (k, k): sums of products of deviations, in such units.
+        comoments: Shape (k, k), sums of products of deviations, in the same units.
         exponents: Shape (k,); 0 unless a field's squares overflow or underflow.
     """
 
@@ -236,7 +236,7 @@ class JointMoments:
         )
 
     def _in_units(self, exponents: NDArray[np.int64]) -> JointMoments:
-        """Return the same in units of powers of two that are at least its own."""
+        """Return the same moments in units of larger powers of two."""
         shift = self.exponents - exponents
         if not shift.any():
             return self
@@ -258,11 +258,11 @@ def _square(value: complex) -> float:
 
 @frozen(slots=True)
 class BlockPieces:
-    """The values of one chunk, cut at the borders of noise blocks: made in a worker.
+    """The values of one chunk, cut at the borders of noise blocks by a worker.
 
     Attributes:
-        whole: Moments of the blocks that lie in the chunk whole.
-        parts: (block, elements covered, values) of those that do not.
+        whole: Moments of the blocks that lie entirely in the chunk.
+        parts: (block, elements covered, values) of the other blocks.
     """
 
     whole: list[tuple[int, Moments | JointMoments]]
@@ -272,7 +272,7 @@ class BlockPieces:
     def cut(
         cls, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
     ) -> BlockPieces:
-        """Cut values at positions into blocks, leaving out those that are not valid."""
+        """Cut values at positions into blocks, leaving out invalid ones."""
         whole, parts = [], []
         for block, inside, here in positions.by_block():
             piece = values[here]
@@ -289,7 +289,7 @@ class BlockPieces:
 
 @dataclass
 class BlockMoments:
-    """Moments of a field, merged in block order whatever the order its pieces come in."""
+    """Moments of a field, merged in block order whatever the order of arrival."""
 
     merged: Any = field(default_factory=Moments)
     next_block: int = 0
@@ -297,7 +297,7 @@ class BlockMoments:
     partial: dict[int, tuple[int, NDArray[Any]]] = field(default_factory=dict)
 
     def __iadd__(self, pieces: BlockPieces) -> Self:
-        """Take in the pieces of one chunk."""
+        """Add the pieces of one chunk."""
         self.waiting.update(pieces.whole)
         for block, where, values in pieces.parts:
             seen, buffer = self.partial.pop(block, (0, values[:0]))
@@ -312,8 +312,8 @@ class BlockMoments:
             self.next_block += 1
         return self
 
-    def total(self) -> Any:  # noqa: ANN401 - of the kind that was taken in
-        """Return the moments of everything taken in, the last partial block included."""
+    def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
+        """Return the moments of everything added, the last partial block included."""
         rest = dict(self.waiting)
         rest.update({block: _moments_of_block(part) for block, (_, part) in self.partial.items()})
         total = self.merged
@@ -328,7 +328,7 @@ def moments_of(values: NDArray[Any]) -> Moments | JointMoments:
 
 
 def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArray[Any]:
-    """Return the start of a block, at least as long as to hold some of its elements."""
+    """Grow the buffer of a block's start until it holds the elements `where`."""
     stop = where.stop if isinstance(where, slice) else int(where.max()) + 1
     if stop <= len(buffer):
         return buffer

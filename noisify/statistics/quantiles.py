@@ -1,4 +1,4 @@
-"""Exact quantiles, which do not depend on how the data were cut, in constant memory."""
+"""Exact quantiles in constant memory, independent of how the data are cut into chunks."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 QUARTILES = (0.25, 0.75)
 GATHER_LIMIT = 1 << 20
-"""Candidates for a quantile that are simply gathered and sorted; 8 MB."""
+"""Most candidates for a quantile that are gathered and sorted; 8 MB."""
 FEW = 1 << 16
-"""Values that are gathered in the first pass; more are counted, which takes as much memory."""
+"""Most values gathered in the first pass; beyond this, counts take no more memory."""
 _DIGIT_BITS = 16
 _KEY_BITS = 64
 _HIGH_DIGITS = _KEY_BITS // _DIGIT_BITS
 _MANTISSA_BITS = 53
 _EXACT = 1 << _MANTISSA_BITS
-"""Integers below this are float64 as they are."""
+"""float64 holds integers below this exactly."""
 _WORD_LOW_BITS = 64 - _MANTISSA_BITS
 _WIDE_DIGITS = 13
-"""Digits of what decimals of 256 bits are above their float64."""
+"""16-bit digits of the remainder that a 256-bit decimal leaves above its float64."""
 
 
 def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Map float64 to unsigned integers of the same order.
+    """Map float64 to unsigned integers in the same order.
 
     >>> sort_keys(np.array([-1.0, -0.0, 0.0, 2.5])).argsort().tolist()
     [0, 1, 2, 3]
@@ -45,19 +45,19 @@ def sort_keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 
 def from_sort_key(key: int) -> float:
-    """Return the float64 with such a sort key."""
+    """Return the float64 with a sort key."""
     bits = key ^ (1 << 63) if key >> 63 else key ^ (2**64 - 1)
     return float(np.array([bits], np.uint64).view(np.float64)[0])
 
 
 @frozen(slots=True)
 class Keys:
-    """Sort keys of some values.
+    """Sort keys of values.
 
     Attributes:
-        high: Shape (n,): the sort keys of float64 values.
-        low: Shape (n,): what integers are above those; None: nothing.
-        whole: Whether they are of integers.
+        high: Shape (n,), the sort keys of the float64 values.
+        low: Shape (n,), integers minus the float64 below them; None: all 0.
+        whole: Whether the values are integers.
     """
 
     high: NDArray[np.uint64]
@@ -66,7 +66,7 @@ class Keys:
 
     @classmethod
     def of(cls, values: NDArray[np.float64], whole: NDArray[Any] | None = None) -> Keys:
-        """Return the keys of floats, or of integers if they are given."""
+        """Return the keys of floats, or of integers if given."""
         if whole is None:
             return cls(sort_keys(values))
         low = _low_bits(whole)
@@ -75,7 +75,7 @@ class Keys:
 
     @classmethod
     def joined(cls, parts: Sequence[Keys]) -> Keys:
-        """Return several as one."""
+        """Concatenate keys."""
         high = np.concatenate([part.high for part in parts])
         whole = any(part.whole for part in parts)
         if all(part.low is None for part in parts):
@@ -84,11 +84,11 @@ class Keys:
         return cls(high, np.concatenate(list(lows)), whole)
 
     def chosen(self, which: NDArray[np.bool_]) -> Keys:
-        """Return some of them."""
+        """Return the keys selected by a mask."""
         return Keys(self.high[which], None if self.low is None else self.low[which], self.whole)
 
     def value(self, rank: int) -> float | int:
-        """Return the value of some rank among them."""
+        """Return the value of a rank."""
         if self.low is None:
             high = from_sort_key(int(np.partition(self.high, rank)[rank]))
             return int(high) if self.whole else high
@@ -97,11 +97,11 @@ class Keys:
 
 
 _WIDEST = 8
-"""Bytes of the integers that float64 does not hold."""
+"""Bytes of the integers that float64 cannot hold exactly."""
 
 
 def _low_bits(whole: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the last bits of integers that float64 does not hold: 0 up to 2**53; None: all 0."""
+    """Return the low bits of integers that float64 cannot hold; None if all are 0."""
     if whole.dtype == object:
         return np.array([_low_bits_of(int(value)) for value in whole.tolist()], object)
     if whole.dtype.itemsize < _WIDEST or not len(whole):
@@ -124,22 +124,22 @@ def _low_bits_of(value: int) -> int:
 
 
 Tallies = tuple[int, dict[int, "NDArray[np.int64]"]]
-"""The digits that integers have below float64, and counts of the next digit by prefix."""
+"""Digits of the integers' low bits, and counts of the next digit by prefix."""
 
 
 @dataclass
 class Quantiles:
-    """Exact quantiles in passes over the data: counts first, then the few that are left.
+    """Exact quantiles in a few passes over the data, by radix selection.
 
-    Each pass counts the values by the next 16 bits of their sort keys within the prefixes that
-    still hold a wanted order statistic; once few enough values are left they are gathered and
-    sorted. Constant memory, at most five passes, two as a rule, and one for the few values that
-    take no more room than the counts. Integers are ordered by the float64 below them first, then
-    by what they are above it: a pass more, or for decimals several, where millions share one.
+    Each pass counts the values by the next 16 bits of their sort keys, within the prefixes that
+    still hold a wanted order statistic; once few candidates are left they are gathered and sorted.
+    This takes constant memory and at most five passes: usually two, and one for few values.
+    Integers are ordered by the float64 below them first, then by the remainder, which takes another
+    pass (for decimals several) where millions share one float64.
 
     Args:
-        shares: Which quantiles.
-        limit: How many values are gathered and sorted at most.
+        shares: The quantiles, from 0 to 1.
+        limit: The most values that are gathered and sorted.
     """
 
     shares: Sequence[float] = QUARTILES
@@ -155,17 +155,17 @@ class Quantiles:
     done: bool = False
 
     def __post_init__(self) -> None:
-        """Look at every value in the first pass."""
+        """Start with the empty prefix, which matches every value."""
         self.prefixes = {0: []}
 
     def partial(
         self, values: NDArray[np.float64], whole: NDArray[Any] | None = None
     ) -> Keys | Tallies:
-        """Return what a chunk of finite values adds to this pass; safe in a worker.
+        """Return the contribution of a chunk of finite values to this pass; safe in a worker.
 
         Args:
             values: Shape (n,).
-            whole: They as integers, shape (n,), if they all are; then `values` do not count.
+            whole: The values as integers, shape (n,), if they all are; used instead of `values`.
         """
         keys = Keys.of(values, whole)
         if self.gathered is not None:
@@ -176,13 +176,13 @@ class Quantiles:
         return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
     def merge(self, looked: Keys | Tallies) -> None:
-        """Take in what `partial` returned."""
+        """Add a result of `partial`."""
         if isinstance(looked, tuple):
             digits, tallies = looked
             self.low_digits = max(self.low_digits, digits)
             for prefix, tally in tallies.items():
                 self.tallies[prefix] += tally
-        elif self.gathered is None:  # it was not when a worker looked
+        elif self.gathered is None:  # another chunk has reached the limit since
             self.tallies[0] += self._tally(looked, 0)
         else:
             self.gathered.append(looked)
@@ -192,7 +192,7 @@ class Quantiles:
                 self.gathered = None
 
     def end_pass(self) -> None:
-        """Settle what this pass told, and prepare the next or be done."""
+        """Evaluate this pass, and prepare the next one or finish."""
         if not self.depth:
             self.count = int(self.tallies[0].sum()) if self.gathered is None else self.held
             if not self.count:
@@ -224,7 +224,7 @@ class Quantiles:
             self.tallies = {p: np.zeros(1 << _DIGIT_BITS, np.int64) for p in self.prefixes}
 
     def _known(self) -> bool:
-        """Return whether what is known of the keys wanted says the values themselves."""
+        """Return whether the known prefixes determine the wanted values."""
         if self.depth == _HIGH_DIGITS + self.low_digits:
             return True
         return self.depth == _HIGH_DIGITS and all(
@@ -232,7 +232,7 @@ class Quantiles:
         )
 
     def _value_of(self, key: int) -> float | int:
-        """Return the value with a key that is known as far as it has to be."""
+        """Return the value of a key that `_known` found sufficient."""
         low_bits = (self.depth - _HIGH_DIGITS) * _DIGIT_BITS
         high = from_sort_key(key >> low_bits)
         return int(high) + (key & ((1 << low_bits) - 1)) if self.low_digits else high
@@ -240,7 +240,7 @@ class Quantiles:
     def value(self, share: float) -> float | Fraction:
         """Return one quantile, interpolated linearly as NumPy does by default; NaN without values.
 
-        Hyndman and Fan (1996), definition 7. That of integers is exact.
+        Hyndman and Fan (1996), definition 7. Exact for integers.
         """
         if not self.count:
             return math.nan
@@ -250,7 +250,7 @@ class Quantiles:
         if isinstance(below, int):
             return below + (above - below) * Fraction(place - low)
         gap = above - below
-        if math.isinf(gap):  # the values are further apart than the largest float64
+        if math.isinf(gap):  # the difference overflows
             return below * (1 - (place - low)) + above * (place - low)
         return below + gap * (place - low)
 
@@ -271,7 +271,7 @@ class Quantiles:
         return within.chosen(self._low_from(within, more) == start)
 
     def _low_from(self, keys: Keys, digits: int) -> NDArray[Any]:
-        """Return the first so many digits of what integers are above their float64."""
+        """Return the first `digits` digits of the integers' low bits."""
         low = np.zeros(len(keys.high), np.int64) if keys.low is None else keys.low
         shift = (self.low_digits - digits) * _DIGIT_BITS
         return low >> shift if low.dtype == object or not shift else low.astype(object) >> shift

@@ -1,4 +1,4 @@
-"""The first pass over a field: what levels and models need to know of it, and no more."""
+"""The first pass over a field, which collects the statistics that levels and models need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noisify.statistics.quantiles import Keys, Tallies
 
 MOST_DIFFERENT = 1 << 16
-"""Different values a field of labels may have."""
+"""Most different values in a field of labels."""
 SCORE_STEPS = 1 << 10
 """Bins in one standard deviation of a histogram of standardised values."""
 SCORE_BINS = 64 * SCORE_STEPS
@@ -42,7 +42,7 @@ class Extremes:
     high: float = -math.inf
 
     def __iadd__(self, values: NDArray[np.float64]) -> Self:
-        """Take in finite values."""
+        """Add finite values."""
         if len(values):
             self.low = min(self.low, float(values.min()))
             self.high = max(self.high, float(values.max()))
@@ -50,19 +50,19 @@ class Extremes:
 
     @property
     def range(self) -> float:
-        """The largest less the smallest; NaN without values, infinite beyond float64."""
+        """The largest minus the smallest; NaN without values, infinite beyond float64."""
         return self.high - self.low if self.low <= self.high else math.nan
 
 
 def standardised(values: NDArray[Any], mean: float, sd: float) -> NDArray[Any]:
-    """Return (values - mean) / sd, sd above 0, also of values further apart than any float64."""
+    """Return (values - mean) / sd for sd > 0, even where the difference overflows."""
     if sd >= _LARGE_SD:
         values, mean, sd = values * _QUARTER, mean * _QUARTER, sd * _QUARTER
     return np.asarray((values - mean) / sd)
 
 
 def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.int64]:
-    """Count standardised values in bins, those beyond the last bin in the last."""
+    """Count standardised values in bins; the end bins include the values beyond them."""
     if not sd > 0:
         return np.bincount([SCORE_BINS // 2] * len(values), minlength=SCORE_BINS)
     places = np.floor(standardised(values, mean, sd) * SCORE_STEPS) + SCORE_BINS // 2
@@ -71,22 +71,22 @@ def score_counts(values: NDArray[np.float64], mean: float, sd: float) -> NDArray
 
 @frozen(slots=True)
 class FieldStatistics:
-    """What a first pass tells of a field; NaN where it was not asked for or has no values.
+    """Statistics of a field; NaN where not requested or without values.
 
     Attributes:
-        count: The values that are there and finite.
+        count: Number of finite values.
         mean: Their mean.
         sd: Their standard deviation.
         power: Their mean square, in units of 4**exponent.
-        range: The largest less the smallest; infinite beyond float64.
-        iqr: The upper quartile less the lower; infinite beyond float64.
+        range: The largest minus the smallest; infinite beyond float64.
+        iqr: The upper minus the lower quartile; infinite beyond float64.
         low: The smallest.
         high: The largest.
         lower_quartile: The lower quartile; exact for integers, decimals and times.
-        upper_quartile: Likewise.
-        length: The elements, missing ones included.
-        values: The different values, as texts, and how often there is each.
-        covariance: With each of the fields that were asked for together.
+        upper_quartile: The upper quartile, likewise.
+        length: Number of elements, missing ones included.
+        values: The different values, as texts, and their counts.
+        covariance: Covariances with the fields requested together, by field name.
         scores: Centres and counts of a histogram of standardised values.
         exponent: 0 unless the values' squares overflow or underflow.
     """
@@ -108,7 +108,7 @@ class FieldStatistics:
     exponent: int = 0
 
     def share(self, statistic: str, factor: float) -> float:
-        """Return a factor times sd, iqr or range, also where that is itself beyond float64."""
+        """Return a factor times sd, iqr or range, even where the statistic itself overflows."""
         value = float(getattr(self, statistic))
         if not math.isinf(value):
             return factor * value
@@ -119,16 +119,16 @@ class FieldStatistics:
 
 
 class _Looked(NamedTuple):
-    """What one chunk adds to a pass.
+    """The contribution of one chunk to a pass.
 
     Attributes:
-        length: Its elements.
-        pieces: Moments of its values as floats.
-        whole: Moments of its values as integers, and their unit.
-        ends: The smallest and the largest of its values; empty: not needed.
-        digits: What it adds to the quantiles.
-        different: How often there is each value.
-        scores: Counts of its standardised values.
+        length: Number of elements.
+        pieces: Moments of the values as floats.
+        whole: Moments of the values as integers, and their unit.
+        ends: The smallest and the largest value; empty: not needed.
+        digits: The contribution to the quantiles.
+        different: Counts of the different values.
+        scores: Counts of the standardised values.
     """
 
     length: int
@@ -142,14 +142,15 @@ class _Looked(NamedTuple):
 
 @dataclass
 class Survey:
-    """The first pass, or passes, over one field: what is needed of it, and no more.
+    """Collect the requested statistics of one field, in one or more passes.
 
-    Integers, decimals and times are counted as the integers they are. A field of text that turns
-    out to hold both whole numbers and others is passed over again, its values taken as floats.
+    Integers, decimals and times are processed as integers. A text field that turns out to hold
+    both whole and other numbers is read again, as floats.
 
     Args:
-        needs: Any of sd, power, range, iqr, length, values, scores; covariance is not its own.
-        gathered: How many candidates for a quantile are gathered at most.
+        needs: Any of sd, power, range, iqr, length, values, scores; covariance is collected
+            elsewhere.
+        gathered: The most candidates for a quantile that are gathered.
     """
 
     needs: frozenset[str]
@@ -167,7 +168,7 @@ class Survey:
     passes: int = 0
 
     def __post_init__(self) -> None:
-        """Make room only for what is needed: there may be thousands of fields."""
+        """Allocate only what is needed, as there may be thousands of fields."""
         if "scores" in self.needs:
             self.scores = np.zeros(SCORE_BINS, np.int64)
         if "iqr" in self.needs:
@@ -187,13 +188,13 @@ class Survey:
         whole: WholeNumbers | None = None,
         texts: Callable[[], Counter[str]] = Counter,
     ) -> _Looked:
-        """Return what one chunk adds to this pass; safe in a worker.
+        """Return the contribution of one chunk to this pass; safe in a worker.
 
         Args:
-            positions: Where the values stand.
+            positions: The positions of the values.
             values: Shape (n,), float64 or complex128.
-            valid: Which of them count; None: all.
-            whole: They as integers, if they all are.
+            valid: Mask of the values to use; None: all.
+            whole: The values as integers, if they all are.
             texts: Counts the different values, as texts.
         """
         if self.as_floats:
@@ -218,7 +219,7 @@ class Survey:
         return _Looked(len(values), pieces, moments, ends, digits, different, None)
 
     def merge(self, looked: _Looked) -> None:
-        """Take in what `partial` returned, in the order of the chunks."""
+        """Add a result of `partial`, in the order of the chunks."""
         if self.quantiles is not None and looked.digits is not None:
             self.quantiles.merge(looked.digits)
         if self.passes:
@@ -242,7 +243,7 @@ class Survey:
         self.extremes += looked.ends
 
     def end_pass(self) -> None:
-        """Settle one pass over the whole field."""
+        """Finish one pass over the whole field."""
         if self.whole is not None and self.has_floats:
             fresh = Survey(self.needs, as_floats=True)
             vars(self).update(vars(fresh))
@@ -290,7 +291,7 @@ class Survey:
         )
 
     def _ends(self) -> tuple[float, float, float]:
-        """Return the smallest and the largest value, and the range; large integers stay such."""
+        """Return the smallest value, the largest, and the range; integers beyond 2**53 stay int."""
         found, whole = self.extremes, self.whole
         if whole is None or whole.low is None or whole.high is None or not found.low <= found.high:
             return found.low, found.high, found.range

@@ -1,6 +1,6 @@
-"""Moments of integers, exactly: of whole numbers, decimals and times.
+"""Exact moments of integers: whole numbers, decimals and times.
 
-Sums of integers have no rounding, so they are the same in whatever order they are taken.
+Integer sums are not rounded, so they do not depend on the order of the values.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _LIMB_BITS = 20
 _LIMB = np.uint64((1 << _LIMB_BITS) - 1)
 _ONE_LIMB = 1 << _LIMB_BITS
 _BATCH_ELEMENTS = 1 << 13
-"""So many products of two limbs have a sum below 2**53, which float64 holds exactly."""
+"""The sum of this many products of two limbs is below 2**53, so float64 holds it exactly."""
 _WORD = 1 << 64
 _ROOT_BITS = 128
-"""Bits of a square root before it is rounded to float64."""
+"""Bits of a square root before rounding to float64."""
 
 
 @frozen(slots=True)
 class WholeMoments:
-    """Count, sum, sum of squares and extremes of some integers.
+    """Count, sum, sum of squares and extremes of integers.
 
     Attributes:
-        count: How many there are.
+        count: Number of values.
         total: Their sum.
         squares: The sum of their squares.
-        low: The smallest; None: there are none.
-        high: The largest.
+        low: The smallest, or None without values.
+        high: The largest, likewise.
     """
 
     count: int = 0
@@ -46,7 +46,7 @@ class WholeMoments:
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> WholeMoments:
-        """Return the moments of integers, shape (n,), of any integer dtype or Python's own."""
+        """Return the moments of integers, shape (n,), of any integer dtype or Python integers."""
         count = len(values)
         if not count:
             return cls()
@@ -62,7 +62,7 @@ class WholeMoments:
             return cls(count, total, squares, low, high)
         for start in range(0, count, _BATCH_ELEMENTS):
             above = values[start : start + _BATCH_ELEMENTS].astype(np.uint64)
-            above -= np.uint64(low % _WORD)  # modulo 2**64, as negative ones are
+            above -= np.uint64(low % _WORD)  # both modulo 2**64
             more, more_squares = _sums(above, (high - low).bit_length())
             total, squares = total + more, squares + more_squares
         squares += low * (2 * total + count * low)
@@ -99,7 +99,7 @@ class WholeMoments:
 
 
 def _sums(values: NDArray[np.uint64], bits: int) -> tuple[int, int]:
-    """Return the sum of some integers of so many bits, and that of their squares."""
+    """Return the sum of integers of up to `bits` bits, and the sum of their squares."""
     limbs = [
         ((values >> np.uint64(shift)) & _LIMB).astype(np.float64)
         for shift in range(0, max(1, bits), _LIMB_BITS)

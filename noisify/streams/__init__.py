@@ -1,4 +1,4 @@
 """Random streams: from seed, field, model and position to random numbers.
 
-A model asks for variates; a stream's name and an element's index give them, in any order.
+A model asks for variates; they depend only on the stream's name and the element's index.
 """

@@ -1,10 +1,10 @@
-"""Fresh generators for many blocks of a stream at once.
+"""Create fresh generators for many blocks of a stream at once.
 
-Seeding a generator from a `SeedSequence` takes 15 µs, a sixth of what it takes to draw a block of
-normals. The seed sequences of the blocks of one stream differ in the last word of their entropy
-only, so here all that comes before it is done once, and the rest for all blocks together. The
-seeds are those that `numpy.random.SeedSequence(entropy, spawn_key=(block,))` gives, to the bit; its
-algorithm is M. E. O'Neill's (https://www.pcg-random.org/posts/developing-a-seed_seq-alternative.html).
+Seeding a generator from a `SeedSequence` takes 15 µs, a sixth of the time to draw a block of
+normals. The seed sequences of one stream's blocks differ only in the last word of their entropy,
+so the words before it are hashed once, and the rest for all blocks together. The seeds equal those
+of `numpy.random.SeedSequence(entropy, spawn_key=(block,))` to the bit; its algorithm is M. E.
+O'Neill's (https://www.pcg-random.org/posts/developing-a-seed_seq-alternative.html).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.random import bit_generator
     from numpy.typing import DTypeLike, NDArray
 else:
-    bit_generator = LazyModule("numpy.random.bit_generator")  # 8 ms of a start
+    bit_generator = LazyModule("numpy.random.bit_generator")  # 8 ms to import
 
 _POOL = 4
 _FEW = 4
@@ -32,7 +32,7 @@ _OUT_START, _OUT_STEP = 0x8B51F9DD, 0x58F38DED
 _MIX_LEFT, _MIX_RIGHT = 0xCA01F9DD, 0x4973F715
 _SHIFT = np.uint32(16)
 _SEED_WORDS = 6
-"""What SFC64 asks for: three 64-bit words."""
+"""The seed of SFC64, three 64-bit words, in 32-bit words."""
 
 
 def block_generator(entropy: int, block: int) -> np.random.Generator:
@@ -41,11 +41,11 @@ def block_generator(entropy: int, block: int) -> np.random.Generator:
 
 
 def block_generators(entropy: int, blocks: Sequence[int]) -> Iterator[np.random.Generator]:
-    """Yield the fresh generator of each of some blocks of one stream.
+    """Yield the fresh generators of several blocks of one stream.
 
     Args:
-        entropy: The stream's, 0 to 2**128 - 1.
-        blocks: Their numbers.
+        entropy: The stream's entropy, 0 to 2**128 - 1.
+        blocks: The block numbers.
     """
     if len(blocks) < _FEW or max(blocks) >= _WORD:
         for block in blocks:
@@ -58,13 +58,13 @@ def block_generators(entropy: int, blocks: Sequence[int]) -> Iterator[np.random.
 
 @cache
 def _given_type() -> type[Any]:
-    """Return the type of a seed that is known already, in the form in which NumPy takes one."""
+    """Return a seed sequence type for NumPy that holds a seed computed in advance."""
 
     class Given(bit_generator.ISeedSequence):
         seed: NDArray[np.uint64]
 
         def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
-            """Return the seed; SFC64 asks for it once, as three 64-bit words."""
+            """Return the seed, which SFC64 requests once, as three 64-bit words."""
             if n_words != len(self.seed) or dtype != np.uint64:
                 raise AssertionError((n_words, dtype))
             return self.seed
@@ -73,7 +73,7 @@ def _given_type() -> type[Any]:
 
 
 def block_seeds(entropy: int, blocks: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Return the seeds of SFC64 for some blocks of a stream, shape (blocks, 3)."""
+    """Return the SFC64 seeds of several blocks of a stream, shape (blocks, 3)."""
     hashing = _Hash(_HASH_START, _HASH_STEP)
     words = [np.array([entropy >> 32 * at & _WORD - 1], np.uint32) for at in range(_POOL)]
     pool = [hashing(word) for word in words]
@@ -90,7 +90,7 @@ def block_seeds(entropy: int, blocks: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 class _Hash:
-    """A hash of words whose constant moves on with every use."""
+    """A hash of words whose constant advances with every use."""
 
     def __init__(self, start: int, step: int) -> None:
         self._constant = start
@@ -105,6 +105,6 @@ class _Hash:
 
 
 def _mixed(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return words of which each bit depends on both."""
+    """Mix two arrays of words so that each output bit depends on both."""
     words = np.uint32(_MIX_LEFT) * one - np.uint32(_MIX_RIGHT) * other
     return np.asarray(words ^ (words >> _SHIFT))

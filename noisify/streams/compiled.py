@@ -1,4 +1,4 @@
-"""The face of _variates.cpp, which draws as NumPy does, several times as fast."""
+"""Python interface to _variates.cpp, which draws NumPy's variates several times as fast."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Kind: TypeAlias = Literal["normal", "uniform"]
 
 _part: Any = load(Part.VARIATES)
 _LAST = BLOCK << 32
-"""Elements of a stream whose block's number is one 32-bit word."""
+"""Elements whose block number fits one 32-bit word."""
 
 
 @cache
 def built() -> bool:
-    """Return whether it is there, and draws as the NumPy at hand does.
+    """Return whether the compiled part exists and draws the installed NumPy's variates.
 
-    NumPy does not promise that its generators stay as they are; where it was built with another
-    one, a block is held to it. A block has some hundred normals that are not drawn the fast way.
+    NumPy does not promise stable generators, so if another version was used for the build, compare
+    one block. It has about a hundred normals that take the slow path.
     """
     if _part is None:
         return False
@@ -43,18 +43,18 @@ def built() -> bool:
 
 
 def in_use() -> bool:
-    """Return whether it is there, and not turned off."""
+    """Return whether the compiled part is available and not turned off."""
     return not pure() and built()
 
 
 def fill(kind: Kind, entropies: Sequence[int], start: int, out: NDArray[np.float64]) -> bool:
-    """Fill in consecutive variates of some streams, if that can be done here; say if it was.
+    """Draw consecutive variates of several streams into `out`; return False if not possible.
 
     Args:
         kind: Standard normal, or uniform on [0, 1).
-        entropies: The streams', each 0 to 2**128 - 1.
-        start: The number of the first.
-        out: Shape (streams, n), each stream's contiguous.
+        entropies: The streams' entropies, each 0 to 2**128 - 1.
+        start: The index of the first variate.
+        out: Shape (streams, n), each row contiguous.
     """
     if not in_use() or start + out.shape[1] > _LAST:
         return False

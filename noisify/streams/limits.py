@@ -1,4 +1,4 @@
-"""What a seed and a generator may be; free of NumPy, so that the command's help is quick."""
+"""Valid seeds and generators. Imports no NumPy, so that the command's help is quick."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ RNGS = ("noisify", "numpy", "numpy-legacy")
 SEED_LIMIT = 2**128
 LEGACY_SEED_LIMIT = 2**32
 _NEW_SEED_BITS = 53
-"""JSON, JavaScript and spreadsheets keep whole numbers of so many bits."""
+"""Bits of a whole number that JSON, JavaScript and spreadsheets keep."""
 
 
 def new_seed() -> int:
-    """Return a seed that nobody has used, from the system's randomness."""
+    """Return a new seed from the system's randomness."""
     return int.from_bytes(os.urandom(8), "little") >> (64 - _NEW_SEED_BITS)

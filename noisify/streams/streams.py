@@ -1,11 +1,11 @@
 """Random numbers as a pure function of position.
 
-No generator is carried from one chunk to the next. A stream is named; its name gives its entropy;
-it is cut into blocks of 8,192 elements (`chunks.BLOCK`); block *b* comes from a fresh generator
-that knows the entropy and *b* only. Whoever asks for elements start...stop therefore gets the same
-variates, however the data were cut, in whatever order, on however many threads.
+A stream has a name, and the name gives its entropy. It is divided into blocks of 8,192 elements
+(`chunk.BLOCK`); block *b* comes from a fresh generator seeded with the entropy and *b* only. So
+elements start...stop get the same variates however the data are cut, in any order, on any number
+of threads.
 
-Where the compiled part is built, normal and uniform variates are drawn by it, to the same bits.
+The compiled part, where it is built, draws the same normal and uniform variates to the bit.
 
 The generator is SFC64 seeded through NumPy's `SeedSequence` with the block number as spawn key
 (https://numpy.org/doc/stable/reference/random/parallel.html).
@@ -39,20 +39,21 @@ if TYPE_CHECKING:
     Sampler: TypeAlias = Callable[[NumpyGenerator, int], NDArray[np.float64]]
 
 STREAM_VERSION = 1
-"""Moves whenever the same command would give other noise than the version before."""
+"""Increase it whenever the same command would give different noise than before."""
 
 
 @frozen
 class StreamName:
-    """What a stream of variates is called; equal names give equal variates.
+    """The name of a stream of variates; equal names give equal variates.
 
     Attributes:
         seed: 0 to 2**128 - 1.
-        field: The column's name, the HDF5 path without its leading slash, `data` for a lone array.
+        field: The column's name, the HDF5 path without its leading slash, or `data` for a single
+            array.
         model: The noise model's name.
         ordinal: How many earlier specs of the run used this model on this field.
-        replicate: Which of several noisy copies this is.
-        file: What the input is called, where files get noise of their own; otherwise empty.
+        replicate: The number of the noisy copy.
+        file: The input's name if each file gets noise of its own, otherwise empty.
     """
 
     seed: int
@@ -67,13 +68,13 @@ class StreamName:
     begun: dict[tuple[str, Kind], tuple[int, np.random.Generator]] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """By lane and kind, where a chunk ended inside a block, and the block's generator by then."""
+    """By lane and kind, where a chunk ended inside a block, and that block's generator there."""
 
     def entropy(self, lane: str) -> int:
         """Return the 128-bit BLAKE2b of this name and `lane`, one use of randomness in a model.
 
-        Every part is preceded by its length, so that no two names encode alike. It is worked out
-        once for all chunks.
+        Each part is preceded by its length, so that different names have different encodings. The
+        result is cached.
         """
         if (known := self._known.get(lane)) is None:
             known = self._known[lane] = self._digest(lane)
@@ -99,22 +100,22 @@ class Variates(Protocol):
 
     @property
     def positions(self) -> Positions:
-        """Where the chunk's elements stand."""
+        """The positions of the chunk's elements."""
         ...
 
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return what `sampler(generator, count)` draws for these positions, one an element.
+        """Return one variate per element, drawn by `sampler(generator, count)`.
 
-        `sampler` must draw its elements one after another, so that its first *k* variates do not
-        depend on `count`; every method of NumPy's `Generator` used here does.
+        `sampler` must draw its variates one after another, so that the first *k* do not depend on
+        `count`; all methods of NumPy's `Generator` used here do.
         """
         ...
 
     def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
-        """Return the first `count` variates of one block, wherever the chunk is.
+        """Return the first `count` variates of one block, in the chunk or not.
 
         Raises:
-            UsageError: If the stream is a sequential one.
+            UsageError: If the stream is sequential.
         """
         ...
 
@@ -129,13 +130,13 @@ class Variates(Protocol):
 
 @frozen(slots=True)
 class BlockVariates:
-    """Noisify's own streams: every block from a generator of its own."""
+    """Noisify's own streams: each block has its own generator."""
 
     name: StreamName
     positions: Positions
 
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return what `sampler` draws in each block touched, at these positions."""
+        """Return one variate per element, drawn by `sampler` in each block."""
         entropy = self.name.entropy(lane)
         out = np.empty(self.positions.size)
         pieces = list(self.positions.by_block())
@@ -159,18 +160,18 @@ class BlockVariates:
 
 @frozen(slots=True)
 class JoinedVariates:
-    """Several of noisify's streams at the same positions, the variates of one after another's."""
+    """Several of noisify's streams at the same positions, their variates concatenated."""
 
     names: Sequence[StreamName]
     positions: Positions
 
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return what `sampler` draws in each block touched of each stream."""
+        """Return one variate per element of each stream, drawn by `sampler` in each block."""
         streams = (BlockVariates(name, self.positions) for name in self.names)
         return np.concatenate([stream.sample(lane, sampler) for stream in streams])
 
     def block(self, lane: str, *_: object, **__: object) -> NDArray[np.float64]:
-        """Refuse: there is no one stream of which it could be a block."""
+        """Refuse: a block belongs to one stream."""
         raise AssertionError(lane)
 
     def normal(self, lane: str) -> NDArray[np.float64]:
@@ -185,7 +186,7 @@ class JoinedVariates:
 def _filled(
     kind: Kind, lane: str, names: Sequence[StreamName], positions: Positions
 ) -> NDArray[np.float64]:
-    """Return the variates of some streams, one's after another's."""
+    """Return the variates of several streams, concatenated."""
     out = np.empty((len(names), positions.size))
     entropies = [name.entropy(lane) for name in names]
     if len(positions.starts) == 1:
@@ -201,7 +202,7 @@ def _filled(
 
 
 def _fill_runs(kind: Kind, entropy: int, positions: Positions, out: NDArray[np.float64]) -> bool:
-    """Fill in variates at several runs of positions by the compiled part, if it is in use."""
+    """Draw variates at several runs of positions with the compiled part; False if not in use."""
     block_of = np.empty((1, BLOCK))
     for block, inside, here in positions.by_block():
         drawn = block_of[:, : _reach(inside)]
@@ -214,11 +215,11 @@ def _fill_runs(kind: Kind, entropy: int, positions: Positions, out: NDArray[np.f
 def _draw_run(
     kind: Kind, lane: str, name: StreamName, start: int, out: NDArray[np.float64]
 ) -> None:
-    """Fill in the variates of one stream from `start` on, as NumPy draws them.
+    """Draw the variates of one stream from `start` on with NumPy.
 
-    A block that goes on in the next chunk leaves its generator for it, or the chunk would have to
-    draw the block from its start. Whether it is there in time depends on other threads; the
-    variates do not.
+    If a chunk ends inside a block, keep the block's generator, which saves the next chunk drawing
+    the block from its start. Whether it is there in time depends on other threads; the variates do
+    not.
     """
     stop = start + len(out)
     first, begun = name.begun.pop((lane, kind), (-1, None))
@@ -248,22 +249,22 @@ _SAMPLERS: dict[Kind, Sampler] = {"normal": _normals, "uniform": _uniforms}
 
 
 def _reach(inside: slice | NDArray[np.int64]) -> int:
-    """Return how many variates of a block have to be drawn to have those at `inside`."""
+    """Return how many variates of a block must be drawn to get those at `inside`."""
     return int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
 
 
 @frozen(slots=True)
 class SequentialVariates:
-    """The compatibility streams: whatever one NumPy generator gives next.
+    """The compatibility streams: the next variates of one NumPy generator.
 
-    Chunks must ask in the order in which a script would have drawn; the lane is of no account.
+    Chunks must request them in the order in which a script would draw; lanes are ignored.
     """
 
     generator: NumpyGenerator
     positions: Positions
 
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return what `sampler` draws next."""
+        """Return the next variates of `sampler`, one per element."""
         return np.asarray(sampler(self.generator, self.positions.size))
 
     def block(self, *_: object, **__: object) -> NDArray[np.float64]:
@@ -291,7 +292,7 @@ def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
         seed: The seed; `RandomState` takes 0 to 2**32 - 1.
 
     Raises:
-        UsageError: If the seed is out of that generator's range.
+        UsageError: If the seed is out of the generator's range.
     """
     if rng == "numpy":
         return np.random.default_rng(seed)
