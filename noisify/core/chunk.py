@@ -103,6 +103,17 @@ class Positions:
             block = int(blocks[first])
             yield block, indices[first:last] - block * BLOCK, slice(first, last)
 
+    def in_rows(self, width: int) -> Positions | None:
+        """Return which rows of `width` elements these are; None: they are no whole rows.
+
+        >>> Positions.range(6, 12).in_rows(3)
+        Positions(starts=(2,), length=2)
+        """
+        start, size = int(self.starts[0]), self.size
+        if not width or len(self.starts) > 1 or start % width or size % width:
+            return None
+        return Positions.range(start // width, (start + size) // width)
+
     def follows(self, stop: int) -> bool:
         """Return whether this is one run that starts at `stop`."""
         return len(self.starts) == 1 and int(self.starts[0]) == stop

@@ -19,6 +19,7 @@ from noisify.engine.targets import (
 )
 from noisify.engine.unchanged import check_named
 from noisify.files.output import Outputs, naming, open_output
+from noisify.files.write_behind import takes_places
 from noisify.formats.mask import open_mask
 from noisify.plan.plan import Plan, Request
 
@@ -177,7 +178,14 @@ def _task(
     output = outputs.open(open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     form, source = opened.format.load(), opened.source
+    if plan.row_steps and source.row_elements is not None and not takes_places(output.file):
+        raise UsageError(
+            f"{plan.row_steps[0].model.name} changes the length that the start of {form.title} "
+            "files says; give -o the name of a file, without compression"
+        )
     sink = sinks.start(output, lambda: form.rewrite(source, output, 1 + wanted.appended, noised))
+    if plan.row_steps:
+        sink.expect_rows()
     if wanted.mask is None:
         return loop.Task(plan, sink, output.name)
     if plan.row_steps or wanted.appended:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
@@ -115,9 +116,11 @@ class _Worker:
     def __init__(self, source: Source[Any], task: Task, size: int, *, measure: bool) -> None:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
-        self.positional = task.sink.positional and task.mask is None
-        self._noiser = Noiser(task.plan, generators, measure=measure)
+        self._row_elements = source.row_elements
         self._has_row_steps = bool(task.plan.row_steps)
+        in_place = task.sink.positional and not self._has_row_steps
+        self.positional = in_place and task.mask is None
+        self._noiser = Noiser(task.plan, generators, measure=measure)
         self.sequential = bool(generators)
         self._fresh = {
             number: Noiser(task.plan.replicated(number), {}, measure=False)
@@ -133,17 +136,21 @@ class _Worker:
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
         if self._has_row_steps:
             if chunk.rows is None:
-                raise no_rows()
+                raise no_rows() if self._row_elements is None else _large_row()
             copies = self._noiser.copies(chunk.rows, piece.row_conditions)
             versions = [encoded]
             for noiser in self._fresh.values():
                 again, _ = noiser.apply(piece.extended, piece.conditions, chunk)
                 versions.append(sink.encode(piece.raw, chunk, again))
             encoded = sink.with_rows(versions, copies)
-        if sink.positional:
+        elif sink.positional:
             with naming(self._task.name):
                 encoded = sink.write_at_position(encoded)
         return encoded, masked, tallies
+
+
+def _large_row() -> UsageError:
+    return UsageError("a row is larger than a chunk, or not whole; give a larger --chunk-size")
 
 
 class _Reader:

@@ -155,6 +155,8 @@ class Noiser:
             context = NoiseContext(self._variates(step, rows), ROW)
             found = cast("RowModel", step.model).copies(context)
             if step.where is not None:
+                if len(conditions[step.where]) != rows.size:
+                    raise UsageError(f"{step.model.name} with --where needs rows of one element")
                 found = np.where(conditions[step.where], found, 1)
             copies *= found
         return copies

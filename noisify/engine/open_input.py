@@ -178,7 +178,8 @@ class OpenInput:
         if self.source.reads_conditions:
             names = {name for where in plan.conditions() for name in where.fields}
             check_condition(self.source.fields_called(names))
-        if plan.row_steps and self.format.shape != "table":
+        has_rows = self.format.shape == "table" or self.source.row_elements is not None
+        if plan.row_steps and not has_rows:
             raise no_rows()
         if plan.rng != "noisify" and len(plan.steps) > 1:
             self.spool(f"--rng {plan.rng} draws one field after the other")

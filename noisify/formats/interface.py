@@ -100,7 +100,10 @@ TABLES = "CSV, TSV, Parquet and Arrow IPC"
 
 def no_rows() -> UsageError:
     """Return the error of a format that has no rows to drop or repeat."""
-    return UsageError(f"models of whole rows need a table: {TABLES} hold one")
+    return UsageError(
+        f"models of whole rows need a table ({TABLES}), the first axis of an NPY array in C order, "
+        "or the frames of a WAV file"
+    )
 
 
 def one_pass(title: str, passes: int) -> None:
@@ -140,6 +143,8 @@ class Source(ABC, Generic[Raw]):
         empty: Whether it is known to hold no rows or elements.
         reads_conditions: Whether a piece has the values that a condition looks at only if their
             fields are in the same group as the fields that the condition is for.
+        row_elements: How many elements a row along the first axis of a file's one array has; None:
+            the file has other rows, or none.
     """
 
     fields: tuple[Field, ...]
@@ -147,6 +152,7 @@ class Source(ABC, Generic[Raw]):
     hints: Sequence[str] = ()
     empty: bool = False
     reads_conditions: bool = False
+    row_elements: int | None = None
 
     @abstractmethod
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
@@ -278,6 +284,9 @@ class Sink(ABC, Generic[Raw, Encoded]):
             UsageError: If the format has no rows.
         """
         raise no_rows()
+
+    def expect_rows(self) -> None:
+        """Prepare for another number of rows than the source's, before any is written."""
 
     def finish(self) -> None:
         """Write what comes last."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,20 @@ def places_in_versions(copies: NDArray[np.int64], versions: int) -> NDArray[np.i
     firsts = np.repeat(np.cumsum(copies) - copies, copies)
     numbers = np.arange(len(rows)) - firsts
     return np.minimum(numbers, versions - 1) * len(copies) + rows
+
+
+def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the rows that come out of an array's, flat.
+
+    Args:
+        versions: The elements of the same rows, flat, in each version.
+        copies: Shape (n,), how many times each row comes out.
+
+    >>> with_copies([np.array([1, 2, 3, 4])], np.array([0, 2])).tolist()
+    [3, 4, 3, 4]
+    """
+    rows = np.concatenate([version.reshape(len(copies), -1) for version in versions])
+    return rows[places_in_versions(copies, len(versions))].reshape(-1)
 
 
 def rows_of_parts(parts: Iterable[tuple[int, NDArray[np.int64] | None]]) -> NDArray[np.int64]:

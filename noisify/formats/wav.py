@@ -18,6 +18,7 @@ import io
 import shutil
 import struct
 import tempfile
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -28,7 +29,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
-from noisify.files.write_behind import write_all
+from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.interface import (
     FieldArray,
     Format,
@@ -38,6 +39,7 @@ from noisify.formats.interface import (
     one_pass,
 )
 from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, kind_of_dtype, stored
+from noisify.formats.row_selection import with_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -292,6 +294,12 @@ class WavSource(Source[SamplesPiece]):
             _KEPT_IN_MEMORY
         )
 
+    @cached_property
+    def row_elements(self) -> int | None:  # type: ignore[override]
+        """Samples of a frame; None: the file does not say how long it is, or in 64 bits."""
+        plain = self.head()[:4] in {b"RIFF", b"RIFX"} and not self.header.open_ended
+        return self.header.channels if plain else None
+
     def _whole_samples(self, found: int) -> int:
         """Return how many samples there are in what is there of the file.
 
@@ -318,7 +326,8 @@ class WavSource(Source[SamplesPiece]):
 
     def _pieces(self, size: int) -> Iterator[SamplesPiece]:
         width = self.header.samples.width
-        per_piece = max(1, size // width) * width
+        frame = width * self.header.channels
+        per_piece = max(1, size // frame) * frame
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(self.header.start)))
             done = 0
@@ -344,12 +353,11 @@ class WavSource(Source[SamplesPiece]):
     def decode(self, raw: SamplesPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the samples as numbers."""
         number = self.header.samples.number
-        return Chunk(
-            tuple(
-                Column(field, number, raw.positions, self.header.samples.decode(raw.raw))
-                for field in wanted
-            )
+        columns = tuple(
+            Column(field, number, raw.positions, self.header.samples.decode(raw.raw))
+            for field in wanted
         )
+        return Chunk(columns, rows=raw.positions.in_rows(self.header.channels))
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -400,6 +408,8 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
     def __init__(self, source: WavSource, output: Output) -> None:
         self._source = source
         self._output = output
+        self._written = 0
+        self._other_rows = False
         write_all(output.file, source.head())
 
     @override
@@ -412,16 +422,43 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
         samples = self._source.header.samples
         return samples.encode(stored(noisy[0], samples.number.dtype))
 
+    @override
+    def with_rows(
+        self, versions: Sequence[NDArray[np.uint8]], copies: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """Return samples with their frames dropped or repeated."""
+        return with_copies(versions, copies)
+
     def write(self, encoded: NDArray[np.uint8]) -> None:
         """Write the bytes of some samples."""
+        self._written += encoded.size
         write_all(self._output.file, encoded.data)
+
+    @override
+    def expect_rows(self) -> None:
+        """Look at how many samples there are in the end."""
+        self._other_rows = True
 
     def finish(self) -> None:
         """Write what comes after the samples."""
         rest = self._source.rest
         rest.seek(0)
+        if self._other_rows:
+            self._say_size(padded=bool(rest.read(self._source.header.size % 2)))
         while data := rest.read(_KEPT_IN_MEMORY):
             write_all(self._output.file, data)
+
+    def _say_size(self, *, padded: bool) -> None:
+        """Pad the samples to an even size, and write the sizes of chunk and file anew."""
+        head, old = self._source.head(), self._source.header
+        order = ">" if head[:4] == b"RIFX" else "<"
+        padding = self._written % 2
+        write_all(self._output.file, bytes(padding))
+        (whole,) = struct.unpack(f"{order}I", head[4:8])
+        whole += self._written + padding - old.size - padded
+        file = self._output.file
+        write_all_at(file, memoryview(struct.pack(f"{order}I", whole)), 4)
+        write_all_at(file, memoryview(struct.pack(f"{order}I", self._written)), old.start - 4)
 
 
 class WavFormat(Format[WavSource]):

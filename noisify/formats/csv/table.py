@@ -316,7 +316,7 @@ def mask_schema(schema: pa.Schema) -> pa.Schema:
         UsageError: If one could not be read back.
     """
     for field in schema:
-        if not pa.types.is_binary(field.type):
+        if field.nullable and not pa.types.is_binary(field.type):
             _check_readable(field)
     return schema
 
@@ -325,7 +325,7 @@ def _check_readable(field: pa.Field) -> None:
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     try:
         check_type(field)
-        pa.array([], pa.string()).cast(kind)
+        strings([]).cast(kind)
     except (UsageError, pa.ArrowNotImplementedError):
         raise UsageError(
             f"holds {field.type}, which a mask that is a text table cannot give back; give --mask "

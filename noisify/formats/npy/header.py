@@ -17,6 +17,11 @@ from noisify.core.value_class import frozen
 FIRST_BYTES = 12
 """As many of a file's bytes as say how long its header is: magic, version and length."""
 _LONGEST_HEADER = 1 << 24
+_SIZE_BYTES = 4
+"""Bytes in which NPY 2.0 and 3.0 say how long the header is."""
+_LONGEST_EXTENT = 20
+"""Digits of the longest extent."""
+_ALIGNMENT = 64
 _BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
 """What reading a header that is none may raise."""
 
@@ -126,3 +131,16 @@ def repeated(header: Header, times: int) -> Header:
         text, {"descr": described, "fortran_order": False, "shape": shape}
     )
     return Header(text.getvalue(), shape, False, header.dtype)
+
+
+def with_extent(header: Header, extent: int) -> Header:
+    """Return the header of an array of another first extent, as long whatever the extent is."""
+    shape = (extent, *header.shape[1:])
+    described = npy_format.dtype_to_descr(header.dtype)
+    text = repr({"descr": described, "fortran_order": False, "shape": shape})
+    encoded = text.encode()
+    start = npy_format.magic(2 if text.isascii() else 3, 0)
+    most = len(encoded) - len(str(extent)) + _LONGEST_EXTENT
+    size = most + -(len(start) + _SIZE_BYTES + most + 1) % _ALIGNMENT + 1
+    whole = start + size.to_bytes(_SIZE_BYTES, "little") + encoded.ljust(size - 1) + b"\n"
+    return Header(whole, shape, False, header.dtype)

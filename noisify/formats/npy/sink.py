@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from math import prod
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.overriding import override
@@ -10,19 +11,23 @@ from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import takes_places, write_all, write_all_at
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
+from noisify.formats.npy.header import Header, with_extent
 from noisify.formats.npy.source import ArrayPiece
 from noisify.formats.numpy_fields import (
     put_back,
     raw_bytes,
 )
+from noisify.formats.row_selection import with_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.npy.header import Header
 
 
 class NpySink(Sink[ArrayPiece, ArrayPiece]):
@@ -38,6 +43,8 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self._output = output
         self._header = header
         self.positional = positional and takes_places(output.file)
+        self._written = 0
+        self._other_rows = False
         self._mapped: mmap.mmap | None = None
         self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
@@ -53,6 +60,22 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self._mapped[: len(self._header.text)] = self._header.text
 
     @override
+    def expect_rows(self) -> None:
+        """Write the header anew, with room for a longer shape."""
+        if self._header.count:
+            self._other_rows = True
+            self._header = with_extent(self._header, self._header.shape[0])
+            self._output.file.seek(0)
+            write_all(self._output.file, self._header.text)
+
+    @override
+    def with_rows(self, versions: Sequence[ArrayPiece], copies: NDArray[np.int64]) -> ArrayPiece:
+        """Return a piece with its rows along the first axis dropped or repeated."""
+        header = self._header
+        found = with_copies([one.values.view(header.opaque) for one in versions], copies)
+        return ArrayPiece.of(found.view(header.dtype), versions[0].positions)
+
+    @override
     def encode(self, raw: ArrayPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> ArrayPiece:
         """Return the piece with noise in it."""
         return ArrayPiece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
@@ -66,11 +89,20 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     def write(self, encoded: ArrayPiece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         if self._mapped is None:
+            self._written += encoded.values.size
             write_all(self._output.file, raw_bytes(encoded.values).data)
             return
         if encoded.box is None:
             raise AssertionError(encoded.positions)
         write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
+
+    @override
+    def finish(self) -> None:
+        """Say in the header how many rows there are, if they were expected to be others."""
+        if self._other_rows:
+            rows = self._written // prod(self._header.shape[1:])
+            text = with_extent(self._header, rows).text
+            write_all_at(self._output.file, memoryview(text), 0)
 
     def close(self) -> None:
         """Close the map, if there is one."""

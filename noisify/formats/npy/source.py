@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -86,6 +87,12 @@ class NpySource(Source[ArrayPiece]):
         """Whether pieces are in memory only while a worker works on them."""
         return self._input.path is not None and not self.header.fortran
 
+    @cached_property
+    def row_elements(self) -> int | None:  # type: ignore[override]
+        """Elements of a row along the first axis; None: there is no such axis, or in no order."""
+        header = self.header
+        return prod(header.shape[1:]) if header.shape and not header.fortran else None
+
     def _check_size(self, found: int) -> None:
         expected = self.header.count * self.header.dtype.itemsize
         if found != expected:
@@ -103,7 +110,10 @@ class NpySource(Source[ArrayPiece]):
     ) -> Reading[ArrayPiece]:
         """Read consecutive elements, or boxes of a Fortran-order array."""
         itemsize = max(1, self.header.dtype.itemsize)
-        pieces = self.pieces(size // max(_LEAST_ITEM, itemsize), box_elements(itemsize))
+        elements = size // max(_LEAST_ITEM, itemsize)
+        if self.row_elements:
+            elements -= elements % self.row_elements if elements > self.row_elements else 0
+        pieces = self.pieces(elements, box_elements(itemsize))
         return Reading(pieces, lazy=self.lazy)
 
     def pieces(self, elements: int, in_box: int) -> Iterator[ArrayPiece]:
@@ -156,7 +166,11 @@ class NpySource(Source[ArrayPiece]):
 
     def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields in native byte order."""
-        return Chunk(tuple(column_of(raw.values, raw.positions, field) for field in wanted))
+        columns = tuple(column_of(raw.values, raw.positions, field) for field in wanted)
+        rows = None
+        if self.row_elements is not None and raw.box is None:
+            rows = raw.positions.in_rows(self.row_elements)
+        return Chunk(columns, rows=rows)
 
     @override
     def array_of(self, field: Field) -> FieldArray:

@@ -1,0 +1,140 @@
+"""Models of whole rows along the first axis of arrays, and on frames of sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+from run_command import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+RECORD = np.zeros(999, [("x", "<f8"), ("v", "<f4", (3,))])
+RECORD["x"] = np.arange(999)
+ARRAYS = {
+    "line": np.arange(9999.0),
+    "matrix": np.arange(3000.0).reshape(1000, 3),
+    "images": np.arange(24000, dtype="u2").reshape(100, 16, 15),
+    "big-endian": np.arange(999, dtype=">i4"),
+    "record": RECORD,
+}
+DROP = ("-d", "drop-rows", "--rate", "30%")
+REPEAT = ("-d", "duplicate-rows", "--rate", "30%", "-p", "times=20")
+
+
+def changed(source: Path, *arguments: object) -> Path:
+    target = source.with_name(f"out{source.suffix}")
+    done = run(source, "-o", target, "--seed", 1, "-q", *arguments)
+    assert (0, b"") == (done.status, done.output), done.messages
+    return target
+
+
+def rows_of_a_table(folder: Path, count: int, *arguments: object) -> NDArray[np.int64]:
+    """Return which rows come out of a table of as many."""
+    table = folder / "rows.csv"
+    table.write_text("row\n" + "".join(f"{at}\n" for at in range(count)))
+    return np.loadtxt(changed(table, *arguments), np.int64, skiprows=1, ndmin=1)
+
+
+@pytest.mark.parametrize("cut", [(), ("--chunk-size", "1k", "-j", 2)], ids=["whole", "cut"])
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_the_rows_that_come_out_are_those_of_a_table(tmp_path, name, model, cut):
+    before = ARRAYS[name]
+    np.save(tmp_path / "in.npy", before)
+
+    after = np.load(changed(tmp_path / "in.npy", *model, *cut))
+
+    assert before.dtype == after.dtype
+    rows = rows_of_a_table(tmp_path, len(before), *model)
+    np.testing.assert_array_equal(before[rows], after)
+
+
+def test_an_array_without_rows_passes_through(tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((0, 3)))
+
+    assert (0, 3) == np.load(changed(tmp_path / "in.npy", *DROP)).shape
+
+
+def test_rows_keep_the_noise_they_would_have_got(tmp_path):
+    np.save(tmp_path / "in.npy", ARRAYS["matrix"])
+    noise = ("--noise", "data=normal:1")
+
+    noisy = np.load(changed(tmp_path / "in.npy", *noise))
+    after = np.load(changed(tmp_path / "in.npy", *noise, "--noise", "=drop-rows:30%"))
+
+    np.testing.assert_array_equal(noisy[rows_of_a_table(tmp_path, 1000, *DROP)], after)
+
+
+def test_repeated_rows_may_have_noise_of_their_own(tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((200, 3)))
+
+    after = np.load(
+        changed(
+            tmp_path / "in.npy",
+            *("--noise", "data=normal:1", "--noise", "=duplicate-rows:50%,fresh=true"),
+        )
+    )
+
+    assert 250 < len(after) < 350
+    assert len(np.unique(after[:, 0])) == len(after)
+
+
+def test_a_condition_chooses_rows_of_one_element(tmp_path):
+    np.save(tmp_path / "in.npy", ARRAYS["line"])
+
+    after = np.load(
+        changed(tmp_path / "in.npy", "-d", "drop-rows", "--rate", 1, "--where", "data < 500")
+    )
+
+    np.testing.assert_array_equal(np.arange(500.0, 9999.0), after)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+def test_frames_of_sound_are_dropped_and_repeated(tmp_path, channels, subtype, model):
+    source = tmp_path / "in.wav"
+    samples = np.sin(np.arange(999 * channels)).reshape(999, channels)
+    soundfile.write(source, samples, 8000, subtype)
+
+    out = changed(source, *model, "--chunk-size", "1k")
+
+    before, after = (soundfile.read(path, always_2d=True)[0] for path in (source, out))
+    np.testing.assert_array_equal(before[rows_of_a_table(tmp_path, 999, *model)], after)
+    assert out.stat().st_size == 8 + int.from_bytes(out.read_bytes()[4:8], "little")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-o", "-"), "give -o the name of a file, without compression"),
+        (("-o", "out.npy.gz"), "give -o the name of a file, without compression"),
+        (("-o", "out.npy", "--where", "data > 3"), "needs rows of one element"),
+        (("-o", "out.npy", "--mask", "m.npy"), "--mask needs an output of as many rows"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    np.save("in.npy", ARRAYS["matrix"])
+
+    done = run("in.npy", *DROP, "--seed", 1, *arguments)
+
+    assert (2, 1, b"") == (done.status, len(done.lines), done.output), done.messages
+    assert expected in done.messages
+    assert ["in.npy"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("array", [np.array(2.5), np.asfortranarray(np.zeros((9, 3)))])
+def test_an_array_without_rows_in_order_is_refused(tmp_path, array):
+    np.save(tmp_path / "in.npy", array)
+
+    done = run(tmp_path / "in.npy", *DROP, "--seed", 1, "-o", tmp_path / "out.npy")
+
+    assert (2, 1) == (done.status, len(done.lines)), done.messages
+    assert "the first axis of an NPY array in C order" in done.messages
