@@ -189,11 +189,13 @@ class TestModes:
         assert before == mode(made / "k=0/part.parquet")
         assert not in_place or mode(made) == 0o750
 
-    def test_an_empty_folder_that_is_replaced_keeps_its_own(self, folder: Path) -> None:
+    @pytest.mark.parametrize("own", [0o700, 0o750])
+    def test_an_empty_folder_that_is_replaced_keeps_its_own(self, folder: Path, own: int) -> None:
         out = folder.with_name("out")
-        out.mkdir(0o700)
+        out.mkdir()
+        out.chmod(own)
         assert 0 == run(folder, "-o", out, *NOISE).status
-        assert 0o700 == mode(out)
+        assert own == mode(out)
 
 
 class TestFolders:
