@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
+from noisify.core.lazy import LazyModule
 from noisify.engine import loop
 from noisify.engine.open_input import OpenInput
 from noisify.engine.report import RunReport
@@ -20,7 +21,6 @@ from noisify.engine.targets import (
 from noisify.engine.unchanged import check_named
 from noisify.files.output import Outputs, naming, open_output
 from noisify.files.write_behind import takes_places
-from noisify.formats.mask import open_mask
 from noisify.plan.plan import Plan, Request
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from noisify.engine.open_input import Settings
     from noisify.files.output import Output
+    from noisify.formats import mask as mask_files
     from noisify.formats.interface import Sink
+else:
+    mask_files = LazyModule("noisify.formats.mask")
 
 
 class OutputRequest(NamedTuple):
@@ -202,6 +205,8 @@ def _task(
     entry = mask_format(opened, wanted.mask)
     mask = sinks.start(
         mask_output,
-        lambda: open_mask(source, entry, mask_output, plan.noised, values=wanted.mask_values),
+        lambda: mask_files.open_mask(
+            source, entry, mask_output, plan.noised, values=wanted.mask_values
+        ),
     )
     return loop.Task(plan, sink, output.name, mask, mask_output.name)
