@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, cast
 
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.files.input import Input
 from noisify.files.temporary import new_temporary_path, remove
-from noisify.formats.arrays import write_arrays
-from noisify.formats.tables import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.formats import FormatEntry
+    from noisify.formats import FormatEntry, arrays, tables
     from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import Table
+else:
+    arrays = LazyModule("noisify.formats.arrays")
+    tables = LazyModule("noisify.formats.tables")
 
 _UNDECIDED = {".txt", ".tab"}
 """Suffixes of tables with whatever stands between the cells."""
@@ -127,7 +129,7 @@ def _convert_arrays(
         if file.lost is not None:
             raise file.lost
         kinds = [replace(array.type, fortran=False) for array in file.arrays]
-        write_arrays(file.arrays, new.load_whole().create(path, kinds))
+        arrays.write_arrays(file.arrays, new.load_whole().create(path, kinds))
     return ()
 
 
@@ -146,7 +148,7 @@ def _convert_table(
     table: Table = whole.prepared(old.load_whole().read(source, options))
     with path.open("wb") as file:
         writer = whole.create(file, table.schema, *([delimiter] if delimiter else []))
-        write_table(table.batches, writer)
+        tables.write_table(table.batches, writer)
     return table.hints
 
 
