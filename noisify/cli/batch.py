@@ -17,7 +17,7 @@ from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import OutputRequest, process
-from noisify.engine.unchanged import NOT_STRANGE
+from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
 from noisify.files.new_folder import NewFolder
@@ -176,9 +176,9 @@ class _Outcome:
         for text in report.notes(verbose=self._verbose):
             self._notes.add(f"{report.input}, {text}")
         for name, field in report.fields.items():
-            if field.strangers and field.changed:
-                cells = f"{field.strangers:,} cell" + ("" if field.strangers == 1 else "s")
-                kind = NOT_STRANGE.get(_kind(report, name), "a number")
+            if field.unparseable and field.changed:
+                cells = f"{field.unparseable:,} cell" + ("" if field.unparseable == 1 else "s")
+                kind = EXPECTED.get(_kind(report, name), "a number")
                 self._notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
 
     @contextlib.contextmanager

@@ -198,8 +198,8 @@ class Column:
         values: Shape (n,), `number.dtype`; arbitrary where `valid` is False.
         valid: Shape (n,), mask of elements that are present and numeric; None: all.
         nulls: Number of null elements.
-        strangers: Number of elements of the chosen field that cannot be parsed as numbers.
-        stranger: The text of the first of them.
+        unparseable: Number of elements that do not parse as the field's type.
+        first_unparseable: The text of the first of them.
         decimals: Shape (n,), the digits after the point in each element's text; -1: unknown.
         layout: The format's private data for writing this column back.
     """
@@ -210,8 +210,8 @@ class Column:
     values: NDArray[Any]
     valid: NDArray[np.bool_] | None = None
     nulls: int = 0
-    strangers: int = 0
-    stranger: str = ""
+    unparseable: int = 0
+    first_unparseable: str = ""
     decimals: NDArray[Any] | None = None
     layout: Any = dataclasses.field(default=None, compare=False)
 

@@ -21,7 +21,7 @@ class ColumnState:
 
     Attributes:
         columns: As they were decoded.
-        before: The values, with placeholders where it is null, strange or not finite.
+        before: The values, with placeholders where null, unparseable or not finite.
         values: Its values so far.
         there: Which elements were usable at the start; None: all.
         usable: Which still are.

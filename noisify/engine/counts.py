@@ -22,8 +22,8 @@ class Counts:
     Attributes:
         elements: All elements.
         nulls: Those that are null or not finite, and were left alone.
-        strangers: Those that are not numbers, and were left alone.
-        stranger: The text of the first of those.
+        unparseable: Those that do not parse as the field's type, and were left alone.
+        first_unparseable: The text of the first of those.
         met: Those that met a step's condition, if one has any.
         changed: Those that are other than before.
         erased: Those of them that are null now.
@@ -33,8 +33,8 @@ class Counts:
 
     elements: int = 0
     nulls: int = 0
-    strangers: int = 0
-    stranger: str = ""
+    unparseable: int = 0
+    first_unparseable: str = ""
     met: int = 0
     changed: int = 0
     erased: int = 0
@@ -54,8 +54,8 @@ class Tally(Counts):
         return Tally(
             elements=max(self.elements, other.elements),
             nulls=max(self.nulls, other.nulls),
-            strangers=max(self.strangers, other.strangers),
-            stranger=self.stranger or other.stranger,
+            unparseable=max(self.unparseable, other.unparseable),
+            first_unparseable=self.first_unparseable or other.first_unparseable,
             met=max(self.met, other.met),
             changed=self.changed + other.changed,
             erased=self.erased + other.erased,
@@ -77,8 +77,8 @@ class FieldReport(Counts):
         """Take in one chunk."""
         self.elements += tally.elements
         self.nulls += tally.nulls
-        self.strangers += tally.strangers
-        self.stranger = self.stranger or tally.stranger
+        self.unparseable += tally.unparseable
+        self.first_unparseable = self.first_unparseable or tally.first_unparseable
         self.met += tally.met
         self.changed += tally.changed
         self.erased += tally.erased
@@ -96,7 +96,7 @@ class FieldReport(Counts):
         counts: dict[str, Any] = {
             "count": self.elements,
             "nulls": self.nulls,
-            "not_numbers": self.strangers,
+            "not_numbers": self.unparseable,
             "changed": self.changed,
             "erased": self.erased,
             "clipped": self.clipped,

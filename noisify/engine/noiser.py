@@ -243,8 +243,8 @@ class Noiser:
             tally = Tally(
                 elements=column.positions.size,
                 nulls=column.nulls + _count(nonfinite),
-                strangers=column.strangers,
-                stranger=column.stranger,
+                unparseable=column.unparseable,
+                first_unparseable=column.first_unparseable,
                 met=_count(met),
                 changed=_count(changed),
                 erased=_count(gone),

@@ -30,8 +30,8 @@ _FEW = 0.01
 _WITH_UNIT = re.compile(r"\D{0,3}\s?[+-]?\d[\d.,]*\s?\D{1,5}|\D{1,3}\s?[+-]?\d[\d.,]*")
 _TRUTHS = {"true", "false", "yes", "no"}
 _MOST_SHOWN = 40
-NOT_STRANGE = {"time": "a time", "decimal": "within the field's precision"}
-"""What a cell that gets noise is, by the kind of its field; else it is a number."""
+EXPECTED = {"time": "a time", "decimal": "within the field's precision"}
+"""What a cell must be to get noise, by the kind of its field; by default a number."""
 
 
 def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
@@ -47,9 +47,9 @@ def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
     for step in plan.field_steps:
         name = step.field.name
         met = fields.get(name)
-        if met is None or name not in plan.named or not met.strangers:
+        if met is None or name not in plan.named or not met.unparseable:
             continue
-        if met.strangers + met.nulls == met.elements:
+        if met.unparseable + met.nulls == met.elements:
             raise DataError(_no_number(step, met), field=name)
 
 
@@ -130,10 +130,10 @@ def _is_zero(step: Step) -> bool:
 
 def _reason(steps: Sequence[Step], met: FieldReport, decimals: object) -> str:
     """Return why no element of a field changed."""
-    usable = met.elements - met.nulls - met.strangers
+    usable = met.elements - met.nulls - met.unparseable
     active = [step for step in steps if not _is_zero(step)]
     if not usable:
-        if met.strangers:
+        if met.unparseable:
             return _no_number(active[0], met)
         return f"all {met.elements:,} elements are missing"
     if all(step.where is not None for step in active) and not met.met:
@@ -198,17 +198,17 @@ def _span(nanoseconds: int) -> str:
 
 def _no_number(step: Step, met: FieldReport) -> str:
     """Say that no cell of a field is a number, with the first and what would help."""
-    what = NOT_STRANGE.get(step.field.kind, "a number")
-    first = met.stranger
+    what = EXPECTED.get(step.field.kind, "a number")
+    first = met.first_unparseable
     shown = first if len(first) <= _MOST_SHOWN else first[: _MOST_SHOWN - 1] + "…"
     return f"no cell is {what}, the first is {shown!r}{_help(first, what)}"
 
 
 def _help(cell: str, what: str) -> str:
     """Say what would make a cell a number, as far as that can be told."""
-    if what == NOT_STRANGE["decimal"]:
+    if what == EXPECTED["decimal"]:
         return "; cast the column to a wider decimal first"
-    if what == NOT_STRANGE["time"]:
+    if what == EXPECTED["time"]:
         return "; times are read as ISO 8601, such as 2024-03-01T06:00:00Z"
     text = cell.strip().strip('"').strip()
     if option := number_format.option_for([text]):

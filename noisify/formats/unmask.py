@@ -87,9 +87,9 @@ def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: st
     paired = [original_of(name) for name in names] == originals
     if not paired:
         names = list(columns)
-    strange = set(names) - set(known)
-    if strange:
-        raise no_such_field(min(strange), mask)
+    unknown = set(names) - set(known)
+    if unknown:
+        raise no_such_field(min(unknown), mask)
     if not paired:
         raise no_values(mask)
     return names

@@ -120,12 +120,12 @@ def column_of(
     if outside is None:
         return Column(field, field.number, positions, numbers, valid, nulls)
     there = ~outside if valid is None else valid & ~outside
-    strangers = len(there) - nulls - int(np.count_nonzero(there))
-    if not strangers:
+    unparseable = len(there) - nulls - int(np.count_nonzero(there))
+    if not unparseable:
         return Column(field, field.number, positions, numbers, there, nulls)
     odd = outside if valid is None else outside & valid
     first = str(values[int(np.argmax(odd))])
-    return Column(field, field.number, positions, numbers, there, nulls, strangers, first)
+    return Column(field, field.number, positions, numbers, there, nulls, unparseable, first)
 
 
 def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""CSV and TSV by splicing: cells are found, chosen ones replaced, all other bytes kept.
+"""CSV and TSV by splicing: noisy cells are replaced in place, all other bytes are kept.
 
-`scan` finds cells, `source` reads them as values, `sink` writes noisy ones in their places.
+`scan` finds the cells, `source` parses them, `sink` writes the noisy ones back.
 """

@@ -1,6 +1,6 @@
-"""Cells as texts, and back: the one place that quotes and unquotes.
+"""Quote and unquote cells.
 
-A quote inside a quoted cell is doubled, or an escape character stands before it.
+A quote inside a quoted cell is doubled or preceded by the escape character.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 QUOTE = 34
 EMPTY = '""'
-"""A cell that is empty, and not null."""
+"""A cell that holds the empty text rather than null."""
 _IN_QUOTES = rb'"[^"]*+(?:""[^"]*+)*+"'
 _WELL_QUOTED = re.compile(_IN_QUOTES)
 _QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
@@ -30,15 +30,15 @@ _QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
 
 @cache
 def cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
-    """Return the pattern of one cell (group 1) and what ends it (group 2)."""
+    """Compile the pattern of one cell (group 1) and the delimiter or line end after it (2)."""
     d, e = re.escape(delimiter), re.escape(escape)
     others = rb"[^" + d + e + rb"\r\n]*+"
     quoted = _IN_QUOTES
     escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
-    if e:  # a possessive group with a choice in it would miss cells before Python 3.11.5
+    if e:  # not possessive: before Python 3.11.5 a possessive group with a choice misses cells
         others += rb"(?:" + escaped + others + rb")*"
         quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
-    if len(delimiter) > 1:  # likewise
+    if len(delimiter) > 1:  # not possessive for the same reason
         others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
     plain = rb'(?!")' + others
     ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
@@ -46,12 +46,12 @@ def cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
 
 
 def unescape(text: bytes, escape: bytes) -> bytes:
-    """Return a text without its escape characters, as Python's `csv` reads it."""
+    """Remove the escape characters from a text, as Python's `csv` does."""
     return re.sub(re.escape(escape) + rb"([\s\S])", rb"\1", text) if escape else text
 
 
 def unquote(cell: bytes, escape: bytes = b"") -> bytes:
-    """Return what a cell says, as Python's `csv` reads it: quotes after the closing one stay.
+    """Return the text of a cell as Python's `csv` reads it: quotes after the closing one stay.
 
     >>> unquote(b'"a ""b"" c"')
     b'a "b" c'
@@ -70,12 +70,12 @@ def unquote(cell: bytes, escape: bytes = b"") -> bytes:
 
 
 def is_well_quoted(cell: bytes) -> bool:
-    """Return whether a cell is one in quotes, and those inside are doubled."""
+    """Return whether a cell is wrapped in quotes and every quote inside is doubled."""
     return _WELL_QUOTED.fullmatch(cell) is not None
 
 
 def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which cells stand in quotes, by the byte before each."""
+    """Return a mask of the cells that have a quote directly before their start."""
     characters = np.frombuffer(data, np.uint8)
     if not len(starts):
         return np.zeros(0, bool)
@@ -85,7 +85,7 @@ def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
 def outer_bounds(
     data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where cells start and end with the quotes around them."""
+    """Widen the bounds of cells to take in the quotes around them."""
     in_quotes = quoted(data, starts)
     return starts - in_quotes, ends + in_quotes
 
@@ -93,16 +93,16 @@ def outer_bounds(
 def decode(
     cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str, escape: bytes = b""
 ) -> NDArray[Any]:
-    """Return what cells say, as Python's `csv` reads them.
+    """Decode the texts of cells as Python's `csv` reads them.
 
     Args:
-        cells: The cells, without quotes where they stand in some.
-        in_quotes: Which do.
-        encoding: The file's.
-        escape: The escape character; empty: there is none.
+        cells: The cells without the quotes around them.
+        in_quotes: Which cells have quotes around them.
+        encoding: The file's encoding.
+        escape: The escape character, or empty if there is none.
 
     Returns:
-        Shape (n,), Python strings; bytes that mean nothing are surrogates.
+        Python strings, shape (n,); undecodable bytes become surrogates.
     """
     raw = cells.view(pa.binary()).to_pylist()
     signs = (b'"', escape) if escape else (b'"',)
@@ -122,15 +122,19 @@ def encode(
     comment: str = "",
     escape: str = "",
 ) -> pa.Array:
-    """Return texts as they stand in cells: quotes doubled in quotes, quotes put where needed.
+    """Encode texts as cells: double the quotes in quoted cells, and add quotes where needed.
 
     Args:
-        texts: What the cells say, Python strings.
-        in_quotes: Which of them stand in quotes.
+        texts: The texts, Python strings.
+        in_quotes: Which cells already have quotes around them.
         delimiter: The character between cells.
-        encoding: The file's.
-        comment: What a cell that is the first of its record must not start with outside quotes.
-        escape: The escape character, which stands before itself and quotes; empty: there is none.
+        encoding: The file's encoding.
+        comment: The comment prefix if these are first cells of records, which must not start
+            with it unquoted; else empty.
+        escape: The character that escapes itself and quotes, or empty if there is none.
+
+    Raises:
+        DataError: If the encoding cannot hold a text.
     """
     starts = f"|^{re.escape(comment)}" if comment else ""
     special = re.compile(f'[{re.escape(delimiter)}"\r\n]{starts}')
@@ -155,7 +159,7 @@ def encode(
 
 
 def byte_cells(cells: Sequence[bytes]) -> pa.Array:
-    """Return the bytes of cells, in whatever encoding, as an Arrow array of texts."""
+    """Pack the bytes of cells, in any encoding, into an Arrow string array."""
     offsets = np.zeros(len(cells) + 1, np.int32)
     np.cumsum([len(cell) for cell in cells], out=offsets[1:])
     data = pa.py_buffer(b"".join(cells))
@@ -163,12 +167,12 @@ def byte_cells(cells: Sequence[bytes]) -> pa.Array:
 
 
 def undoubled(cells: pa.Array) -> pa.Array:
-    """Return what cells say of which the quotes around them have been left out."""
+    """Undouble the quotes in cells whose surrounding quotes have been left out."""
     return pc.replace_substring(cells, EMPTY, '"')
 
 
 def with_quotes(cells: pa.Array) -> pa.Array:
-    """Return cells, as bytes, with quotes around them, and those inside doubled."""
+    """Put quotes around cells, given as bytes, and double the quotes inside."""
     return _between_quotes(pc.replace_substring(cells, '"', EMPTY))
 
 
@@ -178,24 +182,24 @@ def _between_quotes(cells: pa.Array) -> pa.Array:
 
 
 def with_quotes_where_needed(texts: pa.Array, delimiter: str) -> pa.Array:
-    """Return texts, as bytes, as they stand in cells; an empty one is not null there."""
+    """Quote the texts, given as bytes, that need it; an empty text does, so as not to be null."""
     pattern = f'^$|[\r\n"{re.escape(delimiter)}]|^[ \t]|[ \t]$'
     return pc.if_else(pc.match_substring_regex(texts, pattern), with_quotes(texts), texts)
 
 
 def with_quotes_if_cut(cells: pa.Array, delimiter: bytes) -> pa.Array:
-    """Return cells, as bytes, with quotes around those without that a delimiter would cut."""
+    """Quote the unquoted cells, given as bytes, that contain the delimiter."""
     cut = pc.and_not(pc.match_substring(cells, delimiter), pc.starts_with(cells, '"'))
     return pc.if_else(cut, _between_quotes(cells), cells)
 
 
 def well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
-    """Return cells of which none has a delimiter behind its closing quote, or a quote in others."""
+    """Requote the cells with a delimiter and misplaced quotes, so that no delimiter cuts them."""
     cells = texts.to_pylist()
     for at, cell in enumerate(cells):
         if delimiter not in cell or b'"' not in cell or is_well_quoted(cell):
             continue
-        says = unquote(cell, escape)
-        escaped = says.replace(escape, escape * 2) if escape else says
+        text = unquote(cell, escape)
+        escaped = text.replace(escape, escape * 2) if escape else text
         cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
     return byte_cells(cells).view(pa.binary())

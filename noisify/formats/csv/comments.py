@@ -1,4 +1,4 @@
-"""Lines of a table that are no records."""
+"""Find comment lines in a table and blank them out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ _LINE = re.compile(rb"[^\r\n]*+(\r\n|\n|\r|\Z)")
 
 
 def end_of_line(data: bytes, start: int, *, at_end: bool) -> int | None:
-    """Return where the line at `start` ends, its line end included; None: not in `data`.
+    """Return the offset after the line at `start` and its line end; None if that is not in `data`.
 
     Args:
         data: Some bytes.
         start: Where the line starts.
-        at_end: Whether there is nothing after them; else a CR that is their last byte may be half
-            a line end.
+        at_end: Whether the file ends with `data`. If not, a trailing CR may be half of a CRLF.
     """
     match = _LINE.match(data, start)
     if match is None:
@@ -24,14 +23,14 @@ def end_of_line(data: bytes, start: int, *, at_end: bool) -> int | None:
 
 
 def blanked(data: bytes, comment: bytes, *, at_end: bool) -> bytes:
-    r"""Return bytes of the same length in which every comment is so many empty lines.
+    r"""Overwrite every byte of a comment with LF, so that comments read as empty lines.
 
-    A comment that is not whole yet becomes blanks: it belongs to no record that is.
+    A comment cut off by the end of `data` is overwritten with spaces: it is not a whole line yet.
 
     Args:
-        data: Bytes that start where a record may, with quotes only around and, doubled, in cells.
-        comment: What such a line starts with.
-        at_end: Whether there is nothing after them.
+        data: Bytes that start at the start of a line, with quotes only around cells or doubled.
+        comment: The prefix of a comment line.
+        at_end: Whether the file ends with `data`.
 
     >>> blanked(b'1,2\n# a,b\n"x\n# y",3\n', b"#", at_end=True)
     b'1,2\n\n\n\n\n\n\n"x\n# y",3\n'

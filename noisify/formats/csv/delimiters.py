@@ -1,4 +1,4 @@
-"""Which character stands between cells: as it was typed, or sniffed from the first records."""
+"""Parse the delimiter that the user typed, or sniff it from the first records."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 _OTHERS = (b" ", b":", b"^", b"~", b"\x01", b"&", b"/")
-"""What is never taken for a delimiter, but may be suggested."""
+"""Characters that are never assumed to be the delimiter, but may be suggested."""
 
 _NAMES = {
     "\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "colon": ":", "pipe": "|",
     "bar": "|", "space": " ",
 }  # fmt: skip
 MOST_COLUMNS = 200_000
-"""Columns of a table; each takes some 5 kB of memory and 0.1 ms. A longer record is cut off."""
+"""Maximum columns of a table; each costs some 5 kB and 0.1 ms. Longer records are cut off."""
 _SNIFFED_RECORDS = 100
 _SNIFFED_BYTES = 1 << 16
 _LEAST_RECORDS = 3
-"""Records that are looked at, however long they are."""
+"""Minimum number of records to sniff, however long they are."""
 
 _LEAST_SHARE = 0.5
 _SURELY_TYPED = 0.6
@@ -47,10 +47,10 @@ _SIGNS = re.compile(rb"[,\t;|]")
 
 
 def delimiter_bytes(text: str, encoding: str) -> bytes:
-    r"""Return the delimiter that was typed: a character, `\t`, or a name such as `tab`.
+    r"""Encode the delimiter that the user typed: a character, `\t`, or a name such as `tab`.
 
     Raises:
-        UsageError: If it is not one character that can stand between cells in the encoding.
+        UsageError: If it is not one usable character, or the encoding does not have it.
     """
     character = _NAMES.get(text.lower(), text)
     if len(character) != 1 or character in '"\r\n\ufeff' or character.isalnum():
@@ -65,7 +65,7 @@ def delimiter_bytes(text: str, encoding: str) -> bytes:
 
 
 def as_typed(delimiter: bytes, encoding: str = "utf-8") -> str:
-    r"""Return how a delimiter is typed after `--delimiter`.
+    r"""Return what to type after `--delimiter` for a delimiter.
 
     >>> as_typed(b"\t"), as_typed(b";")
     ('tab', "';'")
@@ -78,19 +78,19 @@ def as_typed(delimiter: bytes, encoding: str = "utf-8") -> str:
 
 
 class Record(NamedTuple):
-    """A record near the start of a table: where it starts, and its cells as they stand there."""
+    """A record near the start of a table: its offset and the raw bytes of its cells."""
 
     start: int
     cells: tuple[bytes, ...]
 
 
 def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> list[Record]:
-    """Return the first records of a table, those that end in `text`.
+    """Return the first records of a table that are complete in `text`.
 
     Args:
         text: The start of the table.
-        dialect: How it is laid out.
-        whole: Whether that is all of it.
+        dialect: The dialect of the table.
+        whole: Whether `text` is the whole table.
     """
     found: list[Record] = []
     plain = _plain_records(text, dialect, whole=whole)
@@ -103,9 +103,9 @@ def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> list[Record]
 
 
 def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record] | None:
-    """Return the first records where each is a line without quotes; None: they may be others.
+    """Return the first records if each is one line without quotes; else None.
 
-    Several times as fast as `_records`, which counts in a batch of small files.
+    Several times as fast as `_records`, which matters in a batch of small files.
     """
     window = text[:_SNIFFED_BYTES]
     if dialect.comment or dialect.escape or b'"' in window:
@@ -150,11 +150,11 @@ def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record]:
 
 
 class Start:
-    """The start of a table, which is cut by each delimiter that is tried only once.
+    """The start of a table, with its records cached for each delimiter that is tried.
 
     Args:
-        text: Its first bytes.
-        whole: Whether that is all of it.
+        text: The first bytes of the table.
+        whole: Whether they are the whole table.
     """
 
     def __init__(self, text: bytes, *, whole: bool = True) -> None:
@@ -163,14 +163,14 @@ class Start:
         self._records: dict[Dialect, list[Record]] = {}
 
     def records(self, dialect: Dialect) -> list[Record]:
-        """Return its first records, as `first_records` does."""
+        """Return `first_records` in a dialect."""
         if dialect not in self._records:
             self._records[dialect] = first_records(self.text, dialect, whole=self.whole)
         return self._records[dialect]
 
 
 def is_one_short(widths: Sequence[int]) -> bool:
-    """Return whether the first of some records has a cell less than all others have."""
+    """Return whether the first record has exactly one cell fewer than each of the others."""
     return len(widths) > 1 and set(widths[1:]) == {widths[0] + 1}
 
 
@@ -180,12 +180,12 @@ class Fit:
 
     Attributes:
         delimiter: The delimiter.
-        columns: How many cells most records have, of those that have two or more.
-        even: How many records have that many, and quotes in their places.
-        share: The share of the records that do.
-        trailing: Whether the records after the first such all do.
-        short_header: Whether the first record has a cell less than all others.
-        records: Those that have that many.
+        columns: The most frequent number of cells among records of two or more cells.
+        even: The number of records with `columns` cells and well-placed quotes.
+        share: The share of such records.
+        trailing: Whether every record after the first such record is one too.
+        short_header: Whether the first record has one cell fewer than all others.
+        records: The records with `columns` cells.
     """
 
     delimiter: bytes
@@ -198,31 +198,35 @@ class Fit:
 
     @property
     def filled(self) -> int:
-        """How many columns are not empty throughout."""
+        """The number of columns with at least one non-empty cell."""
         columns = zip(*self.records, strict=True)
         return sum(any(cell.strip(b" \t") for cell in column) for column in columns)
 
     @cached_property
     def typed(self) -> float:
-        """From 0 to 1, how much the cells look like numbers, times and single words."""
+        """A score from 0 to 1 of how far the cells look like numbers, times and single words."""
         stripped = (cell.strip(b" \t") for cells in self.records for cell in cells)
         typed = [_typed(cell) for cell in stripped if cell]
         return sum(typed) / max(1, len(typed))
 
     @property
     def is_sure(self) -> bool:
-        """Whether it may be taken for the delimiter."""
+        """Whether the fit is good enough to assume this delimiter."""
         return self.share == 1 or (self.even > 1 and (self.share >= _LEAST_SHARE or self.trailing))
 
     @property
     def rank(self) -> tuple[bool, float, bool]:
-        """The better, the larger: complete fits first, then many and typed cells."""
+        """The sort key, larger is better: complete fits first, then many and typed cells."""
         score = self.share * (1 - 1 / max(1, self.filled)) * self.typed
         return self.share == 1, round(score, 9), not self.short_header
 
 
 def fit(start: Start, dialect: Dialect) -> Fit | None:
-    """Return how well a delimiter cuts a table; None: no record has two cells and good quotes."""
+    """Measure how well a delimiter cuts a table.
+
+    Returns:
+        The fit; None if no record has two or more cells and well-placed quotes.
+    """
     records = [record.cells for record in start.records(dialect)]
     quotes = b'"' in start.text
     widths = [len(cells) if not quotes or _has_good_quotes(cells) else 0 for cells in records]
@@ -246,12 +250,12 @@ def fit(start: Start, dialect: Dialect) -> Fit | None:
 
 
 def _has_good_quotes(cells: Sequence[bytes]) -> bool:
-    """Return whether each quote is around a cell, but for blanks, or doubled in one."""
+    """Return whether all quotes are around cells, blanks aside, or doubled inside them."""
     return all(b'"' not in cell or is_well_quoted(cell.strip(b" \t")) for cell in cells)
 
 
 def _typed(cell: bytes) -> float:
-    """Return how much a cell looks like one: from 0, like several, to 1, a number or a time."""
+    """Score how far a cell looks like a single value: 0 for several, 1 for a number or time."""
     bare = cell[1:-1].strip(b" \t") if cell.startswith(b'"') and cell.endswith(b'"') else cell
     if _TYPED.fullmatch(bare):
         return 1.0
@@ -268,7 +272,7 @@ class Sniffed:
 
     Attributes:
         delimiter: The delimiter.
-        doubt: Why it may be another one, and what to type then; empty: there is no doubt.
+        doubt: Why it may be another one and what to type then, or empty if it is certain.
     """
 
     delimiter: bytes
@@ -278,13 +282,13 @@ class Sniffed:
 def sniff(start: Start, dialect: Dialect, decimal: bytes = b".") -> Sniffed:
     """Guess the delimiter: the one that cuts the first records most evenly, quotes respected.
 
-    Where several cut all of them, it is the one that leaves the most cells that look like single
-    values. Where none cuts most of them, the table has one column, or it is in doubt.
+    If several cut all of them, the one with the most cells that look like single values wins. If
+    none cuts most of them, the table has one column, or the result carries a doubt.
 
     Args:
         start: The start of a table.
-        dialect: How it is laid out, but for the delimiter.
-        decimal: The decimal mark, which is no delimiter.
+        dialect: The dialect of the table; its delimiter is ignored.
+        decimal: The decimal mark, which cannot be the delimiter.
     """
     candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
     fits = _fits(start, dialect, candidates)
@@ -314,13 +318,13 @@ def _fits(start: Start, dialect: Dialect, candidates: Sequence[bytes]) -> list[F
 
 
 def _better(start: Start, dialect: Dialect, candidates: Sequence[bytes]) -> Fit | None:
-    """Return the best of the delimiters that cut all records into cells of numbers or times."""
+    """Return the best delimiter among those that cut all records into numbers or times."""
     fits = _fits(start, dialect, candidates)
     sure = [
         one
         for one in fits
         if one.share == 1
         and one.typed >= _SURELY_TYPED
-        and one.columns > 1 + one.short_header  # else a header over times: 2024-03-01 06:00
+        and one.columns > 1 + one.short_header  # times such as 2024-03-01 06:00 under a header
     ]
     return max(sure, key=lambda found: found.rank, default=None)

@@ -1,10 +1,9 @@
-"""A text file's characters as bytes that the CSV engine can cut, and back.
+"""Transcode text files for the CSV engine, and back.
 
-The engine looks for separators byte by byte. That is right where every ASCII byte is the ASCII
-character and nothing else: UTF-8, Latin-1, cp1252, EUC. Such files are taken as they are, so that
-bytes which mean nothing pass through. All others (UTF-16, UTF-32, EBCDIC, Shift JIS, GBK, UTF-7, …)
-are read as UTF-8 and written back in their own encoding; what would not come back as the bytes it
-was is refused.
+The engine looks for separators byte by byte. That works if every ASCII byte always is that ASCII
+character: UTF-8, Latin-1, cp1252, EUC. Such files are read as they are, so invalid bytes pass
+through. All others (UTF-16, UTF-32, EBCDIC, Shift JIS, GBK, UTF-7, …) are transcoded to UTF-8 and
+written back in their own encoding. A file that would not round-trip to the same bytes is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
 
 _BOMS = {
-    "utf-32-le": codecs.BOM_UTF32_LE,  # before UTF-16, whose mark it starts with
+    "utf-32-le": codecs.BOM_UTF32_LE,  # before UTF-16, since it starts with that one's mark
     "utf-32-be": codecs.BOM_UTF32_BE,
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
@@ -29,20 +28,20 @@ _BOMS = {
 _BLOCK_BYTES = 1 << 20
 _FOR_NAMES = frozenset({"idna", "punycode"})
 _INNER = ("utf-8", "surrogatepass")
-"""What the engine sees: every string there can be, lone surrogates too, and back without loss."""
+"""The engine's encoding and error handler: lossless for every string, even lone surrogates."""
 
 
 class TextInput:
-    """An input whose bytes the engine can cut.
+    """A text file, transcoded to UTF-8 if the CSV engine cannot cut its own encoding.
 
     Args:
         source: The file.
-        encoding: What its text is said to be in.
-        block_bytes: How much is decoded at once.
+        encoding: The encoding that the user named.
+        block_bytes: Bytes to decode at once.
 
     Attributes:
-        encoding: What the text is in as the engine sees it.
-        name: What to call the file in messages.
+        encoding: The encoding of the bytes that the engine sees.
+        name: The file's name in messages.
         suffix: The file name's suffix.
 
     Raises:
@@ -60,9 +59,9 @@ class TextInput:
         self._shrunk = 1.0
 
     def head(self, count: int = HEAD_BYTES) -> tuple[bytes, bool]:
-        """Return what the first `count` bytes say, and whether that is the whole file.
+        """Return the text in the file's first `count` bytes, and whether that is the whole file.
 
-        A stream that has to show more than `HEAD_BYTES` is kept in a temporary file.
+        A stream is spooled to a temporary file if more than `HEAD_BYTES` are wanted.
         """
         if count <= HEAD_BYTES:
             raw = self._source.head(count)
@@ -83,29 +82,29 @@ class TextInput:
         return data, whole
 
     def open(self) -> BinaryIO:
-        """Open it from its start; a stream can be opened once."""
+        """Open the file from its start; a stream can be opened once."""
         stream = self._source.open()
         if self._as_is:
             return stream
         return cast("BinaryIO", _Decoded(stream, self._codec, self.name, self._block_bytes))
 
     def writer(self, file: BinaryIO) -> BinaryIO:
-        """Return what takes text as the engine has it, and writes it in the file's encoding."""
+        """Return a writer that takes the engine's bytes and writes the file's encoding."""
         return file if self._as_is else cast("BinaryIO", _Encoded(file, self._codec))
 
     def original_size(self, data: bytes) -> int:
-        """Return about how many bytes of the file the engine's bytes stand for."""
+        """Estimate how many bytes of the file some of the engine's bytes come from."""
         return round(len(data) * self._shrunk)
 
 
 def file_codec(encoding: str, head: bytes) -> str:
-    """Return the name of the codec that reads a file, its byte order settled.
+    """Return the name of the codec that reads a file, with its byte order resolved.
 
-    A byte order mark decides between the kinds of UTF; a UTF-16 or UTF-32 file without one has its
-    zero bytes where its first character, an ASCII one most likely, has them.
+    A byte order mark decides between the UTF encodings. In a UTF-16 or UTF-32 file without one, the
+    byte order follows from the zero bytes of the first character, which is most likely ASCII.
 
     Args:
-        encoding: What the user says; `utf-8` if nothing.
+        encoding: The encoding that the user named, by default `utf-8`.
         head: The file's first bytes.
 
     Raises:
@@ -113,7 +112,7 @@ def file_codec(encoding: str, head: bytes) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
-        "0".encode(name)  # some codecs are of bytes, or say nothing
+        "0".encode(name)  # fails for codecs from bytes to bytes
     except (LookupError, ValueError):
         name = ""
     if not name or name in _FOR_NAMES:
@@ -129,7 +128,7 @@ def file_codec(encoding: str, head: bytes) -> str:
 
 
 def extends_ascii(codec: str) -> bool:
-    """Return whether every ASCII byte is its ASCII character, and no part of another."""
+    """Return whether every ASCII byte is that ASCII character, and never part of another."""
     ascii_bytes = bytes(range(128))
     try:
         if ascii_bytes.decode(codec).encode(codec) != ascii_bytes:
@@ -145,7 +144,7 @@ def extends_ascii(codec: str) -> bool:
 
 
 def _errors(codec: str) -> str:
-    """Return how what is no text passes through a codec."""
+    """Return the error handler that lets invalid bytes pass through a codec."""
     return "surrogatepass" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
@@ -157,7 +156,7 @@ def _undecodable(error: UnicodeDecodeError, codec: str, before: int, name: str) 
 
 
 class _Decoded:
-    """A file's text as UTF-8, each piece checked to come back as the bytes it was."""
+    """A stream that transcodes a file to UTF-8 and checks that each piece round-trips."""
 
     def __init__(self, stream: BinaryIO, codec: str, name: str, block_bytes: int) -> None:
         self._stream = stream
@@ -194,13 +193,17 @@ class _Decoded:
             raise _undecodable(error, self._codec, before, self._name) from None
         cut = len(text)
         if self._codec == "utf-7" and not self._at_end:
-            cut = max(text.rfind("\n"), text.rfind("\r")) + 1  # its encoder starts anew each time
+            cut = max(text.rfind("\n"), text.rfind("\r")) + 1  # its encoder keeps no state
         self._text = text[cut:]
         self._check(text[:cut], raw)
         return text[:cut].encode(*_INNER)
 
     def _check(self, text: str, raw: bytes) -> None:
-        """Make sure that some text would be written as it was read."""
+        """Check that some text encodes to the bytes it was decoded from.
+
+        Raises:
+            DataError: If it does not.
+        """
         raw = self._unchecked + raw
         try:
             again = self._encoder.encode(text, final=self._at_end)
@@ -231,7 +234,7 @@ class _Decoded:
 
 
 class _Encoded:
-    """Writes UTF-8 in another encoding; `flush` ends what that leaves open."""
+    """A stream that transcodes UTF-8 to another encoding; `flush` resets the encoder's state."""
 
     def __init__(self, file: BinaryIO, codec: str) -> None:
         self._file = file
@@ -244,7 +247,7 @@ class _Encoded:
         return memoryview(data).nbytes
 
     def flush(self) -> None:
-        """Write what returns to the encoding's first state."""
+        """Write the bytes that return the encoding to its initial state."""
         self._write("", final=True)
 
     def _write(self, text: str, *, final: bool) -> None:

@@ -1,6 +1,6 @@
-r"""Characters that take the meaning of the one after them: `\"` is a quote, not a cell's end.
+r"""Escape characters: `\"` is a quote inside a cell, not its end.
 
-A file is read so only if `--escape` says so. One that looks as if it had to be, and is not, is
+They are only recognised with `--escape`. Without it, a file that looks as if it used them is
 refused rather than cut into the wrong cells.
 """
 
@@ -25,10 +25,10 @@ _ESCAPED_QUOTE = b'\\"'
 
 
 def masked(data: bytes, escape: bytes) -> bytes:
-    r"""Return bytes of the same length in which escapes and what they escape are letters.
+    r"""Overwrite escape characters and the bytes they escape with letters.
 
     Args:
-        data: Bytes that start where a record may.
+        data: Bytes that start at the start of a line.
         escape: The escape character.
 
     >>> masked(b'"a\\"b",1\n', b"\\")
@@ -38,9 +38,9 @@ def masked(data: bytes, escape: bytes) -> bytes:
 
 
 def looks_escaped(cells: Sequence[bytes]) -> bool:
-    """Return whether a record makes sense only if backslashes escape quotes.
+    """Return whether a record only makes sense if backslashes escape quotes.
 
-    It has a backslash before a quote in a quoted cell, and a quote out of its place.
+    Such a record has a backslash before a quote in a quoted cell, and a misplaced quote.
     """
     return any(cell.startswith(b'"') and _ESCAPED_QUOTE in cell for cell in cells) and any(
         b'"' in cell and not is_well_quoted(cell.rstrip(b" \t")) for cell in cells
@@ -48,14 +48,14 @@ def looks_escaped(cells: Sequence[bytes]) -> bool:
 
 
 def refuse_escapes(data: bytes, dialect: Dialect, name: str, line: int, *, at_end: bool) -> None:
-    """Refuse records that look as if backslashes escaped quotes in them, unless that is settled.
+    """Refuse records in which backslashes seem to escape quotes, unless `--escape` was given.
 
     Args:
-        data: Bytes that start where a record may.
-        dialect: How the table is laid out.
-        name: What to call the file.
-        line: The line at which the bytes start.
-        at_end: Whether there is nothing after them.
+        data: Bytes that start at the start of a line.
+        dialect: The dialect of the table.
+        name: The file's name in messages.
+        line: The line number at which the bytes start.
+        at_end: Whether the file ends with `data`.
 
     Raises:
         DataError: If there is such a record.
@@ -81,5 +81,5 @@ def refuse_escapes(data: bytes, dialect: Dialect, name: str, line: int, *, at_en
 
 
 def refusal(name: str, line: int) -> DataError:
-    """Return the error of a table whose quotes seem to be escaped."""
+    """Return the error for a table whose quotes seem to be escaped."""
     return DataError(rf"has \" in a quoted cell; {ADVICE}", path=name, line=line)

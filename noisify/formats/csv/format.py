@@ -1,4 +1,4 @@
-"""CSV and TSV: what ties their source and sink together."""
+"""The CSV and TSV format: ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CsvFormat(Format[DelimitedSource]):
-    """Tables of text."""
+    """CSV and TSV tables."""
 
     title = "CSV"
 
@@ -29,10 +29,10 @@ class CsvFormat(Format[DelimitedSource]):
         self,
         source: DelimitedSource,
         output: Output,
-        passes: int = 1,  # one header, whatever follows
+        passes: int = 1,  # the header is written once however many follow
         noised: frozenset[str] = frozenset(),
     ) -> DelimitedSink:
-        """Start a table like the source."""
+        """Open a table for writing, with the header and layout of the source."""
         return DelimitedSink(source, output)
 
 

@@ -1,4 +1,4 @@
-"""What stands at the start of a text table: byte order mark, preamble, header, first records."""
+"""Parse the start of a text table: byte order mark, preamble, header, first records."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ if TYPE_CHECKING:
 
 _NUMBER_START = re.compile(r"[+-]?[0-9.,]*")
 _DELIMITER_LINE = re.compile(rb'("?sep=)([^"\r\n]{1,4})"?(?=[\r\n]|\Z)', re.IGNORECASE)
-"""A first line that tells Excel the delimiter."""
+"""A first line such as `sep=;`, which tells Excel the delimiter."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BINARY_SAMPLE = 512
 _LONGEST_HEAD = 1 << 26
 _LEAST_ROWS = 2
-"""Records of one width that make a table, unless there is only one below its title."""
+"""Records of one width that count as a table, unless there is only one below its title."""
 
 _ODD_CONTROLS = bytes({*range(1, 32)} - {*b"\t\n\v\f\r\x1b"})
 
 
 @frozen
 class Head:
-    """The start of a text table.
+    r"""The start of a text table.
 
     Attributes:
         prefix: The bytes before the first record of data.
-        dialect: How the table is laid out.
-        names: The columns' names.
-        sample: What follows the prefix: a whole record at least, if there is any.
-        whole: Whether that is all there is.
-        line_end: How the first line ends.
-        hints: What may be wrong with how the head was read, and what to type then.
-        has_row_names: Whether the first column names the rows.
+        dialect: The dialect of the table.
+        names: The names of the columns.
+        sample: The bytes after the prefix: at least one whole record, if there is any.
+        whole: Whether the table ends with the sample.
+        line_end: The first line's end, for example `\r\n`.
+        hints: Notes on what may have been misread, and what to type then.
+        has_row_names: Whether the first column holds row names.
     """
 
     prefix: bytes
@@ -75,11 +75,11 @@ class Head:
 
 
 def read_head(text: TextInput, options: ReadOptions, notation: Notation) -> Head:
-    """Read as much of a table as it takes to see a record of data.
+    """Read the start of a table up to at least its first record of data.
 
     Raises:
-        DataError: If that is no table, or no end of its first records is in sight.
-        UsageError: If an option cannot be meant.
+        DataError: If it is not a table, or a first record is too long.
+        UsageError: If an option has an unusable value.
     """
     reader = _HeadReader(text, options, notation)
     data, whole = text.head()
@@ -100,7 +100,7 @@ def read_head(text: TextInput, options: ReadOptions, notation: Notation) -> Head
 
 
 def _comment(options: ReadOptions, encoding: str) -> bytes:
-    """Return what comments start with."""
+    """Return the encoded comment prefix, or empty if there is none."""
     comment = options.comment
     if comment is None:
         return b""
@@ -113,7 +113,7 @@ def _comment(options: ReadOptions, encoding: str) -> bytes:
 
 
 def _escape(options: ReadOptions) -> bytes:
-    """Return the escape character; nothing if there is none."""
+    """Return the encoded escape character, or empty if there is none."""
     escape = options.escape or ""
     if not escape:
         return b""
@@ -123,7 +123,7 @@ def _escape(options: ReadOptions) -> bytes:
 
 
 def told_delimiter(data: bytes, encoding: str) -> bytes:
-    r"""Return the delimiter that a first line `sep=,` tells Excel; empty: there is no such line.
+    r"""Return the delimiter from a first line `sep=,` as Excel reads it; empty without such a line.
 
     >>> told_delimiter(b"sep=;\r\na;b\r\n", "utf-8")
     b';'
@@ -139,14 +139,14 @@ def told_delimiter(data: bytes, encoding: str) -> bytes:
 
 
 def with_delimiter(prefix: bytes, encoding: str, delimiter: bytes) -> bytes:
-    """Return what stands before a table, with another delimiter in a first line `sep=,`."""
+    """Replace the delimiter in a first line `sep=,` of the bytes before a table."""
     if not told_delimiter(prefix, encoding):
         return prefix
     return _DELIMITER_LINE.sub(lambda line: line[0].replace(line[2], delimiter), prefix, count=1)
 
 
 def _refuse_binary(sample: bytes, name: str) -> None:
-    """Refuse what is no text, or text that has to be told how it is encoded."""
+    """Refuse binary files, and UTF-16 read without `--encoding`."""
     zeros = sample.count(0)
     if zeros > len(sample) // 4 and 0 in {sample[0::2].count(0), sample[1::2].count(0)}:
         order = "le" if not sample[0::2].count(0) else "be"
@@ -157,7 +157,7 @@ def _refuse_binary(sample: bytes, name: str) -> None:
 
 
 def _is_utf8(sample: bytes) -> bool:
-    """Return whether the start of a file is UTF-8; its last character may be cut off."""
+    """Return whether the start of a file is UTF-8, perhaps with its last character cut off."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
@@ -166,12 +166,12 @@ def _is_utf8(sample: bytes) -> bool:
 
 
 class _HeadReader:
-    """Reads the head of a table from its first bytes.
+    """Parses the head of a table from its first bytes.
 
     Args:
         text: The table.
-        options: How to read what it does not say of itself.
-        notation: How its numbers are written.
+        options: The user's options on how to read it.
+        notation: The notation of its numbers.
     """
 
     def __init__(self, text: TextInput, options: ReadOptions, notation: Notation) -> None:
@@ -187,7 +187,7 @@ class _HeadReader:
         )
 
     def read(self, data: bytes, *, whole: bool) -> Head | None:
-        """Return the head of a table of which `data` is the start; None: it is not long enough."""
+        """Parse the head of a table from its first bytes; return None if more are needed."""
         bom = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
         told = told_delimiter(data, self._text.encoding)
         skipped = max(self._options.skip_lines, 1 if told else 0)
@@ -235,7 +235,7 @@ class _HeadReader:
     def _names(
         self, cells: Sequence[bytes], records: Sequence[Record], hints: list[str]
     ) -> tuple[tuple[str, ...], bool]:
-        """Return the columns' names, and whether the first column names the rows."""
+        """Return the names of the columns, and whether the first column holds row names."""
         if not self._options.header:
             return tuple(str(number + 1) for number in range(len(cells))), False
         texts = [self._decoded(unquote(cell, self._bare.escape)) for cell in cells]
@@ -250,7 +250,7 @@ class _HeadReader:
         return _names(texts), missing == 0
 
     def _other_advice(self, doubt: str, columns: int) -> str:
-        """Return what may help where records are of many widths; empty: nothing known."""
+        """Return advice for a table whose records differ in width; empty if there is none."""
         if not doubt and columns > 1:
             return ""
         return (
@@ -262,11 +262,11 @@ class _HeadReader:
         return cell.decode(self._text.encoding, "surrogateescape")
 
     def _delimiter(self, table: Start, told: bytes) -> Sniffed:
-        """Return the delimiter: as the user, the file's first line or its suffix says, or sniffed.
+        """Return the delimiter from the option, the first line or the suffix, or sniff it.
 
         Args:
             table: The start of the table.
-            told: What the file's first line says; empty: nothing.
+            told: The delimiter that the first line declares, or empty.
         """
         if self._options.delimiter is not None:
             return Sniffed(delimiter_bytes(self._options.delimiter, self._text.encoding))
@@ -277,7 +277,7 @@ class _HeadReader:
         return sniff(table, self._bare, self._decimal)
 
     def _one_field(self, table: Start, dialect: Dialect, header: bytes) -> list[str]:
-        """Return what to say of a table with one field, if it may have more."""
+        """Return hints for a table read with one field, if another reading gives more."""
         sign = comment_sign(header)
         if sign and not dialect.comment:
             return [
@@ -293,30 +293,30 @@ class _HeadReader:
         return [] if typed is None else [f"--delimiter {typed} leaves one field"]
 
     def _missing_name(self, records: Sequence[Record]) -> int | None:
-        """Return the column above which a header that is one cell short has no name.
+        """Return the place of the missing name in a header that is one cell short, else None.
 
-        R writes no name above those of the rows; other programs end each row with a delimiter.
+        R writes no name above the row names. Other programs end each row with a delimiter.
         """
         rows = [record.cells for record in records]
         if not is_one_short([len(cells) for cells in rows]):
             return None
         if all(not cells[-1].strip() for cells in rows[1:]):
             return len(rows[0])
-        is_title = not any(map(self._is_number, rows[1]))  # the header comes after it
+        is_title = not any(map(self._is_number, rows[1]))  # the next line is the header
         return None if is_title else 0
 
     def _is_number(self, cell: bytes) -> bool:
         return bool(self._number.fullmatch(unquote(cell.strip(b" \t")).strip(b" \t")))
 
     def _numbers_only(self, texts: Sequence[str]) -> list[str]:
-        """Return what to say of a header that looks like data."""
+        """Return a hint for a header that looks like data."""
         cells = [text.encode(self._text.encoding, "surrogateescape") for text in texts if text]
         if not cells or not all(map(self._is_number, cells)):
             return []
         return ["the header has numbers only; --no-header reads it as the first row"]
 
     def _advice(self, data: bytes, start: int, records: Sequence[Record], columns: int) -> str:
-        """Return what to type if the first lines are no part of the table; empty: they are."""
+        """Return what to type if lines seem to precede the table; empty if none do."""
         sign = comment_sign(records[0].cells[0]) if records else ""
         widths = [len(record.cells) for record in records]
         counts = Counter(width for width in widths if width > columns or (sign and width < columns))
@@ -336,7 +336,11 @@ class _HeadReader:
 
 
 def _skip_lines(data: bytes, start: int, count: int, name: str, *, whole: bool) -> int | None:
-    """Return where the line starts that comes so many lines later; None: not in `data`."""
+    """Return the offset of the line `count` lines after `start`; None if it is not in `data`.
+
+    Raises:
+        DataError: If the whole file has no more lines than that.
+    """
     for number in range(count):
         if start == len(data) and whole:
             raise DataError(
@@ -350,7 +354,7 @@ def _skip_lines(data: bytes, start: int, count: int, name: str, *, whole: bool) 
 
 
 def _names(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return columns' names; empty and repeated ones are told apart as pandas does it.
+    """Name the columns; number empty and repeated names as pandas does.
 
     >>> _names(["x", "x", "", "x"])
     ('x', 'x.1', 'Unnamed: 2', 'x.2')
@@ -359,7 +363,7 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _without_gaps(texts: Sequence[str]) -> list[str]:
-    """Return names, empty ones told by their place."""
+    """Name the columns without a name by their place."""
     return [text or f"Unnamed: {place}" for place, text in enumerate(texts)]
 
 
@@ -368,10 +372,10 @@ def first_record(
 ) -> tuple[list[bytes], int]:
     """Return the cells of the first record, and where the next starts.
 
-    Comments and empty lines are none; without any record there is one cell, an empty one.
+    Comments and empty lines are skipped. Without any record the result is one empty cell.
 
     Raises:
-        DataError: If it has no end in sight, or too many cells.
+        DataError: If a quote in it is never closed, or it has too many cells.
     """
     pattern = dialect.cells()
     cells: list[bytes] = []

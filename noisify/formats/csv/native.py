@@ -1,7 +1,7 @@
-"""The face of the compiled part: cells found, read and put back by _csv.cpp.
+"""Python interface to _csv.cpp, which finds, parses and replaces cells.
 
-Each function returns None where the way in NumPy and Arrow has to be gone: the compiled part is not
-there, or is not made for this. What it returns otherwise is what that way would have come to.
+Each function returns None if the caller must use NumPy and Arrow instead: the compiled part is
+missing, or does not cover the case. Both ways give the same results.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 Bounds: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
 part: Any = load(Part.CSV)
-"""The compiled part; None: there is none."""
+"""The compiled module, or None if it is missing."""
 
-_NUMBER, _NULL, _STRANGE, _OTHER_NUMBER = range(4)
-"""What the compiled part says of a cell: see `Status` in _csv.cpp."""
+_NUMBER, _NULL, _UNPARSEABLE, _OTHER_NUMBER = range(4)
+"""The status of a parsed cell: see `Status` in _csv.cpp."""
 
 
 def built() -> bool:
-    """Return whether the compiled part is there, in a build of these sources."""
+    """Return whether the compiled module is present and built from these sources."""
     return part is not None
 
 
 def compiled() -> bool:
-    """Return whether the compiled part is in use."""
+    """Return whether the compiled module is in use."""
     return built() and not pure()
 
 
@@ -41,14 +41,14 @@ class Change(NamedTuple):
     """New contents for some cells of a column.
 
     Attributes:
-        place: The column's place among those whose bounds are known.
-        which: Shape (records,), which cells change.
-        contents: Shape (records,), float64 or int64, of which those that `which` says are written;
-            or the bytes of one text for each cell that changes, one after another.
-        offsets: With texts, where each starts and the last one ends, int32.
-        decimals: With floats, how many digits to write after the point of each (-1: as few
-            as read back), or one number for all; None: as few as read back.
-        trim: Whether blanks around the old contents stay.
+        place: The index of the column in the bounds.
+        which: Mask of the cells that change, shape (records,).
+        contents: Float64 or int64 values, shape (records,), written where `which` is set; or the
+            concatenated bytes of one text for each cell that changes.
+        offsets: For texts, the start of each and the end of the last, int32.
+        decimals: For floats, the digits after the decimal point, one number or one for each; -1
+            or None for the fewest that read back as the same number.
+        trim: Whether to keep the blanks around the old contents.
     """
 
     place: int
@@ -60,17 +60,17 @@ class Change(NamedTuple):
 
 
 def _byte(delimiter: bytes) -> int | None:
-    """Return a delimiter as the compiled part takes it, None if it cannot."""
+    """Return a delimiter as the compiled module takes it; None if it cannot."""
     return delimiter[0] if len(delimiter) == 1 and delimiter not in b'"\r\n' else None
 
 
 def cut(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut | None:
-    """Find the whole records at the start of some bytes that start with a record.
+    """Find the whole records at the start of some bytes.
 
     Args:
-        data: The bytes.
-        delimiter: What stands between cells.
-        at_end: Whether nothing follows them, so that the last record needs no line end.
+        data: Bytes that start at the start of a record.
+        delimiter: The delimiter between cells.
+        at_end: Whether the file ends with `data`, so that the last record needs no line end.
     """
     byte = _byte(delimiter)
     if byte is None or not compiled():
@@ -81,18 +81,18 @@ def cut(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut | None:
 def scan(
     data: bytes, delimiter: bytes, columns: int, wanted: Sequence[int], rows: int
 ) -> Bounds | None:
-    """Find the cells of some columns, quotes around a cell and line ends included in none.
+    """Find the cells of some columns, without the quotes around them and without line ends.
 
     Args:
         data: Whole records.
-        delimiter: What stands between cells.
-        columns: How many cells every record should have.
-        wanted: The columns to find, none twice.
-        rows: How many records there should be.
+        delimiter: The delimiter between cells.
+        columns: The expected number of cells in each record.
+        wanted: The columns to find, without repeats.
+        rows: The expected number of records.
 
     Returns:
-        Where the cells start and end, shape (rows, len(wanted)); None also if there is another
-        number of records, or of cells in one of them.
+        The starts and ends of the cells, shape (rows, len(wanted)). None also if the number of
+        records or of cells in a record is not the expected one.
     """
     byte = _byte(delimiter)
     if byte is None or not compiled():
@@ -109,21 +109,21 @@ def parse_floats(
     """Read cells as float64.
 
     Args:
-        data: The bytes they stand in.
-        starts: Where each starts, shape (n,).
-        ends: Where each ends.
-        nulls: The texts that mean null, besides nothing.
+        data: The bytes that hold the cells.
+        starts: The start of each cell, shape (n,).
+        ends: The end of each cell.
+        nulls: The texts that mean null, besides the empty cell.
     """
     if not compiled():
         return None
     values = np.empty(len(starts))
     statuses = np.empty(len(starts), np.uint8)
-    numbers, empty, strange, others = part.parse(data, starts, ends, nulls, values, statuses)
-    if others:  # beyond the largest or below the smallest
+    numbers, empty, unparseable, others = part.parse(data, starts, ends, nulls, values, statuses)
+    if others:  # too large or too small for the compiled parser
         for row in np.flatnonzero(statuses == _OTHER_NUMBER).tolist():
             values[row] = float(data[starts[row] : ends[row]])
             statuses[row] = _NUMBER
-    return _read(values, statuses, numbers + others, empty, strange)
+    return _read(values, statuses, numbers + others, empty, unparseable)
 
 
 def parse_float_columns(
@@ -132,10 +132,10 @@ def parse_float_columns(
     """Read columns of cells as float64, all at once; see `parse_floats`.
 
     Args:
-        data: The bytes they stand in.
-        starts: Where each starts, shape (n, columns).
-        ends: Where each ends.
-        nulls: The texts that mean null, besides nothing.
+        data: The bytes that hold the cells.
+        starts: The start of each cell, shape (n, columns).
+        ends: The end of each cell.
+        nulls: The texts that mean null, besides the empty cell.
     """
     parsed = parse_floats(data, starts.reshape(-1), ends.reshape(-1), nulls)
     if parsed is None:
@@ -144,17 +144,17 @@ def parse_float_columns(
     if parsed.valid is None:
         return [Parsed(column, None) for column in values]
     valid = np.ascontiguousarray(parsed.valid.reshape(starts.shape).T)
-    strange = np.zeros_like(valid)
-    if parsed.strange is not None:
-        strange[:] = parsed.strange.reshape(starts.shape).T
+    unparseable = np.zeros_like(valid)
+    if parsed.unparseable is not None:
+        unparseable[:] = parsed.unparseable.reshape(starts.shape).T
     numbers = np.count_nonzero(valid, axis=1).tolist()
-    others = np.count_nonzero(strange, axis=1).tolist()
+    others = np.count_nonzero(unparseable, axis=1).tolist()
     return [
         Parsed(
             values[at],
             None if numbers[at] == len(starts) else valid[at],
             len(starts) - numbers[at] - others[at],
-            strange[at] if others[at] else None,
+            unparseable[at] if others[at] else None,
         )
         for at in range(len(values))
     ]
@@ -166,22 +166,22 @@ def parse_integers(
     """Read cells as int64; see `parse_floats`.
 
     Returns:
-        The numbers; None also if some are beyond int64, have a fraction or an exponent, or are not
-        finite.
+        The numbers; None also if some do not fit int64, have a fraction or an exponent, or are
+        not finite.
     """
     if not compiled():
         return None
     values = np.empty(len(starts), np.int64)
     statuses = np.empty(len(starts), np.uint8)
-    numbers, empty, strange, others = part.parse(data, starts, ends, nulls, values, statuses)
-    return None if others else _read(values, statuses, numbers, empty, strange)
+    numbers, empty, unparseable, others = part.parse(data, starts, ends, nulls, values, statuses)
+    return None if others else _read(values, statuses, numbers, empty, unparseable)
 
 
 def _read(
-    values: NDArray[Any], statuses: NDArray[np.uint8], numbers: int, nulls: int, strange: int
+    values: NDArray[Any], statuses: NDArray[np.uint8], numbers: int, nulls: int, unparseable: int
 ) -> Parsed:
     valid = None if numbers == len(values) else statuses == _NUMBER
-    return Parsed(values, valid, nulls, statuses == _STRANGE if strange else None)
+    return Parsed(values, valid, nulls, statuses == _UNPARSEABLE if unparseable else None)
 
 
 def format_floats(values: NDArray[np.float64]) -> tuple[NDArray[np.int32], bytearray] | None:
@@ -191,7 +191,7 @@ def format_floats(values: NDArray[np.float64]) -> tuple[NDArray[np.int32], bytea
         values: Shape (n,).
 
     Returns:
-        Where each text starts and the last one ends, shape (n + 1,), and the texts.
+        The start of each text and the end of the last, shape (n + 1,), and the texts.
     """
     if not compiled():
         return None
@@ -205,14 +205,14 @@ def splice(
     ends: NDArray[np.int64],
     changes: Iterable[Change],
 ) -> bytearray | None:
-    """Put new contents in the place of changed cells; every other byte stays.
+    """Replace the contents of changed cells; copy every other byte.
 
     Args:
         data: The bytes.
-        starts: Where the cells of some columns start, shape (records, columns), rising.
-        ends: Where they end.
-        changes: What changes, in the order of their places; two changes of one place must be of
-            different cells.
+        starts: The starts of the cells of some columns, shape (records, columns), ascending.
+        ends: The ends of the cells.
+        changes: The changes, in the order of their places. Two changes of one place must not
+            share a cell.
     """
     if not compiled():
         return None

@@ -1,4 +1,4 @@
-"""How a file writes its numbers: the decimal mark, and the mark between groups of three digits."""
+"""The notation of a file's numbers: the decimal mark and the thousands mark."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OTHER_NOTATIONS = {
     r"[0-9]{1,3}(\u2019[0-9]{3})+(\.[0-9]*)?": "--thousands $'\\u2019'",
     r"[0-9]{1,3}(_[0-9]{3})+(\.[0-9]*)?": "--thousands _",
 }
-"""What numbers may look like that are none in the usual notation, and how to have them read."""
+"""Patterns of numbers in other notations, and the options that read them."""
 
 _FIELDS_NAMED = 3
 _GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
@@ -41,11 +41,11 @@ _GROUP_ENDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 
 @frozen
 class Notation:
-    """How a file writes its numbers.
+    """The notation of a file's numbers.
 
     Attributes:
-        decimal: The mark before the fraction, in the file's encoding.
-        thousands: The mark between groups of three digits; empty: there are none.
+        decimal: The decimal mark, in the file's encoding.
+        thousands: The mark between groups of three digits, or empty.
     """
 
     decimal: bytes = b"."
@@ -53,10 +53,10 @@ class Notation:
 
     @classmethod
     def of(cls, options: ReadOptions, encoding: str) -> Self:
-        """Return the notation that was asked for.
+        """Return the notation that the options ask for.
 
         Raises:
-            UsageError: If a mark cannot be one.
+            UsageError: If a mark is unusable.
         """
         decimal, thousands = options.decimal, options.thousands
         for option, mark in (("--decimal", decimal), ("--thousands", thousands or " ")):
@@ -75,21 +75,21 @@ class Notation:
 
     @cached_property
     def is_usual(self) -> bool:
-        """Whether numbers are written as programs write them."""
+        """Whether numbers are written as `1234.5`."""
         return self == Notation()
 
     @cached_property
     def number(self) -> re.Pattern[bytes]:
-        """The pattern of a finite number, without blanks and quotes around it."""
+        """The pattern of a finite number, without surrounding blanks and quotes."""
         point, mark = re.escape(self.decimal), re.escape(self.thousands)
         groups = rb"(?:" + mark + rb"[0-9]{3})*" if mark else b""
         whole = rb"[0-9]+" + groups + rb"(?:" + point + rb"[0-9]*)?"
         return re.compile(rb"[+-]?(?:" + whole + rb"|" + point + rb"[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
     def to_usual(self, cells: pa.Array) -> pa.Array:
-        """Return cells with numbers written the usual way, without blanks around.
+        """Rewrite numbers in the usual notation, and strip surrounding blanks.
 
-        Others stay what they are, unless they would be numbers if they were written otherwise.
+        Other cells stay, unless they look like a number in the usual notation: those become `?`.
         """
         texts = pc.ascii_trim(cells, " \t").view(pa.binary())
         wrong = np.zeros(len(texts), bool)
@@ -105,14 +105,14 @@ class Notation:
         return texts.view(pa.utf8())
 
     def usual_text(self, text: str) -> str:
-        """Return a text with a number in it written the usual way."""
+        """Rewrite a number in the usual notation."""
         plain = text.replace(self.thousands.decode("utf-8", "replace"), "")
         return (plain if self.thousands else text).replace(
             self.decimal.decode("utf-8", "replace"), "."
         )
 
     def grouped(self, cells: pa.Array) -> NDArray[np.bool_]:
-        """Return which cells are numbers with marks between all groups of three digits."""
+        """Return a mask of the cells that are numbers with thousands marks throughout."""
         if not self.thousands:
             return np.zeros(len(cells), bool)
         mark, point = re.escape(self.thousands), re.escape(self.decimal)
@@ -121,11 +121,11 @@ class Notation:
         return to_bools(pc.match_substring_regex(cells.view(pa.binary()), pattern))
 
     def to_file(self, texts: pa.Array, grouped: NDArray[np.bool_] | None) -> pa.Array:
-        """Return numbers as the file writes them.
+        """Rewrite numbers in the file's notation.
 
         Args:
-            texts: Numbers written the usual way.
-            grouped: Which of them get marks between groups of three digits; None: none.
+            texts: Numbers in the usual notation.
+            grouped: Mask of those that get thousands marks, or None if none do.
         """
         own = pc.replace_substring(texts.view(pa.binary()), b".", self.decimal)
         if grouped is not None and grouped.any():
@@ -146,7 +146,7 @@ def _contains(texts: pa.Array, mark: bytes) -> NDArray[np.bool_]:
 
 
 def option_for(cells: Sequence[str]) -> str:
-    """Return the options that let cells of no number be read as numbers; empty: none do.
+    """Return the options that read all of some unparseable cells as numbers; empty if none do.
 
     >>> option_for(["47,072.02"])
     '--thousands ,'
@@ -158,10 +158,10 @@ def option_for(cells: Sequence[str]) -> str:
 
 
 def other_notations(cells: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return how to have cells read that are numbers in another notation, a line for each.
+    """Return hints, one line each, for fields whose cells are numbers in another notation.
 
     Args:
-        cells: By field, cells that are no numbers.
+        cells: The unparseable cells of each field.
     """
     found: dict[str, list[str]] = {}
     examples: dict[str, str] = {}

@@ -1,18 +1,18 @@
-"""Text to numbers and numbers to text, in bulk.
+"""Parse cells as numbers and format numbers as cells, in bulk.
 
-What counts as a number: an optional sign, ASCII digits with an optional point, an optional
-exponent, with spaces or tabs around it and quotes around all that (`7`, `-1.50`, `.5`, `5.`,
-`+1e-3`, `" 2 "`). `nan`, `inf` and `infinity`, in any case and with a sign or none, are numbers
-that are not finite; so is one beyond float64, such as `1e999`. With another decimal mark, a point
-makes no number; with a mark for thousands, `1,234,567.8` is one too: one to three digits, the first
-not 0, then groups of exactly three, and no exponent.
+A number is an optional sign, ASCII digits with an optional decimal point, and an optional exponent.
+It may have spaces or tabs around it, and quotes around all that: `7`, `-1.50`, `.5`, `5.`, `+1e-3`,
+`" 2 "`. `nan`, `inf` and `infinity`, in any case, signed or not, are non-finite numbers; so are
+numbers too large for float64, such as `1e999`. With another decimal mark, a cell with a point is
+not a number. With a thousands mark, `1,234,567.8` is one too: one to three digits, the first not 0,
+then groups of exactly three, and no exponent.
 
-Everything else is not a number, and left alone: `1_000`, `0x10`, `1e`, `$5`, `5%`, `1 000`, `1,5`,
-`nan(1)`, `true`, digits that are not ASCII. A column of whole numbers some of which have leading
-zeros (`007`) is one of codes; it gets noise only if it is asked for by name.
+Everything else is not a number and is left alone: `1_000`, `0x10`, `1e`, `$5`, `5%`, `1 000`,
+`1,5`, `nan(1)`, `true`, non-ASCII digits. A column of whole numbers in which some have leading
+zeros (`007`) holds codes; it gets noise only if it is selected by name.
 
-What becomes of a number's text: a cell with marks for thousands gets them again; blanks, quotes and
-the decimal mark stay; a plus sign, leading zeros and an exponent do not.
+Written back, a number keeps its thousands marks, blanks, quotes and decimal mark, but not a plus
+sign, leading zeros or an exponent.
 """
 
 from __future__ import annotations
@@ -47,33 +47,33 @@ if TYPE_CHECKING:
 USUAL_NULLS = (
     "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nil", "-", "NaN", "nan",
 )  # fmt: skip
-"""Texts that mean null unless the user says which do."""
+"""Texts that mean null by default."""
 
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NOT_FINITE = r"[+-]?(?i:nan|inf|infinity)"
 WHOLE = r"[+-]?[0-9]+"
 CODE = r"[+-]?0[0-9]+"
-"""A whole number with leading zeros: a code, rather."""
+"""A whole number with leading zeros, which is a code."""
 
 _ALTERNATING = 0xAA
-"""Validity bits of kept, chosen, kept, chosen, …: the chosen slices only."""
+"""Validity bits that select the chosen slices of kept, chosen, kept, chosen, …"""
 
 _INT64 = np.iinfo(np.int64)
 _LONGEST_SURE = 18
-"""A whole number of so many characters fits int64."""
+"""Whole numbers of up to this many characters fit int64."""
 
 LONGEST_WHOLE = 308
-"""A whole number of more digits is read as a float, since noise and statistics are float64."""
+"""Whole numbers of more digits are read as floats, since noise and statistics use float64."""
 
 _FEW = 64
 _FIRST = 1024
-"""Slices that are tried first: Arrow goes on to the end, and is slow where it can read nothing."""
+"""Slices to cast first: a failing cast goes on to the end of its input and is slow."""
 
-_TOGETHER = 1 << 16
-"""Cells that are read or written together: what that takes is several times as large as they."""
+_BATCH_CELLS = 1 << 16
+"""Cells to read or write at once; the temporary arrays are several times as large."""
 
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
-"""Magnitudes between which Arrow writes a number that is not whole as Python's repr does."""
+"""Magnitudes between which Arrow writes fractional numbers as Python's repr does."""
 
 
 def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
@@ -81,8 +81,8 @@ def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> p
 
     Args:
         data: The bytes.
-        starts: Where each chosen slice starts, rising, shape (n,).
-        ends: Where each ends, shape (n,).
+        starts: The start of each chosen slice, ascending, shape (n,).
+        ends: The end of each, shape (n,).
 
     Returns:
         2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
@@ -98,14 +98,14 @@ def laid_over(
     bits: pa.Buffer | None = None,
     bounds: tuple[int, int] | None = None,
 ) -> pa.Array:
-    """Do as `slices` does.
+    """Lay an Arrow string array over `data` as `slices` does, with a given validity and bounds.
 
     Args:
         data: The bytes.
-        starts: Where each chosen slice starts, rising, shape (n,).
-        ends: Where each ends, shape (n,).
-        bits: The slices' validity; None: all are valid.
-        bounds: Where the first slice starts and the last one ends; None: all of the data.
+        starts: The start of each chosen slice, ascending, shape (n,).
+        ends: The end of each, shape (n,).
+        bits: The slices' validity bitmap, or None if all are valid.
+        bounds: The start of the first slice and the end of the last, or None for all of the data.
     """
     count = len(starts)
     offsets = np.empty(2 * count + 2, np.int32)
@@ -117,11 +117,11 @@ def laid_over(
 
 
 def _odd_bits(count: int, which: NDArray[np.bool_] | None = None) -> pa.Buffer:
-    """Return a bitmap of 2 count + 1 bits, those at the odd places set where `which` is.
+    """Return a bitmap of 2 count + 1 bits, with `which` at the odd places and 0 at the even.
 
     Args:
-        count: How many odd places there are.
-        which: Shape (count,); None: all.
+        count: The number of odd places.
+        which: Mask, shape (count,), or None for all of them.
     """
     if which is None:
         return pa.py_buffer(np.full(2 * count // 8 + 1, _ALTERNATING, np.uint8))
@@ -132,7 +132,7 @@ def _odd_bits(count: int, which: NDArray[np.bool_] | None = None) -> pa.Buffer:
 
 @lru_cache(maxsize=8)
 def cell_parser(nulls: tuple[str, ...] | None, notation: Notation) -> CellParser:
-    """Return a parser, the same one for files that write numbers and nulls the same way."""
+    """Return a parser, cached for files with the same nulls and number notation."""
     return CellParser(nulls, notation)
 
 
@@ -141,7 +141,7 @@ class CellParser:
 
     Args:
         nulls: The texts that mean null, besides the empty cell.
-        notation: How numbers are written; None: the usual way.
+        notation: The notation of numbers, or None for the usual one.
     """
 
     def __init__(
@@ -152,12 +152,12 @@ class CellParser:
         self._null_bytes = tuple(text.encode("utf-8", "surrogateescape") for text in texts)
         readable = (text for text in texts if re.fullmatch(f"{NUMBER}|{NOT_FINITE}", text))
         numbers = np.array([float(text) for text in readable])
-        self._null_numbers = numbers[~np.isnan(numbers)]  # a NaN is looked at whatever is null
+        self._null_numbers = numbers[~np.isnan(numbers)]  # NaN is checked in any case
         self._notation = None if notation is None or notation.is_usual else notation
 
     @cached_property
     def missing(self) -> Missing:
-        """What cells must not say after noise, or they would be read as null."""
+        """The values and texts that noise must not produce, since they would be read as null."""
         own = self._null_texts
         usual = own if self._notation is None else [self._notation.usual_text(text) for text in own]
         values = dict.fromkeys(
@@ -175,21 +175,21 @@ class CellParser:
         """Read cells as float64.
 
         Args:
-            data: The bytes they stand in.
-            starts: Where each starts; moved past leading blanks if there are any, shape (n,).
-            ends: Where each ends; likewise.
+            data: The bytes that hold the cells.
+            starts: The start of each cell, shape (n,).
+            ends: The end of each cell, shape (n,).
         """
         return self.float_columns(data, starts[:, None], ends[:, None])[0]
 
     def float_columns(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> list[Parsed]:
-        """Read columns of cells as float64; see `floats`.
+        """Read columns of cells as float64.
 
         Args:
-            data: The bytes they stand in.
-            starts: Where each starts, rising record by record, shape (n, columns).
-            ends: Where each ends.
+            data: The bytes that hold the cells.
+            starts: The start of each cell, ascending record by record, shape (n, columns).
+            ends: The end of each cell.
         """
         plain: list[Parsed | None] | None = None
         if self._notation is None:
@@ -198,7 +198,7 @@ class CellParser:
                 return parsed
             plain = self._plain_floats(data, starts, ends)
         bounds = list(zip(starts.T, ends.T, strict=True))
-        if plain is None and len(bounds) > 1:  # some may be plain all the same
+        if plain is None and len(bounds) > 1:  # single columns may still be plain
             return [self.floats(data, *cells) for cells in bounds]
         return [
             self._floats_with_care(slices(data, *cells)) if parsed is None else parsed
@@ -208,16 +208,16 @@ class CellParser:
     def _plain_floats(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> list[Parsed | None] | None:
-        """Read columns of cells as float64 by one cast; see `float_columns`.
+        """Read columns of cells as float64 by one Arrow cast; see `float_columns`.
 
         Returns:
-            For each column its cells; None if one may be null though it is not empty, or be no
-            number though Arrow reads it. None at all if a cell is neither empty nor a number.
+            The cells of each column, or None for a column that may hold non-empty nulls or texts
+            that only Arrow takes for numbers. None altogether if Arrow cannot cast a cell.
         """
         filled = ends > starts
         complete = bool(filled.all())
         columns = np.empty(starts.shape[::-1])
-        step = max(1, _TOGETHER // max(1, len(columns)))
+        step = max(1, _BATCH_CELLS // max(1, len(columns)))
         for first in range(0, len(starts), step):
             rows = slice(first, first + step)
             part = starts[rows]
@@ -238,7 +238,7 @@ class CellParser:
     def _plain_column(
         self, values: NDArray[Any], filled: NDArray[np.bool_] | None
     ) -> Parsed | None:
-        """Return what Arrow read of cells that are not empty, None if it has to be looked at."""
+        """Return a column as Arrow read it; None if a cell may be null or not a number."""
         if filled is None or filled.all():
             valid, nulls = None, 0
         else:
@@ -251,11 +251,11 @@ class CellParser:
     def integers(
         self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> tuple[Parsed, ...]:
-        """Read cells as whole numbers where they are, as float64 where they have a fraction.
+        """Read whole numbers as integers, and numbers with a fraction or exponent as float64.
 
         Returns:
-            The int64 ones; then, if there are any, those with a fraction or exponent, as float64,
-            and those beyond int64, as Python integers.
+            The int64 cells; then, if there are any, the float64 ones, and those too large for
+            int64 as Python integers.
         """
         if self._notation is None:
             parsed = native.parse_integers(data, starts, ends, self._null_bytes)
@@ -265,7 +265,7 @@ class CellParser:
         if self._notation is not None:
             return self._integers_with_care(laid)
         try:
-            pc.cast(laid, pa.float64())  # 0x10 would pass for a whole number
+            pc.cast(laid, pa.float64())  # rejects 0x10, which the cast to int64 accepts
             values = to_numpy(pc.cast(laid, pa.int64()))[1::2].copy()
         except pa.ArrowInvalid:
             return self._integers_with_care(laid)
@@ -273,22 +273,22 @@ class CellParser:
         return self._integers_with_care(laid) if parsed is None else (parsed,)
 
     def _may_be_null(self, values: NDArray[Any]) -> bool:
-        """Return whether one of some numbers may be written as a text that means null."""
+        """Return whether any of these numbers may come from a text that means null."""
         return bool(len(self._null_numbers)) and bool(np.isin(values, self._null_numbers).any())
 
     def is_null(self, texts: pa.Array) -> NDArray[np.bool_]:
-        """Return which texts mean null; a null text does."""
+        """Return a mask of the texts that mean null, or are null."""
         return to_bools(pc.is_in(texts, self._nulls)) | ~validity(texts)
 
     def usual(self, cells: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
-        """Return cells without blanks and with numbers as usual, and which of them mean null."""
+        """Strip blanks and rewrite numbers in the usual notation; also mask the null cells."""
         texts = pc.ascii_trim(cells, " \t")
         null = self.is_null(cells) | self.is_null(texts)
         return texts if self._notation is None else self._notation.to_usual(texts), null
 
     def _floats_with_care(self, laid: pa.Array) -> Parsed:
         cells = chosen(laid)
-        if self._notation is None:  # without blanks, most likely, which Arrow reads as no number
+        if self._notation is None:  # if there are blanks, the cast fails
             texts, null = cells, self.is_null(cells)
         else:
             texts, null = self.usual(cells)
@@ -315,7 +315,7 @@ class CellParser:
         short = whole & (lengths <= _LONGEST_SURE)
         long = whole & ~short
         fraction = matches(texts, f"{NUMBER}|{NOT_FINITE}") & ~whole & ~null
-        strange = ~null & ~short & ~long & ~fraction
+        unparseable = ~null & ~short & ~long & ~fraction
         bare = pc.ascii_ltrim(texts, "+")
         integers = to_numpy(pc.cast(with_nulls(bare, ~short), pa.int64()))
         python = np.zeros(len(texts), object)
@@ -324,7 +324,7 @@ class CellParser:
             fits = long & (python >= _INT64.min) & (python <= _INT64.max)
             integers = np.where(fits, python, integers).astype(np.int64)
             short, long = short | fits, long & ~fits
-        parsed = [Parsed(integers, short, int(np.count_nonzero(null)), _if_any(strange))]
+        parsed = [Parsed(integers, short, int(np.count_nonzero(null)), _if_any(unparseable))]
         if fraction.any():
             floats = to_numpy(pc.cast(with_nulls(texts, ~fraction), pa.float64()))
             parsed.append(Parsed(floats, fraction))
@@ -338,23 +338,23 @@ def _if_any(which: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
 
 
 def _has_nan(values: NDArray[Any], there: NDArray[np.bool_] | None) -> bool:
-    """Return whether there is a NaN: Arrow takes `nan(…)` for one, and it says something else."""
+    """Return whether there is a NaN, which may come from a text: Arrow accepts `nan(…)`."""
     nan = np.isnan(values)
     return bool((nan if there is None else nan & there).any())
 
 
 def chosen(laid: pa.Array) -> pa.Array:
-    """Return the chosen slices of what `slices` laid out."""
+    """Return the chosen slices of a `slices` array, those at odd places."""
     return laid.take(array(np.arange(1, len(laid), 2, dtype=np.int64)))
 
 
 def matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    """Return which texts match a pattern as a whole."""
+    """Return a mask of the texts that fully match a pattern."""
     return to_bools(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
 
 
 def decimals_of(laid: pa.Array, mark: bytes = b".") -> NDArray[np.int64]:
-    """Return the digits after the decimal mark of each chosen slice; -1 with an exponent."""
+    """Count the digits after the decimal mark of each chosen slice; -1 if it has an exponent."""
     texts = pc.ascii_trim(chosen(laid), " \t")
     lengths = to_numpy(pc.binary_length(texts)).astype(np.int64)
     points = to_numpy(pc.find_substring(texts.view(pa.binary()), mark)).astype(np.int64)
@@ -381,7 +381,7 @@ def format_floats(values: NDArray[np.float64]) -> pa.Array:
 
 
 def _replaced(texts: pa.Array, which: NDArray[np.bool_], others: pa.Array) -> pa.Array:
-    """Put other texts in the place of some; a few are quicker put between slices of the rest."""
+    """Replace some texts by others; if they are few, concatenating slices is faster."""
     if len(others) * _FEW > len(texts):
         return pc.replace_with_mask(texts, bools(which), others)
     pieces = []
@@ -393,7 +393,7 @@ def _replaced(texts: pa.Array, which: NDArray[np.bool_], others: pa.Array) -> pa
 
 
 def format_fixed(values: NDArray[np.float64], decimals: int | NDArray[np.int64]) -> pa.Array:
-    """Write floats with so many digits after the point each; -1: as `format_floats`."""
+    """Write each float with a number of digits after the point; -1 means as `format_floats`."""
     digits = np.broadcast_to(decimals, values.shape).tolist()
     pairs = zip(values.tolist(), digits, strict=True)
     return strings([f"{v:.{d}f}" if d >= 0 else repr(v) for v, d in pairs])
@@ -414,15 +414,15 @@ def splice(
     texts: pa.Array,
     bounds: tuple[int, int] | None = None,
 ) -> pa.Buffer:
-    """Put new texts in the place of the changed cells; every other byte stays.
+    """Replace the changed cells by new texts; copy every other byte.
 
     Args:
         data: The bytes.
-        starts: Where each cell starts, in rising order, shape (n,).
-        ends: Where each ends.
-        changed: Which cells change.
-        texts: A text for each changed cell, in order; one that is null is empty.
-        bounds: The part of the data that is wanted, with all these cells; None: all of it.
+        starts: The start of each cell, ascending, shape (n,).
+        ends: The end of each cell.
+        changed: Mask of the cells that change.
+        texts: A text for each changed cell, in order; null counts as empty.
+        bounds: The part of the data to return, which holds all these cells, or None for all of it.
     """
     if not changed.all():
         starts, ends = starts[changed], ends[changed]
@@ -439,11 +439,19 @@ def splice_floats(
     changed: NDArray[np.bool_],
     values: NDArray[np.float64],
 ) -> Iterator[pa.Buffer]:
-    """Do as `splice` does, with a float for each of at least one cell, piece by piece."""
-    parts = range(0, len(starts), _TOGETHER)
+    """Replace the changed cells by floats, as `splice` does with texts, and yield it in pieces.
+
+    Args:
+        data: The bytes.
+        starts: The start of each cell, ascending, shape (n,), n at least 1.
+        ends: The end of each cell.
+        changed: Mask of the cells that change.
+        values: A float for each cell.
+    """
+    parts = range(0, len(starts), _BATCH_CELLS)
     done = 0
     for first in parts:
-        here = slice(first, first + _TOGETHER)
+        here = slice(first, first + _BATCH_CELLS)
         which, floats = changed[here], values[here]
         texts = format_floats(floats if which.all() else floats[which])
         stop = len(data) if first == parts[-1] else int(ends[here][-1])
@@ -452,7 +460,7 @@ def splice_floats(
 
 
 def _at_odd_places(texts: pa.Array) -> pa.Array:
-    """Return empty, text, empty, …, empty, over the same bytes."""
+    """Interleave texts with empty ones, over the same bytes: empty, text, empty, …, empty."""
     if texts.null_count:
         texts = pc.coalesce(texts, *strings([""]))
     count = len(texts)
@@ -463,7 +471,7 @@ def _at_odd_places(texts: pa.Array) -> pa.Array:
 
 
 def text_bytes(texts: pa.Array) -> pa.Buffer:
-    """Return the bytes of texts, one after another."""
+    """Return the concatenated bytes of texts."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + texts.offset + 1)
     first, last = int(offsets[texts.offset]), int(offsets[-1])
     return texts.buffers()[2].slice(first, last - first)

@@ -1,4 +1,4 @@
-"""Cutting a text table cell by cell: slow, and right for everything that Python's `csv` reads."""
+"""Cut a text table cell by cell: slow, but right for everything that Python's `csv` reads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ExactCutter:
     """Finds whole records and all their cells.
 
     Attributes:
-        dialect: How the table is laid out.
-        columns: How many cells every record must have.
-        name: What to call the file in errors.
-        line: The line at which the bytes start.
+        dialect: The dialect of the table.
+        columns: The number of cells that every record must have.
+        name: The file's name in errors.
+        line: The line number at which the bytes start.
     """
 
     dialect: Dialect
@@ -35,8 +35,8 @@ class ExactCutter:
         """Return the cells of the whole records at the start of `data`, and where the rest starts.
 
         Args:
-            data: Bytes that start where a record may.
-            at_end: Whether there is nothing after them.
+            data: Bytes that start at the start of a line.
+            at_end: Whether the file ends with `data`.
 
         Raises:
             DataError: If a record has another number of cells, or a quote is never closed.
@@ -50,7 +50,7 @@ class ExactCutter:
                 continue
             if len(record) != self.columns:
                 ragged_rows.append(rows)
-                record = self._ragged(data, record)  # noqa: PLW2901 - it stands for it
+                record = self._ragged(data, record)  # noqa: PLW2901 - replaces its cells
             bounds += record
             rows += 1
         both = np.array(bounds, np.int64).reshape(rows, self.columns, 2)
@@ -63,7 +63,7 @@ class ExactCutter:
     def _records(self, data: bytes, *, at_end: bool) -> Iterator[tuple[list[tuple[int, int]], int]]:
         """Yield the bounds of each whole record's cells, and where the next starts.
 
-        A comment or an empty line has none.
+        Comments and empty lines are yielded without cells.
         """
         pattern = self.dialect.cells()
         position = 0
@@ -84,7 +84,7 @@ class ExactCutter:
                 return
             position = match.end()
             if position == len(data) and match[2] != b"\n" and not at_end:
-                return  # a CR may be half a line end, and a delimiter half of one
+                return  # a CR may be half of a CRLF, and the bytes half of a delimiter
             record.append(match.span(1))
             if match[2] == self.dialect.delimiter:
                 continue
@@ -93,7 +93,11 @@ class ExactCutter:
             record = []
 
     def _ragged(self, data: bytes, record: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Return the cells that stand for those of a ragged record."""
+        """Return empty cells in the place of those of a ragged record.
+
+        Raises:
+            DataError: If ragged records are not kept.
+        """
         start = record[0][0]
         if not self.dialect.keep_ragged:
             line = self.line + count_lines(data, start)
@@ -104,7 +108,7 @@ class ExactCutter:
 
 
 def end_of_record(data: bytes, dialect: Dialect, start: int) -> int:
-    """Return where the record at `start` ends, its line end left out."""
+    """Return the end of the record at `start`, before its line end."""
     pattern = dialect.cells()
     while (match := pattern.match(data, start)) and match[2] == dialect.delimiter:
         start = match.end()

@@ -1,8 +1,9 @@
-"""Cutting a text table into blocks of whole records, and records into cells, by position only.
+"""Cut a text table into blocks of whole records, and find the bounds of their cells.
 
-A quote counts as one only where a cell starts, as Python's `csv` has it. Lines end in LF, CRLF or
-CR. The compiled part does it where it is there. Else blocks in which every quote is where it should
-be are cut with NumPy, and any other block cell by cell. All ways give the same cells.
+A quote only opens a quoted cell at the cell's start, as in Python's `csv`. Lines end in LF, CRLF or
+CR. The compiled module does the work if it is present. Otherwise NumPy cuts the blocks in which
+every quote is well placed, and `reference_scan` cuts the others cell by cell. All three find the
+same cells.
 """
 
 from __future__ import annotations
@@ -40,11 +41,10 @@ if TYPE_CHECKING:
 
 LONGEST_RECORD = 1 << 28
 _PIECE = 1 << 16
-"""Bytes that are looked at together, few enough to stay in the cache."""
-
+"""Bytes to compare at once, few enough to stay in the cache."""
 
 _COPIES = 8
-"""How often a record may be in memory, from reading it to writing it."""
+"""Copies of a record in memory at worst, from reading it to writing it."""
 
 
 class RecordReader:
@@ -52,11 +52,11 @@ class RecordReader:
 
     Args:
         stream: The table's bytes.
-        dialect: How it is laid out.
-        columns: How many cells every record must have.
-        name: What to call the file in errors.
-        line: The line at which the stream starts.
-        memory: How much memory a record may take.
+        dialect: The dialect of the table.
+        columns: The number of cells that every record must have.
+        name: The file's name in errors.
+        line: The line number at which the stream starts.
+        memory: The bound on the memory that a record may take.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class RecordReader:
             at_end = len(fresh) < want
             whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
             rest = fresh[whole:]
-            data = b"".join((carried, memoryview(fresh)[:whole]))  # most likely just the block
-            del fresh  # it may be large, and the block goes on from here
+            data = b"".join((carried, memoryview(fresh)[:whole]))  # most likely one whole block
+            del fresh  # free it while the caller has the block
             block = self.cut(data, at_end=at_end)
             if block is not None:
                 self._row += block.rows
@@ -110,12 +110,12 @@ class RecordReader:
                 self._memory.require(_COPIES * (len(carried) + want), "a record")
 
     def cut(self, data: bytes, *, at_end: bool) -> Block | None:
-        """Return the whole records at the start of `data`, or None if there is none yet."""
+        """Return the whole records at the start of `data`; None if there is no whole one yet."""
         if not data:
             return None
         comment, escape = self._dialect.comment, self._dialect.escape
         has_escapes = bool(escape) and escape in data
-        if has_escapes and comment and comment in data:  # each may hide the other
+        if has_escapes and comment and comment in data:  # either may be inside the other
             return self._cut_exactly(data, at_end=at_end)
         if has_escapes:
             plain = masked(data, escape)
@@ -125,7 +125,7 @@ class RecordReader:
         if found is None:
             found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
             exactly = found.odd
-        else:  # what is a comment may not be clear
+        else:  # misplaced quotes may make comments ambiguous
             exactly = found.odd and plain is not data and not has_escapes
         if found.odd or (found.open and at_end):
             refuse_escapes(data, self._dialect, self._name, self._line, at_end=at_end)
@@ -147,7 +147,7 @@ class RecordReader:
         )
 
     def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
-        """Do as `cut` does, cell by cell."""
+        """Return the same as `cut`, cell by cell."""
         cutter = ExactCutter(self._dialect, self._columns, self._name, self._line)
         cells, used = cutter.cut(data, at_end=at_end)
         if not used:
@@ -165,7 +165,7 @@ class RecordReader:
 
 
 def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
-    """Do as `native.cut` does, with NumPy; of odd bytes, say no more than that they are."""
+    """Return the same as `native.cut` with NumPy; with misplaced quotes, only `odd` is set."""
     characters = np.frombuffer(data, np.uint8)
     if b'"' not in data and b"\r" not in data:
         return _cut_lines(data, characters, at_end=at_end)
@@ -187,9 +187,9 @@ def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
 
 
 def _cut_lines(data: bytes, characters: NDArray[np.uint8], *, at_end: bool) -> Cut:
-    """Do as `_cut_quickly` does where there is neither a quote nor a CR, without finding the ends.
+    """Return the same as `_cut_quickly` for bytes without quotes and CRs, only counting line ends.
 
-    The one thread that reads does this.
+    This runs on the one reading thread, so it must be fast.
     """
     lines = empty = 0
     after_end = True
@@ -208,13 +208,13 @@ def _quotes_in_place(
 ) -> bool:
     """Return whether each opening quote starts a cell and each closing one ends it."""
     if len(delimiter) > 1:
-        return False  # its last byte may be that of another character
+        return False  # its last byte may be part of another character
     opening, closing = quotes[0::2], quotes[1::2]
     before = characters[opening - 1]
     opens = (before == delimiter[0]) | (before == LF) | (before == CR) | (before == QUOTE)
     opens |= opening == 0
     doubled = before == QUOTE
-    if doubled.any():  # a quote before an opening one must be the closing one it doubles
+    if doubled.any():  # the quote before an opening one must be a closing one
         partner = np.concatenate((np.array([-2]), closing))[: len(opening)]
         opens &= ~doubled | (partner == opening - 1) | (opening == 0)
     after = characters[np.minimum(closing + 1, len(characters) - 1)]
@@ -224,17 +224,17 @@ def _quotes_in_place(
 
 
 def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], name: str) -> Cells:
-    """Find the cells of some columns, quotes and the CR of a CRLF included in none.
+    """Find the cells of some columns, without the quotes around them and without line ends.
 
     Args:
         block: Whole records.
-        dialect: How they are laid out.
-        columns: How many cells every record must have.
+        dialect: The dialect of the table.
+        columns: The number of cells that every record must have.
         wanted: The columns to find.
-        name: What to call the file in errors.
+        name: The file's name in errors.
 
     Returns:
-        The bounds, shape (records, len(wanted)), quotes around a cell left outside.
+        The bounds of the cells, shape (records, len(wanted)).
 
     Raises:
         DataError: If a record has another number of cells.
@@ -261,12 +261,12 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
 
 
 def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> Cells:
-    """Return cells of numbers or times: with blanks behind its quotes, a cell is what is in them.
+    """Narrow cells such as `"7" `, with blanks after the closing quote, to what is in the quotes.
 
     Args:
         block: The records.
-        cells: The bounds of some of their cells, as `find_cells` has them.
-        as_text: Which columns are left, since blanks count in texts; empty: none.
+        cells: The bounds of some of their cells, from `find_cells`.
+        as_text: Which columns to leave, since blanks count in texts; empty for none.
     """
     if not block.odd or not cells.starts.size:
         return cells
@@ -300,7 +300,8 @@ def _find_quickly(
         regular = bool((characters[last[:-1]] != dialect.delimiter[0]).all())
         ended = int(separators[-1]) < len(characters)
         if regular and (block.lines > block.rows - (not ended) or block.uncommented is not None):
-            regular = _none_in_between(characters, separators, columns, dialect)
+            inner = separators.reshape(-1, columns)[:, :-1]  # no record may end before its last
+            regular = bool((characters[inner] == dialect.delimiter[0]).all())
     uneven = None
     if regular:
         starts, ends = _regular(separators, columns, wanted, len(dialect.delimiter))
@@ -315,13 +316,13 @@ def _find_quickly(
 def _regular(
     separators: NDArray[np.int64], columns: int, wanted: list[int], width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the wanted cells of records that end at every so many separators.
+    """Return the wanted cells of records that all have the same number of cells.
 
     Args:
-        separators: Where each cell ends, and before a delimiter or a line end of one byte starts.
-        columns: How many cells each record has.
+        separators: The end of each cell, where its delimiter or line end starts.
+        columns: The number of cells in each record.
         wanted: The columns to find.
-        width: The bytes of the delimiter.
+        width: The length of the delimiter in bytes.
     """
     before = np.empty_like(separators)  # where the delimiter or line end before a cell starts
     before[:1] = -1
@@ -333,14 +334,14 @@ def _regular(
 
 
 def _some(bounds: NDArray[np.int64], wanted: list[int]) -> NDArray[np.int64]:
-    """Return some columns: a view if they are neighbours, which is quicker."""
+    """Return some columns of the bounds: a view if they are adjacent, which is faster."""
     if wanted and wanted == list(range(wanted[0], wanted[0] + len(wanted))):
         return bounds[:, wanted[0] : wanted[0] + len(wanted)]
     return bounds.take(wanted, axis=1)
 
 
 def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -> NDArray[np.int64]:
-    """Return where cells end: at delimiters and line ends, those inside quotes left out."""
+    """Return where cells end: at the delimiters and line ends outside quotes."""
     mask = np.empty(len(characters), bool)
     for start in range(0, len(characters), _PIECE):
         here = characters[start : start + _PIECE]
@@ -364,14 +365,6 @@ def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -
     return separators
 
 
-def _none_in_between(
-    characters: NDArray[np.uint8], separators: NDArray[np.int64], columns: int, dialect: Dialect
-) -> bool:
-    """Return whether no record ends before its last cell."""
-    inner = separators.reshape(-1, columns)[:, :-1]
-    return bool((characters[inner] == dialect.delimiter[0]).all())
-
-
 def _irregular(
     block: Block,
     characters: NDArray[np.uint8],
@@ -380,7 +373,14 @@ def _irregular(
     columns: int,
     name: str,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
-    """Return all cells of records with empty lines or ragged ones among them, and the latter."""
+    """Return all cells of records among empty lines and ragged records.
+
+    Returns:
+        The starts and ends, shape (records, columns), and a mask of the ragged records or None.
+
+    Raises:
+        DataError: If a record is ragged and such are not kept.
+    """
     ending = np.append(characters[separators[:-1]] != dialect.delimiter[0], True)
     steps = np.where(ending, 1, len(dialect.delimiter))
     starts = np.concatenate((np.array([0]), separators[:-1] + steps[:-1]))
@@ -411,7 +411,7 @@ def _irregular(
 def _without_cr(
     characters: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], at: int
 ) -> NDArray[np.int64]:
-    """Leave the CR of a CRLF out of a record's last cell, which is column `at` of the bounds."""
+    """Cut the CR of a CRLF off each record's last cell, which is column `at` of the bounds."""
     final = ends[:, at]
     returns = (final > starts[:, at]) & (characters[final - 1] == CR)
     if not returns.any():
@@ -443,9 +443,9 @@ def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.b
 def _line_ends(
     data: bytes, characters: NDArray[np.uint8], *, at_end: bool
 ) -> tuple[NDArray[np.int64], bool]:
-    """Return the last byte of each LF, CRLF or CR, and whether any is a CR.
+    """Return the offset of the last byte of each line end, and whether any is a bare CR.
 
-    A CR that LF may follow yet is none.
+    A trailing CR is not counted: an LF may follow in the next block.
     """
     ends = np.flatnonzero(characters == LF)
     if b"\r" not in data:
@@ -457,14 +457,14 @@ def _line_ends(
 
 
 def _bare_returns(characters: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which bytes are a CR that no LF follows."""
+    """Return a mask of the CRs that no LF follows."""
     bare: NDArray[np.bool_] = characters == CR
     bare[:-1] &= characters[1:] != LF
     return bare
 
 
 def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
-    """Count the empty lines among those that end at `ends`, which are not inside quotes."""
+    """Count the empty lines among those that end at `ends`, the line ends outside quotes."""
     if not len(ends):
         return 0
     lengths = np.diff(ends, prepend=-1)
@@ -474,12 +474,15 @@ def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
 
 
 def refuse_zeros(data: bytes, line: int, name: str) -> None:
-    """Refuse what no text holds.
+    """Refuse NUL bytes.
 
     Args:
-        data: Some of a file.
-        line: The line it starts in.
-        name: What to call the file.
+        data: Part of a file.
+        line: The line number at which it starts.
+        name: The file's name in errors.
+
+    Raises:
+        DataError: If there is one.
     """
     at = data.find(0)
     if at >= 0:

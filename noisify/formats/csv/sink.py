@@ -1,4 +1,4 @@
-"""A CSV or TSV file being written: new cells between the old bytes."""
+"""Write CSV and TSV files: new cells between the old bytes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         write_all(self._file, source.prefix)
 
     def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
-        """Return the block's bytes with its changed cells in them."""
+        """Return the block's bytes with its changed cells replaced."""
         noisy = [column for column in noisy if column.changed.any()]
         if not noisy:
             return [raw.data]
@@ -58,7 +58,7 @@ class DelimitedSink(Sink["Block", Encoded]):
     def _changes(
         self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
     ) -> Iterator[Change]:
-        """Yield what changes in each column, in the order of the file."""
+        """Yield the changes of each column, in file order."""
         for column in sorted(noisy, key=lambda one: layout.places[one.column.field.name]):
             place = layout.places[column.column.field.name]
             erased = column.erased
@@ -72,7 +72,7 @@ class DelimitedSink(Sink["Block", Encoded]):
                 yield Change(place, erased, *_bytes_and_offsets(texts), trim=False)
 
     def _change(self, column: NoisyColumn, place: int, which: NDArray[np.bool_]) -> Change:
-        """Return how some cells of a column change."""
+        """Return the change of some cells of a column."""
         if self._source.notation.is_usual:
             if column.values.dtype == np.float64:
                 return Change(place, which, column.values, decimals=column.decimals)
@@ -85,7 +85,7 @@ class DelimitedSink(Sink["Block", Encoded]):
     def _encode_with_arrow(
         self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
     ) -> list[pa.Buffer]:
-        """Do as `encode` does, without the compiled part."""
+        """Return the same as `encode`, without the compiled module."""
         found = [layout.places[column.column.field.name] for column in noisy]
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
@@ -105,7 +105,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         else:
             in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
             if marks_cells:
-                trimmed &= in_quotes  # a blank before a quote would take its meaning
+                trimmed &= in_quotes  # a blank before the new quote would make it plain text
             starts, ends = np.array(starts), np.array(ends)
             starts[trimmed], ends[trimmed] = without_blanks(
                 raw.data, starts[trimmed], ends[trimmed]
@@ -122,7 +122,7 @@ class DelimitedSink(Sink["Block", Encoded]):
     def _floats(
         self, noisy: Sequence[NoisyColumn], places: Sequence[int], shape: tuple[int, ...]
     ) -> NDArray[np.float64] | None:
-        """Return all cells' values, if all are floats to be written the usual way, else None."""
+        """Return the values of all cells if all are floats in the usual notation, else None."""
         plain = self._source.notation.is_usual and all(
             c.values.dtype == np.float64 and c.decimals is None and c.erased is None for c in noisy
         )
@@ -134,7 +134,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         return values
 
     def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
-        """Put quotes around what holds a delimiter outside quotes."""
+        """Quote the unquoted texts that contain the delimiter."""
         texts = texts.view(pa.binary())
         closed = csv_texts.with_quotes_if_cut(texts, self._source.dialect.delimiter)
         return pc.if_else(bools(in_quotes), texts, closed).view(pa.utf8())
@@ -161,7 +161,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         return pa.concat_arrays(texts).take(array(order))
 
     def _text(self, column: NoisyColumn, which: NDArray[np.bool_]) -> pa.Array:
-        """Return the texts of some elements of a column."""
+        """Format some elements of a column as texts."""
         kind, values = column.column.number.kind, column.values
         if kind == "time":
             return csv_times.encode_times(
@@ -180,7 +180,7 @@ class DelimitedSink(Sink["Block", Encoded]):
     def with_cells(
         self, raw: Block, names: Sequence[str], changed: NDArray[np.bool_], cells: pa.Array
     ) -> Encoded:
-        """Return a block with other cells, whose bytes are given."""
+        """Replace the changed cells of a block by cells whose bytes are given."""
         if not len(cells):
             return [raw.data]
         found = self._source.cells(raw, names)
@@ -190,16 +190,16 @@ class DelimitedSink(Sink["Block", Encoded]):
         return [csv_numbers.splice(raw.data, *bounds, which, texts)]
 
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
-        """Return a block with its records dropped or repeated; what stands between them stays.
+        """Drop or repeat the records of a block; the bytes between them stay.
 
         Args:
-            versions: The block as encoded; then, for the copies, with noise of their own.
-            copies: How many times each record comes out.
+            versions: The block as encoded; then versions with new noise, for the copies.
+            copies: How many times to write each record.
         """
         laid = [self._source.records(b"".join(version)) for version in versions]
         count = len(copies)
         kept = np.repeat(np.arange(count), copies)
-        firsts = np.cumsum(copies) - copies  # where each record is among those that come out
+        firsts = np.cumsum(copies) - copies  # the index of each record's first copy
         numbers = np.arange(len(kept)) - np.repeat(firsts, copies)
         which = np.minimum(numbers, len(versions) - 1) * (2 * count + 1) + 2 * kept + 1
         between = 2 * np.arange(count + 1)
@@ -209,7 +209,7 @@ class DelimitedSink(Sink["Block", Encoded]):
 
     def write(self, encoded: Encoded) -> None:
         """Write one block."""
-        views = [memoryview(piece).cast("B") for piece in encoded]  # Arrow's bytes have signs
+        views = [memoryview(piece).cast("B") for piece in encoded]  # Arrow's bytes are signed
         views = [view for view in views if view.nbytes]
         if not views:
             return
@@ -220,7 +220,7 @@ class DelimitedSink(Sink["Block", Encoded]):
             write_all(self._file, view)
 
     def finish(self) -> None:
-        """Write what ends the encoding, if it needs an end."""
+        """Write the bytes that end the encoding, if it needs any."""
         self._file.flush()
 
     def close(self) -> None:
@@ -228,7 +228,7 @@ class DelimitedSink(Sink["Block", Encoded]):
 
 
 def _bytes_and_offsets(texts: pa.Array) -> tuple[memoryview, NDArray[np.int32]]:
-    """Return the bytes of texts, and where in them each starts and the last one ends."""
+    """Return the bytes of texts, and the start of each and the end of the last in them."""
     _, offsets, data = texts.buffers()
     count = len(texts) + texts.offset + 1
     return memoryview(data or b""), np.frombuffer(offsets, np.int32, count)[texts.offset :]
@@ -239,7 +239,7 @@ def _number(
     decimals: int | NDArray[Any] | None,
     which: NDArray[np.bool_],
 ) -> pa.Array:
-    """Return numbers written the usual way."""
+    """Format numbers in the usual notation."""
     if values.dtype != np.float64:
         return csv_numbers.format_integers(values)
     match decimals:

@@ -1,4 +1,4 @@
-"""What a CSV file does not say of itself: the types of its columns, guessed from its head."""
+"""Guess the types of a CSV file's columns from its first records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PLUS, _MINUS, _ZERO = b"+-0"
 _NUMBERS_AMONG_CELLS = 0.9
-"""The share of a sample's cells that must be numbers for its column to count as one of numbers."""
+"""The share of a column's sampled cells that must be numbers for it to be numeric."""
 
 FLOAT = NumberType("float", np.dtype(np.float64))
 INT = NumberType("int", np.dtype(np.int64))
@@ -40,7 +40,7 @@ def guess(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> Field:
-    """Guess a column's type from a sample of its cells, which have been read as floats."""
+    """Guess a column's type from a sample of its cells, which are already parsed as floats."""
     kind, type_name, number = _guess_type(parser, parsed, data, starts, ends)
     return Field(name, kind, type_name, number, views=VIEWS, missing=parser.missing)
 
@@ -52,16 +52,16 @@ def _guess_type(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> tuple[Kind, str, NumberType]:
-    """Return a column's kind, what its type is called, and how its values are kept."""
+    """Return a column's kind, the name of its type, and its number type."""
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
-    strange = parsed.strange
-    if strange is None and not (values == np.rint(values)).all():
+    unparseable = parsed.unparseable
+    if unparseable is None and not (values == np.rint(values)).all():
         return "float", "float64", FLOAT
-    filled = len(values) + (0 if strange is None else int(np.count_nonzero(strange)))
+    filled = len(values) + (0 if unparseable is None else int(np.count_nonzero(unparseable)))
     if not filled:
         return "other", "empty", TEXT
-    if strange is not None and len(values) < _NUMBERS_AMONG_CELLS * filled:
-        there = strange if parsed.valid is None else parsed.valid | strange
+    if unparseable is not None and len(values) < _NUMBERS_AMONG_CELLS * filled:
+        there = unparseable if parsed.valid is None else parsed.valid | unparseable
         bounds = zip(starts[there].tolist(), ends[there].tolist(), strict=True)
         return _words([data[start:end] for start, end in bounds])
     whole = parser.integers(data, starts, ends)
@@ -75,7 +75,7 @@ def _guess_type(
 
 
 def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
-    """Return whether some of these whole numbers have leading zeros: they are codes, rather."""
+    """Return whether any of these whole numbers has leading zeros and so is a code."""
     characters = np.frombuffer(data, np.uint8)
     starts, ends = without_blanks(data, starts, ends)
     signs = (characters[starts] == _PLUS) | (characters[starts] == _MINUS)
@@ -84,7 +84,7 @@ def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) 
 
 
 def _words(cells: Sequence[bytes]) -> tuple[Kind, str, NumberType]:
-    """Do as `_guess_type` does for a column of texts or times."""
+    """Return the same as `_guess_type` for a column of texts or times."""
     if not csv_times.look_like_times(cells):
         return "text", "text", TEXT
     number = csv_times.time_type(cells)

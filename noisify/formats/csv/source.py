@@ -1,4 +1,4 @@
-"""CSV and TSV by splicing: new numbers are put between the old bytes, which stay as they are."""
+"""Read CSV and TSV files as blocks of whole records, and decode their cells."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ if TYPE_CHECKING:
 
 _BYTES_A_FIELD = 1 << 12
 _LARGEST_WIDE_BLOCK = 12 << 20
-"""Where many fields are wanted blocks are larger: what is done for each takes its time, too."""
+"""Blocks grow with the number of wanted fields, up to this, to spread the cost per field."""
 
 _BYTES_IN_FLIGHT = 12 << 20
 _CELLS_LOOKED_AT = 200
-"""Cells that are no numbers among which numbers of another notation are looked for."""
+"""Unparseable cells to check for numbers in another notation."""
 
 
 class DelimitedSource(Source[Block]):
     """An open CSV or TSV file.
 
-    A record with too few or too many cells, where such are kept, is a row like others, of cells
-    that are null. Its bytes pass through.
+    With `--ragged keep`, a record with too few or too many cells is a row of nulls. Its bytes pass
+    through.
 
     Attributes:
-        text: The file as the engine reads it.
-        notation: How numbers are written.
-        dialect: How it is laid out.
+        text: The file, transcoded if necessary.
+        notation: The notation of its numbers.
+        dialect: The dialect of the table.
         prefix: The bytes before the first record of data: byte order mark, preamble, header.
-        line_end: How its first line ends, for where a line end has to be added.
-        hints: What may be wrong with how it is read, and what to type then.
+        line_end: The first line's end, to use where a line end must be added.
+        hints: Notes on what may have been misread, and what to type then.
     """
 
     hints: list[str]
@@ -84,7 +84,7 @@ class DelimitedSource(Source[Block]):
         self.empty = head.whole and (sample is None or not sample.rows)
 
     def notes_of_reading(self) -> list[str]:
-        """Return how many rows were too short or too long, as far as it has been read."""
+        """Return a note on the rows read so far that were too short or too long."""
         count = sum(self._ragged_rows.values())
         if not count:
             return []
@@ -103,23 +103,23 @@ class DelimitedSource(Source[Block]):
         floats = parser.float_columns(data, cells.starts, cells.ends)
         bounds = list(zip(cells.starts.T, cells.ends.T, strict=True))
         if self.notation.is_usual:
-            strange = {
-                name: self._strange_cells(data, parsed, *both)
+            unparseable = {
+                name: self._unparseable_cells(data, parsed, *both)
                 for name, parsed, both in zip(self._places, floats, bounds, strict=True)
             }
-            self.hints += other_notations(strange)
+            self.hints += other_notations(unparseable)
         return tuple(
             guess(name, parser, parsed, data, starts, ends)
             for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
 
-    def _strange_cells(
+    def _unparseable_cells(
         self, data: bytes, parsed: Parsed, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> list[str]:
         """Return the first cells of a column that are not numbers."""
-        if parsed.strange is None:
+        if parsed.unparseable is None:
             return []
-        places = np.flatnonzero(parsed.strange)[:_CELLS_LOOKED_AT]
+        places = np.flatnonzero(parsed.unparseable)[:_CELLS_LOOKED_AT]
         bounds = zip(starts[places].tolist(), ends[places].tolist(), strict=True)
         return [data[start:end].decode(self.text.encoding, "replace") for start, end in bounds]
 
@@ -128,7 +128,7 @@ class DelimitedSource(Source[Block]):
         return RecordReader(stream, self.dialect, self._columns, self._name, line, self._memory)
 
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Block]:
-        """Read blocks of whole records; of many fields, fewer and larger ones at a time."""
+        """Read blocks of whole records; for many fields, larger blocks with fewer in flight."""
         fields = sum(len(group) for group in groups)
         wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
         in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
@@ -142,9 +142,9 @@ class DelimitedSource(Source[Block]):
             yield from self._reader(stream).blocks(size)
 
     def cells(self, raw: Block, names: Sequence[str]) -> Cells:
-        """Return where the cells of some columns stand, as `find_cells` does."""
+        """Find the cells of some columns, and count the ragged rows."""
         cells = self._find(raw, names)
-        if cells.ragged is not None:  # told of at the end; a block may be looked at again
+        if cells.ragged is not None:  # by row, since a block may be read more than once
             self._ragged_rows[raw.row] = int(np.count_nonzero(cells.ragged))
         return cells
 
@@ -153,10 +153,10 @@ class DelimitedSource(Source[Block]):
         return find_cells(raw, self.dialect, self._columns, places, self._name)
 
     def decode(self, raw: Block, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted columns, which come in file order, as numbers.
+        """Decode the wanted columns, which must be in file order.
 
         Raises:
-            DataError: If a record is ragged, or, with `strict`, if a cell is not a number.
+            DataError: If a record is ragged, or, with `strict`, if a cell is unparseable.
         """
         if not wanted:
             return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
@@ -166,23 +166,23 @@ class DelimitedSource(Source[Block]):
         positions = Positions.range(raw.row, raw.row + raw.rows)
         floats = self._floats(raw, wanted, cells)
         columns: list[Column] = []
-        strangers: list[_Stranger] = []
+        bad: list[_Unparseable] = []
         for at, field in enumerate(wanted):
             starts, ends = cells.starts[:, at], cells.ends[:, at]
             if _is_of_words(field):
-                columns.append(self._words(raw, field, starts, ends, positions, strangers))
+                columns.append(self._words(raw, field, starts, ends, positions, bad))
                 continue
             parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
-            columns += self._numbers(raw, field, parsed, starts, ends, positions, strangers)
-        if strangers and self._options.strict:
-            self._complain(raw, min(strangers, key=lambda one: one.start))
+            columns += self._numbers(raw, field, parsed, starts, ends, positions, bad)
+        if bad and self._options.strict:
+            self._complain(raw, min(bad, key=lambda cell: cell.start))
         layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)}, found)
         return Chunk(tuple(columns), layout, positions)
 
     def _floats(
         self, raw: Block, wanted: Sequence[Field], cells: Cells
     ) -> dict[int, tuple[Parsed]]:
-        """Return the fields that are read as floats, by their places among those wanted."""
+        """Parse the fields that hold floats; return them by their places among those wanted."""
         places = [
             at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
         ]
@@ -200,20 +200,19 @@ class DelimitedSource(Source[Block]):
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
-        strangers: list[_Stranger],
+        bad: list[_Unparseable],
     ) -> Iterator[Column]:
-        """Yield the columns of a field of numbers; note its first cell that is none."""
+        """Yield the columns of a numeric field; record its first unparseable cell."""
         decimals = grouped = None
         if self._options.keep_decimals:
             decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
         if self.notation.thousands:
             grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
         for parsed in found:
-            strange, cell = parsed.strange, ""
-            if strange is not None:
-                first = int(np.argmax(strange))
-                strangers.append(_Stranger(int(starts[first]), int(ends[first]), field.name))
-                cell = self._cell(raw, strangers[-1])
+            unparseable, cell = parsed.unparseable, ""
+            if unparseable is not None:
+                bad.append(self._first_cell(raw, field, unparseable, starts, ends))
+                cell = bad[-1].text
             yield Column(
                 field,
                 _number_type(parsed),
@@ -221,8 +220,8 @@ class DelimitedSource(Source[Block]):
                 parsed.values,
                 parsed.valid,
                 nulls=parsed.nulls,
-                strangers=0 if strange is None else int(np.count_nonzero(strange)),
-                stranger=cell,
+                unparseable=0 if unparseable is None else int(np.count_nonzero(unparseable)),
+                first_unparseable=cell,
                 decimals=decimals,
                 layout=grouped,
             )
@@ -234,9 +233,9 @@ class DelimitedSource(Source[Block]):
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         positions: Positions,
-        strangers: list[_Stranger],
+        bad: list[_Unparseable],
     ) -> Column:
-        """Return a field of texts or times; note its first cell that is no time."""
+        """Decode a field of texts or times; record its first unparseable cell."""
         number = field.number or TEXT
         texts = csv_numbers.chosen(slices(raw.data, starts, ends))
         null = self._parser.is_null(texts)
@@ -248,39 +247,46 @@ class DelimitedSource(Source[Block]):
             values = csv_texts.decode(texts, in_quotes, self.text.encoding, escape)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
         times = csv_times.decode_times(texts, number)
-        strange = ~times.valid & ~null
+        unparseable = ~times.valid & ~null
         cell = ""
-        if strange.any():
-            first = int(np.argmax(strange))
-            stranger = _Stranger(int(starts[first]), int(ends[first]), field.name, "time")
-            strangers.append(stranger)
-            cell = self._cell(raw, stranger)
+        if unparseable.any():
+            bad.append(self._first_cell(raw, field, unparseable, starts, ends))
+            cell = bad[-1].text
         return Column(
             field, number, positions, times.values, times.valid & ~null, nulls,
-            int(np.count_nonzero(strange)), cell, layout=times,
+            int(np.count_nonzero(unparseable)), cell, layout=times,
         )  # fmt: skip
 
-    def _cell(self, block: Block, stranger: _Stranger) -> str:
-        return block.data[stranger.start : stranger.end].decode(self.text.encoding, "replace")
+    def _first_cell(
+        self,
+        block: Block,
+        field: Field,
+        which: NDArray[np.bool_],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+    ) -> _Unparseable:
+        at = int(np.argmax(which))
+        text = block.data[starts[at] : ends[at]].decode(self.text.encoding, "replace")
+        return _Unparseable(int(starts[at]), field, text)
 
-    def _complain(self, block: Block, stranger: _Stranger) -> None:
+    def _complain(self, block: Block, cell: _Unparseable) -> None:
+        what = "time" if _is_of_words(cell.field) else "number"
         raise DataError(
-            f"{self._cell(block, stranger)!r} is not a {stranger.what}; "
-            "drop --strict to leave such cells as they are",
+            f"{cell.text!r} is not a {what}; drop --strict to leave such cells as they are",
             path=self._name,
-            line=block.line + count_lines(block.data, stranger.start),
-            field=stranger.field,
+            line=block.line + count_lines(block.data, cell.start),
+            field=cell.field.name,
         )
 
     @override
     def original_type(self, field: Field) -> pa.DataType:
-        """Return the type of the bytes of cells."""
+        """Return binary, for the raw bytes of cells."""
         return pa.binary()
 
     def originals(
         self, raw: Block, chunk: Chunk, column: Column, changed: NDArray[np.bool_]
     ) -> pa.Array:
-        """Return the bytes of a column's cells, quotes included; null where nothing changed."""
+        """Return the raw bytes of a column's changed cells, with quotes; null elsewhere."""
         layout: Layout = chunk.layout
         at = layout.places[column.field.name]
         starts, ends = layout.found.starts[:, at], layout.found.ends[:, at]
@@ -295,7 +301,7 @@ class DelimitedSource(Source[Block]):
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, pa.Array]:
-        """Return columns as numbers where they hold such, else as text; null where they are."""
+        """Return numeric columns as float64 and others as text, with their nulls."""
         asked = set(names)
         wanted = [field for field in self.fields if field.name in asked]
         texts = [field.kind not in NUMBER_KINDS for field in wanted]
@@ -318,7 +324,7 @@ class DelimitedSource(Source[Block]):
     def _as_utf8(
         self, texts: pa.Array, in_quotes: NDArray[np.bool_], *, well_quoted: bool
     ) -> pa.Array:
-        """Return what cells say, as Arrow holds it."""
+        """Decode cells to an Arrow string array."""
         encoding, escape = self.text.encoding, self.dialect.escape
         if encoding != "utf-8" or escape or not well_quoted:
             return strings(csv_texts.decode(texts, in_quotes, encoding, escape).tolist())
@@ -328,18 +334,18 @@ class DelimitedSource(Source[Block]):
 
     @property
     def marks_cells(self) -> bool:
-        """Whether the decimal mark would end a cell that is not in quotes."""
+        """Whether the decimal mark is also the delimiter, so that decimals need quotes."""
         return self.dialect.delimiter == self.notation.decimal
 
     def written(
         self, field: Field, texts: NDArray[np.object_], in_quotes: NDArray[np.bool_]
     ) -> pa.Array:
-        """Return texts as they stand in a field's cells.
+        """Encode texts as cells of a field.
 
         Args:
             field: The field.
-            texts: What the cells say, Python strings.
-            in_quotes: Which cells have quotes around them.
+            texts: The texts, Python strings.
+            in_quotes: Mask of the cells that already have quotes around them.
         """
         encoding = self.text.encoding
         first = self._places[field.name] == 0
@@ -353,9 +359,9 @@ class DelimitedSource(Source[Block]):
         )
 
     def nothing(self, field: Field, in_quotes: NDArray[np.bool_]) -> pa.Array:
-        """Return what is written where a cell becomes null: what `--na` gave first, else nothing.
+        """Return null cells: the first text of `--na`, or empty.
 
-        A table of one column gets empty quotes, or its record would be an empty line.
+        In a table of one column they are empty quotes, since an empty line is not a record.
         """
         bare = self._options.nulls[0] if self._options.nulls else ""
         if self._columns == 1 and not bare:
@@ -363,10 +369,11 @@ class DelimitedSource(Source[Block]):
         return self.written(field, np.full(len(in_quotes), bare, object), in_quotes)
 
     def records(self, data: bytes) -> pa.Array:
-        """Return records, their line ends included, and what is around them.
+        """Split bytes into records, with their line ends, and the bytes between them.
 
         Returns:
-            For n records 2n + 1 texts: what is before the first, it, what is before the second, ….
+            2n + 1 texts for n records: the bytes before the first, the first, the bytes before
+            the second, ….
         """
         block = self._reader(io.BytesIO(data)).cut(data, at_end=True)
         if block is None:
@@ -393,17 +400,16 @@ class DelimitedSource(Source[Block]):
         """Do nothing: the file is open only while it is read."""
 
 
-class _Stranger(NamedTuple):
-    """A cell that is no number in a field of numbers, or no time in one of times."""
+class _Unparseable(NamedTuple):
+    """A cell that does not parse as its field's type."""
 
     start: int
-    end: int
-    field: str
-    what: str = "number"
+    field: Field
+    text: str
 
 
 def _label(field: Field) -> Field:
-    """Return a field that gets noise by its exact name only, since it names the rows."""
+    """Return a field of row names, which gets noise only if it is selected by its exact name."""
     return Field(field.name, "text", "row names", TEXT, views=VIEWS)
 
 

@@ -1,7 +1,7 @@
-"""CSV and TSV files read whole, and created.
+"""Read CSV and TSV files as typed tables, and create them.
 
-A text table has no types, so all of it is read once to find them: a column is of whole numbers, of
-numbers or of times only if every cell that is not null is such, and of texts otherwise.
+A text table has no types, so it is read once to find them. A column holds whole numbers, numbers or
+times only if every non-null cell does, and texts otherwise.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 21
 _DAY = 86400 * SECOND
 _WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
-"""Digits of Arrow's decimals."""
+"""The most digits that Arrow's 128-bit and 256-bit decimals hold."""
 
 _NOTHING, _EMPTY, _LINE_END, _TRUE, _FALSE = (
     text for text in strings(["", csv_texts.EMPTY, "\n", "true", "false"]).view(pa.binary())
@@ -62,7 +62,7 @@ _UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
 def read(source: Input, options: ReadOptions) -> Table:
-    """Read a CSV or TSV file, twice: for its types, then for its values."""
+    """Read a CSV or TSV file twice: once for its types, once for its values."""
     if options.ragged != "error":
         raise UsageError("--ragged keep keeps rows that no other format has; leave it out")
     source.spool()
@@ -74,18 +74,18 @@ def read(source: Input, options: ReadOptions) -> Table:
 
 
 def reader(source: Input) -> CellReader:
-    """Open the mask of a table."""
+    """Open a mask that is a CSV or TSV file."""
     return CellReader(source)
 
 
 class CellReader:
-    """Reads the cells of a CSV or TSV file as the types that they are said to be.
+    """Reads the cells of a CSV or TSV file as the types of a given schema.
 
     Args:
         source: The file.
 
     Attributes:
-        names: Its columns.
+        names: The names of its columns.
     """
 
     def __init__(self, source: Input) -> None:
@@ -98,7 +98,7 @@ class CellReader:
             self.names = [field.name for field in self._table.fields]
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows: true or false where a field is not nullable, else an empty cell is null.
+        """Yield the rows. Fields that are not nullable hold `true` or `false`; empty means null.
 
         Raises:
             DataError: If a cell is not of its type.
@@ -118,9 +118,9 @@ class CellReader:
         texts = csv_numbers.chosen(csv_numbers.slices(block.data, starts, ends))
         if not field.nullable:
             true = csv_numbers.matches(texts, "true")
-            strange = np.flatnonzero(~true & ~csv_numbers.matches(texts, "false"))
-            if len(strange):
-                start, end = int(starts[strange[0]]), int(ends[strange[0]])
+            others = np.flatnonzero(~true & ~csv_numbers.matches(texts, "false"))
+            if len(others):
+                start, end = int(starts[others[0]]), int(ends[others[0]])
                 raise DataError(
                     f"has {block.data[start:end].decode('utf-8', 'replace')!r} for true or false",
                     path=self._name,
@@ -141,7 +141,7 @@ class CellReader:
 
 
 def _check_names(table: DelimitedSource) -> None:
-    """Refuse names that are no text in the table's encoding: other formats cannot hold them."""
+    """Refuse names with invalid bytes in the table's encoding: other formats cannot hold them."""
     for field in table.fields:
         try:
             field.name.encode()
@@ -158,7 +158,7 @@ def _pieces(table: DelimitedSource) -> Iterator[Any]:
 
 
 def _types(table: DelimitedSource) -> dict[str, pa.DataType]:
-    """Return the type that fits all cells of each column."""
+    """Return the type of each column that fits all its cells."""
     numbers = {f.name: _Numbers() for f in table.fields if f.kind in NUMBER_KINDS}
     times = {f.name: _Times() for f in table.fields if _is_time(f)}
     as_numbers = [_as_int(field) for field in table.fields if field.name in numbers]
@@ -177,23 +177,23 @@ def _types(table: DelimitedSource) -> dict[str, pa.DataType]:
 
 @dataclass
 class _Numbers:
-    """What has been seen of a column of numbers."""
+    """What has been seen so far of a column of numbers."""
 
     fractions: bool = False
-    digits: int = 0  # of the longest beyond int64
+    digits: int = 0  # of the longest number that does not fit int64
     others: bool = False
 
     def look(self, columns: Sequence[Column], texts: Column) -> None:
-        """Look at some cells, read as whole numbers where they are, and as texts."""
+        """Add some cells, parsed as whole numbers where possible, and as texts."""
         self.fractions |= any(column.number == FLOAT for column in columns)
         for column in columns:
             if column.number.dtype == object:
                 self.digits = max(self.digits, *(len(str(abs(v))) for v in column.values.tolist()))
-        self.others |= bool(columns[0].strangers) or any(map(_CODE.search, texts.values))
+        self.others |= bool(columns[0].unparseable) or any(map(_CODE.search, texts.values))
 
     @property
     def type(self) -> pa.DataType:
-        """The type that loses nothing."""
+        """The narrowest type that loses nothing."""
         if self.others or (self.fractions and self.digits) or self.digits > _WIDEST_DECIMAL:
             return pa.string()
         if self.digits:
@@ -204,7 +204,7 @@ class _Numbers:
 
 @dataclass
 class _Times:
-    """What has been seen of a column of times."""
+    """What has been seen so far of a column of times."""
 
     tick: int = 1
     zones: set[str] = dataclasses.field(default_factory=set)
@@ -213,17 +213,19 @@ class _Times:
     others: bool = False
 
     def look(self, column: Column) -> None:
-        """Look at some cells."""
+        """Add some cells."""
         self.tick = column.number.tick
         self.of_day |= bool(column.number.span)
         self.zones |= set(column.layout.zones[column.layout.valid].tolist())
         layouts = [layout for layout in column.layout.layouts if layout is not None]
         self.dates_only &= not any(layout.separator for layout in layouts)
-        self.others |= bool(column.strangers) or any(layout.tick < self.tick for layout in layouts)
+        self.others |= bool(column.unparseable) or any(
+            layout.tick < self.tick for layout in layouts
+        )
 
     @property
     def type(self) -> pa.DataType:
-        """The type that loses nothing."""
+        """The narrowest type that loses nothing."""
         in_utc = {zone.lstrip().upper() in _UTC for zone in self.zones if zone}
         if self.others or False in in_utc or (in_utc and "" in self.zones):
             return pa.string()
@@ -264,7 +266,7 @@ def _text_batches(table: DelimitedSource, schema: pa.Schema) -> Iterator[pa.Reco
 
 
 def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
-    """Return a column of a text table, which may come in parts, as Arrow's."""
+    """Convert a decoded column, which may come in parts by type, to Arrow."""
     column = columns[0]
     if pa.types.is_string(kind) or pa.types.is_decimal(kind):
         whole: list[Any] = [None] * len(column.values)
@@ -297,10 +299,10 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
 
 
 def prepared(table: Table) -> Table:
-    """Return a table as a text table holds it.
+    """Check that a text table can hold a table, and return it.
 
     Raises:
-        UsageError: If it has a column that no text table can hold.
+        UsageError: If it has no columns, or one of a type that a text table cannot hold.
     """
     if not table.schema.names:
         raise UsageError("has no columns, and a text table needs one")
@@ -310,10 +312,10 @@ def prepared(table: Table) -> Table:
 
 
 def mask_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the columns of a mask as a text table holds them.
+    """Check that a text table can hold the columns of a mask, and return them.
 
     Raises:
-        UsageError: If one could not be read back.
+        UsageError: If a column could not be read back.
     """
     for field in schema:
         if field.nullable and not pa.types.is_binary(field.type):
@@ -335,9 +337,9 @@ def _check_readable(field: pa.Field) -> None:
 
 
 def create(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> TableWriter:
-    """Start a CSV or TSV file: texts in quotes where they need them, null as an empty cell.
+    """Create a CSV or TSV file: texts are quoted where needed, null is an empty cell.
 
-    What is of type binary is the bytes of cells, which get quotes around them.
+    A binary column holds the raw bytes of cells, which are quoted.
     """
     return _TextWriter(file, schema, delimiter)
 
@@ -358,7 +360,7 @@ class _TextWriter(TableWriter):
         if not batch.num_columns or not batch.num_rows:
             return b""
         cells = [_cells(column, self._delimiter.as_py().decode()) for column in batch.columns]
-        if len(cells) == 1:  # an empty line would be no row
+        if len(cells) == 1:  # an empty line would not count as a row
             cells[0] = pc.if_else(pc.equal(cells[0], _NOTHING), _EMPTY, cells[0])
         lines = pc.binary_join_element_wise(*cells, self._delimiter)
         return csv_numbers.text_bytes(pc.binary_join_element_wise(lines, _NOTHING, _LINE_END))
@@ -371,14 +373,14 @@ class _TextWriter(TableWriter):
         """Do nothing: a table has no end mark."""
 
     def close(self) -> None:
-        """Do nothing: who opened the file closes it."""
+        """Do nothing: the caller closes the file."""
 
 
 def check_type(field: pa.Field) -> None:
-    """Refuse a column that no text table can hold.
+    """Refuse a column of a type that a text table cannot hold.
 
     Raises:
-        UsageError: If it is of such a type.
+        UsageError: If it has such a type.
     """
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     tests = (
@@ -394,7 +396,7 @@ def check_type(field: pa.Field) -> None:
 
 
 def _cells(column: pa.Array, delimiter: str) -> pa.Array:
-    """Return a column's values as they stand in a text table, as bytes; null is empty."""
+    """Format a column as cells of a text table, as bytes; null becomes an empty cell."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
@@ -416,7 +418,7 @@ def _cells(column: pa.Array, delimiter: str) -> pa.Array:
 
 
 def _float_texts(column: pa.Array) -> pa.Array:
-    """Return floats as Python writes them, those of lower precision as NumPy does."""
+    """Format float64 as Python's repr does, and narrower floats as NumPy does."""
     if column.type == pa.float64():
         values = to_numpy(without_nulls(column))
         texts = csv_numbers.format_floats(values)
@@ -429,12 +431,12 @@ def _float_texts(column: pa.Array) -> pa.Array:
 def change_delimiter(
     source: Input, options: ReadOptions, path: Path, delimiter: str
 ) -> Sequence[str]:
-    """Write a text table with another character between its cells, which stay as they are.
+    """Write a text table with another delimiter; the bytes of its cells stay.
 
-    A cell that holds that character gets quotes.
+    Unquoted cells that contain the new delimiter are quoted.
 
     Returns:
-        What may be wrong with how the table is read.
+        Hints on what may have been misread.
     """
     hints = DelimitedSource(source, options).hints
     if options.ragged != "error":

@@ -1,4 +1,4 @@
-"""Cells as times, and back, each written as it was."""
+"""Parse cells as times, and write times back in each cell's own layout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIME = re.compile(
     r"0000-00-00(?:(?P<separator>[Tt ])00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?"
     r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]00(?::?00)?))?)?"
 )
-"""A date or a time of ISO 8601 or RFC 3339, or as databases write them, each digit as 0."""
+"""A date or a time of ISO 8601 or RFC 3339, or as databases write them; every digit is 0."""
 _CLOCK = re.compile(r"00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?")
 _FIRST_DAY = "1970-01-01T"
 _ZONE = re.compile(r"[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?")
@@ -32,20 +32,20 @@ _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
 _LAST = np.datetime64("9999-12-31T23:59:59.999999999", "us")
 _FIRST = np.datetime64("0001-01-01", "us")
 _LEAST, _MOST = -(1 << 63) + 1, (1 << 63) - 1
-"""Ticks of a time; the least of all means that there is none."""
+"""The range of ticks; the least int64 is NumPy's NaT."""
 
 
 @frozen
 class TimeLayout:
-    """How a time is written.
+    """The layout of a time as text.
 
     Attributes:
-        separator: Between date and time; empty: there is a date only.
-        length: Characters of the time without its zone.
-        zone: The length of the zone's text.
-        tick: Nanoseconds in a unit of its last digit.
+        separator: The character between date and time, or empty for a date only.
+        length: The characters of the time without its zone.
+        zone: The characters of its zone.
+        tick: The nanoseconds in a unit of its last digit.
         mark: The decimal mark before its fraction.
-        day: What stands before it in full: the first day for a time of day, which has no date.
+        day: The date to put before a time of day, which has none of its own; else empty.
     """
 
     separator: str
@@ -57,7 +57,7 @@ class TimeLayout:
 
     @classmethod
     def of(cls, shape: str) -> TimeLayout | None:
-        """Return the layout of a text in which every digit is 0; None: it is no time."""
+        """Return the layout of a text in which every digit is 0; None if it is not a time."""
         match = _TIME.fullmatch(shape) or _CLOCK.fullmatch(shape)
         if match is None:
             return None
@@ -72,7 +72,7 @@ class TimeLayout:
         return cls(separator, len(shape) - zone, zone, tick, "," if "," in shape else ".", day)
 
     def write(self, text: str) -> str:
-        """Return a time that NumPy has written, in this layout, without a zone."""
+        """Rewrite a time that NumPy has formatted in this layout, without a zone."""
         own = text[len(self.day) :][: self.length]
         return own.replace("T", self.separator or "T").replace(".", self.mark)
 
@@ -82,11 +82,11 @@ class Times:
     """Cells read as times.
 
     Attributes:
-        values: Shape (n,), int64 ticks since 1970, in the cell's own zone.
-        valid: Which cells are times.
-        layouts: The layouts that occur.
-        codes: Shape (n,), each cell's layout.
-        zones: Shape (n,), each cell's zone as text.
+        values: Ticks since 1970 in the cell's own zone, int64, shape (n,).
+        valid: Mask of the cells that are times, shape (n,).
+        layouts: The distinct layouts.
+        codes: The index of each cell's layout, shape (n,).
+        zones: The text of each cell's zone, shape (n,).
     """
 
     values: NDArray[np.int64]
@@ -97,7 +97,7 @@ class Times:
 
 
 def _to_digit(moments: NDArray[np.int64], digit: int) -> NDArray[np.int64]:
-    """Round times to the unit of their last digit, towards 1970 at the ends of what int64 holds."""
+    """Round times to the unit of their last digit, downwards where up would overflow int64."""
     down = np.floor_divide(moments, digit) * digit
     rest = moments - down
     up = (rest >= digit - digit // 2) & (down <= _MOST - digit)
@@ -105,7 +105,7 @@ def _to_digit(moments: NDArray[np.int64], digit: int) -> NDArray[np.int64]:
 
 
 def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different texts with each digit as 0, and which of them each is."""
+    """Return the distinct texts with every digit replaced by 0, and the index of each text's."""
     digits = pc.replace_substring_regex(texts.view(pa.binary()), "[0-9]", "0")
     encoded = pc.dictionary_encode(digits)
     different = [cell.decode("latin-1") for cell in encoded.dictionary.to_pylist()]
@@ -113,9 +113,10 @@ def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def time_type(cells: Sequence[bytes]) -> NumberType | None:
-    """Return how some times are kept, in the finest unit among them; None if one is no time.
+    """Return the number type of some times, in the finest unit among them.
 
-    They are all dates, with a time or not, or all times of day.
+    Returns:
+        The type; None if a cell is not a time, or times of day are mixed with dates.
     """
     found = [TimeLayout.of(shape) for shape in _shapes(cells)]
     layouts = [layout for layout in found if layout is not None]
@@ -127,17 +128,17 @@ def time_type(cells: Sequence[bytes]) -> NumberType | None:
 
 def look_like_times(cells: Sequence[bytes]) -> bool:
     """Return whether all cells look like ISO 8601 dates or times."""
-    first = all(map(_TIME_LIKE.fullmatch, _shapes(cells[:1])))  # most columns are of no times
+    first = all(map(_TIME_LIKE.fullmatch, _shapes(cells[:1])))  # quickly rejects most columns
     return first and all(map(_TIME_LIKE.fullmatch, _shapes(cells)))
 
 
 def _shapes(cells: Iterable[bytes]) -> set[str]:
-    """Return the different cells with each digit as 0."""
+    """Return the distinct cells with every digit replaced by 0."""
     return {cell.decode("latin-1") for cell in {cell.translate(_DIGITS_AS_0) for cell in cells}}
 
 
 def decode_times(texts: pa.Array, number: NumberType) -> Times:
-    """Read texts as times of a type; finer ones and others are not valid."""
+    """Parse texts as times of a type; texts of finer times and other texts are not valid."""
     tick = number.tick
     texts = without_nulls(texts)
     different, codes = shapes(texts)
@@ -160,7 +161,7 @@ def decode_times(texts: pa.Array, number: NumberType) -> Times:
 
 
 def _ticks(text: str, tick: int) -> int | None:
-    """Return the ticks since 1970 of a time without its zone; None if there is no such time."""
+    """Return the ticks since 1970 of a time without its zone; None if it does not exist."""
     seconds = text[:19].replace(" ", "T").replace("t", "T")
     try:
         moment = int(np.datetime64(seconds, "s").astype(np.int64)) * SECOND
@@ -171,7 +172,7 @@ def _ticks(text: str, tick: int) -> int | None:
 
 
 def _is_zone(text: str) -> bool:
-    """Return whether a zone's hours and minutes are such."""
+    """Return whether a zone's hours and minutes are in range."""
     zone = text.lstrip(" ")
     return zone[:1] not in {"+", "-"} or _ZONE.fullmatch(zone) is not None
 
@@ -179,13 +180,13 @@ def _is_zone(text: str) -> bool:
 def encode_times(
     values: NDArray[np.int64], times: Times, which: NDArray[np.bool_], tick: int
 ) -> pa.Array:
-    """Write times as the cells they come from were written.
+    """Format times in the layouts of the cells they come from.
 
     Args:
-        values: Shape (n,), ticks.
-        times: The cells as they were read.
-        which: The cells wanted.
-        tick: Nanoseconds in a tick.
+        values: Ticks since 1970, shape (n,).
+        times: The parsed cells.
+        which: Mask of the cells to format, shape (n,).
+        tick: The nanoseconds in a tick.
     """
     unit: Literal["ns", "us"] = "ns" if tick < _MICROSECOND else "us"
     base = 1 if unit == "ns" else _MICROSECOND

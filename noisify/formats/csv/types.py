@@ -1,4 +1,4 @@
-"""What a text table is cut into: blocks of whole records, and the bounds of their cells."""
+"""Data types of the CSV engine: dialects, blocks of whole records, bounds of cells."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TAB, LF, CR, SPACE = 9, 10, 13, 32
 
 @frozen
 class Dialect:
-    """How a text table is laid out; the quote is always `"`, doubled inside a quoted cell.
+    """The dialect of a text table; the quote is always `"`, doubled inside a quoted cell.
 
     Attributes:
-        delimiter: The character between cells; several bytes if it is no ASCII one.
-        comment: What a line that is no record starts with; empty: there are no such lines.
-        keep_ragged: Whether a record with too few or too many cells is let pass.
-        escape: The character that takes the meaning of the one after it; empty: there is none.
-        backslash_is_text: Whether a backslash before a quote is known to mean nothing.
-        advice: What may help where a record has another number of cells; empty: nothing known.
+        delimiter: The character between cells; several bytes if it is not ASCII.
+        comment: The prefix of comment lines, or empty if there are none.
+        keep_ragged: Whether to let records with too few or too many cells pass.
+        escape: The escape character, or empty if there is none.
+        backslash_is_text: Whether a backslash before a quote is known to be plain text.
+        advice: Advice for the error of a ragged record, or empty.
     """
 
     delimiter: bytes = b","
@@ -38,23 +38,23 @@ class Dialect:
     advice: str = ""
 
     def cells(self) -> re.Pattern[bytes]:
-        """Return the pattern of one cell (group 1) and what ends it (group 2)."""
+        """Return the pattern of one cell (group 1) and the delimiter or line end after it (2)."""
         return cell_pattern(self.delimiter, self.escape)
 
     def is_comment(self, data: bytes, at: int) -> bool:
-        """Return whether the line that starts at some place is a comment."""
+        """Return whether the line that starts at `at` is a comment."""
         return bool(self.comment) and data.startswith(self.comment, at)
 
 
 @frozen
 class Cells:
-    """Where the cells of some records stand.
+    """The bounds of the cells of some records.
 
     Attributes:
-        starts: Shape (records, columns), int64.
-        ends: Likewise.
-        ragged: Shape (records,), which have another number of cells, and count as empty ones here:
-            each starts and ends where its record starts; None: none has.
+        starts: The start of each cell, shape (records, columns).
+        ends: The end of each cell, shape (records, columns).
+        ragged: Mask of the records with another number of cells, shape (records,), or None if
+            there are none. Their cells are empty: all start and end where the record starts.
     """
 
     starts: NDArray[np.int64]
@@ -66,12 +66,12 @@ class Cut(NamedTuple):
     """The whole records at the start of some bytes.
 
     Attributes:
-        used: Their bytes.
-        rows: How many there are, empty lines not counted.
-        lines: How many line ends there are, those inside quotes included.
-        quotes: Whether there is a quote among them or after them.
+        used: The length of the records in bytes.
+        rows: The number of records; empty lines do not count.
+        lines: The number of line ends, including those inside quotes.
+        quotes: Whether there is a quote in the records or after them.
         returns: Whether there is a CR that no LF follows.
-        odd: Whether a quote is out of its place.
+        odd: Whether a quote is misplaced.
         open: Whether a quote is never closed.
     """
 
@@ -86,20 +86,20 @@ class Cut(NamedTuple):
 
 @frozen
 class Block:
-    """Some whole records, as they stand in the file.
+    """Some whole records of the file, as raw bytes.
 
     Attributes:
-        data: Their bytes.
-        row: The first record's number, counted from 0; header, comments and empty lines are none.
-        rows: How many records there are.
-        line: The line of the file at which they start, counted from 1.
-        lines: How many line ends there are, those inside quotes included.
-        quotes: Whether there is a quote among them.
-        returns: Whether there may be a CR among them that no LF follows.
-        odd: Whether a quote is out of its place: NumPy would not find the cells.
-        cells: All their cells, where they have been found already.
-        uncommented: `data` with blank lines for comments, and letters for what is escaped; None:
-            there is neither.
+        data: The bytes of the records.
+        row: The index of the first record, not counting header, comments and empty lines.
+        rows: The number of records.
+        line: The line number at which they start, from 1.
+        lines: The number of line ends, including those inside quotes.
+        quotes: Whether there is a quote in the records.
+        returns: Whether there may be a CR that no LF follows.
+        odd: Whether a quote is misplaced, so that NumPy would not find the cells.
+        cells: The bounds of all cells if they are already known, else None.
+        uncommented: `data` with comments as empty lines and escape sequences as letters, or None
+            if it has neither.
     """
 
     data: bytes
@@ -119,16 +119,17 @@ class Parsed:
     """Cells read as numbers.
 
     Attributes:
-        values: Shape (n,), float64, int64 or Python integers.
-        valid: Shape (n,), which cells are such numbers; None: all.
-        nulls: How many cells are null.
-        strange: Shape (n,), which cells are neither numbers nor null; None: none.
+        values: Float64, int64 or Python integers, shape (n,).
+        valid: Mask of the cells that are such numbers, shape (n,), or None if all are.
+        nulls: The number of null cells.
+        unparseable: Mask of the cells that are neither numbers nor null, shape (n,), or None if
+            there are none.
     """
 
     values: NDArray[Any]
     valid: NDArray[np.bool_] | None
     nulls: int = 0
-    strange: NDArray[np.bool_] | None = None
+    unparseable: NDArray[np.bool_] | None = None
 
 
 def count_lines(data: bytes, stop: int) -> int:
@@ -140,15 +141,15 @@ def count_lines(data: bytes, stop: int) -> int:
 def ragged(
     dialect: Dialect, name: str, line: int, found: int, expected: int, record: bytes
 ) -> DataError:
-    """Return the error of a record with too many or too few cells.
+    """Return the error for a record with too many or too few cells.
 
     Args:
-        dialect: How the table is laid out.
-        name: What to call the file.
-        line: The line at which the record starts.
-        found: How many cells it has.
-        expected: How many it should have.
-        record: Its first bytes.
+        dialect: The dialect of the table.
+        name: The file's name in errors.
+        line: The line number at which the record starts.
+        found: The number of cells it has.
+        expected: The number of cells it should have.
+        record: The first bytes of the record.
     """
     cells = f"{found} cell" + ("" if found == 1 else "s")
     sign = comment_sign(record)
@@ -164,18 +165,18 @@ def ragged(
 
 
 def comment_sign(record: bytes) -> str:
-    """Return the sign that a record starts with if comments usually do; else nothing."""
+    """Return the common comment prefix that a record starts with, or empty."""
     return next((sign for sign in ("#", "%", "//", "!") if record.startswith(sign.encode())), "")
 
 
 @frozen
 class Layout:
-    """Where the cells of the decoded columns stand in their block, in the order of the file.
+    """The bounds of the decoded columns' cells in their block, in file order.
 
     Attributes:
-        cells: What of them noise may replace.
-        places: Which column each field is.
-        found: All of them, but for quotes around.
+        cells: The bounds of the parts that noise may replace.
+        places: The column of each field in the bounds.
+        found: The bounds of the whole cells, without the quotes around them.
     """
 
     cells: Cells

@@ -114,7 +114,7 @@ def both(table: bytes, *options: object) -> tuple[Done, Done]:
 def test_both_ways_give_the_same_bytes(
     table: bytes, noise: tuple[str, ...], read: tuple[str, ...], size: int, together: int
 ) -> None:
-    with mock.patch.object(numbers, "_TOGETHER", together):
+    with mock.patch.object(numbers, "_BATCH_CELLS", together):
         compiled, pure = both(table, *noise, *read, "--chunk-size", size)
 
     assert outcome(pure) == outcome(compiled)

@@ -276,7 +276,7 @@ class TestFloats:
         null = not text or text.encode() in NULLS or bare.encode() in NULLS
         number = not null and bool(DECIMAL_NUMBER.fullmatch(text) or NO_NUMBER.fullmatch(text))
         assert [number, False, False, True] == read.valid.tolist()
-        assert [not number and not null, True, False, False] == read.strange.tolist()
+        assert [not number and not null, True, False, False] == read.unparseable.tolist()
         assert 1 + null == read.nulls
         if number:
             assert repr(float(text)) == repr(float(read.values[0]))
@@ -310,7 +310,7 @@ class TestFloats:
 
     def test_all_numbers_need_no_mask(self):
         read = read_floats(["1", "2"])
-        assert (None, 0, None) == (read.valid, read.nulls, read.strange)
+        assert (None, 0, None) == (read.valid, read.nulls, read.unparseable)
 
     def test_reads_one_column_of_many(self):
         starts, ends = csv_compiled.scan(b"1,2,3\n4,5,6\n", b",", 3, [0, 2, 1], 2)
@@ -341,13 +341,13 @@ class TestIntegers:
         read = self.read(*texts)
         assert np.int64 == read.values.dtype
         assert [int(text) for text in texts] == read.values.tolist()
-        assert (None, 0, None) == (read.valid, read.nulls, read.strange)
+        assert (None, 0, None) == (read.valid, read.nulls, read.unparseable)
 
     def test_nulls_and_others_among_them(self):
         read = self.read("1", "NA", "", "0x10", "1_000", "2", "-999")
         assert [1, 0, 0, 0, 0, 2, 0] == read.values.tolist()
         assert [True, False, False, False, False, True, False] == read.valid.tolist()
-        assert [False, False, False, True, True, False, False] == read.strange.tolist()
+        assert [False, False, False, True, True, False, False] == read.unparseable.tolist()
         assert 3 == read.nulls
 
     @pytest.mark.parametrize("text", ["1.0", "1e3", "inf", "9" * 19, "-" + "9" * 19, "1e400"])

@@ -91,11 +91,11 @@ def test_a_cell_is_a_number_if_it_looks_like_one_whatever_its_neighbours(cells: 
 
     values = floats.values  # noqa: PD011 - not a pandas object
     valid = np.ones(len(cells), bool) if floats.valid is None else floats.valid
-    strange = np.zeros(len(cells), bool) if floats.strange is None else floats.strange
+    unparseable = np.zeros(len(cells), bool) if floats.unparseable is None else floats.unparseable
     for at, cell in enumerate(cells):
         is_number = bool(SHAPE.fullmatch(cell) or WORD.fullmatch(cell))
         assert is_number == bool(valid[at])
-        assert bool(strange[at]) == (not is_number and cell.strip(" \t") != "")
+        assert bool(unparseable[at]) == (not is_number and cell.strip(" \t") != "")
         if SHAPE.fullmatch(cell):
             assert float(cell) == values[at]
     for parsed in integers:
@@ -285,9 +285,11 @@ def test_a_mark_that_cannot_be_one_is_refused(options: tuple[str, ...], reason: 
 
 
 @pytest.mark.parametrize("size", [1, 20, 1 << 20])
-@pytest.mark.parametrize("stranger", ["", "oops\n"])
-def test_a_number_that_means_null_is_null_whatever_its_neighbours(size: int, stranger: str) -> None:
-    table = "x\n" + "0.5\n" * 30 + "-999\n -999 \n-999.0\n" + stranger
+@pytest.mark.parametrize("last", ["", "oops\n"])
+def test_a_number_that_means_null_is_null_whatever_its_neighbours(
+    size: int, unparseable: str
+) -> None:
+    table = "x\n" + "0.5\n" * 30 + "-999\n -999 \n-999.0\n" + unparseable
 
     done = run(
         "-s", 1, "-c", "x", "--na", "-999", "--seed", 1, "--chunk-size", size, given=table.encode()
