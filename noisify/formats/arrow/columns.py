@@ -1,4 +1,4 @@
-"""Arrow columns as columns of a chunk, and back."""
+"""Convert Arrow arrays to columns of a chunk, and back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
 
 EXACT = Context(prec=100)
-"""Decimals of up to 76 digits, none of them rounded away."""
+"""A context that does not round decimals of up to 76 digits."""
 _BEYOND = np.iinfo(np.int64).max
 _SMALL_DECIMALS = {32, 64}
 _DECIMAL128 = 128
-"""The bits of decimals that are kept as machine integers."""
+"""The widths in bits of decimals that are read as machine integers."""
 
 
 def kind_of(kind: pa.DataType) -> Kind:
-    """Return what a column of an Arrow type holds."""
+    """Return the kind of values in a column of an Arrow type."""
     tests: tuple[tuple[Any, Kind], ...] = (
         (pa.types.is_floating, "float"),
         (pa.types.is_integer, "int"),
@@ -43,7 +43,7 @@ def kind_of(kind: pa.DataType) -> Kind:
 
 
 def number_type(kind: pa.DataType) -> NumberType | None:
-    """Return how numbers of an Arrow type are kept, or None if it holds none."""
+    """Return the number type of an Arrow type, or None if it is not numeric."""
     if pa.types.is_decimal(kind):
         return NumberType.decimal(kind.precision, kind.scale) if kind.scale >= 0 else None
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
@@ -55,7 +55,7 @@ _TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
 
 
 def value_type(kind: pa.DataType) -> NumberType | None:
-    """Return how values of an Arrow type are kept, or None if no model can work on them."""
+    """Return the number type of an Arrow type, or None if no model can work on its values."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if pa.types.is_temporal(plain):
         return _time_type(plain)
@@ -69,7 +69,7 @@ def value_type(kind: pa.DataType) -> NumberType | None:
 
 
 def _time_type(kind: pa.DataType) -> NumberType | None:
-    """Return how dates, times and durations are kept; None for those that are not counted."""
+    """Return the number type of dates, times and durations; None for unsupported ones."""
     if pa.types.is_date32(kind):
         return NumberType.time(86400 * SECOND, bits=32)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
@@ -81,7 +81,7 @@ def _time_type(kind: pa.DataType) -> NumberType | None:
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a chunked array as one array."""
+    """Combine a chunked array into one array."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -91,13 +91,13 @@ def column_of(
     positions: Positions,
     inside: NDArray[np.bool_] | None = None,
 ) -> Column:
-    """Return an Arrow array as a column; what stands where it is null means nothing.
+    """Convert an Arrow array to a column; its values are arbitrary where it is null.
 
     Args:
-        field: Whose values these are.
-        values: The values.
-        positions: Where they stand.
-        inside: Shape (n,), which of them stand in a struct that is there; None: all.
+        field: The field.
+        values: The values, shape (n,).
+        positions: The positions of the values in the field.
+        inside: Mask of the values whose parent is not null, shape (n,), or None for all.
     """
     if field.number is None:
         raise AssertionError(field)
@@ -136,14 +136,14 @@ def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
 
 
 def _texts(values: pa.Array) -> NDArray[Any]:
-    """Return texts as Python strings; an empty one where there is none."""
+    """Convert texts to Python strings, with nulls as empty ones."""
     out = np.full(len(values), "", object)
     out[:] = ["" if text is None else text for text in values.to_pylist()]
     return out
 
 
 def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
-    """Return decimals as unscaled integers; those beyond the dtype as its largest."""
+    """Convert decimals to unscaled integers; those that do not fit become the largest int64."""
     if values.type.bit_width in _SMALL_DECIMALS:
         small = np.frombuffer(values.buffers()[1], f"i{values.type.bit_width // 8}")
         return small[values.offset : values.offset + len(values)].astype(number.dtype)
@@ -161,10 +161,10 @@ def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
 
 
 def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None) -> pa.Array:
-    """Return values as an Arrow array of the given type.
+    """Convert values to an Arrow array of the given type.
 
     Raises:
-        UsageError: If the indices of a dictionary type cannot number so many different values.
+        UsageError: If there are more distinct values than a dictionary's index type can number.
     """
     if pa.types.is_dictionary(kind):
         return _indexed(array_of(values, kind.value_type, valid), kind)
@@ -181,7 +181,7 @@ def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] |
 
 
 def _decimals(values: NDArray[Any], width: int) -> NDArray[Any]:
-    """Return unscaled integers as Arrow keeps them, in so many bytes each."""
+    """Encode unscaled integers as Arrow decimals of `width` bytes."""
     if values.dtype == object:
         words = b"".join(int(value).to_bytes(width, "little", signed=True) for value in values)
     elif width <= values.itemsize:
@@ -193,7 +193,7 @@ def _decimals(values: NDArray[Any], width: int) -> NDArray[Any]:
 
 
 def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return values as indices into a dictionary of them."""
+    """Dictionary-encode values."""
     encoded = values.cast(without_views(values.type)).dictionary_encode()
     try:
         indices = encoded.indices.cast(kind.index_type)
@@ -207,15 +207,15 @@ def _indexed(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa.Array:
-    """Return a leaf's values after noise.
+    """Put noisy values into a leaf.
 
     Args:
-        values: As they were.
-        result: What became of them.
-        nullable: Whether they may be null.
+        values: The old values.
+        result: The noisy column.
+        nullable: Whether the values may be null.
 
     Raises:
-        UsageError: If one of them would have to be null and may not, or the type cannot hold them.
+        UsageError: If a value would become null and may not, or the type cannot hold the values.
     """
     name = result.column.field.name
     valid = validity(values) if values.null_count else None
@@ -224,7 +224,7 @@ def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa
             raise UsageError("may not be null, so nothing in it can be missing", field=name)
         valid = ~result.erased if valid is None else valid & ~result.erased
     elif valid is not None:
-        valid = valid | result.changed  # only to restore a file makes null a value
+        valid = valid | result.changed  # only restoring turns null into a value
     try:
         if result.column.number.kind == "decimal":
             return _noisy_decimals(values, result, valid)
@@ -236,7 +236,7 @@ def noisy_values(values: pa.Array, result: NoisyColumn, *, nullable: bool) -> pa
 def _noisy_decimals(
     values: pa.Array, result: NoisyColumn, valid: NDArray[np.bool_] | None
 ) -> pa.Array:
-    """Return decimals after noise; those it did not change are kept, whatever they are."""
+    """Put noisy values into decimals; unchanged ones keep their bytes."""
     if pa.types.is_dictionary(values.type):
         return _indexed(_noisy_decimals(values.dictionary_decode(), result, valid), values.type)
     width = values.type.bit_width // 8
@@ -248,16 +248,16 @@ def _noisy_decimals(
 
 
 def changes(result: NoisyColumn) -> bool:
-    """Return whether noise has changed anything."""
+    """Return whether noise has changed or erased any value."""
     return bool(result.changed.any()) or result.erased is not None
 
 
 def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Return a leaf's values for a condition: as they are, decimals as float64, views as texts.
+    """Convert a leaf's values for comparison: decimals to float64, string views to strings.
 
     Args:
-        values: The values.
-        inside: Shape (n,), which of them stand in a struct that is there; None: all.
+        values: The values, shape (n,).
+        inside: Mask of the values whose parent is not null, shape (n,), or None for all.
     """
     if pa.types.is_dictionary(values.type):
         values = decoded(values)

@@ -1,4 +1,4 @@
-"""Arrow IPC: what ties its source and sink together."""
+"""The Arrow IPC format: ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class ArrowFormat(Format[ArrowSource]):
-    """Files and streams of record batches."""
+    """Arrow IPC files and streams of record batches."""
 
     title = "Arrow IPC"
 
     @override
-    def open_source(self, source: Input, options: ReadOptions) -> ArrowSource:  # it says it all
+    def open_source(self, source: Input, options: ReadOptions) -> ArrowSource:
         """Open an Arrow IPC file or stream."""
         return ArrowSource(source)
 
@@ -29,10 +29,10 @@ class ArrowFormat(Format[ArrowSource]):
         self,
         source: ArrowSource,
         output: Output,
-        passes: int = 1,  # batches may follow batches
+        passes: int = 1,  # further batches simply follow
         noised: frozenset[str] = frozenset(),
     ) -> ArrowSink:
-        """Start a file or stream like the source's."""
+        """Open a file or stream for writing, with the schema of the source."""
         return ArrowSink(source, output, noised)
 
 

@@ -1,6 +1,6 @@
-"""What an Arrow IPC message says of the batch that follows, read from its FlatBuffers table.
+"""Parse the headers of Arrow IPC messages, which are FlatBuffers tables.
 
-The tables and their fields' numbers are those of Arrow's Message.fbs and Schema.fbs.
+The tables and their field numbers are those of Arrow's Message.fbs and Schema.fbs.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LATEST = 4
 
 @frozen
 class BatchStyle:
-    """How batches are written.
+    """How the batches of a file are written.
 
     Attributes:
-        version: The version of their metadata, as it is numbered: 3 is V4, 4 is V5.
-        codec: How their buffers are compressed; None: they are not.
-        legacy: Whether messages start with their size alone, as they did before Arrow 0.15.
+        version: The number of the metadata version: 3 is V4, 4 is V5.
+        codec: The codec of their buffers, or None if they are not compressed.
+        legacy: Whether messages have no continuation mark before their size, as before Arrow 0.15.
     """
 
     version: int = _LATEST
@@ -38,11 +38,11 @@ class BatchStyle:
 
 
 def first_batch(file: BinaryIO, at: int) -> BatchStyle:
-    """Return how the first batch is written, be it of records or a dictionary.
+    """Return the style of the first record or dictionary batch, or the default without one.
 
     Args:
-        file: Holds the messages; it may end too early, and no batch has no style of its own.
-        at: Where the first message starts.
+        file: The file of messages, which may be truncated.
+        at: The offset of the first message.
     """
     style = BatchStyle()
     while True:
@@ -64,11 +64,11 @@ def first_batch(file: BinaryIO, at: int) -> BatchStyle:
 
 
 def largest_body(file: BinaryIO, at: int) -> int:
-    """Return the bytes of the longest body of a message, as it is stored.
+    """Return the size of the largest message body as stored, in bytes.
 
     Args:
-        file: Holds the messages; it may end too early.
-        at: Where the first message starts.
+        file: The file of messages, which may be truncated.
+        at: The offset of the first message.
     """
     largest = 0
     while True:
@@ -89,15 +89,15 @@ def largest_body(file: BinaryIO, at: int) -> int:
 
 
 def schema_bytes(head: bytes) -> int:
-    """Return how many bytes a stream's first message takes, its body left out."""
+    """Return the size of a stream's first message in bytes, without its body."""
     start, _, size = _message_start(head)
     return start + size
 
 
 def starts_legacy_stream(head: bytes) -> bool:
-    """Return whether data start as Arrow streams did before 0.15: with a schema and no mark.
+    """Return whether data start with a schema message without a continuation mark (Arrow < 0.15).
 
-    Such a stream starts with the schema's size, which is below 2**24; that no text does.
+    Such a stream starts with the schema's size as a number below 2**24, which no text does.
     """
     start, legacy, size = _message_start(head)
     if not legacy or not 0 < size < 1 << 24 or head[6:8] != b"\0\0":
@@ -126,7 +126,7 @@ def _codec(message: _Table, kind: int) -> str | None:
 
 @frozen
 class _Table:
-    """A FlatBuffers table: where it is in the data."""
+    """A FlatBuffers table at an offset in some data."""
 
     data: bytes
     place: int
@@ -136,7 +136,7 @@ class _Table:
         return cls(data, struct.unpack_from("<I", data)[0])
 
     def _find(self, field: int) -> int | None:
-        """Return where a field's value is; None if it has none."""
+        """Return the offset of a field's value; None if the field is absent."""
         directory = self.place - struct.unpack_from("<i", self.data, self.place)[0]
         (size,) = struct.unpack_from("<H", self.data, directory)
         entry = 4 + 2 * field
@@ -146,12 +146,12 @@ class _Table:
         return self.place + offset if offset else None
 
     def number(self, field: int, code: str) -> int:
-        """Return a field that is a number; 0 if it is not there."""
+        """Return the value of a numeric field; 0 if it is absent."""
         place = self._find(field)
         return 0 if place is None else int(struct.unpack_from(f"<{code}", self.data, place)[0])
 
     def table(self, field: int) -> _Table | None:
-        """Return a field that is a table, if it is there."""
+        """Return a field that is a table; None if it is absent."""
         place = self._find(field)
         if place is None:
             return None

@@ -1,4 +1,4 @@
-"""Outputs as the files that Arrow writes to."""
+"""Adapt outputs to the file objects that pyarrow writes to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class WholeWrites:
-    """An output that takes whatever it is given; what pyarrow asks of a Python file."""
+    """A file object for pyarrow that always writes all it is given to an output."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -21,18 +21,18 @@ class WholeWrites:
         self.closed = False
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write all of `data`; return how many bytes that was."""
+        """Write all of `data`; return its size in bytes."""
         view = memoryview(data)
         write_all(self._output.file, view)
         self._place += view.nbytes
         return view.nbytes
 
     def tell(self) -> int:
-        """Return how many bytes have been written."""
+        """Return the number of bytes written so far."""
         return self._place
 
     def flush(self) -> None:
-        """Do nothing: nothing is kept back."""
+        """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
         """Do nothing: the output closes its file."""

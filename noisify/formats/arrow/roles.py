@@ -1,4 +1,4 @@
-"""What columns are other than measurements, by what programs write in a schema's metadata."""
+"""Find columns that are not measurements, from the metadata that pandas and GeoParquet write."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _GEOMETRY = "a geometry of GeoParquet"
 
 
 def roles_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return the roles of columns (and so of all in them) and of leaves, by name.
+    """Return the roles of columns and leaves, by name; a column's role holds for all its leaves.
 
-    pandas says which columns hold its index, GeoParquet which ones repeat the bounds of geometries
-    (its `covering`) and which hold geometries themselves.
+    pandas records which columns hold its index. GeoParquet records which ones hold geometries, and
+    which hold their bounding boxes (its `covering`).
 
     Args:
         metadata: The metadata of a schema.
@@ -29,7 +29,7 @@ def roles_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def _document(metadata: Mapping[bytes, bytes], key: bytes) -> dict[str, Any]:
-    """Return a JSON object; an empty one if there is none."""
+    """Parse a JSON object in the metadata; return an empty one if it is missing or invalid."""
     try:
         found = json.loads(metadata.get(key, b"{}"))
     except ValueError:
@@ -51,7 +51,7 @@ def _geometries(geo: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _paths(found: object) -> Iterator[list[str]]:
-    """Yield the paths of columns in a covering, whatever kind of bounds it has."""
+    """Yield the column paths in a covering of any kind."""
     if isinstance(found, dict):
         for part in found.values():
             yield from _paths(part)

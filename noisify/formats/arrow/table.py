@@ -1,4 +1,4 @@
-"""Arrow IPC files read whole, and created."""
+"""Read Arrow IPC files as tables, and create them."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
 
 
 def reader(source: Input) -> MaskReader:
-    """Open the mask of a table."""
+    """Open a mask that is an Arrow IPC file."""
     return MaskReader(read(source, ReadOptions()), source.name)
 
 
 def mask_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the columns of a mask as Arrow IPC holds them."""
+    """Return the schema of a mask in types that Arrow IPC files hold."""
     fields = []
-    for field in with_texts(schema):  # batches of a file cannot have dictionaries of their own
+    for field in with_texts(schema):  # a file's batches cannot each have a different dictionary
         is_indexed = pa.types.is_dictionary(field.type)
         fields.append(field.with_type(field.type.value_type) if is_indexed else field)
     return pa.schema(fields)
 
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
-    """Start an Arrow IPC file."""
+    """Create an Arrow IPC file."""
     try:
         return ArrowWriter(pa.ipc.new_file(file, schema), "Arrow")
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -56,5 +56,5 @@ def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a pat
 
 
 def prepared(table: Table) -> Table:
-    """Return a table as conversion writes it, in record batches of equally many rows."""
+    """Regroup a table into record batches of equal length for conversion."""
     return Table(table.schema, regrouped(table.batches, _ROWS, table.schema), table.hints)

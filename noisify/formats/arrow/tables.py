@@ -1,4 +1,4 @@
-"""Arrow tables and record batches as chunks: cut into rows, decoded, and put together again."""
+"""Cut Arrow tables and record batches into slices of rows, decode them, and put them back."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Slice:
     """Some rows of a batch.
 
     Attributes:
-        batch: The batch, a record batch or a table.
-        offset: The number of the slice's first row in it.
-        start: The same in all of the data.
-        rows: How many rows it has.
-        last: Whether the batch ends with it.
-        size: Its bytes, about.
-        elements: For each list with a wanted leaf, the number of its first element.
-        metadata: What is said of the batch besides.
+        batch: The record batch or table.
+        offset: The index of the slice's first row in the batch.
+        start: The index of its first row in all of the data.
+        rows: The number of rows.
+        last: Whether its last row is the last of the batch.
+        size: Its approximate size in bytes.
+        elements: For each list with a wanted leaf, the index of its first element.
+        metadata: The custom metadata of the batch.
     """
 
     batch: Any
@@ -63,8 +63,8 @@ class TableReader:
     """Reads tables of one schema.
 
     Attributes:
-        fields: Their fields.
-        leaves: What the fields are of the columns.
+        schema: The schema.
+        fields: The fields of the tables.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -73,7 +73,7 @@ class TableReader:
         self._leaves = leaves_of(schema)
 
     def leaf(self, name: str) -> Leaf:
-        """Return the leaf that a field is."""
+        """Return the leaf of a field."""
         return self._leaves[self._numbers[name]]
 
     def slices(
@@ -84,14 +84,14 @@ class TableReader:
         reached: Counter[str],
         metadata: pa.KeyValueMetadata | None = None,
     ) -> Iterator[Slice]:
-        """Yield a batch in slices; one without rows as one.
+        """Cut a batch into slices; a batch without rows is one slice.
 
         Args:
             batch: A record batch or a table.
-            step: How many rows a slice has.
-            wanted: The fields that will be decoded.
-            reached: How many rows and how many elements of each list have come before; counted on.
-            metadata: What is said of the batch besides.
+            step: The number of rows of a slice.
+            wanted: The fields to decode.
+            reached: The number of rows, and of elements of each list, before these; updated.
+            metadata: The custom metadata of the batch.
         """
         inner = {f.table: f.name for group in wanted for f in group if f.table != ROWS}
         count = batch.num_rows
@@ -109,7 +109,7 @@ class TableReader:
             yield piece
 
     def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted fields of a slice; the chunk's layout is its columns by number."""
+        """Decode the wanted fields of a slice; the chunk's layout is its columns by index."""
         rows = Positions.range(raw.start, raw.start + raw.rows)
         columns: dict[int, pa.Array] = {}
         decoded = []
@@ -126,10 +126,10 @@ class TableReader:
         return Chunk(tuple(decoded), columns, rows)
 
     def condition_values(self, raw: Slice, names: Iterable[str]) -> dict[str, pa.Array]:
-        """Return fields of a slice as they are, decimals as float64.
+        """Return the values of fields of a slice, with decimals as float64.
 
         Raises:
-            UsageError: If a field has no single value in a row.
+            UsageError: If a field has no single value for each row.
         """
         found = {}
         for name in names:
@@ -140,7 +140,7 @@ class TableReader:
         return found
 
     def noisy_columns(self, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> dict[int, pa.Array]:
-        """Return the columns of a chunk that noise was put in, by their numbers."""
+        """Put the noisy values into the columns of a chunk; return the noisy columns by index."""
         columns = dict(chunk.layout)
         changed = set()
         for result in noisy:
@@ -155,15 +155,15 @@ class TableReader:
 
 
 def no_value_in_a_row(name: str) -> UsageError:
-    """Return the error of a field that a condition cannot look at."""
+    """Return the error for a field that a condition cannot compare."""
     return UsageError("has no single value in a row to be compared", field=name)
 
 
 def type_in_mask(leaf: Leaf) -> pa.DataType:
-    """Return the type of what a mask holds of a leaf.
+    """Return the type of a leaf's values in a mask.
 
     Raises:
-        UsageError: If it is inside a list.
+        UsageError: If the leaf is inside a list.
     """
     if leaf.table != ROWS:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Parquet, row group by row group: noisy column chunks are encoded anew, all others copied.
+"""Parquet, row group by row group: noisy column chunks are re-encoded, all others copied.
 
-`source` cuts row groups into pieces, `column_chunk` encodes, `sink` writes and mends the footer.
+`source` cuts row groups into slices, `column_chunk` encodes, `sink` writes and updates the footer.
 """

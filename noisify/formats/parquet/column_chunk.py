@@ -1,7 +1,7 @@
-"""One column chunk, encoded by Arrow: written as a file of its own, then taken out of it.
+"""Encode a single column chunk: let Arrow write it as a file of its own, and extract it.
 
-The chunk can stand in another file whose column has the same physical type and levels. So a column
-that gets noise is encoded anew as it was, and all others keep their very bytes.
+The chunk fits any other file whose column has the same physical type and levels. So only noisy
+columns are re-encoded, in their old style, and all others keep their bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 MOST_ROWS = 64 << 20
-"""Rows that Arrow puts in one row group."""
+"""The most rows that Arrow puts in one row group."""
 PAGES_AT = len(parts.MAGIC)
-"""Where the first page of a file is."""
+"""The offset of the first page of a file."""
 _NAME = "column"
 _DELTA = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY")
 _NEVER_ALIKE = {"FLOAT", "DOUBLE"}
@@ -39,11 +39,11 @@ class Encoded:
     """An encoded column chunk.
 
     Attributes:
-        pages: Its pages; nothing if they have been written already.
-        about: Its ColumnMetaData, in which the pages start at `PAGES_AT`.
-        column_index: The statistics of its pages, if they are wanted.
-        offset_index: Where its pages are, from `PAGES_AT`, if that is wanted.
-        bloom_filter: Its Bloom filter, if it is wanted.
+        pages: The bytes of its pages; empty if they have already been written.
+        about: Its ColumnMetaData, with the pages at `PAGES_AT`.
+        column_index: Its ColumnIndex (page statistics), or None.
+        offset_index: Its OffsetIndex (page locations, the first at `PAGES_AT`), or None.
+        bloom_filter: Its Bloom filter, or None.
     """
 
     pages: bytes
@@ -55,13 +55,13 @@ class Encoded:
 
 @frozen
 class Stored:
-    """How a leaf is stored.
+    """The storage type of a leaf column.
 
     Attributes:
-        physical: Its physical type.
-        length: The bytes of a value, if all have as many; else 0.
-        levels: Its largest definition and repetition levels.
-        logical: Its logical type.
+        physical: The physical type.
+        length: The bytes of a value of a fixed-length type, else 0.
+        levels: The maximum definition and repetition levels.
+        logical: The logical type.
         unit: The unit of times, and the scale of decimals.
     """
 
@@ -73,7 +73,7 @@ class Stored:
 
     @classmethod
     def of(cls, column: pq.ColumnSchema) -> Stored:
-        """Return how a leaf of a file is stored."""
+        """Return the storage type of a leaf column of a file."""
         physical = column.physical_type
         length = column.length if physical == "FIXED_LEN_BYTE_ARRAY" else 0
         levels = (column.max_definition_level, column.max_repetition_level)
@@ -82,23 +82,23 @@ class Stored:
         return cls(physical, length, levels, column.logical_type.type, unit)
 
     def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
-        """Return all that says what its bytes mean; bytes that stand for decimals have no unit."""
+        """Return what decides the meaning of the bytes; the bytes of decimals have no unit."""
         return self.physical, self.length, self.levels, self.unit if raw is None else ()
 
     def __str__(self) -> str:
-        """Return it as messages call it."""
+        """Return the type as shown in messages."""
         return f"{self.physical} ({self.logical})" if self.logical != "NONE" else self.physical
 
 
 @frozen
 class Fit:
-    """How Arrow has to write a column's values for them to be as they are stored.
+    """How to make Arrow write a column with a given storage type.
 
     Attributes:
-        kind: The type of the column, with nothing but one leaf in it.
+        kind: The type of the column, reduced to a single leaf.
         nullable: Whether the column may be null.
-        options: The writer's settings.
-        raw: For decimals that Arrow would store otherwise, the type of their bytes.
+        options: The options of Arrow's writer.
+        raw: For decimals that Arrow stores differently, the type of their bytes to write instead.
     """
 
     kind: pa.DataType
@@ -107,7 +107,7 @@ class Fit:
     raw: pa.DataType | None = None
 
     def stores(self, stored: Stored) -> bool:
-        """Return whether this stores a column as it is."""
+        """Return whether Arrow then writes the given storage type."""
         empty = self.storable(pa.nulls(0, self.kind))
         file = pa.BufferOutputStream()
         try:
@@ -118,11 +118,11 @@ class Fit:
         return Stored.of(found).means(raw=self.raw) == stored.means(raw=self.raw)
 
     def schema(self, kind: pa.DataType) -> pa.Schema:
-        """Return the schema of a file that has only this column."""
+        """Return the schema of a file with only this column."""
         return pa.schema([pa.field(_NAME, kind, nullable=self.nullable)])
 
     def storable(self, values: pa.Array) -> pa.Array:
-        """Return values of the column as they are written."""
+        """Convert values of the column to the type that is written."""
         if self.raw is None:
             return retyped(values, self.kind)
         leaf = values_at(values, ())[0]
@@ -135,7 +135,7 @@ class Fit:
 
 
 def _as_bytes(value: Decimal, scale: int, size: int) -> bytes:
-    """Return a decimal as Parquet keeps it in bytes; size -1: as few as it takes."""
+    """Encode a decimal as big-endian bytes, as Parquet does; size -1 means as few as possible."""
     number = int(value.scaleb(scale, EXACT))
     fewest = (number if number >= 0 else ~number).bit_length() // 8 + 1
     return number.to_bytes(fewest if size < 0 else size, "big", signed=True)
@@ -143,15 +143,15 @@ def _as_bytes(value: Decimal, scale: int, size: int) -> bytes:
 
 @lru_cache(maxsize=256)
 def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
-    """Return how to write a column.
+    """Find out how to make Arrow write a column with a given storage type.
 
     Args:
-        stored: How its leaf is stored.
-        kind: The column's Arrow type, with nothing but that leaf in it.
+        stored: The storage type of its leaf.
+        kind: The column's Arrow type, reduced to that leaf.
         nullable: Whether the column may be null.
 
     Raises:
-        UsageError: If Arrow cannot write it so.
+        UsageError: If Arrow cannot write that type.
     """
     leaf = values_at(pa.nulls(0, kind), ())[0]  # `pa.array` would import pandas
     raws: list[pa.DataType | None] = [None]
@@ -173,17 +173,17 @@ def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
 
 
 def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None) -> dict[str, Any]:
-    """Return the writer's settings that make a column chunk like another one.
+    """Return the writer options that encode a new column chunk in the style of an old one.
 
     Args:
-        chunk: The other one.
-        rows: How many rows the new one has.
-        page: The header of the other one's first page; None: it has none.
+        chunk: The old chunk.
+        rows: The number of rows of the new chunk.
+        page: The header of the old chunk's first page, or None if it has none.
     """
     encodings = set(chunk.encodings)
     dictionary = chunk.has_dictionary_page or any("DICTIONARY" in name for name in encodings)
     if chunk.physical_type in _NEVER_ALIKE or rows > MOST_ROWS:
-        dictionary = False  # noisy floats hardly repeat
+        dictionary = False  # noisy floats hardly ever repeat
     found = [name for name in ("BYTE_STREAM_SPLIT", *_DELTA) if name in encodings]
     indexed = chunk.has_column_index and chunk.has_offset_index and rows <= MOST_ROWS
     return {
@@ -203,7 +203,7 @@ _CHECKSUM = 4
 
 
 def _codec(name: str) -> str:
-    """Return a codec as the writer calls it; LZ4 as it was long ago has no name any more."""
+    """Return the writer's name of a codec; deprecated LZ4 is reported as UNKNOWN."""
     return {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4", "UNKNOWN": "lz4"}.get(name, name.lower())
 
 
@@ -218,20 +218,20 @@ def encode(
     """Encode a column chunk.
 
     Args:
-        arrays: Its values, in order; nothing but the one leaf in them. At least one.
-        fit: How to write them.
-        style: The writer's further settings.
-        filtered: Whether it has a Bloom filter.
-        write: Where the pages go as they are made; None: they are kept.
+        arrays: At least one array of its values, in order, reduced to a single leaf.
+        fit: How to write its type.
+        style: Further options of Arrow's writer.
+        filtered: Whether to add a Bloom filter.
+        write: Called with the bytes of pages as they are made; None to return them.
     """
     kept: list[bytes] = []
     arrays = [fit.storable(values) for values in arrays]
     kind = arrays[0].type
     schema = fit.schema(kind)
-    # Slices may bring a dictionary each, and Arrow would go on without one.
+    # Slices may have different dictionaries, and Arrow would then stop using one.
     column = pa.chunked_array(arrays, kind).unify_dictionaries()
     table = pa.Table.from_arrays([column], schema=schema)
-    if fit.raw is not None:  # bytes are ordered otherwise than the decimals they stand for
+    if fit.raw is not None:  # bytes do not sort as the decimals they encode
         style = {**style, "write_statistics": False, "write_page_index": False}
     bloom = {_path(schema.field(0)): {"ndv": max(1, table.num_rows)}} if filtered else None
     file = _Parted(write or kept.append)
@@ -245,7 +245,7 @@ def encode(
 
 
 def _path(field: pa.Field) -> str:
-    """Return the Parquet path of the one leaf of a column."""
+    """Return the Parquet path of the only leaf of a column."""
     kind = field.type
     if isinstance(kind, pa.BaseExtensionType):
         return _path(field.with_type(kind.storage_type))
@@ -257,7 +257,7 @@ def _path(field: pa.Field) -> str:
 
 
 class _Parted:
-    """A file that hands on the pages that are written to it and keeps what comes after them."""
+    """A file that passes on the pages written to it, and keeps what is written after them."""
 
     def __init__(self, write: Callable[[Any], Any]) -> None:
         self._write = write
@@ -271,13 +271,13 @@ class _Parted:
             self.rest += data
         elif self._place:
             self._write(data)
-        elif len(data) != PAGES_AT:  # the file's own start is nobody's page
+        elif len(data) != PAGES_AT:  # drop the file's magic bytes
             raise AssertionError("a Parquet file starts with its magic bytes alone")
         self._place += len(data)
         return len(data)
 
     def end_pages(self) -> int:
-        """Return how many bytes of pages there are; keep what is written from here on."""
+        """Keep what is written from now on; return the size of the pages before."""
         self._in_pages = False
         return self._place - PAGES_AT
 
@@ -285,19 +285,19 @@ class _Parted:
         return self._place
 
     def flush(self) -> None:
-        """Do nothing: nothing is kept back."""
+        """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
 
 def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
-    """Return a column chunk out of the file it was written as.
+    """Extract a column chunk from the file it was written as.
 
     Args:
-        rest: What comes after its pages.
-        size: The bytes of its pages.
-        pages: They, if they are kept.
+        rest: The bytes after its pages.
+        size: The size of its pages.
+        pages: The bytes of its pages, or empty if they have been passed on.
     """
     footer_size = int.from_bytes(rest[-8:-4], "little")
     footer, _ = thrift.read(bytes(rest[-8 - footer_size : -8]), depth=1 + parts.CHUNK_DEPTH)
@@ -323,7 +323,7 @@ def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
 
 
 def _joined(chunks: Sequence[Record]) -> Record:
-    """Return the ColumnMetaData of column chunks without dictionaries that stand together."""
+    """Merge the ColumnMetaData of adjacent column chunks without dictionaries."""
     whole = Record(dict(chunks[0].fields))
     for number in (parts.VALUES, parts.UNCOMPRESSED, parts.STORED):
         whole.put(number, I64, sum(chunk[number] for chunk in chunks))

@@ -1,7 +1,7 @@
-"""A folder of Parquet files as one table, whose rows run through the files in order of their paths.
+"""A folder of Parquet files as one table, with its rows in the order of the files' paths.
 
-What is in the path (`year=2024/`) is no column and gets no noise. Files that are no data are
-copied; what speaks of the old files' bytes (`_metadata`, Hadoop's `.crc` files) is left out.
+Values in paths (`year=2024/`) are not columns and get no noise. Files that are not data are copied,
+except those that describe the bytes of the old files (`_metadata`, Hadoop's `.crc` files).
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _LOGS = frozenset({"_delta_log", ".hoodie"})
 
 @frozen
 class Tree:
-    """What is in a folder.
+    """The contents of a folder.
 
     Attributes:
         data: The data files, in order.
-        others: Files to copy.
-        links: Links to make anew.
-        folders: The folders in it.
-        stale: Files that would be wrong of the new data.
+        others: The files to copy.
+        links: The symbolic links to recreate.
+        folders: The subfolders.
+        stale: The files to leave out, since they describe the old data.
     """
 
     data: list[Path]
@@ -58,10 +58,10 @@ class Tree:
 
     @classmethod
     def of(cls, folder: Path) -> Tree:
-        """Look through a folder.
+        """Walk a folder and sort its contents.
 
         Raises:
-            DataError: If it holds what cannot be copied.
+            DataError: If something in it cannot be copied.
         """
         tree = cls([], [], [], [], [])
         for path in walk(folder):
@@ -143,9 +143,9 @@ class DatasetSource(Source[RowGroupSlice]):
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # as for one file
+        size: int,  # the output must not depend on it
     ) -> Reading[RowGroupSlice]:
-        """Read the pieces of all files, one file after the other."""
+        """Read slices of the row groups of all files, file by file."""
         return Reading(self._pieces(groups), self._in_flight)
 
     def _pieces(self, groups: Sequence[Sequence[Field]]) -> Iterator[RowGroupSlice]:
@@ -154,30 +154,30 @@ class DatasetSource(Source[RowGroupSlice]):
             yield from self._open(path).pieces(groups, reached)
 
     def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted leaves of a piece."""
+        """Decode the wanted leaves of a slice."""
         return raw.source.decode(raw, wanted)
 
     def original_type(self, field: Field) -> pa.DataType:
-        """Return a field's type."""
+        """Return the Arrow type of a field."""
         return self._first.original_type(field)
 
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
-        """Return fields as they are, decimals as float64."""
+        """Return the values of fields, with decimals as float64."""
         return raw.source.condition_values(raw, chunk, names)
 
     def size_of(self, raw: RowGroupSlice) -> int:
-        """Return the bytes of a piece in its file."""
+        """Return the size of a slice in its file, in bytes."""
         return raw.size
 
     def length(self, field: Field) -> int | None:
-        """Return the number of rows; how many elements lists have, only reading tells."""
+        """Return the number of rows; None for elements of lists, which must be read to count."""
         return self._rows if field.table == ROWS else None
 
 
 def _check_alike(source: ParquetSource, first: ParquetSource) -> None:
-    """Refuse a file whose columns are not those of the first one."""
+    """Refuse a file whose columns differ from those of the first file."""
     if source.schema.equals(first.schema):
         return
     ours, theirs = ({f.name: f for f in each.schema} for each in (source, first))
@@ -205,7 +205,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
     """A folder of Parquet files being written, file by file.
 
     Args:
-        source: The folder it is made from.
+        source: The folder that was read.
         output: The folder to write.
         noised: The fields that get noise.
     """
@@ -219,7 +219,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         self._left = list(source.tree.data)
 
     def _sink(self, source: ParquetSource) -> ParquetSink:
-        """Return the sink of a file; made when its first piece is, maybe before its turn."""
+        """Return the sink of a file, opened on first use, perhaps before the file's turn."""
         with self._lock:
             if source.path not in self._open:
                 member = self._output.member(source.path.relative_to(self._source.folder))
@@ -229,23 +229,23 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
     def encode(
         self, raw: RowGroupSlice, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> EncodedSlice:
-        """Return a piece with noise in it."""
+        """Put the noisy values into a slice."""
         return self._sink(raw.source).encode(raw, chunk, noisy)
 
     def with_rows(
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
     ) -> EncodedSlice:
-        """Return a piece with its rows dropped or repeated."""
+        """Drop or repeat the rows of a slice."""
         return self._sink(versions[0].piece.source).with_rows(versions, copies)
 
     def write(self, encoded: EncodedSlice) -> None:
-        """Write a piece into its file."""
+        """Write a slice to its file."""
         source = encoded.piece.source
         self._finish_before(source.path)
         self._sink(source).write(encoded)
 
     def _finish_before(self, path: Path | None) -> None:
-        """Finish the files that come before one; those without a row come through here alone."""
+        """Finish the files before `path`, including those without rows; None: all files."""
         while self._left and self._left[0] != path:
             done = self._left.pop(0)
             if done not in self._open:
@@ -258,7 +258,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
             member.commit()
 
     def finish(self) -> None:
-        """Finish the last file, and copy what is no data."""
+        """Finish the last file, and copy everything that is not data."""
         self._finish_before(None)
         tree, folder = self._source.tree, self._source.folder
         for path in tree.folders:
@@ -269,7 +269,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
             (self._output.folder / path.relative_to(folder)).symlink_to(path.readlink())
 
     def close(self) -> None:
-        """Let go of files that are not finished."""
+        """Discard the files that are not finished."""
         for sink, member in self._open.values():
             sink.close()
             member.discard()

@@ -1,6 +1,6 @@
-"""The end of a Parquet file as it stands there: where everything is, to be said anew elsewhere.
+"""Read the footer of a Parquet file, and write it for row groups at other offsets.
 
-Field numbers are those of https://github.com/apache/parquet-format, `parquet.thrift`.
+The field numbers are those of `parquet.thrift` in https://github.com/apache/parquet-format.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ _METADATA_NUMBERS = frozenset(
 ) | {BLOOM_FILTER_LENGTH}
 _REQUIRED = frozenset({PATH, VALUES, UNCOMPRESSED, STORED, DATA_PAGE})
 CHUNK_DEPTH = 2
-"""How deep a row group is looked into: its chunks and their ColumnMetaData, not what these hold."""
+"""Nesting levels to parse in a row group: its chunks and their ColumnMetaData."""
 _TAIL = 8
 _HEADER_BYTES = 1 << 12
 _SHORT_CHUNKS = re.compile(r"parquet-mr(?! version (?:1\.2\.9|1\.2\.\d\d|1\.[3-9]|1\.\d\d|[2-9]))")
 _SHORT_BY = 100
 _VALUE_BYTES = 8
-"""Bytes in memory of most values."""
+"""The size of most values in memory."""
 
 
 @frozen
 class Span:
-    """Some bytes of a file."""
+    """A range of bytes of a file."""
 
     start: int
     size: int
 
 
 class ChunkSize(NamedTuple):
-    """How large a column chunk is.
+    """The size of a column chunk in bytes.
 
     Attributes:
-        decoded: About how many bytes it takes in memory.
-        stored: How many it takes in the file.
+        decoded: Its approximate size in memory.
+        stored: Its size in the file.
     """
 
     decoded: int
@@ -76,11 +76,11 @@ class Footer:
 
     Args:
         file: The file, open for reading.
-        name: What to call it in errors.
-        writer: The software that wrote it.
+        name: The file's name in errors.
+        writer: The software that wrote it (`created_by`).
 
     Raises:
-        DataError: If there is no footer, or it is not one of a file that can be copied in parts.
+        DataError: If the footer is missing or damaged, or the file cannot be copied in parts.
     """
 
     def __init__(self, file: BinaryIO, name: str, writer: str) -> None:
@@ -101,14 +101,14 @@ class Footer:
         self._starts = [0]
         self._sizes: dict[int, tuple[ChunkSize, ...]] = {}
         self._first: Record | None = None
-        """What is said of the first row group, which is looked at before anyone asks for it."""
+        """The first row group, which is already read to check the file."""
         try:
             self._read_to_groups()
         except ValueError as error:
             raise self._damaged(error) from None
 
     def _read_to_groups(self) -> None:
-        """Read what comes before the row groups: these are many, and not all may be looked at."""
+        """Read the fields before the row groups, which are many and read when needed."""
         reader = thrift.Reader(self._data)
         while (head := reader.header()) is not None and head[0] != GROUPS:
             self._before.put(*head, reader.value(head[1]))
@@ -121,7 +121,7 @@ class Footer:
             self.span(chunk)
 
     def _without_groups(self) -> Record:
-        """Return what it says besides the row groups."""
+        """Return all fields but the row groups."""
         self._find_group(self._count)
         reader = thrift.Reader(self._data, self._starts[-1], after=GROUPS)
         record = Record(dict(self._before.fields))
@@ -132,7 +132,7 @@ class Footer:
         return record
 
     def _find_group(self, index: int) -> None:
-        """Find out where a row group's description starts."""
+        """Locate the record of a row group, and of all before it."""
         while len(self._starts) <= index:
             reader = thrift.Reader(self._data, self._starts[-1])
             reader.skip(STRUCT)
@@ -143,10 +143,10 @@ class Footer:
         return self._count
 
     def group(self, index: int) -> Record:
-        """Return what is said of a row group, to be changed at will.
+        """Return the record of a row group, which the caller may change.
 
         Raises:
-            DataError: If that is nonsense.
+            DataError: If it is damaged.
         """
         if index == 0 and self._first is not None:
             record, self._first = self._first, None
@@ -154,10 +154,10 @@ class Footer:
         return self._read_group(index)
 
     def sizes(self, index: int) -> tuple[ChunkSize, ...]:
-        """Return how large the column chunks of a row group are.
+        """Return the sizes of the column chunks of a row group.
 
         Raises:
-            DataError: If that is nonsense, or one is encrypted.
+            DataError: If its record is damaged, or a chunk is encrypted.
         """
         if index not in self._sizes:
             first = self._first if index == 0 else None
@@ -189,7 +189,7 @@ class Footer:
         return DataError("has encrypted columns; decrypt it first", path=self._name)
 
     def span(self, chunk: Record) -> Span:
-        """Return where a column chunk's pages are.
+        """Return the byte range of a column chunk's pages.
 
         Raises:
             DataError: If they are not in this file.
@@ -212,14 +212,14 @@ class Footer:
         return Span(start, min(size + self._short_by, self.start - start))
 
     def written(self, groups: list[bytes], rows: int) -> bytes:
-        """Return a footer that says the same of other row groups, to stand at a file's end.
+        """Return the bytes of the same footer with other row groups, up to the end of the file.
 
         Args:
-            groups: What it says of each row group.
-            rows: How many rows they have.
+            groups: The encoded record of each row group.
+            rows: The number of rows in them.
 
         Raises:
-            DataError: If the rest of the footer is nonsense.
+            DataError: If the rest of the footer is damaged.
         """
         try:
             record = self._without_groups()
@@ -236,12 +236,10 @@ def _nonsense(what: str) -> ValueError:
 
 
 def _check_group(group: Record) -> None:
-    """Check that what is said of a row group is what it should be, as far as it is looked at.
-
-    A number that may be left out and is something else is taken away.
+    """Check the fields of a row group that are used here, and drop optional ones of wrong type.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If a required field is missing or of the wrong type.
     """
     chunks = group.get(CHUNKS)
     if not isinstance(chunks, Items):
@@ -256,19 +254,19 @@ def _check_group(group: Record) -> None:
             others = {n for n in numbers if n in record and record.kind(n) not in thrift.INTEGERS}
             if others & _REQUIRED and record is about:
                 raise _nonsense("a number in a column's description is none")
-            for number in others:  # whatever it is, every reader passes over it
+            for number in others:  # readers skip fields of an unexpected type
                 record.put(number, I64, None)
 
 
 def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:
-    """Return where the Bloom filter of a column chunk is.
+    """Return the byte range of a column chunk's Bloom filter, or None if it has none.
 
     Args:
         file: The file.
         about: The chunk's ColumnMetaData.
 
     Raises:
-        ValueError: If there is none where it should be.
+        ValueError: If there is no Bloom filter at the given offset.
     """
     start = about.get(BLOOM_FILTER)
     if start is None:
@@ -286,7 +284,7 @@ def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:
 
 
 def index_spans(chunk: Record) -> tuple[Span | None, Span | None]:
-    """Return where the column index and the offset index of a column chunk are."""
+    """Return the byte ranges of a chunk's column index and offset index, each None if absent."""
     pairs = ((COLUMN_INDEX, COLUMN_INDEX_LENGTH), (OFFSET_INDEX, OFFSET_INDEX_LENGTH))
     column, offset = (
         Span(chunk[start], chunk[size]) if start in chunk and size in chunk else None
@@ -296,10 +294,10 @@ def index_spans(chunk: Record) -> tuple[Span | None, Span | None]:
 
 
 def moved(offset_index: bytes, by: int) -> bytes:
-    """Return the offset index of pages that stand elsewhere.
+    """Shift the page offsets in an offset index.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not an offset index.
     """
     record, _ = thrift.read(offset_index)
     pages = record.get(PAGES)
@@ -312,17 +310,17 @@ def moved(offset_index: bytes, by: int) -> bytes:
 
 
 def move(about: Record, by: int) -> None:
-    """Say in a chunk's ColumnMetaData that its pages stand elsewhere."""
+    """Shift the page offsets in a chunk's ColumnMetaData."""
     for number in (DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE):
         if about.get(number):
             about.put(number, I64, about[number] + by)
 
 
 def pieces(file: BinaryIO, span: Span, size: int = 1 << 20) -> Iterator[bytes]:
-    """Yield some bytes of a file, a piece at a time.
+    """Yield a byte range of a file in pieces.
 
     Raises:
-        ValueError: If the file ends before.
+        ValueError: If the file ends before the range does.
     """
     if min(span.start, span.size) < 0:
         raise _nonsense("it has negative offsets")

@@ -1,4 +1,4 @@
-"""Parquet: what ties its sources and sinks together, for a file and for a folder of them."""
+"""The Parquet format: ties together the sources and sinks of files and of folders of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ParquetFormat(Format[ParquetSource | DatasetSource]):
-    """A file, or a folder of files that are one table."""
+    """A Parquet file, or a folder of files that make one table."""
 
     title = "Parquet"
 
@@ -27,7 +27,7 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
     def open_source(
         self,
         source: Input,
-        options: ReadOptions,  # a file says it all
+        options: ReadOptions,  # the file describes itself
     ) -> ParquetSource | DatasetSource:
         """Open a Parquet file, or a folder of them."""
         source.spool()
@@ -44,10 +44,10 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
         passes: int = 1,
         noised: frozenset[str] = frozenset(),
     ) -> ParquetSink | DatasetSink:
-        """Start a Parquet file like the source's, or a folder of them.
+        """Open a Parquet file, or a folder of them, for writing, with the schema of the source.
 
         Raises:
-            UsageError: If a folder is to be written more than once over.
+            UsageError: If a folder is to be written in more than one pass.
         """
         if isinstance(source, ParquetSource):
             return ParquetSink(source, output, noised)  # row groups may follow row groups

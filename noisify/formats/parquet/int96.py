@@ -1,6 +1,7 @@
-"""Times stored as INT96, as Spark, Hive and Impala do: days and nanoseconds, for any year.
+"""Detect INT96 times that Arrow would misread.
 
-Arrow reads them as nanoseconds since 1970 and lets those before 1677 and after 2262 wrap around.
+Spark, Hive and Impala store times as INT96: days and nanoseconds, for any year. Arrow reads them as
+int64 nanoseconds since 1970, so that times before 1677 and after 2262 wrap around.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ _ROWS = 1 << 16
 
 
 def int96_leaves(metadata: pq.FileMetaData) -> frozenset[int]:
-    """Return the leaves that are stored as INT96."""
+    """Return the indices of the leaf columns that are stored as INT96."""
     schema = metadata.schema
     every = range(metadata.num_columns)
     return frozenset(leaf for leaf in every if schema.column(leaf).physical_type == "INT96")
 
 
 def check_int96(path: Path, name: str, leaf: int) -> None:
-    """Make sure that Arrow reads the times of an INT96 column as what they are.
+    """Check that Arrow reads the times of an INT96 column correctly.
 
     Args:
         path: The file.
-        name: What to call it in errors.
-        leaf: The column's number among the leaves.
+        name: The file's name in errors.
+        leaf: The index of the leaf column.
 
     Raises:
-        DataError: If it does not, or the column cannot be read.
+        DataError: If a time is out of Arrow's range, or the column cannot be read.
     """
     with pq.ParquetFile(path, coerce_int96_timestamp_unit="s", pre_buffer=False) as file:
         field = file.metadata.schema.column(leaf).path

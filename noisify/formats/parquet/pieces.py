@@ -1,4 +1,4 @@
-"""How the columns of a Parquet row group are shared out among the pieces that are worked on."""
+"""Divide the columns of a Parquet row group into slices of bounded size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 WHOLE_BYTES = 16 << 20
-"""Bytes of leaves that have to go together, decoded, up to which they are one piece."""
+"""The largest decoded size of leaves that are not cut into slices of their rows."""
 PIECE_BYTES = 4 << 20
-"""Bytes of a piece, decoded, that has several leaves or is a slice of their rows."""
+"""The target size, decoded, of slices of rows and of several small leaves together."""
 
 
 def without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Return groups of leaves in order, those that lie between each other's leaves as one.
+    """Sort groups of leaves, and merge those whose ranges overlap.
 
     >>> without_overlap([[4], [0, 3], [1], [5, 6]])
     [(0, 1, 3), (4,), (5, 6)]
@@ -31,7 +31,7 @@ def without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
 def shares_of(
     units: Sequence[tuple[int, ...]], sizes: Mapping[int, int]
 ) -> Iterator[tuple[int, ...]]:
-    """Yield units one after the other, small ones together."""
+    """Yield the units in order, combining small ones up to `PIECE_BYTES`."""
     share: tuple[int, ...] = ()
     total = 0
     for unit in units:

@@ -1,7 +1,7 @@
-"""Noisy columns of old writers are read back before a file gets its name.
+"""Read back the noisy columns of files by old writers, before the output gets its name.
 
-Readers make up for faults of old writers, and look at the footer's `created_by` for whose pages
-these are. That text is kept, and noisy pages are not the old writer's.
+Readers work around the bugs of old writers, which they know by the footer's `created_by`. That text
+is kept, although the old writer did not write the noisy pages.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 _CURRENT = re.compile(
     r"parquet-cpp-arrow version (?:[3-9]|\d\d)|parquet-mr version 1\.1\d|parquet-rs|Polars|DuckDB"
 )
-"""Writers whose pages readers take for what they say they are."""
+"""Writers whose files readers treat without workarounds."""
 _ALWAYS_COMPRESSED = re.compile(r"parquet-cpp(?!-arrow)")
-"""Writers whose pages of version 2 readers take for compressed, also if they say they are not: see
+"""Writers whose version 2 pages are read as compressed even if they are marked uncompressed: see
 PARQUET_CPP_10353_FIXED_VERSION in Arrow's metadata.h."""
 _ROWS = 1 << 16
 
 
 def needs_plain_pages(writer: str) -> bool:
-    """Return whether readers may misread pages of version 2 in a file of some writer."""
+    """Return whether readers may misread version 2 pages in a file by this writer."""
     return _ALWAYS_COMPRESSED.match(writer) is not None
 
 
 def is_doubtful(writer: str) -> bool:
-    """Return whether readers may treat a file of some writer in a way of their own."""
+    """Return whether readers may use workarounds for a file by this writer."""
     return _CURRENT.match(writer) is None
 
 
 def read_back(path: Path, leaves: Iterable[int]) -> None:
-    """Read some leaves of a file.
+    """Check that some leaf columns of a file can be read.
 
     Args:
         path: The file.
-        leaves: The leaves' numbers.
+        leaves: The indices of the leaves.
 
     Raises:
         UsageError: If one of them cannot be read.

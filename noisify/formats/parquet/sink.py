@@ -1,4 +1,4 @@
-"""A Parquet file being put together from the old one's column chunks and newly encoded ones."""
+"""Write a Parquet file from copied and re-encoded column chunks of the old one."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
     from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
 _ALONE_BYTES = 64 << 20
-"""Bytes of a column above which it is encoded alone, straight into the output."""
+"""Decoded columns larger than this are encoded one at a time, straight into the output."""
 _MOST_ORDINALS = 1 << 15
 
 
 @frozen
 class EncodedSlice:
-    """What became of a piece.
+    """A slice with noise in it.
 
     Attributes:
-        piece: The piece.
-        arrays: The leaves that get noise, by their numbers.
-        changed: Those of them in which something changed.
-        encoded: These, if the piece has all rows of its row group.
-        copies: Shape (n,), how many times each row comes out; None: once.
+        piece: The slice that was read.
+        arrays: The leaves that get noise, by index.
+        changed: The leaves with changed values.
+        encoded: The changed leaves as column chunks, if the slice has all rows of its row group.
+        copies: How many times to write each row, shape (n,), or None for once each.
     """
 
     piece: RowGroupSlice
@@ -62,13 +62,13 @@ class EncodedSlice:
 
 @frozen
 class _Index:
-    """Page indexes that are yet to be written: bytes, or where they are in the old file.
+    """Page indexes of a chunk, to be written at the end: bytes, or a range of the old file.
 
     Attributes:
-        leaf: Whose they are.
-        column: The statistics of the pages.
-        offset: Where the pages are.
-        by: How far these have moved.
+        leaf: The index of the leaf.
+        column: The ColumnIndex.
+        offset: The OffsetIndex.
+        by: How far the pages have moved.
     """
 
     leaf: int
@@ -81,14 +81,14 @@ class _Group:
     """A row group being written.
 
     Attributes:
-        number: Its number in the old file.
-        record: What is said of it.
-        chunks: The same of its column chunks, in order.
-        start: Where it starts in the new file.
-        done: How many of its leaves have been written.
-        changed: Those of them that were encoded anew.
-        indexes: The page indexes that there will be.
-        filters: The Bloom filters that there will be, by leaf.
+        number: Its index in the old file.
+        record: Its RowGroup record.
+        chunks: The ColumnChunk records in it, in order.
+        start: Its offset in the new file.
+        done: The number of leaves written so far.
+        changed: The leaves that were re-encoded.
+        indexes: The page indexes to write.
+        filters: The Bloom filters to write, by leaf.
     """
 
     def __init__(self, number: int, record: Record, start: int) -> None:
@@ -103,10 +103,10 @@ class _Group:
 
 
 class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
-    """A Parquet file being written: all of its source's but for what changes.
+    """A Parquet file being written: a copy of its source except for the changed columns.
 
     Args:
-        source: The file it is made from.
+        source: The file that was read.
         output: Where to write.
         noised: The fields that get noise.
     """
@@ -136,7 +136,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def encode(
         self, raw: RowGroupSlice, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> EncodedSlice:
-        """Return a piece with noise in it."""
+        """Put the noisy values into a slice."""
         arrays: dict[int, pa.Array] = {}
         changed = set()
         for result in noisy:
@@ -153,17 +153,17 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def part(
         self, piece: RowGroupSlice, arrays: dict[int, pa.Array], changed: set[int]
     ) -> EncodedSlice:
-        """Return what `write` takes; encoded already if it has all rows of its row group.
+        """Make an encoded slice; encode the changed leaves if it has all rows of its row group.
 
         Args:
-            piece: The piece.
-            arrays: Leaves of it, by their numbers.
-            changed: Those in which something changed.
+            piece: The slice that was read.
+            arrays: The leaves that get noise, by index.
+            changed: The leaves with changed values.
         """
         encoded = {}
         if piece.whole:
             encoded = {leaf: self._encoded([arrays[leaf]], piece.group, leaf) for leaf in changed}
-        bare = replace(piece, arrays=None)  # or what was read would wait with what is written
+        bare = replace(piece, arrays=None)  # free the old values while the new ones wait
         return EncodedSlice(bare, arrays, frozenset(changed), encoded)
 
     def _encoded(
@@ -180,7 +180,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def with_rows(
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
     ) -> EncodedSlice:
-        """Return a piece with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        """Drop or repeat the rows of a slice; see `DelimitedSink.with_rows`."""
         if (copies == 1).all():
             return versions[0]
         places = places_in_versions(copies, len(versions))
@@ -191,7 +191,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
 
     def write(self, encoded: EncodedSlice) -> None:
-        """Write the leaves whose rows end with a piece, and what stands before them."""
+        """Gather slices, and write their leaves when a row group's rows are complete."""
         self._gathered.append(encoded)
         if encoded.piece.last:
             gathered, self._gathered = self._gathered, []
@@ -218,7 +218,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             self._close(group, sum(part.piece.rows for part in gathered), group.changed)
 
     def _write_other_rows(self, number: int, gathered: Sequence[EncodedSlice]) -> None:
-        """Write a row group of which rows were dropped or repeated: every column is another."""
+        """Write a row group with dropped or repeated rows, re-encoding every column."""
         kept = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
 
         def load(leaf: int) -> list[pa.Array]:
@@ -234,7 +234,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             self._close(group, len(kept), sorting=set())
 
     def _start(self) -> None:
-        """Begin the file, once it is known that it is not the old one, with what has waited."""
+        """Start the file once something has changed, with the unchanged row groups so far."""
         if self._unchanged is None:
             return
         waiting, self._unchanged = self._unchanged, None
@@ -244,7 +244,11 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             self._close(self._open(number), rows, set())
 
     def _open(self, number: int) -> _Group:
-        """Return the row group of that number in the old file, begun if it has not been."""
+        """Return the row group being written, started if necessary.
+
+        Args:
+            number: Its index in the old file.
+        """
         if self._group is None:
             self._group = _Group(number, self._source.footer.group(number), self._file.tell())
         if self._group.number != number:
@@ -258,9 +262,9 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
 
         Args:
             group: The row group.
-            stop: The number of the first leaf that is not written.
-            changed: The leaves that are encoded anew; all others are copied.
-            encoded: Those, in order.
+            stop: The index of the first leaf not to write.
+            changed: The re-encoded leaves; all others are copied.
+            encoded: The re-encoded chunks, in order.
         """
         group.changed |= changed
         for leaf in range(group.done, stop):
@@ -284,12 +288,12 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         group.done = stop
 
     def _close(self, group: _Group, rows: int, sorting: set[int]) -> None:
-        """Write what is left of a row group.
+        """Write the rest of a row group and finish its record.
 
         Args:
             group: The row group.
-            rows: How many rows it has.
-            sorting: The leaves in whose order the rows may no longer be.
+            rows: The number of rows in it.
+            sorting: The leaves by which the rows may no longer be sorted.
         """
         self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
         for leaf, bloom in group.filters.items():
@@ -310,9 +314,9 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         made: Mapping[int, Encoded],
         load: Callable[[int], list[pa.Array]],
     ) -> Iterator[Encoded]:
-        """Yield the chunks of the changed leaves in order, some being encoded at the same time.
+        """Yield the chunks of the changed leaves in order, encoding several in parallel.
 
-        A very large one is encoded when its turn has come and goes straight into the output.
+        A very large one is encoded only when it is due, straight into the output.
         """
         large = {
             leaf
@@ -341,7 +345,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             raise self._damaged("a Bloom filter is not where it should be") from None
 
     def _put(self, data: bytes | Span | None) -> int | None:
-        """Write bytes, or those at a place in the old file; return how many."""
+        """Write bytes, or a range of the old file; return their number."""
         if data is None:
             return None
         if isinstance(data, bytes):
@@ -360,7 +364,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         return DataError(f"is not a readable Parquet file: {why}", path=self._source.name)
 
     def finish(self) -> None:
-        """Write what is left: the old file if nothing changed, else page indexes and footer."""
+        """Write the page indexes and the footer, or copy the old file if nothing changed."""
         if self._unchanged == list(range(len(self._source.footer))):
             self._copy(Span(0, self._source.path.stat().st_size))
             return
@@ -379,7 +383,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         self._read_back()
 
     def _read_back(self) -> None:
-        """Make sure that what is new in the file of an old writer can be read."""
+        """Check that the new columns in a file of an old writer can be read."""
         writer = self._source.metadata.created_by
         path = self._output.written() if is_doubtful(writer) and self._encoded_anew else None
         if path is not None:
@@ -416,7 +420,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
 
 
 def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
-    """Say in a ColumnChunk what is new of it, and where it is."""
+    """Update a ColumnChunk record for a re-encoded chunk at `start`."""
     old, about = chunk[footer.METADATA], encoded.about
     about.put(footer.PATH, LIST, old[footer.PATH])
     about.put(footer.KEY_VALUES, LIST, old.get(footer.KEY_VALUES))
@@ -428,7 +432,7 @@ def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
 
 
 def _move(chunk: Record, by: int) -> None:
-    """Say in a ColumnChunk that its pages have moved."""
+    """Shift the offsets in a ColumnChunk record."""
     footer.move(chunk[footer.METADATA], by)
     if chunk.get(footer.CHUNK_OFFSET):
         chunk.put(footer.CHUNK_OFFSET, I64, chunk[footer.CHUNK_OFFSET] + by)
@@ -446,7 +450,7 @@ def _forget_indexes(chunk: Record) -> None:
 
 
 def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
-    """Say of a row group what follows from its column chunks."""
+    """Update the totals, offset and sort order in a RowGroup record."""
     abouts = [chunk[footer.METADATA] for chunk in group[footer.CHUNKS].values]
     group.put(footer.GROUP_ROWS, I64, rows)
     group.put(footer.GROUP_BYTES, I64, sum(about[footer.UNCOMPRESSED] for about in abouts))

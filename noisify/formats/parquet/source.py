@@ -1,9 +1,9 @@
-"""Parquet: what gets noise is decoded and encoded anew; all else keeps its very bytes.
+"""Read Parquet files in slices of their row groups.
 
-A file is read leaf by leaf, a leaf being what Parquet stores as one column chunk. Some leaves of a
-row group are one piece, which a worker reads. Leaves that are large, and any with noise inside
-lists, are read here, in slices of their rows, so that there is never more of a row group in memory
-than leaves that have to go together, and those that a condition on rows looks at.
+A leaf is what Parquet stores as one column chunk. A slice has some leaves of a row group, which a
+worker reads. Large leaves, and all if any of them is inside lists, are read by the source in slices
+of their rows. So memory never holds more of a row group than the leaves that must be decoded
+together, and those that a condition on rows needs.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ if TYPE_CHECKING:
     from noisify.formats.parquet.footer import ChunkSize
 
 MEMORY_BUDGET = 64 << 20
-"""Bytes of decoded pieces that may be in flight; one is allowed whatever its size."""
+"""Bytes of decoded slices that may be in flight; one slice is allowed whatever its size."""
 BATCH_ROWS = 1024
-"""Rows that Arrow writes before it looks whether a page is full: where slices end does not show."""
+"""Arrow's writer checks every so many rows whether a page is full. Slices are multiples of this,
+so that pages are the same whatever the slices."""
 _BUFFER = 1 << 18
 _FEWEST_READERS = 8
-"""Readers that share a table's plain columns: each takes memory for every column of the file."""
+"""The fewest readers to share a table's plain columns, unless it has fewer columns."""
 _LONGEST_HEADER = 256
 
 
@@ -67,16 +68,16 @@ class RowGroupSlice:
 
     Attributes:
         source: The file.
-        group: The row group's number in it.
-        leaves: The wanted leaves it has, in order; those of the next piece come after them.
+        group: The index of the row group.
+        leaves: The indices of the wanted leaves in it, ascending from slice to slice.
         closes: Whether these are the last wanted leaves of the row group.
-        offset: The number of its first row in the row group.
-        start: The same in the table.
-        rows: How many rows it has.
-        last: Whether the rows of the row group end with it.
-        size: Its bytes in the file.
-        arrays: What is wanted, by the leaves' numbers; None: a worker reads it.
-        elements: For each list with a wanted leaf, the number in the table of its first element.
+        offset: The index of its first row in the row group.
+        start: The index of its first row in the table.
+        rows: The number of rows.
+        last: Whether its last row is the last of the row group.
+        size: Its approximate size in the file, in bytes.
+        arrays: The values of the leaves, by index, or None if a worker is to read them.
+        elements: For each list with a wanted leaf, the index in the table of its first element.
     """
 
     source: ParquetSource
@@ -101,8 +102,8 @@ class ParquetSource(Source[RowGroupSlice]):
     """An open Parquet file.
 
     Args:
-        path: Where it is.
-        name: What to call it in errors.
+        path: The path of the file.
+        name: The file's name in errors.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -134,7 +135,7 @@ class ParquetSource(Source[RowGroupSlice]):
         self._conditions: dict[tuple[int, int], pa.Array] = {}
 
     def _open(self, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
-        """Return the file opened; with its metadata, if these have been read already."""
+        """Open the file with Arrow, with its metadata if they have already been read."""
         try:
             return pq.ParquetFile(
                 self.path,
@@ -150,17 +151,17 @@ class ParquetSource(Source[RowGroupSlice]):
         return DataError(f"is not a readable Parquet file: {why}", path=self.name)
 
     def _own(self) -> pq.ParquetFile:
-        """Return the file as this thread has it open."""
+        """Return this thread's own handle of the file."""
         if getattr(self._local, "file", None) is None:
             self._local.file = self._open(self.metadata)
         return self._local.file
 
     def number(self, name: str) -> int:
-        """Return the number of the leaf that a field is."""
+        """Return the index of a field's leaf."""
         return self._numbers[name]
 
     def _largest_piece(self) -> int:
-        """Return about how many bytes the largest row group takes in memory, or a piece of it."""
+        """Estimate the decoded size of the largest row group, at most `WHOLE_BYTES`."""
         largest = 1
         for index in range(self.metadata.num_row_groups):
             largest = max(largest, sum(size.decoded for size in self.sizes(index)))
@@ -169,12 +170,12 @@ class ParquetSource(Source[RowGroupSlice]):
         return largest
 
     def sizes(self, group: int) -> Sequence[ChunkSize]:
-        """Return how large the leaves of a row group are.
+        """Return the sizes of the leaves of a row group.
 
-        Arrow knows as well, and ends the process where what else is said of a leaf is nonsense.
+        Arrow knows them too, but aborts the process if other metadata of a leaf are damaged.
 
         Raises:
-            DataError: If there are not as many as there should be.
+            DataError: If the row group has the wrong number of columns.
         """
         found = self.footer.sizes(group)
         if len(found) != self.metadata.num_columns:
@@ -186,19 +187,19 @@ class ParquetSource(Source[RowGroupSlice]):
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # what is written must not depend on it
+        size: int,  # the output must not depend on it
     ) -> Reading[RowGroupSlice]:
-        """Read pieces of row groups, in order."""
+        """Read slices of row groups, in order."""
         return Reading(self.pieces(groups, Counter()), self.in_flight)
 
     def pieces(
         self, wanted: Sequence[Sequence[Field]], reached: Counter[str]
     ) -> Iterator[RowGroupSlice]:
-        """Yield pieces of row groups, in order.
+        """Yield slices of row groups, in order.
 
         Args:
-            wanted: The fields that will be decoded, in groups that have to go together.
-            reached: How many rows and how many elements of each list have come before; counted on.
+            wanted: The fields to decode, in groups that must stay in one slice.
+            reached: The number of rows, and of elements of each list, before these; updated.
         """
         groups = [[self.number(each.name) for each in group] for group in wanted if group]
         leaves = sorted({leaf for group in groups for leaf in group})
@@ -233,7 +234,7 @@ class ParquetSource(Source[RowGroupSlice]):
     def _slices(
         self, piece: RowGroupSlice, parts: int, reached: Counter[str]
     ) -> Iterator[RowGroupSlice]:
-        """Yield a piece that has all rows of its row group in slices, about so many."""
+        """Cut a slice that has all rows of its row group into about `parts` slices of rows."""
         group, leaves, count, stored = piece.group, piece.leaves, piece.rows, piece.size
         step = max(1, count // max(1, parts) // BATCH_ROWS) * BATCH_ROWS
         batches = [self._batches(group, some, step) for some in self._together(leaves)]
@@ -261,14 +262,14 @@ class ParquetSource(Source[RowGroupSlice]):
                     reached[name] += len(values_at(arrays[leaf], ())[0])
 
     def _together(self, leaves: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Yield leaves in groups that one reader each reads: plain columns, or one leaf alone."""
+        """Yield groups of leaves for one reader each: some plain columns, or a single leaf."""
         plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
         each = max(1, -(-len(plain) // max(_FEWEST_READERS, pa.cpu_count())))
         yield from (plain[first : first + each] for first in range(0, len(plain), each))
         yield from ([leaf] for leaf in leaves if not self._is_plain(self.leaves[leaf].column))
 
     def _is_plain(self, column: int) -> bool:
-        """Return whether a column is a leaf itself, one that batches of rows do not cut."""
+        """Return whether a column is neither nested, a dictionary nor an extension type."""
         kind = self.schema.field(column).type
         cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
         return not cut and not isinstance(kind, pa.BaseExtensionType)
@@ -276,11 +277,11 @@ class ParquetSource(Source[RowGroupSlice]):
     def _batches(
         self, group: int, leaves: Sequence[int], rows: int
     ) -> Iterator[dict[int, pa.Array]]:
-        """Yield the values of leaves, so many rows at a time; nothing for ever after the last."""
+        """Yield the values of leaves, `rows` rows at a time, then empty arrays without end."""
         self._check(leaves)
         try:
             reader = self._open(self.metadata).reader
-            for batch in reader.iter_batches(  # by number: names may stand twice, or hold dots
+            for batch in reader.iter_batches(  # by index: names may repeat or contain dots
                 rows, row_groups=[group], column_indices=leaves, use_threads=False
             ):
                 yield dict(zip(leaves, batch.columns, strict=True))
@@ -290,15 +291,15 @@ class ParquetSource(Source[RowGroupSlice]):
             yield dict.fromkeys(leaves, pa.nulls(0))
 
     def read_leaf(self, group: int, leaf: int) -> pa.ChunkedArray:
-        """Return a leaf of a row group, with the structs and lists it is in.
+        """Read a leaf of a row group, within its structs and lists.
 
         Raises:
-            DataError: If it cannot be read, or has not as many rows as the row group.
+            DataError: If it cannot be read, or has fewer rows than the row group.
         """
         return self._read(group, [leaf]).column(0)
 
     def _read(self, group: int, leaves: Sequence[int]) -> pa.Table:
-        """Return one leaf of a row group, or several that are columns, as a table of as many."""
+        """Read one leaf of a row group, or several plain columns, as a table."""
         self._check(leaves)
         try:
             table: pa.Table = self._own().reader.read_row_group(
@@ -307,12 +308,12 @@ class ParquetSource(Source[RowGroupSlice]):
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(group, error) from None
         rows = self.metadata.row_group(group).num_rows
-        if table.num_rows != rows:  # Arrow does not tell of a single column that is too short
+        if table.num_rows != rows:  # Arrow does not report a single column that is too short
             raise self._unreadable(group, f"it has {table.num_rows} rows, not {rows}")
         return table
 
     def _check(self, leaves: Iterable[int]) -> None:
-        """Refuse leaves that Arrow reads as what they are not; each is looked at once."""
+        """Refuse leaves that Arrow would misread; each is checked once."""
         for leaf in self._unchecked.intersection(leaves):
             check_int96(self.path, self.name, leaf)
             self._unchecked.discard(leaf)
@@ -322,7 +323,7 @@ class ParquetSource(Source[RowGroupSlice]):
         return DataError(where, path=self.name)
 
     def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted leaves of a piece, read now if they have not been.
+        """Decode the wanted leaves of a slice, reading them if necessary.
 
         Raises:
             DataError: If they cannot be read.
@@ -342,9 +343,9 @@ class ParquetSource(Source[RowGroupSlice]):
         return Chunk(tuple(columns), arrays, rows)
 
     def _fields_by_leaf(self, wanted: Sequence[Field]) -> dict[int, Field]:
-        """Return fields by their leaves' numbers: found once for all the pieces of a pass.
+        """Return fields by the indices of their leaves; cached for all the slices of a pass.
 
-        Workers may find them at the same time, and put the same in the place of the same.
+        Workers may do this at the same time; all of them store the same value.
         """
         known, by_leaf = self._by_leaf
         if known is not wanted:
@@ -353,7 +354,7 @@ class ParquetSource(Source[RowGroupSlice]):
         return by_leaf
 
     def arrays(self, raw: RowGroupSlice, leaves: Iterable[int]) -> dict[int, pa.Array]:
-        """Return leaves of a piece, with the structs and lists they are in, by their numbers."""
+        """Return leaves of a slice by index, within their structs and lists."""
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
         leaves = list(leaves)
@@ -364,16 +365,16 @@ class ParquetSource(Source[RowGroupSlice]):
         return {leaf: whole(read[leaf]) for leaf in leaves}
 
     def original_type(self, field: Field) -> pa.DataType:
-        """Return a field's type."""
+        """Return the Arrow type of a field."""
         return type_in_mask(self.leaves[self.number(field.name)])
 
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
-        """Return fields as they are, decimals as float64.
+        """Return the values of fields, with decimals as float64.
 
         Raises:
-            UsageError: If a field is nested: only what is in it can be compared.
+            UsageError: If a field has no single value for each row.
         """
         found = {}
         for name in names:
@@ -385,10 +386,10 @@ class ParquetSource(Source[RowGroupSlice]):
         return found
 
     def leaf_of_rows(self, name: str) -> int:
-        """Return the number of the leaf that a field with one value a row is.
+        """Return the index of the leaf of a field with one value per row.
 
         Raises:
-            UsageError: If it has no value of its own for each row.
+            UsageError: If the field is nested or inside a list.
         """
         number = self._numbers.get(name)
         if number is None or self.leaves[number].table != ROWS:
@@ -396,7 +397,7 @@ class ParquetSource(Source[RowGroupSlice]):
         return number
 
     def condition(self, group: int, leaf: int) -> pa.Array:
-        """Return a leaf of a row group; kept until the next but one, since pieces share it."""
+        """Return a leaf of a row group; cached for two row groups, since slices share it."""
         with self._condition_lock:
             if (group, leaf) not in self._conditions:
                 for old in [key for key in self._conditions if key[0] < group - 1]:
@@ -405,18 +406,18 @@ class ParquetSource(Source[RowGroupSlice]):
             return self._conditions[group, leaf]
 
     def size_of(self, raw: RowGroupSlice) -> int:
-        """Return the bytes of a piece in the file."""
+        """Return the size of a slice in the file, in bytes."""
         return raw.size
 
     def length(self, field: Field) -> int | None:
-        """Return the number of rows; how many elements lists have, only reading tells."""
+        """Return the number of rows; None for elements of lists, which must be read to count."""
         return int(self.metadata.num_rows) if field.table == ROWS else None
 
     def fit(self, leaf: int) -> Fit:
-        """Return how a leaf has to be written to be as it is stored.
+        """Find out how to make Arrow write a leaf with its old storage type.
 
         Raises:
-            UsageError: If Arrow cannot write it so.
+            UsageError: If Arrow cannot write that type.
         """
         about = self.leaves[leaf]
         column = self.schema.field(about.column)
@@ -428,14 +429,14 @@ class ParquetSource(Source[RowGroupSlice]):
             raise UsageError(error.message, path=self.name, field=about.name) from None
 
     def style(self, group: int, leaf: int, rows: int) -> tuple[dict[str, Any], bool]:
-        """Return how a leaf of a row group is encoded, and whether it has a Bloom filter.
+        """Return the writer options that keep a leaf's encoding, and if it has a Bloom filter.
 
-        Its values have been read: of what Arrow could not read it is not to be asked (see `sizes`).
+        Call this only after reading the leaf: Arrow aborts on damaged metadata (see `sizes`).
 
         Args:
-            group: The row group's number.
-            leaf: The leaf's.
-            rows: How many rows there will be.
+            group: The index of the row group.
+            leaf: The index of the leaf.
+            rows: The number of rows to write.
         """
         chunk = self.metadata.row_group(group).column(leaf)
         if leaf not in self._page_headers:

@@ -1,4 +1,4 @@
-"""Parquet files read whole, and created."""
+"""Read Parquet files as tables, and create them."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
 
 
 def reader(source: Input) -> MaskReader:
-    """Open the mask of a table."""
+    """Open a mask that is a Parquet file."""
     return MaskReader(read(source, ReadOptions()), source.name)
 
 
 def mask_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the columns of a mask as Parquet holds them."""
+    """Return the schema of a mask in types that Parquet holds."""
     return with_texts(schema)
 
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
-    """Start a Parquet file.
+    """Create a Parquet file.
 
     Raises:
         UsageError: If it cannot hold a column.
@@ -59,9 +59,9 @@ def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a pat
 
 
 def prepared(table: Table) -> Table:
-    """Return a table as conversion writes it, in row groups of equally many rows.
+    """Regroup a table into row groups of equal length for conversion.
 
-    Dictionaries of views (Polars' categories) become others: Parquet has none.
+    Dictionaries of string views (Polars' categories), which Parquet lacks, become plain ones.
     """
     fields = []
     for field in table.schema:

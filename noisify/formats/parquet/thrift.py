@@ -1,6 +1,6 @@
-"""Thrift's compact protocol, in which Parquet says what a file holds: read, changed, written again.
+"""Read, change and write records in Thrift's compact protocol, which Parquet uses for metadata.
 
-What a record's fields mean is for the caller; fields nobody here knows are kept as they are. See
+There is no schema: the caller knows the fields by number, and unknown fields are kept. See
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
 
@@ -18,15 +18,15 @@ _SIZES = {BYTE: 1, DOUBLE: 8, UUID: 16}
 _LONG_LIST = 15
 _DEEPEST = 64
 _MORE = 0x80
-"""Marks the bytes of a number that others follow."""
+"""The bit that is set in every byte of a varint but the last."""
 
 Value: TypeAlias = Any
-"""A number, a truth value, bytes, `Items` or a `Record`; what it is, the field's number says."""
+"""A number, a bool, bytes, `Items` or a `Record`, depending on the field."""
 
 
 @dataclass
 class Record:
-    """A struct: for each of its fields, by number, the type on the wire and the value."""
+    """A struct: the wire type and value of each field, by field number."""
 
     fields: dict[int, tuple[int, Any]] = field(default_factory=dict)
 
@@ -39,16 +39,16 @@ class Record:
         return self.fields[number][1]
 
     def kind(self, number: int) -> int:
-        """Return a field's type on the wire."""
+        """Return a field's wire type."""
         return self.fields[number][0]
 
     def get(self, number: int, default: Value = None) -> Value:
-        """Return a field's value, or another if it is not set."""
+        """Return a field's value, or `default` if it is not set."""
         found = self.fields.get(number)
         return default if found is None else found[1]
 
     def put(self, number: int, kind: int, value: Value) -> None:
-        """Set a field; take it away if the value is None."""
+        """Set a field, or remove it if the value is None."""
         if value is None:
             self.fields.pop(number, None)
         else:
@@ -57,7 +57,7 @@ class Record:
 
 @frozen
 class Items:
-    """A list or set: the type of its items on the wire, and they."""
+    """A list or set: the wire type of its items, and the items."""
 
     kind: int
     values: list[Any]
@@ -67,15 +67,15 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
     """Read a record.
 
     Args:
-        data: Holds the record, and perhaps more.
-        at: Where it starts.
-        depth: How deep to look; what is nested deeper stays bytes.
+        data: The bytes that hold the record.
+        at: The offset of the record.
+        depth: The nesting levels to parse; deeper values stay bytes.
 
     Returns:
-        The record and where it ends.
+        The record and the offset of its end.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If the bytes are not a record.
     """
     reader = Reader(data, at)
     found = reader.record(depth)
@@ -83,10 +83,10 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
 
 
 def read_until(data: bytes, last: int) -> Record:
-    """Read a record's fields up to a number, from data that may end after them.
+    """Read a record's fields up to number `last`; the data may end after them.
 
     Raises:
-        ValueError: If they are not there.
+        ValueError: If the data end before that, or are not a record.
     """
     reader = Reader(data)
     found = Record()
@@ -99,15 +99,15 @@ class Reader:
     """Reads values one after the other.
 
     Args:
-        data: Holds them.
-        at: Where the first one starts.
-        after: The number of the field before it, if it is a record's.
+        data: The bytes that hold the values.
+        at: The offset of the first value.
+        after: The number of the preceding field, if the first value is a field of a record.
 
     Attributes:
-        at: Where the next one starts.
+        at: The offset of the next value.
 
     Raises:
-        ValueError: From all methods, if the data end too early or are none.
+        ValueError: From all methods, if the data end too early or are invalid.
     """
 
     def __init__(self, data: bytes, at: int = 0, after: int = 0) -> None:
@@ -116,7 +116,7 @@ class Reader:
         self._number = after
 
     def record(self, depth: int = _DEEPEST) -> Record:
-        """Return a record."""
+        """Read a record."""
         found = Record()
         number = self._number
         self._number = 0
@@ -126,7 +126,7 @@ class Reader:
         return found
 
     def header(self) -> tuple[int, int] | None:
-        """Return the next field's number and type, its value being next; None at the end."""
+        """Read the number and wire type of the next field; None at the end of the record."""
         try:
             head = self._data[self.at]
             self.at += 1
@@ -139,7 +139,7 @@ class Reader:
         return self._number, head & 15
 
     def value(self, kind: int, depth: int = _DEEPEST) -> Value:
-        """Return a value."""
+        """Read a value of a wire type."""
         try:
             if kind in INTEGERS:
                 return self._zigzag()
@@ -178,13 +178,13 @@ class Reader:
         return self.value(kind, depth if kind == STRUCT else depth - 1)
 
     def list_header(self) -> tuple[int, int]:
-        """Return the type of a list's items and how many there are, these being next."""
+        """Read the wire type of a list's items and their number; the items follow."""
         head = self._bytes(1)[0]
         count = head >> 4
         return head & 15, self._varint() if count == _LONG_LIST else count
 
     def skip(self, kind: int) -> None:
-        """Go past a value."""
+        """Skip a value."""
         try:
             self.at = _end(self._data, self.at, kind)
         except (IndexError, RecursionError):
@@ -213,7 +213,7 @@ def _too_short() -> ValueError:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends."""
+    """Decode a varint; return it and the offset of its end."""
     byte = data[at]
     value, shift = byte & 127, 7
     while byte & 128:
@@ -225,7 +225,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _end(data: bytes, at: int, kind: int) -> int:
-    """Return where a value ends; beyond the data if they are too short, or an IndexError."""
+    """Return the offset of the end of a value.
+
+    If the data are too short, the offset is beyond them, or an IndexError is raised.
+    """
     if kind in INTEGERS:
         while data[at] & 128:
             at += 1
@@ -233,7 +236,7 @@ def _end(data: bytes, at: int, kind: int) -> int:
     if kind == STRUCT:
         while head := data[at]:
             at += 1
-            if head <= _LONG_LIST:  # the field's number follows
+            if head <= _LONG_LIST:  # a long header: the field's number follows
                 at = _end(data, at, I16)
             if head & 15 > FALSE:
                 at = _end(data, at, head & 15)
@@ -247,7 +250,7 @@ def _end(data: bytes, at: int, kind: int) -> int:
 
 
 def _end_of_many(data: bytes, at: int, kind: int) -> int:
-    """Return where a list, set or map ends."""
+    """Return the offset of the end of a list, set or map."""
     head = data[at]
     if kind in {LIST, SET}:
         kinds: tuple[int, ...] = (head & 15,)
@@ -272,7 +275,7 @@ def _unknown(kind: int) -> ValueError:
 
 
 def written(record: Record) -> bytes:
-    """Return a record as bytes; what is nested in it may be given as its bytes."""
+    """Encode a record; nested values may be given as already encoded bytes."""
     out = bytearray()
     _write_record(out, record)
     return bytes(out)
@@ -301,7 +304,7 @@ def _write_value(out: bytearray, kind: int, value: Value) -> None:
     elif kind == BINARY:
         _write_varint(out, len(value))
         out += value
-    elif isinstance(value, bytes):  # also what is nested and was not looked into
+    elif isinstance(value, bytes):  # also nested values that were not parsed
         out += value
     elif kind == STRUCT:
         _write_record(out, value)
