@@ -20,7 +20,7 @@ from noisify.engine.targets import (
 )
 from noisify.engine.unchanged import check_named
 from noisify.files.output import Outputs, naming, open_output
-from noisify.files.write_behind import takes_places
+from noisify.files.write_behind import can_write_at
 from noisify.plan.plan import Plan, Request
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _task(
     output = outputs.open(open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     form, source = opened.format.load(), opened.source
-    if plan.row_steps and source.row_elements is not None and not takes_places(output.file):
+    if plan.row_steps and source.row_elements is not None and not can_write_at(output.file):
         raise UsageError(
             f"{plan.row_steps[0].model.name} changes the length that the start of {form.title} "
             "files says; give -o the name of a file, without compression"

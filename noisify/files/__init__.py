@@ -1,4 +1,4 @@
-"""Bytes in and bytes out: inputs, decompression, compression, outputs put in place at the end.
+"""Reading and writing bytes: inputs, (de)compression, and outputs renamed into place at the end.
 
 `input` hands bytes to a format's source; a format's sink hands bytes to `output`.
 """

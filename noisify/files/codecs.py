@@ -1,4 +1,4 @@
-"""The ways a whole file can be compressed: how each is recognised, and how hard it can try."""
+"""Compression codecs for whole files: their suffixes, magic bytes and levels."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MAGIC_BYTES = 10
-"""How many of a file's first bytes tell how it is compressed."""
+"""How many leading bytes of a file are needed to detect its compression."""
 
 
 class Codec(NamedTuple):
     """One way to compress a file.
 
     Attributes:
-        name: What messages call it.
+        name: The name used in messages.
         suffix: The last suffix of a file name, in lower case.
         magic: The bytes that compressed data start with.
-        levels: How hard it can try.
-        usual_level: How hard it tries unless told.
-        package: What has to be installed to choose how hard; Arrow writes it without, as usual.
+        levels: The compression levels; empty for a codec that is only read.
+        usual_level: The default level.
+        package: The package needed to choose a level; without it, Arrow writes at its own level.
     """
 
     name: str
@@ -38,10 +38,10 @@ class Codec(NamedTuple):
     package: str | None = None
 
     def at_level(self, level: int | None) -> Compression:
-        """Return this codec with a level; None: the usual one.
+        """Return this codec at a level, or at its default level if `level` is None.
 
         Raises:
-            UsageError: If it has no such level, or that needs a package.
+            UsageError: If it is only read, has no such level, or needs a package for levels.
         """
         if not self.levels:
             raise UsageError(f"{self.name} is read and not written; name another output with -o")
@@ -63,8 +63,8 @@ class Compression(NamedTuple):
     """How an output is compressed.
 
     Attributes:
-        codec: With what.
-        level: How hard.
+        codec: The codec.
+        level: The compression level.
     """
 
     codec: Codec
@@ -87,7 +87,7 @@ _SKIPPABLE = b"\x2a\x4d\x18"
 
 
 def of_name(path: str | Path) -> Codec | None:
-    """Return the codec that a file name's last suffix stands for, or None.
+    """Return the codec named by a file name's last suffix, or None.
 
     >>> of_name("table.csv.GZ").name
     'gzip'
@@ -96,22 +96,23 @@ def of_name(path: str | Path) -> Codec | None:
 
 
 def of_content(head: bytes, named: Codec | None = None) -> Codec | None:
-    """Return the codec of data that start with `head`, or None.
+    """Detect the codec of data from its first bytes; return None if it is not compressed.
 
     Args:
-        head: The first `MAGIC_BYTES`, fewer only if there are no more.
-        named: The codec that the file's name stands for; it settles what zstd and lz4 share.
+        head: The first `MAGIC_BYTES`, or all the data if there is less.
+        named: The codec of the file name's suffix. It decides for skippable frames, which zstd and
+            lz4 share.
     """
     if head and head[0] in _SKIPPABLE_FIRST and head.startswith(_SKIPPABLE, 1):
         return named if named in {ZSTD, LZ4} else ZSTD
     found = next((codec for codec in CODECS if head.startswith(codec.magic)), None)
-    if found is BZIP2 and not head[4:].startswith(_BZIP2_FIRST_BLOCK):  # text may start so
+    if found is BZIP2 and not head[4:].startswith(_BZIP2_FIRST_BLOCK):  # text starting with "BZh"
         return None
     return found
 
 
 def split_name(path: str | Path) -> tuple[str, str]:
-    """Return a file name as its stem and its suffix, that of a compression included.
+    """Split a file name into stem and suffix; the suffix includes that of a compression.
 
     >>> split_name("run.1/table.csv.gz")
     ('table', '.csv.gz')
@@ -120,7 +121,7 @@ def split_name(path: str | Path) -> tuple[str, str]:
     """
     stem, suffix = _split(path)
     inner, inner_suffix = _split(stem)
-    if suffix.lower() == ".zip" and inner_suffix:  # read, and not written
+    if suffix.lower() == ".zip" and inner_suffix:  # ZIP is read, never written
         return inner, inner_suffix
     if suffix.lower() not in _OF_SUFFIX:
         return stem, suffix
@@ -128,7 +129,7 @@ def split_name(path: str | Path) -> tuple[str, str]:
 
 
 def inner_suffix(path: str | Path) -> str:
-    """Return a file name's suffix in lower case, before that of a compression if it has one.
+    """Return a file name's suffix in lower case, ignoring that of a compression.
 
     >>> inner_suffix("table.CSV.gz")
     '.csv'
@@ -138,20 +139,20 @@ def inner_suffix(path: str | Path) -> str:
 
 
 def _split(path: str | Path) -> tuple[str, str]:
-    """Return a file name's stem and last suffix, as `Path` does, for thousands of files."""
-    name = os.path.basename(os.fspath(path).rstrip(_SEPARATORS))  # noqa: PTH119 - as it says
+    """Return a file name's stem and last suffix as `Path` would; faster over many files."""
+    name = os.path.basename(os.fspath(path).rstrip(_SEPARATORS))  # noqa: PTH119 - for speed
     stem, dot, suffix = name.rpartition(".")
     return (stem, dot + suffix) if stem.strip(".") and suffix else (name, "")
 
 
 ISAL_LEVEL = 3
-"""The level of isal that has made the same bytes of the same data in every trial.
+"""The isal level that compressed the same data to the same bytes in every trial.
 
-At 1 and 2 (isal 1.9.1) one of two who tried saw a few blocks in a million come out otherwise, the
-other none in a million; until that is explained, the faster levels are not worth the doubt.
+At levels 1 and 2 (isal 1.9.1) one of two trials saw a few blocks in a million differ, the other
+none. Until that is explained, the faster levels are not worth the risk.
 """
 
 
 def deflate_library() -> ModuleType:
-    """Return the fastest module there is with zlib's functions: isal's, where it has a wheel."""
+    """Return the fastest installed module with zlib's interface: isal's, else zlib."""
     return optional("isal.isal_zlib") or zlib

@@ -1,8 +1,7 @@
-"""Files that are compressed as they are written, in threads of their own.
+"""Compress files while they are written, in worker threads.
 
-What is written is cut into blocks of one size before it is compressed, so the compressed bytes do
-not depend on how it came: not on the chunks, nor on how many threads there are. They hold no
-time and no name either.
+Data is cut into blocks of a fixed size before compression, so the compressed bytes do not depend on
+the chunk size or the number of threads. They contain no time stamp and no file name.
 """
 
 from __future__ import annotations
@@ -37,35 +36,36 @@ _RAW_DEFLATE = -15
 
 
 class _Packer(Protocol):
-    """What compresses a file, block by block.
+    """Compresses a file block by block.
 
     Attributes:
-        parallel: Whether blocks may be packed in any order, several at once.
+        parallel: Whether blocks may be packed concurrently and in any order.
     """
 
     parallel: bool
 
     def head(self) -> bytes:
-        """Return what comes before the first block."""
+        """Return the bytes before the first block."""
         ...
 
     def pack(self, block: bytearray) -> bytes:
-        """Return a block, compressed; called in a worker thread."""
+        """Compress a block; called in a worker thread."""
         ...
 
     def note(self, block: bytearray) -> None:
-        """Take note of the next block, in the order of the file."""
+        """Update checksum and size with the next block; called in file order."""
         ...
 
     def tail(self) -> bytes:
-        """Return what comes after the last block."""
+        """Return the bytes after the last block."""
         ...
 
 
 class _GzipPacker:
-    """One gzip member, whose blocks are compressed each for itself, as pigz has it.
+    """Writes one gzip member whose blocks are compressed independently, as pigz does.
 
-    isal is several times as fast as zlib's levels 1 to 3, and no larger; beyond, it has none.
+    isal is several times faster than zlib's levels 1 to 3 and compresses as well. It has no higher
+    levels.
     """
 
     parallel = True
@@ -99,14 +99,14 @@ class _GzipPacker:
 
 
 class _Compressor(Protocol):
-    """What the libraries that compress block after block have in common."""
+    """The interface that incremental compressors share."""
 
     def compress(self, data: bytearray, /) -> bytes: ...
     def flush(self) -> bytes: ...
 
 
 class _StreamPacker:
-    """One stream of a library that compresses block after block."""
+    """Writes one stream with an incremental compressor."""
 
     parallel = False
 
@@ -136,7 +136,7 @@ def _xz(level: int) -> _Packer:
 
 
 class _Collected(io.RawIOBase):
-    """Keeps what is written, also when it is closed."""
+    """Collects what is written; the parts remain after it is closed."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -150,7 +150,7 @@ class _Collected(io.RawIOBase):
 
 
 class _ArrowPacker:
-    """One stream of Arrow's own codec, at its own level and without a checksum."""
+    """Writes one stream with Arrow's codec, at Arrow's level and without a checksum."""
 
     parallel = False
 
@@ -163,17 +163,17 @@ class _ArrowPacker:
 
     def pack(self, block: bytearray) -> bytes:
         self._stream.write(block)
-        return self._taken()
+        return self._take_written()
 
     def note(self, block: bytearray) -> None:
         pass
 
     def tail(self) -> bytes:
         self._stream.close()
-        return self._taken()
+        return self._take_written()
 
-    def _taken(self) -> bytes:
-        """Return what has been written since it was last called."""
+    def _take_written(self) -> bytes:
+        """Return what was written since the last call."""
         packed = b"".join(self._packed.parts)
         self._packed.parts.clear()
         return packed
@@ -205,10 +205,10 @@ _PACKERS: dict[Codec, Callable[[int], _Packer]] = {
 
 
 class CompressedFile(io.RawIOBase):
-    """A file whose content is compressed on its way into another.
+    """A writable file that compresses its content into another file.
 
     Args:
-        file: Takes the compressed bytes; stays open.
+        file: Receives the compressed bytes; stays open.
         compression: How to compress.
         jobs: Worker threads, for a codec that can use several.
     """
@@ -228,7 +228,7 @@ class CompressedFile(io.RawIOBase):
         return True
 
     def write(self, data: ReadableBuffer) -> int:
-        """Take all of `data`, and write what has been compressed of what came before."""
+        """Accept all of `data`, and write the blocks whose compression has finished."""
         view = memoryview(data).cast("B")
         place = 0
         while place < len(view):
@@ -240,7 +240,7 @@ class CompressedFile(io.RawIOBase):
         return len(view)
 
     def _pack(self) -> None:
-        """Have the block compressed."""
+        """Submit the current block for compression."""
         self._packer.note(self._block)
         self._packed.append(self._pool.submit(self._packer.pack, self._block))
         self._block = bytearray()
@@ -259,7 +259,7 @@ class CompressedFile(io.RawIOBase):
             view = view[self._file.write(view) or 0 :]
 
     def finish(self) -> None:
-        """Write all that is left, and the end."""
+        """Write all remaining blocks and the end of the stream, and close."""
         if self._block:
             self._pack()
         while self._packed:
@@ -268,6 +268,6 @@ class CompressedFile(io.RawIOBase):
         self.close()
 
     def close(self) -> None:
-        """Stop; without `finish`, what has been written is not whole."""
+        """Stop compressing; without `finish`, the output is incomplete."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         super().close()

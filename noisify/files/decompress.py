@@ -1,4 +1,4 @@
-"""Compressed data as the bytes they stand for: all members, each whole, and nothing after them."""
+"""Decompress streams: every member must be complete, with nothing after the last."""
 
 from __future__ import annotations
 
@@ -25,32 +25,38 @@ _GZIP_WINDOW = 31
 
 
 def open_decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
-    """Return the decompressed bytes of an open file, which is closed with them.
+    """Return a stream of the decompressed bytes of an open file; closing it closes the file.
+
+    Reading raises DataError if the data is damaged, cut short or followed by something else.
 
     Args:
-        file: The compressed data, from their start.
-        codec: How they are compressed.
-        name: What to call the file in errors.
+        file: The compressed data, from the start.
+        codec: Its codec.
+        name: The file's name in errors.
     """
-    return cast("BinaryIO", _Decompressed(file, codec, name))
+    blocks = _arrow_blocks if codec in {ZSTD, LZ4} else _member_blocks
+    return cast("BinaryIO", BlockStream(blocks(file, codec, name), file))
 
 
-class _Decompressed(io.RawIOBase):
-    """A stream of decompressed bytes; a few blocks of them in memory.
+class BlockStream(io.RawIOBase):
+    """A readable stream of the bytes of a generator of blocks.
 
-    Reading raises DataError where the data are damaged, cut short or followed by something else.
+    Args:
+        blocks: The blocks; the generator is closed with the stream.
+        file: A file to close with the stream.
     """
 
-    def __init__(self, file: BinaryIO, codec: Codec, name: str) -> None:
+    def __init__(self, blocks: Generator[bytes], file: BinaryIO | None = None) -> None:
+        self._blocks = blocks
         self._file = file
-        blocks = _arrow_blocks if codec in {ZSTD, LZ4} else _member_blocks
-        self._blocks = blocks(file, codec, name)
         self._block = memoryview(b"")
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read the next bytes into a buffer; return how many, 0 at the end."""
         if not self._block:
             self._block = memoryview(next(self._blocks, b""))
         count = min(len(buffer), len(self._block))
@@ -59,14 +65,16 @@ class _Decompressed(io.RawIOBase):
         return count
 
     def close(self) -> None:
+        """Close the generator and the file."""
         if not self.closed:
             self._blocks.close()
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         super().close()
 
 
 class _Decompressor(Protocol):
-    """What decompresses one member, as bz2 and lzma have it."""
+    """The interface of the decompressors of bz2 and lzma."""
 
     @property
     def eof(self) -> bool: ...
@@ -78,7 +86,7 @@ class _Decompressor(Protocol):
 
 
 class _Inflater:
-    """A decompressor of one gzip member."""
+    """Decompresses one gzip member."""
 
     def __init__(self) -> None:
         self._inflater: Any = codecs.deflate_library().decompressobj(_GZIP_WINDOW)
@@ -107,10 +115,10 @@ _DECOMPRESSORS: dict[Codec, Callable[[], _Decompressor]] = {
 
 
 def _member_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
-    """Yield what gzip, bzip2 or xz data stand for, member by member.
+    """Decompress gzip, bzip2 or xz data member by member.
 
     Raises:
-        DataError: If they are damaged, or do not end where a member does.
+        DataError: If it is damaged, or does not end where a member ends.
     """
     start = _DECOMPRESSORS[codec]
     errors = (codecs.deflate_library().error, lzma.LZMAError, OSError, EOFError)
@@ -131,18 +139,18 @@ def _member_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
 
 
 def _next_member(data: bytes, file: BinaryIO, codec: Codec, name: str) -> bytes:
-    """Return the first bytes of the next member, or nothing at the end of the file.
+    """Return the first bytes of the next member, empty at the end of the file.
 
-    Padding is skipped: zeros after gzip data, and after xz data if they come in fours.
+    Zero padding is skipped: any number after gzip data, multiples of four after xz data.
 
     Args:
-        data: What has been read after a member.
-        file: The rest.
-        codec: How it is compressed.
-        name: What to call the file in errors.
+        data: The bytes already read after a member.
+        file: The rest of the file.
+        codec: Its codec.
+        name: The file's name in errors.
 
     Raises:
-        DataError: If something else comes.
+        DataError: If anything else follows.
     """
     zeros = 0
     while True:
@@ -159,10 +167,10 @@ def _next_member(data: bytes, file: BinaryIO, codec: Codec, name: str) -> bytes:
 
 
 def _arrow_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
-    """Yield what zstd or lz4 data stand for, frame by frame; Arrow finds all that is wrong.
+    """Decompress zstd or lz4 data with Arrow, which checks every frame.
 
     Raises:
-        DataError: If they are damaged, or do not end where a frame does.
+        DataError: If it is damaged, or does not end where a frame ends.
     """
     stream = pa.CompressedInputStream(pa.PythonFile(_NotClosed(file), mode="r"), codec.name)
     while True:
@@ -183,7 +191,7 @@ def _arrow_blocks(file: BinaryIO, codec: Codec, name: str) -> Generator[bytes]:
 
 
 class _NotClosed(io.RawIOBase):
-    """A file that stays open when a reader that thinks it its own is done with it."""
+    """A file that its reader cannot close."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

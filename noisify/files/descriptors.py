@@ -1,4 +1,4 @@
-"""Paths that stand for what this process has open, such as `/dev/stdout`."""
+"""Paths that name an open file descriptor of this process, such as `/dev/stdout`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from functools import cache
 from pathlib import Path
 
 _MOST_LINKS = 40
-"""Links followed one after the other, as many as Linux follows."""
+"""The most symbolic links followed in a row; Linux's limit."""
 
 
 def open_descriptor(target: str | Path) -> int | None:
-    """Return the open descriptor that a path stands for; None: it does not.
+    """Return the open descriptor that a path names, or None if it names none.
 
-    What is open there is to be written to as it is: where it is a file, its name is not to lead to
-    another one.
+    Write to the descriptor itself, not to a new file renamed over the one that is open there.
     """
     if _is_elsewhere(Path(target)):
         return None
@@ -27,13 +26,13 @@ def open_descriptor(target: str | Path) -> int | None:
             if (match := own.fullmatch(str(path))) is not None:
                 return int(match[1])
             path = path.parent / path.readlink()
-    except (OSError, RuntimeError, ValueError):  # it is no link, or goes round in a circle
+    except (OSError, RuntimeError, ValueError):  # not a link, or a loop of links
         pass
     return None
 
 
 def _is_elsewhere(path: Path) -> bool:
-    """Return whether a path is no link, and not where descriptors are: most are not."""
+    """Return whether a path is neither a link nor in a folder of descriptors: a quick test."""
     try:
         return path.parent.stat().st_dev not in _devices() and not path.is_symlink()
     except OSError:
@@ -42,6 +41,6 @@ def _is_elsewhere(path: Path) -> bool:
 
 @cache
 def _devices() -> frozenset[int]:
-    """Return the devices of the folders of descriptors."""
+    """Return the device numbers of the folders of descriptors."""
     folders = [Path(name) for name in ("/dev/fd", "/proc/self/fd")]
     return frozenset(folder.stat().st_dev for folder in folders if folder.exists())

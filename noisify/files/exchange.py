@@ -1,4 +1,4 @@
-"""Two names exchanged in one step, where the system can."""
+"""Exchange two file names atomically, where the system supports it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange the names of two files or folders in one step; return False where that cannot be.
+    """Exchange the names of two files or folders atomically; return False if that is unsupported.
 
     Raises:
-        OSError: If the system can, and it failed.
+        OSError: If it is supported and fails.
     """
     first, second = os.fsencode(one), os.fsencode(other)
     library = ctypes.CDLL(None, use_errno=True) if sys.platform in {"linux", "darwin"} else None

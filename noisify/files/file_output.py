@@ -12,25 +12,25 @@ from typing import BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.output_interface import Output
-from noisify.files.temporary import is_kept, remove, will_make
+from noisify.files.temporary import register, remove, unregister
 from noisify.files.write_behind import WrittenBehind, open_written_behind, written_behind
 
 _LONGEST_NAME = 200
-"""Bytes of the target's name in that of its temporary file; file systems take 255 bytes."""
+"""The most bytes of the target's name used in its temporary file's; file systems allow 255."""
 _NEW_FILE = 0o666
 _OWN = 0o600
 _DISK_FAILS = {errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOTHING = cast("BinaryIO", io.BytesIO())
-"""The file of an output that is not open yet."""
+"""A placeholder for the file of an output that is not open yet."""
 
 
 class FileOutput(Output):
     """A regular file: written beside the target, synced, given its mode, renamed over it.
 
     Args:
-        target: The file to make or replace; a symbolic link stays and its file is replaced.
+        target: The file to make or replace; for a symbolic link, the file it points to.
         clobber: Whether an existing file may be replaced.
-        unsynced: Takes the folder, for the caller to sync; None: `commit` syncs it.
+        unsynced: Collects the folder, for the caller to sync; None: `commit` syncs it.
 
     Raises:
         NoisifyError: If the folder cannot be written.
@@ -51,14 +51,14 @@ class FileOutput(Output):
         self.file = _NOTHING
 
     def open(self) -> None:
-        """Make the temporary file, which is never more readable than what it is to replace."""
+        """Create the temporary file, never more readable than the file it will replace."""
         mode = _OWN if self.model().exists() else _NEW_FILE
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        made = os.open(will_make(self._temporary), flags, mode)
+        made = os.open(register(self._temporary), flags, mode)
         self.file = written_behind(self._temporary, made)
 
     def model(self) -> Path:
-        """Return the file whose mode this one gets, if it is there: the one that it replaces."""
+        """Return the file whose mode is copied, if it exists: the one to be replaced."""
         return self._target
 
     def local_path(self) -> Path:
@@ -67,22 +67,22 @@ class FileOutput(Output):
         return self._temporary
 
     def trim_preallocation(self) -> None:
-        """Give back what was reserved on the disk."""
+        """Release the disk space reserved beyond the end of the file."""
         if not self.file.closed:
             self.file.flush()
 
     def written(self) -> Path:
-        """Return the temporary file's path; what was written can be read from there."""
+        """Return the temporary file's path, where what was written can be read."""
         self.trim_preallocation()
         return self._temporary
 
     def complete(self) -> None:
-        """Let the system begin to write."""
+        """Start writing the file to the disk."""
         if self.file.closed:
             self.file = open_written_behind(self._temporary)
         self.file.flush()
         cast("WrittenBehind", self.file).start_writing()
-        self.file.close()  # there may be more outputs than files may be open
+        self.file.close()  # a run may have more outputs than the system allows open files
 
     def sync(self) -> None:
         """Sync the temporary file and close it."""
@@ -94,22 +94,22 @@ class FileOutput(Output):
         self._synced = True
 
     def commit(self) -> None:
-        """Sync the temporary file, give it the old one's mode and put it in its place."""
+        """Sync the temporary file, give it the old file's mode and rename it to the target."""
         if not self._synced:
             self.sync()
         with contextlib.suppress(FileNotFoundError):
             self._take_mode(self.model().stat())
         if self._clobber:
             self._temporary.replace(self._target)
-            is_kept(self._temporary)
+            unregister(self._temporary)
         else:
             self._claim_new_name()
         self.sync_name()
 
     def _take_mode(self, old: os.stat_result) -> None:
-        """Give the temporary file an old one's owner, as far as we may, and its mode.
+        """Give the temporary file the old file's mode and, where permitted, owner and group.
 
-        Where the group is another one, it may do no more than anybody could before.
+        If the group could not be kept, the new group gets no more rights than others had.
         """
         mode = stat.S_IMODE(old.st_mode)
         with contextlib.suppress(OSError, AttributeError):
@@ -122,14 +122,14 @@ class FileOutput(Output):
         self._temporary.chmod(mode)
 
     def sync_name(self) -> None:
-        """Let the file's name outlive a power cut."""
+        """Sync the folder, so that the file's name survives a power cut, or note it as unsynced."""
         if self._unsynced is None:
             sync_new_names(self._target.parent)
         else:
             self._unsynced.add(self._target.parent)
 
     def _claim_new_name(self) -> None:
-        """Take the target's name only if nobody has taken it meanwhile."""
+        """Link the temporary file to the target, unless a file of that name appeared meanwhile."""
         try:
             os.link(self._temporary, self._target)
         except FileExistsError:
@@ -146,13 +146,13 @@ class FileOutput(Output):
 
 
 def new_name_beside(target: Path) -> str:
-    """Return a hidden, unused name like a target's, with room for a suffix of four characters."""
+    """Return a hidden, unused name like the target's, short enough to add a suffix to."""
     stem = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
     return f".{stem}.{os.urandom(6).hex()}"
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that its names outlive a power cut; not every system can.
+    """Sync a folder, so that its names survive a power cut, where the system supports it.
 
     Raises:
         OSError: If the disk fails.
@@ -169,7 +169,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_new_names(folder: Path) -> None:
-    """Sync a folder whose new files are complete, and stay whatever comes of it.
+    """Sync a folder of complete new files; they stay even if that fails.
 
     Raises:
         NoisifyError: If the disk fails.

@@ -1,4 +1,4 @@
-"""A folder as an output: written beside the target, and renamed to it once it is complete."""
+"""A folder as an output: written beside the target, and renamed to it when complete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files.exchange import exchange
@@ -18,7 +18,7 @@ from noisify.files.file_output import (
 )
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.files.output_interface import Output
-from noisify.files.temporary import is_kept, remove_folder, will_make
+from noisify.files.temporary import register, remove_folder, unregister
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +28,16 @@ _NEW_FOLDER = 0o777
 
 
 class FolderOutput(Output):
-    """A folder that is there with all that is in it, or not at all.
+    """A folder that appears with all its files, or not at all.
 
     Args:
-        source: The folder it is made from.
-        target: The folder to make; an empty one may be there.
-        in_place: Whether it is to replace `source`.
+        source: The input folder.
+        target: The folder to make; it may exist if it is empty.
+        in_place: Whether it replaces `source`.
+        clobber: Whether an existing empty folder may be replaced.
 
     Raises:
-        UsageError: If anything is there already, or the one would be inside the other.
+        UsageError: If the target is not an empty folder, or lies inside the source or around it.
     """
 
     def __init__(self, source: Path, target: str | Path, *, in_place: bool, clobber: bool) -> None:
@@ -44,7 +45,6 @@ class FolderOutput(Output):
         self._source = source.resolve()
         self._target = Path(os.path.realpath(target))
         self._in_place = in_place
-        self._kept: Path | None = None
         if str(target) == STANDARD_OUTPUT:
             raise UsageError(f"{source} is a folder, and its copy is one too; name it with -o")
         if not in_place:
@@ -72,20 +72,20 @@ class FolderOutput(Output):
             raise UsageError("is a folder with files in it; give another name", path=self.name)
 
     def open(self) -> None:
-        """Make the temporary folder, which is no more readable than one that it replaces."""
-        will_make(self.folder).mkdir(_OWN if self._target.exists() else _NEW_FOLDER)
+        """Create the temporary folder, never more readable than the folder it will replace."""
+        register(self.folder).mkdir(_OWN if self._target.exists() else _NEW_FOLDER)
 
     def local_path(self) -> Path:
         """Return the temporary folder."""
         return self.folder
 
     def member(self, relative: Path) -> MemberOutput:
-        """Return a file in the folder, to be written."""
+        """Return an output for a file in the folder."""
         like = self._source / relative
         return MemberOutput(self.folder / relative, str(Path(self.name) / relative), like)
 
     def make_folder(self, relative: Path) -> None:
-        """Make a folder in the folder, with the mode that it has in the source."""
+        """Create a subfolder, with the mode that it has in the source."""
         made = self.folder / relative
         made.mkdir(parents=True, exist_ok=True)
         shutil.copymode(self._source / relative, made)
@@ -96,16 +96,16 @@ class FolderOutput(Output):
             shutil.copyfileobj(file, output.file, 1 << 20)
 
     def commit(self) -> None:
-        """Give the folder its name; one that it replaces is removed once it has."""
+        """Rename the folder to the target, then remove the folder that it replaces."""
         for place, _, _ in os.walk(self.folder):
             sync_folder(Path(place))
         if not self._in_place:
-            if self._target.exists():  # an empty one; any other is an error
+            if self._target.exists():  # it is empty, or this would have been refused
                 shutil.copymode(self._target, self.folder)
                 if os.name == "nt":
                     self._target.rmdir()
             self.folder.rename(self._target)
-            is_kept(self.folder)
+            unregister(self.folder)
         else:
             shutil.copystat(self._target, self.folder)
             if not exchange(self.folder, self._target):
@@ -120,7 +120,7 @@ class FolderOutput(Output):
                 )
 
     def _replace_in_two_steps(self) -> None:
-        """Put the folder in the place of the old one; `recover` helps if that stops half-way."""
+        """Replace the old folder by two renames; `recover` repairs an interruption between them."""
         try:
             self._target.rename(self._old)
             self.folder.rename(self._target)
@@ -130,18 +130,18 @@ class FolderOutput(Output):
             raise
 
     def discard(self) -> None:
-        """Remove the temporary folder, and the old one once another has its name."""
+        """Remove the temporary folder, and the old one if it has been replaced."""
         remove_folder(self.folder)
         if self._target.exists():
             remove_folder(self._old)
 
 
 def recover(path: str) -> str | None:
-    """Give a folder its name back if replacing it stopped half-way; return what it was called."""
+    """Restore a folder whose replacement was interrupted; return its temporary name, or None."""
     target = Path(os.path.realpath(path))
     pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{12}\.old")
     if target.name and not target.exists() and target.parent.is_dir():
-        left = [one for one in target.parent.iterdir() if pattern.fullmatch(one.name)]
+        left = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
         if len(left) == 1 and left[0].is_dir():
             left[0].rename(target)
             return left[0].name
@@ -149,11 +149,11 @@ def recover(path: str) -> str | None:
 
 
 class _MemberFile(FileOutput):
-    """A file in a folder that is being written: synced with it, and never more readable than one.
+    """A file in a temporary folder, with the mode of a file of the source.
 
     Args:
-        target: Where it is.
-        like: The file of the source whose mode it gets.
+        target: Its path.
+        like: The file of the source.
     """
 
     def __init__(self, target: Path, like: Path) -> None:
@@ -161,19 +161,19 @@ class _MemberFile(FileOutput):
         self._like = like
 
     def model(self) -> Path:
-        """Return the file whose mode this one gets."""
+        """Return the file whose mode is copied."""
         return self._like
 
     def sync_name(self) -> None:
-        """Do nothing: the folder does."""
+        """Do nothing: the folder is synced as a whole."""
 
 
 class MemberOutput(Output):
-    """A file in a folder that is being written; made once it is first written to.
+    """A file in a folder that is being written; created when it is first used.
 
     Args:
-        path: Where it is.
-        name: What to call it in messages.
+        path: Its path.
+        name: Its name in messages.
         like: The file whose mode it gets.
     """
 
@@ -186,21 +186,22 @@ class MemberOutput(Output):
     @property
     def file(self) -> BinaryIO:  # type: ignore[override]
         """The open file."""
+        return self._opened().file
+
+    def _opened(self) -> _MemberFile:
         if self._output is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._output = _MemberFile(self._path, self._like)
             self._output.open()
-        return self._output.file
+        return self._output
 
     def local_path(self) -> Path:
-        """Return the file's path while it is written."""
-        _ = self.file
-        return cast("_MemberFile", self._output).local_path()
+        """Return the path to write to."""
+        return self._opened().local_path()
 
     def commit(self) -> None:
-        """Close the file; the folder decides whether it stays."""
-        _ = self.file
-        cast("_MemberFile", self._output).commit()
+        """Close the file; committing or discarding the folder decides whether it stays."""
+        self._opened().commit()
 
     def discard(self) -> None:
         """Remove the file."""
@@ -209,9 +210,9 @@ class MemberOutput(Output):
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield the paths of all that is in a folder and in those in it, in order of their names.
+    """Yield the paths of all files and folders below a folder, sorted by relative path.
 
-    Links are yielded and never followed.
+    Links are yielded, never followed.
 
     Raises:
         OSError: If a folder cannot be read.

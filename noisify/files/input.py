@@ -1,4 +1,4 @@
-"""Where data come from: a file, or a stream that can be read once unless it is spooled."""
+"""Open inputs: files, folders, and streams, which can be read once unless they are spooled."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ else:
 _ZIP_START = b"PK\x03\x04"
 _SEEKING = threading.Lock()
 HEAD_BYTES = 1 << 20
-"""How much of a file may be looked at to recognise it and to guess its fields' types."""
+"""How many leading bytes of a file are read to detect its format and its fields' types."""
 
 
 class Input:
     """One input: a path, or standard input for `-`.
 
-    A regular file is opened once: `path` leads to that open file where the system has such paths,
-    so that a file moved over it meanwhile is not read. `check_unchanged` refuses one that changed.
+    A regular file is opened once. Where the system has paths for open files, `path` is one, so that
+    a file renamed over the input is not read. `check_unchanged` refuses a file that changed.
 
-    Anything else is a stream: it is read once, its head kept, unless `spool` copies it to a
-    temporary file first. What is compressed is decompressed as it is read, and has
-    no `path` until it is spooled; all but its name is that of the data inside.
+    Anything else is a stream: its head is cached and it can be read once, unless `spool` copies it
+    to a temporary file first. Compressed data is decompressed while it is read, and has no `path`
+    until it is spooled; size, suffix and head are those of the decompressed data.
 
     Args:
         source: A path, or `-`.
 
     Attributes:
-        name: What to call it in messages.
-        path: The file that holds the data as they are; None for a stream, and for compressed data.
+        name: The name used in messages.
+        path: The file of uncompressed data; None for a stream and for compressed data.
         is_folder: Whether `path` is a folder of files.
-        codec: How it is compressed; None: it is not.
+        codec: How it is compressed, or None.
         memory: How much memory reading it may take.
 
     Raises:
         NoisifyError: If it cannot be opened.
-        DataError: If its name says that it is compressed, and it is not.
+        DataError: If its suffix is that of a codec, but its content is not compressed.
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -106,7 +106,7 @@ class Input:
             self._take_stream(self._device)
 
     def _take_file(self, path: Path) -> None:
-        self._held = cast("BinaryIO", path.open("rb", buffering=0))  # says if it cannot be read
+        self._held = cast("BinaryIO", path.open("rb", buffering=0))  # fails if it is unreadable
         self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
         start = _read_fully(self._held, codecs.MAGIC_BYTES)
         self.codec = self._find_codec(start)
@@ -121,7 +121,7 @@ class Input:
             self._packed = opened
 
     def _look_inside(self, archive: Path) -> None:
-        """Read the only file of a ZIP archive in its stead, if it has but one."""
+        """Read the only file of a ZIP archive instead of the archive, if it holds just one."""
         member = zip_member.only_member(archive)
         if member is not None:
             self.codec, self._member = zip_member.ZIP, member
@@ -132,12 +132,12 @@ class Input:
         self._stream = cast("BinaryIO", _Chained(start, stream))
         self.codec = self._find_codec(start)
         if self.codec is not None:
-            self._stream = _decompressed(self._stream, self.codec, self.name)
+            self._stream = decompress.open_decompressed(self._stream, self.codec, self.name)
         elif start.startswith(_ZIP_START):
             self._take_archive()
 
     def _take_archive(self) -> None:
-        """Keep a stream that is a ZIP archive, which says at its end what is in it."""
+        """Spool a stream that is a ZIP archive, since its directory is at its end."""
         if zip_member.is_archive(self.head(zip_member.FIRST_NAME)):
             self.spool()
             self._archive, self._spooled, self._head = self._spooled, None, None
@@ -145,7 +145,7 @@ class Input:
                 self._look_inside(self._archive)
 
     def _find_codec(self, start: bytes) -> Codec | None:
-        """Return how data that start so are compressed."""
+        """Return the codec of data with these first bytes, or None."""
         named = None if self.is_standard_input else codecs.of_name(self.name)
         found = codecs.of_content(start, named)
         if named is not None and found is None and start:
@@ -162,14 +162,14 @@ class Input:
 
     @property
     def suffix(self) -> str:
-        """The file name's suffix in lower case, without that of a compression, or nothing."""
+        """The file name's suffix in lower case, without that of a compression; may be empty."""
         if self._member is not None:
             return codecs.inner_suffix(self._member)
         return "" if self.is_standard_input else codecs.inner_suffix(self.name)
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is a stream that had to be kept in a temporary file to be opened."""
+        """Whether it is a stream that had to be spooled to be opened."""
         return self._archive is not None
 
     @property
@@ -178,7 +178,7 @@ class Input:
         return self.path is not None or self._packed is not None
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
-        """Return the first `count` bytes, fewer only if there are no more."""
+        """Return the first `count` bytes, or all of them if there are fewer."""
         if self._head is None or (self.path is not None and count > HEAD_BYTES):
             if self.path is not None:
                 with self.path.open("rb") as file:
@@ -191,18 +191,20 @@ class Input:
         return self._head[:count]
 
     def open(self) -> BinaryIO:
-        """Open it from its start; a stream can be opened once."""
+        """Open the data from its start; a stream can be opened only once."""
         if self.path is not None:
             return self.path.open("rb", buffering=0)
         if self._member is not None and self._packed is not None:
             return zip_member.open_member(self._packed, self.name)
         if self._packed is not None and self.codec is not None:
-            return _decompressed(self._packed.open("rb", buffering=0), self.codec, self.name)
+            return decompress.open_decompressed(
+                self._packed.open("rb", buffering=0), self.codec, self.name
+            )
         head = self.head()
         return cast("BinaryIO", _Chained(head, cast("BinaryIO", self._stream)))
 
     def spool(self) -> bool:
-        """Keep the data in a temporary file, to be read at any place; say if that was done."""
+        """Copy a stream or compressed data to a temporary file; return whether that was needed."""
         if self.path is not None:
             return False
         try:
@@ -223,7 +225,7 @@ class Input:
         """Refuse an input that was changed or replaced since it was opened.
 
         Raises:
-            DataError: If its device, inode, size or time of change is another one now.
+            DataError: If its device, inode, size or modification time differs.
         """
         if self._watched is None:
             return
@@ -236,8 +238,8 @@ class Input:
             )
 
     def close(self) -> None:
-        """Close the stream and remove the temporary file; a failure to close loses nothing."""
-        with contextlib.ExitStack() as closing:  # all of it, whatever happens in between
+        """Close the files and remove the temporary ones; failing to close is ignored."""
+        with contextlib.ExitStack() as closing:  # runs every callback, whatever another raises
             for temporary in (self._spooled, self._archive):
                 if temporary is not None:
                     closing.callback(remove, temporary)
@@ -266,7 +268,7 @@ def _open_files_have_paths() -> bool:
 
 
 _State = tuple[int, int, int, int]
-"""What tells one state of a file from another: device, inode, size, time of the last change."""
+"""What identifies a version of a file: device, inode, size, modification time in ns."""
 
 
 def _state(found: os.stat_result) -> _State:
@@ -274,7 +276,7 @@ def _state(found: os.stat_result) -> _State:
 
 
 def _states(path: Path) -> dict[Path, _State]:
-    """Return the state of a file, or of all files below a folder; nothing of what is not there."""
+    """Return the state of a file, or of each file below a folder; missing files are left out."""
     files = [path]
     if path.is_dir():
         files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
@@ -286,9 +288,9 @@ def _states(path: Path) -> dict[Path, _State]:
 
 
 def known_size(path: str | Path) -> int:
-    """Return how many bytes a path will be read as; 0 if only reading it would tell."""
+    """Return the size of an uncompressed regular file, or 0 if it is anything else."""
     file = Path(path)
-    with contextlib.suppress(OSError):  # whoever opens it says so
+    with contextlib.suppress(OSError):  # reported when the file is opened
         if file.is_file():
             with file.open("rb") as opened:
                 packed = codecs.of_content(opened.read(codecs.MAGIC_BYTES))
@@ -296,13 +298,8 @@ def known_size(path: str | Path) -> int:
     return 0
 
 
-def _decompressed(file: BinaryIO, codec: Codec, name: str) -> BinaryIO:
-    """Return the decompressed bytes of an open file, which is closed with them."""
-    return decompress.open_decompressed(file, codec, name)
-
-
 class _Chained(io.RawIOBase):
-    """The bytes already read of a stream, then the rest of it."""
+    """A stream of bytes that were already read, followed by the rest of their stream."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self._head = memoryview(head)
@@ -321,18 +318,18 @@ class _Chained(io.RawIOBase):
 
 
 def _read_fully(stream: BinaryIO, count: int) -> bytes:
-    """Read `count` bytes from a stream that may hand them over in small pieces."""
+    """Read `count` bytes from a stream whose reads may be short."""
     buffer = bytearray(count)
     return bytes(buffer[: read_into(stream, memoryview(buffer))])
 
 
 def read_into(stream: BinaryIO, buffer: memoryview) -> int:
-    """Fill a buffer from a stream; return how many bytes there were, fewer only at its end."""
+    """Fill a buffer from a stream; return how many bytes were read, fewer only at its end."""
     return _fill(buffer, lambda rest, _: stream.readinto(rest))  # type: ignore[attr-defined]
 
 
 def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
-    """Fill a buffer from a place in a file, as `read_into` does; several threads may at once."""
+    """Fill a buffer from a position in a file, as `read_into` does; thread-safe."""
     if not hasattr(os, "preadv"):
         with _SEEKING:
             file.seek(place)
@@ -342,9 +339,9 @@ def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
 
 
 def read_runs_at(file: BinaryIO, buffer: memoryview, size: int, places: Iterable[int]) -> bool:
-    """Fill a buffer with runs of `size` bytes from places in a file; return whether it is full."""
+    """Fill a buffer with runs of `size` bytes from positions in a file; return if it is full."""
     starts = range(0, len(buffer), max(size, 1))
-    if hasattr(os, "preadv"):  # one call a run, as long as each is read whole
+    if hasattr(os, "preadv"):  # usually one call a run
         descriptor, read = file.fileno(), os.preadv
         return all(
             read(descriptor, [run := buffer[start : start + size]], place) == size
@@ -358,7 +355,7 @@ def read_runs_at(file: BinaryIO, buffer: memoryview, size: int, places: Iterable
 
 
 def _fill(buffer: memoryview, read: Callable[[memoryview, int], int | None]) -> int:
-    """Call read(what is left to fill, how much is filled) until all is, or there is no more."""
+    """Call read(rest of the buffer, bytes filled) until the buffer is full or the data ends."""
     filled = 0
     while filled < len(buffer):
         count = read(buffer[filled:], filled)

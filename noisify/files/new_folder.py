@@ -1,4 +1,4 @@
-"""A folder for outputs, removed again if none of them is kept."""
+"""Create a folder for outputs, and remove it again if it stays empty."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Self
 
 
 class NewFolder:
-    """A folder that is made where it is missing, and the folders above it.
+    """Creates a folder and its missing parents; on exit removes those that are still empty.
 
-    On the way out, whatever of that was made here and is empty is removed: a run that fails in
-    planning leaves nothing behind.
+    So a run that fails in planning leaves nothing behind.
 
     Args:
         path: The folder.
@@ -22,12 +21,12 @@ class NewFolder:
         self._made = [one for one in (self._path, *self._path.parents) if not one.exists()]
 
     def __enter__(self) -> Self:
-        """Make the folder."""
+        """Create the folder."""
         self._path.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove what was made and is empty."""
-        with contextlib.suppress(OSError):  # the first that holds something ends it
+        """Remove the folders that were created and are empty."""
+        with contextlib.suppress(OSError):  # stops at the first that is not empty
             for folder in self._made:
                 folder.rmdir()

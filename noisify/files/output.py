@@ -1,4 +1,4 @@
-"""Where data goes: beside the target and renamed over it on success, or to standard output."""
+"""Open outputs: files, standard output, pipes and devices, compressed or not."""
 
 from __future__ import annotations
 
@@ -30,27 +30,45 @@ STANDARD_OUTPUT = "-"
 _COPY_BYTES = 1 << 20
 
 
-class StreamOutput(Output):
-    """Standard output, a pipe or a device: what is written cannot be taken back."""
+class _StagedOutput(Output):
+    """An output that may be written to a temporary file first, and copied from there.
 
-    def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
+    Args:
+        name: The name used in messages.
+    """
+
+    def __init__(self, name: str) -> None:
         self.name = self._own_name = name
-        self.file = file
-        self._close = close
         self._local: Path | None = None
 
     def local_path(self) -> Path:
-        """Return a temporary file's path, which `commit` copies over."""
+        """Return the path of a temporary file, which is copied to the output at the end."""
         self._local = new_temporary_path()
-        self.name += _made_in(self._local.parent)
+        self.name += f" (made in {self._local.parent} first; TMPDIR can name another folder)"
         self._local.touch(mode=0o600)
         return self._local
 
-    def commit(self) -> None:
-        """Copy the temporary file, if any, and flush."""
+    def _copy_local(self) -> None:
+        """Copy the temporary file, if any, to the output."""
         if self._local is not None:
             self.name = self._own_name
-            _copy_and_remove(self._local, self.file)
+            with self._local.open("rb") as copied:
+                while data := copied.read(_COPY_BYTES):
+                    write_all(self.file, data)
+            remove(self._local)
+
+
+class StreamOutput(_StagedOutput):
+    """Standard output, a pipe or a device: what is written cannot be taken back."""
+
+    def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
+        super().__init__(name)
+        self.file = file
+        self._close = close
+
+    def commit(self) -> None:
+        """Copy the temporary file, if any, and flush."""
+        self._copy_local()
         self.file.flush()
         if self._close:
             self.file.close()
@@ -64,62 +82,52 @@ class StreamOutput(Output):
                 self.file.close()
 
 
-class CompressedOutput(Output):
-    """An output that is compressed on its way into another.
+class CompressedOutput(_StagedOutput):
+    """An output that compresses into another one.
 
     Args:
-        outer: Takes the compressed bytes.
+        outer: Receives the compressed bytes.
         compression: How to compress.
-        jobs: Worker threads that may compress.
+        jobs: The number of compressing threads.
     """
 
     def __init__(self, outer: Output, compression: Compression, jobs: int) -> None:
-        self.name = outer.name
+        super().__init__(outer.name)
         self._outer = outer
         self._compression = compression
         self._jobs = jobs
-        self._local: Path | None = None
         self._completed = False
         self._packed: compress.CompressedFile | None = None
 
     def open(self) -> None:
-        """Open the other output."""
+        """Open the outer output and start compressing."""
         self._outer.open()
         self._packed = compress.CompressedFile(self._outer.file, self._compression, self._jobs)
         self.file = cast("BinaryIO", self._packed)
 
-    def local_path(self) -> Path:
-        """Return a temporary file's path, which `commit` compresses."""
-        self._local = new_temporary_path()
-        self.name += _made_in(self._local.parent)
-        self._local.touch(mode=0o600)
-        return self._local
-
     def trim_preallocation(self) -> None:
-        """Let the other output give back what it reserved."""
+        """Release the preallocated disk space of the outer output."""
         self._outer.trim_preallocation()
 
     def complete(self) -> None:
-        """Compress the temporary file, if any, and what is left."""
-        if self._local is not None:
-            self.name = self._outer.name
-            _copy_and_remove(self._local, self.file)
+        """Compress the temporary file, if any, and what is still buffered."""
+        self._copy_local()
         cast("compress.CompressedFile", self._packed).finish()
         self._outer.complete()
         self._completed = True
 
     def sync(self) -> None:
-        """Sync the other output."""
+        """Sync the outer output."""
         self._outer.sync()
 
     def commit(self) -> None:
-        """Complete and commit the other output."""
+        """Complete and commit the outer output."""
         if not self._completed:
             self.complete()
         self._outer.commit()
 
     def discard(self) -> None:
-        """Stop compressing and discard the other output."""
+        """Stop compressing and discard the outer output."""
         try:
             if self._packed is not None:
                 self._packed.close()
@@ -130,15 +138,15 @@ class CompressedOutput(Output):
 
 
 class Outputs(contextlib.ExitStack):
-    """The outputs of one input: kept once it is closed, or discarded after a failure."""
+    """The outputs of one input: committed when it closes, or discarded after a failure."""
 
     def __init__(self) -> None:
         super().__init__()
         self._opened: list[Output] = []
 
     def open(self, output: Output) -> Output:
-        """Open an output that will be kept or discarded with the others."""
-        self.push(output)  # before it makes anything: a signal in between leaves nothing behind
+        """Open an output that is committed or discarded with the others."""
+        self.push(output)  # before it creates anything, so that a signal leaves nothing behind
         output.__enter__()
         self._opened.append(output)
         return output
@@ -149,10 +157,10 @@ class Outputs(contextlib.ExitStack):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Keep the outputs, or discard those that are not kept yet.
+        """Commit the outputs, or discard those that are not committed yet.
 
         Raises:
-            NoisifyError: If one cannot be kept; it says which are.
+            NoisifyError: If one cannot be committed; it lists those that were.
         """
         try:
             return super().__exit__(kind, error, traceback)
@@ -161,13 +169,13 @@ class Outputs(contextlib.ExitStack):
             raise failure.leaving(complete) from None
 
     def complete(self) -> None:
-        """Write what was kept back, and let the system begin to write."""
+        """Write what is still buffered and start writing to the disk."""
         for output in self._opened:
             with naming(output):
                 output.complete()
 
     def sync(self) -> None:
-        """Sync the outputs, so that closing need not."""
+        """Sync the outputs early, so that closing need not."""
         for output in self._opened:
             with naming(output):
                 output.sync()
@@ -186,14 +194,14 @@ def open_output(
 
     Args:
         target: A path, or `-` for standard output.
-        inputs: The inputs it must not be, under whatever name; empty when that is asked for.
+        inputs: The inputs that it must not be, under any name; empty with `--in-place`.
         clobber: Whether an existing file may be replaced.
-        compression: How to compress it; None: not at all.
-        jobs: Worker threads that may compress.
-        unsynced: Takes the folders of new names, for the caller to sync; None: `commit` does.
+        compression: How to compress it, or None.
+        jobs: The number of compressing threads.
+        unsynced: Collects the folders of new files, for the caller to sync; None: `commit` does.
 
     Raises:
-        UsageError: If it is an input too, or exists and `clobber` is False.
+        UsageError: If it is also an input, or exists and `clobber` is False.
         NoisifyError: If it cannot be written.
     """
     output = _open_plain(target, inputs, clobber=clobber, unsynced=unsynced)
@@ -207,10 +215,10 @@ def _open_plain(
     clobber: bool,
     unsynced: set[Path] | None,
 ) -> Output:
-    """Open an output that takes its bytes as they are.
+    """Open an uncompressed output.
 
     Raises:
-        UsageError: If it is an input too, or exists and `clobber` is False.
+        UsageError: If it is also an input, or exists and `clobber` is False.
         NoisifyError: If it cannot be written.
     """
     if str(target) == STANDARD_OUTPUT:
@@ -236,7 +244,7 @@ def _open_plain(
 
 
 def _device(path: Path) -> StreamOutput | None:
-    """Return an output that goes to what is there, if that is no regular file.
+    """Return an output to an existing pipe or device, or None for a regular or new file.
 
     Raises:
         NoisifyError: If it is a folder, or cannot be written.
@@ -254,7 +262,7 @@ def _device(path: Path) -> StreamOutput | None:
 
 
 def _stream_to(descriptor: int, name: str) -> StreamOutput:
-    """Return an output that goes to an open descriptor, from where it is.
+    """Return an output to an open descriptor, at its current position.
 
     Raises:
         NoisifyError: If it is not open.
@@ -266,18 +274,6 @@ def _stream_to(descriptor: int, name: str) -> StreamOutput:
         return StreamOutput(cast("BinaryIO", os.fdopen(own, "wb", 0)), name, close=True)
     except OSError as error:
         raise NoisifyError(f"cannot be written: {error.strerror}", path=name) from None
-
-
-def _made_in(folder: Path) -> str:
-    """Return what messages add of an output while it is made elsewhere, where room may run out."""
-    return f" (made in {folder} first; TMPDIR can name another folder)"
-
-
-def _copy_and_remove(path: Path, file: BinaryIO) -> None:
-    with path.open("rb") as copied:
-        while data := copied.read(_COPY_BYTES):
-            write_all(file, data)
-    remove(path)
 
 
 def _unbuffered_standard_output() -> BinaryIO:

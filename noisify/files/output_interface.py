@@ -1,4 +1,4 @@
-"""What a format writes to, and what becomes of it in the end."""
+"""The interface of outputs, which a format writes to and which are committed or discarded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Output(ABC):
-    """What a format writes to; a context manager that keeps the result only on success.
+    """What a format writes to; a context manager that commits on success and discards on failure.
 
     Attributes:
-        name: What to call it in messages.
+        name: The name used in messages.
         file: The open file, for formats that write from start to end.
     """
 
@@ -29,19 +29,19 @@ class Output(ABC):
 
     @abstractmethod
     def local_path(self) -> Path:
-        """Return the path of a regular file to write instead of `file`, closed by then."""
+        """Close `file`, and return the path of a regular file to write instead."""
 
-    def trim_preallocation(self) -> None:  # noqa: B027 - most have reserved none
-        """Give back what was reserved for more, now that all has been written."""
+    def trim_preallocation(self) -> None:  # noqa: B027 - optional
+        """Release preallocated disk space, when all has been written."""
 
-    def complete(self) -> None:  # noqa: B027 - most keep nothing back
-        """Write what was kept back, and let the system begin to write; `commit` does it too."""
+    def complete(self) -> None:  # noqa: B027 - optional
+        """Write what is buffered and start writing to the disk; `commit` does it if needed."""
 
     def sync(self) -> None:  # noqa: B027 - only files can be synced
-        """Sync what was completed, so that `commit` need not."""
+        """Sync a completed output early, so that `commit` need not."""
 
     def written(self) -> Path | None:
-        """Return the path of what `file` was given so far, to read it back; None: it has none."""
+        """Return a path where what `file` got so far can be read back, or None if there is none."""
         return None
 
     @abstractmethod
@@ -50,13 +50,13 @@ class Output(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Leave things as they were before; may be called at any time, and more than once."""
+        """Undo everything; may be called at any time and repeatedly."""
 
-    def open(self) -> None:  # noqa: B027 - most are open from the start
-        """Make what is written to."""
+    def open(self) -> None:  # noqa: B027 - optional
+        """Create or open the file to write to."""
 
     def __enter__(self) -> Self:
-        """Open it."""
+        """Open the output; discard it if that fails."""
         try:
             with naming(self):
                 self.open()
@@ -71,7 +71,7 @@ class Output(ABC):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Commit if all went well, discard otherwise."""
+        """Commit on success, discard after an error."""
         if error is not None:
             self.discard()
             return
@@ -86,10 +86,10 @@ class Output(ABC):
 
 @contextlib.contextmanager
 def naming(output: Output | str) -> Iterator[None]:
-    """Let a failure to write name the output, or the file; a closed pipe is no failure.
+    """Turn an OSError into an error that names the output; a broken pipe passes through.
 
     Raises:
-        NoisifyError: Instead of an OSError.
+        NoisifyError: Instead of the OSError.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Temporary files: where they are, and that none outlives the process.
+"""Temporary files: where they go, and their removal when the process exits.
 
-A signal becomes an exception at any place, even between a `with` statement's end and the first line
-of its `__exit__`. So whoever makes a temporary file says so before, and what is left of them when
-the process ends is removed.
+A signal raises an exception anywhere, even between the end of a `with` block and the first line of
+`__exit__`. So temporary files are registered before they are created, and those still registered
+are removed at exit.
 """
 
 from __future__ import annotations
@@ -18,57 +18,57 @@ from noisify.core.lazy_libraries import shutil, tempfile
 _temporary: set[Path] = set()
 
 
-def will_make(path: Path) -> Path:
-    """Take note of a temporary file or folder that is about to be made, and return its path."""
+def register(path: Path) -> Path:
+    """Register a temporary file or folder that is about to be created, and return its path."""
     _temporary.add(path)
     return path
 
 
-def is_kept(path: Path) -> None:
-    """Take note that what was temporary has got its name, or is gone."""
+def unregister(path: Path) -> None:
+    """Unregister a temporary file or folder that was renamed or removed."""
     _temporary.discard(path)
 
 
 def new_temporary_path() -> Path:
-    """Return the path of a file that is not there yet, in the folder for temporary files."""
-    return will_make(temporary_folder() / f"noisify-{os.urandom(8).hex()}")
+    """Return a new, registered path in the folder for temporary files; nothing is created."""
+    return register(temporary_folder() / f"noisify-{os.urandom(8).hex()}")
 
 
 def remove(path: Path) -> None:
-    """Remove a temporary file, if it is there and can be removed."""
+    """Remove a temporary file, if it exists and can be removed."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-        is_kept(path)
+        unregister(path)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a temporary folder as far as can be, with a second try for what failed but once."""
+    """Remove a temporary folder as far as possible, trying twice."""
     if folder.is_dir():
         for _ in range(2):
             shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
-        is_kept(folder)
+        unregister(folder)
 
 
 @atexit.register
 def remove_all() -> None:
-    """Remove the temporary files and folders that nothing else has removed."""
+    """Remove the temporary files and folders that are still registered."""
     for path in list(_temporary):
         remove(path)
         remove_folder(path)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_temporary.clear)  # they are the parent's
+    os.register_at_fork(after_in_child=_temporary.clear)  # they belong to the parent
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files: the one `tempfile` would take, without trying it.
+    """Return the folder that `tempfile` would use, without creating a file in it.
 
-    `tempfile` makes a file there to see whether it can, which a signal may leave behind.
+    `tempfile` creates a file there to test the folder, which a signal may leave behind.
 
     Raises:
-        NoisifyError: If there is none.
+        NoisifyError: If no folder is writable.
     """
     if tempfile.tempdir is not None:
         return Path(os.fsdecode(tempfile.tempdir))

@@ -1,4 +1,4 @@
-"""Files that outputs are written to: in pieces, written behind, at any place."""
+"""The files that outputs write to: small writes, write-behind, preallocation, positional writes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 _WAITING_BYTES = 1 << 23
 _SYNC_FILE_RANGE_WRITE = 2
-_RESERVED_BYTES = 1 << 25
-_ROOM_BYTES = 1 << 30
+_PREALLOCATED_BYTES = 1 << 25
+_MIN_FREE_BYTES = 1 << 30
 _FALLOC_FL_KEEP_SIZE = 1
 _PIECE_BYTES = 1 << 18
 
 
 class InPieces(io.RawIOBase):
-    """A file that is handed to the system in pieces that are not too large.
+    """A file that passes data to the system in pieces of bounded size.
 
-    For a large piece Linux finds its page cache memory in pieces as large. In a virtual machine
-    those are the ones that it has given back to its host, which has to fetch them again: it took
-    twice as long to write 1 GB.
+    For a large write Linux allocates large runs of page cache. In a virtual machine those are the
+    runs that it has returned to its host, which has to provide them again: writing 1 GB took twice
+    as long.
 
     Args:
-        name: What to call it.
-        descriptor: The open file, at its start or wherever it is to go on.
+        name: The file's name.
+        descriptor: The open file; writing starts at its current position.
     """
 
     def __init__(self, name: str, descriptor: int) -> None:
@@ -52,12 +52,12 @@ class InPieces(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place, and return it."""
+        """Move to a position, and return it."""
         self._place = os.lseek(self._descriptor, offset, whence)
         return self._place
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write all of `data`; return how many bytes that was."""
+        """Write all of `data`, and return its size in bytes."""
         view = memoryview(data)
         if not view.nbytes:
             return 0
@@ -71,11 +71,11 @@ class InPieces(io.RawIOBase):
         return done
 
     def _wrote(self, count: int, end: int) -> None:
-        """Take note that `count` bytes were written before `end`."""
+        """Called after `count` bytes were written, ending at `end`."""
 
 
 class OwnedInPieces(InPieces):
-    """One whose descriptor is closed with it."""
+    """An `InPieces` that closes its descriptor."""
 
     def close(self) -> None:
         """Close the descriptor, once."""
@@ -85,28 +85,27 @@ class OwnedInPieces(InPieces):
 
 
 def _to_border(place: int) -> int:
-    """Return how many bytes may be written to a place at once: as far as the next whole piece."""
+    """Return how many bytes may be written at a position: up to the next multiple of a piece."""
     return _PIECE_BYTES - place % _PIECE_BYTES
 
 
 class WrittenBehind(InPieces):
-    """A file whose data go to the disk while more are being made, not all at the end.
+    """A file that is written to the disk continuously, not all at the final sync.
 
-    Without it, syncing a large output takes as long again as a good part of the run. Room for what
-    comes next is reserved ahead, so that the system need not look for it with every page; not where
-    room is short, and might be wanted elsewhere. What is left of it is given back when the file is
-    flushed; the file's size is never more than what is in it.
+    Otherwise syncing a large output takes a good part of the run's time once more. Disk space is
+    preallocated, so that the system need not find it for every page, unless the disk is nearly
+    full. Flushing releases what was not used; preallocation never changes the file's size.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         super().__init__(str(path), descriptor)
         self._waiting = 0
-        self._reserved = 0
+        self._preallocated = 0
         self._counting = Lock()
         self._seeking = Lock()
 
     def write_at(self, data: memoryview, place: int) -> None:
-        """Write at a place, whatever other threads do; `write` goes on where it would have."""
+        """Write at a position, thread-safely; `write` continues where it was."""
         if not hasattr(os, "pwrite"):
             with self._seeking:
                 here = self.seek(0, os.SEEK_CUR)
@@ -120,39 +119,39 @@ class WrittenBehind(InPieces):
             self._wrote(count, place)
 
     def _wrote(self, count: int, end: int) -> None:
-        """Let the system begin to write, and reserve room, whenever enough has come together."""
+        """Start writing to the disk and preallocate, each time enough bytes have been written."""
         with self._counting:
             self._waiting += count
             if self._waiting < _WAITING_BYTES:
                 return
             self._waiting = 0
-            start = self._reserved
+            start = self._preallocated
             if short := end + _WAITING_BYTES > start:
                 start = max(end, start)
-                self._reserved = start + _RESERVED_BYTES
+                self._preallocated = start + _PREALLOCATED_BYTES
         self.start_writing()
         if short:
-            _reserve(self._descriptor, start, _RESERVED_BYTES)
+            _preallocate(self._descriptor, start, _PREALLOCATED_BYTES)
 
     def start_writing(self) -> None:
-        """Let the system begin to write what it holds of the file, where it can be told to.
+        """Ask the system to start writing its cached pages of the file, where that is supported.
 
-        To sync now and then would do for that too, but commits the file system's journal each time.
+        Syncing now and then would do the same, but commits the file system's journal each time.
         """
-        if (start := _of_linux("sync_file_range")) is not None:
-            start(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # the sync at the end may fail
+        if (start := _linux_function("sync_file_range")) is not None:
+            start(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # errors show in the final sync
 
     def flush(self) -> None:
-        """Give back the room that was reserved; no data are kept back."""
-        if self._reserved:
-            self._reserved = 0
+        """Release the preallocated space; no data is buffered here."""
+        if self._preallocated:
+            self._preallocated = 0
             os.truncate(self._descriptor, os.fstat(self._descriptor).st_size)
 
     def close(self) -> None:
-        """Close the file, without the room that was reserved.
+        """Release the preallocated space and close the file.
 
         Raises:
-            OSError: If the system says so; the file is closed nevertheless, and only once.
+            OSError: If closing fails; the file counts as closed nevertheless.
         """
         if self.closed:
             return
@@ -160,22 +159,22 @@ class WrittenBehind(InPieces):
             with contextlib.suppress(OSError):  # nothing is lost
                 self.flush()
         finally:
-            self._reserved = 0
+            self._preallocated = 0
             super().close()
             os.close(self._descriptor)
 
 
-def _reserve(descriptor: int, start: int, size: int) -> None:
-    """Reserve room on a disk that has plenty, if it can be; the file's size stays what it is."""
-    if (reserve := _of_linux("fallocate64") or _of_linux("fallocate")) is not None:
+def _preallocate(descriptor: int, start: int, size: int) -> None:
+    """Preallocate space if the disk has plenty free; the file's size does not change."""
+    if (allocate := _linux_function("fallocate64") or _linux_function("fallocate")) is not None:
         disk = os.fstatvfs(descriptor)
-        if disk.f_bavail * disk.f_frsize >= _ROOM_BYTES:
-            reserve(descriptor, _FALLOC_FL_KEEP_SIZE, start, size)
+        if disk.f_bavail * disk.f_frsize >= _MIN_FREE_BYTES:
+            allocate(descriptor, _FALLOC_FL_KEEP_SIZE, start, size)
 
 
 @cache
-def _of_linux(name: str) -> Callable[[int, int, int, int], int] | None:
-    """Return a function of Linux that Python does not offer, or None."""
+def _linux_function(name: str) -> Callable[[int, int, int, int], int] | None:
+    """Return a Linux function that Python does not wrap, or None where it is missing."""
     if sys.platform != "linux":
         return None
     function = getattr(ctypes.CDLL(None), name, None)
@@ -189,12 +188,12 @@ def _of_linux(name: str) -> Callable[[int, int, int, int], int] | None:
 
 
 def open_written_behind(path: Path) -> BinaryIO:
-    """Open an existing file for writing at any place, written behind."""
+    """Open an existing file for write-behind at any position."""
     return written_behind(path, os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)))
 
 
 def written_behind(path: Path, descriptor: int) -> BinaryIO:
-    """Return an open file, written behind; its descriptor is closed if that fails."""
+    """Wrap a descriptor for write-behind; close it if that fails."""
     try:
         return cast("BinaryIO", WrittenBehind(path, descriptor))
     except BaseException:  # a signal too must not leave it open
@@ -203,18 +202,18 @@ def written_behind(path: Path, descriptor: int) -> BinaryIO:
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """Write all of `data` to an unbuffered file, which may take it in pieces."""
+    """Write all of `data` to an unbuffered file, whose `write` may accept only a part."""
     view = memoryview(data).cast("B") if len(data) else memoryview(b"")
     while view:
         count = file.write(view)
         view = view[count or 0 :]
 
 
-def takes_places(file: BinaryIO) -> bool:
-    """Return whether `write_all_at` can write to a file."""
+def can_write_at(file: BinaryIO) -> bool:
+    """Return whether a file supports `write_all_at`."""
     return isinstance(file, WrittenBehind)
 
 
 def write_all_at(file: BinaryIO, data: memoryview, place: int) -> None:
-    """Write all of `data`, which are bytes, to a place in a file; several threads may at once."""
+    """Write all of `data`, a view of bytes, at a position in a file; thread-safe."""
     cast("WrittenBehind", file).write_at(data, place)

@@ -1,4 +1,4 @@
-"""An input that changes while it is read: one line, and no output."""
+"""Inputs that change while they are read: one line, and no output."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ WRITERS = {
 
 
 def replaced(path: Path) -> None:
-    """Move a copy of the file over it, as editors and `mv` do."""
+    """Rename a copy over the file, as editors and `mv` do."""
     copy = path.with_name("copy")
     shutil.copyfile(path, copy)
     copy.replace(path)
@@ -84,7 +84,7 @@ def cut(path: Path) -> None:
 
 
 def rewritten(path: Path) -> None:
-    """Write as many other bytes into the file."""
+    """Overwrite the file with other bytes of the same size."""
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(bytes(100))
@@ -96,9 +96,7 @@ CHANGES = [replaced, touched, grown, cut, emptied, rewritten, gone]
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("level", ["-s5", "-s0.1sd"])
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_an_input_that_changes_is_one_line_and_no_output(
-    tmp_path, monkeypatch, suffix, level, change
-):
+def test_a_changed_input_gives_one_line_and_no_output(tmp_path, monkeypatch, suffix, level, change):
     source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
     WRITERS[suffix](source)
     target.write_bytes(b"before")
@@ -119,7 +117,7 @@ def test_an_input_that_changes_is_one_line_and_no_output(
     assert {source.name, target.name} >= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_file_of_a_folder_that_changes_is_one_line_and_no_output(tmp_path, monkeypatch):
+def test_a_changed_file_of_a_folder_gives_one_line_and_no_output(tmp_path, monkeypatch):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a", "b"):
@@ -143,9 +141,7 @@ def test_a_file_of_a_folder_that_changes_is_one_line_and_no_output(tmp_path, mon
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("level", ["-s5", "-s0.1sd"])
 @pytest.mark.parametrize("suffix", [*WRITERS, "csv.bz2", "csv.zip", "npy.gz"])
-def test_an_input_that_changes_while_it_is_read_through(
-    tmp_path, monkeypatch, suffix, level, change
-):
+def test_an_input_that_changes_after_the_first_chunk(tmp_path, monkeypatch, suffix, level, change):
     source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix.removesuffix('.zip')}"
     write = WRITERS.get(suffix, lambda path: TABLE.to_csv(path, index=False))
     write(source)
@@ -174,7 +170,7 @@ def test_an_input_that_changes_while_it_is_read_through(
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("in_place", [True, False])
-def test_a_folder_of_which_a_file_changes_while_it_is_read(tmp_path, monkeypatch, change, in_place):
+def test_a_folder_with_a_file_that_changes_midway(tmp_path, monkeypatch, change, in_place):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a", "b"):

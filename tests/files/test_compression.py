@@ -1,4 +1,4 @@
-"""Compressed files, in and out: what other software wrote and will read, and what is wrong."""
+"""Compressed inputs and outputs: exchange with other software, and damaged data."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ DECOMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
 
 @pytest.fixture(params=[*CODECS, "gzip without isal"])
 def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return each codec's name; gzip twice, with isal and as if it were not installed."""
+    """Return each codec's name; gzip twice, with and without isal."""
     codec, *without = str(request.param).split()
     if without:
         monkeypatch.setitem(sys.modules, "isal", None)
@@ -90,7 +90,7 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture(params=["isal", "zlib"])
 def deflate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run with isal and as if it were not installed."""
+    """Run a test with and without isal."""
     if request.param == "zlib":
         monkeypatch.setitem(sys.modules, "isal", None)
     return str(request.param)
@@ -98,7 +98,7 @@ def deflate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a folder for temporary files, which must be empty in the end."""
+    """Return a folder for temporary files, which must be empty at the end."""
     folder = tmp_path / "spool"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -135,14 +135,14 @@ def test_a_compressed_pipe_is_read_as_what_is_inside(name: str) -> None:
     assert noisy("-s", 1, given=TABLE) == noisy("-s", 1, given=COMPRESS[name](TABLE))
 
 
-def test_compressed_data_need_no_suffix(tmp_path: Path, name: str) -> None:
+def test_compressed_data_needs_no_suffix(tmp_path: Path, name: str) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(COMPRESS[name](TABLE))
 
     assert noisy("-s", 1, given=TABLE) == noisy(path, "-s", 1)
 
 
-def test_the_data_say_how_they_are_compressed_when_the_name_says_otherwise(tmp_path: Path) -> None:
+def test_the_magic_bytes_win_over_the_suffix(tmp_path: Path) -> None:
     path = tmp_path / "data.csv.gz"
     path.write_bytes(zstd_compress(TABLE))
 
@@ -162,7 +162,7 @@ def test_a_second_pass_reads_a_compressed_file_again(
 
 
 @pytest.mark.usefixtures("spool")
-def test_a_second_pass_keeps_a_compressed_pipe() -> None:
+def test_a_second_pass_spools_a_compressed_pipe() -> None:
     done = run("-s", "0.1sd", "--seed", 1, given=gzip.compress(TABLE))
 
     assert noisy("-s", "0.1sd", "-q", given=TABLE) == done.output
@@ -222,7 +222,7 @@ def test_a_file_that_is_compressed_twice_is_refused(tmp_path: Path) -> None:
     assert "twice" in done.messages
 
 
-def test_a_size_is_known_only_of_what_is_not_compressed(tmp_path: Path) -> None:
+def test_only_uncompressed_files_have_a_known_size(tmp_path: Path) -> None:
     plain = tmp_path / "data.csv"
     plain.write_bytes(TABLE)
     packed = packed_file(tmp_path, "xz")
@@ -282,7 +282,7 @@ def test_every_member_is_read_wherever_a_read_ends(
     assert SMALL == unpack(joined(COMPRESS[name], SMALL[:9], SMALL[9:]), name)
 
 
-def test_a_gzip_header_with_all_it_may_hold() -> None:
+def test_a_gzip_header_with_all_optional_fields() -> None:
     body = zlib.compressobj(wbits=-15)
     head = b"\x1f\x8b\x08\x1e\1\2\3\4\0\3" + b"\4\0abcd" + b"name\0" + b"comment\0"
     head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little")
@@ -291,7 +291,7 @@ def test_a_gzip_header_with_all_it_may_hold() -> None:
     assert SMALL == unpack(head + body.compress(SMALL) + body.flush() + tail, "gzip")
 
 
-def test_little_that_stands_for_much_comes_in_pieces(name: str) -> None:
+def test_highly_compressed_data_is_read_in_blocks(name: str) -> None:
     zeros = bytes(1 << 25)
     stream = open_decompressed(io.BytesIO(COMPRESS[name](zeros)), CODECS[name], "data")
     pieces = []
@@ -307,7 +307,7 @@ def test_little_that_stands_for_much_comes_in_pieces(name: str) -> None:
 
 
 @pytest.mark.parametrize("members", [1, 2])
-def test_data_cut_short_anywhere_are_an_error(name: str, members: int) -> None:
+def test_data_cut_short_anywhere_is_an_error(name: str, members: int) -> None:
     member = COMPRESS[name](SMALL)
     before = member * (members - 1)
 
@@ -326,7 +326,7 @@ def test_trailing_garbage_is_an_error(name: str, garbage: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["bzip2", "zstd", "lz4"])
-def test_trailing_zeros_are_an_error_where_they_are_no_padding(name: str) -> None:
+def test_trailing_zeros_that_are_not_padding_are_an_error(name: str) -> None:
     with pytest.raises(DataError, match=r"^data: (goes on|is cut short)"):
         unpack(COMPRESS[name](SMALL) + ZEROS, name)
 
@@ -342,7 +342,7 @@ def test_a_member_of_another_codec_is_garbage() -> None:
         unpack(gzip.compress(SMALL) + bz2.compress(SMALL), "gzip")
 
 
-def test_a_spoiled_bit_never_changes_the_data_in_silence(name: str) -> None:
+def test_a_flipped_bit_never_changes_the_data_silently(name: str) -> None:
     whole = COMPRESS[name](TABLE)
     silent = 0
     for place in range(20, len(whole), 499):
@@ -350,7 +350,7 @@ def test_a_spoiled_bit_never_changes_the_data_in_silence(name: str) -> None:
         spoiled[place] ^= 4
         with contextlib.suppress(DataError):
             assert unpack(bytes(spoiled), name) == TABLE
-            silent += 1  # a bit may stand for nothing
+            silent += 1  # a bit may be unused
 
     assert silent <= 1
 
@@ -374,7 +374,7 @@ def test_a_wrong_gzip_length_is_an_error() -> None:
         unpack(bytes(spoiled), "gzip")
 
 
-def test_xz_data_that_need_much_memory_are_refused() -> None:
+def test_xz_data_that_needs_much_memory_is_refused() -> None:
     data = bytearray(lzma.compress(SMALL, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 4096}]))
     header = slice(12, 12 + 4 * data[12])
     dictionary = data.index(b"\x21\x01\x00", header.start) + 2
@@ -387,7 +387,7 @@ def test_xz_data_that_need_much_memory_are_refused() -> None:
 
 @pytest.mark.parametrize("wrong", ["cut", "garbage", "spoiled"])
 @pytest.mark.parametrize("inner", ["csv", "npy", "parquet"])
-def test_bad_compressed_data_are_one_line_and_leave_nothing(
+def test_bad_compressed_data_gives_one_line_and_leaves_nothing(
     tmp_path: Path, spool: Path, name: str, wrong: str, inner: str
 ) -> None:
     data = COMPRESS[name](inner_file(tmp_path, inner))
@@ -417,7 +417,7 @@ def test_bad_compressed_data_are_one_line_and_leave_nothing(
 # Out.
 
 
-def test_an_output_is_compressed_as_its_name_says(tmp_path: Path, name: str) -> None:
+def test_an_output_is_compressed_by_its_suffix(tmp_path: Path, name: str) -> None:
     target = tmp_path / f"out.csv{CODECS[name].suffix}"
 
     done = run("-o", target, "-s", 1, "--seed", 1, given=TABLE)
@@ -443,7 +443,7 @@ def test_an_output_without_such_a_suffix_is_not_compressed(tmp_path: Path) -> No
 LARGE = b"x\n" + b"".join(b"%d.5\n" % number for number in range(200_000))
 
 
-def test_the_bytes_depend_on_nothing_but_the_data(tmp_path: Path, name: str) -> None:
+def test_the_compressed_bytes_depend_only_on_the_data(tmp_path: Path, name: str) -> None:
     source = tmp_path / "data.csv"
     source.write_bytes(LARGE)
     suffix = CODECS[name].suffix
@@ -614,7 +614,7 @@ def test_a_compressed_mask_restores_a_compressed_file_of_another_format(
     assert restored[0] == restored[1]
 
 
-def test_a_report_is_compressed_as_its_name_says(tmp_path: Path) -> None:
+def test_a_report_is_compressed_by_its_suffix(tmp_path: Path) -> None:
     report = tmp_path / "report.json.gz"
 
     assert run("-s", 1, "--seed", 1, "--report", report, given=TABLE).status == 0
@@ -659,7 +659,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 # Levels.
 
 
-def test_every_level_of_a_codec_is_taken_and_no_other(name: str) -> None:
+def test_a_codec_accepts_exactly_its_levels(name: str) -> None:
     codec = CODECS[name]
     for level in codec.levels:
         assert level == codec.at_level(level).level
@@ -696,7 +696,7 @@ def test_a_higher_level_is_smaller(tmp_path: Path, name: str, low: int, high: in
         (("-o", "out.csv", "--mask", "mask.csv.gz"), 1, "out.csv is none"),
     ],
 )
-def test_a_level_that_cannot_be_is_a_usage_error(
+def test_an_invalid_level_is_a_usage_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     output: tuple[str, ...],
@@ -713,7 +713,7 @@ def test_a_level_that_cannot_be_is_a_usage_error(
 
 
 @pytest.mark.parametrize(("name", "package"), [("zstd", "zstandard"), ("lz4", "lz4")])
-def test_what_is_not_installed_is_named(
+def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
 ) -> None:
     monkeypatch.setattr(codecs, "find_spec", lambda _: None)

@@ -1,4 +1,4 @@
-"""Two names exchanged in one step, where the system can."""
+"""Exchanging two names atomically, and systems without support for it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def names(*folders: Path) -> list[str]:
     return [path.name for folder in folders for path in folder.iterdir()]
 
 
-@pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="this system cannot")
-def test_folders_change_names(pair: tuple[Path, Path]) -> None:
+@pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="no support on this system")
+def test_folders_exchange_names(pair: tuple[Path, Path]) -> None:
     assert exchange(*pair)
     assert ["other", "one"] == names(*pair)
 
 
-@pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="this system cannot")
-def test_a_name_that_is_not_there_is_an_error(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+@pytest.mark.skipif(sys.platform not in {"linux", "darwin"}, reason="no support on this system")
+def test_a_missing_name_is_an_error(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     with pytest.raises(FileNotFoundError) as failure:
         exchange(pair[0], tmp_path / "missing")
     assert str(pair[0]) == failure.value.filename
@@ -42,7 +42,7 @@ def test_a_name_that_is_not_there_is_an_error(tmp_path: Path, pair: tuple[Path, 
 
 
 class Library:
-    """A C library with one function, which fails, or does not."""
+    """A C library with one function, which fails with an errno, or succeeds for 0."""
 
     def __init__(self, name: str, number: int) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -64,7 +64,7 @@ def library(monkeypatch: pytest.MonkeyPatch, name: str, number: int, system: str
 
 @pytest.mark.parametrize("name", ["renameat2", "renamex_np"])
 @pytest.mark.parametrize("number", sorted(_CANNOT))
-def test_a_file_system_that_cannot_is_no_error(
+def test_a_file_system_without_support_is_not_an_error(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, name: str, number: int
 ) -> None:
     library(monkeypatch, name, number, "linux")
@@ -79,7 +79,7 @@ def test_macos_swaps(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("name", "system"), [("rename", "linux"), ("renameat2", "win32")])
-def test_another_system_cannot(
+def test_other_systems_have_no_support(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, name: str, system: str
 ) -> None:
     made = library(monkeypatch, name, 0, system)

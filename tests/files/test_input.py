@@ -1,4 +1,4 @@
-"""Inputs: what several threads read of a file at once, and files that end too early."""
+"""Inputs: reads at positions from several threads, and truncated files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BYTES = bytes(range(256)) * 4096
 
 @pytest.fixture(params=["preadv", "a seek and a read"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a test run with and without the system's call for it."""
+    """Run a test with and without `os.preadv`."""
     if request.param == "preadv":
         if not hasattr(os, "preadv"):
             pytest.skip("this system has none")
@@ -34,7 +34,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("way")
-def test_threads_read_one_file_at_their_own_places(tmp_path: Path) -> None:
+def test_threads_read_one_file_at_their_own_positions(tmp_path: Path) -> None:
     path = tmp_path / "bytes"
     path.write_bytes(BYTES)
     starts = range(1, len(BYTES) - 5000, 997)
@@ -50,7 +50,7 @@ def test_threads_read_one_file_at_their_own_places(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("start", [len(BYTES) - 3, len(BYTES), len(BYTES) + 9])
-def test_a_place_at_the_end_has_fewer_bytes(tmp_path: Path, start: int) -> None:
+def test_a_read_near_the_end_returns_fewer_bytes(tmp_path: Path, start: int) -> None:
     path = tmp_path / "bytes"
     path.write_bytes(BYTES)
     buffer = bytearray(8)

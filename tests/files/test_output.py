@@ -1,4 +1,4 @@
-"""The output is all there or not there at all, whatever happens on the way."""
+"""Outputs are atomic: complete, or as they were before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -303,7 +303,7 @@ def write_binary(path: Path, count: int) -> None:
 
 
 def default_signals() -> None:
-    """Undo what a parent in the background or under nohup hands down."""
+    """Reset signal handlers inherited from a parent in the background or under nohup."""
     for number in STOPPED:
         signal.signal(number, signal.SIG_DFL)
 
@@ -579,13 +579,13 @@ def limit_file_size() -> None:
 
 
 def unmeasured_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment without coverage, whose own file would be too long."""
+    """Return an environment without coverage, whose data file would exceed the limit."""
     kept = clean_environment(variables)
     return {name: text for name, text in kept.items() if not name.startswith("COVERAGE_")}
 
 
 def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tuple[int, list[str]]:
-    """Run where no file can be longer than 20,000 bytes, as if the disk were full then."""
+    """Run with files limited to 20,000 bytes, as if the disk were full."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         input=given,
@@ -599,7 +599,7 @@ def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tup
 
 
 def too_long(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return a file that is too long to be written again there, and a name for an output."""
+    """Return a file that exceeds the limit, and the path of an output."""
     source = folder / name
     write_binary(source, 20_000)
     results = folder / "results"
@@ -647,25 +647,26 @@ def test_a_full_temporary_folder_leaves_nothing(tmp_path: Path, suffix: str) -> 
 
 
 @pytest.mark.parametrize("target", ["out.h5.gz", "/dev/fd/{}"])
-def test_what_is_made_elsewhere_first_is_for_nobody_else(
+def test_a_temporary_file_is_readable_by_its_owner_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as made:
         made["x"] = np.arange(5.0)
-    copied, modes = output._copy_and_remove, []
+    copied, modes = output._StagedOutput._copy_local, []
 
-    def note(path: Path, file: BinaryIO) -> None:
-        modes.append(stat.S_IMODE(path.stat().st_mode))
-        copied(path, file)
+    def note(staged: output._StagedOutput) -> None:
+        if staged._local is not None:
+            modes.append(stat.S_IMODE(staged._local.stat().st_mode))
+        copied(staged)
 
-    monkeypatch.setattr(output, "_copy_and_remove", note)
+    monkeypatch.setattr(output._StagedOutput, "_copy_local", note)
     monkeypatch.chdir(tmp_path)
     with (tmp_path / "opened").open("wb") as file:
         done = run("in.h5", "-o", target.format(file.fileno()), "-s", 1, "--seed", 1)
     assert (0, [0o600]) == (done.status, modes), done.messages
 
 
-def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> None:
+def test_preallocated_space_is_released(tmp_path: Path) -> None:
     path = tmp_path / "out.bin"
     data = bytes(10_000_000)
     with FileOutput(path) as output:
@@ -674,15 +675,15 @@ def test_no_more_of_the_disk_is_kept_than_the_output_takes(tmp_path: Path) -> No
 
     assert len(data) == during.st_size
     if during.st_blocks * 512 < 2 * len(data):
-        pytest.skip("this file system reserves no room")
+        pytest.skip("this file system does not preallocate")
     assert data == path.read_bytes()
     assert path.stat().st_blocks * 512 < len(data) + 1_000_000
 
 
-def test_no_room_is_reserved_where_it_is_short(
+def test_nothing_is_preallocated_on_a_nearly_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_behind, "_ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr(write_behind, "_MIN_FREE_BYTES", 1 << 60)
     data = bytes(10_000_000)
     with FileOutput(tmp_path / "out.bin") as output:
         output.file.write(data)
@@ -690,7 +691,7 @@ def test_no_room_is_reserved_where_it_is_short(
 
 
 @pytest.mark.parametrize("suffix", ["npy", "csv"])
-def test_outputs_that_wait_for_others_keep_no_room(
+def test_outputs_that_wait_for_others_hold_no_preallocated_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     source = tmp_path / f"data.{suffix}"
@@ -711,7 +712,7 @@ def test_outputs_that_wait_for_others_keep_no_room(
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_nothing_is_left_if_room_cannot_be_given_back(
+def test_nothing_is_left_if_preallocated_space_cannot_be_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, failed: bool
 ) -> None:
     def broken(*_: object) -> None:
@@ -731,7 +732,7 @@ def test_nothing_is_left_if_room_cannot_be_given_back(
     assert [] == names(tmp_path)
 
 
-def test_room_is_reserved_beside_places_that_are_written_again(tmp_path: Path) -> None:
+def test_preallocation_works_beside_positional_writes(tmp_path: Path) -> None:
     path = tmp_path / "out.bin"
     path.write_bytes(b"old " * 10)
     with open_written_behind(path) as file:
@@ -745,7 +746,7 @@ def test_room_is_reserved_beside_places_that_are_written_again(tmp_path: Path) -
     assert path.stat().st_blocks * 512 < 31_000_000
 
 
-def test_large_writes_reach_the_system_in_pieces_that_end_at_borders(
+def test_large_writes_are_split_at_multiples_of_a_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces: list[tuple[int, int]] = []
@@ -774,7 +775,7 @@ def test_large_writes_reach_the_system_in_pieces_that_end_at_borders(
 
 
 @pytest.mark.parametrize("redirection", [">", ">>"])
-def test_standard_output_to_a_file_goes_on_where_the_file_was(
+def test_standard_output_to_a_file_continues_at_its_position(
     tmp_path: Path, redirection: str
 ) -> None:
     source, target = tmp_path / "data.npy", tmp_path / "out"

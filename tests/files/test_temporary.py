@@ -1,4 +1,4 @@
-"""Temporary files that a signal keeps their owner from removing go when the process ends."""
+"""Temporary files are removed at exit, even if a signal interrupted their owner."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Input("-").spool()
 
 
 @pytest.mark.parametrize("made", [FILE, FOLDER, COMPRESSED, SPOOLED])
-def test_what_nobody_removes_is_removed_at_the_end(tmp_path: Path, made: str) -> None:
+def test_temporary_files_are_removed_at_exit(tmp_path: Path, made: str) -> None:
     (tmp_path / "in").mkdir()
     script = f"""
 import os, sys
@@ -76,7 +76,7 @@ raise SystemExit(7)
         ("folder", "--in-place"),
     ],
 )
-def test_nothing_is_kept_in_mind_once_it_is_done(
+def test_nothing_stays_registered_after_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -97,7 +97,7 @@ def test_nothing_is_kept_in_mind_once_it_is_done(
         ({"TMPDIR": "missing", "TMP": "here"}, "here"),
     ],
 )
-def test_the_folder_is_the_one_that_is_named_and_there(
+def test_the_folder_is_the_first_of_the_variables_that_exists(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
@@ -120,7 +120,7 @@ def test_no_folder_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         temporary.temporary_folder()
 
 
-def test_the_folder_that_a_program_chose_is_taken(
+def test_the_folder_set_in_tempfile_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -128,11 +128,11 @@ def test_the_folder_that_a_program_chose_is_taken(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process forks here")
-def test_a_forked_process_leaves_those_of_its_parent(tmp_path: Path) -> None:
-    path = temporary.will_make(tmp_path / "kept")
+def test_a_forked_process_leaves_the_temporary_files_of_its_parent(tmp_path: Path) -> None:
+    path = temporary.register(tmp_path / "kept")
     path.touch()
-    script = "import os; from noisify.files.temporary import will_make; from pathlib import Path;"
-    script += f"will_make(Path({str(path)!r})); os.fork() or exit(); os.wait(); os._exit(0)"
+    script = "import os; from noisify.files.temporary import register; from pathlib import Path;"
+    script += f"register(Path({str(path)!r})); os.fork() or exit(); os.wait(); os._exit(0)"
     subprocess.run([sys.executable, "-c", script], check=True, env=clean_environment())
     assert path.exists()
     temporary.remove(path)

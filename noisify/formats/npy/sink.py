@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.overriding import override
 from noisify.files.mapping import map_file, reserve
-from noisify.files.write_behind import takes_places, write_all, write_all_at
+from noisify.files.write_behind import can_write_at, write_all, write_all_at
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
 from noisify.formats.npy.header import Header, with_extent
@@ -42,7 +42,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     def __init__(self, header: Header, output: Output, *, positional: bool = False) -> None:
         self._output = output
         self._header = header
-        self.positional = positional and takes_places(output.file)
+        self.positional = positional and can_write_at(output.file)
         self._written = 0
         self._other_rows = False
         self._mapped: mmap.mmap | None = None
