@@ -321,15 +321,15 @@ class Multiplicative(ModelSpec):
 class Rounding(ModelSpec):
     """Rounding (quantisation): each value becomes the nearest of evenly spaced levels.
 
-    With step the levels are its multiples, 0 among them (a mid-tread quantiser), without end. With
-    bits they are 2**bits from low to high, both among them, so that the step is
-    (high - low) / (2**bits - 1), and what lies beyond becomes low or high; low and high are by
-    default the field's own. Half way between two levels the even one is taken. Whole numbers and
-    decimals stay what they are: a level between two of them is rounded to one.
+    With step, the levels are all its multiples, including 0 (a mid-tread quantiser). With bits,
+    there are 2**bits levels from low to high, so the step is (high - low) / (2**bits - 1), and
+    values beyond become low or high; low and high are by default the field's own. Half way between
+    two levels the even one is taken. Whole numbers and decimals keep their type: a level between
+    two of them is rounded to one.
 
-    What analogue-to-digital converters and short printouts do. There is no chance in it, and no
-    seed. The error is at most step / 2, its standard deviation about step / sqrt(12) if
-    the step is small: Bennett (1948), "Spectra of quantized signals"; Widrow and Kollar (2008),
+    What analogue-to-digital converters and short printouts do. It involves no chance and no seed.
+    The error is at most step / 2, and its standard deviation is about step / sqrt(12) if the step
+    is small: Bennett (1948), "Spectra of quantized signals"; Widrow and Kollar (2008),
     "Quantization noise".
 
     Args:
@@ -351,15 +351,15 @@ class Rounding(ModelSpec):
 class Bias(ModelSpec):
     """Bias (systematic error): x + loc + scale * z with one z ~ N(0, 1) for the whole field.
 
-    With by=COLUMN there is a z for each key in that column, the same wherever the key stands: an
-    offset for each device, batch, site or observer, as in a random-intercept (batch effect) model.
-    Rows without a key share one. A level in % makes it a gain: each value is off by the same share.
-    A complex value gets a z in each part, with half the variance each.
+    With by=COLUMN there is one z for each key in that column, wherever the key appears: an offset
+    for each device, batch, site or observer, as in a random-intercept (batch effect) model. Rows
+    without a key share one. A level in % makes it a gain: each value is off by the same share. A
+    complex value gets a z in each part, with half the variance each.
 
-    Over many fields or keys the scale is the offsets' standard deviation. Within one offset nothing
-    varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement error;
-    Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the normal
-    quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
+    The scale is the standard deviation of the offsets over many fields or keys. Within one offset
+    nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
+    error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
+    normal quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
 
     Args:
         scale: standard deviation of the offsets, as a level
@@ -386,12 +386,12 @@ class Poisson(ModelSpec):
     events to the unit. The noise's standard deviation is sqrt(x / count); its mean is x. Zero and
     negative values are left alone; integers and decimals are rounded half to even.
 
-    k is the smallest whole number at which the Poisson CDF reaches a uniform variate of the
-    element's own, so a brighter element never counts fewer. It is exact in double precision, by
-    summing the distribution where the asymptotic quantile of Giles (2016), "Algorithm 955:
-    approximation of the inverse Poisson cumulative distribution function", leaves a doubt; for a
-    rate above 1e6 the quantile is right to 2e-16 of the rate and 1e-11 of a count. A rate above
-    1e34 leaves the value as it is: the noise is less than its last place.
+    k is the smallest whole number at which the Poisson CDF reaches the element's own uniform
+    variate, so a brighter element never counts fewer. It is exact in double precision: where the
+    asymptotic quantile of Giles (2016), "Algorithm 955: approximation of the inverse Poisson
+    cumulative distribution function", is ambiguous, the distribution is summed. For a rate above
+    1e6 the quantile is right to 2e-16 of the rate and 1e-11 of a count. A rate above 1e34 leaves
+    the value as it is: the noise is less than its last place.
 
     Args:
         count: events for each unit of the value
@@ -407,14 +407,14 @@ class Binomial(ModelSpec):
     """Thinning: of x counted things each is kept with probability keep, y ~ Binomial(x, keep).
 
     A detector's efficiency, an undercount, a subsample of events: keep = 0.9 loses one in ten. The
-    mean is keep * x, the variance keep * (1 - keep) * x. Of a number that is not whole the whole
-    part is thinned, and the rest is lost; zero and negative values are left alone.
+    mean is keep * x, the variance keep * (1 - keep) * x. A number that is not whole is rounded down
+    before it is thinned; zero and negative values are left alone.
 
-    y is the smallest whole number at which the binomial CDF reaches a uniform variate of the
-    element's own, so the same seed keeps more at a higher keep. It is exact in double precision,
-    by summing the distribution where its asymptotic quantile (the expansion of Cornish and Fisher,
-    1938, to the fifth order) leaves a doubt; where the variance is above 1e6 the quantile is right
-    to 2e-16 of the mean and 1e-11 of a count.
+    y is the smallest whole number at which the binomial CDF reaches the element's own uniform
+    variate, so the same seed keeps more at a higher keep. It is exact in double precision: where
+    the asymptotic quantile (the expansion of Cornish and Fisher, 1938, to the fifth order) is
+    ambiguous, the distribution is summed. Where the variance is above 1e6 the quantile is right to
+    2e-16 of the mean and 1e-11 of a count.
 
     Args:
         keep: probability that each one is kept
@@ -430,9 +430,9 @@ class SaltAndPepper(ModelSpec):
     """Salt-and-pepper noise: an element that is hit becomes the highest or the lowest value.
 
     Dead and hot pixels, bit errors of a converter. Half of those hit become high (salt) unless
-    `salt` says otherwise, as MATLAB's imnoise(I, "salt & pepper", d) has it; integers go to the
-    ends of their type (0 and 255 for uint8), floats to 0 and 1, unless low and high are given.
-    Gonzalez and Woods, "Digital Image Processing", section 5.2.
+    `salt` says otherwise, as in MATLAB's imnoise(I, "salt & pepper", d). Integers go to the ends of
+    their type (0 and 255 for uint8), floats to 0 and 1, unless low and high are given. Gonzalez and
+    Woods, "Digital Image Processing", section 5.2.
 
     Args:
         rate: share of the elements that are hit
@@ -474,11 +474,11 @@ class Impulse(ModelSpec):
 class Outlier(ModelSpec):
     """Outliers: an element that is hit is pushed beyond the quartile fences.
 
-    The fences stand `factor` interquartile ranges below the lower and above the upper quartile of
-    the whole field (Tukey, 1977, "Exploratory Data Analysis": 1.5 is an outlier, 3 is far out). The
-    new value lies beyond one of them, either with equal chance, by an exponential amount whose mean
-    is an interquartile range; always strictly beyond, and on the other side where the type does
-    not reach beyond one of them.
+    The fences lie `factor` interquartile ranges below the lower and above the upper quartile of the
+    whole field (Tukey, 1977, "Exploratory Data Analysis": 1.5 is an outlier, 3 is far out). The new
+    value lies strictly beyond one of them, chosen with equal chance, by an exponential amount whose
+    mean is an interquartile range. Where the type does not reach beyond one fence, it lies beyond
+    the other.
 
     Args:
         rate: share of the elements that are hit
@@ -523,7 +523,7 @@ class Spike(ModelSpec):
 class Stuck(ModelSpec):
     """A stuck sensor: the elements of a run keep the value of the run's first one.
 
-    Runs stand at multiples of their length, and each is stuck with probability rate. Stuck-at
+    Runs start at multiples of their length, and each is stuck with probability rate. Stuck-at
     faults, as Ni et al. (2009), "Sensor network data fault types", describe them.
 
     Args:
@@ -579,10 +579,10 @@ class SwapBits(ModelSpec):
 class ScaleBy(ModelSpec):
     """The wrong unit: each value is multiplied by a factor with probability rate.
 
-    Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors each
-    value hit takes one, all being equally likely: "10|100|1000", or "0.001" for the other way
-    round. Statistical offices call it the thousand or unity measure error: de Waal, Pannekoek and
-    Scholtus (2011), "Handbook of statistical data editing and imputation", chapter 2.
+    Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors, each
+    value hit takes one with equal chance: "10|100|1000", or "0.001" for the other way round.
+    Statistical offices call it the thousand or unity measure error: de Waal, Pannekoek and Scholtus
+    (2011), "Handbook of statistical data editing and imputation", chapter 2.
 
     Args:
         rate: share of the values that are hit
@@ -700,13 +700,13 @@ class AR1(ModelSpec):
 class RandomWalk(ModelSpec):
     """A random walk: x + loc + scale * (the sum of all steps so far), steps ~ N(0, 1).
 
-    What integrating white noise gives: a clock's phase, a position from dead reckoning (IEEE Std
-    952: random walk). The walk starts at 0, so element 0 keeps its value (but for loc), and scale
-    is the standard deviation of one step: that of element t is scale * sqrt(t). It has none for the
-    field as a whole, so --sd and --snr refuse it. With a scale that changes from element to element
-    (5%, @column) it is the whole walk that is multiplied, element by element.
+    The integral of white noise: a clock's phase, a position from dead reckoning (IEEE Std 952:
+    random walk). The walk starts at 0, so element 0 only gets loc. scale is the standard deviation
+    of one step; that of element t is scale * sqrt(t). There is none for the field as a whole, so
+    --sd and --snr refuse it. A scale that differs between elements (5%, @column) multiplies the
+    walk's value at each element.
 
-    Drawn exactly: a coarse walk and Brownian bridges (Levy, 1948).
+    Drawn exactly, by a coarse walk and Brownian bridges (Levy, 1948).
 
     Args:
         scale: the distribution's scale, as a level
@@ -812,9 +812,9 @@ class BrownNoise(ModelSpec):
 class BlueNoise(ModelSpec):
     """Blue noise: x + loc + scale * y, y's power ~ f: the differences of pink noise.
 
-    Little of it is left after averaging over neighbours; dither is made like this. y is stationary
-    and normal, and scale is its standard deviation. The same as colored with exponent -1, where its
-    accuracy is told. Kasdin, Proc. IEEE 83, 1995.
+    Averaging over neighbours removes most of it, as in dither. y is stationary and normal, and
+    scale is its standard deviation. The same as colored with exponent -1, which states the
+    accuracy. Kasdin, Proc. IEEE 83, 1995.
 
     Args:
         scale: the distribution's scale, as a level
@@ -835,8 +835,8 @@ class BlueNoise(ModelSpec):
 class VioletNoise(ModelSpec):
     """Violet noise: x + loc + scale * y, y's power ~ f**2: the differences of white noise.
 
-    What differentiating a noisy record gives: y[t] = (z[t + 1] - z[t]) / sqrt(2), z ~ N(0, 1), with
-    a correlation of -1/2 between neighbours. y is stationary and normal, and scale is its standard
+    The derivative of a noisy record: y[t] = (z[t + 1] - z[t]) / sqrt(2), z ~ N(0, 1), with a
+    correlation of -1/2 between neighbours. y is stationary and normal, and scale is its standard
     deviation. The same as colored with exponent -2. Kasdin, Proc. IEEE 83, 1995.
 
     Args:
@@ -858,10 +858,10 @@ class VioletNoise(ModelSpec):
 class Drift(ModelSpec):
     """Linear drift: x + loc + scale * z * i / (length - 1), i = 0 ... length - 1 the element.
 
-    A zero that wanders off steadily, as of an instrument that warms up (IEEE Std 952: ramp). z is
-    one standard normal for the whole field, so scale is the standard deviation of where the drift
-    ends; with fixed=true it is 1, and the drift ends at scale itself. A complex value drifts in
-    each part, to half the variance.
+    A zero that moves steadily, as in an instrument that warms up (IEEE Std 952: ramp). z is one
+    standard normal for the whole field, so scale is the standard deviation of the drift's end; with
+    fixed=true z is 1, and the drift ends at scale. A complex value drifts in each part, with half
+    the variance each.
 
     Args:
         scale: the distribution's scale, as a level
@@ -886,9 +886,9 @@ class Drift(ModelSpec):
 class Jitter(ModelSpec):
     """Timing jitter: each sample is taken scale * z too late, z ~ N(0, 1), between its neighbours.
 
-    The shift, in samples, is kept from -1 to 1; the value comes from straight lines between the
-    elements. A neighbour that is missing counts as the element's own value. Sampling clock jitter,
-    as IEEE Std 1241 (analog-to-digital converters) describes it.
+    The shift, in samples, is limited to -1 to 1; values are interpolated linearly between the
+    elements. A missing neighbour counts as the element's own value. Sampling clock jitter, as IEEE
+    Std 1241 (analog-to-digital converters) describes it.
 
     Args:
         scale: standard deviation of the shift, in samples
@@ -936,14 +936,14 @@ class Correlated(ModelSpec):
 class Missing(ModelSpec):
     """Missing values: each value is lost with probability rate, by one of Rubin's mechanisms.
 
-    mcar: completely at random. With burst = L they are lost in runs, of L at low rates: element i
-    is lost if any of L uniforms, its own and those of the next L - 1, is below
+    mcar: completely at random. With burst = L, values are lost in runs, of length L at low rates:
+    element i is lost if any of L uniforms, its own and those of the next L - 1, is below
     1 - (1 - rate)**(1/L), which keeps the rate.
     mar: at random given another field, by. mnar: not at random, depending on the value itself.
-    In both the probability is 1 / (1 + exp(-(b + s(z)))), z being the driving field's
-    value, standardised, and s(z) the shape: right z (large values are lost), left -z, mid -|z| or
-    tail |z|; b is such that the mean probability over the field is the rate. Where the driving
-    value is itself missing the probability is the rate.
+    In both, the probability is 1 / (1 + exp(-(b + s(z)))), where z is the standardised value of the
+    driving field and s(z) is the shape: right z (large values are lost), left -z, mid -|z| or
+    tail |z|. b is chosen so that the mean probability over the field is the rate. Where the driving
+    value itself is missing, the probability is the rate.
 
     Rubin (1976), "Inference and missing data"; the shapes are those of mice's ampute
     (Schouten, Lugtig and Vink, 2018, "Generating missing values for simulation purposes") and of
@@ -1003,11 +1003,10 @@ class Flip(ModelSpec):
 class CategorySwap(ModelSpec):
     """Two labels mistaken for each other: where it hits, a becomes b and b becomes a.
 
-    Pair noise, as an annotator makes it who mixes up two classes; left out, a and b are the field's
-    two most frequent labels (of equally frequent ones, the first in the alphabet). Labels other
-    than a and b stay, so the share of the field that changes is rate * (the share of a and b).
-    A kind of the
-    pair flipping of Han et al. (2018), "Co-teaching".
+    Pair noise, as of an annotator who mixes up two classes. By default a and b are the field's two
+    most frequent labels (of equally frequent ones, the first in the alphabet). Labels other than a
+    and b stay, so the share of the field that changes is rate * (the share of a and b). A kind of
+    the pair flipping of Han et al. (2018), "Co-teaching".
 
     A field with fewer than two labels stays as it is.
 
@@ -1028,14 +1027,14 @@ class CategorySwap(ModelSpec):
 class Shuffle(ModelSpec):
     """Values in the wrong place: those hit change places with others hit in the same window.
 
-    The field is cut into windows of so many elements; the elements hit in a window are put in
-    random order, and each takes the value of the next in that order, the last that of the first:
-    a random cycle, so that none keeps its place. What the values are, their distribution and every
-    window's mean stay exactly as they were; what they have to do with their neighbours and with
-    the other fields is lost where it hits. Local data swapping (Dalenius and Reiss, 1982,
-    "Data-swapping: a technique for disclosure control").
+    The field is cut into windows of equal length. The elements hit in a window form a random cycle:
+    in random order, each takes the value of the next, and the last that of the first, so no value
+    keeps its place. The field's values, their distribution and every window's mean stay exactly the
+    same; their relation to neighbours and other fields is lost where it hits. Local data swapping
+    (Dalenius and Reiss, 1982, "Data-swapping: a technique for disclosure control").
 
-    Missing values stay where they are, and so does the only element hit in a window.
+    Missing values stay where they are, and so does an element that is the only one hit in its
+    window.
 
     Args:
         rate: share of the elements that are hit
@@ -1052,17 +1051,17 @@ class Shuffle(ModelSpec):
 class Typo(ModelSpec):
     """Typing errors: one slip on a QWERTY keyboard in each cell that is hit.
 
-    neighbour: a letter or digit becomes a key next to it (letters letters, digits digits, in the
-    same case); insert: such a key is struck as well, before or after; delete: a letter or digit is
-    left out; transpose: two different ones side by side change places; double: one is struck twice.
-    Each kind that is possible in the cell is equally likely (name one twice and it is twice as
-    likely), and so is each place. Damerau (1964), "A technique for computer detection and
-    correction of spelling errors", found four of them behind 80% of all misspellings; the keyboard
-    is that of GeCo (Tran, Vatsalan and Christen, CIKM 2013).
+    neighbour: a letter becomes an adjacent letter, a digit an adjacent digit, in the same case;
+    insert: such a key is struck as well, before or after; delete: a letter or digit is left out;
+    transpose: two different ones side by side change places; double: one is struck twice. Each kind
+    that is possible in the cell is equally likely (name one twice and it is twice as likely), and
+    so is each place. Damerau (1964), "A technique for computer detection and correction of spelling
+    errors", found four of them behind 80% of all misspellings; the keyboard is that of GeCo (Tran,
+    Vatsalan and Christen, CIKM 2013).
 
-    Only letters and digits are touched and only they are put in, never a delimiter, a quote or
-    a line break. A cell in which no kind is possible stays as it is, and so do empty cells and
-    cells with undecodable bytes; none becomes empty.
+    Only letters and digits are changed or inserted, never a delimiter, a quote or a line break. A
+    cell in which no kind is possible stays as it is, and so do empty cells and cells with
+    undecodable bytes; none becomes empty.
 
     Args:
         rate: share of the cells that are hit
@@ -1080,11 +1079,11 @@ class Ocr(ModelSpec):
     """Errors of optical character recognition: one shape taken for another in each cell hit.
 
     0/O 0/o 1/l 1/I l/I 2/Z 5/S 6/G 8/B 9/g rn/m cl/d vv/w c/e h/b u/v, both ways; each confusion
-    that is possible somewhere in the cell is equally likely. The kind of table GeCo corrupts
-    records with (Tran, Vatsalan and Christen, CIKM 2013).
+    that is possible somewhere in the cell is equally likely. GeCo corrupts records with such a
+    table (Tran, Vatsalan and Christen, CIKM 2013).
 
-    A cell in which none is possible stays as it is, and so do empty cells and cells with
-    undecodable bytes.
+    A cell without such a shape stays as it is, and so do empty cells and cells with undecodable
+    bytes.
 
     Args:
         rate: share of the cells that are hit
@@ -1144,9 +1143,9 @@ class Whitespace(ModelSpec):
 class Truncate(ModelSpec):
     """Cut-off text: a cell that is hit loses its end.
 
-    With keep below 1 that share of its characters (Unicode code points), rounded up, stays.
-    Otherwise 1 to drop characters go, each number equally likely. What a column that is too narrow
-    does, in MySQL without its strict mode for one.
+    With keep below 1, that share of its characters (Unicode code points), rounded up, stays.
+    Otherwise it loses 1 to drop characters, each number equally likely. A database column that is
+    too narrow does this, for example in MySQL without strict mode.
 
     At least one character stays, so cells of one character stay as they are, and so do empty cells
     and cells with undecodable bytes.
@@ -1226,8 +1225,8 @@ class DuplicateRows(ModelSpec):
     """Repeated rows: each row comes out `times` times more with probability rate.
 
     The copies follow their row. They are exact, or, with fresh, get noise of their own from the
-    other specs: near-duplicates, what record linkage and deduplication are tested with (Christen,
-    2012, "Data Matching", chapter 7).
+    other specs: near-duplicates, used to test record linkage and deduplication (Christen, 2012,
+    "Data Matching", chapter 7).
 
     Args:
         rate: share of the rows that are hit

@@ -1,4 +1,4 @@
 """The noise models: pure functions over arrays, listed in `registry`.
 
-Values and variates go in, noisy values come out; no model reads or writes a file.
+Values and variates go in, noisy values come out. Models neither read nor write files.
 """

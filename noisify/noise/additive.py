@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MEDIAN = 0.5
 _NO_VARIANCE = 2.0
-"""The most degrees of freedom at which Student's t has no variance."""
+"""Student's t has no variance up to this many degrees of freedom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class Additive(Model):
 
     A complex value gets an independent variate in each part, with half the variance each.
 
-    Subclasses without parameters of their own are dataclasses by inheritance: decorating each would
-    take a few per cent of a small run.
+    Subclasses without parameters of their own inherit being a dataclass; decorating each would cost
+    a few per cent of a small run.
     """
 
     family: ClassVar[str] = "amplitude"
@@ -108,7 +108,7 @@ class Uniform(IndependentNoise):
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return variates uniform on [-scale, scale), as NumPy's uniform(low, high) rounds them."""
+        """Return variates uniform on [-scale, scale), rounded like NumPy's uniform(low, high)."""
         noise = self.standard(variates, lane)
         noise *= scale
         noise *= 2
@@ -116,7 +116,7 @@ class Uniform(IndependentNoise):
         return noise
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
-        """Return variates uniform on [0, 1), which `scaled` spreads."""
+        """Return variates uniform on [0, 1), which `scaled` stretches."""
         return variates.uniform(lane)
 
     def moments(self) -> tuple[float, float]:
@@ -238,7 +238,7 @@ class TruncatedNormal(IndependentNoise):
         """Return truncated normal variates."""
         uniform = variates.uniform(lane)
         upper = uniform >= _MEDIAN
-        # Both halves are drawn in the lower tail, where a float64 tells probabilities apart best.
+        # Draw both halves in the lower tail, where float64 resolves probabilities best.
         depth = np.where(upper, 1 - uniform, uniform)
         z = normal_quantile(_upper_tail(self.cut) + depth * self._mass)
         np.clip(z, -self.cut, 0.0, out=z)
@@ -246,11 +246,11 @@ class TruncatedNormal(IndependentNoise):
 
     @property
     def _mass(self) -> float:
-        """The normal probability within the cuts."""
+        """The probability of a normal variate between the cuts."""
         return math.erf(self.cut / math.sqrt(2))
 
     def moments(self) -> tuple[float, float]:
-        """Return mean 0 and the sd of what is left."""
+        """Return mean 0 and the sd after cutting."""
         density = math.exp(-self.cut * self.cut / 2) / math.sqrt(2 * math.pi)
         return 0.0, math.sqrt(1 - 2 * self.cut * density / self._mass)
 
@@ -262,7 +262,7 @@ def _upper_tail(z: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Asymmetric(IndependentNoise):
-    """Additive noise with a long tail on one side, as NumPy draws it or with its mean taken off."""
+    """Additive noise with a long tail on one side, optionally with its mean subtracted."""
 
     center: bool = parameters.truth(
         "take the distribution's mean off, so that noise has mean 0", default=False
@@ -271,7 +271,7 @@ class Asymmetric(IndependentNoise):
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return fresh variates of the given scale, shape (n,), less their mean if asked to."""
+        """Return fresh variates of the given scale, shape (n,), minus their mean if `center`."""
         noise = self.standard(variates, lane)
         if self.center:
             noise -= self.distribution()[0]
@@ -280,10 +280,10 @@ class Asymmetric(IndependentNoise):
 
     @abstractmethod
     def distribution(self) -> tuple[float, float]:
-        """Return the mean and the sd at scale 1, the mean not taken off."""
+        """Return the mean and the sd at scale 1, before centering."""
 
     def moments(self) -> tuple[float, float]:
-        """Return the mean, 0 if it is taken off, and the sd."""
+        """Return the mean (0 if centered) and the sd."""
         mean, sd = self.distribution()
         return (0.0 if self.center else mean), sd
 
@@ -363,7 +363,7 @@ class LogNormal(Asymmetric):
     sigma: float = parameters.number(
         "standard deviation of the noise's logarithm", 1.0, above=0, at_most=18
     )
-    """A larger sigma has a standard deviation that no float64 holds."""
+    """The standard deviation of a larger sigma overflows."""
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return lognormal variates with median 1."""

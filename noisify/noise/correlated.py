@@ -1,4 +1,4 @@
-"""Noise that several fields share, in proportion to how they vary together."""
+"""Noise that is correlated between fields, like the fields themselves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Correlated(Model):
     covariance: Matrix | None = parameters.matrix("covariance of the fields; default: their own")
 
     def __post_init__(self) -> None:
-        """Check that the covariance can be one, and that it fits the fields."""
+        """Check that the covariance is valid and fits the fields."""
         super().__post_init__()
         if self.covariance is None:
             return
@@ -66,7 +66,7 @@ class Correlated(Model):
             )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return values + this field's part of the rows' noise."""
+        """Return values + this field's component of the rows' noise."""
         if self.fields is None or self.covariance is None:
             raise UsageError(f"{self.name} needs the covariance of the fields it works on")
         if context.others is None or not isinstance(context.variates, BlockVariates):
@@ -81,7 +81,7 @@ class Correlated(Model):
             return context.add(values, noise)
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the covariance of all fields is needed where it is not given."""
+        """Request the covariance of all fields unless it is given."""
         if self.covariance is not None:
             return {}
         return {name: frozenset({"covariance"}) for name in self.fields or (field,)}
@@ -101,33 +101,34 @@ class Correlated(Model):
                 )
         covariance = tuple(
             tuple(float(statistics[one].covariance.get(other, 0.0)) for other in fields)
-            for one in fields  # there is none where there are no rows
+            for one in fields  # absent where there are no rows
         )
         return dataclasses.replace(self, fields=fields, covariance=covariance)
 
     def companions(self) -> frozenset[str]:
-        """Return no fields: what is shared is variates, not values."""
+        """Return no fields: only variates are shared, not values."""
         return frozenset()
 
 
 _LEAST_SD = 1e-150
-"""A smaller standard deviation has a square that float64 does not hold in full."""
+"""The square of a smaller standard deviation loses precision in float64."""
 SINGULAR = 1e-12
-"""A share of a field's variance, left over by the fields before it, that counts as none."""
+"""The share of a field's variance, left over by the fields before it, that counts as zero."""
 TOLERANCE = 1e-5
-"""How far a correlation may be from what its root gives; rounding and SINGULAR stay below."""
+"""Largest error of a correlation rebuilt from the root; rounding and SINGULAR stay below it."""
 
 
 @lru_cache(maxsize=64)
 def root_of(covariance: Matrix) -> NDArray[np.float64]:
     """Return the Cholesky factor L, L L' = covariance, of a matrix that may be singular.
 
-    Works on the correlations, so fields in units far apart do not drown each other. Golub and Van
-    Loan, Matrix Computations, 4.2. Its steps are products, sums and roots of single elements, so
-    the bits are the same on every machine.
+    Works on the correlations, so that fields in very different units keep their precision. Golub
+    and Van Loan, Matrix Computations, 4.2. Its steps are products, sums and roots of single
+    elements, so the bits are the same on every machine.
 
     Raises:
-        UsageError: If the matrix is not square, finite and symmetric, or no covariance.
+        UsageError: If the matrix is not a covariance matrix: square, finite, symmetric and
+            positive semidefinite.
     """
     size = len(covariance)
     if any(len(row) != size for row in covariance):
@@ -149,8 +150,8 @@ def root_of(covariance: Matrix) -> NDArray[np.float64]:
             rest -= root[:, column] * root[:, column, None]
     if size and np.abs(root @ root.T - correlations).max() > TOLERANCE:
         raise UsageError(
-            "covariance of correlated is no covariance: some sum of the fields would have a "
-            "negative variance"
+            "covariance of correlated is not a covariance matrix: some sum of the fields would "
+            "have a negative variance"
         )
     root *= deviations[:, None]
     root.setflags(write=False)

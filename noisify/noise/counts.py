@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 _HALF = 0.5
 BEYOND_NOISE = 1e34
-"""A rate whose Poisson noise, at most 8.3 standard deviations, is under half of a last place."""
+"""Above this rate, Poisson noise (at most 8.3 sd) is below half a unit in the last place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counting(Model):
-    """A model of counting: zero and what is negative is left alone."""
+    """A model of counting noise, which leaves zero and negative values alone."""
 
     family: ClassVar[str] = "counting"
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those above zero counted."""
+        """Return the values, with those above zero replaced by counts."""
         positive = np.asarray(values > 0, bool)
         if positive.all():
             return self.counted(values, context)
@@ -50,12 +50,12 @@ class Poisson(Counting):
     events to the unit. The noise's standard deviation is sqrt(x / count); its mean is x. Zero and
     negative values are left alone; integers and decimals are rounded half to even.
 
-    k is the smallest whole number at which the Poisson CDF reaches a uniform variate of the
-    element's own, so a brighter element never counts fewer. It is exact in double precision, by
-    summing the distribution where the asymptotic quantile of Giles (2016), "Algorithm 955:
-    approximation of the inverse Poisson cumulative distribution function", leaves a doubt; for a
-    rate above 1e6 the quantile is right to 2e-16 of the rate and 1e-11 of a count. A rate above
-    1e34 leaves the value as it is: the noise is less than its last place.
+    k is the smallest whole number at which the Poisson CDF reaches the element's own uniform
+    variate, so a brighter element never counts fewer. It is exact in double precision: where the
+    asymptotic quantile of Giles (2016), "Algorithm 955: approximation of the inverse Poisson
+    cumulative distribution function", is ambiguous, the distribution is summed. For a rate above
+    1e6 the quantile is right to 2e-16 of the rate and 1e-11 of a count. A rate above 1e34 leaves
+    the value as it is: the noise is less than its last place.
     """
 
     name: ClassVar[str] = "poisson"
@@ -80,14 +80,14 @@ class Binomial(Counting):
     """Thinning: of x counted things each is kept with probability keep, y ~ Binomial(x, keep).
 
     A detector's efficiency, an undercount, a subsample of events: keep = 0.9 loses one in ten. The
-    mean is keep * x, the variance keep * (1 - keep) * x. Of a number that is not whole the whole
-    part is thinned, and the rest is lost; zero and negative values are left alone.
+    mean is keep * x, the variance keep * (1 - keep) * x. A number that is not whole is rounded down
+    before it is thinned; zero and negative values are left alone.
 
-    y is the smallest whole number at which the binomial CDF reaches a uniform variate of the
-    element's own, so the same seed keeps more at a higher keep. It is exact in double precision,
-    by summing the distribution where its asymptotic quantile (the expansion of Cornish and Fisher,
-    1938, to the fifth order) leaves a doubt; where the variance is above 1e6 the quantile is right
-    to 2e-16 of the mean and 1e-11 of a count.
+    y is the smallest whole number at which the binomial CDF reaches the element's own uniform
+    variate, so the same seed keeps more at a higher keep. It is exact in double precision: where
+    the asymptotic quantile (the expansion of Cornish and Fisher, 1938, to the fifth order) is
+    ambiguous, the distribution is summed. Where the variance is above 1e6 the quantile is right to
+    2e-16 of the mean and 1e-11 of a count.
     """
 
     name: ClassVar[str] = "binomial"
@@ -97,7 +97,7 @@ class Binomial(Counting):
     keep: Rate = parameters.rate("probability that each one is kept", 0.9)
 
     def counted(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return how many are kept."""
+        """Return the numbers of things kept."""
         uniform = context.variates.uniform("noise")
         whole = _floor(values, context)
         trials = np.asarray(context.number.to_float(whole), np.float64)

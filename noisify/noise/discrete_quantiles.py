@@ -2,8 +2,8 @@
 
 A count is the smallest k at which the CDF reaches u. Where the mean is small the CDF is summed from
 0. Elsewhere an asymptotic expansion of the quantile gives k, unless it comes so close to a whole
-number that its error could matter: then the CDF itself is summed, from Loader's pmf. What an
-element gets depends on its own parameters and u only, whatever stands beside it.
+number that its error could matter: then the CDF is summed from Loader's pmf. An element's count
+depends only on its own parameters and u, not on its neighbours in the array.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     Which = slice | NDArray[np.bool_] | NDArray[np.int64]
 
 LEAST_UNIFORM = 2.0**-54
-"""Stands for u = 0, which is drawn once in 2**53 times."""
+"""Replaces u = 0, which is drawn once in 2**53 times."""
 STRIP = 1 << 14
-"""Elements that are worked on together: so many stay in the cache."""
+"""Elements processed together; they fit the cache."""
 SMALL_MEAN = 8.0
 """Up to this mean the CDF is summed from 0."""
 FAR_TAIL = 1e-9
-"""Above 1 - this the upper tail is summed instead: u and the CDF lose their last places there."""
+"""Above 1 - this, where u and the CDF lose their last places, the upper tail is summed."""
 LARGE_SD = 1e3
-"""From this standard deviation on the expansion is as exact as double precision can be."""
+"""From this standard deviation on the expansion is exact to double precision."""
 STRAY = 8.0
-"""How far to step back when a sum turns out to start on the wrong side."""
+"""Step back by this much if a sum starts on the wrong side."""
 
 
 class Law(Protocol):
-    """Distributions of counts, one an element."""
+    """Distributions of counts, one per element."""
 
     @property
     def mean(self) -> Floats:
@@ -56,7 +56,7 @@ class Law(Protocol):
 
     @property
     def most(self) -> Floats | float:
-        """The largest counts there can be."""
+        """The largest possible counts."""
         ...
 
     def none(self) -> Floats:
@@ -130,7 +130,7 @@ class Binomial:
 
     @property
     def asymmetry(self) -> float:
-        """Return 1 - 2 share."""
+        """1 - 2 share."""
         return 1 - 2 * self.share
 
     @property
@@ -170,8 +170,8 @@ def quantile(law: Law, uniform: Floats, *, falling: bool = False) -> Floats:
 
     Args:
         law: The distributions.
-        uniform: Multiples of 2**-53 in [0, 1); 0 stands for 2**-54.
-        falling: Whether to invert 1 - u for u.
+        uniform: Multiples of 2**-53 in [0, 1); 0 is replaced by 2**-54.
+        falling: Whether to use 1 - u instead of u.
     """
     lower = np.maximum(uniform, LEAST_UNIFORM)
     upper = 1 - uniform  # exact, unlike 1 - lower
@@ -190,7 +190,7 @@ def quantile(law: Law, uniform: Floats, *, falling: bool = False) -> Floats:
 
 
 def _estimated(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the counts, and which of them are in doubt."""
+    """Return the counts, and the mask of doubtful ones."""
     small = law.mean <= SMALL_MEAN
     if small.all():
         return _searched(law, lower, upper)
@@ -203,7 +203,7 @@ def _estimated(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[
 
 
 def _searched(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the counts where the mean is small: how many k have a CDF below u."""
+    """Return the counts for small means: the number of k whose CDF is below u."""
     doubtful = (upper < FAR_TAIL) & (law.mean > LEAST_UNIFORM / 2)
     u = np.where(upper < FAR_TAIL, 0.0, lower)
     chance = law.none()
@@ -219,8 +219,8 @@ def _searched(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[n
 
 
 _EXPANSION = (
-    # The polynomial of order 1, 2, ... in sd**-1, counting from the mean: for each power of w, two
-    # apart from 0 or 1 upwards, the coefficients of the powers of the asymmetry, two apart too.
+    # The polynomials of order 1, 2, ... in sd**-1. A row for each second power of w from 0 or 1
+    # up; in a row, the coefficients of each second power of the asymmetry.
     ((-1 / 6,), (1 / 6,)),
     ((1 / 48, -7 / 144), (-1 / 48, 1 / 144)),
     ((-1 / 45, 1 / 405), (7 / 720, -7 / 6480), (1 / 240, -1 / 2160)),
@@ -236,21 +236,21 @@ _EXPANSION = (
         (5 / 12096, 13 / 90720, 1 / 544320),
     ),
 )
-"""Follows, order by order, from dF/dp = -n binom(n - 1, k) p**k (1 - p)**(n - 1 - k)."""
+"""Derived order by order from dF/dp = -n binom(n - 1, k) p**k (1 - p)**(n - 1 - k)."""
 _ERROR = 1.5e-3
-"""The error of the expansion is below this times (1 + |w|)**7 / sd**5 where |w| is below the sd
-(twice the largest that was found against exact quantiles, near w = 0 at the smallest sd)."""
+"""The expansion's error is below this times (1 + |w|)**7 / sd**5 for |w| below the sd. Twice the
+largest error found against exact quantiles, near w = 0 at the smallest sd."""
 _ROUNDING = 1e-15
-"""The rounding errors in the expansion, as a share of its terms."""
+"""The rounding error of the expansion, as a share of its terms."""
 _NEGLIGIBLE = 2.0**-60
-"""A term of a sum below this share of it ends the sum."""
+"""A sum ends at a term below this share of it."""
 
 
 def _expanded(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the counts by the expansion of the quantile in powers of 1 / sd.
 
-    With w the normal quantile of u: mean + sd w + a w**2 / 6 - a / 6 + 1/2 + ..., a being the
-    asymmetry (Giles, 2016, has it for Poisson).
+    It is mean + sd w + a w**2 / 6 - a / 6 + 1/2 + ..., where w is the normal quantile of u and a
+    the asymmetry (Giles, 2016, for Poisson).
     """
     w = _normal(lower, upper)
     mean, sd = law.mean, law.sd
@@ -279,7 +279,7 @@ def _normal(lower: Floats, upper: Floats) -> Floats:
 
 
 def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
-    """Return one order's polynomial (an even one's over w), `square` being w**2."""
+    """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
     coefficients = [
         factor * sum(c * asymmetry ** (2 * power) for power, c in enumerate(row))
@@ -339,7 +339,7 @@ def _from_above(law: Law, lower: Floats, upper: Floats) -> Floats:
 
 
 def _tail_below(law: Law, k: Floats) -> Floats:
-    """Return P(K < k), where the terms fall."""
+    """Return P(K < k) for k on the side where the terms decrease."""
     chance, total, j = law.pmf(k), np.zeros(len(k)), k.copy()
     while (chance > total * _NEGLIGIBLE).any():
         more = j > 0
@@ -350,7 +350,7 @@ def _tail_below(law: Law, k: Floats) -> Floats:
 
 
 def _tail_above(law: Law, k: Floats) -> Floats:
-    """Return P(K > k), where the terms fall."""
+    """Return P(K > k) for k on the side where the terms decrease."""
     chance, total, j = law.pmf(k), np.zeros(len(k)), k.copy()
     while (chance > total * _NEGLIGIBLE).any():
         chance = chance * law.ratio(j)
@@ -372,7 +372,7 @@ _NEAR = 0.1
 
 
 def _stirling_error(n: Floats) -> Floats:
-    """Return log(n!) less Stirling's log(sqrt(2 pi n) (n / e)**n), for whole n of at least 1."""
+    """Return log(n!) - log(sqrt(2 pi n) (n / e)**n), for whole n of at least 1."""
     a, b, c, d, e = _STIRLING
     inverse = 1 / (n * n)
     series = (a - (b - (c - (d - e * inverse) * inverse) * inverse) * inverse) / n
@@ -381,7 +381,7 @@ def _stirling_error(n: Floats) -> Floats:
 
 
 def _deviance(x: Floats, mean: Floats) -> Floats:
-    """Return x log(x / mean) + mean - x, without cancellation where they are near."""
+    """Return x log(x / mean) + mean - x, without cancellation for x near the mean."""
     gap = x - mean
     v = gap / (x + mean)
     square = v * v

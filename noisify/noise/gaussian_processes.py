@@ -1,12 +1,12 @@
 """Correlated Gaussian sequences as a pure function of position, exact however the data are cut.
 
 A first-order process x[t + 1] = rho x[t] + step z[t + 1] is Markov: given its values at two
-places, what lies between depends on nothing else. So it is drawn from the coarse to the fine. The
-values at the first element of every noise block, its *skeleton*, are again such a process, with
-rho**8192; between two of them a block is run freely from the first and then bent so that it meets
-the second (a Gaussian bridge). The skeleton is drawn in the same way from its own skeleton, rung
-by rung, up to a rung whose points are independent or that one block holds whole. A block needs its
-own variates and a few skeleton values, and nothing is carried from one chunk to the next.
+places, the values between depend on nothing else. So it is drawn from coarse to fine. The values at
+the first element of every noise block, its *skeleton*, form such a process too, with rho**8192.
+Between two of them a block runs freely from the first and is then bent to meet the second (a
+Gaussian bridge). The skeleton is drawn in the same way from its own skeleton, rung by rung, up to
+a rung whose points are independent or fit in one block. A block needs its own variates and a few
+skeleton values; nothing is carried from one chunk to the next.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from noisify.streams.streams import Variates
 
 SKELETON_POINTS = 1024
-"""Points in a block of a skeleton: few enough that a thousand of them are kept in 8 MB."""
+"""Points in a block of a skeleton; a thousand cached blocks take 8 MB."""
 RUNGS = 5
-"""One block of the fifth rung spans 8192 * 1024**4 = 2**53 elements: more than any field has."""
+"""One block of the fifth rung spans 8192 * 1024**4 = 2**53 elements, more than any field has."""
 NEGLIGIBLE = 2.0**-60
-"""Correlations below this are lost in the rounding of a float64."""
+"""Correlations below this vanish in float64 rounding."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Process:
     """A first-order Gaussian process: x[0] = start z[0], x[t + 1] = rho x[t] + step z[t + 1].
 
     Attributes:
-        rho: How much of a value is left in the next one, from -1 to 1.
-        step: The standard deviation of what is new in each value.
+        rho: The share of a value that carries over to the next, from -1 to 1.
+        step: The standard deviation of the innovations.
         start: The standard deviation of the first value.
     """
 
@@ -76,8 +76,8 @@ class Rung:
     """One resolution of a process.
 
     Attributes:
-        process: The process of every so-many-th value.
-        points: The points in one block.
+        process: The process at this rung's points.
+        points: Points in one block.
         is_top: Whether there is no coarser rung.
     """
 
@@ -95,10 +95,10 @@ class Stream:
 
     @classmethod
     def of(cls, variates: Variates, lane: str) -> Stream:
-        """Return a lane of the stream that a chunk's variates belong to.
+        """Return a lane of the stream of a chunk's variates.
 
         Raises:
-            UsageError: If the stream is a sequential one.
+            UsageError: If the stream is sequential.
         """
         if not isinstance(variates, BlockVariates):
             raise UsageError("this model needs noisify's own streams; drop --rng")
@@ -116,10 +116,10 @@ def values_of_block(stream: Stream, process: Process, block: int) -> NDArray[np.
     Args:
         stream: The variates of this process alone.
         process: The process.
-        block: The number of the block.
+        block: The block number.
 
     Returns:
-        Shape (8193,), free to be overwritten.
+        Shape (8193,); the caller may overwrite it.
     """
     return _run(stream, process, 0, block)
 
@@ -127,7 +127,7 @@ def values_of_block(stream: Stream, process: Process, block: int) -> NDArray[np.
 def sequence(
     variates: Variates, block_values: Callable[[int], NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return what `block_values(block)` gives, whole blocks each, at a chunk's positions."""
+    """Return the values at a chunk's positions, given a function that returns whole blocks."""
     out = np.empty(variates.positions.size)
     for block, inside, here in variates.positions.by_block():
         out[here] = block_values(block)[inside]
@@ -169,7 +169,7 @@ def _point(stream: Stream, process: Process, number: int, index: int) -> float:
 def _skeleton_block(
     stream: Stream, process: Process, number: int, block: int
 ) -> NDArray[np.float64]:
-    """Return one block of a skeleton; kept, because a thousand noise blocks in a row need it."""
+    """Return one block of a skeleton, cached because a thousand noise blocks in a row need it."""
     values = _run(stream, process, number, block)
     values.setflags(write=False)
     return values
@@ -177,7 +177,7 @@ def _skeleton_block(
 
 @lru_cache(maxsize=256)
 def _ladder(process: Process) -> tuple[Rung, ...]:
-    """Return the rungs of a process, up to the first with nothing left to correlate."""
+    """Return the rungs of a process, up to the first whose points are independent."""
     rungs: list[Rung] = []
     points = BLOCK
     while not rungs or not rungs[-1].is_top:
@@ -191,8 +191,8 @@ def _ladder(process: Process) -> tuple[Rung, ...]:
 def _filter(values: NDArray[np.float64], rho: float) -> None:
     """Turn innovations into values in place: x[t] = rho x[t - 1] + values[t].
 
-    By doubling: after each pass a value holds the innovations of twice as many elements. Plain
-    products and sums, so the bits are the same on every machine.
+    Works by doubling: after each pass a value includes the innovations of twice as many elements.
+    It uses plain products and sums, so the bits are the same on every machine.
     """
     if rho == 1:
         np.cumsum(values, out=values)
@@ -205,10 +205,10 @@ def _filter(values: NDArray[np.float64], rho: float) -> None:
 
 @lru_cache(maxsize=128)
 def _pull(rho: float, points: int) -> NDArray[np.float64]:
-    """Return how far each point of a block goes along when its end is moved by 1.
+    """Return how far each point of a block moves when its end moves by 1.
 
     That is Cov(x[t], x[n] | x[0]) / Var(x[n] | x[0]) = rho**(n - t) v[t] / v[n] with
-    v[t] = 1 + rho**2 + ... + rho**(2 (t - 1)). Points before the first that moves are left out.
+    v[t] = 1 + rho**2 + ... + rho**(2 (t - 1)). Leading points that do not move are left out.
     """
     powers = np.cumprod(np.concatenate([[1.0], np.full(points, rho)]))
     spread = np.concatenate([[0.0], np.cumsum(powers[:-1] * powers[:-1])])

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from noisify.statistics.survey import FieldStatistics
 
 _FAIR = 0.5
-"""How probable either side of a coin is."""
+"""The probability of either side of a fair coin."""
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 1 << 53
-"""Below this a float64 holds every integer."""
+"""float64 holds every integer below this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class RateModel(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Ranged(RateModel):
-    """A model whose new values come from a range: that of the type, or 0 to 1 for floats."""
+    """A model that takes new values from a range: by default the type's, or 0 to 1 for floats."""
 
     low: float | None = parameters.number("lowest value; left out: of the type, 0 for floats")
     high: float | None = parameters.number("highest value; left out: of the type, 1 for floats")
@@ -59,7 +59,7 @@ class Ranged(RateModel):
             )
 
     def ends(self, number: NumberType) -> tuple[Any, Any]:
-        """Return the lowest and the highest value, in the units of the arrays."""
+        """Return the lowest and the highest new value, in the units of the arrays."""
         if number.kind == "int":
             least, most = number.limits
             low = least if self.low is None else number.bounds(self.low, math.inf)[0]
@@ -77,9 +77,9 @@ class SaltAndPepper(Ranged):
     """Salt-and-pepper noise: an element that is hit becomes the highest or the lowest value.
 
     Dead and hot pixels, bit errors of a converter. Half of those hit become high (salt) unless
-    `salt` says otherwise, as MATLAB's imnoise(I, "salt & pepper", d) has it; integers go to the
-    ends of their type (0 and 255 for uint8), floats to 0 and 1, unless low and high are given.
-    Gonzalez and Woods, "Digital Image Processing", section 5.2.
+    `salt` says otherwise, as in MATLAB's imnoise(I, "salt & pepper", d). Integers go to the ends of
+    their type (0 and 255 for uint8), floats to 0 and 1, unless low and high are given. Gonzalez and
+    Woods, "Digital Image Processing", section 5.2.
     """
 
     name: ClassVar[str] = "salt-and-pepper"
@@ -87,7 +87,7 @@ class SaltAndPepper(Ranged):
     salt: Rate = parameters.rate("share of those hit that become high", 0.5)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit at either end."""
+        """Return the values, with those hit replaced by either end."""
         low, high = self.ends(context.number)
         up = context.variates.uniform("salt") < self.salt
         out = values.copy()
@@ -109,7 +109,7 @@ class Impulse(Ranged):
     name: ClassVar[str] = "impulse"
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit anywhere in the range."""
+        """Return the values, with those hit replaced by any value of the range."""
         low, high = self.ends(context.number)
         out = values.copy()
         at = np.flatnonzero(context.hit(self.rate))
@@ -124,7 +124,7 @@ class Impulse(Ranged):
             steps = np.minimum((share * span).astype(np.int64), span - 1)
             out[at] = _stepped(int(low), steps.tolist(), values.dtype)
             return out
-        rest = context.variates.uniform("rest")[at]  # 53 bits are too few for so many numbers
+        rest = context.variates.uniform("rest")[at]  # 53 bits are too few for this range
         exact = [
             (int(a * (1 << 53)) * span + int(b * (1 << 53)) * span // (1 << 53)) >> 53
             for a, b in zip(share.tolist(), rest.tolist(), strict=True)
@@ -144,11 +144,11 @@ def _stepped(low: int, steps: list[int], dtype: np.dtype[Any]) -> NDArray[Any]:
 class Outlier(RateModel):
     """Outliers: an element that is hit is pushed beyond the quartile fences.
 
-    The fences stand `factor` interquartile ranges below the lower and above the upper quartile of
-    the whole field (Tukey, 1977, "Exploratory Data Analysis": 1.5 is an outlier, 3 is far out). The
-    new value lies beyond one of them, either with equal chance, by an exponential amount whose mean
-    is an interquartile range; always strictly beyond, and on the other side where the type does
-    not reach beyond one of them.
+    The fences lie `factor` interquartile ranges below the lower and above the upper quartile of the
+    whole field (Tukey, 1977, "Exploratory Data Analysis": 1.5 is an outlier, 3 is far out). The new
+    value lies strictly beyond one of them, chosen with equal chance, by an exponential amount whose
+    mean is an interquartile range. Where the type does not reach beyond one fence, it lies beyond
+    the other.
     """
 
     name: ClassVar[str] = "outlier"
@@ -163,14 +163,14 @@ class Outlier(RateModel):
     )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the quartiles are needed, unless all is given."""
+        """Request the quartiles unless the fences and the spread are given."""
         given = None not in (self.low, self.high, self.spread)
         return {} if given else {field: frozenset({"iqr"})}
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return the model with the field's fences."""
         found = statistics.get(field)
-        low: float = 0.0  # of an empty field: nothing will be hit
+        low: float = 0.0  # for an empty field, where nothing is hit
         high: float = 0.0
         spread = 0.0
         if found is not None and found.count:
@@ -184,7 +184,7 @@ class Outlier(RateModel):
         )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit beyond a fence."""
+        """Return the values, with those hit moved beyond a fence."""
         if self.low is None or self.high is None or self.spread is None:
             raise UsageError("outlier needs the quartiles of the whole field")
         beyond = context.variates.sample(
@@ -215,10 +215,10 @@ class Outlier(RateModel):
 
 
 def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> tuple[float, float]:
-    """Return the fences so many interquartile ranges beyond the quartiles, held within float64.
+    """Return the fences, `factor` interquartile ranges beyond the quartiles, limited to float64.
 
-    From quartiles that are fractions they are exact: whole ones are integers, and what no float64
-    says as a decimal is the next integer outside.
+    If the quartiles are fractions, the fences are exact: whole ones are integers, and one that no
+    float64 represents as a decimal becomes the next integer outwards.
     """
     if isinstance(lower, Fraction) and isinstance(upper, Fraction):
         beyond = Fraction(repr(factor)) * (upper - lower)
@@ -229,7 +229,7 @@ def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> t
 
 
 def _said(fence: Fraction, outside: int) -> float:
-    """Return a fence as a number that is read back as what it is, or the integer outside it."""
+    """Return a fence as a number that reads back exactly, or else the integer `outside` it."""
     if fence.denominator == 1 and abs(fence) >= _EXACT:
         return int(fence)
     said = float(fence)
@@ -249,7 +249,7 @@ class Spike(RateModel):
     scale: Level = parameters.level("height of a spike, as a level", levels.OfField(3.0, "sd"))
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit plus or minus the scale."""
+        """Return the values, with the scale added to or subtracted from those hit."""
         sign = np.where(context.variates.uniform("side") < _FAIR, -1.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             jump = sign * context.level(self.scale, values)
@@ -260,7 +260,7 @@ class Spike(RateModel):
 class Stuck(RateModel):
     """A stuck sensor: the elements of a run keep the value of the run's first one.
 
-    Runs stand at multiples of their length, and each is stuck with probability rate. Stuck-at
+    Runs start at multiples of their length, and each is stuck with probability rate. Stuck-at
     faults, as Ni et al. (2009), "Sensor network data fault types", describe them.
     """
 
@@ -282,7 +282,7 @@ class Stuck(RateModel):
         return self.run
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those of a stuck run all like its first usable one."""
+        """Return the values, with those of a stuck run set to its first usable value."""
         if not len(values):
             return values
         count = len(values)
@@ -312,7 +312,7 @@ class Dropout(RateModel):
     takes: ClassVar[frozenset[str]] = NUMBERS
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, zero where hit."""
+        """Return the values, with zero where hit."""
         out = values.copy()
         out[context.hit(self.rate)] = 0
         return out
@@ -335,7 +335,7 @@ class SwapBits(RateModel):
     highest: int | None = parameters.whole("highest bit that may flip; left out: the type's")
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit with bits flipped."""
+        """Return the values, with bits flipped in those hit."""
         if values.dtype == object or values.dtype.kind not in "iu":
             return values
         width = context.number.bits or values.dtype.itemsize * 8
@@ -349,7 +349,7 @@ class SwapBits(RateModel):
         at = np.flatnonzero(context.hit(self.rate))
         mask = np.zeros(len(at), np.uint64)
         for last in range(room - self.bits, room):
-            # Bentley and Floyd (1987), "A sample of brilliance": the last place for one taken.
+            # Bentley and Floyd (1987), "A sample of brilliance": if taken, use the last place.
             share = context.variates.uniform(f"bit {last - room + self.bits}")[at]
             chosen = (share * (last + 1)).astype(np.uint64) + np.uint64(self.lowest)
             bit = np.uint64(1) << chosen
@@ -358,4 +358,4 @@ class SwapBits(RateModel):
         out = values.copy()
         out.view(unsigned)[at] ^= mask.astype(unsigned)
         spare = values.dtype.itemsize * 8 - width
-        return out << spare >> spare if spare else out  # the sign bit fills what is left
+        return out << spare >> spare if spare else out  # extend the sign bit

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Jitter(Model):
     """Timing jitter: each sample is taken scale * z too late, z ~ N(0, 1), between its neighbours.
 
-    The shift, in samples, is kept from -1 to 1; the value comes from straight lines between the
-    elements. A neighbour that is missing counts as the element's own value. Sampling clock jitter,
-    as IEEE Std 1241 (analog-to-digital converters) describes it.
+    The shift, in samples, is limited to -1 to 1; values are interpolated linearly between the
+    elements. A missing neighbour counts as the element's own value. Sampling clock jitter, as IEEE
+    Std 1241 (analog-to-digital converters) describes it.
     """
 
     name: ClassVar[str] = "jitter"
@@ -44,7 +44,7 @@ class Jitter(Model):
 
     @property
     def halo(self) -> int:
-        """The next neighbour."""
+        """One element: the neighbour."""
         return 1
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
@@ -62,6 +62,6 @@ class Jitter(Model):
             share, gap = np.abs(shift), floats[towards] - floats
             wide = ~np.isfinite(gap)
             noisy = context.add(values, np.where(wide, 0.0, gap) * share)
-            if wide.any():  # the step is larger than any float, though its ends are not
+            if wide.any():  # the difference of the two values overflows
                 noisy[wide] = (floats * (1 - share) + floats[towards] * share)[wide]
         return noisy

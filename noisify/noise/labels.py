@@ -1,4 +1,4 @@
-"""Noise that takes one label for another."""
+"""Noise that replaces labels, or moves values to another place."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from noisify.statistics.survey import FieldStatistics
 
 _SLACK = 1e-9
-"""What a row of probabilities typed in decimals may exceed 1 by."""
+"""How far a row of probabilities typed in decimals may exceed 1."""
 _TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Some different labels in the dtype of a field.
+    """Distinct labels in the dtype of a field.
 
     Attributes:
         values: Shape (k,), in the order they were given.
@@ -40,7 +40,7 @@ class Labels:
     values: NDArray[Any]
 
     def find(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
-        """Return which of the labels each of `wanted` is, shape (n,); k where it is none."""
+        """Return the index of each of `wanted` among the k labels, shape (n,); k if not there."""
         count = len(self.values)
         if self.values.dtype.kind == "O":
             index = self._index
@@ -63,10 +63,10 @@ class Labels:
 
 @lru_cache(maxsize=64)
 def labels(texts: tuple[str, ...], dtype: np.dtype[Any]) -> Labels:
-    """Return labels given as texts in the dtype of a field, each once.
+    """Convert labels from texts to the dtype of a field, without duplicates.
 
     Raises:
-        UsageError: If a field of this dtype cannot hold one.
+        UsageError: If a field of this dtype cannot hold one of them.
     """
     made = dict.fromkeys(_label(text, dtype) for text in texts)
     values = np.empty(len(made), dtype)
@@ -80,7 +80,7 @@ def _label(text: str, dtype: np.dtype[Any]) -> object:
     try:
         return _TRUTH[text.casefold()] if dtype.kind == "b" else dtype.type(int(text))
     except (KeyError, ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no label a field of {dtype} values can hold") from None
+        raise UsageError(f"{text!r} is not a label that {dtype} values can hold") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class Flip(Model):
         return rows
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the field's values are needed, unless they or a matrix are given."""
+        """Request the field's values unless they or a matrix are given."""
         return {field: frozenset({"values"})} if self.values is None and self.matrix is None else {}
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
@@ -163,7 +163,7 @@ class Flip(Model):
         return dataclasses.replace(self, values=found)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the labels, those hit replaced."""
+        """Return the labels, with those hit replaced."""
         hit, other = context.variates.uniform("hit"), context.variates.uniform("other")
         if self.matrix is not None:
             return self._by_matrix(values, hit, other)
@@ -176,7 +176,7 @@ class Flip(Model):
         others = len(known.values) - (own < len(known.values))
         where, own, others = (array[others > 0] for array in (where, own, others))
         choice = (other[where] * others).astype(np.int64)
-        choice += choice >= own  # its own label is passed over
+        choice += choice >= own  # skip its own label
         noisy = values.copy()
         noisy[where] = known.values[choice]
         return noisy
@@ -199,11 +199,10 @@ class Flip(Model):
 class CategorySwap(Model):
     """Two labels mistaken for each other: where it hits, a becomes b and b becomes a.
 
-    Pair noise, as an annotator makes it who mixes up two classes; left out, a and b are the field's
-    two most frequent labels (of equally frequent ones, the first in the alphabet). Labels other
-    than a and b stay, so the share of the field that changes is rate * (the share of a and b).
-    A kind of the
-    pair flipping of Han et al. (2018), "Co-teaching".
+    Pair noise, as of an annotator who mixes up two classes. By default a and b are the field's two
+    most frequent labels (of equally frequent ones, the first in the alphabet). Labels other than a
+    and b stay, so the share of the field that changes is rate * (the share of a and b). A kind of
+    the pair flipping of Han et al. (2018), "Co-teaching".
 
     A field with fewer than two labels stays as it is.
     """
@@ -227,7 +226,7 @@ class CategorySwap(Model):
             )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the field's values are needed, unless both labels are given."""
+        """Request the field's values unless both labels are given."""
         return {field: frozenset({"values"})} if self.a is None or self.b is None else {}
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
@@ -241,7 +240,7 @@ class CategorySwap(Model):
         return dataclasses.replace(self, a=a, b=b)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the labels, a and b changing places where it hits."""
+        """Return the labels, with a and b swapped where hit."""
         noisy, hit = values.copy(), context.hit(self.rate)
         if self.a is None or self.b is None:
             return noisy
@@ -255,14 +254,14 @@ class CategorySwap(Model):
 class Shuffle(Model):
     """Values in the wrong place: those hit change places with others hit in the same window.
 
-    The field is cut into windows of so many elements; the elements hit in a window are put in
-    random order, and each takes the value of the next in that order, the last that of the first:
-    a random cycle, so that none keeps its place. What the values are, their distribution and every
-    window's mean stay exactly as they were; what they have to do with their neighbours and with
-    the other fields is lost where it hits. Local data swapping (Dalenius and Reiss, 1982,
-    "Data-swapping: a technique for disclosure control").
+    The field is cut into windows of equal length. The elements hit in a window form a random cycle:
+    in random order, each takes the value of the next, and the last that of the first, so no value
+    keeps its place. The field's values, their distribution and every window's mean stay exactly the
+    same; their relation to neighbours and other fields is lost where it hits. Local data swapping
+    (Dalenius and Reiss, 1982, "Data-swapping: a technique for disclosure control").
 
-    Missing values stay where they are, and so does the only element hit in a window.
+    Missing values stay where they are, and so does an element that is the only one hit in its
+    window.
     """
 
     name: ClassVar[str] = "shuffle"
@@ -278,11 +277,11 @@ class Shuffle(Model):
 
     @property
     def halo(self) -> int:
-        """The window: a value may come from its other end."""
+        """The length of a window, as a value may come from its other end."""
         return self.window
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit having changed places within their windows."""
+        """Return the values, with those hit permuted within their windows."""
         hit = context.hit(self.rate)
         if context.usable is not None:
             hit &= context.usable
@@ -291,7 +290,7 @@ class Shuffle(Model):
             return noisy
         window = (where + int(context.variates.positions.starts[0])) // self.window
         order = where[np.lexsort((context.variates.uniform("order")[where], window))]
-        first = np.flatnonzero(np.diff(window, prepend=-1))  # `where` rises, and windows with it
+        first = np.flatnonzero(np.diff(window, prepend=-1))  # windows ascend, as `where` does
         source = np.roll(order, -1)
         source[np.append(first[1:], len(order)) - 1] = order[first]
         noisy[order] = values[source]

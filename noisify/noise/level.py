@@ -1,4 +1,4 @@
-"""How much noise: what a level says, and what it comes to for one field.
+"""Levels: how much noise, as typed, and as an amount for one field.
 
 `0.5` absolute, `5%` of each value's magnitude, `0.1sd` `0.2iqr` `1%range` of the field,
 `@flux_err` from another field, and a signal-to-noise ratio in dB.
@@ -24,7 +24,7 @@ _STATISTICS: dict[str, Literal["sd", "iqr", "range"]] = {
     "sd": "sd", "std": "sd", "stdev": "sd", "stddev": "sd", "sds": "sd", "sigma": "sd",
     "iqr": "iqr", "range": "range",
 }  # fmt: skip
-"""Statistics by the words for them."""
+"""Statistics by name and synonym."""
 _PERCENT = r"\s*(?P<percent>%|pct|percent)"
 _LEVEL = re.compile(
     rf"(?P<number>{_NUMBER})?(?:{_PERCENT})?(?:\s*\*?\s*(?P<unit>{'|'.join(_STATISTICS)}))?",
@@ -39,7 +39,7 @@ _RATE = re.compile(rf"({_NUMBER})\s*(%|pct|percent)?", re.IGNORECASE)
 
 
 def _digits(number: float) -> str:
-    """Write a number with as few digits, of 15 to 17, as it takes to be read back as it is."""
+    """Write a number with the fewest of 15 to 17 digits that read back as the same float."""
     texts = (f"{number:.{digits}g}" for digits in (15, 16, 17))
     return next(text for text in texts if float(text) == number)
 
@@ -86,7 +86,7 @@ class OfField:
         return OfField(self.factor * factor, self.statistic)
 
     def resolve(self, statistics: FieldStatistics) -> Absolute:
-        """Return what this comes to for a field with such statistics."""
+        """Return the absolute amount for a field with these statistics."""
         return Absolute(statistics.share(self.statistic, self.factor))
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class FromField:
 
 @frozen
 class Duration:
-    """The same span of time for every element, in seconds."""
+    """The same duration for every element, in seconds."""
 
     seconds: float
 
@@ -137,7 +137,7 @@ _SPAN_WORDS = {
     "minute": "min", "minutes": "min", "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
     "day": "d", "days": "d", "week": "w", "weeks": "w",
 }  # fmt: skip
-"""Other words for those units."""
+"""Synonyms of these units."""
 
 DEFAULT = OfField(0.1, "sd")
 
@@ -147,10 +147,10 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
 
     Args:
         text: The level as typed, a number, or a level already.
-        option: What to call it in an error.
+        option: Its name in errors.
 
     Raises:
-        UsageError: If it is none, is negative or is not finite.
+        UsageError: If it is not a level, is negative or is not finite.
 
     >>> parse("5%"), parse("1%range")
     (Percent(share=0.05), OfField(factor=0.01, statistic='range'))
@@ -226,18 +226,18 @@ def parse_decibels(text: str | float) -> float:
 
 _WHOLE_IN_PER_CENT = 100
 _MOST_DECIBELS = 3000
-"""Beyond it a ratio of powers is no float."""
+"""Beyond this the ratio of powers overflows."""
 
 
 def noise_power(signal_power: float, decibels: float) -> float:
-    """Return the mean square of the noise that is `decibels` below a signal's mean square.
+    """Return the mean square of noise that is `decibels` below a signal's mean square.
 
-    SNR in dB is 10 log10(P_signal / P_noise), both powers being mean squares (the mean not
-    removed), as MATLAB's `awgn(..., "measured")` takes them.
+    SNR in dB is 10 log10(P_signal / P_noise). Both powers are mean squares (mean not removed), as
+    in MATLAB's `awgn(..., "measured")`.
     """
     return float(signal_power / 10.0 ** (decibels / 10.0))
 
 
 def as_json(level: Level) -> float | str:
-    """Return a level as it stands in a report: a plain number where it is absolute."""
+    """Return a level for a report: a number if it is absolute, otherwise a text."""
     return level.value if isinstance(level, Absolute) else str(level)

@@ -32,14 +32,14 @@ _LARGEST = float(np.finfo(np.float64).max)
 class Missing(Model):
     """Missing values: each value is lost with probability rate, by one of Rubin's mechanisms.
 
-    mcar: completely at random. With burst = L they are lost in runs, of L at low rates: element i
-    is lost if any of L uniforms, its own and those of the next L - 1, is below
+    mcar: completely at random. With burst = L, values are lost in runs, of length L at low rates:
+    element i is lost if any of L uniforms, its own and those of the next L - 1, is below
     1 - (1 - rate)**(1/L), which keeps the rate.
     mar: at random given another field, by. mnar: not at random, depending on the value itself.
-    In both the probability is 1 / (1 + exp(-(b + s(z)))), z being the driving field's
-    value, standardised, and s(z) the shape: right z (large values are lost), left -z, mid -|z| or
-    tail |z|; b is such that the mean probability over the field is the rate. Where the driving
-    value is itself missing the probability is the rate.
+    In both, the probability is 1 / (1 + exp(-(b + s(z)))), where z is the standardised value of the
+    driving field and s(z) is the shape: right z (large values are lost), left -z, mid -|z| or
+    tail |z|. b is chosen so that the mean probability over the field is the rate. Where the driving
+    value itself is missing, the probability is the rate.
 
     Rubin (1976), "Inference and missing data"; the shapes are those of mice's ampute
     (Schouten, Lugtig and Vink, 2018, "Generating missing values for simulation purposes") and of
@@ -71,7 +71,7 @@ class Missing(Model):
     )
 
     def __post_init__(self) -> None:
-        """Check that the parameters go together."""
+        """Check that the parameters are compatible."""
         super().__post_init__()
         if self.mechanism == "mar" and self.by is None:
             raise ParameterError(
@@ -86,11 +86,11 @@ class Missing(Model):
             )
 
     def companions(self) -> frozenset[str]:
-        """Return the field that decides, if it is another one."""
+        """Return the driving field, if it is another one."""
         return super().companions() | ({self.by} if self.by is not None else set())
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the histogram of the driving field is needed, unless all is given."""
+        """Request the histogram of the driving field unless all parameters are given."""
         if self.mechanism == "mcar" or not any(
             amount is None for amount in (self.intercept, self.mean, self.sd)
         ):
@@ -108,14 +108,14 @@ class Missing(Model):
         intercept = self.intercept
         if intercept is None:
             centres, counts = found.scores or (np.empty(0), np.empty(0))
-            with np.errstate(over="ignore"):  # in bins beyond float64 nothing is counted
+            with np.errstate(over="ignore"):  # bins beyond float64 are empty
                 driver = np.clip(centres * field_sd + field_mean, -_LARGEST, _LARGEST)
             scores = self._score(driver, mean, sd)
             intercept = solve_intercept(scores, counts, self.rate)
         return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values as they are, having erased those that are lost."""
+        """Erase the values that are lost; return all as they are."""
         if self.mechanism != "mcar":
             context.erase(context.variates.uniform("hit") < self._probability(values, context))
         elif self.burst > 1:
@@ -127,7 +127,7 @@ class Missing(Model):
     def _probability(
         self, values: NDArray[Any], context: NoiseContext
     ) -> NDArray[np.float64] | float:
-        """Return how probably each element is lost."""
+        """Return the probability that each element is lost."""
         if self.by is None and context.number.kind not in REAL:
             raise UsageError("missing with mechanism mnar is for fields of (real) numbers only")
         if self.rate in {0.0, 1.0}:
@@ -140,7 +140,7 @@ class Missing(Model):
         return np.where(there, logistic(self.intercept + score), self.rate)
 
     def _score(self, driver: NDArray[Any], mean: float, sd: float) -> NDArray[np.float64]:
-        """Return s(z) of the driving values; a field that does not vary has z = 0."""
+        """Return s(z) of the driving values, with z = 0 for a constant field."""
         with np.errstate(over="ignore", invalid="ignore"):
             z = np.zeros(len(driver))
             if sd > 0:
@@ -157,12 +157,12 @@ class Missing(Model):
 
 
 def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
-    """Return which elements are lost in runs of `burst`: a share `rate` of them, nested in it.
+    """Return the mask of elements lost in runs; those lost at a lower rate are among them.
 
     Args:
         variates: The random numbers at the chunk's positions.
-        rate: From 0 to 1.
-        burst: From 1 to BLOCK.
+        rate: The share of elements lost, from 0 to 1.
+        burst: The length of a run, from 1 to BLOCK.
     """
     begins = -math.expm1(math.log1p(-rate) / burst) if rate < 1 else 1.0
     lost = np.empty(variates.positions.size, bool)
@@ -183,7 +183,7 @@ def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
 
 
 def logistic(x: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return 1 / (1 + exp(-x)), accurately at both ends."""
+    """Return 1 / (1 + exp(-x)) without overflow at either end."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(x))), np.float64)
 
 
@@ -192,8 +192,8 @@ def solve_intercept(scores: NDArray[np.float64], counts: NDArray[Any], rate: flo
 
     Args:
         scores: Shape (k,).
-        counts: Shape (k,), how often each score occurs.
-        rate: From 0 to 1; at 0 and 1 there is no such b, and 0 is returned.
+        counts: Shape (k,), the number of occurrences of each score.
+        rate: From 0 to 1; at 0 and 1, where there is no such b, 0 is returned.
     """
     if not 0 < rate < 1:
         return 0.0

@@ -1,4 +1,4 @@
-"""What a noise model is: a frozen dataclass with one method, and what it may ask of a chunk."""
+"""The base class of noise models, and the context that a model works in."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ ANYTHING = NUMBERS | {"text", "bool", "time"}
 
 @dataclass
 class NoiseContext:
-    """What a model may ask about the chunk it is working on.
+    """The chunk that a model is working on, and what the model reports about it.
 
     Attributes:
         variates: The random numbers at the chunk's positions.
         number: The type of the values.
         companions: Other fields' values at the same positions, as float64, for `@field` levels.
-        saturated: Which elements have hit the end of the type's range so far; None: none.
-        usable: Which elements are there, and finite; the others hold a placeholder, and whatever
-            a model returns for them is thrown away. None: all.
-        erased: Which elements the model has made null; None: none.
-        others: The variates of the same model's streams of other fields, by field name.
-        columns: Other fields' values as they stand before this spec (and which are usable).
+        saturated: Mask of elements that saturated so far; None: none.
+        usable: Mask of elements that are present and finite; the others hold a placeholder, and
+            what a model returns for them is discarded. None: all.
+        erased: Mask of elements that the model has made null; None: none.
+        others: Returns the variates of this model's stream of another field, by field name.
+        columns: Other fields' values before this spec, and their usable masks, by field name.
         keys: Other fields' original values as texts, by field name; null is an empty text.
     """
 
@@ -61,7 +61,7 @@ class NoiseContext:
     keys: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
-        """Return which elements are hit, shape (n,): a share `rate` of them, nested in it."""
+        """Return the mask of elements hit, shape (n,); those hit at a lower rate are among them."""
         return self.variates.uniform(lane) < rate
 
     def erase(self, which: NDArray[np.bool_]) -> None:
@@ -69,7 +69,7 @@ class NoiseContext:
         self.erased = which if self.erased is None else self.erased | which
 
     def level(self, level: Level, values: NDArray[Any]) -> float | NDArray[np.float64]:
-        """Return a level as an absolute amount: one number, or one an element, shape (n,)."""
+        """Return a level as an absolute amount: one number, or one per element, shape (n,)."""
         match level:
             case levels.Absolute(value):
                 return value
@@ -85,7 +85,7 @@ class NoiseContext:
     def add(
         self, values: NDArray[Any], noise: NDArray[Any], exponent: int | NDArray[np.intc] = 0
     ) -> NDArray[Any]:
-        """Return values + noise * 2**exponent in the field's number type; `noise` is spent."""
+        """Return values + noise * 2**exponent in the field's type; `noise` may be overwritten."""
         noisy, beyond = self.number.add(values, noise, exponent)
         if beyond is not None and beyond.any():
             self.saturated = beyond if self.saturated is None else self.saturated | beyond
@@ -93,7 +93,7 @@ class NoiseContext:
 
 
 def _held(amounts: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """Return amounts times a factor, none above the largest float64."""
+    """Return amounts times a factor, limited to the largest float64."""
     with np.errstate(over="ignore"):
         return np.minimum(amounts * factor, np.finfo(np.float64).max)
 
@@ -103,10 +103,10 @@ _HEADROOM = 400
 
 
 def headroom(amount: float | NDArray[np.float64]) -> int | NDArray[np.intc]:
-    """Return the exponent of the unit in which noise of such an amount does not overflow.
+    """Return the exponent of a unit in which noise of this amount does not overflow.
 
-    Noise of scale 1e308 may be beyond float64 where the noisy value is not. What is below 2**900
-    is taken as it is, so that the unit of an element depends on its own amount only.
+    Noise of scale 1e308 may overflow although the noisy value does not. Amounts below 2**900 need
+    no unit; an element's unit depends on its own amount only.
     """
     if isinstance(amount, np.ndarray):
         if not len(amount) or np.max(amount) < _HUGE:
@@ -118,7 +118,7 @@ def headroom(amount: float | NDArray[np.float64]) -> int | NDArray[np.intc]:
 def with_headroom(
     scale: float | NDArray[np.float64], loc: float
 ) -> tuple[float | NDArray[np.float64], float | NDArray[np.float64], int | NDArray[np.intc]]:
-    """Return scale and loc in a unit in which noise has headroom, and its exponent."""
+    """Return scale and loc in a unit in which noise does not overflow, and its exponent."""
     exponent = headroom(np.maximum(scale, abs(loc)) if loc else scale)
     if not np.any(exponent):
         return scale, loc, 0
@@ -131,19 +131,19 @@ class Model(ABC):
     """One kind of noise.
 
     A subclass is a frozen, keyword-only dataclass. Its fields are the model's parameters, declared
-    by the functions of `noise.parameters`; its docstring is what `--explain` shows.
+    by the functions of `noise.parameters`; `--explain` shows its docstring.
 
     Attributes:
-        name: What it is called on the command line.
+        name: Its name on the command line.
         family: The group it is listed under.
         takes: The kinds of fields it works on.
-        level: The parameter that says how much: what `MODEL:LEVEL` sets. Empty: none does.
+        level: The parameter that `MODEL:LEVEL` sets: how much noise. Empty: none.
         erases: Whether it makes elements null.
-        multi_field: Whether the fields of a spec are worked on together, in a parameter `fields`.
-        independent: Whether `apply` may be handed elements of several fields, end to end: of each
-            only its value and its variates count, and `context.variates.positions` does not.
-        unmeasured: Why it has no `moments`, where it has none.
-        example: What `--explain` shows as options after `noisify data.csv -d MODEL`.
+        multi_field: Whether it works on a spec's fields together, named by a parameter `fields`.
+        independent: Whether `apply` may get the concatenated elements of several fields: it uses
+            only each element's value and variates, never `context.variates.positions`.
+        unmeasured: Why it has no `moments`, if it has none.
+        example: The options that `--explain` shows after `noisify data.csv -d MODEL`.
     """
 
     name: ClassVar[str]
@@ -157,10 +157,10 @@ class Model(ABC):
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 
     def __post_init__(self) -> None:
-        """Hold the parameters to the limits and choices that they are declared with.
+        """Check the parameters against their declared limits and choices.
 
         Raises:
-            ParameterError: If one is beyond them.
+            ParameterError: If one is outside them.
         """
         for name, parameter in parameters_of(type(self)).items():
             parameter.check(getattr(self, name), name, self.name)
@@ -170,8 +170,8 @@ class Model(ABC):
         """Return the noisy values.
 
         Args:
-            values: Shape (n,), in the dtype of `context.number`; not to be changed in place.
-            context: The variates, the level and the arithmetic for these elements.
+            values: Shape (n,), in the dtype of `context.number`; must not be changed in place.
+            context: The variates, levels and arithmetic for these elements.
 
         Returns:
             Shape (n,), the same dtype. Element i depends on values[i] and the variates of its
@@ -179,16 +179,16 @@ class Model(ABC):
         """
 
     def moments(self) -> tuple[float, float] | None:
-        """Return the mean and the standard deviation at scale 1 and loc 0, or None without a sd."""
+        """Return the mean and the sd at scale 1 and loc 0, or None if there is no sd."""
         return None
 
     @property
     def halo(self) -> int:
-        """How far away, in elements, another element may bear on one; 0: its own value only."""
+        """How far, in elements, `apply` looks beyond an element; 0: its own value only."""
         return 0
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
-        """Return what statistics of which fields `fit` needs, by field name.
+        """Return the statistics that `fit` needs, by field name.
 
         Args:
             field: The field that gets the noise.
@@ -196,11 +196,11 @@ class Model(ABC):
         return {}
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
-        """Return this model with what it takes from the data filled in."""
+        """Return this model with the parameters that come from the data filled in."""
         return self
 
     def companions(self) -> frozenset[str]:
-        """Return the fields whose values `apply` looks at, besides its own."""
+        """Return the other fields whose values `apply` uses."""
         return self.level_fields()
 
     def level_fields(self) -> frozenset[str]:
@@ -209,16 +209,16 @@ class Model(ABC):
         return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
 
     def key_fields(self) -> frozenset[str]:
-        """Return those companions whose values are taken as texts, not as numbers."""
+        """Return the companions whose values are used as texts, not as numbers."""
         return frozenset()
 
 
 def make(model: type[Model], given: Mapping[str, object]) -> Model:
-    """Make a model from its parameters as typed.
+    """Create a model from its parameters as typed.
 
     Args:
         model: The model's class.
-        given: Its parameters by name; texts are read as the parameter's type.
+        given: Its parameters by name; texts are parsed as the parameter's type.
 
     Raises:
         UsageError: If a name is unknown, a value cannot be read, or one is missing.

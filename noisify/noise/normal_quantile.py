@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _CENTRE = 0.425
-"""How far from one half the first of the three approximations holds."""
+"""The first of the three approximations holds up to this distance from one half."""
 _TAIL = 5.0
-"""sqrt(-log p) from which on the third holds: p below 1.4e-11."""
+"""The third holds from this sqrt(-log p) on: p below 1.4e-11."""
 
 # Numerator and denominator of each approximation, the highest power first.
 _CENTRAL = (

@@ -1,4 +1,4 @@
-"""The parameters of models: how each is declared, what it may be given as, and how it is read.
+"""Declare and read the parameters of models.
 
 A model declares each parameter by a function of this module, such as
 `rate: Rate = parameters.rate("share of the elements that are hit", 0.01)`. Flags, `--noise`,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level, Rate
 
 REQUIRED = dataclasses.MISSING
-"""The default of a parameter that has to be given."""
+"""The default of a required parameter."""
 Words = tuple[str, ...]
 Numbers = tuple[float, ...]
 Matrix = tuple[tuple[float, ...], ...]
@@ -35,7 +35,7 @@ Matrix = tuple[tuple[float, ...], ...]
 _EXACT = 1 << 53
 """Below this a float64 holds every integer."""
 _MOST_BITS = 1024
-"""More than a float's exponent: such an integer is no amount."""
+"""Most bits of an integer; float64 ends there."""
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -44,7 +44,7 @@ class ParameterError(UsageError):
 
     Args:
         message: What is wrong.
-        names: The parameters concerned, the one to change first.
+        names: The parameters concerned, starting with the one to change.
     """
 
     def __init__(self, message: str, *names: str) -> None:
@@ -57,11 +57,11 @@ class ParameterType:
     """A type of parameter.
 
     Attributes:
-        title: What a text is not that cannot be read.
-        kind: What a value is not that is neither a text nor of this type.
-        hint: What it may be given as, as an annotation.
-        accepts: Whether a value may be read as this type; any text may.
-        read: Reads a value, and is told the parameter's name for its errors.
+        title: Its name in the error about a text that cannot be parsed.
+        kind: Its name in the error about a value of another type.
+        hint: The annotation of the values it accepts.
+        accepts: Returns whether a value may be read as this type; any text may.
+        read: Reads a value; also gets the parameter's name, for its errors.
     """
 
     title: str
@@ -73,16 +73,16 @@ class ParameterType:
 
 @frozen
 class Parameter:
-    """What a model declares of a parameter.
+    """The declaration of a parameter.
 
     Attributes:
         type: Its type.
         help: One line for `--explain`.
-        default: Its value where it is not given; `REQUIRED` if it has to be.
-        above: It must be more than this; None: it may be anything.
-        at_least: It must be no less.
-        at_most: It must be no more.
-        choices: What it, or each of its words, must be one of; empty: anything.
+        default: Its value if not given, or `REQUIRED`.
+        above: Exclusive lower limit, or None.
+        at_least: Inclusive lower limit, or None.
+        at_most: Inclusive upper limit, or None.
+        choices: The allowed values, or words of a list; empty: any.
     """
 
     type: ParameterType
@@ -99,10 +99,10 @@ class Parameter:
         return self.default is REQUIRED
 
     def read(self, value: object, name: str, model: str) -> object:
-        """Return a given value as the parameter's type.
+        """Convert a given value to the parameter's type.
 
         Raises:
-            ParameterError: If it is not of that type.
+            ParameterError: If it cannot be converted.
         """
         if value is None and self.default is None:
             return None
@@ -116,19 +116,19 @@ class Parameter:
             raise ParameterError(message, name) from None
 
     def check_kind(self, value: object, name: str) -> None:
-        """Refuse a value that would be read as this type though it is of another kind.
+        """Check that a value is of a kind that this type accepts.
 
         Raises:
-            ParameterError: If it is.
+            ParameterError: If it is not.
         """
         if not self.type.accepts(value):
             raise ParameterError(f"{name} {shown(value)} is not {self.type.kind}", name)
 
     def check(self, value: object, name: str, model: str) -> None:
-        """Hold a value to the limits and the choices.
+        """Check a value against the limits and the choices.
 
         Raises:
-            ParameterError: If it is not finite, beyond a limit or none of the choices.
+            ParameterError: If it is not finite, beyond a limit or not one of the choices.
         """
         if isinstance(value, str | tuple) and self.choices:
             self._check_choices((value,) if isinstance(value, str) else value, name, model)
@@ -167,13 +167,13 @@ def parameters_of(model: type[DataclassInstance]) -> Mapping[str, Parameter]:
 def unknown_parameter(
     key: str, model: str, known: Iterable[str], others: Iterable[str] = ()
 ) -> UsageError:
-    """Return the error about a parameter that a model does not have.
+    """Return the error about an unknown parameter.
 
     Args:
         key: The parameter.
         model: The model's name.
-        known: What it has.
-        others: What else could be meant.
+        known: The model's parameters.
+        others: Further words to suggest.
     """
     offered = list(known)
     meant = did_you_mean(key, [*offered, *others])
@@ -181,13 +181,13 @@ def unknown_parameter(
 
 
 def takes_level(model: type[DataclassInstance]) -> bool:
-    """Return whether a model has a scale that is a level, which `sd` and `snr` can set instead."""
+    """Return whether a model has a level named scale, which `sd` and `snr` can set instead."""
     declared = parameters_of(model).get("scale")
     return declared is not None and declared.type is LEVEL
 
 
 def is_plain(value: object) -> bool:
-    """Return whether a value is a text, or a number that is no truth value, of any type."""
+    """Return whether a value is a text or a number of any type, but not a boolean."""
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
         return False
     return not isinstance(value, int) or value.bit_length() <= _MOST_BITS
@@ -216,7 +216,7 @@ def _is_no_container(value: object) -> bool:
 
 
 def _read_number(value: str | float, _: str) -> float:
-    """Read a number; an integer that no float64 holds stays one."""
+    """Read a number; an integer that float64 cannot hold stays an integer."""
     number = float(value)
     if math.isfinite(number) and number.is_integer() and abs(number) >= _EXACT:
         try:
@@ -303,11 +303,11 @@ def number(
 
     Args:
         help_text: One line for `--explain`.
-        default: The value when it is not given: `REQUIRED` if it has to be, None, as for the
-            other types, if the data or other parameters decide.
-        above: It must be more than this.
-        at_least: It must be no less than this.
-        at_most: It must be no more than this.
+        default: The value if not given: `REQUIRED` if there is none; None, as for the other types,
+            if the data or other parameters decide.
+        above: Exclusive lower limit.
+        at_least: Inclusive lower limit.
+        at_most: Inclusive upper limit.
     """
     return cast("float", _field(Parameter(NUMBER, help_text, default, above, at_least, at_most)))
 
@@ -319,12 +319,12 @@ def whole(
     at_least: int | None = None,
     at_most: int | None = None,
 ) -> int:
-    """Declare a whole number, with limits as `number` has them."""
+    """Declare a whole number; the limits are those of `number`."""
     return cast("int", _field(Parameter(WHOLE, help_text, default, None, at_least, at_most)))
 
 
 def text(help_text: str, default: str | None = None, choices: Iterable[str] = ()) -> str:
-    """Declare a text, which may have to be one of some."""
+    """Declare a text, optionally one of several choices."""
     return cast("str", _field(Parameter(TEXT, help_text, default, choices=tuple(choices))))
 
 
@@ -334,12 +334,12 @@ def truth(help_text: str, *, default: bool) -> bool:
 
 
 def texts(help_text: str, default: Words | None = None, choices: Iterable[str] = ()) -> Words:
-    """Declare texts, each of which may have to be one of some."""
+    """Declare a list of texts, optionally each one of several choices."""
     return cast("Words", _field(Parameter(TEXTS, help_text, default, choices=tuple(choices))))
 
 
 def numbers(help_text: str, default: Numbers) -> Numbers:
-    """Declare several numbers."""
+    """Declare a list of numbers."""
     return cast("Numbers", _field(Parameter(NUMBERS, help_text, default)))
 
 

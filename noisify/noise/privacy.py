@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from noisify.streams.streams import Variates
 
 _SAME = 1e-9
-"""What scales worked out on two machines may differ by, relatively."""
+"""Relative difference allowed between scales computed on two machines."""
 _CLASSICAL = 1.0
 """The largest epsilon for which the classical calibration of the Gaussian mechanism is proven."""
 _FAR = 25.0
-"""Where the tail of the normal is taken from its asymptotic series."""
+"""From here on the normal tail is computed by its asymptotic series."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism(Model):
-    """A model that adds noise of a scale that follows from a privacy budget."""
+    """A model that adds noise with a scale calibrated to a privacy budget."""
 
     family: ClassVar[str] = "privacy"
     takes: ClassVar[frozenset[str]] = REAL
@@ -48,7 +48,7 @@ class Mechanism(Model):
     scale: float | None = parameters.number("the calibrated scale, worked out from the others")
 
     def __post_init__(self) -> None:
-        """Check the budget, and that a scale that is given is the one it comes to."""
+        """Check the budget, and that a given scale is the calibrated one."""
         super().__post_init__()
         wanted = self.calibrated()
         if not 0 < wanted < math.inf:
@@ -80,7 +80,7 @@ class Mechanism(Model):
 
     @abstractmethod
     def calibrated(self) -> float:
-        """Return the scale that the budget comes to."""
+        """Return the scale that follows from the budget."""
 
     @abstractmethod
     def standard(self, variates: Variates) -> NDArray[np.float64]:
@@ -173,7 +173,8 @@ class GaussianMechanism(Mechanism):
 def analytic_sigma(epsilon: float, delta: float) -> float:
     """Return the smallest sigma that is (epsilon, delta)-private at sensitivity 1.
 
-    Balle and Wang (2018), theorem 8. Bisection ends at neighbouring float64, on the safe side.
+    Balle and Wang (2018), theorem 8, by bisection down to adjacent float64 values; returns the safe
+    one.
     """
     high = 1.0
     while privacy_loss(high, epsilon) > delta:
@@ -193,8 +194,8 @@ def privacy_loss(sigma: float, epsilon: float) -> float:
     """Return the least delta that normal noise of sigma gives at sensitivity 1.
 
     F(a) - e**epsilon F(-b) with a, b = 1 / (2 sigma) -+ epsilon sigma. As b**2 - a**2 is
-    2 epsilon, the second term is f(a) F(-b) / f(b), f being the normal density, which does not
-    overflow.
+    2 epsilon, the second term is f(a) F(-b) / f(b), where f is the normal density; this form does
+    not overflow.
     """
     a, b = 0.5 / sigma - epsilon * sigma, 0.5 / sigma + epsilon * sigma
     return math.erfc(-a / math.sqrt(2)) / 2 - _density(a) * _mills_ratio(b)
@@ -205,7 +206,7 @@ def _density(z: float) -> float:
 
 
 def _mills_ratio(z: float) -> float:
-    """Return F(-z) / f(z) for z > 0; Abramowitz and Stegun (1964), 26.2.12, where z is large."""
+    """Return F(-z) / f(z) for z > 0; for large z by Abramowitz and Stegun (1964), 26.2.12."""
     if z < _FAR:
         return math.erfc(z / math.sqrt(2)) / 2 / _density(z)
     y = 1 / (z * z)

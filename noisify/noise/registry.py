@@ -1,4 +1,4 @@
-"""The one table of models: a line each. Importing it imports no model and no NumPy."""
+"""The table of models, one line each. Importing it imports no model and no NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ else:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """Where a model lives and what it is called."""
+    """A model's names, module and class."""
 
     name: str
     module: str
@@ -91,10 +91,10 @@ MODELS = (
 
 
 def find(name: str) -> ModelEntry:
-    """Return the entry of a model, by its name or an alias, in any case.
+    """Return the entry of a model by its name or an alias, ignoring case.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is no such model.
     """
     names = _names()
     wanted = _folded(name)
@@ -104,21 +104,21 @@ def find(name: str) -> ModelEntry:
 
 
 def is_name(name: str) -> bool:
-    """Return whether a model is called so."""
+    """Return whether a text is a model's name or alias."""
     return _folded(name) in _names()
 
 
 def meant(name: str) -> ModelEntry | None:
-    """Return the model that a word of another program means, or that is called so, or None."""
+    """Return the model by its name here or in another program, or None."""
     wanted = _folded(other_words.NAMESPACES.sub("", name))
     return _names().get(other_words.MODELS.get(wanted, wanted))
 
 
 def with_parameter(key: str) -> ModelEntry | None:
-    """Return the first model with a parameter of a name, or None.
+    """Return the first model with a parameter named `key`, or None.
 
-    It is looked up in the stub of `noisify.models`: to load all models would import NumPy, which
-    takes longer than a mistake should.
+    Looks it up in the stub of `noisify.models`, because loading the models would import NumPy,
+    which is slow for an error message.
     """
     stub = resources.files("noisify").joinpath("models.pyi").read_text("utf-8")
     blocks = stub.split("\nclass ")[1:]
@@ -136,7 +136,7 @@ def _folded(name: str) -> str:
 
 
 def _instead(name: str) -> str:
-    """Return what to type instead of a name that no model has."""
+    """Return what to type instead of an unknown model name."""
     if found := meant(name):
         return f"; type {found.name}"
     if re.fullmatch(r"[\d.]+\s*(?:%|sd|iqr|dB)?", name.strip()):

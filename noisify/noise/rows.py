@@ -1,4 +1,4 @@
-"""Noise that strikes whole rows: rows lost or repeated, values in the wrong column."""
+"""Noise on whole rows: rows lost or repeated, values in the wrong column."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RowModel(Model):
 
     @override
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values as they are: it is the rows that change."""
+        """Return the values as they are; only rows change."""
         return values
 
     @abstractmethod
@@ -52,7 +52,7 @@ class DropRows(RowModel):
     name: ClassVar[str] = "drop-rows"
 
     def copies(self, context: NoiseContext) -> NDArray[np.int64]:
-        """Return 0 for the rows that are left out and 1 for the others."""
+        """Return 0 for rows that are left out and 1 for others."""
         return np.where(context.hit(self.rate), 0, 1).astype(np.int64)
 
 
@@ -61,8 +61,8 @@ class DuplicateRows(RowModel):
     """Repeated rows: each row comes out `times` times more with probability rate.
 
     The copies follow their row. They are exact, or, with fresh, get noise of their own from the
-    other specs: near-duplicates, what record linkage and deduplication are tested with (Christen,
-    2012, "Data Matching", chapter 7).
+    other specs: near-duplicates, used to test record linkage and deduplication (Christen, 2012,
+    "Data Matching", chapter 7).
     """
 
     name: ClassVar[str] = "duplicate-rows"
@@ -73,7 +73,7 @@ class DuplicateRows(RowModel):
     )
 
     def copies(self, context: NoiseContext) -> NDArray[np.int64]:
-        """Return 1 + times for the rows that are repeated and 1 for the others."""
+        """Return 1 + times for rows that are repeated and 1 for others."""
         return np.where(context.hit(self.rate), 1 + self.times, 1).astype(np.int64)
 
 
@@ -107,10 +107,10 @@ class SwapFields(Model):
             )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those of the other field in the rows hit.
+        """Return the values, with the other field's in the rows hit.
 
-        `context.columns` holds the other of the two fields, `context.others("")` the streams of
-        the rows: both fields see the same hits.
+        `context.columns` holds the other field, and `context.others("")` returns the stream of the
+        rows, so that both fields see the same hits.
         """
         others = [context.columns[name] for name in self.fields or () if name in context.columns]
         if len(others) != 1 or context.others is None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 2**51
-"""Whole numbers up to here, and the halves between them, are exact in float64."""
+"""float64 holds whole numbers up to this, and the halves between them, exactly."""
 _KEY_BITS = 52
 
 
@@ -71,7 +71,7 @@ class Multiplicative(Model):
         super().__post_init__()
         if isinstance(self.scale, levels.OfField | levels.Duration):
             raise ParameterError(
-                f"scale {self.scale} of {self.name} is no share of each value; type 0.05 or 5%",
+                f"scale {self.scale} of {self.name} is not a share of each value; type 0.05 or 5%",
                 "scale",
             )
         if self.dist not in self.DISTRIBUTIONS:
@@ -91,7 +91,7 @@ class Multiplicative(Model):
             gain = context.variates.normal("noise")
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
             gain *= share
-            np.clip(gain, -_LARGEST, _LARGEST, out=gain)  # infinity times 0 would be no number
+            np.clip(gain, -_LARGEST, _LARGEST, out=gain)  # infinity times 0 would be NaN
             floats = context.number.to_float(values)
             exponent = headroom(np.abs(floats))
             if np.any(exponent):
@@ -103,15 +103,15 @@ class Multiplicative(Model):
 class Rounding(Model):
     """Rounding (quantisation): each value becomes the nearest of evenly spaced levels.
 
-    With step the levels are its multiples, 0 among them (a mid-tread quantiser), without end. With
-    bits they are 2**bits from low to high, both among them, so that the step is
-    (high - low) / (2**bits - 1), and what lies beyond becomes low or high; low and high are by
-    default the field's own. Half way between two levels the even one is taken. Whole numbers and
-    decimals stay what they are: a level between two of them is rounded to one.
+    With step, the levels are all its multiples, including 0 (a mid-tread quantiser). With bits,
+    there are 2**bits levels from low to high, so the step is (high - low) / (2**bits - 1), and
+    values beyond become low or high; low and high are by default the field's own. Half way between
+    two levels the even one is taken. Whole numbers and decimals keep their type: a level between
+    two of them is rounded to one.
 
-    What analogue-to-digital converters and short printouts do. There is no chance in it, and no
-    seed. The error is at most step / 2, its standard deviation about step / sqrt(12) if
-    the step is small: Bennett (1948), "Spectra of quantized signals"; Widrow and Kollar (2008),
+    What analogue-to-digital converters and short printouts do. It involves no chance and no seed.
+    The error is at most step / 2, and its standard deviation is about step / sqrt(12) if the step
+    is small: Bennett (1948), "Spectra of quantized signals"; Widrow and Kollar (2008),
     "Quantization noise".
     """
 
@@ -129,7 +129,7 @@ class Rounding(Model):
     high: float | None = parameters.number("with bits: the highest level; left out: the field's")
 
     def __post_init__(self) -> None:
-        """Check that the levels are said, and once."""
+        """Check that the levels are given by either step or bits."""
         super().__post_init__()
         if (self.step is None) == (self.bits is None):
             raise ParameterError(
@@ -148,7 +148,7 @@ class Rounding(Model):
                 raise ParameterError("low and high of rounding are too far apart", "low", "high")
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the field's range is needed, unless it is given."""
+        """Request the field's range if it is needed and not given."""
         if self.bits is None or (self.low is not None and self.high is not None):
             return {}
         return {field: frozenset({"range"})}
@@ -160,7 +160,7 @@ class Rounding(Model):
         found = statistics[field]
         low = found.low if self.low is None else self.low
         high = found.high if self.high is None else self.high
-        if not found.count:  # nothing will be rounded
+        if not found.count:  # there are no values to round
             low = high = 0.0 if self.low is None else self.low
         return dataclasses.replace(self, low=low, high=high)
 
@@ -173,7 +173,7 @@ class Rounding(Model):
         change = grid.whole_change(values)
         if change is not None:
             return context.add(values, change / 10.0**number.decimal_scale)
-        # Which way an element goes must not depend on the others that are in the chunk.
+        # How an element is computed must not depend on other elements of the chunk.
         exactly = (values >= _EXACT) | (values <= -_EXACT) | (values.dtype == object)
         known = np.where(exactly, 0, values).astype(np.float64)
         noisy = context.add(
@@ -198,12 +198,12 @@ class Rounding(Model):
 
 @dataclass(frozen=True)
 class Grid:
-    """Evenly spaced levels, in decimals as they were typed.
+    """Evenly spaced levels, as exact fractions of the typed decimals.
 
     Attributes:
         origin: Level number 0.
-        step: From one level to the next; 0: there is one level only.
-        last: The number of the last level, number 0 being the first; None: there is no end.
+        step: The distance between levels; 0 if there is only one.
+        last: The number of the last level, where the first is 0; None: unbounded on both sides.
     """
 
     origin: Fraction
@@ -215,12 +215,12 @@ class Grid:
         return Grid(self.origin * per_unit, self.step * per_unit, self.last)
 
     def nearest(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the nearest levels in float64; decimal steps give the decimals' nearest floats."""
+        """Return the nearest levels as float64, each the float nearest to the decimal level."""
         origin = float(self.origin)
         if not self.step:
             return np.full_like(values, origin)
         rise, run = ratio(self.step)
-        if not rise:  # a float64 tells no such levels apart
+        if not rise:  # the step underflows float64
             return values if self.last is None else np.clip(values, origin, self._end)
         exponent = headroom(np.maximum(np.abs(values), max(abs(origin), abs(rise))))
         small, start, height = (np.ldexp(part, -exponent) for part in (values, origin, rise))
@@ -229,7 +229,7 @@ class Grid:
             if self.last is not None:
                 np.clip(count, 0, self.last, out=count)
             nearest = np.ldexp(start + count * height / run, exponent)
-        if self.last is None:  # a float64 so far from 0 is as near to a level as it can be
+        if self.last is None:  # beyond _EXACT a float64 is as near to a level as it can be
             return np.where(np.abs(count) < _EXACT, nearest, values)
         return np.where(count == self.last, self._end, nearest)
 
@@ -251,7 +251,7 @@ class Grid:
         return np.where(up, step - rest, -rest)
 
     def exact(self, value: int) -> int:
-        """Return the level nearest to a whole number, itself rounded to a whole number."""
+        """Return the level nearest to a whole number, rounded to a whole number."""
         if not self.step:
             return round(self.origin)
         count = round((value - self.origin) / self.step)
@@ -261,7 +261,7 @@ class Grid:
 
 
 def as_typed(number: float) -> Fraction:
-    """Return the decimal that a float is written as, 1/10 for 0.1; a whole one is just itself."""
+    """Return the decimal that a float is written as, 1/10 for 0.1; whole numbers stay exact."""
     if isinstance(number, int):
         return Fraction(number)
     number = float(number)
@@ -269,9 +269,9 @@ def as_typed(number: float) -> Fraction:
 
 
 def ratio(value: Fraction) -> tuple[float, float]:
-    """Return two floats whose quotient a value is, both exact if that can be.
+    """Return two floats, exact if possible, whose quotient is a value.
 
-    A product with 3/10 is then rounded once, and one with 0.3 is not: 3 * 0.3 is not 0.9.
+    Multiplying by 3 and dividing by 10 is more exact than multiplying by 0.3: 3 * 0.3 is not 0.9.
     """
     above, below = value.numerator, value.denominator
     if abs(above) < _EXACT and below <= 10**22 and int(float(below)) == below:
@@ -280,7 +280,7 @@ def ratio(value: Fraction) -> tuple[float, float]:
 
 
 def _written(values: NDArray[Any], target: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-    """Return float results in the dtype of the values, kept within its range."""
+    """Convert float results to the dtype of the values, saturating at its limits."""
     low, high = context.number.limits
     beyond = (target < low) | (target > high)
     if beyond.any():
@@ -293,15 +293,15 @@ def _written(values: NDArray[Any], target: NDArray[Any], context: NoiseContext) 
 class Bias(Model):
     """Bias (systematic error): x + loc + scale * z with one z ~ N(0, 1) for the whole field.
 
-    With by=COLUMN there is a z for each key in that column, the same wherever the key stands: an
-    offset for each device, batch, site or observer, as in a random-intercept (batch effect) model.
-    Rows without a key share one. A level in % makes it a gain: each value is off by the same share.
-    A complex value gets a z in each part, with half the variance each.
+    With by=COLUMN there is one z for each key in that column, wherever the key appears: an offset
+    for each device, batch, site or observer, as in a random-intercept (batch effect) model. Rows
+    without a key share one. A level in % makes it a gain: each value is off by the same share. A
+    complex value gets a z in each part, with half the variance each.
 
-    Over many fields or keys the scale is the offsets' standard deviation. Within one offset nothing
-    varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement error;
-    Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the normal
-    quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
+    The scale is the standard deviation of the offsets over many fields or keys. Within one offset
+    nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
+    error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
+    normal quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
     """
 
     name: ClassVar[str] = "bias"
@@ -315,7 +315,7 @@ class Bias(Model):
     by: str | None = parameters.text("the field whose keys have an offset each; left out: none")
 
     def __post_init__(self) -> None:
-        """Check that no field is both level and key."""
+        """Check that the level and the keys do not come from the same field."""
         super().__post_init__()
         if isinstance(self.scale, levels.FromField) and self.scale.field == self.by:
             raise ParameterError(
@@ -323,7 +323,7 @@ class Bias(Model):
             )
 
     def companions(self) -> frozenset[str]:
-        """Return the field of the level and that of the keys."""
+        """Return the fields of the level and of the keys."""
         return super().companions() | self.key_fields()
 
     def key_fields(self) -> frozenset[str]:
@@ -347,7 +347,7 @@ class Bias(Model):
             return context.add(values, noise, exponent)
 
     def _z(self, context: NoiseContext, lane: str) -> float | NDArray[np.float64]:
-        """Return the z of the field, or that of each element's key."""
+        """Return the z of the field, or of each element's key."""
         if self.by is None:
             first = context.variates.block(lane, 0, lambda g, count: g.standard_normal(count), 1)
             return float(first[0])
@@ -360,10 +360,10 @@ class Bias(Model):
 
 
 def _keyed_normals(variates: Variates, lane: str, keys: list[str]) -> list[float]:
-    """Return the standard normal variate of each key, the same wherever it stands.
+    """Return the standard normal variate of each key, which depends only on stream and key.
 
     Raises:
-        UsageError: If the stream is a sequential one, which has no name to hash.
+        UsageError: If the stream is sequential, which has no name to hash.
     """
     if not isinstance(variates, BlockVariates):
         raise UsageError("bias by a field needs noisify's own streams; drop --rng")
@@ -374,7 +374,7 @@ def _keyed_normals(variates: Variates, lane: str, keys: list[str]) -> list[float
     )
     drop = 64 - _KEY_BITS
     whole = [int.from_bytes(digest, "little") >> drop for digest in digests]
-    # In the middle of its interval a uniform is never 0 or 1, and still exact.
+    # The middle of each interval is never 0 or 1, and still exact.
     uniform = (np.array(whole, np.float64) + 0.5) / 2.0**_KEY_BITS
     return [float(z) for z in normal_quantile(uniform)]
 
@@ -383,10 +383,10 @@ def _keyed_normals(variates: Variates, lane: str, keys: list[str]) -> list[float
 class ScaleBy(Model):
     """The wrong unit: each value is multiplied by a factor with probability rate.
 
-    Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors each
-    value hit takes one, all being equally likely: "10|100|1000", or "0.001" for the other way
-    round. Statistical offices call it the thousand or unity measure error: de Waal, Pannekoek and
-    Scholtus (2011), "Handbook of statistical data editing and imputation", chapter 2.
+    Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors, each
+    value hit takes one with equal chance: "10|100|1000", or "0.001" for the other way round.
+    Statistical offices call it the thousand or unity measure error: de Waal, Pannekoek and Scholtus
+    (2011), "Handbook of statistical data editing and imputation", chapter 2.
     """
 
     name: ClassVar[str] = "scale-by"
@@ -409,7 +409,7 @@ class ScaleBy(Model):
             )
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the values, those hit multiplied."""
+        """Return the values, with those hit multiplied by a factor."""
         ratios = np.array([ratio(as_typed(factor)) for factor in self.factor])
         choice = np.floor(context.variates.uniform("factor") * len(ratios)).astype(np.int64)
         hit = context.hit(self.rate)

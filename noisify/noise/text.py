@@ -1,4 +1,4 @@
-"""Noise that damages the text of a cell: typing, recognition, encoding and clerical errors."""
+"""Noise on the text of cells: typing, recognition, encoding and clerical errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOWER_NEIGHBOURS = {
 NEIGHBOURS = _LOWER_NEIGHBOURS | {
     key.upper(): near.upper() for key, near in _LOWER_NEIGHBOURS.items() if key.isalpha()
 }
-"""The keys that touch each key of a QWERTY keyboard: letters by letters, digits by digits."""
+"""Adjacent keys on a QWERTY keyboard: letters of letters, digits of digits."""
 
 _LOOK_ALIKES = (
     ("0", "O"), ("0", "o"), ("1", "l"), ("1", "I"), ("l", "I"), ("2", "Z"), ("5", "S"),
@@ -49,12 +49,12 @@ CONFUSIONS: dict[str, tuple[str, ...]] = {
     )
     for piece in dict.fromkeys(piece for pair in _LOOK_ALIKES for piece in pair)
 }
-"""What each shape is taken for, both ways."""
+"""What each shape can be mistaken for, both ways."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel(Model):
-    """A model that changes the text of some cells, one change a cell.
+    """A model that changes the text of some cells, one change per cell.
 
     Empty cells stay, and so do cells with bytes that could not be decoded. No cell becomes empty:
     an empty cell may mean a missing value.
@@ -65,12 +65,12 @@ class TextModel(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c name --rate 5%"
     lanes: ClassVar[tuple[str, ...]] = ()
-    """The lanes `change` takes a uniform variate from, in the order of its arguments."""
+    """The lanes of the uniform variates that `change` gets, in the order of its arguments."""
 
     rate: Rate = parameters.rate("share of the cells that are hit", 0.05)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the texts, those hit changed."""
+        """Return the texts, with those hit changed."""
         hit = context.hit(self.rate)
         if context.usable is not None:
             hit &= context.usable
@@ -85,24 +85,24 @@ class TextModel(Model):
 
     @abstractmethod
     def change(self, text: str, *uniforms: float) -> str:
-        """Return a text that is not empty as it comes out of a hit; the same if it has to stay."""
+        """Return a non-empty text after a hit; return it unchanged if no change is possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Typo(TextModel):
     """Typing errors: one slip on a QWERTY keyboard in each cell that is hit.
 
-    neighbour: a letter or digit becomes a key next to it (letters letters, digits digits, in the
-    same case); insert: such a key is struck as well, before or after; delete: a letter or digit is
-    left out; transpose: two different ones side by side change places; double: one is struck twice.
-    Each kind that is possible in the cell is equally likely (name one twice and it is twice as
-    likely), and so is each place. Damerau (1964), "A technique for computer detection and
-    correction of spelling errors", found four of them behind 80% of all misspellings; the keyboard
-    is that of GeCo (Tran, Vatsalan and Christen, CIKM 2013).
+    neighbour: a letter becomes an adjacent letter, a digit an adjacent digit, in the same case;
+    insert: such a key is struck as well, before or after; delete: a letter or digit is left out;
+    transpose: two different ones side by side change places; double: one is struck twice. Each kind
+    that is possible in the cell is equally likely (name one twice and it is twice as likely), and
+    so is each place. Damerau (1964), "A technique for computer detection and correction of spelling
+    errors", found four of them behind 80% of all misspellings; the keyboard is that of GeCo (Tran,
+    Vatsalan and Christen, CIKM 2013).
 
-    Only letters and digits are touched and only they are put in, never a delimiter, a quote or
-    a line break. A cell in which no kind is possible stays as it is, and so do empty cells and
-    cells with undecodable bytes; none becomes empty.
+    Only letters and digits are changed or inserted, never a delimiter, a quote or a line break. A
+    cell in which no kind is possible stays as it is, and so do empty cells and cells with
+    undecodable bytes; none becomes empty.
     """
 
     name: ClassVar[str] = "typo"
@@ -161,18 +161,18 @@ class Ocr(TextModel):
     """Errors of optical character recognition: one shape taken for another in each cell hit.
 
     0/O 0/o 1/l 1/I l/I 2/Z 5/S 6/G 8/B 9/g rn/m cl/d vv/w c/e h/b u/v, both ways; each confusion
-    that is possible somewhere in the cell is equally likely. The kind of table GeCo corrupts
-    records with (Tran, Vatsalan and Christen, CIKM 2013).
+    that is possible somewhere in the cell is equally likely. GeCo corrupts records with such a
+    table (Tran, Vatsalan and Christen, CIKM 2013).
 
-    A cell in which none is possible stays as it is, and so do empty cells and cells with
-    undecodable bytes.
+    A cell without such a shape stays as it is, and so do empty cells and cells with undecodable
+    bytes.
     """
 
     name: ClassVar[str] = "ocr"
     lanes: ClassVar[tuple[str, ...]] = ("place",)
 
     def change(self, text: str, *uniforms: float) -> str:
-        """Return the text with one shape taken for another."""
+        """Return the text with one shape mistaken for another."""
         possible = [
             (start, start + width, other)
             for start in range(len(text))
@@ -252,9 +252,9 @@ class Whitespace(TextModel):
 class Truncate(TextModel):
     """Cut-off text: a cell that is hit loses its end.
 
-    With keep below 1 that share of its characters (Unicode code points), rounded up, stays.
-    Otherwise 1 to drop characters go, each number equally likely. What a column that is too narrow
-    does, in MySQL without its strict mode for one.
+    With keep below 1, that share of its characters (Unicode code points), rounded up, stays.
+    Otherwise it loses 1 to drop characters, each number equally likely. A database column that is
+    too narrow does this, for example in MySQL without strict mode.
 
     At least one character stays, so cells of one character stay as they are, and so do empty cells
     and cells with undecodable bytes.

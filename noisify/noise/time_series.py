@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -68,13 +67,13 @@ class AR1(Additive):
 class RandomWalk(Additive):
     """A random walk: x + loc + scale * (the sum of all steps so far), steps ~ N(0, 1).
 
-    What integrating white noise gives: a clock's phase, a position from dead reckoning (IEEE Std
-    952: random walk). The walk starts at 0, so element 0 keeps its value (but for loc), and scale
-    is the standard deviation of one step: that of element t is scale * sqrt(t). It has none for the
-    field as a whole, so --sd and --snr refuse it. With a scale that changes from element to element
-    (5%, @column) it is the whole walk that is multiplied, element by element.
+    The integral of white noise: a clock's phase, a position from dead reckoning (IEEE Std 952:
+    random walk). The walk starts at 0, so element 0 only gets loc. scale is the standard deviation
+    of one step; that of element t is scale * sqrt(t). There is none for the field as a whole, so
+    --sd and --snr refuse it. A scale that differs between elements (5%, @column) multiplies the
+    walk's value at each element.
 
-    Drawn exactly: a coarse walk and Brownian bridges (Levy, 1948).
+    Drawn exactly, by a coarse walk and Brownian bridges (Levy, 1948).
     """
 
     name: ClassVar[str] = "random-walk"
@@ -94,10 +93,12 @@ class PowerLaw(Additive):
 
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.1sd"
+    LAW: ClassVar[float]
+    """The exponent a of power ~ 1 / f**a, from -2 to 2."""
 
-    @abstractmethod
     def law(self) -> float:
-        """Return the exponent a of power ~ 1 / f**a, from -2 to 2."""
+        """Return the exponent."""
+        return self.LAW
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return a stationary sequence of standard deviation 1."""
@@ -175,10 +176,7 @@ class PinkNoise(PowerLaw):
     """
 
     name: ClassVar[str] = "pink"
-
-    def law(self) -> float:
-        """Return 1."""
-        return 1.0
+    LAW: ClassVar[float] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,52 +190,43 @@ class BrownNoise(PowerLaw):
     """
 
     name: ClassVar[str] = "brown"
-
-    def law(self) -> float:
-        """Return 2."""
-        return 2.0
+    LAW: ClassVar[float] = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlueNoise(PowerLaw):
     """Blue noise: x + loc + scale * y, y's power ~ f: the differences of pink noise.
 
-    Little of it is left after averaging over neighbours; dither is made like this. y is stationary
-    and normal, and scale is its standard deviation. The same as colored with exponent -1, where its
-    accuracy is told. Kasdin, Proc. IEEE 83, 1995.
+    Averaging over neighbours removes most of it, as in dither. y is stationary and normal, and
+    scale is its standard deviation. The same as colored with exponent -1, which states the
+    accuracy. Kasdin, Proc. IEEE 83, 1995.
     """
 
     name: ClassVar[str] = "blue"
-
-    def law(self) -> float:
-        """Return -1."""
-        return -1.0
+    LAW: ClassVar[float] = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class VioletNoise(PowerLaw):
     """Violet noise: x + loc + scale * y, y's power ~ f**2: the differences of white noise.
 
-    What differentiating a noisy record gives: y[t] = (z[t + 1] - z[t]) / sqrt(2), z ~ N(0, 1), with
-    a correlation of -1/2 between neighbours. y is stationary and normal, and scale is its standard
+    The derivative of a noisy record: y[t] = (z[t + 1] - z[t]) / sqrt(2), z ~ N(0, 1), with a
+    correlation of -1/2 between neighbours. y is stationary and normal, and scale is its standard
     deviation. The same as colored with exponent -2. Kasdin, Proc. IEEE 83, 1995.
     """
 
     name: ClassVar[str] = "violet"
-
-    def law(self) -> float:
-        """Return -2."""
-        return -2.0
+    LAW: ClassVar[float] = -2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift(Additive):
     """Linear drift: x + loc + scale * z * i / (length - 1), i = 0 ... length - 1 the element.
 
-    A zero that wanders off steadily, as of an instrument that warms up (IEEE Std 952: ramp). z is
-    one standard normal for the whole field, so scale is the standard deviation of where the drift
-    ends; with fixed=true it is 1, and the drift ends at scale itself. A complex value drifts in
-    each part, to half the variance.
+    A zero that moves steadily, as in an instrument that warms up (IEEE Std 952: ramp). z is one
+    standard normal for the whole field, so scale is the standard deviation of the drift's end; with
+    fixed=true z is 1, and the drift ends at scale. A complex value drifts in each part, with half
+    the variance each.
     """
 
     name: ClassVar[str] = "drift"
@@ -252,11 +241,11 @@ class Drift(Additive):
     )
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
-        """Return that the field's length is needed where it is not given."""
+        """Request the field's length unless it is given."""
         return {field: frozenset({"length"})} if self.length is None else {}
 
     def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this drift over the field's own length."""
+        """Return this model with the field's length filled in."""
         if self.length is not None:
             return self
         return dataclasses.replace(self, length=statistics[field].length)
@@ -278,14 +267,14 @@ class Drift(Additive):
 
 
 STEEPEST = 2.0
-"""The largest exponent, either way."""
+"""The largest magnitude of an exponent."""
 SLOWEST = 2.0**-40
 """The corner, as a squared frequency, of the slowest part: its time constant is 2**20 elements."""
 APART = 2.0**6
-"""How far the corners of neighbouring parts are apart: their time constants by 8."""
+"""The ratio of neighbouring corners; that of their time constants is 8."""
 CORNERS = 8
 DIGITS = 12
-"""Digits kept of an amplitude, so that it is the same on machines whose `pow` is not."""
+"""Digits kept of an amplitude, so that it does not depend on the machine's `pow`."""
 
 
 @dataclass(frozen=True)
@@ -299,12 +288,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Blend:
-    """A sum of processes, of which each element takes its own value and the following one.
+    """A weighted sum of processes, filtered over each element and the following one.
 
     Attributes:
         parts: The independent processes.
-        own: How much of the sum's own value an element takes.
-        following: How much of the sum's following value it takes.
+        own: The filter's weight of the sum at the element itself.
+        following: The filter's weight of the sum at the next element.
     """
 
     parts: tuple[Part, ...]
@@ -327,9 +316,9 @@ def blend_for(exponent: float) -> Blend:
     """Return the blend of standard deviation 1 whose power is ~ 1 / f**exponent."""
     if exponent < 0:
         return _blend(exponent + 2, -1.0, 1.0)
-    # A sum of first-order processes follows (2 sin(pi f))**-exponent, which runs above the power
-    # law towards f = 1/2. Two taps 1 : a leave (1 + a**2) / (1 + a)**2 of the power at f = 1/4;
-    # this a leaves what should be left there, and is right within 0.1 dB up to f = 0.3.
+    # A sum of first-order processes follows (2 sin(pi f))**-exponent, which exceeds the power law
+    # towards f = 1/2. Two taps 1 : a pass (1 + a**2) / (1 + a)**2 of the power at f = 1/4; this a
+    # corrects the excess there, and within 0.1 dB up to f = 0.3.
     left = (math.sin(math.pi / 4) / (math.pi / 4)) ** exponent
     return _blend(exponent, 1.0, (1 - left) / (left + math.sqrt(2 * left - 1)))
 
@@ -361,8 +350,8 @@ def _variances(exponent: float) -> list[float]:
 
     and 1 / (s + x) is the spectrum of a first-order process of variance 1 / sqrt(s**2 + 4 s). The
     trapezoidal rule in ln s gives the weights; it converges so fast that corners a factor of 64
-    apart leave a ripple of 0.16 dB. What lies under the lowest corner is added to it, and what lies
-    above the highest is white: two geometric series.
+    apart leave a ripple of 0.16 dB. The terms below the lowest corner are added to it, and those
+    above the highest are white noise: two geometric series.
     """
     d = exponent / 2
     if d in {0, 1}:

@@ -1,4 +1,4 @@
-"""Noise that only dates and times can have."""
+"""Noise for dates and times only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TimeSwap(Model):
     rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return the times, day and month swapped where it hits."""
+        """Return the times, with day and month swapped where hit."""
         hit = context.hit(self.rate)
         if context.usable is not None:
             hit &= context.usable
@@ -50,11 +50,11 @@ class TimeSwap(Model):
 
 
 def swap_day_and_month(times: NDArray[np.int64], ticks_per_day: int) -> NDArray[np.int64]:
-    """Return times since 1970 with day and month swapped, where that makes another date.
+    """Swap day and month of times where the result is a valid date.
 
     Args:
-        times: Shape (n,), in ticks.
-        ticks_per_day: The ticks of a day.
+        times: Shape (n,), in ticks since 1970.
+        ticks_per_day: Ticks in a day.
     """
     days = times // ticks_per_day
     date = days.astype("M8[D]")

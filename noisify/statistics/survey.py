@@ -231,7 +231,7 @@ class Survey:
             self.different.update(looked.different)
             if len(self.different) > MOST_DIFFERENT:
                 raise UsageError(
-                    f"has more than {MOST_DIFFERENT:,} different values, so it is no label; "
+                    f"has more than {MOST_DIFFERENT:,} different values, so it is not a label; "
                     "choose another field"
                 )
         if looked.pieces is not None:

@@ -157,9 +157,9 @@ class TestRoot:
     @pytest.mark.parametrize(
         ("matrix", "message"),
         [
-            (((1.0, 2.0), (2.0, 1.0)), "is no covariance"),
-            (((1.0, 0.5), (0.5, -1.0)), "is no covariance"),
-            (((0.0, 1.0), (1.0, 0.0)), "is no covariance"),
+            (((1.0, 2.0), (2.0, 1.0)), "is not a covariance matrix"),
+            (((1.0, 0.5), (0.5, -1.0)), "is not a covariance matrix"),
+            (((0.0, 1.0), (1.0, 0.0)), "is not a covariance matrix"),
             (((1.0, 0.5), (0.4, 1.0)), "must be finite and symmetric"),
             (((1.0, math.nan), (math.nan, 1.0)), "must be finite and symmetric"),
             (((1.0, 0.5), (0.5,)), "must have 2 numbers in each row"),

@@ -190,7 +190,7 @@ class TestFlip:
 
     @pytest.mark.parametrize(("word", "dtype"), [("many", "i4"), ("300", "u1"), ("maybe", "?")])
     def test_refuses_a_label_that_the_field_cannot_hold(self, word, dtype):
-        with pytest.raises(UsageError, match=f"'{word}' is no label a field of"):
+        with pytest.raises(UsageError, match=f"'{word}' is not a label that"):
             apply(Flip(matrix=f"{word}>{word}=0.1"), np.zeros(3, dtype))
 
 

@@ -113,7 +113,7 @@ class TestMultiplicative:
 
     @pytest.mark.parametrize("scale", [OfField(0.1, "sd"), Duration(3.0)], ids=str)
     def test_refuses_a_level_that_is_no_share(self, scale):
-        with pytest.raises(UsageError, match=r"^scale .* no share of each value; type 0.05 or 5%"):
+        with pytest.raises(UsageError, match=r"^scale .* is not a share of each value; type 0.05 or 5%"):
             make("multiplicative", scale=scale)
 
     def test_refuses_a_distribution_it_does_not_have(self):
