@@ -54,11 +54,14 @@ def opened(source: Input) -> Iterator[ArrayFile]:
             tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
         for path, why in tree.unreadable.items():
             raise DataError(f"cannot be read: {why}", path=source.name, field=path)
-        arrays = []
+        arrays, lost = [], _lost(tree, attributes)
         for path in tree.datasets:
             with reading(source.name, path):
-                arrays.append(_stored(path, dataset_at(file, path), source.name))
-        yield ArrayFile(arrays, _lost(tree, attributes))
+                try:
+                    arrays.append(_stored(path, dataset_at(file, path), source.name))
+                except UsageError as error:
+                    raise (lost or error) from None
+        yield ArrayFile(arrays, lost)
     finally:
         close_file(file)
 
