@@ -25,6 +25,7 @@ from noisify.cli.option_types import (
     SizeType,
     WordType,
 )
+from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.formats.read_options import ReadOptions, declared
 from noisify.streams.limits import RNGS
@@ -32,9 +33,12 @@ from noisify.streams.limits import RNGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from noisify.cli import completion
     from noisify.formats.read_options import ReadOption
     from noisify.noise.level import Level
     from noisify.plan.plan import Decimals
+else:
+    completion = LazyModule("noisify.cli.completion")
 
 Value = TypeVar("Value")
 _FORMATS = ", ".join(entry.name for entry in formats.FORMATS)
@@ -272,7 +276,12 @@ class Arguments:
 
 def options() -> Iterator[click.Parameter]:
     """Yield the options of the command, in the order in which help lists them."""
-    yield click.Argument(["inputs"], nargs=-1, metavar="[INPUT]...")
+    yield click.Argument(
+        ["inputs"],
+        nargs=-1,
+        metavar="[INPUT]...",
+        shell_complete=lambda _, __, typed: completion.a_file(typed),
+    )
     for one in fields(Arguments):
         if "flags" in one.metadata:
             yield GroupedOption([*one.metadata["flags"], one.name], **one.metadata["settings"])

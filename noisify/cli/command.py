@@ -11,6 +11,7 @@ from noisify.cli.option_types import (
     GroupedCommand,
     GroupedOption,
     ModelType,
+    WordType,
     check_standard_output,
 )
 from noisify.core import version
@@ -19,15 +20,18 @@ from noisify.core.lazy import LazyModule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from noisify.cli import execute, explain
+    from noisify.cli import completion, execute, explain
+    from noisify.cli.option_types import ParamType
     from noisify.core import native
     from noisify.plan import presets
 else:
     execute = LazyModule("noisify.cli.execute")  # it imports NumPy
+    completion = LazyModule("noisify.cli.completion")
     explain = LazyModule("noisify.cli.explain")
     native = LazyModule("noisify.core.native")
     presets = LazyModule("noisify.plan.presets")
 
+SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """
 noisify data.csv -s 0.1 --seed 42 > noisy.csv
 zcat big.csv.gz | noisify -s 5% --seed 42 | gzip -1 > noisy.csv.gz
@@ -43,7 +47,7 @@ noisify data.csv -s 5% --dry-run
 
 
 def _info(
-    flag: str, help_text: str, page: Callable[[str], str], model: ModelType | None = None
+    flag: str, help_text: str, page: Callable[[str], str], kind: ParamType | None = None
 ) -> GroupedOption:
     """Return an option that prints a page, and ends.
 
@@ -51,7 +55,7 @@ def _info(
         flag: What is typed.
         help_text: What help says of it.
         page: Returns the page, given the option's value.
-        model: How the model is read that the page is about; None: it is about none.
+        kind: How what the page is about is read; None: it is about nothing.
     """
 
     def show(context: click.Context, _: click.Parameter, value: str) -> None:
@@ -63,14 +67,27 @@ def _info(
     return GroupedOption(
         [flag],
         group="Info",
-        type=model,
-        metavar=model and "MODEL",
-        is_flag=model is None or None,
+        type=kind,
+        metavar=kind and kind.name.upper(),
+        is_flag=kind is None or None,
         is_eager=True,
         expose_value=False,
         callback=show,
         help=help_text,
     )
+
+
+def _show_short_help(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value and not context.resilient_parsing:
+        check_standard_output()
+        click.echo(noisify.short_help_text(context), nl=False)
+        context.exit()
+
+
+SHORT_HELP = GroupedOption(
+    ["-h"], group="Info", is_flag=True, is_eager=True, expose_value=False,
+    callback=_show_short_help, help="Show the options that most runs need.",
+)  # fmt: skip
 
 
 def _model_page(name: str) -> str:
@@ -83,6 +100,8 @@ INFO = (
     _info("--explain", "Explain one kind of noise: formula, parameters, an example.",
           _model_page, ModelType()),
     _info("--list-presets", "List the ready-made kinds of noise.", lambda _: presets.listing()),
+    _info("--completion", "Print what makes bash, zsh or fish complete the command.",
+          lambda shell: completion.script(shell, "noisify"), WordType("shell", SHELLS)),
     _info("--version", "Show the version.",
           lambda _: f"noisify {version.VERSION} ({native.described()})\n"),
 )  # fmt: skip
@@ -90,8 +109,8 @@ INFO = (
 
 @click.command(
     cls=GroupedCommand,
-    params=[*options(), *INFO],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[*options(), *INFO, SHORT_HELP],
+    context_settings={"help_option_names": ["--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 usage, 3 bad data, 130 interrupted, 141 closed pipe.",
 )
 def noisify(**given: object) -> None:
@@ -105,3 +124,9 @@ def noisify(**given: object) -> None:
 
 
 noisify.examples = EXAMPLES
+noisify.common = frozenset(
+    {
+        *("model", "scale", "snr", "rate", "columns", "seed", "output", "output_dir"),
+        *("report", "plot", "sweeps", "list_fields", "dry_run"),
+    }
+)

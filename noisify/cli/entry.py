@@ -99,6 +99,10 @@ def _run(arguments: Sequence[str], program: str) -> int:
     """
     module, name = COMMANDS[program]
     command: click.Command = getattr(import_module(module), name)
+    if f"_{program.replace('-', '_')}_COMPLETE".upper() in os.environ:
+        with contextlib.suppress(Exception):  # a prompt is no place for errors
+            import_module("noisify.cli.completion").answer(command, program)
+        return 0
     try:
         with command.make_context(program, list(arguments)) as context:  # main() hides a pipe
             command.invoke(context)

@@ -16,7 +16,7 @@ from noisify.core.values import read_bounds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from noisify.cli import mistakes
+    from noisify.cli import completion, mistakes
     from noisify.noise import level, registry
     from noisify.plan import run_words
     from noisify.plan.plan import Decimals
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
 else:
     ParamType = click.ParamType  # generic in newer versions only
+    completion = LazyModule("noisify.cli.completion")
     mistakes = LazyModule("noisify.cli.mistakes")
     level = LazyModule("noisify.noise.level")
     registry = LazyModule("noisify.noise.registry")
@@ -42,11 +43,19 @@ class GroupedOption(click.Option):
         super().__init__(*args, **kwargs)
         self.group = group
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Return what the option's value may be."""
+        found = completion.candidates(self.name or "", ctx, incomplete)
+        return found or super().shell_complete(ctx, incomplete)
+
 
 class GroupedCommand(click.Command):
     """A command whose help leads with examples and lists its options under headings."""
 
     examples: str = ""
+    common: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words, and refuse mistakes that click lets pass.
@@ -54,6 +63,8 @@ class GroupedCommand(click.Command):
         Raises:
             UsageError: If there is one; it says what to type instead.
         """
+        if ctx.resilient_parsing:  # a shell asks what may follow
+            return super().parse_args(ctx, args)
         options = {
             name: param
             for param in self.get_params(ctx)
@@ -71,6 +82,25 @@ class GroupedCommand(click.Command):
         left = super().parse_args(ctx, args)
         mistakes.check_inputs(words)
         return left
+
+    def short_help_text(self, ctx: click.Context) -> str:
+        """Return help of a screen's height: the options that most runs need."""
+        common = [
+            option for option in self.get_params(ctx) if getattr(option, "name", "") in self.common
+        ]
+        records = [
+            record
+            for option in common
+            if isinstance(option, click.Option) and (record := option.get_help_record(ctx))
+        ]
+        formatter = click.HelpFormatter(width=100)
+        self.format_usage(ctx, formatter)
+        with formatter.section("Common options; --help shows all"):
+            formatter.write_dl([(names, _first_sentence(text)) for names, text in records])
+        with formatter.section("Examples"):
+            for line in self.examples.strip().splitlines()[:4]:
+                formatter.write(f"  {line.strip()}\n")
+        return formatter.getvalue()
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write summary, examples, then the options group by group."""
@@ -91,6 +121,11 @@ class GroupedCommand(click.Command):
             with formatter.section(title):
                 formatter.write_dl(records, col_max=34)
         self.format_epilog(ctx, formatter)
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of an option's help, on one line."""
+    return re.split(r"(?<=[^.])[.;:] |\. \[| \[", text, maxsplit=1)[0].rstrip(".")[:60]
 
 
 def check_standard_output() -> None:
@@ -149,16 +184,6 @@ class ModelType(Read):
 
     def __init__(self) -> None:
         super().__init__("model", lambda text, _: registry.find(text).name)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
-        """Return the models' names that start so."""
-        names = (entry.name for entry in registry.MODELS if entry.name.startswith(incomplete))
-        return [click.shell_completion.CompletionItem(name) for name in names]
 
 
 def _read_clip(text: str, _: str) -> tuple[float, float]:
