@@ -618,8 +618,8 @@ class LaplaceMechanism(ModelSpec):
 
     Args:
         epsilon: the privacy budget, above 0
-        sensitivity: how much one person can change what is noised
-        scale: the calibrated scale, worked out from the others
+        sensitivity: how much one person can change the values
+        scale: the calibrated scale, computed from the others
     """
 
     def __init__(
@@ -656,8 +656,8 @@ class GaussianMechanism(ModelSpec):
 
     Args:
         epsilon: the privacy budget, above 0
-        sensitivity: how much one person can change what is noised
-        scale: the calibrated scale, worked out from the others
+        sensitivity: how much one person can change the values
+        scale: the calibrated scale, computed from the others
         delta: the probability with which the promise may fail
     """
 
@@ -955,9 +955,9 @@ class Missing(ModelSpec):
         by: mar: the field that decides
         shape: mar, mnar: which values are lost: right, left, mid or tail
         burst: mcar: how many are lost together
-        intercept: mar, mnar: b; left out: what the rate takes
-        mean: mar, mnar: what is subtracted; left out: the mean
-        sd: mar, mnar: what it is divided by; left out: the sd
+        intercept: mar, mnar: b; left out: chosen for the rate
+        mean: mar, mnar: subtracted from values; left out: the mean
+        sd: mar, mnar: divisor of values; left out: the sd
     """
 
     def __init__(
@@ -1153,7 +1153,7 @@ class Truncate(ModelSpec):
     Args:
         rate: share of the cells that are hit
         keep: share of the characters kept; 1: drop decides
-        drop: with keep 1, up to so many characters are dropped
+        drop: with keep 1, the most characters that are dropped
     """
 
     def __init__(

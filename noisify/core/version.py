@@ -1,3 +1,3 @@
-"""The version, here so that `--version` need not look for what is installed, which is slow."""
+"""The version, as a constant because looking up the installed package is slow."""
 
 VERSION = "0.1.0"

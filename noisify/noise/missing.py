@@ -64,10 +64,10 @@ class Missing(Model):
         "mar, mnar: which values are lost: right, left, mid or tail", "right", SHAPES
     )
     burst: int = parameters.whole("mcar: how many are lost together", 1, at_least=1, at_most=BLOCK)
-    intercept: float | None = parameters.number("mar, mnar: b; left out: what the rate takes")
-    mean: float | None = parameters.number("mar, mnar: what is subtracted; left out: the mean")
+    intercept: float | None = parameters.number("mar, mnar: b; left out: chosen for the rate")
+    mean: float | None = parameters.number("mar, mnar: subtracted from values; left out: the mean")
     sd: float | None = parameters.number(
-        "mar, mnar: what it is divided by; left out: the sd", at_least=0.0
+        "mar, mnar: divisor of values; left out: the sd", at_least=0.0
     )
 
     def __post_init__(self) -> None:

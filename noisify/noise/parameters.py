@@ -152,7 +152,7 @@ class Parameter:
             if word not in self.choices:
                 meant = did_you_mean(word, self.choices)
                 raise ParameterError(
-                    f"{name} {word!r} of {model} is none of {offered}{meant}", name
+                    f"{name} {word!r} of {model} is not one of {offered}{meant}", name
                 )
         if not words:
             raise ParameterError(f"{name} of {model} must name at least one of {offered}", name)

@@ -43,9 +43,9 @@ class Mechanism(Model):
 
     epsilon: float = parameters.number("the privacy budget, above 0", parameters.REQUIRED, above=0)
     sensitivity: float = parameters.number(
-        "how much one person can change what is noised", parameters.REQUIRED, above=0
+        "how much one person can change the values", parameters.REQUIRED, above=0
     )
-    scale: float | None = parameters.number("the calibrated scale, worked out from the others")
+    scale: float | None = parameters.number("the calibrated scale, computed from the others")
 
     def __post_init__(self) -> None:
         """Check the budget, and that a given scale is the calibrated one."""
@@ -54,12 +54,12 @@ class Mechanism(Model):
         if not 0 < wanted < math.inf:
             raise ParameterError(
                 f"epsilon {self.epsilon:g} and sensitivity {self.sensitivity:g} of {self.name} "
-                "come to a scale that is out of range",
+                "give a scale that is out of range",
                 "epsilon", "sensitivity",
             )  # fmt: skip
         if self.scale is not None and not math.isclose(self.scale, wanted, rel_tol=_SAME):
             raise ParameterError(
-                f"scale {self.scale:g} of {self.name} is not what its budget comes to, "
+                f"scale {self.scale:g} of {self.name} is not the one its budget gives, "
                 f"{wanted:.10g}; leave it out",
                 "scale",
             )

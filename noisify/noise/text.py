@@ -264,7 +264,7 @@ class Truncate(TextModel):
     lanes: ClassVar[tuple[str, ...]] = ("drop",)
 
     keep: Rate = parameters.rate("share of the characters kept; 1: drop decides", 1.0)
-    drop: int = parameters.whole("with keep 1, up to so many characters are dropped", 3, at_least=1)
+    drop: int = parameters.whole("with keep 1, the most characters that are dropped", 3, at_least=1)
 
     def change(self, text: str, *uniforms: float) -> str:
         """Return the beginning of the text."""

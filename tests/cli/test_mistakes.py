@@ -132,7 +132,7 @@ MISTAKES = {
     f"{UNREACHED}",
     "-d cauchy --snr 20": f"data.csv: cauchy has no variance, {UNREACHED}",
     "-d laplace-mechanism -p epsilon=1": "laplace-mechanism needs sensitivity (how much one person "
-    "can change what is noised); add -p sensitivity=VALUE",
+    "can change the values); add -p sensitivity=VALUE",
     "-d missing --rate 150%": "rate '150%' is not a share from 0 to 1, or from 0% to 100%",
     "-p loc=1 -p loc=2": "loc is given twice by -p; keep one",
     # --noise

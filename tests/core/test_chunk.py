@@ -1,4 +1,4 @@
-"""Positions, boxes and the arithmetic of every number type, against naive models."""
+"""Test positions, boxes and the arithmetic of every number type against naive models."""
 
 import math
 import warnings
@@ -164,7 +164,7 @@ def integers_and_noise(draw, dtype):
 
 
 def exact_sum(value, noise, low, high):
-    """Return value + noise rounded half to even, kept within low...high, in Python's integers."""
+    """Return value + noise, rounded half to even and saturated at low...high, in Python ints."""
     if math.isinf(noise):
         return (high if noise > 0 else low), True
     total = value + round(noise)
@@ -435,7 +435,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
     def test_floats_are_rounded_inwards(self, dtype):
-        for bound in (0.1, 0.7):  # a narrow float next to one is below it, next to the other above
+        for bound in (0.1, 0.7):  # the nearest narrow float is below one and above the other
             low, high = number_type(dtype).bounds(bound, bound)
             assert np.dtype(dtype) == low.dtype == high.dtype
             assert bound <= float(low) <= bound * 1.001
@@ -457,7 +457,7 @@ class TestBounds:
 
 
 class TestMergedFloats:
-    """A text column may mix whole numbers and others: it comes as two columns then."""
+    """A text field that mixes whole numbers and others comes as two columns."""
 
     FIELD = Field("x", "float", "double")
 

@@ -1,4 +1,4 @@
-"""The bound on memory: what it refuses, and how it is kept."""
+"""Test the bound on memory: what it refuses, and how workers and chunks are fitted to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def small_process(monkeypatch):
-    """Let the process take 10 MB, and its modules nothing."""
+    """Pretend that the process uses 10 MB and that later imports need none."""
     monkeypatch.setattr(memory_bound, "_resident", lambda: 10 * MB)
     monkeypatch.setattr(memory_bound, "_peak", lambda: 10 * MB)
     monkeypatch.setattr(memory_bound, "_RESERVE", 0)

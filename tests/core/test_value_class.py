@@ -1,4 +1,4 @@
-"""Our frozen classes are dataclasses to all who look."""
+"""Test that our frozen classes behave like dataclasses."""
 
 from dataclasses import dataclass, field, fields, replace
 

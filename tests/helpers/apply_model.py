@@ -1,4 +1,4 @@
-"""Models on arrays: the values, the noise and the comparisons that the tests of models share."""
+"""Apply models to arrays: helpers that the tests of models share."""
 
 from __future__ import annotations
 
@@ -18,15 +18,27 @@ if TYPE_CHECKING:
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 TEXT = NumberType("text", np.dtype(object))
 SIZE = 2 * BLOCK + 300
-"""A length over two blocks, whose last one is not full."""
+"""A length of more than two blocks, the last of them partial."""
 CUTS = st.lists(
     st.one_of(st.integers(0, SIZE), st.sampled_from([BLOCK - 1, BLOCK, 2 * BLOCK])), max_size=4
 )
-"""Where to cut SIZE elements into chunks: anywhere, and at the edges of blocks."""
+"""Cuts of SIZE elements into chunks: anywhere, and at the edges of blocks."""
+
+
+def number_types(names: str) -> dict[str, NumberType]:
+    """Return number types by name: dtypes, and decimals such as `decimal(9,2)`."""
+    found = {}
+    for name in names.split():
+        if name.startswith("decimal"):
+            precision, scale = map(int, name[len("decimal(") : -1].split(","))
+            found[name] = NumberType.decimal(precision, scale)
+        else:
+            found[name] = NumberType.of_dtype(np.dtype(name))
+    return found
 
 
 def some_values(number: NumberType, size: int) -> np.ndarray:
-    """Return small values of a number type: about -40 to 40, or 0 to 80 where it has no sign."""
+    """Return small values of a number type: -40 to 40, or 0 to 80 if it is unsigned."""
     whole = np.arange(size) * 37 % 81
     shifted = whole if number.dtype.kind == "u" else whole - 40
     if number.kind == "complex":
@@ -35,7 +47,7 @@ def some_values(number: NumberType, size: int) -> np.ndarray:
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether two arrays are the same bits (the same numbers, where bytes have padding)."""
+    """Return whether two arrays have the same bits (or numbers, for dtypes with padding)."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
     if one.dtype.char in "OgG":
@@ -52,7 +64,7 @@ def context_for(
     seed: int = 7,
     **parts: Any,
 ) -> NoiseContext:
-    """Return what a model draws from at positions of a field; `parts` are of `NoiseContext`."""
+    """Return a model's context at positions of a field; `parts` are arguments of `NoiseContext`."""
 
     def stream(name: str) -> BlockVariates:
         return BlockVariates(StreamName(seed, name, model.name), positions)

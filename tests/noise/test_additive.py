@@ -1,4 +1,4 @@
-"""What models with an amplitude must keep, and that they have the distributions they say."""
+"""Test models with an amplitude: their arithmetic and their documented distributions."""
 
 import dataclasses
 import math
@@ -9,11 +9,10 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from apply_model import CUTS, FLOAT64, SIZE, apply, noise, same, some_values
+from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
 from hypothesis import given
 
 from noisify.core.chunk import BLOCK
-from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
@@ -27,11 +26,11 @@ class Theory:
     """A symmetric model's distribution at scale 1 and loc 0: closed forms.
 
     Attributes:
-        sd: Standard deviation; None where there is none.
-        kurtosis: Fourth central moment over sd**4; None where there is none.
+        sd: Standard deviation; None if undefined.
+        kurtosis: Fourth central moment over sd**4; None if undefined.
         quartile: The upper quartile; all distributions here are symmetric.
         density: The density at the median and at the upper quartile.
-        parameters: What the model is made with.
+        parameters: The model's parameters.
     """
 
     sd: float | None
@@ -89,26 +88,7 @@ THEORY = {
     ],
 }  # fmt: skip
 
-NUMBERS = {
-    name: NumberType.of_dtype(np.dtype(name))
-    for name in (
-        "f2",
-        "f4",
-        "f8",
-        "g",
-        "i1",
-        "i2",
-        "i4",
-        "i8",
-        "u1",
-        "u2",
-        "u4",
-        "u8",
-        "c8",
-        "c16",
-        "G",
-    )
-} | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
+NUMBERS = number_types("f2 f4 f8 g i1 i2 i4 i8 u1 u2 u4 u8 c8 c16 G decimal(9,2) decimal(30,2)")
 COMPLEX128 = NUMBERS["c16"]
 
 ADDITIVE = [
@@ -116,7 +96,7 @@ ADDITIVE = [
     for entry in registry.MODELS
     if issubclass(entry.load(), Additive) and entry.load().family == "amplitude"
 ]
-"""Models that draw each element's noise by itself; those that remember have tests of their own."""
+"""Additive models without memory; time-series models are tested in test_time_series.py."""
 
 additive_entries = pytest.mark.parametrize("entry", ADDITIVE, ids=lambda entry: entry.name)
 numbers = pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
@@ -240,7 +220,7 @@ class TestAdditive:
 
 @theories
 class TestTheory:
-    """Noise has the distribution it says, within 4.5 standard errors at a fixed seed."""
+    """Noise has the documented distribution, within 4.5 standard errors at a fixed seed."""
 
     def check_quartiles(self, drawn, theory, scale=1.0):
         count = len(drawn)
@@ -303,7 +283,7 @@ class Lopsided:
         excess: Its excess kurtosis.
         quantile: Its quantile function.
         density: Its density.
-        parameters: What the model is made with.
+        parameters: The model's parameters.
     """
 
     mean: float
@@ -319,7 +299,7 @@ def erlang_density(z, shape):
 
 
 def erlang_quantile(p, shape):
-    """Return the z where P(a Poisson variate of mean z is at least the shape) is p."""
+    """Return the z for which a Poisson variate of mean z reaches `shape` with probability p."""
     low, high = 0.0, 100.0
     for _ in range(100):
         z = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Correlated noise: the covariance it promises, field by field, and what sdcMicro's would be."""
+"""Test `correlated`: its covariance, field by field, and the formulas of sdcMicro."""
 
 import io
 import math
@@ -9,25 +9,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from apply_model import CUTS, FLOAT64, SIZE, apply, noise, same, some_values
+from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, run
 
 from noisify import add_noise
 from noisify.core.chunk import BLOCK, Positions
-from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import NoiseContext
-from noisify.noise.parameters import parameters_of
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
 
-NUMBERS = {name: NumberType.of_dtype(np.dtype(name)) for name in ("f4", "f8", "i1", "u1", "i8")} | {
-    "decimal(9,2)": NumberType.decimal(9, 2)
-}
+NUMBERS = number_types("f4 f8 i1 u1 i8 decimal(9,2)")
 DRAWS = 200_000
 FIELDS = ("height", "weight", "age")
 COVARIANCE = ((4.0, 3.0, -1.0), (3.0, 9.0, 0.0), (-1.0, 0.0, 1.0))
@@ -201,22 +197,17 @@ class TestSettling:
     def test_looks_at_no_other_values(self):
         assert frozenset() == make().companions()
 
-    def test_explains_itself(self):
-        first, blank, *_ = Correlated.__doc__.splitlines()
-        assert (True, "") == (first.endswith("."), blank)
-        assert all(one.help for one in parameters_of(Correlated).values())
-
 
 @pytest.fixture(scope="module")
 def people():
-    """Return 20,000 rows with a correlation of 0.8."""
+    """Return 20,000 rows of two fields with a correlation of 0.8."""
     generator = np.random.default_rng(1)
     x = generator.normal(170, 10, 20_000)
     return pd.DataFrame({"x": x, "y": 0.8 * x + generator.normal(0, 6, len(x))})
 
 
 class TestAgainstSdcMicro:
-    """What sdcMicro's addNoise(noise=150) comes to, by its formulas: noise / 100 is 1.5."""
+    """The results of sdcMicro's addNoise(noise=150) by its formulas, where noise / 100 is 1.5."""
 
     ERROR = 4.5 / math.sqrt(20_000)
 
@@ -254,7 +245,7 @@ def test_a_table_without_rows_passes_through(tmp_path):
 
 
 def test_fields_of_text_that_hold_numbers_are_read_as_numbers_once(tmp_path):
-    """Such a field is asked for its own sake and as a companion: as numbers both times."""
+    """Such a field is requested both for itself and as a companion, as numbers both times."""
     source = tmp_path / "data.csv"
     source.write_text("a,b\n" + "1,x\ny,2\n3,4\n5,6\n" * 20)
 

@@ -1,4 +1,4 @@
-"""Counting noise: exact quantiles of one uniform, against sums in whole numbers."""
+"""Test counting noise: exact quantiles of one uniform, against sums in whole numbers."""
 
 import dataclasses
 import math
@@ -10,11 +10,10 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
-from apply_model import CUTS, FLOAT64, SIZE, apply, same, some_values
+from apply_model import CUTS, FLOAT64, SIZE, apply, number_types, same, some_values
 from hypothesis import given, settings
 
 from noisify.core.chunk import Positions
-from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles
 from noisify.noise import model as interface
@@ -22,10 +21,7 @@ from noisify.noise.discrete_quantiles import quantile
 from noisify.noise.model import NoiseContext
 from noisify.streams.streams import BlockVariates, StreamName
 
-NUMBERS = {
-    name: NumberType.of_dtype(np.dtype(name))
-    for name in ("f2", "f4", "f8", "g", "i1", "u1", "i4", "i8", "u8")
-} | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
+NUMBERS = number_types("f2 f4 f8 g i1 u1 i4 i8 u8 decimal(9,2) decimal(30,2)")
 INT64 = NUMBERS["i8"]
 DRAWS = 200_000
 CLASSES = {"poisson": counts.Poisson, "binomial": counts.Binomial}
@@ -40,12 +36,12 @@ def make(name, **parameters):
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A distribution of counts, summed in whole numbers from its mode: right to 2**-200.
+    """A distribution of counts, summed in whole numbers from its mode; exact to 2**-200.
 
     Attributes:
-        first: The least k with a weight.
-        reached: The CDF from there on, as multiples of 1 / total.
-        total: What the weights come to.
+        first: The smallest k with a weight.
+        reached: The CDF from there on, in units of 1 / total.
+        total: The sum of the weights.
     """
 
     first: int
@@ -54,7 +50,7 @@ class Reference:
 
     @classmethod
     def of(cls, mode, ratio):
-        """Sum the weights; `ratio(k)` is the exact chance of k + 1 over that of k."""
+        """Sum the weights; `ratio(k)` is the exact probability of k + 1 over that of k."""
         weights = [1 << 240]
         k = mode
         while weights[-1]:
@@ -85,7 +81,7 @@ class Reference:
         return self.first + bisect_left(self.reached, math.ceil(u * self.total))
 
     def steps(self, least):
-        """Return the CDF and what is left of 1, wherever both are above `least`."""
+        """Return the CDF and 1 - CDF where both are above `least`."""
         shares = [Fraction(step, self.total) for step in self.reached]
         kept = [share for share in shares if least < share < 1 - least]
         return np.array([float(share) for share in kept]), np.array(
@@ -93,7 +89,7 @@ class Reference:
         )
 
     def ties(self, count):
-        """Return uniforms, multiples of 2**-53, next to values of the CDF all over its range."""
+        """Return uniforms (multiples of 2**-53) near values of the CDF throughout its range."""
         steps = sorted({round(at) for at in np.linspace(0, len(self.reached) - 1, count)})
         near = [round(Fraction(self.reached[step], self.total) * 2**53) for step in steps]
         apart = (0, 1, 2, 10**3, 10**5)
@@ -102,9 +98,9 @@ class Reference:
 
 
 def misses(law, reference, uniforms):
-    """Return the uniforms whose quantile is wrong by more than double precision excuses.
+    """Return the uniforms whose quantile is wrong beyond double precision.
 
-    A CDF in double precision is right to some 1e-13 of the nearer tail, or to 4e-16: an u that
+    A CDF in double precision is right to about 1e-13 of the nearer tail, or to 4e-16; a u that
     close to a step of the CDF may fall on either side.
     """
     wrong = []

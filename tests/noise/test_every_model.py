@@ -1,4 +1,4 @@
-"""The promise, for every model of the table, by the command itself on real files."""
+"""Test every model of the table with the real command on real files."""
 
 import io
 import json
@@ -125,7 +125,7 @@ IN_SEQUENCE = [
     "binomial", "dropout", "laplace-mechanism", "gaussian-mechanism", "drift", "missing",
     "category-swap", "case", "mojibake", "time-swap",
 ]  # fmt: skip
-"""The models that can draw from NumPy's streams: one variate an element, of that element alone."""
+"""Models that can use NumPy's streams: each element uses only its own variates, in order."""
 rngs = pytest.mark.parametrize("rng", ["numpy", "numpy-legacy"])
 
 

@@ -1,4 +1,4 @@
-"""Noise and statistics at both ends of float64's range: no overflow, no underflow, no warning."""
+"""Test noise and statistics at both ends of float64's range: no overflow, no warning."""
 
 import json
 import warnings
@@ -33,11 +33,11 @@ def with_noise(values, model, **options):
 
 OF_FLOATS = [entry.name for entry in registry.MODELS if "float" in entry.load().takes]
 REFUSED = {
-    "rounding": (1e308, LARGEST),  # its ends are too far apart
-    "spike": (1e308, LARGEST),  # 3 sd is beyond float64
-    "correlated": (5e-324, 1e-170, 1e308, LARGEST),  # the variance is beyond float64, or 0
+    "rounding": (1e308, LARGEST),  # low and high are too far apart
+    "spike": (1e308, LARGEST),  # 3 sd overflows
+    "correlated": (5e-324, 1e-170, 1e308, LARGEST),  # the variance overflows or underflows
 }
-"""The values that a model is refused for, with its defaults."""
+"""The values for which a model with its defaults is refused."""
 
 
 class TestModels:

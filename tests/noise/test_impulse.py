@@ -1,4 +1,4 @@
-"""Noise that hits a share of the elements, and timing jitter."""
+"""Test noise that hits a share of the elements, and timing jitter."""
 
 import math
 import warnings
@@ -6,12 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from apply_model import SIZE, apply, check_share, context_for, same, some_values
+from apply_model import SIZE, apply, check_share, context_for, number_types, same, some_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
-from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import impulse, jitter
 from noisify.noise import model as interface
@@ -20,10 +19,7 @@ from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import BlockVariates, StreamName
 
-NUMBERS = {
-    name: NumberType.of_dtype(np.dtype(name))
-    for name in ("f2", "f4", "f8", "i1", "u1", "i4", "i8", "u8", "c16")
-} | {"decimal(9,2)": NumberType.decimal(9, 2), "decimal(30,2)": NumberType.decimal(30, 2)}
+NUMBERS = number_types("f2 f4 f8 i1 u1 i4 i8 u8 c16 decimal(9,2) decimal(30,2)")
 FLOAT64, INT64, UINT8 = NUMBERS["f8"], NUMBERS["i8"], NUMBERS["u1"]
 DRAWS = 200_000
 CLASSES = {
@@ -62,7 +58,7 @@ def make(name, **parameters):
 
 
 def apply_in_pieces(model, values, number, cuts, usable=None):
-    """Return what pieces give, each seen with `reach` more on both sides, as the pipeline does."""
+    """Apply a model piece by piece, each extended by the model's halo on both sides."""
     pieces = []
     for first, last in pairwise([0, *sorted(cuts), len(values)]):
         start, stop = max(0, first - model.halo), min(len(values), last + model.halo)
@@ -406,7 +402,7 @@ class TestSwapBits:
 
 class TestJitter:
     def shifts(self, scale, size=DRAWS):
-        """Return the shifts, as a ramp of slope one shows them where there are neighbours."""
+        """Return the shifts, measured on a ramp of slope one away from its ends."""
         ramp = np.arange(float(size))
         return (apply(make("jitter", scale=Absolute(scale)), ramp, FLOAT64) - ramp)[1:-1]
 

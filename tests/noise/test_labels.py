@@ -1,4 +1,4 @@
-"""Models that take one label for another, or one element's value for another's."""
+"""Test the models that replace labels or move values."""
 
 import dataclasses
 from itertools import pairwise
@@ -254,7 +254,7 @@ class TestShuffle:
         assert list(range(50)) == sorted(seen)
 
     def test_every_other_place_is_equally_likely(self):
-        """Of a window of 4, each value comes from each of the other 3 places."""
+        """In a window of 4, a value comes from each of the other 3 places equally often."""
         values = np.arange(DRAWS)
         steps = (apply(Shuffle(rate=1.0, window=4), values) - values) % 4
         windows = steps.reshape(-1, 4)[:, 0]

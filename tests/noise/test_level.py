@@ -1,4 +1,4 @@
-"""How much noise: what is typed, what it means, what it comes to."""
+"""Test levels and rates: parsing, arithmetic and absolute amounts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Missing values: the share they say, the mechanism they say, the values untouched."""
+"""Test `missing`: its rate, its mechanisms, and that other values stay untouched."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ NORMAL = np.random.default_rng(5).standard_normal(DRAWS)
 
 
 def lost(model, values, positions=None, number=FLOAT64, seed=7, **companions):
-    """Return which values are lost."""
+    """Return the mask of values lost."""
     positions = positions or Positions.range(0, len(values))
     variates = BlockVariates(StreamName(seed, "data", model.name), positions)
     context = NoiseContext(variates, number, companions)
@@ -36,7 +36,7 @@ def lost(model, values, positions=None, number=FLOAT64, seed=7, **companions):
 
 
 def statistics(values):
-    """Return what a first pass tells of a field: its histogram is as fine as its values."""
+    """Return the statistics of a field, with a histogram of one bin per value."""
     mean, sd = float(values.mean()), float(values.std())
     scores = ((values - mean) / (sd or 1.0), np.ones(len(values), np.int64))
     return SimpleNamespace(count=len(values), mean=mean, sd=sd, scores=scores)
@@ -237,7 +237,7 @@ class TestNotAtRandom:
     ("given", "message"),
     [
         ({"mechanism": "mcra"}, r"mechanism 'mcra' of missing .* did you mean 'mcar'\?"),
-        ({"mechanism": "mnar", "shape": "top"}, "shape 'top' of missing is none of right"),
+        ({"mechanism": "mnar", "shape": "top"}, "shape 'top' of missing is not one of right"),
         ({"mechanism": "mar"}, "needs the field that decides; add by=FIELD"),
         ({"by": "y"}, "by=y with mechanism=mar only"),
         ({"burst": 0}, "burst 0 of missing must be at least 1"),

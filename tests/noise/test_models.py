@@ -1,7 +1,7 @@
-"""What every model must keep: one class, run over every entry of the table of models.
+"""Test the properties of every model of the table.
 
-A new model needs nothing here, or a line in EXAMPLES if it has parameters that must be given. It is
-run on every kind of field it takes, and settled first with the statistics of what it is given.
+A new model needs nothing here, or a line in EXAMPLES if it has required parameters. It is run on
+every kind of field it takes, after being fitted to the statistics of its input.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from apply_model import CUTS, SIZE, same
+from apply_model import CUTS, SIZE, number_types, same
 from hypothesis import given, settings
 
 from noisify.core.chunk import Positions
@@ -31,30 +31,9 @@ EXAMPLES = {
     "laplace-mechanism": {"epsilon": 0.5, "sensitivity": 1},
     "gaussian-mechanism": {"epsilon": 0.5, "sensitivity": 1},
 }
-"""What a model is made with here, beside a scale of 3 and a rate of 30%."""
+"""Parameters of the models here, besides a scale of 3 and a rate of 30%."""
 
-TYPES = {
-    name: NumberType.of_dtype(np.dtype(name))
-    for name in (
-        "f2",
-        "f4",
-        "f8",
-        "g",
-        "i1",
-        "i2",
-        "i4",
-        "i8",
-        "u1",
-        "u2",
-        "u4",
-        "u8",
-        "c8",
-        "c16",
-        "G",
-    )
-} | {
-    "decimal(9,2)": NumberType.decimal(9, 2),
-    "decimal(30,2)": NumberType.decimal(30, 2),
+TYPES = number_types("f2 f4 f8 g i1 i2 i4 i8 u1 u2 u4 u8 c8 c16 G decimal(9,2) decimal(30,2)") | {
     "bool": NumberType.of_dtype(np.dtype(bool)),
     "text": NumberType("text", np.dtype(object)),
     "time[us]": NumberType.time(1000),
@@ -91,7 +70,7 @@ WORDS = ["Anna Smith", "colour", "O'Brien 10", "Zürich", "B", ""]
 
 
 def some_values(number, size):
-    """Return small values of a type: about -40 to 40, 0 to 80 without a sign, words, days."""
+    """Return small values of a type: numbers from -40 to 40 (unsigned: 0 to 80), words, days."""
     whole = np.arange(size) * 37 % 81
     if number.kind == "bool":
         return whole % 3 == 0
@@ -116,7 +95,7 @@ def another(number, value):
 
 
 def example(entry, number, size=100):
-    """Return a model as EXAMPLES makes it, settled for a field of this type."""
+    """Return a model with the parameters of EXAMPLES, fitted to a field of this type."""
     amounts = {
         LEVEL: Duration(3 * 86_400.0) if number.kind == "time" else Absolute(3.0),
         RATE: 0.3,
@@ -155,9 +134,9 @@ def summary(number, size, name):
 
 
 def outcome(model, values, number, positions, seed=7):
-    """Return what a model makes of values, and which it erased; of rows, how often they come out.
+    """Return a model's noisy values (or copies of rows), and the mask of erased ones.
 
-    Fields that the model looks at have values that depend on the position only.
+    The values of other fields depend on the position only.
     """
     at = np.concatenate([np.arange(start, start + positions.length) for start in positions.starts])
     other = some_values(number, SIZE + 1)[at + 1]
@@ -183,7 +162,7 @@ def outcome(model, values, number, positions, seed=7):
 
 
 def chunk(model, values, number, start, stop):
-    """Return the outcome of elements start...stop, extended by the model's reach and cut back."""
+    """Return the outcome of elements start...stop, computed with the model's halo and cut."""
     first, last = max(0, start - model.halo), min(len(values), stop + model.halo)
     parts = outcome(model, values[first:last], number, Positions.range(first, last))
     return tuple(part[start - first : stop - first] for part in parts)

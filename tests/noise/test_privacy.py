@@ -1,4 +1,4 @@
-"""Mechanisms of differential privacy: the noise is what the budget comes to."""
+"""Test the mechanisms of differential privacy: their noise follows from the budget."""
 
 import math
 
@@ -52,7 +52,7 @@ class TestBoth:
         assert scale(name, epsilon=3, sensitivity=10, scale=close) == close
 
     def test_refuses_another_scale(self, name):
-        with pytest.raises(UsageError, match=f"^scale 3 of {name} is not what .*; leave it out"):
+        with pytest.raises(UsageError, match=f"^scale 3 of {name} is not the one .*; leave it out"):
             make(name, epsilon=1, scale=3)
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Models of whole rows, and of dates: rows lost or repeated, fields or day and month swapped."""
+"""Test models of rows and dates: rows lost or repeated, fields or day and month swapped."""
 
 import datetime as dt
 from itertools import pairwise
@@ -74,7 +74,7 @@ def test_duplicate_rows_adds_so_many():
 
 class TestSwapFields:
     def swap(self, a, b, rate=0.4, start=0, usable=(None, None)):
-        """Return both fields swapped, and which of each are erased."""
+        """Return both fields after swapping, and the masks of erased elements."""
         model = SwapFields(rate=rate, fields=("a", "b"))
         positions = Positions.range(start, start + len(a))
         at_a = context_for(model, INT64, positions, field="a", columns={"b": (b, usable[1])})

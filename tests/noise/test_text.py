@@ -1,4 +1,4 @@
-"""Models that damage texts: one change a hit cell, of the kinds they say, and nothing else."""
+"""Test the text models: one documented change in each cell hit, and nothing else."""
 
 import string
 from collections import Counter
@@ -34,7 +34,7 @@ def some_texts(size):
 
 
 def outcomes(model, text, size=20_000):
-    """Return how often a text, always hit, comes out as what."""
+    """Return the outcomes of a text that is always hit, and their counts."""
     return Counter(apply(model, texts([text] * size)).tolist())
 
 
@@ -153,7 +153,7 @@ class TestTypo:
         assert {text} == set(outcomes(Typo(rate=1.0, kinds=kinds), text, 500))
 
     def test_kinds_and_places_are_equally_likely(self):
-        """0 has one neighbour, 9: so the slips of `0é` can be told apart."""
+        """0 has only one neighbour, 9, so the slips of `0é` can be distinguished."""
         counts = outcomes(Typo(rate=1.0), "0é")
         kinds = {"neighbour": ["9é"], "insert": ["90é", "09é"], "delete": ["é", "0"],
                  "transpose": ["é0"], "double": ["00é", "0éé"]}  # fmt: skip
@@ -210,7 +210,7 @@ class TestCase:
         assert {expected} == set(outcomes(Case(rate=1.0, to=to), "Àb C1", 5))
 
     def test_refuses_an_unknown_case(self):
-        with pytest.raises(UsageError, match="to 'camel' of case is none of upper, lower, title"):
+        with pytest.raises(UsageError, match="to 'camel' of case is not one of upper, lower"):
             Case(to="camel")
 
 

@@ -1,4 +1,4 @@
-"""Noise on times: their forms in text, the clock's midnight, and the library's types."""
+"""Test noise on times: their notations in text, midnight, and the library's types."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""Statistics of a field: right, and the same to the bit however the data were cut."""
+"""Test that statistics are right, and the same to the bit however the data are cut."""
 
 import math
 import statistics
@@ -109,7 +109,7 @@ class TestMoments:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             moments = Moments.of(np.array([size, -size, size]))
-            (moments + moments).power  # noqa: B018 - it is computed when asked for
+            (moments + moments).power  # noqa: B018 - a property, computed on access
         assert not math.isfinite(moments.sd) or moments.sd > size / 2
 
 
@@ -233,7 +233,7 @@ class TestQuantiles:
     def test_are_those_of_numpy(self, values, limit):
         actual, passes = quantiles(values, SHARES, limit)
         expected = np.quantile(values, SHARES)
-        # Between two order statistics a last bit may differ, a bit of the larger of the two.
+        # Between two order statistics the last bit, of the larger of the two, may differ.
         ulp = np.spacing(np.max(np.abs(np.asarray(values, float))))
         assert np.all(np.abs(expected - actual) <= ulp)
         assert 1 <= passes <= 5
@@ -332,13 +332,13 @@ class TestSurvey:
 
 
 def root(square):
-    """Return the square root of a Fraction, to 80 digits rounded to float64."""
+    """Return the square root of a Fraction, computed to 80 digits and rounded to float64."""
     with localcontext(Context(prec=80, Emax=10**6, Emin=-(10**6))):
         return float((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
 
 
 def exact_sd(numbers):
-    """Return the standard deviation of some Fractions, rounded once."""
+    """Return the standard deviation of Fractions, rounded once."""
     return root(statistics.pvariance(numbers))
 
 

@@ -1,4 +1,4 @@
-"""Both ways of drawing variates give the same bits."""
+"""Test that the compiled part and NumPy draw the same bits."""
 
 import os
 
@@ -30,7 +30,7 @@ NAME = StreamName(seed=42, field="data", model="normal")
 
 
 def by_numpy(kind, entropy, start, count):
-    """Draw as NumPy's own generator and seed sequence do."""
+    """Draw with NumPy's own generator and seed sequence."""
     out = []
     while count:
         block, inside = divmod(start, BLOCK)
@@ -68,7 +68,7 @@ def test_any_part_of_any_stream_is_numpys(kind, entropy, start, count):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLERS)
 def test_so_are_ten_million(kind):
-    # Of the normals some 150,000 are not drawn the fast way, some 2,600 from the tail.
+    # About 150,000 of the normals take the slow path, and 2,600 come from the tail.
     for entropy in range(10):
         actual = compiled(kind, entropy << 99, 12345, 1_000_000)
         assert actual.tobytes() == by_numpy(kind, entropy << 99, 12345, 1_000_000).tobytes()
@@ -106,7 +106,7 @@ def test_beyond_what_one_word_counts_numpy_draws():
 
 
 def test_says_which_numpy_it_was_linked_with():
-    # Where the build does not say, the one at hand is tried, as in the build with sanitizers.
+    # The build with sanitizers does not record it; then the installed NumPy is compared.
     assert native.load(native.Part.VARIATES).NUMPY in {np.__version__, ""}
 
 

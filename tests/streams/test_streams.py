@@ -1,4 +1,4 @@
-"""The promise itself: noise is a pure function of (seed, field, model, ordinal, lane, position)."""
+"""Test that noise is a pure function of (seed, field, model, ordinal, lane, position)."""
 
 import hashlib
 import json
@@ -70,7 +70,7 @@ class TestGolden:
         assert PINNED["entropies"] == MAKE["entropies"]()
 
     # Ziggurat normals, their ratio and shifted uniforms are table look-ups, multiplications and
-    # divisions: the same bits everywhere (but for a normal beyond 3.65 sd, which takes log1p).
+    # divisions: the same bits everywhere (except for normals beyond 3.65 sd, which use log1p).
     @pytest.mark.parametrize("model", ["normal", "uniform", "cauchy"])
     def test_variates_to_the_bit(self, model):
         assert PINNED["variates"][model] == MAKE["variates"](model)
