@@ -1,6 +1,7 @@
-"""The formats: one entry each in the table here, one file or folder each beside.
+"""File formats: the table of all formats, with one module or folder for each.
 
-Bytes of a file go in; chunks come out and go back in. Importing this imports no format.
+A format decodes the bytes of a file to chunks, and encodes chunks back to bytes. Importing this
+package imports no format.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ class FormatEntry(NamedTuple):
     """One format.
 
     Attributes:
-        name: What `--from` and `--to` call it.
-        module: The module in this package that ties it together, in `FORMAT`.
-        title: What messages call it.
+        name: The name for `--from` and `--to`.
+        module: The module in this package whose `FORMAT` is the format.
+        title: The name in messages.
         suffixes: File name suffixes, in lower case.
-        magic: The bytes such a file starts with, one or another, if it has any.
-        magic_offsets: Where they may stand.
+        magic: The alternative magic bytes of such files, if there are any.
+        magic_offsets: The offsets at which the magic bytes may be.
         seeks: Whether reading it needs a regular file.
-        binary: Whether a terminal should be spared it.
-        shape: What it holds: a table of named columns, or arrays.
+        binary: Whether it is not to be written to a terminal.
+        shape: Whether it holds a table of named columns, or arrays.
         counts_elements: Whether progress counts the bytes of elements, not those of the file.
-        whole: The module that reads files whole and creates them, for conversion and masks; empty:
-            files of this format are only made from others of it.
+        whole: The module that reads whole files and creates new ones, for conversion and masks;
+            empty if files can only be rewritten.
     """
 
     name: str
@@ -57,11 +58,11 @@ class FormatEntry(NamedTuple):
         return found
 
     def load_whole(self) -> Any:  # noqa: ANN401 - tables and arrays have different ones
-        """Import the module that reads files whole and creates them."""
+        """Import the module that reads whole files and creates new ones."""
         return import_module(f"noisify.formats.{self.whole}")
 
     def starts(self, head: bytes) -> bool:
-        """Return whether a file that starts with `head` is of this format, by its magic bytes."""
+        """Return whether `head` has the magic bytes of this format."""
         return any(
             head.startswith(magic, offset) for magic in self.magic for offset in self.magic_offsets
         )
@@ -133,7 +134,7 @@ FORMATS = (
 
 
 def find(name: str) -> FormatEntry:
-    """Return the format of a name.
+    """Return the format with a name.
 
     Raises:
         UsageError: If there is none.
@@ -147,7 +148,7 @@ def find(name: str) -> FormatEntry:
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    """Return which format a name means, or why there is none."""
+    """Return the format that a wrong name probably means, or why there is none."""
     word = name.strip().removeprefix(".").casefold()
     if found := other_words.FORMATS.get(word, word if word in names else None):
         return f"; type {found}"
@@ -155,5 +156,5 @@ def _meant(name: str, names: Iterable[str]) -> str:
 
 
 def of_suffix(suffix: str) -> FormatEntry | None:
-    """Return the format of a file name's suffix, or None."""
+    """Return the format of a file name suffix, or None."""
     return next((entry for entry in FORMATS if suffix.lower() in entry.suffixes), None)

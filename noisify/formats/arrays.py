@@ -1,4 +1,4 @@
-"""Arrays as whole files hold them, for conversion and for masks."""
+"""Read and create whole files of arrays, for conversion and masks."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 Box: TypeAlias = tuple[slice, ...]
 Parts: TypeAlias = Mapping[str, "tuple[Positions, NDArray[Any]]"]
-"""By an array's name, where some of its elements stand, and the elements, flat."""
+"""Some elements of arrays, by array name: their positions and their values, flat."""
 
 _PIECE_ELEMENTS = 1 << 20
 
 
 @frozen
 class ArrayType:
-    """What an array is, before it has elements.
+    """The name, shape and storage of an array.
 
     Attributes:
-        name: Its name.
-        shape: Its shape.
-        dtype: Its dtype, byte order included.
-        fortran: Whether the first axis varies fastest in the file, where the format has a choice.
-        packed: Whether it is compressed, where the format has a choice.
+        name: The name.
+        shape: The shape.
+        dtype: The dtype, including the byte order.
+        fortran: Whether it is in Fortran order, if the format has a choice.
+        packed: Whether it is compressed, if the format has a choice.
     """
 
     name: str
@@ -57,10 +57,10 @@ class StoredArray:
     """An array that can be read box by box.
 
     Attributes:
-        type: What it is.
-        unit: The box that is best read whole; None: any.
+        type: The name, shape and storage.
+        unit: The shape of boxes that are best read whole (chunks), or None.
         read: Returns the elements of a box, in the box's shape.
-        release: Removes what was unpacked to read it; reading it again unpacks it again.
+        release: Deletes the unpacked copy that reading needed; the next read unpacks it again.
     """
 
     type: ArrayType
@@ -88,8 +88,8 @@ class ArrayFile:
     """An open file of arrays.
 
     Attributes:
-        arrays: All that are in it.
-        lost: What to say of something else in it, which no other format holds; None: there is none.
+        arrays: All arrays in it.
+        lost: The error for other contents that no other format can hold, or None.
     """
 
     arrays: list[StoredArray]
@@ -100,7 +100,7 @@ class ArrayWriter(ABC):
     """A file of arrays being created; every element of every array is written once."""
 
     def encode(self, parts: Parts) -> Any:  # noqa: ANN401 - each format has its own
-        """Return what `write` takes; called in worker threads."""
+        """Encode elements for `write`; called in worker threads."""
         return parts
 
     @abstractmethod
@@ -117,11 +117,11 @@ class ArrayWriter(ABC):
 
 
 class PlacedArrays(ArrayWriter):
-    """Arrays written to their places in a file that is there, uncompressed, in C order.
+    """Writes uncompressed arrays in C order to given offsets of an existing file.
 
     Args:
         path: The file.
-        arrays: By the name of each array, where in the file it starts, and its dtype.
+        arrays: The offset and dtype of each array, by name.
     """
 
     def __init__(self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]]) -> None:
@@ -139,7 +139,7 @@ class PlacedArrays(ArrayWriter):
                 write_all_at(self._file, run, offset + int(start) * dtype.itemsize)
 
     def finish(self) -> None:
-        """Close the file, which is complete."""
+        """Close the file."""
         self._file.close()
 
     def close(self) -> None:
@@ -160,11 +160,11 @@ def write_arrays(arrays: Sequence[StoredArray], writer: ArrayWriter) -> None:
 
 
 def boxes_at(shape: tuple[int, ...], positions: Positions) -> list[Box]:
-    """Return boxes that hold the elements at some positions, in their order.
+    """Return boxes that cover some positions exactly, in their order.
 
     Args:
         shape: The array's shape.
-        positions: Those of one box, or runs of consecutive elements.
+        positions: The positions of one box, or runs of consecutive elements.
 
     >>> boxes_at((4, 10), Positions.range(5, 30))
     [(slice(0, 1, None), slice(5, 10, None)), (slice(1, 3, None), slice(0, 10, None))]

@@ -1,4 +1,4 @@
-"""Fields that are kept together, as the members of one array are, found without a search."""
+"""Group and look up fields that are stored together, such as the members of one array."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Place = TypeVar("Place", bound="Hashable")
 
 
 def united(groups: Iterable[Sequence[Item]], place: Callable[[Item], Hashable]) -> list[list[Item]]:
-    """Merge groups of which items are kept at one place.
+    """Merge groups that have items stored at the same place.
 
     >>> united([["a.x"], ["b.x"], ["a.y"]], lambda name: name[0])
     [['b.x'], ['a.x', 'a.y']]
@@ -34,10 +34,10 @@ def united(groups: Iterable[Sequence[Item]], place: Callable[[Item], Hashable]) 
 
 
 class FieldsByPlace(Generic[Place]):
-    """Finds, among the fields wanted, those that are kept at some places.
+    """Finds the wanted fields that are stored at given places, with an index instead of a search.
 
     Args:
-        place: Says where a field is kept.
+        place: Returns the place where a field is stored.
     """
 
     def __init__(self, place: Callable[[Field], Place]) -> None:
@@ -45,11 +45,11 @@ class FieldsByPlace(Generic[Place]):
         self._known: tuple[Sequence[Field], dict[Place, list[tuple[int, Field]]]] = ((), {})
 
     def at(self, places: Iterable[Place], wanted: Sequence[Field]) -> list[Field]:
-        """Return the fields kept at some places, in the order in which they are wanted.
+        """Return the wanted fields at some places, in the order of `wanted`.
 
         Args:
-            places: The places, different ones.
-            wanted: The fields; looked through once, as long as it is the same sequence.
+            places: The places, without repeats.
+            wanted: The wanted fields; the index is kept as long as it is the same sequence.
         """
         known, by_place = self._known
         if known is not wanted:

@@ -1,4 +1,4 @@
-"""Which format a file is of: the one that is named, else by its suffix, else by its first bytes."""
+"""Detect the format of a file: by the user's option, its suffix, or its first bytes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HEAD = 8200
 
 
 def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
-    """Return why data that start so are of no format, and what to do instead; None if they may be.
+    """Return why a file cannot be read and what to do instead; None if nothing speaks against it.
 
     Args:
         head: The first bytes.
-        suffix: The file name's suffix; empty if the bytes alone decide.
+        suffix: The file name's suffix, or empty to go by the bytes alone.
         name: The format that the user named.
     """
     if not head:
@@ -40,7 +40,7 @@ def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
 
 
 def _is_archive(head: bytes) -> bool:
-    """Return whether a file is a ZIP archive that is no kind of file of its own."""
+    """Return whether a file is a plain ZIP archive rather than a ZIP-based file format."""
     if head.startswith(b"PK\x05\x06"):
         return True
     if not head.startswith(b"PK") or unsupported.refusal(head, ""):
@@ -49,7 +49,7 @@ def _is_archive(head: bytes) -> bool:
 
 
 def _by_magic_further_on(source: Input) -> FormatEntry | None:
-    """Return the format whose magic bytes are in a file behind a block of the user's own."""
+    """Return the format whose magic bytes follow a user block at the start of the file."""
     if source.path is None:
         return None
     size = source.path.stat().st_size
@@ -73,7 +73,7 @@ def recognise(source: Input, name: str | None) -> FormatEntry:
     """Return an input's format: the one named, else by its suffix, else by its first bytes.
 
     Raises:
-        DataError: If it starts as another format does than it should.
+        DataError: If its first bytes are those of another or an unsupported format.
     """
     if source.is_folder:
         if name not in {None, "parquet"}:
@@ -88,7 +88,7 @@ def recognise(source: Input, name: str | None) -> FormatEntry:
         by_magic = _by_magic_further_on(source) or by_magic
     if expected is None:
         expected = by_magic or find("csv")
-    sure = name or (by_magic is not None and by_magic.name != "npz")  # any ZIP starts like an NPZ
+    sure = name or (by_magic is not None and by_magic.name != "npz")  # every ZIP starts like NPZ
     if refusal := _refusal(head, "" if sure else source.suffix, name):
         raise DataError(refusal, path=source.name)
     if by_magic is not None and by_magic.module != expected.module:

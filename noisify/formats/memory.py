@@ -1,4 +1,4 @@
-"""What sources in memory have in common: the library is the same engine as the command."""
+"""Base classes of data in memory, which the library passes through the command's engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InMemory(Source[Raw], Sink[Raw, Encoded]):
-    """What the sources here have in common: they are their own sinks."""
+    """Data in memory, as a source and its own sink."""
 
     rows: int
     row_bytes: int
@@ -29,11 +29,11 @@ class InMemory(Source[Raw], Sink[Raw, Encoded]):
         self.rows, self.row_bytes, self.empty = rows, row_bytes, not rows
 
     def expect_nulls(self, names: Iterable[str]) -> None:
-        """Make sure that fields have a place for missing values; only pandas' may have none."""
+        """Prepare fields for missing values; needed only for pandas columns."""
 
     @override
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
-        """Refuse: the result is as long as what was given.
+        """Refuse to drop or repeat rows: the result is as long as the data.
 
         Raises:
             UsageError: Always.
@@ -46,7 +46,7 @@ class InMemory(Source[Raw], Sink[Raw, Encoded]):
 
 
 class RangesInMemory(InMemory[range, Encoded]):
-    """What arrays and frames have in common: a range of rows is all there is to a raw piece."""
+    """Data in memory whose raw pieces are ranges of rows: arrays and DataFrames."""
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:
@@ -56,7 +56,7 @@ class RangesInMemory(InMemory[range, Encoded]):
         return Reading(range(start, min(start + step, self.rows)) for start in starts)
 
     def size_of(self, raw: range) -> int:
-        """Return the bytes of some rows, about."""
+        """Return the approximate size of some rows in bytes."""
         return len(raw) * self.row_bytes
 
     @override

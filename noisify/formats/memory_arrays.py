@@ -1,4 +1,4 @@
-"""NumPy arrays in memory, masked ones too, as sources and sinks."""
+"""NumPy arrays in memory, including masked arrays, as sources and sinks."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class ArrayInMemory(RangesInMemory[None]):
-    """A NumPy array, and the noisy copy that is made of it.
+    """A NumPy array and its noisy copy.
 
     Args:
-        array: Any shape, order and dtype that an NPY file may have.
+        array: An array of any shape, order and dtype that an NPY file may have.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
@@ -44,7 +44,7 @@ class ArrayInMemory(RangesInMemory[None]):
         self._describe(fields, len(self._flat), array.dtype.itemsize)
 
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some elements."""
+        """Decode some elements."""
         positions = Positions.range(raw.start, raw.stop)
         values = self._flat[raw.start : raw.stop]
         return Chunk(tuple(column_of(values, positions, field) for field in wanted))
@@ -54,17 +54,17 @@ class ArrayInMemory(RangesInMemory[None]):
         return self.rows * int(field.table)
 
     def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the array's shape; None: the field is a member of its records."""
+        """Return the array's shape; None if the field is a member of a structured array."""
         return None if field.member else self._array.shape
 
     @override
     def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
-        """Put noisy elements in their place; no two chunks share one."""
+        """Store noisy elements in the copy; chunks do not share elements."""
         if noisy:
             self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
 
     def write(self, encoded: None) -> None:
-        """Do nothing: `encode` has done it."""
+        """Do nothing: `encode` has stored the elements."""
 
     @override
     def condition_values(
@@ -77,7 +77,7 @@ class ArrayInMemory(RangesInMemory[None]):
         return {name: arrow_array(self._flat[raw.start : raw.stop], name) for name in names}
 
     def result(self) -> NDArray[Any]:
-        """Return the noisy array, in the class, shape and order of the one given."""
+        """Return the noisy array, with the class, shape and order of the original."""
         shaped = self._noisy.reshape(self._array.shape)
         ordered = np.asarray(shaped, order=_order(self._array))
         if type(self._array) is np.ndarray:
@@ -87,14 +87,14 @@ class ArrayInMemory(RangesInMemory[None]):
 
 
 def _order(array: NDArray[Any]) -> Literal["C", "F"]:
-    """Return the order that a copy of an array is made in."""
+    """Return the memory order for a copy of an array."""
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
 class MaskedArrayInMemory(ArrayInMemory):
-    """A masked NumPy array: what is masked is null, and stays as it is.
+    """A masked NumPy array: masked elements count as null and stay as they are.
 
-    Elements that noise makes missing are masked, and hold the array's fill value.
+    Elements that noise makes missing are masked and get the array's fill value.
 
     Args:
         array: Any masked array, structured ones included.
@@ -109,7 +109,7 @@ class MaskedArrayInMemory(ArrayInMemory):
         self.fields = tuple(replace(field, nullable=True) for field in self.fields)
 
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some elements; those that are masked are null."""
+        """Decode some elements; masked ones are null."""
         mask = self._mask[raw.start : raw.stop]
         columns = []
         for column in super().decode(raw, wanted).columns:
@@ -120,7 +120,7 @@ class MaskedArrayInMemory(ArrayInMemory):
         return Chunk(tuple(columns))
 
     def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
-        """Return the array's members as Arrow arrays, null where they are masked."""
+        """Return the array's members as Arrow arrays, null where masked."""
         mask = self._mask[raw.start : raw.stop]
         return {
             name: pc.if_else(pa.array(member_of(mask, name)), None, values)
@@ -128,7 +128,7 @@ class MaskedArrayInMemory(ArrayInMemory):
         }
 
     def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
-        """Put noisy elements in their place, and mask those that are missing now."""
+        """Store noisy elements in the copy, and mask those that became missing."""
         kept = []
         for result in noisy:
             if result.erased is not None:
@@ -143,7 +143,7 @@ class MaskedArrayInMemory(ArrayInMemory):
         super().encode(raw, chunk, kept)
 
     def result(self) -> NDArray[Any]:
-        """Return the noisy masked array, in the class, shape and order of the one given."""
+        """Return the noisy masked array, with the class, shape and order of the original."""
         noisy = self._masked.copy(_order(self._masked))
         noisy.data[...] = self._noisy.reshape(noisy.shape)
         if not np.array_equal(self._noisy_mask, self._mask):

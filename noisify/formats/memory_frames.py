@@ -1,4 +1,7 @@
-"""DataFrames as sources and sinks; whoever gave one has imported pandas, and so pyarrow."""
+"""Pandas DataFrames in memory as sources and sinks.
+
+The caller has already imported pandas, and so pyarrow.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
-    """A pandas DataFrame, and the noisy copy that is made of it.
+    """A pandas DataFrame and its noisy copy.
 
     Args:
-        frame: Any DataFrame; columns of NumPy and of nullable number dtypes can get noise.
+        frame: Any DataFrame; columns of NumPy and nullable dtypes can get noise.
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
@@ -43,7 +46,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
         self._describe(fields, len(frame), 8 * max(1, len(names)))
 
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
-        """Return some rows of the wanted columns."""
+        """Decode some rows of the wanted columns."""
         positions = Positions.range(raw.start, raw.stop)
         found = []
         for field in wanted:
@@ -75,7 +78,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, Any]:
-        """Return some rows of columns as Arrow arrays; NaN is null, as everywhere in pandas.
+        """Return some rows of columns as Arrow arrays; NaN counts as null, as in pandas.
 
         Raises:
             UsageError: If a column holds values of different types.
@@ -90,9 +93,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
                     f"holds {series.dtype} values that --where cannot compare; convert them first",
                     field=name,
                 ) from None
-            found[name] = columns.comparable(
-                columns.whole(values) if isinstance(values, pa.ChunkedArray) else values
-            )
+            found[name] = columns.comparable(columns.whole(values))
         return found
 
     @override
@@ -102,11 +103,11 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
         chunk: Chunk,
         noisy: Sequence[NoisyColumn],
     ) -> tuple[range, list[NoisyColumn]]:
-        """Return the noisy columns and where they belong."""
+        """Return the noisy columns with their rows."""
         return raw, list(noisy)
 
     def write(self, encoded: tuple[range, list[NoisyColumn]]) -> None:
-        """Set the changed cells in a copy of each column."""
+        """Store the changed cells in a copy of each column."""
         rows, noisy = encoded
         for result in noisy:
             name = result.column.field.name
@@ -124,7 +125,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
                     self._noisy[name][missing] = _null_of(dtype)
 
     def expect_nulls(self, names: Iterable[str]) -> None:
-        """Put columns that may lose values into types that have nulls, whatever will be lost."""
+        """Convert columns that may lose values to nullable types, even if they lose none."""
         for name in names:
             series = self._frame.iloc[:, self._places[name]]
             self._noisy[name] = _with_room_for_nulls(series.array.copy(), series.dtype)
@@ -142,13 +143,13 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
 def _words(
     field: Field, series: pd.Series[Any], missing: NDArray[np.bool_], positions: Positions
 ) -> Column:
-    """Return a column of texts or times of a DataFrame."""
+    """Decode a column of texts or times."""
     number = field.number
     if number is None:
         raise AssertionError(field)
     if number.kind == "time":
         if getattr(series.dtype, "tz", None) is not None:
-            series = series.dt.tz_convert(None)  # to UTC, in which it is kept
+            series = series.dt.tz_convert(None)  # to UTC without a zone
         values = series.to_numpy().view(np.int64)
     else:
         values = np.full(len(series), "", object)
@@ -158,21 +159,18 @@ def _words(
 
 
 def _is_arrow(dtype: object) -> TypeGuard[pd.ArrowDtype]:
-    """Return whether a pandas dtype is one that Arrow's type stands behind."""
+    """Return whether a pandas dtype is backed by Arrow."""
     return hasattr(dtype, "pyarrow_dtype")
 
 
 def _arrow_column(field: Field, series: pd.Series[Any], positions: Positions) -> Column:
-    """Return a column of a DataFrame that Arrow holds."""
-    values = pa.array(series.array)
-    return columns.column_of(
-        field, columns.whole(values) if isinstance(values, pa.ChunkedArray) else values, positions
-    )
+    """Decode a column that is backed by Arrow."""
+    return columns.column_of(field, columns.whole(pa.array(series.array)), positions)
 
 
 def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: ExtensionArray) -> object:
-    """Return noisy values as a DataFrame's column takes them."""
-    values = result.values[at]  # noqa: PD011 - no pandas object
+    """Convert noisy values to the dtype of a DataFrame's column."""
+    values = result.values[at]  # noqa: PD011 - not a pandas object
     if _is_arrow(array.dtype):
         return pd.array(
             columns.array_of(values, array.dtype.pyarrow_dtype, None), dtype=array.dtype
@@ -190,10 +188,10 @@ def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: ExtensionArra
 def _as_categories(
     array: pd.Categorical, texts: NDArray[Any], name: str
 ) -> tuple[pd.Categorical, list[object]]:
-    """Return a categorical column that has the noisy texts as categories, and those of the texts.
+    """Add noisy texts to the categories of a column; return it, and the texts' categories.
 
     Raises:
-        UsageError: If a noisy text is new, and the categories are no texts.
+        UsageError: If a noisy text is new, and the categories are not texts.
     """
     known = {str(category): category for category in array.categories}
     new = [text for text in dict.fromkeys(texts.tolist()) if text not in known]
@@ -208,9 +206,9 @@ def _as_categories(
 
 
 def _with_room_for_nulls(array: NDArray[Any], dtype: object) -> object:
-    """Return a column of NumPy integers or booleans as pandas' nullable type, others as they are.
+    """Convert a column of NumPy integers or booleans to pandas' nullable type.
 
-    So whole numbers stay whole, and exact, where some are missing.
+    Unlike floats, it keeps whole numbers exact if some are missing.
     """
     if not isinstance(dtype, np.dtype) or dtype.kind not in "iub":
         return array
@@ -222,7 +220,7 @@ _NULLABLE = {"i": "Int{}", "u": "UInt{}", "b": "boolean"}
 
 
 def _null_of(dtype: np.dtype[Any] | ExtensionDtype) -> object:
-    """Return what a DataFrame's column holds where a value is missing."""
+    """Return the missing value of a pandas dtype."""
     if not isinstance(dtype, np.dtype):
         return dtype.na_value
     if dtype.kind in "Mm":

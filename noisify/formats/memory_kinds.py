@@ -1,6 +1,6 @@
-"""What a caller may hand over in memory: which source it is, and how to give the same kind back.
+"""Wrap data in memory as sources, and return results as the same kind of data.
 
-pandas and polars are not imported here: whoever hands their data over has imported them.
+pandas and polars are not imported here: a caller with such data has already imported them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ else:
 
 
 class Held(NamedTuple):
-    """Data of a caller, ready to get noise.
+    """A caller's data, wrapped to get noise.
 
     Attributes:
         source: The data as a source and a sink.
-        given_back: Returns the source's result as the kind of data that was given.
+        given_back: Converts the source's result to the caller's kind of data.
     """
 
     source: InMemory[Any, Any]
@@ -44,11 +44,11 @@ class Held(NamedTuple):
 
 
 def hold(data: object) -> Held:
-    """Return data as a source and a sink.
+    """Wrap data as a source and a sink.
 
     Args:
-        data: A NumPy array, masked ones included; a DataFrame or Series of pandas or polars; or
-            anything that exports an Arrow stream or array.
+        data: A NumPy array, perhaps masked; a DataFrame or Series of pandas or polars; or anything
+            that exports an Arrow stream or array.
 
     Raises:
         UsageError: If it is something else, or cannot be read as a table.
@@ -95,7 +95,7 @@ def _itself(noisy: object) -> object:
 
 
 def _instead(data: object) -> str:
-    """Return what to hand over instead of data of an unknown kind."""
+    """Return advice on what to pass instead of data of an unknown kind."""
     if isinstance(data, str | bytes) or hasattr(data, "__fspath__"):
         return "for files there is noisify_file(source, output)"
     if "polars" in sys.modules and isinstance(data, pl.LazyFrame):
@@ -109,10 +109,10 @@ def _instead(data: object) -> str:
 
 
 def _hold_arrow(data: object) -> Held:
-    """Return what an Arrow producer exports as a source.
+    """Wrap the data of an Arrow producer.
 
-    pyarrow's own arrays and record batches are given back as such; whatever else exports tables,
-    as an Arrow table, and whatever exports a single column, as a chunked array.
+    pyarrow's own arrays and record batches are returned as such, the data of other producers of
+    tables as an Arrow table, and of single columns as a chunked array.
     """
     if isinstance(data, pa.Array):
         table = pa.table({ARRAY_NAME: data})
@@ -130,10 +130,10 @@ def _hold_arrow(data: object) -> Held:
 
 
 def _column(data: object) -> pa.ChunkedArray:
-    """Return what an Arrow producer exports as one column.
+    """Import the single column of an Arrow producer.
 
     Raises:
-        UsageError: If it exports what Arrow cannot read.
+        UsageError: If pyarrow cannot read it.
     """
     try:
         return pa.chunked_array(data)

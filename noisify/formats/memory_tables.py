@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
-    """An Arrow table, and the noisy copy that is made of it.
+    """An Arrow table and its noisy copy.
 
     Args:
         table: Any Arrow table.
@@ -46,15 +46,15 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         return Reading(self._reader.slices(self._table, step, groups, Counter()))
 
     def size_of(self, raw: Slice) -> int:
-        """Return the bytes of some rows, about."""
+        """Return the approximate size of some rows in bytes."""
         return raw.size
 
     def length(self, field: Field) -> int | None:
-        """Return the number of rows; how many elements lists have is not counted."""
+        """Return the number of rows; None for elements of lists, which are not counted."""
         return self.rows if not field.table else None
 
     def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Return some rows of the wanted columns."""
+        """Decode some rows of the wanted columns."""
         return self._reader.decode(raw, wanted)
 
     @override
@@ -70,7 +70,7 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
     def encode(
         self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> tuple[Any, set[int]]:
-        """Return the rows with noise in them, and the numbers of the columns that it is in."""
+        """Put the noisy values into some rows; return them and the indices of noisy columns."""
         columns = self._reader.noisy_columns(chunk, noisy)
         piece = self._table.slice(raw.offset, raw.rows)
         for number, column in columns.items():
@@ -78,30 +78,20 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         return piece, set(columns)
 
     def write(self, encoded: tuple[Any, set[int]]) -> None:
-        """Keep a piece of the result."""
+        """Store a piece of the result."""
         piece, changed = encoded
         self._pieces.append(piece)
         self._changed |= changed
 
-    def noisy_table(self) -> pa.Table:
-        """Return the noisy table."""
-        if not self._pieces:
-            return self._table
-        return pa.concat_tables(self._pieces)
-
-    def noisy_columns(self) -> pa.Table:
-        """Return a table of the columns that have noise in them."""
-        return self.noisy_table().select(sorted(self._changed))
-
     def result(self) -> pa.Table:
         """Return the noisy table."""
-        return self.noisy_table()
+        return pa.concat_tables(self._pieces) if self._pieces else self._table
 
 
 class PolarsInMemory(TableInMemory):
-    """A polars DataFrame, and the noisy copy that is made of it.
+    """A polars DataFrame and its noisy copy.
 
-    Columns without noise are those that were given, whatever Arrow would make of them.
+    Columns without noise are returned as they were, without passing through Arrow.
 
     Args:
         frame: Any DataFrame; columns of types that Arrow lacks get no noise.
@@ -122,9 +112,9 @@ class PolarsInMemory(TableInMemory):
         """Return the noisy DataFrame.
 
         Raises:
-            UsageError: If noise made a text that a column of fixed texts cannot hold.
+            UsageError: If a noisy text is not a category of its Enum column.
         """
-        table = _without_metadata(self.noisy_columns())
+        table = _without_metadata(super().result().select(sorted(self._changed)))
         noisy: Any = pl.from_arrow(table) if table.num_columns else pl.DataFrame()
         columns = []
         for name in table.column_names:
@@ -141,17 +131,17 @@ class PolarsInMemory(TableInMemory):
 
 
 def _without_metadata(table: pa.Table) -> pa.Table:
-    """Return a table without what its fields say besides their types.
+    """Remove the metadata of a table's fields.
 
-    By that polars tells its Enums, and it would read a text that is none of them as null; without
-    it they are categories, and casting them fails.
+    polars uses it to restore Enums, and would turn texts outside an Enum into null. Without it, the
+    column becomes categorical, and casting such texts back fails.
     """
     fields = [_plain_field(field) for field in table.schema]
     return table.cast(pa.schema(fields))
 
 
 def _plain_field(field: pa.Field) -> pa.Field:
-    """Return an Arrow field, and those inside it, without metadata."""
+    """Remove the metadata of an Arrow field and its children."""
     kind = field.type
     if pa.types.is_struct(kind):
         kind = pa.struct([_plain_field(inner) for inner in kind])

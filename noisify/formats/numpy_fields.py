@@ -1,4 +1,4 @@
-"""NumPy arrays as fields: their members, the values models work on, and the way back to bytes."""
+"""Convert NumPy arrays and members of structured arrays to columns, and back."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _TICKS = {
     "ms": 10**6, "us": 10**3, "ns": 1,
 }  # fmt: skip
 ARRAY_NAME = "data"
-"""The field's name, and so its random stream's, of a file that holds one plain array."""
+"""The name of the field, and of its random stream, in a file of one plain array."""
 _CONTINUATIONS = range(0x80, 0xC0)
-"""Bytes that are in the middle of a character of UTF-8."""
+"""The continuation bytes of UTF-8."""
 _WITHOUT_LENGTH = {"Y": "years", "M": "months"}
 _LONG_DOUBLE = np.dtype(np.longdouble).itemsize
 _X86_MANTISSA = 63
 _LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == _X86_MANTISSA else _LONG_DOUBLE
-"""Bytes of a long double that hold its value: x86 pads its 80 bits."""
+"""The bytes of a long double that hold its value: x86 pads 80 bits to 128."""
 
 
 def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
     """Return the fields of an array: itself under `name`, or the members of a structured dtype.
 
-    The table of a field is the number of elements that it has in each element of the array.
+    The `table` of a field is its number of elements in each element of the array.
 
     Raises:
-        DataError: If two of them have one name.
+        DataError: If two fields have the same name.
     """
     members = [(name, dtype, 1)] if dtype.names is None else list(_members(dtype, ""))
     twice = [path for path, count in Counter(path for path, *_ in members).items() if count > 1]
@@ -69,7 +69,7 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
 
 
 def _hindrance(dtype: np.dtype[Any]) -> str:
-    """Return why times of a dtype get no noise; empty: they may, or are no times."""
+    """Return why times of a dtype cannot get noise; empty if they can, or are not times."""
     unit = np.datetime_data(dtype)[0] if dtype.kind in "Mm" else "s"
     if unit in _TICKS:
         return ""
@@ -82,14 +82,14 @@ def _hindrance(dtype: np.dtype[Any]) -> str:
 
 
 def with_member_streams(fields: Sequence[Field], members: Mapping[str, str]) -> tuple[Field, ...]:
-    """Return the fields of a file of arrays, the members of records with their own noise.
+    """Name the random streams of members of structured arrays by the members alone.
 
-    So a structured array gets the same noise in every format, whatever the array is called, unless
-    the file has several fields that would be called alike without its name.
+    So a structured array gets the same noise in every format, whatever its name, unless several
+    fields of the file would then share a stream.
 
     Args:
-        fields: All fields.
-        members: For the name of each field that is a member of records, the member's path.
+        fields: All fields of the file.
+        members: The path of the member, by the name of each field that is a member.
     """
     used = Counter(members.get(each.name, each.name) for each in fields if each.number is not None)
     return tuple(
@@ -101,7 +101,7 @@ def with_member_streams(fields: Sequence[Field], members: Mapping[str, str]) -> 
 
 
 def _members(dtype: np.dtype[Any], prefix: str) -> Iterator[tuple[str, np.dtype[Any], int]]:
-    """Yield the path, the dtype and the elements of each member that has none itself."""
+    """Yield the path, dtype and number of elements of each innermost member."""
     for name in dtype.names or ():
         member = dtype[name]
         width = prod(member.shape)
@@ -113,12 +113,12 @@ def _members(dtype: np.dtype[Any], prefix: str) -> Iterator[tuple[str, np.dtype[
 
 
 def kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
-    """Return what a NumPy dtype holds."""
+    """Return the kind of values of a NumPy dtype."""
     return _KINDS.get(dtype.kind, "other")
 
 
 def value_type(dtype: np.dtype[Any]) -> NumberType | None:
-    """Return how values of a NumPy dtype are kept, or None if no model can work on them."""
+    """Return the number type of a NumPy dtype, or None if no model can work on its values."""
     if dtype.kind in "US":
         return NumberType("text", np.dtype(object))
     if dtype.kind in "Mm":
@@ -128,7 +128,7 @@ def value_type(dtype: np.dtype[Any]) -> NumberType | None:
 
 
 def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
-    """Return values as they are worked on: native byte order, times as ticks, texts as objects."""
+    """Convert values to native byte order, times to ticks, and texts to Python strings."""
     if number.kind == "time":
         return values.astype(values.dtype.newbyteorder("="), copy=False).view(np.int64)
     if values.dtype.kind == "S":
@@ -137,15 +137,15 @@ def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
         return texts
     try:
         return values.astype(number.dtype, copy=False)
-    except ValueError as error:  # four bytes of a text that are no character
+    except ValueError as error:  # a UTF-32 code that is not a character
         raise DataError(f"holds what is no text: {error}") from None
 
 
 def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return noisy values in an array's own dtype: packed, what is missing as the file says it.
+    """Convert noisy values to an array's own dtype: packed, with the file's missing value.
 
     Raises:
-        UsageError: If the dtype has nothing to say missing with.
+        UsageError: If values are missing and the dtype has no missing value.
     """
     field, values, erased = result.column.field, result.values, result.erased
     if field.packing is not None:
@@ -153,7 +153,7 @@ def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
     if erased is not None and field.missing is not None and field.missing.marker is not None:
         values = values.copy()
         values[erased], erased = field.missing.marker, None
-    if {values.dtype.kind, dtype.kind} == {"i", "u"}:  # read as if of the other kind
+    if {values.dtype.kind, dtype.kind} == {"i", "u"}:  # see `_codes`
         values = values.view(f"{dtype.kind}{values.itemsize}")
     if result.column.number.kind == "time":
         values = values.view(dtype.newbyteorder("="))
@@ -172,7 +172,7 @@ def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def unpacked(stored_values: NDArray[Any], field: Field) -> NDArray[Any]:
-    """Return elements of an array as a field's values: native, unpacked if they are packed."""
+    """Convert elements of an array to a field's values: native and unpacked."""
     if field.number is None:
         raise AssertionError(field)
     codes = field.number if field.packing is None else field.packing.codes
@@ -181,14 +181,14 @@ def unpacked(stored_values: NDArray[Any], field: Field) -> NDArray[Any]:
 
 
 def _codes(stored_values: NDArray[Any], codes: NumberType) -> NDArray[Any]:
-    """Return elements as codes, signed or unsigned, whatever their dtype says."""
+    """Convert elements to codes, reinterpreting them as signed or unsigned if necessary."""
     if codes.kind != "int" or stored_values.dtype.kind == codes.dtype.kind:
         return native(stored_values, codes)
     return stored_values.astype(stored_values.dtype.newbyteorder("=")).view(codes.dtype)
 
 
 def _encoded(text: str, size: int) -> bytes:
-    """Return a text in UTF-8, cut to `size` bytes between characters."""
+    """Encode a text in UTF-8, cut to at most `size` bytes at a character boundary."""
     data = text.encode("utf-8", "surrogateescape")
     if len(data) <= size:
         return data
@@ -205,7 +205,7 @@ def member_of(array: NDArray[Any], path: str) -> NDArray[Any]:
 
 
 def _steps(dtype: np.dtype[Any], path: str) -> tuple[str, ...]:
-    """Return the names that lead to a member; a name may hold dots itself."""
+    """Split the path of a member into names, which may contain dots themselves."""
     for name in dtype.names or ():
         inner = dtype[name].base
         if path == name and inner.names is None:
@@ -224,16 +224,16 @@ def column_of(
     path: str | None = None,
     extract: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Column:
-    """Return one field of an array, in native byte order, at the positions of the array's elements.
+    """Decode one field of some elements of an array.
 
-    A sub-array member has as many elements of its own in every element of the array.
+    A sub-array member has several values in every element of the array.
 
     Args:
-        values: The array's elements.
-        positions: Where they stand in it.
+        values: The elements.
+        positions: Their positions in the array.
         field: The field.
-        path: The member it is of a structured array; None: it is called as the field.
-        extract: Takes integers out of the bits that they have; None: they have all.
+        path: The path of its member in a structured array, by default the field's name.
+        extract: Extracts integers from the bits that hold them; None if they use all bits.
     """
     if field.number is None:
         raise AssertionError(field)
@@ -254,7 +254,7 @@ def column_of(
 def _missing(
     stored_values: NDArray[Any], values: NDArray[Any], field: Field
 ) -> NDArray[np.bool_] | None:
-    """Return which elements of a field are missing; None: none can be, but for NaN."""
+    """Return a mask of the missing elements; None if only NaN can mark them."""
     if field.number is not None and field.number.kind == "time":
         return np.asarray(values == np.iinfo(np.int64).min)
     if field.missing is None:
@@ -265,13 +265,11 @@ def _missing(
 
 
 def arrow_of(column: Column) -> pa.Array:
-    """Return a column as an Arrow array, for a condition; null where it is missing.
+    """Convert a column to an Arrow array for a condition, with missing values as null.
 
     Raises:
-        UsageError: If it holds values that Arrow does not have.
+        UsageError: If Arrow has no such type.
     """
-    from noisify.core import arrow_arrays  # noqa: PLC0415 - pyarrow is slow to import
-
     values, kind = column.values, column.number.kind
     if kind == "text":
         found = arrow_arrays.strings(values.tolist())
@@ -289,10 +287,10 @@ def _not_compared(field: Field) -> UsageError:
 
 
 def check_condition(fields: Iterable[Field]) -> None:
-    """Refuse a condition on fields that have no values here.
+    """Refuse a condition on fields whose values cannot be compared.
 
     Raises:
-        UsageError: If one has none.
+        UsageError: If there is such a field.
     """
     for field in fields:
         if field.number is None:
@@ -300,10 +298,10 @@ def check_condition(fields: Iterable[Field]) -> None:
 
 
 def arrow_array(values: NDArray[Any], name: str) -> pa.Array:
-    """Return an array, or a member of a structured one, as an Arrow array.
+    """Convert an array, or a member of a structured one, to an Arrow array.
 
     Raises:
-        UsageError: If it holds several values an element, or values that Arrow does not have.
+        UsageError: If it has several values per element, or Arrow has no such type.
     """
     member = member_of(values, name).reshape(-1)
     if len(member) != values.size:
@@ -320,17 +318,17 @@ def arrow_array(values: NDArray[Any], name: str) -> pa.Array:
 
 
 def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn], prefix: str = "") -> NDArray[Any]:
-    """Return the array with its noisy fields in it, in its own dtype.
+    """Put noisy fields back into an array, in its own dtype.
 
     Args:
-        values: The array as it was.
+        values: The original array.
         noisy: Its noisy fields.
-        prefix: What stands before the path of a member in the names of the fields.
+        prefix: The prefix of the fields' names before the path of the member.
     """
     if values.dtype.names is None:
         return _padded(_replaced(noisy[0], values), values)
     out = np.empty_like(values)
-    raw_bytes(out)[...] = raw_bytes(values)  # what lies between members too, which copy() leaves
+    raw_bytes(out)[...] = raw_bytes(values)  # including padding, which copy() does not copy
     for column in noisy:
         member = member_of(out, column.column.field.name.removeprefix(prefix))
         member[...] = _padded(_replaced(column, member), member)
@@ -338,7 +336,7 @@ def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn], prefix: str = "
 
 
 def _replaced(result: NoisyColumn, before: NDArray[Any]) -> NDArray[Any]:
-    """Return elements with noise in them, in the shape of those before."""
+    """Return the noisy elements in the dtype and shape of the old ones."""
     after = stored(result, before.dtype).reshape(before.shape)
     if result.column.field.packing is None:
         return after
@@ -346,7 +344,7 @@ def _replaced(result: NoisyColumn, before: NDArray[Any]) -> NDArray[Any]:
 
 
 def _padded(after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
-    """Return values in the bytes of those before, of which a long double leaves some unused."""
+    """Copy the unused bytes of long doubles from the old elements to the new ones."""
     dtype = before.dtype
     width = dtype.itemsize // (2 if dtype.kind == "c" else 1)
     if dtype.kind not in "fc" or width != _LONG_DOUBLE or width == _LONG_DOUBLE_USED:

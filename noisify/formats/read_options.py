@@ -1,7 +1,7 @@
-"""How a file is read where it does not say so itself: every option, declared once.
+"""Options for reading files that do not describe themselves, each declared once.
 
-The command's flags, `noisify_file(read=…)` and the refusal of options that a format has no use for
-all go by these declarations.
+The command's flags, `noisify_file(read=…)` and the check for options that a format does not use all
+come from these declarations.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Value = TypeVar("Value")
 
 @frozen(kw_only=True)
 class ReadOption:
-    """What is declared of an option.
+    """The declaration of an option.
 
     Attributes:
-        read: Checks a value that a caller of the library hands over, given the option's name.
-        default: Its value where it is not given.
-        flag: What is typed on the command line; empty: it is no flag.
-        metavar: What help calls its value; None: it has none, and the flag gives the value other
-            than the default.
-        help: What help says of it.
+        read: Checks a value passed to the library, given the option's name.
+        default: The default value.
+        flag: The flag on the command line, or empty if there is none.
+        metavar: The name of its value in help; None for a switch, which sets the other value than
+            the default.
+        help: The help text.
         repeatable: Whether the flag may be given several times.
-        title: What a value that is none of the choices is not.
-        choices: What it must be one of; empty: anything.
+        title: The noun for a value in the message that it is not one of the choices.
+        choices: The allowed values, or empty for any.
     """
 
     read: Callable[[str, Any], object]
@@ -76,24 +76,22 @@ _RAGGED = ("error", "keep")
 
 @frozen
 class ReadOptions:
-    """How to read what a file does not say of itself.
+    """How to read files that do not describe themselves.
 
     Attributes:
-        delimiter: The character between cells; None: by the suffix, else sniffed.
+        delimiter: The character between cells; None to go by the suffix, else sniff it.
         header: Whether the first record names the columns.
-        nulls: Texts that mean null, besides the empty cell; None: the usual ones.
+        nulls: Texts that mean null, besides the empty cell; None for the usual ones.
         encoding: The text encoding.
-        decimal: The character between a number's whole part and its fraction.
-        thousands: The character between groups of three digits of a number's whole part; None: no
-            such number counts as one.
-        skip_lines: Lines at the start that are no part of the table.
-        comment: What a line that is no record starts with; None: there are no such lines.
-        escape: The character that takes the meaning of the one after it; empty: there is none;
-            None: there is none, and text that looks as if there were is refused.
-        ragged: What becomes of a record with too few or too many cells: "error", or "keep" it as
-            it is.
-        strict: Whether a cell that is not a number is an error in a field that gets noise.
-        keep_decimals: Whether columns should say how many decimals each cell has.
+        decimal: The decimal mark.
+        thousands: The mark between groups of three digits, or None if there is none.
+        skip_lines: The number of lines before the table.
+        comment: The prefix of comment lines, or None if there are none.
+        escape: The escape character; empty for none; None for none, but refuse text that seems to
+            use backslashes.
+        ragged: What to do with a record with too few or too many cells: "error" or "keep".
+        strict: Whether an unparseable cell in a field that gets noise is an error.
+        keep_decimals: Whether to count the decimals of each cell.
     """
 
     delimiter: str | None = _option(
@@ -150,5 +148,5 @@ class ReadOptions:
 
 @cache
 def declared() -> Mapping[str, ReadOption]:
-    """Return what is declared of each option, by its name."""
+    """Return the declaration of each option, by its name."""
     return {one.name: one.metadata["option"] for one in fields(ReadOptions)}

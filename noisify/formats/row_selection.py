@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def places_in_versions(copies: NDArray[np.int64], versions: int) -> NDArray[np.int64]:
-    """Return where what comes out stands in the versions of some rows, one after the other.
+    """Return the indices of the output rows in the concatenated versions of n rows.
 
-    A row comes out as its first version, then as the second one and so on, the last one serving for
-    all further copies.
+    The first copy of a row is its first version, the second copy the second, and so on; the last
+    version serves for all further copies.
 
     Args:
-        copies: Shape (n,), how many times each row comes out.
-        versions: How many there are, each of n rows.
+        copies: How many times to write each row, shape (n,).
+        versions: The number of versions.
 
     >>> places_in_versions(np.array([1, 0, 3]), 2).tolist()
     [0, 2, 5, 5]
@@ -32,11 +32,11 @@ def places_in_versions(copies: NDArray[np.int64], versions: int) -> NDArray[np.i
 
 
 def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the rows that come out of an array's, flat.
+    """Drop or repeat the rows of an array; return the elements flat.
 
     Args:
-        versions: The elements of the same rows, flat, in each version.
-        copies: Shape (n,), how many times each row comes out.
+        versions: The elements of the rows, flat, in each version.
+        copies: How many times to write each row, shape (n,).
 
     >>> with_copies([np.array([1, 2, 3, 4])], np.array([0, 2])).tolist()
     [3, 4, 3, 4]
@@ -46,10 +46,10 @@ def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> 
 
 
 def rows_of_parts(parts: Iterable[tuple[int, NDArray[np.int64] | None]]) -> NDArray[np.int64]:
-    """Return which rows come out, in order, of parts that follow each other.
+    """Return the indices of the output rows of consecutive parts of a table.
 
     Args:
-        parts: Of each part how many rows it has, and how many times each comes out; None: once.
+        parts: The number of rows of each part, and how many times to write each; None: once.
 
     >>> rows_of_parts([(2, None), (3, np.array([0, 2, 1]))]).tolist()
     [0, 1, 3, 3, 4]

@@ -1,4 +1,4 @@
-"""Tables as whole files hold them, for conversion and for masks."""
+"""Read and create whole tables, for conversion and masks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Table:
     """A table being read.
 
     Attributes:
-        schema: Its columns.
+        schema: The schema of its columns.
         batches: Its rows, in order.
-        hints: What may be wrong with how it is read.
+        hints: Notes on what may have been misread.
     """
 
     schema: pa.Schema
@@ -30,14 +30,14 @@ class Table:
 
 
 class MaskReader:
-    """Reads the mask of a table, from a format that has types.
+    """Reads a mask from a typed table format.
 
     Args:
         table: The mask.
-        name: What to call it in messages.
+        name: The mask's name in messages.
 
     Attributes:
-        names: Its columns.
+        names: The names of its columns.
     """
 
     def __init__(self, table: Table, name: str) -> None:
@@ -46,10 +46,10 @@ class MaskReader:
         self.names: list[str] = table.schema.names
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Return the rows, whose types have to be those of a schema: pairs of flags and values.
+        """Return the rows, after checking the types of their pairs of flags and values.
 
         Raises:
-            DataError: If they are others.
+            DataError: If the types differ from those of the schema.
         """
         found = self._table.schema.types
         for number in range(0, len(found), 2):
@@ -65,13 +65,13 @@ class MaskReader:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of what a mask holds: of a dictionary its values, of cells texts."""
+    """Return the type of original values in a mask: a dictionary's values, text for binary."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.string() if pa.types.is_binary(kind) else kind
 
 
 def with_texts(schema: pa.Schema) -> pa.Schema:
-    """Return the columns of a mask with texts in the place of the bytes of cells."""
+    """Replace the binary type of a mask's raw cells by text."""
     binary = [number for number, kind in enumerate(schema.types) if pa.types.is_binary(kind)]
     for number in binary:
         schema = schema.set(number, schema.field(number).with_type(pa.string()))
@@ -82,7 +82,7 @@ class TableWriter(ABC):
     """A table being created."""
 
     def encode(self, batch: pa.RecordBatch) -> Any:  # noqa: ANN401 - each format has its own
-        """Return what `write` takes; called in worker threads."""
+        """Encode rows for `write`; called in worker threads."""
         return batch
 
     @abstractmethod
@@ -102,8 +102,8 @@ class ArrowWriter(TableWriter):
     """A table being written by one of Arrow's writers.
 
     Args:
-        writer: Arrow's.
-        title: What to call the format in messages.
+        writer: Arrow's writer.
+        title: The format's name in messages.
     """
 
     def __init__(self, writer: Any, title: str) -> None:  # noqa: ANN401 - Arrow's have no base
@@ -111,7 +111,7 @@ class ArrowWriter(TableWriter):
         self._title = title
 
     def write(self, encoded: pa.RecordBatch) -> None:
-        """Write a record batch; of Parquet, a row group.
+        """Write a record batch, or a row group of Parquet.
 
         Raises:
             UsageError: If the format cannot hold it.
@@ -122,12 +122,12 @@ class ArrowWriter(TableWriter):
             raise UsageError(f"cannot be held by {self._title}: {error}") from None
 
     def finish(self) -> None:
-        """Write what comes last."""
-        writer, self._writer = self._writer, None  # closed twice, it would write its end twice
+        """Write the end of the file."""
+        writer, self._writer = self._writer, None  # closing it again would write the end twice
         writer.close()
 
     def close(self) -> None:
-        """Give the writer up if it has not finished."""
+        """Close the writer if the file was not finished."""
         if self._writer is not None:
             with suppress(OSError, pa.ArrowException):
                 self._writer.close()
@@ -144,7 +144,7 @@ def write_table(batches: Iterable[pa.RecordBatch], writer: TableWriter) -> None:
 
 
 def named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
-    """Yield batches; a failure to read them names the file."""
+    """Yield batches; turn a failure to read them into an error that names the file."""
     try:
         yield from batches
     except (pa.ArrowException, OSError) as error:
@@ -154,7 +154,7 @@ def named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBat
 def regrouped(
     batches: Iterator[pa.RecordBatch], rows: int, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches of equally many, however they came."""
+    """Yield the same rows in batches of `rows` rows each."""
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:

@@ -80,8 +80,10 @@ def _time_type(kind: pa.DataType) -> NumberType | None:
     return None
 
 
-def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Combine a chunked array into one array."""
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Combine a chunked array into one array; return an array as it is."""
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

@@ -1,7 +1,7 @@
-"""Arrow IPC: record batch by record batch, file or stream as it came; Feather (V2) is such a file.
+"""Read and write Arrow IPC files (Feather V2 is one) and streams, record batch by record batch.
 
-Arrow's library reads and writes the batches; untouched columns keep their buffers. What the library
-does not say of a file (how it is compressed) is read from the message itself.
+pyarrow reads and writes the batches; columns without noise keep their buffers. The batches'
+compression, which pyarrow does not expose, is read from the messages themselves.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 FILE_MAGIC = b"ARROW1"
 WHOLE_BYTES = 16 << 20
-"""Bytes of a batch up to which it is one piece."""
+"""The largest batch that is not cut into slices, in bytes."""
 SLICE_BYTES = 4 << 20
-"""Bytes of a slice of a larger one."""
+"""The target size of slices of larger batches, in bytes."""
 _FEWEST_ROWS = 1024
 _MORE_COPIES = 2
-"""How often a record batch is in memory besides: with noise, and as it is written."""
+"""Further copies of a record batch in memory: with noise, and encoded for writing."""
 _VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
@@ -52,10 +52,10 @@ class ArrowSource(Source[Slice]):
     """An open Arrow IPC file or stream.
 
     Args:
-        source: Where it comes from; a stream is read once and as it comes, a file has to be one.
+        source: The input; a stream is read sequentially, the file format needs a seekable file.
 
     Raises:
-        DataError: If it is neither.
+        DataError: If it is neither a file nor a stream.
     """
 
     def __init__(self, source: Input) -> None:
@@ -81,7 +81,7 @@ class ArrowSource(Source[Slice]):
         self.empty = self.rows == 0
 
     def _describe(self) -> None:
-        """Read the schema, and how batches are written, without consuming a stream."""
+        """Read the schema and the style of the batches, without consuming a stream."""
         head = self._input.head()
         if self.is_file:
             with self._file() as file:
@@ -116,7 +116,7 @@ class ArrowSource(Source[Slice]):
     def read(
         self,
         groups: Sequence[Sequence[Field]],
-        size: int,  # what is written must not depend on it
+        size: int,  # the output must not depend on it
     ) -> Reading[Slice]:
         """Read slices of record batches, in order."""
         return Reading(self._slices(groups))
@@ -132,7 +132,7 @@ class ArrowSource(Source[Slice]):
             yield from self.reader.slices(batch, max(1, step), groups, reached, metadata)
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, Any]]:
-        """Yield the record batches, and what is said of each besides."""
+        """Yield each record batch with its custom metadata."""
         number = 0
         try:
             with closing(self._file()) as file:
@@ -154,12 +154,12 @@ class ArrowSource(Source[Slice]):
             ) from None
 
     def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted fields of a slice."""
+        """Decode the wanted fields of a slice."""
         return self.reader.decode(raw, wanted)
 
     @override
     def original_type(self, field: Field) -> pa.DataType:
-        """Return a field's type."""
+        """Return the Arrow type of a field."""
         return type_in_mask(self.reader.leaf(field.name))
 
     @override
@@ -169,26 +169,25 @@ class ArrowSource(Source[Slice]):
         chunk: Chunk,
         names: Iterable[str],
     ) -> dict[str, pa.Array]:
-        """Return fields as they are, decimals as float64."""
+        """Return the values of fields, with decimals as float64."""
         return self.reader.condition_values(raw, names)
 
     def size_of(self, raw: Slice) -> int:
-        """Return the bytes of a slice, decompressed."""
+        """Return the approximate size of a slice in bytes, uncompressed."""
         return raw.size
 
     def length(self, field: Field) -> int | None:
-        """Return the number of rows, if the file says so."""
+        """Return the number of rows if it is known; None for streams and elements of lists."""
         return self.rows if field.table == ROWS else None
 
 
 def _validate(batch: pa.RecordBatch) -> None:
-    """Look whether a batch is sound: damaged offsets would crash Arrow.
+    """Check a batch, since damaged offsets would crash Arrow.
 
-    Decimals may be larger than their precision says, and times of day than a day: that does no
-    harm.
+    Decimals beyond their precision and times beyond a day are allowed: they do no harm.
 
     Raises:
-        ArrowInvalid: If it is not.
+        ArrowInvalid: If the batch is damaged.
     """
     every = range(batch.num_columns)
     numbers = {n for n in every if _may_be_any_number(batch.schema.field(n).type)}
@@ -212,7 +211,7 @@ def _next(stream: pa.RecordBatchStreamReader) -> tuple[pa.RecordBatch, Any] | No
 
 
 class _Readable(io.RawIOBase):
-    """A stream that gives as many bytes as it is asked for, as long as there are any."""
+    """A raw stream whose reads return all the bytes asked for, fewer only at the end."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -230,17 +229,17 @@ class _Readable(io.RawIOBase):
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Leave the stream open: it is the input's."""
+        """Leave the stream open: the input closes it."""
 
 
 @frozen
 class EncodedSlice:
-    """What became of a slice.
+    """A slice with noise in it.
 
     Attributes:
-        piece: The slice.
-        columns: Those of its columns that get noise, by their numbers.
-        copies: Shape (n,), how many times each row comes out; None: once.
+        piece: The slice that was read.
+        columns: Its noisy columns, by index.
+        copies: How many times to write each row, shape (n,), or None for once each.
     """
 
     piece: Slice
@@ -249,10 +248,10 @@ class EncodedSlice:
 
 
 class ArrowSink(Sink[Slice, EncodedSlice]):
-    """An Arrow IPC file or stream being written, like its source.
+    """An Arrow IPC file or stream being written in the style of its source.
 
     Args:
-        source: What it is made from.
+        source: The file or stream that was read.
         output: Where to write.
         noised: The fields that get noise.
     """
@@ -282,13 +281,13 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         self._finished = False
 
     def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> EncodedSlice:
-        """Return a slice with noise in it."""
+        """Put the noisy values into a slice."""
         return EncodedSlice(raw, self._source.reader.noisy_columns(chunk, noisy))
 
     def with_rows(
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
     ) -> EncodedSlice:
-        """Return a slice with its rows dropped or repeated; see `DelimitedSink.with_rows`."""
+        """Drop or repeat the rows of a slice; see `DelimitedSink.with_rows`."""
         places = places_in_versions(copies, len(versions))
         columns = {
             number: rows_of(
@@ -299,7 +298,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         return replace(versions[0], columns=columns, copies=copies)
 
     def write(self, encoded: EncodedSlice) -> None:
-        """Write the record batch that ends with a slice."""
+        """Gather slices, and write their record batch when it is complete."""
         self._gathered.append(encoded)
         if encoded.piece.last:
             gathered, self._gathered = self._gathered, []
@@ -329,7 +328,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         self._writer.write_batch(batch, custom_metadata=piece.metadata)
 
     def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:
-        """Let a file's noisy dictionaries only grow: a file has room for no other."""
+        """Append to the dictionaries of earlier batches: a file cannot replace them."""
         for key, known in self._dictionaries.items():
             if key[0] != number:
                 continue
@@ -343,12 +342,12 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         return column
 
     def finish(self) -> None:
-        """Write the end."""
-        self._finished = True  # closed twice, the writer would write its end twice
+        """Write the end of the file or stream."""
+        self._finished = True  # closing the writer again would write the end twice
         self._writer.close()
 
     def close(self) -> None:
-        """Give the writer up if it has not finished."""
+        """Close the writer if the file was not finished."""
         if self._finished:
             return
         with suppress(OSError, pa.ArrowException):
@@ -356,7 +355,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
 
 
 def _with_columns(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> pa.RecordBatch:
-    """Return a batch with others in the place of some columns, by their numbers."""
+    """Replace some columns of a batch, given by index."""
     for number, column in columns.items():
         batch = batch.set_column(number, batch.schema.field(number), column)
     return batch
@@ -365,12 +364,12 @@ def _with_columns(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> pa.
 def _batch_of_rows(
     batch: pa.RecordBatch, places: NDArray[np.int64], noisy: Mapping[int, pa.Array]
 ) -> pa.RecordBatch:
-    """Return a batch with other rows.
+    """Select rows of a batch.
 
     Args:
         batch: The batch.
-        places: Shape (n,), which of its rows come out.
-        noisy: Those of its columns that have these rows already, by their numbers.
+        places: The indices of its rows to return, shape (n,).
+        noisy: Columns that already have these rows, by index.
     """
     every = range(batch.num_columns)
     opaque = [number for number in every if is_opaque(batch.schema.field(number).type)]

@@ -1,9 +1,9 @@
-"""What a table of structs, lists and maps holds at the bottom: its leaves, taken out and put back.
+"""Take the leaves out of columns of structs, lists and maps, and put them back.
 
-A leaf is called as one would reach it: `point.x` in a struct, `readings[]` and `readings[].v` in a
-list, `m[].key` and `m[].value` in a map. What is inside a list has positions of its own: the
-elements of all lists, one after the other. A slot of a fixed-size list counts even where the list
-is null, as Arrow keeps it; any other list that is null has no elements.
+A leaf is named by its path: `point.x` in a struct, `readings[]` and `readings[].v` in a list,
+`m[].key` and `m[].value` in a map. The positions of a leaf inside lists count the elements of all
+lists of the column, in order. A null fixed-size list still counts with all its slots, as Arrow
+stores it; any other null list has no elements.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = ""
-"""The table of the leaves that have one value a row."""
+"""The table of the leaves with one value per row."""
 
 _KEYS = "the keys of a map"
 
 
 @frozen
 class Leaf:
-    """A column's values at the bottom of its structs and lists.
+    """A column, or the innermost values in a column of structs and lists.
 
     Attributes:
-        name: What it is called.
-        column: The number of its column.
-        steps: Which child to take in each struct and each map (0: the keys) on the way down.
-        type: Its type.
+        name: The name of the leaf.
+        column: The index of its column.
+        steps: The path to it: the index of the child in each struct and map (0 for a map's keys).
+        type: The type of its values.
         nullable: Whether it may itself be null.
-        table: `ROWS`, or the name of the innermost list it is in.
-        role: What it is other than measurements; empty: nothing else.
+        table: `ROWS`, or the name of the innermost list around it.
+        role: Its role if it does not hold measurements, else empty.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Leaf:
 
 
 def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
-    """Return the leaves of all columns, in order, each under a name of its own.
+    """Return the leaves of all columns, in order, with distinct names.
 
-    A column keeps its name; what a struct or list holds yields, as the later of two columns does.
+    If names clash, columns keep theirs, and leaves inside structs and lists are renamed.
     """
     every = _leaves(schema)
     inner = [number for number, leaf in enumerate(every) if _is_inner(leaf)]
@@ -80,14 +80,14 @@ def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
 
 
 def naming_note(schema: pa.Schema, source: str) -> str | None:
-    """Return what to tell of fields that are not called as in the file; None: all are."""
+    """Return a note on the fields whose names differ from those in the file, or None."""
     inner = [leaf.name for leaf in _leaves(schema) if _is_inner(leaf)]
     note = renaming_note([*schema.names, *inner])
     return None if note is None else f"{source} {note}"
 
 
 def _leaves(schema: pa.Schema) -> list[Leaf]:
-    """Return the leaves, of which those inside columns may be called as others are."""
+    """Return the leaves of all columns; those inside columns may share names with others."""
     names = distinct_names(schema.names)
     columns = enumerate(zip(names, schema, strict=True))
     tops = (Leaf(name, at, (), each.type, each.nullable, ROWS) for at, (name, each) in columns)
@@ -100,7 +100,7 @@ def _is_inner(leaf: Leaf) -> bool:
 
 
 def _below(leaf: Leaf) -> Iterator[Leaf]:
-    """Yield the leaves below what may be one itself."""
+    """Yield the leaves inside a value, or the value itself if it is a leaf."""
     name, kind, steps, role = leaf.name, leaf.type, leaf.steps, leaf.role
     table = f"{leaf.column}:{name}[]"
     if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
@@ -135,31 +135,31 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
 
 
 def _holds_numbers(kind: pa.BaseExtensionType) -> bool:
-    """Return whether an extension type is numbers, or nested, in a dress of its own."""
+    """Return whether an extension type stores numbers or nested values."""
     if isinstance(kind, pa.Bool8Type):
         return False
     return pa.types.is_nested(kind.storage_type) or kind_of(kind.storage_type) in NUMBER_KINDS
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is a list that is looked into."""
+    """Return whether an Arrow type is a list whose elements are leaves or hold some."""
     return bool(
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
 
 
 def is_struct(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is a struct that is looked into."""
+    """Return whether an Arrow type is a struct whose children are leaves or hold some."""
     if not pa.types.is_struct(kind) or not kind.num_fields:
         return False
     return not any(is_opaque(inner.type) for inner in kind)
 
 
 def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, int]]:
-    """Return the fields of a table, and the numbers of the leaves that some of them are.
+    """Return the fields of a table, and the index of the leaf of each field that has one.
 
-    A nested column is a field besides its leaves; it holds no numbers, and is there so that it can
-    be named in a message. Names that stand twice are told apart, those of columns first.
+    A nested column is a field too, besides its leaves. It has no values of its own, but messages
+    can name it. Duplicate names are made distinct; columns keep theirs.
     """
     columns = distinct_names(schema.names)
     fields: dict[str, Field] = {}
@@ -180,11 +180,11 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
 
 
 def values_at(values: pa.Array, steps: Sequence[int]) -> tuple[pa.Array, NDArray[np.bool_] | None]:
-    """Return a leaf's values, and which of them stand in nothing that is null (None: all).
+    """Return a leaf's values, and a mask of those whose parents are not null (None for all).
 
     Args:
         values: A column.
-        steps: The leaf's way down; where it ends early, the first child is taken.
+        steps: The path of the leaf; if it is too short, the first child is taken.
     """
     inside: NDArray[np.bool_] | None = None
     left = iter(steps)
@@ -196,9 +196,8 @@ def values_at(values: pa.Array, steps: Sequence[int]) -> tuple[pa.Array, NDArray
             values = values.field(next(left, 0))
         elif pa.types.is_fixed_size_list(kind):
             inside = _within(inside, values)
-            size = kind.list_size
-            values = values.values.slice(values.offset * size, len(values) * size)
-            inside = None if inside is None else np.repeat(inside, size)
+            _, values = _elements(values)
+            inside = None if inside is None else np.repeat(inside, kind.list_size)
         elif pa.types.is_map(kind) or is_list(kind):
             values = _compact(values)
             offsets = _offsets(values)
@@ -225,7 +224,7 @@ def _storage(values: pa.Array) -> pa.Array:
 
 
 def _compact(values: pa.Array) -> pa.Array:
-    """Return lists as they are, or without the elements that null ones hide."""
+    """Drop the hidden elements of null lists, if there are any."""
     if not values.null_count:
         return values
     hidden = np.diff(_offsets(values))[~validity(values)]
@@ -239,12 +238,12 @@ def _offsets(values: pa.Array) -> NDArray[Any]:
 
 
 def with_values(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Array:
-    """Return a column with other values of a leaf, which may be of another type.
+    """Replace the values of a leaf in a column; their type may differ.
 
     Args:
         values: A column.
-        steps: The leaf's way down.
-        leaf: What `values_at` gives, changed; as long as that.
+        steps: The path of the leaf.
+        leaf: The new values, as many as `values_at` returns.
     """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -257,38 +256,26 @@ def with_values(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Ar
         children[step] = with_values(children[step], steps[1:], leaf)
         parts = [f.with_type(child.type) for f, child in zip(kind, children, strict=True)]
         return pa.StructArray.from_arrays(children, fields=parts, mask=_nulls(values))
-    if pa.types.is_fixed_size_list(kind):
-        size = kind.list_size
-        child = values.values.slice(values.offset * size, len(values) * size)
-        child = with_values(child, steps, leaf)
-        made = pa.list_(kind.value_field.with_type(child.type), size)
-        return pa.FixedSizeListArray.from_arrays(child, type=made, mask=_nulls(values))
-    if pa.types.is_map(kind) or is_list(kind):
-        return _with_elements(_compact(values), steps, leaf)
-    return leaf
-
-
-def _with_elements(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Array:
-    """Do the same for a list or a map without hidden elements."""
-    kind = values.type
-    offsets = _offsets(values)
-    here = slice(int(offsets[0]), int(offsets[-1]))
     if pa.types.is_map(kind):
+        values = _compact(values)
+        offsets = _offsets(values)
+        here = slice(int(offsets[0]), int(offsets[-1]))
         parts = [values.keys[here], values.items[here]]
         step = steps[0] if steps else 0
         parts[step] = with_values(parts[step], steps[1:], leaf)
-        rebased = array(np.ascontiguousarray(offsets - offsets[0]))
-        return pa.MapArray.from_arrays(rebased, *parts, type=kind, mask=_nulls(values))
-    child = with_values(values.values[here], steps, leaf)
-    return _lists(values, child, kind.value_field.with_type(child.type))
+        return pa.MapArray.from_arrays(_rebased(offsets), *parts, type=kind, mask=_nulls(values))
+    if is_list(kind):
+        values, child = _elements(values)
+        return _lists(values, with_values(child, steps, leaf), kind.value_field)
+    return leaf
 
 
 def alone(kind: pa.DataType, steps: Sequence[int]) -> pa.DataType:
-    """Return a column's type without all that is not on the way to one leaf; maps become lists.
+    """Reduce a column's type to a single leaf; maps become lists.
 
     Args:
         kind: The column's type.
-        steps: The leaf's way down.
+        steps: The path of the leaf.
     """
     if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
         return alone(kind.storage_type, steps)
@@ -308,11 +295,11 @@ def alone(kind: pa.DataType, steps: Sequence[int]) -> pa.DataType:
 
 
 def retyped(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return a column of one leaf as one of a type that differs in names and what may be null.
+    """Convert a column of one leaf to a type that differs only in names and nullability.
 
     Args:
-        values: The column; extension types count as what they are stored as.
-        kind: The type, but for the leaf's own.
+        values: The column; extension types count as their storage types.
+        kind: The new type; the leaf keeps its own.
     """
     values = _storage(values)
     if values.type == kind:
@@ -321,29 +308,44 @@ def retyped(values: pa.Array, kind: pa.DataType) -> pa.Array:
         child = retyped(values.field(0), kind.field(0).type)
         parts = [kind.field(0).with_type(child.type)]
         return pa.StructArray.from_arrays([child], fields=parts, mask=_nulls(values))
-    if pa.types.is_fixed_size_list(kind):
-        size = kind.list_size
-        child = values.values.slice(values.offset * size, len(values) * size)
-        child = retyped(child, kind.value_field.type)
-        made = pa.list_(kind.value_field.with_type(child.type), size)
-        return pa.FixedSizeListArray.from_arrays(child, type=made, mask=_nulls(values))
     if is_list(kind):
-        values = _compact(values)
-        offsets = _offsets(values)
-        child = values.values[int(offsets[0]) : int(offsets[-1])]
-        child = retyped(child, kind.value_field.type)
-        return _lists(values, child, kind.value_field.with_type(child.type))
+        values, child = _elements(values)
+        return _lists(values, retyped(child, kind.value_field.type), kind.value_field)
     return values
 
 
-def _lists(values: pa.Array, child: pa.Array, inner: pa.Field) -> pa.Array:
-    """Return lists like others without hidden elements, of other elements."""
+def _elements(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return lists without hidden elements, and all their elements in one array."""
+    if pa.types.is_fixed_size_list(values.type):
+        size = values.type.list_size
+        return values, values.values.slice(values.offset * size, len(values) * size)
+    values = _compact(values)
     offsets = _offsets(values)
-    rebased = array(np.ascontiguousarray(offsets - offsets[0]))
-    if pa.types.is_large_list(values.type):
+    return values, values.values[int(offsets[0]) : int(offsets[-1])]
+
+
+def _lists(values: pa.Array, elements: pa.Array, inner: pa.Field) -> pa.Array:
+    """Rebuild lists with other elements.
+
+    Args:
+        values: The old lists, from `_elements`.
+        elements: The new elements, as many as the old ones.
+        inner: The field of the elements, but for its type.
+    """
+    inner = inner.with_type(elements.type)
+    kind, nulls = values.type, _nulls(values)
+    if pa.types.is_fixed_size_list(kind):
+        made = pa.list_(inner, kind.list_size)
+        return pa.FixedSizeListArray.from_arrays(elements, type=made, mask=nulls)
+    offsets = _rebased(_offsets(values))
+    if pa.types.is_large_list(kind):
         made = pa.large_list(inner)
-        return pa.LargeListArray.from_arrays(rebased, child, type=made, mask=_nulls(values))
-    return pa.ListArray.from_arrays(rebased, child, type=pa.list_(inner), mask=_nulls(values))
+        return pa.LargeListArray.from_arrays(offsets, elements, type=made, mask=nulls)
+    return pa.ListArray.from_arrays(offsets, elements, type=pa.list_(inner), mask=nulls)
+
+
+def _rebased(offsets: NDArray[Any]) -> pa.Array:
+    return array(np.ascontiguousarray(offsets - offsets[0]))
 
 
 def _nulls(values: pa.Array) -> pa.Array | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from noisify.core.arrow_arrays import bytes_of
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import UsageError
@@ -23,6 +21,8 @@ from noisify.formats.arrow.nested import (
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from noisify.core.chunk import Field
     from noisify.formats.arrow.nested import Leaf
@@ -55,8 +55,7 @@ class Slice:
 
     def column(self, number: int) -> pa.Array:
         """Return the slice's part of a column."""
-        column = self.batch.column(number).slice(self.offset, self.rows)
-        return whole(column) if isinstance(column, pa.ChunkedArray) else column
+        return whole(self.batch.column(number).slice(self.offset, self.rows))
 
 
 class TableReader:
