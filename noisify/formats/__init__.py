@@ -1,7 +1,6 @@
 """File formats: the table of all formats, with one module or folder for each.
 
-A format decodes the bytes of a file to chunks, and encodes chunks back to bytes. Importing this
-package imports no format.
+Formats turn bytes into chunks and back. Importing this package imports none of them.
 """
 
 from __future__ import annotations

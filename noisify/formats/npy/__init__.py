@@ -1,1 +1,1 @@
-"""NPY: the header is parsed by NumPy, the data read and written at their places."""
+"""NPY arrays: NumPy parses the header, and the data are read and written in pieces."""

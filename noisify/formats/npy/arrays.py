@@ -1,4 +1,4 @@
-"""NPY files read whole, and created."""
+"""Read NPY files as whole arrays, and create them."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 _FORTRAN_ROWS = 64
 _ALIGNMENT = 64
 _LONGEST_COUNT = 4
-"""Bytes in which NPY 3.0 says how long its header is."""
+"""The bytes of the header's length in NPY 2.0 and 3.0."""
 
 
 @contextmanager
 def opened(source: Input) -> Iterator[ArrayFile]:
-    """Open an NPY file for as long as its array is read."""
+    """Open an NPY file while its array is read."""
     source.spool()
     header = NpySource(source).header
     with source.open() as file:
@@ -52,14 +52,14 @@ def opened(source: Input) -> Iterator[ArrayFile]:
 
 
 def stored_array(name: str, header: Header, file: BinaryIO, start: int, shown: str) -> StoredArray:
-    """Return an array that is kept as NPY has it.
+    """Return an array that is stored in the NPY format.
 
     Args:
-        name: Its name.
-        header: What its NPY file says of it.
+        name: The name of the array.
+        header: Its NPY header.
         file: An open file that holds its elements.
-        start: Where in the file they start.
-        shown: What to call the file in messages.
+        start: The offset of the elements in the file.
+        shown: The file's name in messages.
     """
     kind = ArrayType(name, header.shape, header.dtype, header.fortran)
 
@@ -73,10 +73,10 @@ def stored_array(name: str, header: Header, file: BinaryIO, start: int, shown: s
 
 
 def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Start an NPY file in the place of an existing one.
+    """Create an NPY file, replacing an existing one.
 
     Raises:
-        UsageError: If there is not just one array, or no header can describe it.
+        UsageError: If there is not exactly one array, or no header can describe it.
     """
     if not arrays:
         raise UsageError("holds no array")
@@ -93,7 +93,7 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
 
 
 class _FortranArray(ArrayWriter):
-    """An array whose first axis varies fastest, written box by box into a map of its file."""
+    """An array in Fortran order, written box by box through a memory map of its file."""
 
     def __init__(self, path: Path, header: Header) -> None:
         self._header = header
@@ -120,16 +120,16 @@ class _FortranArray(ArrayWriter):
 
 
 def new_header(array: ArrayType) -> Header:
-    """Return the header of an NPY file, of the lowest version that can say it.
+    """Return the NPY header of an array, in the lowest version that can describe it.
 
     Raises:
-        UsageError: If none can describe the array's members.
+        UsageError: If no version can describe its members.
     """
     try:
         described = npy_format.dtype_to_descr(array.dtype)
         text = repr({"descr": described, "fortran_order": array.fortran, "shape": array.shape})
         encoded = text.encode()
-    except ValueError as error:  # of Unicode too
+    except ValueError as error:  # including UnicodeEncodeError
         raise UsageError(
             f"has members that an NPY header cannot describe: {error}", field=array.name
         ) from None

@@ -1,4 +1,4 @@
-"""Boxes of arrays in Fortran order, whose elements are not stored in the order of the field."""
+"""Read and write boxes of arrays in Fortran order, whose elements are not stored in C order."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _RUNS = 1 << 10
 
 
 def box_elements(itemsize: int) -> int:
-    """Return how many elements of so many bytes a box should have."""
+    """Return how many elements of `itemsize` bytes a box should have."""
     return max(1, _FORTRAN_BYTES // max(1, itemsize))
 
 
 def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into boxes that are read fast enough where the first axis varies fastest.
+    """Cut an array into boxes that can be read efficiently in Fortran order.
 
     Args:
         shape: The array's shape.
-        elements: How many a box should have at most.
+        elements: The most elements that a box may have.
     """
     unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))[: len(shape)]
     yield from boxes(shape, elements, unit)
@@ -43,19 +43,19 @@ def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice
 def read_box(
     header: Header, file: BinaryIO, start: int, box: tuple[slice, ...], name: str
 ) -> NDArray[Any]:
-    """Return a box of an array, in C order.
+    """Read a box of an array, in C order.
 
-    It is read run by run, not mapped: a mapped file that somebody cuts short ends the process.
+    It is read run by run, not through a memory map: truncating a mapped file kills the process.
 
     Args:
         header: The array's header.
-        file: Its open file.
-        start: Where in it the array starts.
-        box: The part of it.
-        name: What to call the file.
+        file: The open file.
+        start: The offset of the array in the file.
+        box: The box.
+        name: The file's name in errors.
 
     Raises:
-        DataError: If it ends before the array does.
+        DataError: If the file ends before the array does.
     """
     way = -1 if header.fortran else 1
     runs = Positions.box(header.shape[::way], box[::way])
@@ -71,7 +71,7 @@ def read_box(
 def write_box(
     header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...], values: NDArray[Any]
 ) -> None:
-    """Write a box of a mapped array, and drop it from the map's memory."""
+    """Write a box of a memory-mapped array, and drop its pages from memory."""
     array = mapped_array(header, mapped, start)
     part = array[box]
     opaque = values.view(header.opaque)
@@ -82,15 +82,15 @@ def write_box(
 
 
 def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Cut a box of a Fortran-order array into boxes of few runs of its first axis.
+    """Cut a box of a Fortran-order array into boxes of few runs along its first axis.
 
-    Each run is in memory pages of its own, and the system maps the pages around them too.
+    Each run touches memory pages of its own, and the system maps the pages around them too.
     """
     for rest in boxes(shape[1:], _RUNS):
         yield (slice(None), *rest)
 
 
 def mapped_array(header: Header, mapped: mmap.mmap, start: int) -> NDArray[Any]:
-    """Return a mapped array, whose elements are opaque: bytes between members come along."""
+    """Return a memory-mapped array of opaque elements, which keep the bytes between members."""
     order: Any = "F" if header.fortran else "C"
     return np.ndarray(header.shape, header.opaque, mapped, start, order=order)

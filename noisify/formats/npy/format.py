@@ -1,4 +1,4 @@
-"""NPY: what ties its source and sink together."""
+"""The NPY format: ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NpyFormat(Format[NpySource]):
-    """One array."""
+    """NPY files, of one array each."""
 
     title = "NPY"
 
@@ -34,10 +34,10 @@ class NpyFormat(Format[NpySource]):
         passes: int = 1,
         noised: frozenset[str] = frozenset(),
     ) -> NpySink:
-        """Start an NPY file like the source's.
+        """Open an NPY file for writing, with the header of the source.
 
         Raises:
-            UsageError: If it cannot be written several times, one after another.
+            UsageError: If the array cannot be repeated along its first axis for several passes.
         """
         positional = passes == 1 and source.lazy
         return NpySink(repeated(source.header, passes), output, positional=positional)

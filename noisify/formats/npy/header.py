@@ -1,4 +1,4 @@
-"""What an NPY file says of itself: its header, read by NumPy and written as it was."""
+"""Read and write the headers of NPY files."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 
 FIRST_BYTES = 12
-"""As many of a file's bytes as say how long its header is: magic, version and length."""
+"""The bytes that tell the length of the header: magic, version and length."""
 _LONGEST_HEADER = 1 << 24
 _SIZE_BYTES = 4
-"""Bytes in which NPY 2.0 and 3.0 say how long the header is."""
+"""The bytes of the header's length in NPY 2.0 and 3.0."""
 _LONGEST_EXTENT = 20
-"""Digits of the longest extent."""
+"""The digits of the largest extent."""
 _ALIGNMENT = 64
 _BROKEN = (ValueError, EOFError, SyntaxError, LookupError, TypeError, RecursionError, TokenError)
-"""What reading a header that is none may raise."""
+"""The exceptions that NumPy raises for broken headers."""
 
 
 @frozen
 class Header:
-    """What an NPY file says of itself.
+    """The header of an NPY file.
 
     Attributes:
-        text: The header's bytes, to be written as they are.
+        text: The bytes of the header.
         shape: The array's shape.
-        fortran: Whether the first axis varies fastest in the file.
-        dtype: The dtype, byte order included.
+        fortran: Whether the array is in Fortran order.
+        dtype: The dtype, including the byte order.
     """
 
     text: bytes
@@ -57,7 +57,7 @@ def read_header(head: bytes, name: str) -> Header:
     """Parse the header at the start of `head`.
 
     Raises:
-        DataError: If it is broken, or says that the array is pickled.
+        DataError: If it is broken, or the array holds pickled objects.
     """
     header = parse_header(head, name)
     if header.dtype.hasobject:
@@ -69,7 +69,7 @@ def read_header(head: bytes, name: str) -> Header:
 
 
 def header_length(head: bytes) -> int:
-    """Return how long the header is that `head` starts, as far as it says so."""
+    """Return the length of the header that `head` starts, or of `head` if that is too short."""
     if len(head) < FIRST_BYTES:
         return len(head)
     if head[6] == 1:
@@ -78,7 +78,7 @@ def header_length(head: bytes) -> int:
 
 
 def parse_header(head: bytes, name: str) -> Header:
-    """Parse the header at the start of `head`, that of a pickled array too.
+    """Parse the header at the start of `head`; pickled objects are allowed.
 
     Raises:
         DataError: If it is broken.
@@ -115,10 +115,10 @@ def _read_array_header_3_0(
 
 
 def repeated(header: Header, times: int) -> Header:
-    """Return the header of an array written several times along its first axis.
+    """Return the header of an array repeated along its first axis.
 
     Raises:
-        UsageError: If it has none, or varies fastest along it.
+        UsageError: If it has no axes, or is in Fortran order.
     """
     if times == 1:
         return header
@@ -134,7 +134,7 @@ def repeated(header: Header, times: int) -> Header:
 
 
 def with_extent(header: Header, extent: int) -> Header:
-    """Return the header of an array of another first extent, as long whatever the extent is."""
+    """Return the header of an array with another first extent; its length is always the same."""
     shape = (extent, *header.shape[1:])
     described = npy_format.dtype_to_descr(header.dtype)
     text = repr({"descr": described, "fortran_order": False, "shape": shape})

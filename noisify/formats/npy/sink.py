@@ -1,4 +1,4 @@
-"""An NPY file being written."""
+"""Write NPY files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     @override
     def expect_rows(self) -> None:
-        """Write the header anew, with room for a longer shape."""
+        """Rewrite the header with room for a longer shape."""
         if self._header.count:
             self._other_rows = True
             self._header = with_extent(self._header, self._header.shape[0])
@@ -70,14 +70,14 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     @override
     def with_rows(self, versions: Sequence[ArrayPiece], copies: NDArray[np.int64]) -> ArrayPiece:
-        """Return a piece with its rows along the first axis dropped or repeated."""
+        """Drop or repeat the rows of a piece along the first axis."""
         header = self._header
         found = with_copies([one.values.view(header.opaque) for one in versions], copies)
         return ArrayPiece.of(found.view(header.dtype), versions[0].positions)
 
     @override
     def encode(self, raw: ArrayPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> ArrayPiece:
-        """Return the piece with noise in it."""
+        """Put the noisy values into the piece."""
         return ArrayPiece.of(put_back(raw.values, noisy), raw.positions, raw.box) if noisy else raw
 
     def write_at_position(self, encoded: ArrayPiece) -> None:
@@ -98,7 +98,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     @override
     def finish(self) -> None:
-        """Say in the header how many rows there are, if they were expected to be others."""
+        """Update the number of rows in the header if rows were dropped or repeated."""
         if self._other_rows:
             rows = self._written // prod(self._header.shape[1:])
             text = with_extent(self._header, rows).text

@@ -1,4 +1,4 @@
-"""NPY: one array, read and written in pieces, never whole and never unpickled."""
+"""Read NPY files in pieces, never whole and never unpickled."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 
 _LEAST_ITEM = 4
-"""Bytes that an element counts for in a piece: noise is added in float64, in the cache at best."""
+"""The least bytes that an element counts for in a piece, since noise is added in float64."""
 
 
 @frozen
 class ArrayPiece:
-    """Some elements as they stand in the file.
+    """Some elements in the file's dtype.
 
     Attributes:
         read: Returns the elements: 1-D, or the box of a Fortran-order array.
-        positions: Where they stand in the array, in C order.
-        box: The part of a Fortran-order array they are; None otherwise.
+        positions: Their positions in the array, in C order.
+        box: The box of a Fortran-order array, else None.
     """
 
     read: Callable[[], NDArray[Any]]
@@ -55,12 +55,12 @@ class ArrayPiece:
     def of(
         cls, values: NDArray[Any], positions: Positions, box: tuple[slice, ...] | None = None
     ) -> ArrayPiece:
-        """Return elements that are in memory."""
+        """Make a piece of elements that are already in memory."""
         return cls(lambda: values, positions, box)
 
     @cached_property
     def values(self) -> NDArray[Any]:
-        """The elements, read by whoever asks first: where the file lets it, a worker."""
+        """The elements, read on first use, in a worker if the file allows it."""
         return self.read()
 
 
@@ -78,7 +78,7 @@ class NpySource(Source[ArrayPiece]):
         self.fields = fields_of(self.header.dtype, ARRAY_NAME)
         self.empty = not self.header.count
         if self.header.fortran:
-            source.spool()  # its elements are not read in the order of the file
+            source.spool()  # its elements are not read sequentially
         if source.size is not None:
             self._check_size(source.size - len(self.header.text))
 
@@ -89,7 +89,7 @@ class NpySource(Source[ArrayPiece]):
 
     @cached_property
     def row_elements(self) -> int | None:  # type: ignore[override]
-        """Elements of a row along the first axis; None: there is no such axis, or in no order."""
+        """The elements of a row along the first axis; None without axes or in Fortran order."""
         header = self.header
         return prod(header.shape[1:]) if header.shape and not header.fortran else None
 
@@ -120,8 +120,8 @@ class NpySource(Source[ArrayPiece]):
         """Yield consecutive elements, or boxes of a Fortran-order array.
 
         Args:
-            elements: How many consecutive elements a piece should have.
-            in_box: How many elements a box should have at most.
+            elements: The number of consecutive elements of a piece.
+            in_box: The most elements that a box may have.
         """
         if not self.header.dtype.itemsize:
             return
@@ -149,7 +149,7 @@ class NpySource(Source[ArrayPiece]):
                 raise DataError("goes on after its array", path=self._input.name)
 
     def _elements(self, start: int, stop: int, fill: Callable[[memoryview], int]) -> NDArray[Any]:
-        """Return elements whose bytes `fill` reads; it says how many there were."""
+        """Read elements with `fill`, which fills a buffer and returns how much it read."""
         values = np.empty(stop - start, self.header.dtype)
         found = fill(values.view(np.uint8).data)
         if found < values.nbytes:
@@ -165,7 +165,7 @@ class NpySource(Source[ArrayPiece]):
                 yield ArrayPiece.of(values, Positions.box(self.header.shape, box), box)
 
     def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the wanted fields in native byte order."""
+        """Decode the wanted fields."""
         columns = tuple(column_of(raw.values, raw.positions, field) for field in wanted)
         rows = None
         if self.row_elements is not None and raw.box is None:
@@ -174,7 +174,7 @@ class NpySource(Source[ArrayPiece]):
 
     @override
     def array_of(self, field: Field) -> FieldArray:
-        """Return the array, or the member of it that a field is."""
+        """Return the array of a field, with its member."""
         return field_array(ARRAY_NAME, self.header, field.name)
 
     @override
@@ -188,7 +188,7 @@ class NpySource(Source[ArrayPiece]):
         return {name: arrow_array(raw.values, name) for name in names}
 
     def size_of(self, raw: ArrayPiece) -> int:
-        """Return the bytes of a piece."""
+        """Return the size of a piece in bytes."""
         return int(raw.values.nbytes)
 
     def length(self, field: Field) -> int:
@@ -196,7 +196,7 @@ class NpySource(Source[ArrayPiece]):
         return self.header.count * int(field.table)
 
     def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the array's shape; None: the field is a member of its records."""
+        """Return the array's shape; None if the field is a member of a structured array."""
         return None if field.member else self.header.shape
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class NpySource(Source[ArrayPiece]):
 
 
 def field_array(name: str, header: Header, path: str) -> FieldArray:
-    """Return the array of a field, which is the member at a path if the array is structured."""
+    """Return the array of a field; `path` is its member if the array is structured."""
     member = member_of(np.empty(0, header.dtype), path)
     where = None if header.dtype.names is None else path
     return FieldArray(name, header.shape, member.dtype, where, member.shape[1:], header.fortran)

@@ -1,1 +1,1 @@
-"""TIFF images: `layout` finds where the pixels are, `source` reads and writes them there."""
+"""TIFF images: `layout` locates the samples in the file, `source` reads and overwrites them."""

@@ -1,4 +1,4 @@
-"""TIFF: what ties its source and sink together."""
+"""The TIFF format: ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TiffFormat(Format[TiffSource]):
-    """One or several images."""
+    """TIFF files of one or several images."""
 
     title = "TIFF"
 
@@ -32,7 +32,7 @@ class TiffFormat(Format[TiffSource]):
         passes: int,
         noised: frozenset[str],
     ) -> TiffSink:
-        """Start a TIFF file like the source's."""
+        """Copy the source, to overwrite its samples."""
         one_pass(self.title, passes)
         return TiffSink(source, output)
 

@@ -1,4 +1,4 @@
-"""Where in a TIFF file samples are: in strips of rows, or in tiles."""
+"""Locate samples in a TIFF file, in strips of rows or in tiles."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Place:
     """Some elements of a series.
 
     Attributes:
-        positions: Where they stand in its array.
-        box: The part of its array that they are; None: consecutive elements.
+        positions: The positions of the elements in its array.
+        box: The box of its array that they fill, or None for consecutive elements.
     """
 
     positions: Positions
@@ -36,34 +36,34 @@ class Place:
 
 
 class Layout(Protocol):
-    """Where in the file the elements of a series are."""
+    """The layout of a series' elements in the file."""
 
     def places(self, limit: int) -> Iterator[Place]:
         """Yield places of about `limit` elements that cover the series once."""
         ...
 
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Return the elements of a place, flat, in the file's dtype."""
+        """Read the elements of a place, flat, in the file's dtype."""
         ...
 
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:
-        """Put elements in their place in the copy `new` of the file `old`."""
+        """Overwrite the elements of a place in `new`, a copy of the file `old`."""
         ...
 
     def extents(self) -> NDArray[np.int64]:
-        """Return where each run of them starts and ends in the file, shape (runs, 2)."""
+        """Return the start and end of each run of elements in the file, shape (runs, 2)."""
         ...
 
 
 @frozen
 class Strips:
-    """Elements that stand in runs of consecutive ones, as in strips.
+    """Elements stored in runs of consecutive ones, as in strips.
 
     Attributes:
-        dtype: Their dtype, byte order included.
-        count: How many there are.
-        starts: The first element of each run, in rising order.
-        offsets: Where in the file each run starts.
+        dtype: The dtype of the elements, including the byte order.
+        count: The number of elements.
+        starts: The index of the first element of each run, ascending.
+        offsets: The offset of each run in the file.
     """
 
     dtype: np.dtype[Any]
@@ -73,11 +73,11 @@ class Strips:
 
     @classmethod
     def of(cls, dtype: np.dtype[Any], runs: Iterable[tuple[int, int]]) -> Strips:
-        """Return runs, given as (elements, offset) in the order of the elements, as few as can be.
+        """Build the layout from runs, joining adjacent ones.
 
         Args:
-            dtype: The elements' dtype, byte order included.
-            runs: How many elements each holds, and where it starts.
+            dtype: The dtype of the elements, including the byte order.
+            runs: The number of elements and the offset of each run, in element order.
         """
         starts: list[int] = []
         offsets: list[int] = []
@@ -95,7 +95,7 @@ class Strips:
             yield Place(Positions.range(start, min(start + limit, self.count)))
 
     def _parts(self, place: Place) -> Iterator[tuple[int, slice]]:
-        """Yield where in the file, and which of a place's elements, piece by piece."""
+        """Yield the offset in the file and the slice of the place's elements of each run."""
         first = int(place.positions.starts[0])
         start, stop = first, first + place.positions.length
         run = bisect_right(self.starts, start) - 1
@@ -107,7 +107,7 @@ class Strips:
             start, run = end, run + 1
 
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Return the elements of a place."""
+        """Read the elements of a place."""
         values = np.empty(place.positions.length, self.dtype)
         for offset, part in self._parts(place):
             file.seek(offset)
@@ -115,13 +115,13 @@ class Strips:
         return values
 
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:  # noqa: ARG002
-        """Put elements in their place."""
+        """Overwrite the elements of a place."""
         for offset, part in self._parts(place):
             new.seek(offset)
             write_all(new, values[part].view(np.uint8).data)
 
     def extents(self) -> NDArray[np.int64]:
-        """Return where each run starts and ends."""
+        """Return the start and end of each run."""
         sizes = np.diff(np.array([*self.starts, self.count], np.int64)) * self.dtype.itemsize
         starts = np.array(self.offsets, np.int64)
         return np.stack((starts, starts + sizes), axis=1)
@@ -129,13 +129,13 @@ class Strips:
 
 @frozen
 class Tiles:
-    """Elements that stand in tiles of one shape, those at the edges filled up.
+    """Elements stored in tiles of one shape, padded at the edges.
 
     Attributes:
-        dtype: Their dtype, byte order included.
-        shape: The shape of all: (planes of all pages, depth, height, width, samples).
-        tile: The shape of a tile, its first extent 1.
-        offsets: Where in the file each tile starts, in C order of their places.
+        dtype: The dtype of the elements, including the byte order.
+        shape: The whole shape: (planes of all pages, depth, height, width, samples).
+        tile: The shape of a tile, with first extent 1.
+        offsets: The offset of each tile in the file, in C order.
     """
 
     dtype: np.dtype[Any]
@@ -149,7 +149,7 @@ class Tiles:
             yield Place(Positions.box(self.shape, box), box)
 
     def _parts(self, box: Box) -> Iterator[tuple[int, Box, Box]]:
-        """Yield where a tile is in the file, its part of the box, and that part of the tile."""
+        """Yield the offset of each tile of a box, its part of the box, and the part it covers."""
         axes = list(zip(box, self.tile, self.shape, strict=True))
         counts = [-(-extent // step) for _, step, extent in axes]
         for at in product(*(range(cut.start, cut.stop, step) for cut, step, _ in axes)):
@@ -169,7 +169,7 @@ class Tiles:
         return tile
 
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Return the elements of a place."""
+        """Read the elements of a place."""
         box = place.box or ()
         values = np.empty([cut.stop - cut.start for cut in box], self.dtype)
         for offset, inner, used in self._parts(box):
@@ -177,7 +177,7 @@ class Tiles:
         return values.reshape(-1)
 
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:
-        """Put elements in their place, and leave what fills up a tile."""
+        """Overwrite the elements of a place; keep the padding of tiles."""
         box = place.box or ()
         values = values.reshape([cut.stop - cut.start for cut in box])
         for offset, inner, used in self._parts(box):
@@ -187,12 +187,16 @@ class Tiles:
             write_all(new, tile.reshape(-1).view(np.uint8).data)
 
     def extents(self) -> NDArray[np.int64]:
-        """Return where each tile starts and ends."""
+        """Return the start and end of each tile."""
         starts = np.array(self.offsets, np.int64)
         return np.stack((starts, starts + prod(self.tile) * self.dtype.itemsize), axis=1)
 
 
 def share_bytes(extents: NDArray[np.int64]) -> bool:
-    """Return whether some extents overlap, shape (n, 2): starts and ends, none of them empty."""
+    """Return whether any extents overlap.
+
+    Args:
+        extents: The starts and ends of non-empty extents, shape (n, 2).
+    """
     ordered = extents[np.argsort(extents[:, 0], kind="stable")]
     return bool((ordered[1:, 0] < ordered[:-1, 1]).any())

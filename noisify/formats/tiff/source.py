@@ -1,14 +1,13 @@
-"""TIFF: the file is copied as it is, then the samples of its images are noised in the copy.
+"""Add noise to TIFF files: copy the file, then overwrite the samples of its images in the copy.
 
-So every page, tag and comment stays to the byte. tifffile finds out which pages belong together (a
-stack, the channels of a microscope); each such series is a field, an array of the shape that
-`tifffile.imread(FILE, series=N)` gives, so that it gets the noise that this array would get as NPY:
-`data` if there is one series, else `data/0`, `data/1` and so on.
+So every page, tag and comment is kept byte for byte. tifffile finds out which pages belong together
+(a stack, the channels of a microscope). Each such series is a field: an array of the shape that
+`tifffile.imread(FILE, series=N)` gives, which gets the same noise as that array would as NPY. The
+field is `data` if there is one series, else `data/0`, `data/1` and so on.
 
-Only samples that are not compressed can be overwritten in their place. Of an alpha channel nothing
-changes, nor of elements that GDAL's nodata tag says are missing, and no statistic counts them. The
-reduced copies of an image that hang on it, the levels of a pyramid, are not made anew. The layout
-is that of Adobe, "TIFF Revision 6.0" (1992).
+Only uncompressed samples can be overwritten in place. Alpha channels and elements that equal GDAL's
+nodata tag do not change, and do not count in statistics. Reduced copies of an image (pyramid
+levels) are not updated. The layout follows Adobe, "TIFF Revision 6.0" (1992).
 """
 
 from __future__ import annotations
@@ -58,21 +57,22 @@ _BROKEN = (
     tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, AttributeError,
     ArithmeticError, struct.error, RuntimeError, MemoryError,
 )  # fmt: skip
-"""What tifffile raises over a file that is damaged."""
+"""The exceptions that tifffile raises for damaged files."""
 
 
 @frozen
 class Series:
-    """One field: pages of one kind.
+    """A field: pages that form one array.
 
     Attributes:
-        layout: Where its elements are.
-        dtype: Their dtype, byte order included.
-        shape: The shape of the array that they are.
-        missing: The value of those that are missing; None: none is.
-        alpha: Which samples of a pixel are alpha.
-        samples: Samples in a pixel.
-        plane: Consecutive elements of one sample: 1, or all of a page's when they are separate.
+        layout: The layout of its elements in the file.
+        dtype: The dtype of the elements, including the byte order.
+        shape: The shape of the array.
+        missing: The nodata value, or None.
+        alpha: The indices of a pixel's samples that are alpha.
+        samples: The number of samples in a pixel.
+        plane: The number of consecutive elements of the same sample: 1, or a page's number of
+            pixels if its planes are separate.
     """
 
     layout: Layout
@@ -89,7 +89,7 @@ class Series:
         return prod(self.shape)
 
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Return which elements may get noise; None: all."""
+        """Return a mask of the elements that may get noise; None for all."""
         valid = None
         if self.missing is not None:
             valid = ~self.missing.mask(values)
@@ -101,15 +101,15 @@ class Series:
 
 
 def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: int) -> Series:
-    """Return where a series is, and what it holds.
+    """Return the layout and properties of a series.
 
     Args:
-        series: What tifffile found.
-        file: Its tifffile.TiffFile.
-        size: Bytes in the file.
+        series: The series as tifffile found it.
+        file: The open file.
+        size: The size of the file in bytes.
 
     Raises:
-        DataError: If it is cut short, or its samples cannot get noise in their place.
+        DataError: If it is cut short, or its samples cannot be overwritten in place.
     """
     page = series.keyframe
     if series.is_multifile or any(p is None or p.parent is not file for p in series):
@@ -133,10 +133,10 @@ def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: in
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
-    """Refuse pages whose samples are not plain numbers, one after the other.
+    """Refuse pages whose samples are not plain consecutive numbers.
 
     Raises:
-        DataError: Always then.
+        DataError: If they are not.
     """
     if page.compression != _NOT_COMPRESSED:
         name = getattr(page.compression, "name", str(page.compression))
@@ -154,7 +154,7 @@ def _check_kind(page: tifffile.TiffPage) -> None:
 
 
 def _missing(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> Missing | None:
-    """Return the value that means missing, or None if no element can have it."""
+    """Return the nodata value of a page; None if it has none, or the dtype cannot hold it."""
     text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
     with contextlib.suppress(ValueError, OverflowError):
         value = int(text) if text.lstrip("+-").isdecimal() else float(text)
@@ -171,10 +171,10 @@ def _missing(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> Missing | None:
 
 
 def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
-    """Return where the samples of a series are.
+    """Return the layout of the samples of a series.
 
     Raises:
-        DataError: If some are nowhere.
+        DataError: If some are not stored.
     """
     page = series.keyframe
     if series.dataoffset is not None:
@@ -222,8 +222,8 @@ class SeriesPiece:
 
     Attributes:
         name: The field's name.
-        values: The elements, flat, as they stand in the file.
-        place: Where they are.
+        values: The elements, flat, in the file's dtype.
+        place: Their place in the series.
     """
 
     name: str
@@ -283,7 +283,7 @@ class TiffSource(Source[SeriesPiece]):
         """Read the elements of each field, one field after the other.
 
         Raises:
-            UsageError: If fields have to come together.
+            UsageError: If a model needs several fields together.
         """
         return Reading(self._pieces(groups, size))
 
@@ -298,7 +298,7 @@ class TiffSource(Source[SeriesPiece]):
                         yield SeriesPiece(field.name, series.layout.read(file, place), place)
 
     def decode(self, raw: SeriesPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the elements in native byte order; alpha and nodata are not valid."""
+        """Decode the elements; alpha and nodata are not valid."""
         columns = []
         for field in wanted:
             if field.name == raw.name and field.number is not None:
@@ -327,7 +327,7 @@ class TiffSource(Source[SeriesPiece]):
         """Return the elements as an Arrow array.
 
         Raises:
-            UsageError: If another image is asked for.
+            UsageError: If the condition is on another image.
         """
         found = {}
         for name in names:
@@ -337,7 +337,7 @@ class TiffSource(Source[SeriesPiece]):
         return found
 
     def size_of(self, raw: SeriesPiece) -> int:
-        """Return the bytes of a piece."""
+        """Return the size of a piece in bytes."""
         return int(raw.values.nbytes)
 
     def length(self, field: Field) -> int:
@@ -345,15 +345,15 @@ class TiffSource(Source[SeriesPiece]):
         return self.series[field.name].count
 
     def array_shape(self, field: Field) -> tuple[int, ...]:
-        """Return pages, rows, columns and samples, as far as there are several."""
+        """Return the shape of an image: pages, rows, columns, samples, without extents of 1."""
         return self.series[field.name].shape
 
 
 def _check_pages(file: tifffile.TiffFile) -> None:
-    """Follow the pages, each of which says where the next one is.
+    """Check that the chain of pages ends, since tifffile would follow a cycle for ever.
 
     Raises:
-        DataError: If they lead in a circle, in which tifffile would go round for ever.
+        DataError: If it is a cycle.
     """
     form, held = file.tiff, file.filehandle
     offset, met = file.pages.first.offset, set[int]()
@@ -374,7 +374,7 @@ def _check_pages(file: tifffile.TiffFile) -> None:
 
 
 def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
-    """Return where the header and the directories are, shape (n, 2): starts and ends."""
+    """Return the starts and ends of the header and the page directories, shape (n, 2)."""
     form = file.tiff
     extents = [(0, form.offsetsize * 2)]
     for series in file.series:
@@ -387,7 +387,7 @@ def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep tifffile from logging what it thinks of a file to standard error."""
+    """Silence tifffile's log messages."""
     logger = logging.getLogger("tifffile")
     before = logger.disabled
     logger.disabled = True
@@ -398,7 +398,7 @@ def _quiet() -> Iterator[None]:
 
 
 class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):
-    """A copy of a TIFF file, in which samples are overwritten."""
+    """A copy of a TIFF file whose samples are overwritten."""
 
     def __init__(self, source: TiffSource, output: Output) -> None:
         self._source = source
@@ -411,13 +411,13 @@ class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):
     def encode(
         self, raw: SeriesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> SeriesPiece | None:
-        """Return the elements with noise in them, or None if there is none."""
+        """Put the noisy values into the elements; None if there are none."""
         if not noisy:
             return None
         return SeriesPiece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
 
     def write(self, encoded: SeriesPiece | None) -> None:
-        """Write elements to their place."""
+        """Overwrite elements in the copy."""
         if encoded is not None:
             layout = self._source.series[encoded.name].layout
             layout.write(self._old, self._new, encoded.place, encoded.values)
