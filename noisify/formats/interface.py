@@ -1,6 +1,6 @@
-"""What a format is: a source that yields raw pieces, and a sink that takes them back.
+"""The interface of a format: a source yields raw pieces, and a sink writes them with noise.
 
-A format never knows a noise model, and a source never knows its sink: `Format`, in each format's
+Formats do not know noise models, and sources do not know their sinks: `Format`, in each format's
 `format.py`, ties them together. Reading and writing are serial and in order; `decode` and `encode`
 run in worker threads and must not touch shared state, except idempotent caches.
 """
@@ -38,12 +38,12 @@ class NoisyColumn:
     """A column after noise.
 
     Attributes:
-        column: The column before it.
-        values: Shape (n,), the column's dtype.
-        changed: Shape (n,), which elements are other than before.
-        decimals: How floats are to be written: digits after the point, one for all or one an
-            element (-1: shortest); None: shortest.
-        erased: Shape (n,), which elements have become null; None: none.
+        column: The column before noise.
+        values: The noisy values in the column's dtype, shape (n,).
+        changed: Mask of the elements that differ from before, shape (n,).
+        decimals: The digits after the decimal point to write floats with, one for all or one per
+            element; -1 or None for the shortest text that reads back as the same number.
+        erased: Mask of the elements that have become null, shape (n,), or None if none have.
     """
 
     column: Column
@@ -54,11 +54,11 @@ class NoisyColumn:
 
 
 def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
-    """Return a few elements of a noisy column: the first, or if none changed, some that did.
+    """Return the first few elements of a noisy column, or if none of them changed, some that did.
 
     Args:
         noisy: The column.
-        rows: How many elements at most.
+        rows: The most elements to return.
     """
     column, which = noisy.column, np.arange(min(rows, noisy.column.positions.size))
     if not noisy.changed[:rows].any() and noisy.changed.any():
@@ -75,15 +75,15 @@ def some_rows(noisy: NoisyColumn, rows: int) -> NoisyColumn:
 
 @frozen
 class FieldArray:
-    """The array of a file that a field is, or is a member of, as its mask has it.
+    """The array of a field in a file of arrays.
 
     Attributes:
         name: The array's name.
         shape: The array's shape.
-        dtype: The field's dtype in the file, byte order included.
-        member: The path of the member that the field is; None: the field is the array.
+        dtype: The field's dtype in the file, including the byte order.
+        member: The path of the field's member in a structured array, or None for the whole array.
         inner: The shape of the member in each element.
-        fortran: Whether the array's first axis varies fastest.
+        fortran: Whether the array is in Fortran order.
     """
 
     name: str
@@ -99,7 +99,7 @@ TABLES = "CSV, TSV, Parquet and Arrow IPC"
 
 
 def no_rows() -> UsageError:
-    """Return the error of a format that has no rows to drop or repeat."""
+    """Return the error for a format that has no rows to drop or repeat."""
     return UsageError(
         f"models of whole rows need a table ({TABLES}), the first axis of an NPY array in C order, "
         "or the frames of a WAV file"
@@ -107,7 +107,7 @@ def no_rows() -> UsageError:
 
 
 def one_pass(title: str, passes: int) -> None:
-    """Refuse to write all of the input several times, one after another.
+    """Refuse to write the input in several passes.
 
     Raises:
         UsageError: If there are several passes.
@@ -122,10 +122,10 @@ class Reading(Generic[Raw]):
 
     Attributes:
         pieces: Its raw pieces, in order.
-        in_flight: How many pieces may be in memory at once; None: as many as there are workers,
-            and two more.
-        lazy: Whether the workers read a piece when they decode it, so that it takes no memory
-            before.
+        in_flight: How many pieces may be in memory at once; None for two more than there are
+            workers.
+        lazy: Whether a worker reads a piece when it decodes it, so that waiting pieces take no
+            memory.
     """
 
     pieces: Iterator[Raw]
@@ -138,13 +138,13 @@ class Source(ABC, Generic[Raw]):
 
     Attributes:
         fields: All its fields, in file order.
-        notes: What the user should know of it.
-        hints: What may be wrong with how it is read, and what to type then.
+        notes: What the user should know about the file.
+        hints: Notes on what may have been misread, and what to type then.
         empty: Whether it is known to hold no rows or elements.
-        reads_conditions: Whether a piece has the values that a condition looks at only if their
-            fields are in the same group as the fields that the condition is for.
-        row_elements: How many elements a row along the first axis of a file's one array has; None:
-            the file has other rows, or none.
+        reads_conditions: Whether the fields of a condition must be in the same group as the fields
+            it applies to, for a piece to have their values.
+        row_elements: The number of elements of a row along the first axis of the file's only array;
+            None if the file has other rows, or none.
     """
 
     fields: tuple[Field, ...]
@@ -159,18 +159,18 @@ class Source(ABC, Generic[Raw]):
         """Read the file from its start, in raw pieces.
 
         Args:
-            groups: The fields that will be decoded, in groups that have to come together. A piece
-                may have some of the groups and the next the others.
-            size: Bytes a piece should have.
+            groups: The fields to decode, in groups that must be in the same piece. A piece may
+                have some of the groups, and the next one the others.
+            size: The target size of a piece in bytes.
         """
 
     @abstractmethod
     def decode(self, raw: Raw, wanted: Sequence[Field]) -> Chunk:
-        """Return those of the wanted fields that a raw piece has."""
+        """Decode those of the wanted fields that a raw piece has."""
 
     @abstractmethod
     def size_of(self, raw: Raw) -> int:
-        """Return how many bytes of the input a raw piece stands for, for the progress bar."""
+        """Return the size of a raw piece in the input in bytes, for the progress bar."""
 
     @abstractmethod
     def condition_values(self, raw: Raw, chunk: Chunk, names: Iterable[str]) -> dict[str, pa.Array]:
@@ -181,26 +181,26 @@ class Source(ABC, Generic[Raw]):
         """
 
     def length(self, field: Field) -> int | None:  # noqa: ARG002 - read it all to tell
-        """Return how many elements a field has, or None if only reading it all would tell."""
+        """Return the number of elements of a field, or None if it is not known before reading."""
         return None
 
     def array_shape(self, field: Field) -> tuple[int, ...] | None:  # noqa: ARG002 - tables have none
-        """Return the shape of the array that a field is; None: it is a column."""
+        """Return the shape of a field's array; None for a column of a table."""
         return None
 
     def array_of(self, field: Field) -> FieldArray:
-        """Return the array that a field of a file of arrays is, or is a member of.
+        """Return the array of a field; only for files of arrays.
 
         Raises:
-            UsageError: If its shape is not known before all is read.
+            UsageError: If its shape is not known before the whole file is read.
         """
         raise AssertionError(field)
 
     def original_type(self, field: Field) -> pa.DataType:
-        """Return the type of what a mask holds of a field of a table.
+        """Return the Arrow type of a field's original values in a mask; only for tables.
 
         Raises:
-            UsageError: If the field has no value of its own in each row.
+            UsageError: If the field has no single value for each row.
         """
         raise AssertionError(field)
 
@@ -211,23 +211,23 @@ class Source(ABC, Generic[Raw]):
         column: Column,
         changed: NDArray[np.bool_],  # noqa: ARG002
     ) -> NDArray[Any] | pa.Array:
-        """Return what a mask holds of a column: its values, or an array of `original_type`.
+        """Return the original values of a column for a mask: its values, or of `original_type`.
 
         Args:
             raw: The raw piece.
-            chunk: What was decoded of it.
+            chunk: The chunk decoded from it.
             column: The column before noise.
-            changed: Shape (n,), the elements that are wanted; the others may be anything.
+            changed: Mask of the wanted elements, shape (n,); the others are arbitrary.
         """
         return column.values
 
     def fields_called(self, names: Iterable[str]) -> list[Field]:
-        """Return the fields of some names, in file order."""
+        """Return the fields with some names, in file order."""
         wanted = set(names)
         return [field for field in self.fields if field.name in wanted]
 
     def notes_of_reading(self) -> Sequence[str]:
-        """Return what the user should know of what has been read so far."""
+        """Return notes for the user on what has been read so far."""
         return ()
 
     def close(self) -> None:
@@ -238,47 +238,47 @@ class Sink(ABC, Generic[Raw, Encoded]):
     """An output of some format, made for one source.
 
     Attributes:
-        positional: Whether all pieces have positions in the output that are known before they are
-            written, so that the workers may write them.
+        positional: Whether the positions of all pieces in the output are known in advance, so that
+            the workers may write them.
     """
 
     positional: bool = False
 
     @abstractmethod
     def encode(self, raw: Raw, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
-        """Return what `write` takes: the raw piece with its noisy columns put back."""
+        """Put the noisy columns back into the raw piece, for `write`."""
 
     @abstractmethod
     def write(self, encoded: Encoded) -> None:
         """Write one piece."""
 
     def write_at_position(self, encoded: Encoded) -> Encoded | None:
-        """Write, in the worker that made it, what of a piece has its position, if `positional`.
+        """Write the part of a piece whose position is known; called in workers if `positional`.
 
         Returns:
-            What is left for `write`; None: nothing.
+            The rest for `write`, or None if there is none.
         """
         return encoded
 
     def with_cells(
         self, raw: Raw, names: Sequence[str], changed: NDArray[np.bool_], cells: pa.Array
     ) -> Encoded:
-        """Return a piece of a text table with other cells.
+        """Replace cells of a piece by given bytes; only for text tables.
 
         Args:
             raw: The raw piece.
             names: The fields that may change.
-            changed: Shape (rows, fields), which of their cells do.
-            cells: The bytes of these, quotes included, row by row.
+            changed: Mask of their cells that change, shape (rows, fields).
+            cells: The bytes of the new cells, including quotes, row by row.
         """
         raise AssertionError(raw, names, changed, cells)
 
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:  # noqa: ARG002
-        """Return a piece with its rows dropped or repeated; only tables can.
+        """Drop or repeat the rows of a piece.
 
         Args:
-            versions: The piece as encoded; then, for the copies, with noise of their own.
-            copies: Shape (n,), how many times each row comes out.
+            versions: The piece as encoded; then versions with new noise, for the copies.
+            copies: How many times to write each row, shape (n,).
 
         Raises:
             UsageError: If the format has no rows.
@@ -286,26 +286,26 @@ class Sink(ABC, Generic[Raw, Encoded]):
         raise no_rows()
 
     def expect_rows(self) -> None:
-        """Prepare for another number of rows than the source's, before any is written."""
+        """Prepare for dropped or repeated rows, before any is written."""
 
     def finish(self) -> None:
-        """Write what comes last."""
+        """Write the end of the file."""
 
     def close(self) -> None:
-        """Let go of what is open, also after a failure."""
+        """Close what is open, also after a failure."""
 
 
 MaskSink: TypeAlias = Sink[Any, Any]
-"""Which elements changed, and perhaps what they were, being written to a file of their own."""
+"""A mask being written."""
 
 OpenSource = TypeVar("OpenSource", bound=Source[Any])
 
 
 class Format(ABC, Generic[OpenSource]):
-    """What ties a format's source, sink and hooks together.
+    """A format, which ties its source and sink together.
 
     Attributes:
-        title: What messages call it.
+        title: The format's name in messages.
     """
 
     title: str
@@ -318,17 +318,17 @@ class Format(ABC, Generic[OpenSource]):
     def rewrite(
         self, source: OpenSource, output: Output, passes: int, noised: frozenset[str]
     ) -> Sink[Any, Any]:
-        """Start an output of this format for a source of the same.
+        """Open a sink that rewrites a source of this format.
 
         Args:
             source: The input.
             output: Where to write.
-            passes: How many times all of the input will be written, one after another.
+            passes: How many times the whole input will be written, one after the other.
             noised: The fields that get noise.
         """
 
     def restore_into(
         self, source: OpenSource, output: Output, noised: frozenset[str]
     ) -> Sink[Any, Any]:
-        """Start an output for what a noisy file was, as `rewrite` does."""
+        """Open a sink that rewrites a noisy source with its original values."""
         return self.rewrite(source, output, 1, noised)

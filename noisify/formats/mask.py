@@ -1,9 +1,9 @@
-"""Masks: files that say which elements changed, and perhaps what they were.
+"""Write masks: files that record which elements changed, and optionally their original values.
 
-A mask is a file created as conversion creates one. A table's has for each noised field NAME a
-column NAME of booleans and, with values, a column NAME.original. A file of arrays has for each
-array one of the same name and shape: of booleans or, with values, of pairs `changed` and
-`original`; of a structured array the members NAME and NAME.original for each noised member NAME.
+The mask of a table has for each noisy field NAME a boolean column NAME and, with values, a column
+NAME.original. The mask of a file of arrays has for each array one of the same name and shape: of
+booleans or, with values, of pairs `changed` and `original`; for a structured array, of the members
+NAME and NAME.original for each noisy member NAME.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ else:
     arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
 CHANGED, ORIGINAL = "changed", "original"
-"""The members of the mask, with values, of an array."""
+"""The members of an array's mask with values."""
 
 
 def original_of(name: str) -> str:
-    """Return the name of the column that holds what a field was."""
+    """Return the name of the column of a field's original values."""
     return f"{name}.{ORIGINAL}"
 
 
@@ -52,7 +52,7 @@ def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
     """Return the names of a mask's columns.
 
     Raises:
-        UsageError: If a field is called as another one's original values would be.
+        UsageError: If a field has the name of another field's original values.
     """
     if not values:
         return list(names)
@@ -66,7 +66,7 @@ def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
 
 
 def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bool_]]:
-    """Return which elements of each field changed, in any of the columns it comes as."""
+    """Return a mask of the changed elements of each field, over all columns it comes as."""
     changed: dict[str, NDArray[np.bool_]] = {}
     for result in noisy:
         name = result.column.field.name
@@ -78,10 +78,10 @@ def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bo
 
 
 def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> pa.Schema:
-    """Return the columns of a table's mask.
+    """Return the schema of a table's mask.
 
     Raises:
-        UsageError: If a field has no value of its own in each row, or a name that is no text.
+        UsageError: If a field has no single value for each row, or a name that is not UTF-8.
     """
     for field in fields:
         try:
@@ -110,17 +110,17 @@ def open_mask(
     *,
     values: bool,
 ) -> MaskSink:
-    """Start a file that says which elements changed.
+    """Create a mask.
 
     Args:
         source: The input.
         entry: The mask's format.
         output: Where to write.
         fields: The fields that get noise.
-        values: Whether it also says what the changed elements were.
+        values: Whether to record the original values.
 
     Raises:
-        UsageError: If a mask of that format cannot say it.
+        UsageError: If a mask of that format cannot hold them.
     """
     whole = entry.load_whole()
     if entry.shape == "arrays":
@@ -141,8 +141,8 @@ class TableMask(Sink[Any, Any]):
         source: The table.
         fields: The fields that get noise.
         writer: Writes the mask.
-        schema: The mask's columns.
-        values: Whether they hold what the fields were.
+        schema: The mask's schema.
+        values: Whether it holds the original values.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class TableMask(Sink[Any, Any]):
         self._values = values
 
     def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
-        """Return the mask of a piece."""
+        """Encode the mask of a piece."""
         changed = changed_by_field(noisy)
         columns = {result.column.field.name: result.column for result in noisy}
         arrays = []
@@ -181,7 +181,7 @@ class TableMask(Sink[Any, Any]):
         which: NDArray[np.bool_],
         kind: pa.DataType,
     ) -> pa.Array:
-        """Return what a column was where it changed, null elsewhere."""
+        """Return the original values of a column where it changed, null elsewhere."""
         old = self._source.originals(raw, chunk, column, which)
         if isinstance(old, np.ndarray):
             return arrow_columns.array_of(old, kind, which)
@@ -199,7 +199,7 @@ class TableMask(Sink[Any, Any]):
             self._writer.write(encoded)
 
     def finish(self) -> None:
-        """Write what comes last."""
+        """Complete the file."""
         self._writer.finish()
 
     def close(self) -> None:
@@ -208,11 +208,11 @@ class TableMask(Sink[Any, Any]):
 
 
 def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayType]:
-    """Return the arrays of a mask by their names.
+    """Return the arrays of a mask by name.
 
     Args:
-        places: Where the fields that get noise are.
-        values: Whether the mask holds what they were.
+        places: The arrays of the fields that get noise.
+        values: Whether the mask holds the original values.
     """
     by_array: dict[str, list[FieldArray]] = {}
     for place in places:
@@ -226,7 +226,7 @@ def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayT
 
 
 def _dtype(places: Sequence[FieldArray], *, values: bool) -> np.dtype[Any]:
-    """Return the dtype of the mask of an array of which these are fields."""
+    """Return the dtype of the mask of an array with these noisy fields."""
     if places[0].member is None:
         pair = np.dtype([(CHANGED, bool), (ORIGINAL, places[0].dtype)])
         return pair if values else np.dtype(bool)
@@ -240,13 +240,13 @@ def _dtype(places: Sequence[FieldArray], *, values: bool) -> np.dtype[Any]:
 
 
 def views(mask: NDArray[Any], member: str | None) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Return the views of a mask that say which elements changed, and what they were.
+    """Return views of the flags and the original values in a mask.
 
-    Without values, the second is the first.
+    Without values, the second view is the first.
 
     Args:
-        mask: The mask, or a piece of it.
-        member: The member of a structured array that is asked for; None: the array is plain.
+        mask: The mask of an array, or a piece of it.
+        member: The member of a structured array, or None for a plain array.
     """
     names = mask.dtype.names
     if names is None:
@@ -259,10 +259,10 @@ class ArraysMask(Sink[Any, Any]):
     """The mask of a file of arrays, being written.
 
     Args:
-        places: Where each field that gets noise is.
+        places: The array of each field that gets noise.
         arrays: The mask's arrays.
         writer: Writes the mask.
-        values: Whether they hold what the fields were.
+        values: Whether it holds the original values.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ class ArraysMask(Sink[Any, Any]):
         self._values = values
 
     def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401, ARG002
-        """Return the mask of a piece."""
+        """Encode the mask of a piece."""
         parts: dict[str, tuple[Positions, NDArray[Any]]] = {}
         columns = {result.column.field.name: result.column for result in noisy}
         exact = [_as_stored(result, self._places[result.column.field.name]) for result in noisy]
@@ -308,7 +308,7 @@ class ArraysMask(Sink[Any, Any]):
 
 
 def in_array(positions: Positions, place: FieldArray) -> Positions:
-    """Return where in its array the elements stand that have values of a field at positions."""
+    """Convert positions in a field to positions of the array's elements."""
     width = prod(place.inner)
     if width == 1:
         return positions
@@ -317,13 +317,13 @@ def in_array(positions: Positions, place: FieldArray) -> Positions:
 
 
 def _some(column: Column, which: NDArray[np.bool_]) -> NoisyColumn:
-    """Return some elements of a column as they were."""
+    """Return the original values of some elements of a column."""
     values = column.values[which]
     return NoisyColumn(replace(column, values=values), values, which[which])
 
 
 def _as_stored(result: NoisyColumn, place: FieldArray) -> NoisyColumn:
-    """Return a noisy column; a text that is as before once cut to its dtype has not changed."""
+    """Unmark texts that are the same as before once they are cut to the dtype's length."""
     if result.column.number.kind != "text" or place.dtype.kind not in "SU":
         return result
     before = replace(result, values=result.column.values, erased=None)

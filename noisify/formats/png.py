@@ -1,12 +1,12 @@
-"""PNG: the pixels get noise, and every chunk but those that hold them stays as it is.
+"""Add noise to the pixels of PNG images; all chunks but the pixels' keep their bytes.
 
-The one field is `data`: the array of the pixels, (height, width) or (height, width, channels), as
-NumPy makes it of a Pillow image, so that an image gets the noise that this array would get as NPY.
-Of an alpha channel nothing changes, and no statistic counts it. If no pixel changes, the output is
-the input, to the byte; if any does, the image is compressed anew.
+The only field is `data`: the array of the pixels, (height, width) or (height, width, channels), as
+NumPy makes it from a Pillow image. An image gets the same noise as this array would as NPY. Alpha
+channels do not change and do not count in statistics. If no pixel changes, the output equals the
+input to the byte; otherwise the image is recompressed.
 
-Pillow only packs and unpacks pixels. The chunks are walked over here, by W3C, "Portable Network
-Graphics (PNG) Specification (Third Edition)", section 5; so metadata never passes through Pillow.
+Pillow only compresses and decompresses pixels. The chunks are parsed here, by W3C, "Portable
+Network Graphics (PNG) Specification (Third Edition)", section 5; so Pillow never handles metadata.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}
 _INTERLACED_AT = 12
 _DEEP = 16
-"""Bits of a sample, where they are not 8."""
+"""Bits of a sample, if they are not 8."""
 _HEADER = struct.Struct(">IIBBBBB")
 _UNPACKED_AT_ONCE = 1 << 20
 _FILTERING = threading.Lock()
-"""The filters of warnings are one for all threads."""
+"""Guards the filters of warnings, which all threads share."""
 _ADAM7 = (
     (0, 8, 0, 8),
     (0, 8, 4, 8),
@@ -70,7 +70,7 @@ _ADAM7 = (
     (0, 2, 1, 2),
     (1, 2, 0, 1),
 )
-"""The first row and the step to the next, the first column and the step to the next, of a pass."""
+"""For each pass: the first row, the step between rows, the first column, the step between."""
 
 
 @frozen
@@ -78,10 +78,10 @@ class PngChunk:
     """One chunk of a PNG file.
 
     Attributes:
-        kind: Its four letters.
-        body: What it holds.
-        start: Where it starts in the file, its length and letters included.
-        stop: Where the next one starts.
+        kind: The four letters of its type.
+        body: Its data.
+        start: The offset of its length field in the file.
+        stop: The offset of the next chunk.
     """
 
     kind: bytes
@@ -92,14 +92,14 @@ class PngChunk:
 
 @frozen
 class Shape:
-    """What the IHDR chunk says.
+    """The contents of the IHDR chunk.
 
     Attributes:
-        width: Pixels in a row.
-        height: Rows.
-        bits: Bits of a sample.
+        width: The pixels in a row.
+        height: The number of rows.
+        bits: The bits of a sample.
         color: The color type.
-        interlaced: Whether the rows come in Adam7's order.
+        interlaced: Whether the image has Adam7 interlacing.
     """
 
     width: int
@@ -121,7 +121,7 @@ class Shape:
 
     @property
     def rows_size(self) -> int:
-        """The bytes of all rows, before compression: the samples, and a byte for the filter."""
+        """The uncompressed size of all rows: the samples, and one byte a row for the filter."""
         passes = _ADAM7 if self.interlaced else ((0, 1, 0, 1),)
         size = 0
         for top, down, left, right in passes:
@@ -134,7 +134,7 @@ def parts_of(data: bytes) -> list[PngChunk]:
     """Cut a PNG file into its chunks, up to the last one, IEND.
 
     Raises:
-        DataError: If a chunk is cut short, or one that matters here is not what it was.
+        DataError: If a chunk is cut short, or an IHDR or IDAT chunk has a wrong checksum.
     """
     parts: list[PngChunk] = []
     place = len(_SIGNATURE)
@@ -153,10 +153,10 @@ def parts_of(data: bytes) -> list[PngChunk]:
 
 
 def shape_of(parts: Sequence[PngChunk]) -> Shape:
-    """Return what the chunks say of the pixels.
+    """Parse and check the IHDR chunk.
 
     Raises:
-        DataError: If they are broken, or the pixels are of a kind that cannot get noise.
+        DataError: If the chunks are broken, or pixels of this kind cannot get noise.
     """
     if parts[0].kind != b"IHDR" or len(parts[0].body) != _HEADER.size:
         raise DataError("is broken: it does not start with an IHDR chunk")
@@ -190,7 +190,7 @@ def shape_of(parts: Sequence[PngChunk]) -> Shape:
 
 
 def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
-    """Return the pixels, as an array of `shape.array`, uint8 or uint16.
+    """Decompress the pixels to an array of shape `shape.array`, uint8 or uint16.
 
     Raises:
         DataError: If they are damaged.
@@ -205,7 +205,7 @@ def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(plain, formats=["PNG"])
         pixels = np.asarray(image)
-        if _unpacked_size(parts) < shape.rows_size:  # Pillow would leave what is missing black
+        if _unpacked_size(parts) < shape.rows_size:  # Pillow leaves missing pixels black
             raise DataError("is cut short: it has fewer pixels than its header promises")
     except zlib.error as error:
         raise DataError(f"is damaged: {error}") from None
@@ -218,7 +218,7 @@ def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
 
 
 def _unpacked_size(parts: Sequence[PngChunk]) -> int:
-    """Return how many bytes the pixels have when they are no longer compressed."""
+    """Return the decompressed size of the pixels in bytes."""
     unpacker = zlib.decompressobj()
     size = 0
     for part in parts:
@@ -231,7 +231,7 @@ def _unpacked_size(parts: Sequence[PngChunk]) -> int:
 
 
 def packed(pixels: NDArray[Any]) -> bytes:
-    """Return the IDAT chunks of pixels."""
+    """Compress pixels to IDAT chunks."""
     if pixels.dtype == np.uint16:
         pixels = pixels.astype("<u2", copy=False)
     file = io.BytesIO()
@@ -251,7 +251,7 @@ class PixelsPiece:
 
     Attributes:
         values: The elements, flat.
-        positions: Which they are.
+        positions: Their positions.
     """
 
     values: NDArray[Any]
@@ -259,13 +259,13 @@ class PixelsPiece:
 
     @property
     def place(self) -> slice:
-        """Which elements they are."""
+        """Their range in the flat array."""
         start = int(self.positions.starts[0])
         return slice(start, start + self.positions.length)
 
 
 _COPIES = 7
-"""How often the pixels are in memory: packed, unpacked and with noise."""
+"""Copies of the pixels in memory at worst: compressed, decompressed and noisy."""
 
 
 class PngSource(Source[PixelsPiece]):
@@ -304,7 +304,7 @@ class PngSource(Source[PixelsPiece]):
             yield PixelsPiece(values, Positions.range(start, start + values.size))
 
     def decode(self, raw: PixelsPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the elements; those of an alpha channel are not valid."""
+        """Decode the elements; those of an alpha channel are not valid."""
         valid = None
         if self.shape.has_alpha:
             channels = _CHANNELS[self.shape.color]
@@ -333,7 +333,7 @@ class PngSource(Source[PixelsPiece]):
         return {name: arrow_array(raw.values, name) for name in names}
 
     def size_of(self, raw: PixelsPiece) -> int:
-        """Return the share of the file that a piece makes."""
+        """Return a piece's share of the file's size."""
         return len(self.data) * raw.values.size // self.pixels.size
 
     @override
@@ -342,12 +342,12 @@ class PngSource(Source[PixelsPiece]):
         return int(self.pixels.size)
 
     def array_shape(self, field: Field) -> tuple[int, ...]:  # noqa: ARG002
-        """Return rows, columns and, if there are several, samples of a pixel."""
+        """Return the shape: rows, columns and, if there are several, samples of a pixel."""
         return self.shape.array
 
 
 class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
-    """A PNG file being made: the source's chunks around other pixels."""
+    """A PNG file being written: the source's chunks around the noisy pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
         self._source = source
@@ -358,13 +358,13 @@ class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
     def encode(
         self, raw: PixelsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> PixelsPiece | None:
-        """Return the elements with noise in them, or None if it changes none."""
+        """Put the noisy values into the elements; None if none changed."""
         if not noisy or not noisy[0].changed.any():
             return None
         return PixelsPiece(stored(noisy[0], raw.values.dtype), raw.positions)
 
     def write(self, encoded: PixelsPiece | None) -> None:
-        """Take some elements."""
+        """Store some elements."""
         if encoded is None:
             return
         if self._pixels is None:
@@ -390,7 +390,7 @@ class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
 
 
 class PngFormat(Format[PngSource]):
-    """One image."""
+    """PNG files, of one image each."""
 
     title = "PNG"
 
@@ -407,7 +407,7 @@ class PngFormat(Format[PngSource]):
         passes: int,
         noised: frozenset[str],
     ) -> PngSink:
-        """Start a PNG file like the source's."""
+        """Start a PNG file with the chunks of the source."""
         one_pass(self.title, passes)
         return PngSink(source, output)
 

@@ -1,4 +1,4 @@
-"""Masks being read, to give a noisy file back as it was."""
+"""Read masks, to restore the original values of a noisy file."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 
 class Originals(ABC):
-    """What the fields of a noisy file were, as its mask says.
+    """The original values of a noisy file, read from its mask.
 
     Attributes:
-        groups: The fields to restore, in groups that have to come together.
+        groups: The fields to restore, in groups that must be in the same piece.
     """
 
     groups: Sequence[Sequence[Field]]
 
     @abstractmethod
     def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
-        """Return what a sink writes of the next raw piece, and how many elements were others."""
+        """Encode the next raw piece with its original values; return it and how many changed."""
 
     def check_length(self) -> None:
-        """Refuse a mask of another length than the file; arrays have said theirs before.
+        """Refuse a mask whose length differs from the file's; arrays are checked when opened.
 
         Raises:
-            DataError: If it is of another one.
+            DataError: If the lengths differ.
         """
         return
 
@@ -72,12 +72,12 @@ def open_originals(
 
 
 def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: str) -> list[str]:
-    """Return which fields a mask with values is of.
+    """Return the names of the fields in a mask with values.
 
     Args:
         columns: The names of the mask's columns.
         known: The names of the noisy file's fields.
-        mask: What to call the mask in errors.
+        mask: The mask's name in errors.
 
     Raises:
         DataError: If it is the mask of another file.
@@ -96,12 +96,12 @@ def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: st
 
 
 def no_such_field(name: str, mask: str) -> DataError:
-    """Return the error of a mask that is of another file."""
+    """Return the error for the mask of another file."""
     return DataError("is not a field of the noisy file", path=mask, field=name)
 
 
 def no_values(mask: str) -> UsageError:
-    """Return the error of a mask from which nothing can be given back."""
+    """Return the error for a mask without original values."""
     return UsageError(
         "does not say what the values were; make the mask with --mask-values", path=mask
     )
@@ -133,7 +133,7 @@ class TableOriginals(Originals):
         self._rows = self._found = 0
 
     def _take(self, rows: int) -> pa.Table | None:
-        """Return the mask of the next rows; None if there are not so many."""
+        """Return the mask of the next rows; None if it has fewer rows."""
         there = sum(batch.num_rows for batch in self._waiting)
         while there < rows:
             if (batch := next(self._batches, None)) is None:
@@ -151,14 +151,14 @@ class TableOriginals(Originals):
         return pa.Table.from_batches(taken) if taken else pa.table({})
 
     def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
-        """Return what a sink writes of the next raw piece, and how many elements were others."""
+        """Encode the next raw piece with its original values; return it and how many changed."""
         fields = [field for group in self.groups for field in group]
         chunk = source.decode(raw, fields)
         rows = 0 if chunk.rows is None else chunk.rows.size
         self._rows += rows
         part = self._take(rows) if self._names else pa.table({})
         if part is None or not part.num_columns:
-            return sink.encode(raw, chunk, []), 0  # if there are too few, the end will tell
+            return sink.encode(raw, chunk, []), 0  # `check_length` reports missing rows
         changed = np.stack([to_bools(_whole(part[name])) for name in self._names], axis=1)
         count = int(np.count_nonzero(changed))
         if self._cells:
@@ -181,10 +181,10 @@ class TableOriginals(Originals):
         return found
 
     def check_length(self) -> None:
-        """Refuse a mask of more or fewer rows than the table.
+        """Refuse a mask whose number of rows differs from the table's.
 
         Raises:
-            DataError: If it has.
+            DataError: If they differ.
         """
         self._found += sum(batch.num_rows for batch in self._batches)
         if self._names and self._found != self._rows:
@@ -202,7 +202,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 
 class ArrayOriginals(Originals):
-    """The mask of a file of arrays, read wherever its elements are."""
+    """The mask of a file of arrays, read at the positions of each piece."""
 
     def __init__(self, source: Source[Any], mask: Input, entry: FormatEntry) -> None:
         self._name = mask.name
@@ -226,7 +226,7 @@ class ArrayOriginals(Originals):
         self.groups = [[fields[name]] for name in fields if name in self._places]
 
     def _opened(self, mask: Input, entry: FormatEntry) -> ArrayFile:
-        """Open the mask; what is in no array is in no mask either."""
+        """Open the mask; contents besides arrays make it invalid."""
         try:
             file: ArrayFile = self._open.enter_context(entry.load_whole().opened(mask))
         except UsageError as error:
@@ -234,7 +234,7 @@ class ArrayOriginals(Originals):
         return file
 
     def _add(self, found: StoredArray, by_array: Mapping[str, Mapping[str, FieldArray]]) -> None:
-        """Take an array of the mask, which is that of one of the file's arrays."""
+        """Check an array of the mask, and record it for the fields of the file's array."""
         name, dtype = found.type.name, found.type.dtype
         if name not in by_array:
             raise no_such_field(name, self._name)
@@ -264,14 +264,14 @@ class ArrayOriginals(Originals):
             self._places[key], self._arrays[key] = place, found
 
     def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
-        """Return what a sink writes of the next raw piece, and how many elements were others."""
+        """Encode the next raw piece with its original values; return it and how many changed."""
         chunk = source.decode(raw, [field for group in self.groups for field in group])
         noisy = [self._restored(column) for column in chunk.columns]
         count = sum(int(np.count_nonzero(result.changed)) for result in noisy)
         return sink.encode(raw, chunk, noisy), count
 
     def _restored(self, column: Column) -> NoisyColumn:
-        """Return a column as it was before it got noise."""
+        """Return a column with its original values."""
         name = column.field.name
         place = self._places[name]
         pairs = self._arrays[name].at(in_array(column.positions, place))

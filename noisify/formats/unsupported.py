@@ -1,8 +1,7 @@
-"""Files that are none of the formats, and what to do instead; one table.
+"""The table of unsupported file formats, with advice on what to do instead.
 
-A kind is known by its first bytes where those tell it for sure, whatever the file is called. A
-table may well start with the letters BM, which a bitmap starts with, so a bitmap is known by its
-suffix alone.
+A format is recognised by its first bytes if they are distinctive, whatever the file's name. Bitmaps
+are recognised by their suffix alone, since a table may start with their magic letters BM as well.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of files that is not read.
+    """An unsupported file format.
 
     Attributes:
-        what: What such a file is, after "is".
-        instead: What to do.
-        suffixes: File name suffixes of such files, with blanks between them.
-        starts: A regular expression for their first bytes; empty: nothing tells for sure.
+        what: The noun for such a file, to follow "is".
+        instead: The advice on what to do.
+        suffixes: The file name suffixes, separated by spaces.
+        starts: A regular expression for the first bytes, or empty if they are not distinctive.
     """
 
     what: str
@@ -155,29 +154,29 @@ KINDS = (
 _BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes.split()}
 _BY_TITLE = {kind.what: kind for kind in KINDS}
 SUFFIXES = frozenset(_BY_SUFFIX)
-"""File name suffixes of such files, in lower case."""
+"""The file name suffixes of unsupported formats, in lower case."""
 _WORDS = {
     "excel": ".xlsx", "spreadsheet": ".xlsx", "sqlite": ".db", "sql": ".db", "matlab": ".mat",
     "torch": ".pt", "pytorch": ".pt", "jpeg": ".jpg", "r": ".rds", "stata": ".dta",
     "spss": ".sav", "sas": ".sas7bdat", "notebook": ".ipynb",
 }  # fmt: skip
-"""Suffixes by the words for such files."""
+"""Suffixes of unsupported formats, by words that users may type for them."""
 _JSON_START = re.compile(
     rb"\s*(?:\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\})|\[\s*(?:\{\s*[\"}]|\[\s*[\[\d\"\]-]))", re.DOTALL
 )
 _NO_JSON = re.compile(rb"[\w\"]")
-"""What JSON that is a list or an object does not start with; most tables do, and this is quick."""
+"""First characters that rule out a JSON list or object quickly; most tables have one."""
 _ELEMENT = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<([A-Za-z_][\w:.-]*)(?:\s[^<>]*)?/?>(?![,;\t|])", re.DOTALL
 )
 
 
 def refusal(head: bytes, suffix: str) -> str | None:
-    """Return why a file is not read and what to do instead; None if nothing is known against it.
+    """Return why a file is not supported and what to do instead; None if it may be.
 
     Args:
         head: The file's first bytes.
-        suffix: Its name's suffix in lower case; empty to go by the bytes alone.
+        suffix: The file name's suffix in lower case, or empty to go by the bytes alone.
     """
     found, named = _of_content(head), _BY_SUFFIX.get(suffix)
     if found is _BY_TITLE["JSON"] and named is not None:
@@ -190,14 +189,14 @@ def refusal(head: bytes, suffix: str) -> str | None:
 
 
 def instead_of(word: str) -> str:
-    """Return `; ` and what to do about a format that is not there, or an empty string."""
+    """Return `; ` and a note on an unsupported format, or an empty string."""
     word = word.casefold().removeprefix(".")
     found = _BY_SUFFIX.get(_WORDS.get(word, f".{word}"))
     return "" if found is None else f"; {found.what} is neither read nor written"
 
 
 def _of_content(head: bytes) -> Kind | None:
-    """Return the kind of a file that starts so."""
+    """Return the unsupported format of a file by its first bytes, or None."""
     for kind, pattern in _patterns():
         if pattern.match(head):
             return kind
@@ -226,7 +225,7 @@ def _is_element(head: bytes) -> bool:
 
 
 def _json_kind(head: bytes) -> str | None:
-    """Return which kind of JSON a text is; None: none."""
+    """Return the title of the kind of JSON that a text is; None if it is not JSON."""
     lines = [line for line in head.split(b"\n")[:3] if line.strip()]
     if not lines or _NO_JSON.match(head):
         return None
@@ -247,7 +246,7 @@ def _json_kind(head: bytes) -> str | None:
 
 
 def _parsed(text: bytes) -> object:
-    """Return what a text is in JSON; None if it is none, or cut off."""
+    """Parse a text as JSON; return None if it is not, or is cut off."""
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):

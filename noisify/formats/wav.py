@@ -1,15 +1,14 @@
-"""WAV: the samples get noise, and every other byte of the file stays as it is.
+"""Add noise to the samples of WAV files; all other bytes are kept.
 
-The one field is `data`: the samples as whole numbers or floats, frame after frame, so that a file
-gets the noise that the array of SciPy's `scipy.io.wavfile.read` would get as NPY. Whole numbers are
-taken as they are stored, in steps of the least significant bit: 16-bit samples lie between -32768
-and 32767, 8-bit ones between 0 and 255 with silence at 128, as the format has it (and `--snr` then
-counts the silence in, as it would for the array), and 24-bit ones between -8388608 and 8388607,
-where SciPy and soundfile give 256 times that in 32 bits.
+The only field is `data`: the samples as whole numbers or floats, frame by frame. A file gets the
+same noise as the array of `scipy.io.wavfile.read` would as NPY. Whole numbers are used as stored,
+in steps of the least significant bit: 16-bit samples from -32768 to 32767, 8-bit ones from 0 to 255
+with silence at 128 (an offset that counts in `--snr`, as it would for the array), and 24-bit ones
+from -8388608 to 8388607, where SciPy and soundfile give 256 times that in 32 bits.
 
-The chunks of a RIFF file are described in Microsoft and IBM, "Multimedia Programming Interface and
-Data Specifications 1.0" (1991), those of more than 4 GiB (RF64, BW64) in EBU Tech 3306 and ITU-R
-BS.2088. What another chunk says of the samples (a peak, a loudness) is kept, true or not.
+RIFF chunks are described in Microsoft and IBM, "Multimedia Programming Interface and Data
+Specifications 1.0" (1991), those of files over 4 GiB (RF64, BW64) in EBU Tech 3306 and ITU-R
+BS.2088. Chunks that describe the samples (a peak, a loudness) are kept, even if no longer true.
 """
 
 from __future__ import annotations
@@ -60,22 +59,22 @@ _GUID_TAIL = (0, 0x10, bytes.fromhex("800000aa00389b71"))
 _LONGEST_FORMAT = 1 << 16
 _UNKNOWN_SIZE = 0xFFFFFFFF
 _SIZES_OF_STREAMS = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))
-"""What programs that write to a pipe say of a size that they do not know."""
+"""The sizes that programs write to a pipe when they do not know the size."""
 _CHUNK_HEAD, _PLAIN_FORMAT, _EXTENDED_FORMAT = 8, 16, 40
-"""Bytes of the start of a chunk, and of a `fmt` chunk with and without an extension."""
+"""The sizes of a chunk's head, and of a `fmt` chunk without and with an extension."""
 _PACKED_WIDTH = 3
 _KEPT_IN_MEMORY = 1 << 20
 
 
 @frozen
 class Samples:
-    """How samples are stored.
+    """The storage format of samples.
 
     Attributes:
-        width: Bytes a sample takes.
-        dtype: The dtype of the file's samples, byte order included; of 24-bit samples, that of the
-            32-bit numbers whose upper three bytes they are.
-        number: How they are worked on.
+        width: The bytes of a sample.
+        dtype: The dtype of the stored samples, including the byte order; for 24-bit samples, that
+            of the 32-bit numbers whose upper three bytes they are.
+        number: The number type of the decoded samples.
     """
 
     width: int
@@ -84,7 +83,7 @@ class Samples:
 
     @classmethod
     def of(cls, kind: str, width: int, order: str) -> Samples:
-        """Return how samples of a kind (i, u or f) and of so many bytes are stored."""
+        """Return the storage format of samples of a dtype kind (i, u or f) and width in bytes."""
         if width == _PACKED_WIDTH:
             return cls(width, np.dtype(f"{order}i4"), NumberType("int", np.dtype("i4"), bits=24))
         dtype = np.dtype(f"{order}{kind}{width}")
@@ -94,16 +93,16 @@ class Samples:
 
     @property
     def type_name(self) -> str:
-        """What to call them: int24, float32."""
+        """The name of the type, for example int24 or float32."""
         return f"int{self.number.bits}" if self.number.bits else str(self.number.dtype)
 
     @property
     def _packed(self) -> slice:
-        """Which bytes of a 32-bit number hold a 24-bit sample when it is shifted up by 8 bits."""
+        """The bytes of a 32-bit number that hold a 24-bit sample shifted up by 8 bits."""
         return slice(0, 3) if self.dtype == np.dtype(">i4") else slice(1, 4)
 
     def decode(self, raw: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return stored bytes as numbers in native byte order."""
+        """Decode stored bytes to numbers in native byte order."""
         if not self.number.bits:
             return raw.view(self.dtype).astype(self.number.dtype, copy=False)
         wide = np.zeros((len(raw) // 3, 4), np.uint8)
@@ -112,7 +111,7 @@ class Samples:
         return shifted
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return numbers as the bytes to be stored.
+        """Encode numbers as the bytes to store.
 
         Raises:
             UsageError: If one does not fit into 24 bits.
@@ -128,16 +127,16 @@ class Samples:
 
 @frozen
 class Header:
-    """What comes before the samples.
+    """The header of a WAV file.
 
     Attributes:
-        samples: How they are stored.
-        channels: How many of them make a frame.
-        rate: Frames a second.
-        valid_bits: How many bits of a sample mean something, as the header has it.
-        start: Where in the file they start.
-        size: How many bytes of them the header promises.
-        open_ended: Whether the file may end before.
+        samples: The storage format of the samples.
+        channels: The samples in a frame.
+        rate: The frames per second.
+        valid_bits: The number of significant bits in a sample.
+        start: The offset of the samples in the file.
+        size: The size of the samples in bytes, according to the header.
+        open_ended: Whether the file may end before that.
     """
 
     samples: Samples
@@ -150,10 +149,10 @@ class Header:
 
 
 def read_header(source: Input) -> Header:
-    """Read what comes before the samples; a stream is spooled if that is very long.
+    """Read the header up to the samples; a stream is spooled if the header is very long.
 
     Raises:
-        DataError: If the file is no WAVE file, or its samples are none that can get noise.
+        DataError: If it is not a WAVE file, or samples of this kind cannot get noise.
     """
     if source.path is None:
         header = _walk(io.BytesIO(source.head()), source.name)
@@ -168,7 +167,7 @@ def read_header(source: Input) -> Header:
 
 
 def _walk(file: BinaryIO, name: str) -> Header | None:
-    """Walk over the chunks before the samples; None if the file ends before they start."""
+    """Parse the chunks before the samples; return None if the file ends before the samples."""
     start = file.read(12)
     order = ">" if start[:4] == b"RIFX" else "<"
     if start[8:12] != b"WAVE":
@@ -196,16 +195,16 @@ def _walk(file: BinaryIO, name: str) -> Header | None:
 
 
 def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[int, bool]:
-    """Return how many bytes of samples there are, and whether there may be fewer.
+    """Return the size of the samples in bytes, and whether there may be fewer.
 
-    A program that writes to a pipe cannot come back to fill in the size. It leaves 0, or a number
+    A program that writes to a pipe cannot go back to fill in the size. It leaves 0, or a number
     near 2 or 4 GiB; then the samples go on to the end of the file.
 
     Args:
-        size: What the data chunk says.
-        whole: What the RIFF chunk says of the file.
-        start: Where the samples start.
-        large: What the chunk for large sizes says, if there is one.
+        size: The size in the data chunk.
+        whole: The size in the RIFF chunk.
+        start: The offset of the samples.
+        large: The size in the ds64 chunk for large files, or None without one.
     """
     if large is not None and size == _UNKNOWN_SIZE:
         return large, False
@@ -216,10 +215,10 @@ def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[in
 
 
 def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]:
-    """Parse the fmt chunk: how samples are stored, channels, frames a second, valid bits.
+    """Parse the fmt chunk: storage format, channels, frames per second, valid bits.
 
     Raises:
-        DataError: If the samples are compressed, or stored in a way that is not known.
+        DataError: If the samples are compressed, or in an unknown storage format.
     """
     if len(text) < _PLAIN_FORMAT:
         raise DataError("has a broken fmt chunk", path=name)
@@ -250,11 +249,11 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]
 
 @frozen
 class SamplesPiece:
-    """Some samples as they stand in the file.
+    """Some samples as stored in the file.
 
     Attributes:
-        raw: Their bytes.
-        positions: Which samples they are.
+        raw: The bytes of the samples.
+        positions: The positions of the samples.
     """
 
     raw: NDArray[np.uint8]
@@ -296,12 +295,12 @@ class WavSource(Source[SamplesPiece]):
 
     @cached_property
     def row_elements(self) -> int | None:  # type: ignore[override]
-        """Samples of a frame; None: the file does not say how long it is, or in 64 bits."""
+        """The samples of a frame; None if the file has no size, or a 64-bit one."""
         plain = self.head()[:4] in {b"RIFF", b"RIFX"} and not self.header.open_ended
         return self.header.channels if plain else None
 
     def _whole_samples(self, found: int) -> int:
-        """Return how many samples there are in what is there of the file.
+        """Return the number of whole samples in `found` bytes.
 
         Raises:
             DataError: If the header promises more.
@@ -316,12 +315,12 @@ class WavSource(Source[SamplesPiece]):
         return min(found, promised) // self.header.samples.width
 
     def head(self) -> bytes:
-        """Return all that comes before the samples."""
+        """Return all bytes before the samples."""
         return self._input.head(self.header.start)
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SamplesPiece]:
-        """Read consecutive samples; keep what comes after them in `rest`."""
+        """Read consecutive samples; store the bytes after them in `rest`."""
         return Reading(self._pieces(size))
 
     def _pieces(self, size: int) -> Iterator[SamplesPiece]:
@@ -351,7 +350,7 @@ class WavSource(Source[SamplesPiece]):
             shutil.copyfileobj(file, self.rest)
 
     def decode(self, raw: SamplesPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the samples as numbers."""
+        """Decode the samples."""
         number = self.header.samples.number
         columns = tuple(
             Column(field, number, raw.positions, self.header.samples.decode(raw.raw))
@@ -361,10 +360,10 @@ class WavSource(Source[SamplesPiece]):
 
     @override
     def array_of(self, field: Field) -> FieldArray:
-        """Return the array of the samples, as SciPy has it: a row a frame.
+        """Return the array of the samples as SciPy reads it, with one row per frame.
 
         Raises:
-            UsageError: If only the end of a stream would tell how many there are.
+            UsageError: If it is a stream of unknown length.
         """
         if self._count is None:
             raise UsageError("is a stream that does not say its length; --mask needs a file")
@@ -384,26 +383,26 @@ class WavSource(Source[SamplesPiece]):
         return {name: arrow_array(self.header.samples.decode(raw.raw), name) for name in names}
 
     def size_of(self, raw: SamplesPiece) -> int:
-        """Return the bytes of a piece."""
+        """Return the size of a piece in bytes."""
         return len(raw.raw)
 
     @override
     def length(self, field: Field) -> int | None:
-        """Return the number of samples, or None if only the end of a stream tells."""
+        """Return the number of samples; None for a stream of unknown length."""
         return self._count
 
     def array_shape(self, field: Field) -> tuple[int, ...] | None:  # noqa: ARG002
-        """Return frames and channels; None: only the end of a stream tells."""
+        """Return the numbers of frames and channels; None for a stream of unknown length."""
         channels = self.header.channels
         return None if self._count is None else (self._count // channels, channels)
 
     def close(self) -> None:
-        """Let go of what was kept; the file is open only while it is read."""
+        """Discard `rest`; the file is open only while it is read."""
         self.rest.close()
 
 
 class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
-    """A WAV file being written around other samples."""
+    """A WAV file being written: the source's bytes around the noisy samples."""
 
     def __init__(self, source: WavSource, output: Output) -> None:
         self._source = source
@@ -416,7 +415,7 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
     def encode(
         self, raw: SamplesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> NDArray[np.uint8]:
-        """Return the bytes of the samples, noise in them."""
+        """Encode the noisy samples."""
         if not noisy:
             return raw.raw
         samples = self._source.header.samples
@@ -426,7 +425,7 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
     def with_rows(
         self, versions: Sequence[NDArray[np.uint8]], copies: NDArray[np.int64]
     ) -> NDArray[np.uint8]:
-        """Return samples with their frames dropped or repeated."""
+        """Drop or repeat the frames of some samples."""
         return with_copies(versions, copies)
 
     def write(self, encoded: NDArray[np.uint8]) -> None:
@@ -436,20 +435,20 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
 
     @override
     def expect_rows(self) -> None:
-        """Look at how many samples there are in the end."""
+        """Prepare to update the sizes in the header at the end."""
         self._other_rows = True
 
     def finish(self) -> None:
-        """Write what comes after the samples."""
+        """Write the bytes after the samples."""
         rest = self._source.rest
         rest.seek(0)
         if self._other_rows:
-            self._say_size(padded=bool(rest.read(self._source.header.size % 2)))
+            self._update_sizes(padded=bool(rest.read(self._source.header.size % 2)))
         while data := rest.read(_KEPT_IN_MEMORY):
             write_all(self._output.file, data)
 
-    def _say_size(self, *, padded: bool) -> None:
-        """Pad the samples to an even size, and write the sizes of chunk and file anew."""
+    def _update_sizes(self, *, padded: bool) -> None:
+        """Pad the samples to an even size, and update the sizes of the chunk and the file."""
         head, old = self._source.head(), self._source.header
         order = ">" if head[:4] == b"RIFX" else "<"
         padding = self._written % 2
@@ -462,7 +461,7 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
 
 
 class WavFormat(Format[WavSource]):
-    """Samples of sound."""
+    """WAV files."""
 
     title = "WAV"
 
@@ -479,7 +478,7 @@ class WavFormat(Format[WavSource]):
         passes: int,
         noised: frozenset[str],
     ) -> WavSink:
-        """Start a WAV file like the source's."""
+        """Start a WAV file with the header of the source."""
         one_pass(self.title, passes)
         return WavSink(source, output)
 
