@@ -53,7 +53,7 @@ def compare(
     noisify-compare clean.csv noisy.parquet --json
     noisify-compare clean.csv noisy.csv --assert 'temp.snr >= 19.5' --only temp,rh
     """
-    run = import_module("noisify.cli.compare_files")  # which imports NumPy, and help does not
+    run = import_module("noisify.cli.compare_files")  # imports NumPy, which help does not need
     run.compare_files(
         clean, noisy, claims, only, as_json=as_json, plot=plot, html=html,
         from_format=from_format, jobs=jobs, quiet=quiet,

@@ -1,4 +1,4 @@
-"""What noisify-compare does: compare, print, and check what is claimed."""
+"""The work of noisify-compare: compare two files, print the figures, check the claims."""
 
 from __future__ import annotations
 

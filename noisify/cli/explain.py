@@ -1,4 +1,4 @@
-"""Pages about models, made from the models themselves."""
+"""The texts of `--list-models` and `--explain`, generated from the models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def models_listing() -> str:
-    """Return the models by family, a line each."""
+    """Return the list of models by family, one line each."""
     families: dict[str, list[tuple[str, str]]] = {}
     for entry in registry.MODELS:
         model = entry.load()
@@ -32,7 +32,7 @@ def summary(model: type[Model]) -> str:
 
 
 def model_page(name: str) -> str:
-    """Return a model's page: what it is, its parameters, an example."""
+    """Return the text of `--explain`: description, parameters and an example."""
     entry = registry.find(name)
     model = entry.load()
     also = f" (also {', '.join(entry.aliases)})" if entry.aliases else ""
@@ -52,7 +52,7 @@ def model_page(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a default as it is typed."""
+    """Return a default value as it would be typed."""
     if isinstance(value, tuple):
         return "|".join(map(_shown, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

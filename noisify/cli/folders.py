@@ -1,6 +1,6 @@
-"""Folders as INPUTs: one of Parquet is one table, any other stands for the files in it.
+"""Folders as INPUTs: a folder of Parquet is one table, any other means the files in it.
 
-One that has files of other formats beside those of Parquet stands for its files, too.
+A folder with Parquet and other known formats also means the files in it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FEW = 3
-"""Names that a note lists."""
+"""The most names that a note lists."""
 
 
 def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] | None:
-    """Return the files that a folder stands for and those left out; None: it is an input itself.
+    """Return the files of a folder to process and those to skip; None if it is one input.
 
-    Files are those right in the folder, by name, whose suffix is a format's, or all of them if
-    the format is named. Hidden ones do not count.
+    Processed are the files directly in the folder with a format's suffix, sorted by name, or all if
+    `from_format` is given. Hidden files are ignored.
 
     Raises:
-        DataError: If one is a link out of the folder; name it itself, and it is read.
+        DataError: If one is a link out of the folder.
         NoisifyError: If the folder cannot be read.
-        UsageError: If there are none.
+        UsageError: If there are no files to process.
     """
     folder = Path(path)
     if not folder.is_dir() or from_format == "parquet":
@@ -56,8 +56,8 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
 
 
 def _check_inside(path: Path, folder: Path) -> None:
-    """Refuse a link out of a folder: nobody has named the file that it leads to."""
-    inside = Path(os.path.realpath(folder))  # `resolve` fails for links in a circle
+    """Refuse a link out of a folder, whose target the user did not name."""
+    inside = Path(os.path.realpath(folder))  # `resolve` fails for loops of links
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
         raise DataError("is a link out of the folder, which is not followed; name it", path=path)
 
@@ -68,13 +68,13 @@ def _holds_parquet(folder: Path) -> bool:
 
 
 def _is_parquet(name: str) -> bool:
-    """Return whether a file's name says that it is of Parquet."""
+    """Return whether a file name has Parquet's suffix."""
     entry = of_suffix(Path(name).suffix)
     return entry is not None and entry.name == "parquet"
 
 
 def left_note(path: str, left: Sequence[str]) -> str:
-    """Return a note on what is left out of a folder."""
+    """Return a note that lists the skipped entries of a folder."""
     names = ", ".join(Path(one).name for one in left[:_FEW])
     more = f" and {len(left) - _FEW:,} more" if len(left) > _FEW else ""
     return f"{path}: {names}{more} left out, being folders or of no known format"

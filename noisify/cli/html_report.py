@@ -1,4 +1,4 @@
-"""The HTML of `--report FILE.html` and of `noisify-compare --html`."""
+"""HTML reports: `--report FILE.html` and `noisify-compare --html`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class HtmlReport:
 
     Args:
         path: The file.
-        found: What is asked.
+        found: The runs.
         clobber: Whether an existing file may be replaced.
         in_place: Whether the outputs replace their inputs.
     """
@@ -58,21 +58,21 @@ class HtmlReport:
         self._reports: list[RunReport] = []
 
     def __enter__(self) -> Self:
-        """Open the file, so that it is known to be writable before the work is done."""
+        """Open the file early, so that an unwritable one fails before the work."""
         self._output.__enter__()
         return self
 
     def add(self, reports: Sequence[RunReport]) -> None:
-        """Take in what has been done to one input."""
+        """Add the reports of one input."""
         self._reports += reports
 
     def __exit__(self, *error: object) -> None:
-        """Write the page if all went well."""
+        """Write the page on success, discard it after an error."""
         try:
             if error[0] is None:
                 with naming(self._path):
                     write_all(self._output.file, self._page().encode("utf-8", "backslashreplace"))
-        except BaseException:  # a signal too must not leave half of it
+        except BaseException:  # a signal too must not leave a partial file
             self._output.discard()
             raise
         self._output.__exit__(*error)  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def write_comparison(
 
 
 def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:
-    """Add a picture; without matplotlib, say what is missing."""
+    """Add a plot, or a line that says why there is none."""
     try:
         plots, style = import_module(module), import_module("noisify.plots.style")
     except ImportError:

@@ -1,4 +1,4 @@
-"""The list of a sweep's outputs, `index.csv` beside them."""
+"""The file `index.csv`, which lists the outputs of a sweep."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _LEVELS = (*AMOUNTS, "rate")
 
 
 class Index:
-    """Lists each output with what was asked for and what noise did.
+    """Lists each output with its model, level and measured changes.
 
     `changed` counts the elements of all fields; `snr_db` is the mean of the fields' achieved
-    signal-to-noise ratios. Swept parameters have a column of their own.
+    signal-to-noise ratios. Each swept parameter has a column.
 
     Args:
         folder: The folder of the outputs.
-        found: What is asked.
+        found: The runs.
         clobber: Whether an existing file may be replaced.
     """
 
@@ -74,12 +74,12 @@ class Index:
             write_all(self._output.file, text.getvalue().encode("utf-8", "surrogateescape"))
 
     def __exit__(self, *error: object) -> None:
-        """Keep the file if all went well."""
+        """Commit the file on success, discard it after an error."""
         self._output.__exit__(*error)  # type: ignore[arg-type]
 
 
 def _level(spec: NoiseSpec) -> str:
-    """Return how much noise a spec asks for, as a recipe would say it; empty if it says nothing."""
+    """Return a spec's level as written in a recipe, or its default, or an empty text."""
     for name in AMOUNTS:
         if (amount := getattr(spec, name)) is not None:
             return f"{amount:g}" if isinstance(amount, float) else str(amount)

@@ -1,4 +1,4 @@
-"""The file of `--plot`: what a run, or a sweep, did to the data."""
+"""The plot file of `--plot`, for one run or for a sweep."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 class PictureFile:
-    """Draws what was done once all outputs are complete.
+    """A plot file, written once all outputs are complete.
 
     Args:
-        path: The picture's file.
+        path: The plot file.
         clobber: Whether an existing file may be replaced.
 
     Raises:
-        UsageError: If matplotlib is not installed, or has no such kind of file.
+        UsageError: If matplotlib is not installed, or the suffix is not one of `SUFFIXES`.
     """
 
     def __init__(self, path: str, *, clobber: bool) -> None:
@@ -40,33 +40,33 @@ class PictureFile:
         self._output = open_output(path, clobber=clobber)
 
     def __enter__(self) -> Self:
-        """Open the file, so that it is known to be writable before the work is done."""
+        """Open the file early, so that an unwritable one fails before the work."""
         self._output.__enter__()
         return self
 
     def write(self, figure: Figure) -> None:
-        """Write the picture."""
+        """Write a figure to the file."""
         style = import_module("noisify.plots.style")
         content = style.rendered(figure, Path(self._path).suffix[1:].lower())
         with naming(self._path):
             write_all(self._output.file, content)
 
     def __exit__(self, *error: object) -> None:
-        """Keep the file if all went well."""
+        """Commit the file on success, discard it after an error."""
         self._output.__exit__(*error)  # type: ignore[arg-type]
 
 
 class RunPicture(PictureFile):
-    """The picture of a run of the command.
+    """The plot of a run of the command.
 
     Args:
         arguments: The command line.
         inputs: The inputs.
-        found: What is asked.
+        found: The runs.
         settings: How the input was read.
 
     Raises:
-        UsageError: If there is nothing that can be read again and shown.
+        UsageError: If input or output cannot be read again.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class RunPicture(PictureFile):
         self._reports: list[RunReport] = []
 
     def add(self, reports: Sequence[RunReport]) -> None:
-        """Take in what has been done."""
+        """Add the reports of one input."""
         self._reports += reports
 
     def __exit__(self, *error: object) -> None:
-        """Draw the picture if all went well."""
+        """Draw the plot on success."""
         try:
             if error[0] is None and self._reports:
                 self.write(self._draw())
-        except BaseException:  # a signal too must not leave half of it
+        except BaseException:  # a signal too must not leave a partial file
             self._output.discard()
             raise
         super().__exit__(*error)
@@ -113,11 +113,11 @@ class RunPicture(PictureFile):
 
 
 def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:
-    """Draw the outputs of a sweep, or replicates, as curves.
+    """Draw the outputs of a sweep or of replicates as curves.
 
     Args:
-        reports: What was done, output by output.
-        found: What was asked for each.
+        reports: The report of each output.
+        found: The run of each output.
     """
     sweep = import_module("noisify.plots.sweep")
     first = next(iter(found[0].swept), "")
@@ -136,10 +136,10 @@ def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:
 
 
 def check_picture(path: str) -> None:
-    """Refuse a picture that cannot be drawn.
+    """Check that a plot file can be written.
 
     Raises:
-        UsageError: If matplotlib is not installed, or has no such kind of file.
+        UsageError: If matplotlib is not installed, or the suffix is not one of `SUFFIXES`.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} is not a picture; name it .png, .svg or .pdf")
@@ -152,7 +152,7 @@ def check_picture(path: str) -> None:
 
 
 def _figures(measured: dict[str, Any]) -> dict[str, float | None]:
-    """Return what a sweep's curves show of a field of a report."""
+    """Return the figures of a field that a sweep's curves show."""
     return {
         "snr_db": measured.get("snr_db"),
         "change_sd": measured.get("change_sd"),

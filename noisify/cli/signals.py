@@ -1,10 +1,10 @@
-"""The signal that asked to stop, and the exception it becomes."""
+"""The exception raised by SIGINT, SIGTERM and SIGHUP, and a record of the signal."""
 
 from __future__ import annotations
 
 
 class Stopped(BaseException):
-    """A signal asked to stop; cleaning up happens on the way out."""
+    """Raised by a signal handler; cleaning up happens while it propagates."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -12,10 +12,10 @@ class Stopped(BaseException):
 
 
 stopped_by: list[int] = []
-"""The signal that asked to stop, in case its exception was swallowed on the way."""
+"""The signal received, in case its exception was swallowed."""
 
 
 def check_stopped() -> None:
-    """Stop now if a signal asked to."""
+    """Raise `Stopped` if a signal was received."""
     if stopped_by:
         raise Stopped(stopped_by[0])

@@ -24,11 +24,11 @@ _NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s:][^:]*?)?"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*")
 _MOST_VALUES = 10_000
 _MOST_OUTPUTS = 100_000
-"""Each takes some 3 kB of memory before the first is made."""
+"""A limit for memory: each output takes some 3 kB before the first is made."""
 _LONGEST_NUMBER = 400
-"""Digits in a row: the largest float has 309."""
+"""The most digits in a row; the largest float has 309."""
 _FAR = re.compile(r"[eE][+-]?\d{4}")
-"""An exponent beyond all floats'."""
+"""An exponent beyond the range of floats."""
 
 
 def sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
@@ -50,7 +50,7 @@ def sweeps(typed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def check_count(outputs: int) -> None:
-    """Refuse more outputs of an input than anybody wants.
+    """Check the number of outputs of an input against the limit.
 
     Raises:
         UsageError: If there are so many.
@@ -63,12 +63,12 @@ def check_count(outputs: int) -> None:
 
 
 def _values(key: str, text: str) -> list[str]:
-    """Return the values of a list in which START:STOP:STEP stands for several."""
+    """Return the values of a comma-separated list, with START:STOP:STEP expanded."""
     return [value for part in text.split(",") for value in (_range(key, part) or [part.strip()])]
 
 
 def _range(key: str, text: str) -> list[str] | None:
-    """Return the numbers of START:STOP:STEP, its end included; None if the text is none.
+    """Return the numbers of START:STOP:STEP, including STOP; None if the text is not a range.
 
     The numbers are decimal, so 0.1:0.3:0.1 is 0.1, 0.2, 0.3. Units may stand at all of them or at
     the last.
@@ -91,7 +91,7 @@ def _range(key: str, text: str) -> list[str] | None:
 
 
 def swept_specs(specs: tuple[NoiseSpec, ...], swept: Mapping[str, str]) -> tuple[NoiseSpec, ...]:
-    """Return specs with the values of one output of a sweep in them, the model's first.
+    """Return specs with the swept values of one output applied, the model first.
 
     Raises:
         UsageError: If no spec takes a key.
