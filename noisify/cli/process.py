@@ -22,7 +22,7 @@ def tune_malloc() -> None:
 
     A run allocates blocks of the same sizes again and again; returning and clearing them each time
     took a tenth of its time. A single arena lets one thread reuse what another has freed; with an
-    arena for each thread, memory grows with the length of the run. Other C libraries are left alone.
+    arena for each thread, memory grows as the run goes on. Other C libraries are left alone.
     """
     if sys.platform != "linux":
         return
