@@ -76,7 +76,7 @@ class Laplace(ModelSpec):
 class Cauchy(ModelSpec):
     """Cauchy (Lorentz) noise with density 1 / (pi (1 + z**2)) at scale 1.
 
-    Now and then very far off: it has neither a mean nor a variance, so --sd and --snr refuse it.
+    Occasionally very large: it has neither a mean nor a variance, so --sd and --snr refuse it.
     Its scale is gamma, half of its interquartile range. NIST e-Handbook, 1.3.6.6.
 
     Args:
@@ -99,7 +99,7 @@ class StudentT(ModelSpec):
     """Student's t noise with df degrees of freedom: between Cauchy (df = 1) and normal (large df).
 
     Density at scale 1: proportional to (1 + z**2 / df) ** (-(df + 1) / 2). Its standard deviation
-    is scale * sqrt(df / (df - 2)), and there is none for df <= 2: --sd and --snr refuse that.
+    is scale * sqrt(df / (df - 2)); for df <= 2 it has none, and --sd and --snr refuse it.
 
     Args:
         scale: the distribution's scale, as a level
@@ -143,13 +143,13 @@ class Logistic(ModelSpec):
 class Gumbel(ModelSpec):
     """Gumbel (extreme value, type I) noise with density exp(-z - e**-z) at scale 1.
 
-    What the largest of many errors looks like; its long tail is above. Its mode is 0, its mean
+    The distribution of the largest of many errors; its long tail is above. Its mode is 0, its mean
     0.5772 * scale, its standard deviation scale * pi / sqrt(6). NIST e-Handbook, 1.3.6.6.16.
 
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
-        center: take the distribution's mean off, so that noise has mean 0
+        center: subtract the distribution's mean, so that noise has mean 0
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -173,7 +173,7 @@ class Exponential(ModelSpec):
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
-        center: take the distribution's mean off, so that noise has mean 0
+        center: subtract the distribution's mean, so that noise has mean 0
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -198,7 +198,7 @@ class Gamma(ModelSpec):
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
-        center: take the distribution's mean off, so that noise has mean 0
+        center: subtract the distribution's mean, so that noise has mean 0
         shape: shape, above 0: how many exponentials it is the sum of
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
@@ -225,7 +225,7 @@ class LogNormal(ModelSpec):
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
-        center: take the distribution's mean off, so that noise has mean 0
+        center: subtract the distribution's mean, so that noise has mean 0
         sigma: standard deviation of the noise's logarithm
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
@@ -268,11 +268,11 @@ class Triangular(ModelSpec):
 class TruncatedNormal(ModelSpec):
     """Normal noise without its tails: x + loc + scale * z, z ~ N(0, 1) given that |z| <= cut.
 
-    For errors that are known to stay within limits. Its scale is the standard deviation of the
-    whole normal; its own is scale * sqrt(1 - 2 cut f(cut) / (2 F(cut) - 1)), f and F being the
-    normal density and distribution function: 0.8796 * scale at cut = 2. Johnson, Kotz and
+    For errors that are known to stay within limits. Its scale is the standard deviation before the
+    tails are cut off; after, it is scale * sqrt(1 - 2 cut f(cut) / (2 F(cut) - 1)), where f and F
+    are the normal density and distribution function: 0.8796 * scale at cut = 2. Johnson, Kotz and
     Balakrishnan (1994), "Continuous univariate distributions", volume 1, 13.10.1. Drawn by
-    inverting F at one uniform variate an element (Wichura, 1988, AS 241).
+    inverting F at one uniform variate per element (Wichura, 1988, AS 241).
 
     Args:
         scale: the distribution's scale, as a level
@@ -606,15 +606,15 @@ class LaplaceMechanism(ModelSpec):
     "Calibrating noise to sensitivity in private data analysis"; Dwork and Roth (2014), "The
     algorithmic foundations of differential privacy", theorem 3.6.
 
-    What it does not protect against. The sensitivity is yours to bound: nothing here looks at or
-    clips the data to it, so clip first. It is for one release: the epsilons of several fields,
-    steps or files about the same people add up. Whoever knows the seed can take the noise off, and
-    so can whoever sees two releases with one seed and different epsilons; the command prints the
+    What it does not protect against. The sensitivity is yours to bound: nothing here checks the
+    data or clips them to it, so clip first. It is for one release: the epsilons of several fields,
+    steps or files about the same people add up. Anyone who knows the seed can remove the noise, and
+    so can anyone who sees two releases with one seed and different epsilons; the command prints the
     seed and puts it into the report: keep it secret, and use it once. The noise is float64 from a
-    generator that is not a cryptographic one, and the low bits of a float64 Laplace variate give
-    values away (Mironov, 2012, "On significance of the least significant bits for differential
-    privacy"): round the output, and do not take this for hardened software. Which values are
-    missing, and everything in fields that get no noise, stays as it is.
+    generator that is not cryptographic, and the low bits of a float64 Laplace variate reveal values
+    (Mironov, 2012, "On significance of the least significant bits for differential privacy"): round
+    the output, and do not mistake this for hardened software. Missing values, and everything in
+    fields that get no noise, stay as they are.
 
     Args:
         epsilon: the privacy budget, above 0
@@ -645,14 +645,14 @@ class GaussianMechanism(ModelSpec):
 
     What it does not protect against. With probability delta the promise may fail altogether: take
     delta well below one over the number of people. The sensitivity is yours to bound: nothing here
-    looks at or clips the data to it, so clip first. It is for one release: the budgets of several
-    fields, steps or files about the same people add up. Whoever knows the seed can take the noise
-    off, and so can whoever sees two releases with one seed and different epsilons; the command
-    prints the seed and puts it into the report: keep it secret, and use it once. The noise is
-    float64 from a generator that is not a cryptographic one, and the low bits of float64 noise give
-    values away (Mironov, 2012, "On significance of the least significant bits for differential
-    privacy"): round the output, and do not take this for hardened software. Which values are
-    missing, and everything in fields that get no noise, stays as it is.
+    checks the data or clips them to it, so clip first. It is for one release: the budgets of
+    several fields, steps or files about the same people add up. Anyone who knows the seed can
+    remove the noise, and so can anyone who sees two releases with one seed and different epsilons;
+    the command prints the seed and puts it into the report: keep it secret, and use it once. The
+    noise is float64 from a generator that is not cryptographic, and the low bits of float64 noise
+    reveal values (Mironov, 2012, "On significance of the least significant bits for differential
+    privacy"): round the output, and do not mistake this for hardened software. Missing values, and
+    everything in fields that get no noise, stay as they are.
 
     Args:
         epsilon: the privacy budget, above 0
@@ -676,8 +676,8 @@ class AR1(ModelSpec):
     y[t + 1] = rho y[t] + sqrt(1 - rho**2) z, z ~ N(0, 1), in the order of the elements. The model
     of a sensor whose errors last: "red noise" in climate records, exponentially correlated noise in
     IEEE Std 952. It is stationary from the first element on: normal, with scale as its standard
-    deviation, and correlated by rho**k over k elements, about -1 / ln(rho) of them long. A negative
-    rho alternates. Drawn exactly. Box and Jenkins, Time Series Analysis, 1970, chapter 3.
+    deviation, and correlation rho**k over k elements; errors last about -1 / ln(rho) elements. A
+    negative rho alternates. Drawn exactly. Box and Jenkins, Time Series Analysis, 1970, chapter 3.
 
     Args:
         scale: the distribution's scale, as a level
@@ -977,14 +977,14 @@ class Flip(ModelSpec):
     """Label noise: a label that is hit becomes another one of the field's.
 
     Without a matrix the noise is uniform (symmetric): each other value of the field is equally
-    likely, P(noisy = b | true = a) = rate / (k - 1) among k values; of a bool it is the other one.
-    With a matrix it is class-conditional: "a>b=0.2|a>c=0.1" says P(noisy = b | true = a) = 0.2
-    and so on; what is left of a row stays, and the rate (1 unless given) multiplies it all.
+    likely, P(noisy = b | true = a) = rate / (k - 1) among k values; a bool becomes the other one.
+    With a matrix it is class-conditional: "a>b=0.2|a>c=0.1" means P(noisy = b | true = a) = 0.2
+    and so on. Otherwise the label stays; the rate (1 unless given) multiplies all probabilities.
     For the study of learning with noisy labels: Angluin and Laird (1988), "Learning from noisy
     examples"; the matrix is T of Patrini et al. (2017), "Making deep neural networks robust to
     label noise".
 
-    A field with one value only stays as it is (unless it is a bool).
+    A field with only one value stays as it is (unless it is a bool).
 
     Args:
         rate: share of the labels hit: 0.05, or 1 with a matrix

@@ -1,4 +1,4 @@
-// What the compiled parts share of Python: errors, the lock, the memory of objects, their tables.
+// Shared by the compiled parts: Python errors, the interpreter lock, buffers and module creation.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <new>
 
-// The version of the NumPy that a part is linked with, as it is given, without quotes: nothing if none.
+// The version of the NumPy that a part is linked with, unquoted; empty if none.
 #ifndef NOISIFY_NUMPY
 #define NOISIFY_NUMPY
 #endif
@@ -17,7 +17,7 @@
 
 namespace python {
 
-// A Python error has been set.
+// Thrown after a Python error has been set.
 struct Error {};
 
 [[noreturn]] inline void fail(const char* message) {
@@ -25,7 +25,7 @@ struct Error {};
     throw Error{};
 }
 
-// Releases the interpreter's lock for as long as it lives.
+// Releases the interpreter lock during its lifetime.
 class Unlocked {
 public:
     Unlocked() : state_(PyEval_SaveThread()) {}
@@ -37,7 +37,7 @@ private:
     PyThreadState* state_;
 };
 
-// The memory of a Python object with up to two dimensions.
+// The buffer of a Python object with up to two dimensions.
 class Buffer {
 public:
     Buffer(PyObject* object, const char* formats, int dimensions, bool writable = false,
@@ -72,7 +72,7 @@ private:
     Py_buffer view_;
 };
 
-// Calls a function that may throw as Python calls it.
+// Wraps a function that may throw for calls from Python.
 template <PyObject* (*function)(PyObject*)>
 PyObject* guarded(PyObject*, PyObject* arguments) {
     try {
@@ -84,8 +84,8 @@ PyObject* guarded(PyObject*, PyObject* arguments) {
     }
 }
 
-// Makes a module of some methods. native.py says its number as well: both rise whenever the
-// functions are called in another way.
+// Creates a module from methods. Its interface version is also in native.py; increase both
+// whenever a signature changes.
 template <int number>
 PyObject* module_of(const char* name, PyMethodDef* methods) {
     static PyModuleDef_Slot slots[] = {

@@ -145,7 +145,7 @@ class Laplace(IndependentNoise):
 class Cauchy(IndependentNoise):
     """Cauchy (Lorentz) noise with density 1 / (pi (1 + z**2)) at scale 1.
 
-    Now and then very far off: it has neither a mean nor a variance, so --sd and --snr refuse it.
+    Occasionally very large: it has neither a mean nor a variance, so --sd and --snr refuse it.
     Its scale is gamma, half of its interquartile range. NIST e-Handbook, 1.3.6.6.
     """
 
@@ -162,7 +162,7 @@ class StudentT(IndependentNoise):
     """Student's t noise with df degrees of freedom: between Cauchy (df = 1) and normal (large df).
 
     Density at scale 1: proportional to (1 + z**2 / df) ** (-(df + 1) / 2). Its standard deviation
-    is scale * sqrt(df / (df - 2)), and there is none for df <= 2: --sd and --snr refuse that.
+    is scale * sqrt(df / (df - 2)); for df <= 2 it has none, and --sd and --snr refuse it.
     """
 
     name: ClassVar[str] = "student-t"
@@ -221,11 +221,11 @@ class Triangular(IndependentNoise):
 class TruncatedNormal(IndependentNoise):
     """Normal noise without its tails: x + loc + scale * z, z ~ N(0, 1) given that |z| <= cut.
 
-    For errors that are known to stay within limits. Its scale is the standard deviation of the
-    whole normal; its own is scale * sqrt(1 - 2 cut f(cut) / (2 F(cut) - 1)), f and F being the
-    normal density and distribution function: 0.8796 * scale at cut = 2. Johnson, Kotz and
+    For errors that are known to stay within limits. Its scale is the standard deviation before the
+    tails are cut off; after, it is scale * sqrt(1 - 2 cut f(cut) / (2 F(cut) - 1)), where f and F
+    are the normal density and distribution function: 0.8796 * scale at cut = 2. Johnson, Kotz and
     Balakrishnan (1994), "Continuous univariate distributions", volume 1, 13.10.1. Drawn by
-    inverting F at one uniform variate an element (Wichura, 1988, AS 241).
+    inverting F at one uniform variate per element (Wichura, 1988, AS 241).
     """
 
     name: ClassVar[str] = "truncated-normal"
@@ -265,7 +265,7 @@ class Asymmetric(IndependentNoise):
     """Additive noise with a long tail on one side, optionally with its mean subtracted."""
 
     center: bool = parameters.truth(
-        "take the distribution's mean off, so that noise has mean 0", default=False
+        "subtract the distribution's mean, so that noise has mean 0", default=False
     )
 
     def scaled(
@@ -291,7 +291,7 @@ class Asymmetric(IndependentNoise):
 class Gumbel(Asymmetric):
     """Gumbel (extreme value, type I) noise with density exp(-z - e**-z) at scale 1.
 
-    What the largest of many errors looks like; its long tail is above. Its mode is 0, its mean
+    The distribution of the largest of many errors; its long tail is above. Its mode is 0, its mean
     0.5772 * scale, its standard deviation scale * pi / sqrt(6). NIST e-Handbook, 1.3.6.6.16.
     """
 

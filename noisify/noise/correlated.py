@@ -105,10 +105,6 @@ class Correlated(Model):
         )
         return dataclasses.replace(self, fields=fields, covariance=covariance)
 
-    def companions(self) -> frozenset[str]:
-        """Return no fields: only variates are shared, not values."""
-        return frozenset()
-
 
 _LEAST_SD = 1e-150
 """The square of a smaller standard deviation loses precision in float64."""

@@ -88,14 +88,14 @@ class Flip(Model):
     """Label noise: a label that is hit becomes another one of the field's.
 
     Without a matrix the noise is uniform (symmetric): each other value of the field is equally
-    likely, P(noisy = b | true = a) = rate / (k - 1) among k values; of a bool it is the other one.
-    With a matrix it is class-conditional: "a>b=0.2|a>c=0.1" says P(noisy = b | true = a) = 0.2
-    and so on; what is left of a row stays, and the rate (1 unless given) multiplies it all.
+    likely, P(noisy = b | true = a) = rate / (k - 1) among k values; a bool becomes the other one.
+    With a matrix it is class-conditional: "a>b=0.2|a>c=0.1" means P(noisy = b | true = a) = 0.2
+    and so on. Otherwise the label stays; the rate (1 unless given) multiplies all probabilities.
     For the study of learning with noisy labels: Angluin and Laird (1988), "Learning from noisy
     examples"; the matrix is T of Patrini et al. (2017), "Making deep neural networks robust to
     label noise".
 
-    A field with one value only stays as it is (unless it is a bool).
+    A field with only one value stays as it is (unless it is a bool).
     """
 
     name: ClassVar[str] = "flip"

@@ -15,6 +15,7 @@ from noisify.noise import parameters
 from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext
 from noisify.noise.parameters import ParameterError
 from noisify.statistics.survey import standardised
+from noisify.streams.streams import uniforms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from noisify.noise.level import Rate
     from noisify.statistics.survey import FieldStatistics
-    from noisify.streams.streams import NumpyGenerator, Variates
+    from noisify.streams.streams import Variates
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -169,17 +170,13 @@ def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
     for block, inside, here in variates.positions.by_block():
         stop = int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
         ahead = stop + burst - 1
-        uniforms = variates.block("hit", block, _uniforms, min(ahead, BLOCK))
+        drawn = variates.block("hit", block, uniforms, min(ahead, BLOCK))
         if ahead > BLOCK:
-            following = variates.block("hit", block + 1, _uniforms, ahead - BLOCK)
-            uniforms = np.concatenate([uniforms, following])
-        seen = np.concatenate([[0], np.cumsum(uniforms < begins)])
+            following = variates.block("hit", block + 1, uniforms, ahead - BLOCK)
+            drawn = np.concatenate([drawn, following])
+        seen = np.concatenate([[0], np.cumsum(drawn < begins)])
         lost[here] = (seen[burst:] > seen[:-burst])[inside]
     return lost
-
-
-def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
-    return generator.uniform(size=count)
 
 
 def logistic(x: NDArray[np.float64] | float) -> NDArray[np.float64]:

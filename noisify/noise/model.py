@@ -68,6 +68,10 @@ class NoiseContext:
         """Make some elements null."""
         self.erased = which if self.erased is None else self.erased | which
 
+    def saturate(self, which: NDArray[np.bool_]) -> None:
+        """Mark some elements as saturated."""
+        self.saturated = which if self.saturated is None else self.saturated | which
+
     def level(self, level: Level, values: NDArray[Any]) -> float | NDArray[np.float64]:
         """Return a level as an absolute amount: one number, or one per element, shape (n,)."""
         match level:
@@ -88,7 +92,7 @@ class NoiseContext:
         """Return values + noise * 2**exponent in the field's type; `noise` may be overwritten."""
         noisy, beyond = self.number.add(values, noise, exponent)
         if beyond is not None and beyond.any():
-            self.saturated = beyond if self.saturated is None else self.saturated | beyond
+            self.saturate(beyond)
         return noisy
 
 

@@ -98,15 +98,15 @@ class LaplaceMechanism(Mechanism):
     "Calibrating noise to sensitivity in private data analysis"; Dwork and Roth (2014), "The
     algorithmic foundations of differential privacy", theorem 3.6.
 
-    What it does not protect against. The sensitivity is yours to bound: nothing here looks at or
-    clips the data to it, so clip first. It is for one release: the epsilons of several fields,
-    steps or files about the same people add up. Whoever knows the seed can take the noise off, and
-    so can whoever sees two releases with one seed and different epsilons; the command prints the
+    What it does not protect against. The sensitivity is yours to bound: nothing here checks the
+    data or clips them to it, so clip first. It is for one release: the epsilons of several fields,
+    steps or files about the same people add up. Anyone who knows the seed can remove the noise, and
+    so can anyone who sees two releases with one seed and different epsilons; the command prints the
     seed and puts it into the report: keep it secret, and use it once. The noise is float64 from a
-    generator that is not a cryptographic one, and the low bits of a float64 Laplace variate give
-    values away (Mironov, 2012, "On significance of the least significant bits for differential
-    privacy"): round the output, and do not take this for hardened software. Which values are
-    missing, and everything in fields that get no noise, stays as it is.
+    generator that is not cryptographic, and the low bits of a float64 Laplace variate reveal values
+    (Mironov, 2012, "On significance of the least significant bits for differential privacy"): round
+    the output, and do not mistake this for hardened software. Missing values, and everything in
+    fields that get no noise, stay as they are.
     """
 
     name: ClassVar[str] = "laplace-mechanism"
@@ -136,14 +136,14 @@ class GaussianMechanism(Mechanism):
 
     What it does not protect against. With probability delta the promise may fail altogether: take
     delta well below one over the number of people. The sensitivity is yours to bound: nothing here
-    looks at or clips the data to it, so clip first. It is for one release: the budgets of several
-    fields, steps or files about the same people add up. Whoever knows the seed can take the noise
-    off, and so can whoever sees two releases with one seed and different epsilons; the command
-    prints the seed and puts it into the report: keep it secret, and use it once. The noise is
-    float64 from a generator that is not a cryptographic one, and the low bits of float64 noise give
-    values away (Mironov, 2012, "On significance of the least significant bits for differential
-    privacy"): round the output, and do not take this for hardened software. Which values are
-    missing, and everything in fields that get no noise, stays as it is.
+    checks the data or clips them to it, so clip first. It is for one release: the budgets of
+    several fields, steps or files about the same people add up. Anyone who knows the seed can
+    remove the noise, and so can anyone who sees two releases with one seed and different epsilons;
+    the command prints the seed and puts it into the report: keep it secret, and use it once. The
+    noise is float64 from a generator that is not cryptographic, and the low bits of float64 noise
+    reveal values (Mironov, 2012, "On significance of the least significant bits for differential
+    privacy"): round the output, and do not mistake this for hardened software. Missing values, and
+    everything in fields that get no noise, stay as they are.
     """
 
     name: ClassVar[str] = "gaussian-mechanism"

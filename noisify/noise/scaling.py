@@ -184,7 +184,7 @@ class Rounding(Model):
         noisy[exactly] = [min(max(value, int(low)), int(high)) for value in target]
         beyond = np.zeros(len(values), bool)
         beyond[exactly] = [not low <= value <= high for value in target]
-        context.saturated = beyond if context.saturated is None else context.saturated | beyond
+        context.saturate(beyond)
         return noisy
 
     def _grid(self) -> Grid:
@@ -284,7 +284,7 @@ def _written(values: NDArray[Any], target: NDArray[Any], context: NoiseContext) 
     low, high = context.number.limits
     beyond = (target < low) | (target > high)
     if beyond.any():
-        context.saturated = beyond if context.saturated is None else context.saturated | beyond
+        context.saturate(beyond)
         target = np.clip(target, low, high)
     return np.asarray(target, values.dtype)
 

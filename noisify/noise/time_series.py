@@ -33,8 +33,8 @@ class AR1(Additive):
     y[t + 1] = rho y[t] + sqrt(1 - rho**2) z, z ~ N(0, 1), in the order of the elements. The model
     of a sensor whose errors last: "red noise" in climate records, exponentially correlated noise in
     IEEE Std 952. It is stationary from the first element on: normal, with scale as its standard
-    deviation, and correlated by rho**k over k elements, about -1 / ln(rho) of them long. A negative
-    rho alternates. Drawn exactly. Box and Jenkins, Time Series Analysis, 1970, chapter 3.
+    deviation, and correlation rho**k over k elements; errors last about -1 / ln(rho) elements. A
+    negative rho alternates. Drawn exactly. Box and Jenkins, Time Series Analysis, 1970, chapter 3.
     """
 
     name: ClassVar[str] = "ar1"

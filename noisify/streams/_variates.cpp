@@ -1,15 +1,14 @@
-// Normal and uniform variates of a stream, block after block: those that NumPy gives, to the bit, by
-// the methods standard_normal and uniform of Generator(SFC64(SeedSequence(entropy, spawn_key=(block,)))).
+// Draws the normal and uniform variates of a stream block by block, with the same bits as NumPy's
+// standard_normal and uniform of Generator(SFC64(SeedSequence(entropy, spawn_key=(block,)))).
 //
-// noisify does without this module where it is not built: streams.py asks NumPy itself then,
-// and the tests hold the two to the same bits. What takes the time is done here, in one loop: the
-// generator, and the 98 of 100 normals that need no more than a word of it, a product and a
-// comparison. The others are drawn by NumPy's own function, from its static library, to which the
-// word is given again. That function is also asked, once, for the factors and limits of the fast
-// way, so that no number of its tables stands here.
+// The module is optional: without it streams.py uses NumPy, and tests compare the two to the bit.
+// One loop here does the costly work: the generator, and the 98 % of normals that need only one
+// word, a product and a comparison. NumPy's own function, from its static library, draws the
+// others, starting with the same word. It also gives, once, the factors and limits of the fast
+// path, so that its tables are not copied here.
 //
-// SFC64 is C. Doty-Humphrey's (PractRand), the seeding M. E. O'Neill's (see block_seeds.py), the
-// ziggurat that of Marsaglia and Tsang (2000), "The ziggurat method for generating random variables".
+// SFC64 is by C. Doty-Humphrey (PractRand), the seeding by M. E. O'Neill (see block_seeds.py), the
+// ziggurat by Marsaglia and Tsang (2000), "The ziggurat method for generating random variables".
 
 #include "../core/_python.hpp"
 
@@ -38,7 +37,7 @@ struct Sfc64 {
     }
 };
 
-// A hash of words whose constant moves on with every use.
+// A hash of words whose constant advances with every use.
 class Hash {
 public:
     Hash(std::uint32_t start, std::uint32_t step) : constant_(start), step_(step) {}
@@ -91,12 +90,12 @@ constexpr int layers = 256;
 constexpr int mantissa_bits = 52;
 constexpr std::uint64_t mantissa = (std::uint64_t{1} << mantissa_bits) - 1;
 
-// A word is eight bits of layer, one of sign, and the rest.
+// A word holds eight bits of layer, one of sign, and the magnitude.
 std::size_t layer_of(std::uint64_t word) { return static_cast<std::size_t>(word & (layers - 1)); }
 std::uint64_t sign_of(std::uint64_t word) { return word << 55 & std::uint64_t{1} << 63; }
 std::uint64_t magnitude(std::uint64_t word) { return word >> 9 & mantissa; }
 
-// What NumPy's function draws from: a word, then those of a generator.
+// The source of NumPy's function: a given word, then those of a generator.
 struct Words {
     std::uint64_t first;
     Sfc64 rest;
@@ -106,7 +105,7 @@ struct Words {
 };
 
 std::uint64_t next_uint64(void* words) { return static_cast<Words*>(words)->next(); }
-std::uint32_t next_uint32(void*) { return 0; }  // a normal asks for none
+std::uint32_t next_uint32(void*) { return 0; }  // not used by a normal
 double next_double(void* words) { return uniform_of(next_uint64(words)); }
 
 double drawn_by_numpy(Words& words) {
@@ -114,13 +113,13 @@ double drawn_by_numpy(Words& words) {
     return random_standard_normal(&generator);
 }
 
-// What one word is enough for, as far as NumPy's function says so.
+// The fast path: its factors and limits are found by trying NumPy's function.
 class Ziggurat {
 public:
     Ziggurat() {
         for (std::size_t layer = 0; layer < layers; ++layer) {
             factors_[layer] = drawn(layer, 1).value;
-            std::uint64_t low = 0, high = mantissa + 1;  // below low one word does
+            std::uint64_t low = 0, high = mantissa + 1;  // one word is enough below low
             while (low < high) {
                 const std::uint64_t middle = low + (high - low) / 2;
                 if (drawn(layer, middle).words == 1)
@@ -139,7 +138,7 @@ public:
         if (size < limits_[layer]) {
             const double value =
                 static_cast<double>(static_cast<std::int64_t>(size)) * factors_[layer];
-            std::uint64_t bits;  // a branch on the sign would be guessed wrong half of the time
+            std::uint64_t bits;  // a branch on the sign would be mispredicted half of the time
             std::memcpy(&bits, &value, sizeof bits);
             bits ^= sign_of(word);
             double drawn;
@@ -208,7 +207,7 @@ void fill_normal(const Part& part, double* out) {
 
 void fill_uniform(const Part& part, double* out) { fill(part, out, Uniform{}); }
 
-// ---- The functions as Python sees them
+// ---- Python interface
 
 // Takes (entropy, block size, number of the first element, array to fill).
 template <void (*filled)(const Part&, double*)>

@@ -241,11 +241,12 @@ def _normals(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
     return np.asarray(generator.standard_normal(count))
 
 
-def _uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
+def uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
+    """Draw variates uniform on [0, 1)."""
     return np.asarray(generator.uniform(size=count))
 
 
-_SAMPLERS: dict[Kind, Sampler] = {"normal": _normals, "uniform": _uniforms}
+_SAMPLERS: dict[Kind, Sampler] = {"normal": _normals, "uniform": uniforms}
 
 
 def _reach(inside: slice | NDArray[np.int64]) -> int:
@@ -281,7 +282,7 @@ class SequentialVariates:
 
     def uniform(self, lane: str) -> NDArray[np.float64]:
         """Return the next variates uniform on [0, 1)."""
-        return self.sample(lane, _uniforms)
+        return self.sample(lane, uniforms)
 
 
 def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
