@@ -140,7 +140,7 @@ class TestOfDtype:
         assert number_type("<f8") == number_type(">f8")
 
     @pytest.mark.parametrize("dtype", ["S3", "U3", "O", "M8[s]", "m8[s]", "V4"])
-    def test_what_is_no_number(self, dtype):
+    def test_dtypes_without_a_number_type(self, dtype):
         assert number_type(dtype) is None
 
 
@@ -357,7 +357,7 @@ class TestToFloat:
 
 
 class TestFinite:
-    def test_says_which_floats_are_finite(self):
+    def test_masks_finite_floats(self):
         finite = number_type("f4").finite(np.array([1, np.nan, np.inf, -np.inf, 0], "f4"))
         assert [True, False, False, False, True] == finite.tolist()
 
@@ -471,7 +471,7 @@ class TestMergedFloats:
         _, values, valid = merged_floats([self.column([1, 2], "i4")])
         assert ([1.0, 2.0], None) == (values.tolist(), valid)
 
-    def test_what_is_not_finite_is_not_valid(self):
+    def test_non_finite_values_are_invalid(self):
         _, _, valid = merged_floats([self.column([1, np.nan, np.inf, 2], "f8")])
         assert [True, False, False, True] == valid.tolist()
 
@@ -487,7 +487,7 @@ class TestMergedFloats:
         assert {"x": list(columns)} == Chunk(columns).by_field()
 
 
-def test_decimal_rounding_is_what_the_decimal_module_does():
+def test_decimal_rounding_agrees_with_the_decimal_module():
     cents = NumberType.decimal(9, 2)
     for noise in (0.005, 0.015, 0.025, 0.035, -0.005, -0.015):
         scaled = Decimal(noise * 100)  # the product is a float64: ties are ties of that

@@ -42,7 +42,7 @@ def small_process(monkeypatch):
         pytest.param(18, 64, 1000, (64, 1000), id="chunks-that-are-small"),
     ],
 )
-def test_workers_and_chunks_that_there_is_room_for(most, jobs, size, fitted):
+def test_fits_workers_and_chunks_to_the_bound(most, jobs, size, fitted):
     bound = MemoryBound(most and most * MB)
 
     assert fitted == bound.fit(jobs, size)
@@ -55,7 +55,7 @@ def test_outputs_of_one_reading_take_room_each():
 
 
 @pytest.mark.usefixtures("small_process")
-def test_a_bound_below_what_is_taken_already_says_what_is_enough():
+def test_a_bound_below_current_use_names_a_sufficient_one():
     with pytest.raises(NoisifyError, match="leaves too little; allow at least 11MB"):
         MemoryBound(9 * MB).fit(1, MB)
 
@@ -68,7 +68,7 @@ def test_a_bound_never_changes_the_output(tmp_path):
 
 
 @pytest.mark.parametrize("size", ["1MB", "1"])
-def test_a_run_that_took_more_is_one_line_and_no_output(tmp_path, size):
+def test_exceeding_the_bound_is_one_line_and_no_output(tmp_path, size):
     path = tmp_path / "t.csv"
     path.write_text("a\n1.5\n")
 
@@ -80,7 +80,7 @@ def test_a_run_that_took_more_is_one_line_and_no_output(tmp_path, size):
 
 
 @pytest.mark.parametrize("size", ["0", "1t", "much", "-1"])
-def test_what_is_not_a_size_is_refused(tmp_path, size):
+def test_refuses_an_invalid_size(tmp_path, size):
     done = run(tmp_path / "t.csv", "--max-memory", size)
 
     assert (2, 1) == (done.status, len(done.lines))
@@ -108,7 +108,7 @@ WHOLE = {
 
 @pytest.mark.usefixtures("small_process")
 @pytest.mark.parametrize("name", WHOLE)
-def test_what_cannot_be_cut_is_refused_before_it_is_in_memory(tmp_path, name):
+def test_indivisible_parts_are_refused_before_reading(tmp_path, name):
     what, write = WHOLE[name]
     path, target = tmp_path / name, tmp_path / f"o-{name}"
     write(path)

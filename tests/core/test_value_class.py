@@ -44,7 +44,7 @@ def test_representation_and_fields_are_those_of_a_dataclass():
     assert replace(Point(1), y=5) == Point(1, 5)
 
 
-def test_keywords_are_asked_for():
+def test_keywords_are_required():
     with pytest.raises(TypeError):
         Named(1, 2, "a")
 
@@ -59,7 +59,7 @@ def test_slots_leave_no_dictionary():
     assert repr(Small(1)).endswith("Small(x=1)")
 
 
-def test_a_method_of_its_own_stays():
+def test_keeps_its_own_methods():
     @frozen
     class Loud:
         x: int

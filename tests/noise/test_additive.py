@@ -120,11 +120,11 @@ class TestAdditive:
     @pytest.mark.parametrize(
         "bad", [{"loc": math.nan}, {"loc": math.inf}, {"loc": "many"}], ids=str
     )
-    def test_refuses_a_loc_that_is_no_finite_number(self, entry, bad):
+    def test_refuses_a_loc_that_is_not_finite(self, entry, bad):
         with pytest.raises(UsageError, match=r"^loc "):
             make(entry, **bad)
 
-    def test_has_its_theory_here_unless_it_is_lopsided(self, entry):
+    def test_has_a_theory_here_unless_lopsided(self, entry):
         assert (entry.name in THEORY) != issubclass(entry.load(), Asymmetric)
 
     @pytest.mark.parametrize("kind", ["f8", "i8", "c16"])
@@ -207,7 +207,7 @@ class TestAdditive:
             noise(make(entry, scale=OfField(0.1, "sd")), FLOAT64, 4)
 
     @pytest.mark.parametrize("kind", ["f4", "f8", "i2", "i8"])
-    def test_of_an_enormous_scale_saturates_without_a_word(self, entry, kind):
+    def test_a_huge_scale_saturates_without_warning(self, entry, kind):
         number = NUMBERS[kind]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -248,7 +248,7 @@ class TestTheory:
     def test_median_and_quartiles(self, entry, theory):
         self.check_quartiles(noise(make(entry, **theory.parameters), size=DRAWS), theory)
 
-    def test_one_variate_says_nothing_of_the_next(self, entry, theory):
+    def test_variates_are_uncorrelated(self, entry, theory):
         signs = np.sign(noise(make(entry, **theory.parameters), size=DRAWS))
         for lag in (1, 2, BLOCK):
             assert abs(np.mean(signs[lag:] * signs[:-lag])) < 4.5 / math.sqrt(DRAWS - lag)
@@ -378,7 +378,7 @@ class TestLopsided:
             error = math.sqrt(share * (1 - share) / DRAWS) / theory.density(expected)
             assert abs(np.quantile(drawn, share) - expected) < 4.5 * error
 
-    def test_centred_it_is_what_it_is_otherwise_less_its_mean(self, entry, theory):
+    def test_centering_subtracts_the_mean(self, entry, theory):
         plain, centred = (
             noise(make(entry, **theory.parameters, center=on, scale=Absolute(3.0)), FLOAT64, 1000)
             for on in (False, True)
@@ -398,7 +398,7 @@ class TestLopsided:
         ("exponential", {"center": "perhaps"}),
     ],
 )
-def test_refuses_a_parameter_that_makes_no_sense(name, bad):
+def test_refuses_an_invalid_parameter(name, bad):
     with pytest.raises(UsageError, match=f"^{next(iter(bad))} "):
         make(registry.find(name), **bad)
 
@@ -416,7 +416,7 @@ class TestTruncatedNormal:
         assert 10 * min(0.99 * cut, 3.5) < drawn.max() <= 10 * cut
 
     @pytest.mark.parametrize("cut", [0.01, 0.5, 1.0, 4.0])
-    def test_has_the_sd_it_says(self, cut):
+    def test_has_the_documented_sd(self, cut):
         model = make(registry.find("truncated-normal"), cut=cut)
         drawn, (mean, sd) = noise(model, size=DRAWS), model.moments()
         assert abs(drawn.mean() - mean) < 4.5 * sd / math.sqrt(DRAWS)
@@ -459,10 +459,10 @@ class TestUniform:
 
 class TestStudentT:
     @pytest.mark.parametrize("df", [2.0, 1.0, 0.5])
-    def test_has_no_variance_with_so_few_degrees_of_freedom(self, df):
+    def test_has_no_variance_with_few_degrees_of_freedom(self, df):
         assert make(registry.find("t"), df=df).moments() is None
 
     @pytest.mark.parametrize("df", [0.0, -1.0, math.nan, math.inf])
-    def test_refuses_degrees_of_freedom_that_make_no_sense(self, df):
+    def test_refuses_invalid_degrees_of_freedom(self, df):
         with pytest.raises(UsageError, match=r"^df "):
             make(registry.find("t"), df=df)

@@ -119,12 +119,12 @@ class TestCovariance:
             error = math.sqrt(4 * 9 / DRAWS)
             assert abs(np.mean(one[lag:] * other[:-lag])) < 4.5 * error
 
-    def test_of_fields_in_step_keeps_them_in_step(self):
+    def test_perfectly_correlated_fields_stay_so(self):
         model = make(fields=("x", "y"), covariance=((1.0, 3.0), (3.0, 9.0)))
         one, other = (noise(model, size=100, field=field) for field in ("x", "y"))
         assert pytest.approx(3 * one, rel=1e-12) == other
 
-    def test_of_a_constant_field_is_no_noise(self):
+    def test_a_constant_field_gets_no_noise(self):
         model = make(fields=("x", "y"), covariance=((0.0, 0.0), (0.0, 9.0)))
         assert not noise(model, size=100, field="x").any()
         assert noise(model, size=100, field="y").all()
@@ -137,7 +137,7 @@ class TestCovariance:
 
 class TestRoot:
     @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
-    def test_of_any_covariance_gives_it_back(self, size, rank, seed):
+    def test_root_times_its_transpose_is_the_covariance(self, size, rank, seed):
         generator = np.random.default_rng(seed)
         factors = generator.standard_normal((size, rank)) * 10.0 ** generator.integers(
             -6, 6, (size, 1)
@@ -162,7 +162,7 @@ class TestRoot:
         ],
         ids=str,
     )
-    def test_of_anything_else_is_refused(self, matrix, message):
+    def test_refuses_an_invalid_covariance(self, matrix, message):
         with pytest.raises(UsageError, match=message):
             Correlated(covariance=matrix)
 
@@ -194,7 +194,7 @@ class TestSettling:
         with pytest.raises(UsageError, match=r"^share -1 of correlated must be at least 0"):
             Correlated(share=-1.0)
 
-    def test_looks_at_no_other_values(self):
+    def test_uses_no_other_values(self):
         assert frozenset() == make().companions()
 
 
@@ -221,7 +221,7 @@ class TestAgainstSdcMicro:
         correlations = (frame["x"].corr(frame["y"]) for frame in (people, noisy_people))
         assert abs(np.subtract(*correlations)) < self.ERROR
 
-    def test_additive_is_normal_noise_of_so_many_sd(self, people, tmp_path):
+    def test_additive_is_normal_noise_in_units_of_sd(self, people, tmp_path):
         path = tmp_path / "people.csv"
         people.to_csv(path, index=False)
         noisy_people = pd.read_csv(io.BytesIO(noisy(path, "-s", "1.5sd")))
@@ -244,7 +244,7 @@ def test_a_table_without_rows_passes_through(tmp_path):
     assert done.output == source.read_bytes()
 
 
-def test_fields_of_text_that_hold_numbers_are_read_as_numbers_once(tmp_path):
+def test_text_fields_of_numbers_are_read_as_numbers_once(tmp_path):
     """Such a field is requested both for itself and as a companion, as numbers both times."""
     source = tmp_path / "data.csv"
     source.write_text("a,b\n" + "1,x\ny,2\n3,4\n5,6\n" * 20)

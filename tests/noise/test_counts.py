@@ -146,7 +146,7 @@ class TestQuantile:
         assert [] == misses(law, reference, uniforms)
 
     @pytest.mark.parametrize("rate", [8.5, 20.0, 1e3, 1e5])
-    def test_of_the_expansion_is_right_wherever_it_does_not_doubt(self, rate):
+    def test_expansion_is_right_unless_doubtful(self, rate):
         reference = Reference.poisson(rate)
         law = discrete_quantiles.Poisson(np.full(len(UNIFORMS), rate))
         count, doubtful = discrete_quantiles._expanded(law, UNIFORMS, 1 - UNIFORMS)
@@ -156,24 +156,24 @@ class TestQuantile:
         assert sure.mean() > 0.6
 
     @pytest.mark.parametrize("rate", [8.5, 20.0, 150.0, 1e3, 1e4, 1e5])
-    def test_of_poisson_doubts_at_every_step_of_the_cdf(self, rate):
+    def test_poisson_is_doubtful_at_every_step_of_the_cdf(self, rate):
         lower, upper = Reference.poisson(rate).steps(1e-9)
         law = discrete_quantiles.Poisson(np.full(len(lower), rate))
         assert discrete_quantiles._expanded(law, lower, upper)[1].all()
 
     @pytest.mark.parametrize("share", [0.01, 0.2, 0.4, 0.5])
     @pytest.mark.parametrize("mean", [9, 150, 10**4])
-    def test_of_binomial_doubts_at_every_step_of_the_cdf(self, mean, share):
+    def test_binomial_is_doubtful_at_every_step_of_the_cdf(self, mean, share):
         trials = round(mean / share)
         lower, upper = Reference.binomial(trials, share).steps(1e-9)
         law = discrete_quantiles.Binomial(np.full(len(lower), float(trials)), share)
         assert discrete_quantiles._expanded(law, lower, upper)[1].all()
 
-    def test_of_one_minus_u_falls(self):
+    def test_falls_with_one_minus_u(self):
         law = discrete_quantiles.Binomial(np.full(len(UNIFORMS), 40.0), 0.3)
         assert same(quantile(law, 1 - UNIFORMS), quantile(law, UNIFORMS, falling=True))
 
-    def test_of_zero_is_that_of_half_the_least_uniform_either_way(self):
+    def test_zero_counts_as_half_the_smallest_uniform(self):
         law, zero = discrete_quantiles.Binomial(np.array([40.0]), 0.5), np.zeros(1)
         assert [0.0] == quantile(law, zero).tolist()
         assert [40.0] == quantile(law, zero, falling=True).tolist()
@@ -199,7 +199,7 @@ class TestQuantile:
         expected = np.array([-z, 0, z]) * math.sqrt(1e15) + z * z / 6 * np.array([1, 0, 1])
         assert np.all(np.abs(count - 1e15 - expected) < 2)
 
-    def test_without_chances_is_zero(self):
+    def test_without_trials_is_zero(self):
         nothing = np.zeros(len(UNIFORMS))
         assert not quantile(discrete_quantiles.Poisson(nothing), UNIFORMS).any()
         assert not quantile(discrete_quantiles.Binomial(nothing, 0.5), UNIFORMS).any()
@@ -269,7 +269,7 @@ class TestEveryModel:
         wide = apply(make(name), values.astype("f8"), FLOAT64)
         assert same(wide.astype("f4"), apply(make(name), values, NUMBERS["f4"]))
 
-    def test_of_huge_values_is_finite_without_a_word(self, name):
+    def test_huge_values_stay_finite_without_warning(self, name):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             values = np.geomspace(1e-300, 1.7e308, 2000)
@@ -349,7 +349,7 @@ class TestPoisson:
         assert same(values, apply(make("poisson"), values, FLOAT64))
 
     @pytest.mark.parametrize("count", [0, -1, math.nan, "many"])
-    def test_refuses_a_count_that_makes_no_sense(self, count):
+    def test_refuses_an_invalid_count(self, count):
         with pytest.raises(UsageError, match=r"^count "):
             make("poisson", count=count)
 
@@ -421,7 +421,7 @@ class TestBinomial:
             assert np.all((kept >= 0) & (kept <= values))
 
     @pytest.mark.parametrize("keep", [-0.1, 1.1, "some"])
-    def test_refuses_a_keep_that_is_no_share(self, keep):
+    def test_refuses_a_keep_that_is_not_a_share(self, keep):
         with pytest.raises(UsageError, match=r"^keep "):
             make("binomial", keep=keep)
 

@@ -81,7 +81,7 @@ def test_leaves_the_other_fields_alone(source, options):
 
 
 @examples
-def test_the_plan_it_reports_and_prints_is_a_recipe_that_does_the_same(source, tmp_path, options):
+def test_reported_and_printed_plans_are_equivalent_recipes(source, tmp_path, options):
     report = tmp_path / "report.json"
     expected = noisy(source, *options, "--report", report)
     loud = [word for word in options if word != "-q"]
@@ -96,7 +96,7 @@ def test_the_plan_it_reports_and_prints_is_a_recipe_that_does_the_same(source, t
 
 
 @examples
-def test_another_seed_is_other_noise_unless_nothing_is_random(source, options):
+def test_another_seed_gives_other_noise_unless_deterministic(source, options):
     one, other = (noisy(source, *options, "--seed", seed) for seed in (1, 2))
     fixed = "rounding" in options or "fixed=true" in options
     assert fixed == (one == other)
@@ -131,7 +131,7 @@ rngs = pytest.mark.parametrize("rng", ["numpy", "numpy-legacy"])
 
 @rngs
 @pytest.mark.parametrize("name", IN_SEQUENCE)
-def test_a_stream_of_numpy_does_not_depend_on_the_cutting(source, name, rng):
+def test_numpy_streams_do_not_depend_on_the_chunks(source, name, rng):
     whole = noisy(source, *EXAMPLES[name], "--rng", rng)
 
     assert whole == noisy(source, *EXAMPLES[name], "--rng", rng, "--chunk-size", 300)

@@ -47,7 +47,7 @@ REFUSED = {
 class TestModels:
     @pytest.mark.parametrize("scale", SCALES)
     @pytest.mark.parametrize("model", ADDITIVE)
-    def test_noise_is_what_it_is_at_scale_1_times_the_scale(self, model, scale):
+    def test_noise_is_proportional_to_the_scale(self, model, scale):
         zeros = np.zeros(300)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -60,7 +60,7 @@ class TestModels:
         assert np.all(np.abs(found.astype(np.longdouble) - expected) <= tolerance)
 
     @pytest.mark.parametrize("chunk", [1, 7, 1000])
-    def test_the_same_whatever_stands_beside_it(self, chunk, tmp_path):
+    def test_noise_does_not_depend_on_neighbours(self, chunk, tmp_path):
         values = np.where(np.arange(500) % 3 == 0, values_of(1e308, 500), values_of(1e-300, 500))
         source = tmp_path / "x.npy"
         np.save(source, values)
@@ -72,7 +72,7 @@ class TestModels:
 
     @pytest.mark.parametrize("size", [5e-324, 1e-170, 1e154, 1e308, LARGEST])
     @pytest.mark.parametrize("model", OF_FLOATS)
-    def test_no_model_warns_or_makes_what_is_no_number(self, model, size, tmp_path):
+    def test_no_model_warns_or_makes_nan(self, model, size, tmp_path):
         source, target = tmp_path / "x.npy", tmp_path / "y.npy"
         np.save(source, values_of(size))
         extra = {

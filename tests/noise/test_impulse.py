@@ -130,7 +130,7 @@ class TestEveryModel:
             assert same(np.delete(before, i), np.delete(after, i))
 
     @hitting
-    def test_those_hit_at_a_rate_are_hit_alike_at_a_higher_one(self, name):
+    def test_elements_hit_are_also_hit_at_a_higher_rate(self, name):
         number = number_for(name)
         values = some_values(number, SIZE) + 1000
         some, more = (apply(make(name, rate=rate), values, number) for rate in (0.05, 0.1))
@@ -204,7 +204,7 @@ class TestImpulse:
         for bit in range(64):
             check_share(0.5, noisy >> np.uint64(bit) & np.uint64(1))
 
-    def test_decimals_are_any_of_those_from_0_to_1(self):
+    def test_decimals_are_uniform_from_0_to_1(self):
         for kind in ("decimal(9,2)", "decimal(30,2)"):
             number = NUMBERS[kind]
             noisy = apply(make("impulse", rate=1.0), np.full(9000, 5, number.dtype), number)
@@ -232,12 +232,12 @@ class TestOutlier:
         assert {} == settled.statistics("x")
         assert settled == settled.fit("x", {})
 
-    def test_keeps_what_is_given(self):
+    def test_keeps_given_parameters(self):
         settled = self.fresh(low=-100).fit("x", {"x": self.STATISTICS})
         assert (-100.0, 26.0, 6.0) == (settled.low, settled.high, settled.spread)
 
     @pytest.mark.parametrize("given_", [{}, {"low": 1.0}, {"high": 1.0}, {"spread": 1.0}], ids=str)
-    def test_of_an_empty_field_settles_all_the_same(self, given_):
+    def test_fits_an_empty_field(self, given_):
         empty = FieldStatistics(count=0)
         settled = self.fresh(**given_).fit("x", {"x": empty})
         assert None not in (settled.low, settled.high, settled.spread)
@@ -260,7 +260,7 @@ class TestOutlier:
         assert np.all((noisy < -60.4) | (noisy > 70.4))
         check_share(0.5, noisy > 0)
 
-    def test_goes_where_the_type_reaches(self):
+    def test_uses_the_side_that_the_type_reaches(self):
         values = np.full(2000, 7, "u1")
         assert np.all(apply(make("outlier", rate=1.0, low=-9.0), values, UINT8) > 70)
         assert np.all(apply(make("outlier", rate=1.0, low=9.0, high=300.0), values, UINT8) < 9)
@@ -270,7 +270,7 @@ class TestOutlier:
         noisy = apply(model, some_values(INT64, 2000) + 2**61, INT64)
         assert np.all((noisy < -(2**62)) | (noisy > 2**62))
 
-    def test_refuses_a_field_nobody_surveyed(self):
+    def test_refuses_a_field_without_statistics(self):
         with pytest.raises(UsageError, match="outlier needs the quartiles of the whole field"):
             apply(self.fresh(), np.zeros(9), FLOAT64)
 
@@ -327,7 +327,7 @@ class TestStuck:
         noisy = apply(make("stuck", run=10, rate=1.0), values, INT64, usable=usable)
         assert np.all(noisy[usable] == (values // 10 * 10 + 4)[usable])
 
-    def test_a_run_with_nothing_in_it_is_no_matter(self):
+    def test_a_run_without_usable_elements_stays(self):
         noisy = apply(make("stuck", rate=1.0), np.zeros(64), FLOAT64, usable=np.zeros(64, bool))
         assert (64,) == noisy.shape
 
@@ -340,7 +340,7 @@ class TestStuck:
         assert BLOCK == make("stuck", run=BLOCK).halo
 
     @pytest.mark.parametrize("run", [0, -3, BLOCK + 1, "long"])
-    def test_refuses_a_run_that_makes_no_sense(self, run):
+    def test_refuses_an_invalid_run(self, run):
         with pytest.raises(UsageError, match=r"^run "):
             make("stuck", run=run)
 
@@ -356,7 +356,7 @@ class TestDropout:
 class TestSwapBits:
     @pytest.mark.parametrize("kind", ["i1", "u1", "i4", "i8", "u8"])
     @pytest.mark.parametrize("bits", [1, 3, 8])
-    def test_flips_so_many_bits(self, kind, bits):
+    def test_flips_the_given_number_of_bits(self, kind, bits):
         number = NUMBERS[kind]
         values = some_values(number, 3000)
         noisy = apply(make("swap-bits", bits=bits), values, number)
@@ -395,7 +395,7 @@ class TestSwapBits:
             apply(make("swap-bits", **bad), np.zeros(9, "u1"), UINT8)
 
     @pytest.mark.parametrize("bad", [{"bits": 0}, {"lowest": -1}, {"bits": "two"}], ids=str)
-    def test_refuses_numbers_that_make_no_sense(self, bad):
+    def test_refuses_invalid_numbers(self, bad):
         with pytest.raises(UsageError, match=rf"^{next(iter(bad))} "):
             make("swap-bits", **bad)
 
@@ -440,7 +440,7 @@ class TestJitter:
         assert np.all(np.abs(noisy - floats) <= 0.5 + 1e-9)
 
     @pytest.mark.parametrize("scale", [0.0, 0.3, 5.0])
-    def test_of_enormous_steps_stays_finite_and_between(self, scale):
+    def test_huge_steps_stay_finite_and_between_neighbours(self, scale):
         values = np.tile([1.7e308, -1.7e308], 500)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

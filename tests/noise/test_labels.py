@@ -114,7 +114,7 @@ class TestFlip:
         others = [label for label in array(words, dtype) if label != values[0]]
         check_shares({values[0]: 0.7} | dict.fromkeys(others, 0.3 / len(others)), noisy)
 
-    def test_a_label_that_is_none_of_the_values_becomes_any_of_them(self):
+    def test_an_unlisted_label_becomes_any_of_the_values(self):
         noisy = apply(Flip(rate=1.0, values=("a", "b")), array(["z"] * DRAWS, "O"))
         check_shares({"a": 0.5, "b": 0.5, "z": 0.0}, noisy)
 
@@ -158,7 +158,7 @@ class TestFlip:
         assert {} == settled.statistics("f")
 
     @pytest.mark.parametrize("given", [{"values": ("a",)}, {"matrix": "a>b=0.5"}], ids=str)
-    def test_needs_nothing_of_the_field_when_told(self, given):
+    def test_needs_no_statistics_if_values_are_given(self, given):
         model = Flip(**given)
         assert {} == model.statistics("f")
         assert model == model.fit("f", {})
@@ -180,7 +180,7 @@ class TestFlip:
         ],
         ids=str,
     )
-    def test_refuses_a_matrix_that_makes_no_sense(self, matrix, message):
+    def test_refuses_an_invalid_matrix(self, matrix, message):
         with pytest.raises(UsageError, match=message):
             Flip(matrix=matrix)
 

@@ -44,12 +44,12 @@ class TestParse:
     @pytest.mark.parametrize(
         "typed", ["", "%", "abc", "1 2", "5%%", "0x10", "nan", "inf", "@", "1@", "1sd%"]
     )
-    def test_what_is_no_level(self, typed):
+    def test_refuses_an_invalid_level(self, typed):
         with pytest.raises(UsageError, match=r"type 0\.5, 5%, 0\.1sd, 0\.2iqr, 1%range or @column"):
             levels.parse(typed)
 
     @pytest.mark.parametrize("typed", ["-1", "-5%", "-0.1sd", "-1@x", "1e999", -0.5])
-    def test_what_is_negative_or_too_large(self, typed):
+    def test_refuses_a_negative_or_huge_level(self, typed):
         with pytest.raises(UsageError, match="must be a finite number of at least 0"):
             levels.parse(typed)
 
@@ -71,7 +71,7 @@ class TestText:
         "typed",
         ["0.5", "0", "1e-09", "5%", "0.1%", "7%", "0.1sd", "0.2iqr", "0.01range", "@x", "0.5@x"],
     )
-    def test_of_a_level_is_what_was_typed(self, typed):
+    def test_a_level_is_shown_as_typed(self, typed):
         assert typed == str(levels.parse(typed))
 
     @pytest.mark.parametrize("number", [0.1 + 0.2, 1 / 3, 1e300, 5e-324, 123456789.125])
@@ -97,7 +97,7 @@ class TestArithmetic:
         assert expected == level.times(0.5)
 
     @pytest.mark.parametrize(("statistic", "expected"), [("sd", 0.2), ("range", 1.0), ("iqr", 0.3)])
-    def test_of_field_comes_to_its_share_of_a_statistic(self, statistic, expected):
+    def test_of_field_is_its_share_of_a_statistic(self, statistic, expected):
         statistics = FieldStatistics(count=9, mean=1.0, sd=2.0, power=5.0, range=10.0, iqr=3.0)
         assert Absolute(pytest.approx(expected)) == OfField(0.1, statistic).resolve(statistics)
 
@@ -122,6 +122,6 @@ class TestDecibels:
 
 @pytest.mark.parametrize("typed", ["5%", "0.1%", "33.3%", "7.0000000000000001e-3%", "0.1sd", "90s"])
 @pytest.mark.parametrize("factor", [1.0, 1 / 3, 0.1, 1e-9])
-def test_what_a_level_is_written_as_reads_back_as_the_same(typed, factor):
+def test_a_written_level_reads_back_the_same(typed, factor):
     level = levels.parse(typed).times(factor)
     assert level == levels.parse(str(level))

@@ -115,7 +115,7 @@ class TestBursts:
         expected = (1 - rate) * p
         assert abs(starts.mean() - expected) < 4.5 * (expected / len(missing)) ** 0.5
 
-    def test_are_of_so_many_at_a_low_rate(self):
+    def test_have_the_given_length_at_a_low_rate(self):
         missing = lost(Missing(rate=0.002, burst=10), np.zeros(DRAWS))
         ends = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(int)))
         lengths = ends[1::2] - ends[::2]
@@ -127,7 +127,7 @@ class TestBursts:
         assert low.any()
         assert not np.any(low & ~high)
 
-    def test_of_one_are_none(self):
+    def test_of_length_one_are_single_values(self):
         one, plain = Missing(rate=0.3, burst=1), Missing(rate=0.3)
         assert lost(plain, NORMAL).tolist() == lost(one, NORMAL).tolist()
 
@@ -151,7 +151,7 @@ class TestNotAtRandom:
     @pytest.mark.parametrize("mechanism", [{"mechanism": "mnar"}, {"mechanism": "mar", "by": "x"}])
     @pytest.mark.parametrize("shape", SHAPES)
     @pytest.mark.parametrize("rate", [0.05, 0.3, 0.8])
-    def test_loses_its_rate_of_the_values_it_says(self, mechanism, shape, rate):
+    def test_loses_its_rate_of_the_values_of_its_shape(self, mechanism, shape, rate):
         model = settled(NORMAL, rate=rate, shape=shape, **mechanism)
         missing = lost(model, NORMAL, x=NORMAL)
         mean, sd = expected_mean_of_lost(shape, rate)
@@ -205,7 +205,7 @@ class TestNotAtRandom:
         model = Missing(rate=0.3, mechanism="mnar").fit("x", {"x": found})
         check_share(0.3, lost(model, np.full(DRAWS, 3.5)))
 
-    def test_settles_only_what_was_not_given(self):
+    def test_fits_only_parameters_that_are_not_given(self):
         model = settled(NORMAL + 5, rate=0.3, mechanism="mnar", mean=4.0, sd=2.0)
         assert (4.0, 2.0) == (model.mean, model.sd)
         check_share(0.3, lost(model, NORMAL + 5))
@@ -224,7 +224,7 @@ class TestNotAtRandom:
         )
         assert ({}, frozenset()) == (Missing().statistics("x"), Missing().companions())
 
-    def test_refuses_what_was_not_settled(self):
+    def test_refuses_to_run_before_fitting(self):
         with pytest.raises(UsageError, match="missing needs the statistics of the whole field"):
             lost(Missing(mechanism="mnar"), NORMAL)
 
@@ -246,7 +246,7 @@ class TestNotAtRandom:
     ],
     ids=str,
 )
-def test_refuses_parameters_that_make_no_sense(given, message):
+def test_refuses_invalid_parameters(given, message):
     with pytest.raises(UsageError, match=message):
         interface.make(Missing, given)
 

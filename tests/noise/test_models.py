@@ -170,7 +170,7 @@ def chunk(model, values, number, start, stop):
 
 @entries
 class TestEveryModel:
-    def test_is_called_what_the_table_calls_it(self, entry):
+    def test_has_its_name_in_the_table(self, entry):
         assert entry.name == entry.load().name
         assert entry is registry.find(entry.name)
 
@@ -193,7 +193,7 @@ class TestEveryModel:
     def test_every_parameter_has_help(self, entry):
         assert all(one.help for one in parameters_of(entry.load()).values())
 
-    def test_says_what_it_is_listed_under_and_what_it_takes(self, entry):
+    def test_declares_its_family_and_field_kinds(self, entry):
         model = entry.load()
         assert model.family
         assert model.example
@@ -207,7 +207,7 @@ class TestEveryModel:
 
 class TestEveryModelAtWork:
     @on_usual_types
-    def test_needs_statistics_that_there_are_and_none_once_it_is_settled(self, entry, number):
+    def test_needs_known_statistics_and_none_once_fitted(self, entry, number):
         unsettled = entry.load().statistics(example(entry, number), "data")
         assert all(needed <= NEEDS for needed in unsettled.values())
         model = example(entry, number)
@@ -216,7 +216,7 @@ class TestEveryModelAtWork:
         assert model.fit("data", {}) == model
 
     @on_usual_types
-    def test_settled_it_can_be_made_of_its_parameters(self, entry, number):
+    def test_can_be_made_again_from_fitted_parameters(self, entry, number):
         model = example(entry, number)
         parameters = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)}
         assert model == interface.make(type(model), parameters)

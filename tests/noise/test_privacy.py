@@ -38,7 +38,7 @@ class TestBoth:
     def test_needs_nothing_of_the_data(self, name):
         assert make(name, epsilon=1).statistics("data") == {}
 
-    def test_shows_its_scale_once_it_is_settled(self, name):
+    def test_shows_its_scale_once_fitted(self, name):
         model = make(name, epsilon=0.5)
         assert model.scale is None
         settled = model.fit("data", {})
@@ -46,7 +46,7 @@ class TestBoth:
         assert settled.fit("data", {}) is settled
         assert noise(model).tolist() == noise(settled).tolist()
 
-    def test_takes_the_scale_that_it_comes_to_and_keeps_its_last_bit(self, name):
+    def test_accepts_the_calibrated_scale_to_the_last_bit(self, name):
         wanted = scale(name, epsilon=3, sensitivity=10)
         close = wanted * (1 + 1e-12)
         assert scale(name, epsilon=3, sensitivity=10, scale=close) == close
@@ -59,11 +59,11 @@ class TestBoth:
         "bad",
         [{"epsilon": 0}, {"epsilon": -1}, {"epsilon": math.inf}, {"epsilon": 1, "sensitivity": 0}],
     )
-    def test_refuses_a_budget_that_makes_no_sense(self, name, bad):
+    def test_refuses_an_invalid_budget(self, name, bad):
         with pytest.raises(UsageError, match=f"^{list(bad)[-1]} .* must be"):
             make(name, **bad)
 
-    def test_refuses_a_budget_that_comes_to_no_scale(self, name):
+    def test_refuses_a_budget_without_a_finite_scale(self, name):
         with pytest.raises(UsageError, match="out of range"):
             make(name, epsilon=1e-300, sensitivity=1e300)
 
@@ -102,7 +102,7 @@ class TestLaplaceMechanism:
         assert np.all(np.abs(log_ratio) < 1 + 4.5 * error)
         assert np.max(np.abs(log_ratio)) > 0.9
 
-    def test_has_the_sd_it_should(self):
+    def test_has_the_calibrated_sd(self):
         drawn = noise(make("laplace-mechanism", epsilon=0.5), size=DRAWS)
         sd = 2 * math.sqrt(2)
         assert abs(drawn.mean()) < 4.5 * sd / math.sqrt(DRAWS)
@@ -119,7 +119,7 @@ class TestGaussianMechanism:
         just_above = scale("gaussian-mechanism", epsilon=np.nextafter(1, 2))
         assert pytest.approx(3.730632, abs=1e-6) == just_above
 
-    def test_has_the_sd_it_should(self):
+    def test_has_the_calibrated_sd(self):
         drawn = noise(make("gaussian-mechanism", epsilon=1), size=DRAWS)
         sd = 4.844805262605389
         assert abs(drawn.mean()) < 4.5 * sd / math.sqrt(DRAWS)
@@ -150,6 +150,6 @@ class TestGaussianMechanism:
         assert privacy_loss(sigma, epsilon) <= delta
 
     @pytest.mark.parametrize("delta", [0, 1, 2, math.nan])
-    def test_refuses_a_delta_that_makes_no_sense(self, delta):
+    def test_refuses_an_invalid_delta(self, delta):
         with pytest.raises(UsageError, match=r"^delta "):
             make("gaussian-mechanism", epsilon=1, delta=delta)

@@ -64,7 +64,7 @@ def test_drop_rows_leaves_none():
     assert [0] * 5 == DropRows(rate=1.0).copies(context).tolist()
 
 
-def test_duplicate_rows_adds_so_many():
+def test_duplicate_rows_adds_the_given_number():
     context = context_for(DuplicateRows, INT64, Positions.range(0, 5))
     assert [4] * 5 == DuplicateRows(rate=1.0, times=3).copies(context).tolist()
     assert interface.make(DuplicateRows, {"fresh": "yes"}).fresh
@@ -167,7 +167,7 @@ class TestTimeSwap:
         noisy = self.apply(TimeSwap(rate=1.0), values, tick)
         assert times([swapped + clock], unit).tolist() == noisy.tolist()
 
-    def test_does_what_datetime_does(self):
+    def test_agrees_with_datetime(self):
         """Every day of four centuries, a leap one among them."""
         days = np.arange(-150_000, 100_000, dtype="i8")
         expected = []
@@ -179,7 +179,7 @@ class TestTimeSwap:
         assert expected == swap_day_and_month(days, 1).tolist()
         assert days.tolist() == swap_day_and_month(np.array(expected), 1).tolist()
 
-    def test_leaves_what_would_be_beyond_the_type(self):
+    def test_leaves_dates_that_would_overflow_the_type(self):
         """Nanoseconds end on 11 April 2262, so 12 January cannot become 1 December."""
         values = times(["2262-01-12", "2262-02-01"], "ns")
         expected = times(["2262-01-12", "2262-01-02"], "ns")

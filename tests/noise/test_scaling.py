@@ -67,7 +67,7 @@ class TestMultiplicative:
         one, other = (apply(make("multiplicative", scale=s), values) for s in (0.05, "5%"))
         assert one.tolist() == other.tolist()
 
-    def test_has_the_snr_it_says(self):
+    def test_has_the_documented_snr(self):
         values = np.sin(np.arange(DRAWS))
         change = apply(make("multiplicative", scale=0.1), values) - values
         snr = 10 * math.log10(np.mean(values**2) / np.mean(change**2))
@@ -105,7 +105,7 @@ class TestMultiplicative:
         assert pytest.approx(2 * once, abs=1e-15) == twice
 
     @pytest.mark.parametrize("scale", [OfField(0.1, "sd"), Duration(3.0)], ids=str)
-    def test_refuses_a_level_that_is_no_share(self, scale):
+    def test_refuses_a_level_that_is_not_a_share(self, scale):
         with pytest.raises(UsageError, match=r"^scale .* is not a share of each value; type 0.05"):
             make("multiplicative", scale=scale)
 
@@ -142,14 +142,14 @@ class TestRounding:
         values = [1e17, -3e200, 1.7e308]
         assert apply(make("rounding", step=0.3), values).tolist() == values
 
-    def test_to_bits_has_so_many_levels_and_keeps_both_ends(self):
+    def test_to_bits_has_two_to_the_bits_levels_and_both_ends(self):
         values = np.linspace(-1, 1, 1001)
         got = apply(make("rounding", bits=3, low=-1, high=1), values)
         assert pytest.approx(np.linspace(-1, 1, 8)) == np.unique(got)
         assert (got[0], got[-1]) == (-1, 1)
         assert np.max(np.abs(got - values)) <= 1 / 7 + 1e-12
 
-    def test_to_bits_keeps_what_is_beyond_at_the_ends(self):
+    def test_to_bits_limits_values_to_the_ends(self):
         got = apply(make("rounding", bits=1, low=0.1, high=0.7), [-5, 0.39, 0.41, 1e308])
         assert got.tolist() == [0.1, 0.1, 0.7, 0.7]
 
@@ -184,7 +184,7 @@ class TestRounding:
         assert [expected[i] for i in large] == [got[i] for i in large]
         assert pytest.approx(expected[1], rel=1e-15) == got[1]
 
-    def test_says_what_saturates(self):
+    def test_reports_saturation(self):
         model = make("rounding", step=1e6)
         for name, values in (("f2", [6e4, 1.0]), ("u1", [250, 1]), ("i8", [2**63 - 1, 1])):
             context = drawn(model, NUMBERS[name], 2)
@@ -201,7 +201,7 @@ class TestRounding:
         assert settled == make("rounding", bits=4, low=-2.0, high=5.5)
         assert settled.statistics("data") == {}
 
-    def test_takes_what_is_not_given_from_the_field(self):
+    def test_takes_missing_parameters_from_the_field(self):
         statistics = {"data": FieldStatistics(count=9, low=-2.0, high=5.5)}
         assert make("rounding", bits=4, low=0).fit("data", statistics) == (
             make("rounding", bits=4, low=0.0, high=5.5)
@@ -217,7 +217,7 @@ class TestRounding:
     def test_with_a_step_needs_nothing(self):
         assert make("rounding", step=1).statistics("data") == {}
 
-    def test_of_much_data_errs_as_bennett_says(self):
+    def test_error_of_much_data_agrees_with_bennett(self):
         values = np.random.default_rng(7).normal(size=DRAWS)
         error = apply(make("rounding", step=0.01), values) - values
         sd = 0.01 / math.sqrt(12)
@@ -355,7 +355,7 @@ class TestScaleBy:
         noisy = apply(make("scale-by", rate=1.0), np.ones(1000))
         assert set(noisy.tolist()) == {10, 100, 1000}
 
-    def test_those_hit_at_a_low_rate_are_hit_at_a_higher_one_and_alike(self):
+    def test_elements_hit_are_hit_alike_at_a_higher_rate(self):
         few, many = (apply(make("scale-by", rate=r), np.ones(SIZE)) for r in (0.05, 0.1))
         assert np.all(many[few != 1] == few[few != 1])
         assert 0 < np.sum(few != 1) < np.sum(many != 1)
@@ -383,7 +383,7 @@ class TestScaleBy:
         noisy = apply(make("scale-by", rate=0.5, factor=2), values, NUMBERS["i8"])
         assert set(noisy.tolist()) == {2**60 + 1, 2**61 + 1}
 
-    def test_a_float_saturates_and_says_so(self):
+    def test_a_float_saturates_and_reports_it(self):
         model = make("scale-by", rate=1.0, factor=1000)
         context = drawn(model, NUMBERS["f2"], 2)
         noisy = model.apply(np.array([1000, 1], "f2"), context)

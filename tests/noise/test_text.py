@@ -63,7 +63,7 @@ class TestEveryTextModel:
         before, after = (apply(model(rate=1.0), cells).tolist() for cells in (values, changed))
         assert before[:77] + before[78:] == after[:77] + after[78:]
 
-    def test_hits_at_a_higher_rate_what_it_hits_at_a_lower_one(self, model):
+    def test_cells_hit_are_also_hit_at_a_higher_rate(self, model):
         values = some_texts(SIZE)
         some, more, all_of_them = (apply(model(rate=r), values) for r in (0.05, 0.3, 1.0))
         assert np.all((some == values) | (some == more))
@@ -231,7 +231,7 @@ class TestWhitespace:
 
 
 class TestTruncate:
-    def test_drops_up_to_so_many(self):
+    def test_drops_up_to_the_given_number(self):
         expected = {"abcde", "abcd", "abc"}
         check_equally_likely(outcomes(Truncate(rate=1.0, drop=3), "abcdef"), expected)
 

@@ -131,7 +131,7 @@ class TestEveryModel:
         assert not np.any(noise(make(name))[1:] == noise(make(name), seed=8)[1:])
 
     @pytest.mark.parametrize("kind", ["f4", "f8", "u1", "i8"])
-    def test_of_an_enormous_scale_saturates_without_a_word(self, name, kind):
+    def test_a_huge_scale_saturates_without_warning(self, name, kind):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             noisy = noise(make(name, scale=Absolute(1.7e308)), NUMBERS[kind])
@@ -142,7 +142,7 @@ class TestEveryModel:
         with pytest.raises(UsageError, match="drop --rng"):
             make(name).apply(np.zeros(4), NoiseContext(variates, FLOAT64))
 
-    def test_says_what_its_scale_is(self, name):
+    def test_scale_is_documented(self, name):
         expected = (0.0, 1.0) if name in STATIONARY else None
         assert expected == make(name).moments()
 
@@ -307,7 +307,7 @@ class TestSpectrum:
         assert np.ptp(off) / 2 < 0.3
 
     @pytest.mark.parametrize("exponent", [-2.0, -1.2, -1.0, -0.01, 0.0, 0.01, 0.7, 1.0, 1.8, 2.0])
-    def test_comes_to_a_variance_of_one(self, exponent):
+    def test_has_variance_one(self, exponent):
         logs = np.linspace(math.log(1e-14), math.log(0.5), 200_001)
         frequencies = np.exp(logs)
         heights = time_series.blend_for(exponent).spectrum(frequencies) * frequencies
@@ -371,7 +371,7 @@ class TestDrift:
         drift = noise(make("drift", length=101), size=101)
         assert pytest.approx(drift[-1] * np.linspace(0, 1, 101), rel=1e-14) == drift
 
-    def test_ends_where_a_standard_normal_says(self):
+    def test_end_is_standard_normal(self):
         ends = np.array(
             [noise(make("drift", length=2), size=2, seed=seed)[-1] for seed in range(2000)]
         )
@@ -384,7 +384,7 @@ class TestDrift:
         noisy = model.apply(np.zeros(5), NoiseContext(variates, FLOAT64))
         assert [0.0, 0.5, 1.0, 1.5, 2.0] == noisy.tolist()
 
-    def test_of_one_element_is_none(self):
+    def test_one_element_does_not_drift(self):
         assert [0.0] == noise(make("drift", length=1), size=1).tolist()
 
     def test_takes_its_length_from_its_field(self):

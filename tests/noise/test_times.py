@@ -53,7 +53,7 @@ class TestForms:
         assert [f"{cell};1" for cell in expected] == lines
 
     @pytest.mark.parametrize("cell", ["2024-02-30", "2023-02-29", "2024-13-01", "2024-00-10"])
-    def test_strict_refuses_a_day_that_is_none(self, cell, tmp_path):
+    def test_strict_refuses_an_invalid_day(self, cell, tmp_path):
         source = table(tmp_path / "t.csv", "2024-03-01", cell, "2024-03-02")
         done = run(source, "-c", "t", "-s", "2d", "--strict", "--seed", 1)
         assert 3 == done.status
@@ -65,7 +65,7 @@ class TestForms:
     @pytest.mark.parametrize(
         "cell", ["2024-03-01T06:00:00+25:00", "2024-03-01T06:00:00+05:61", "2024-03-01T24:61:00Z"]
     )
-    def test_what_is_no_time_of_a_zone_is_left(self, cell, tmp_path):
+    def test_leaves_invalid_times_of_a_zone(self, cell, tmp_path):
         source = table(tmp_path / "t.csv", "2024-03-01T06:00:00+02:00", cell)
         done = run(source, "-c", "t", "-s", "90s", "--seed", 1)
         assert (0, cell) == (done.status, done.output.decode().split("\n")[2].split(";")[0])

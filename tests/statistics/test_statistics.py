@@ -128,7 +128,7 @@ class TestCutting:
         assert int(np.count_nonzero(valid)) == expected.count
         assert repr(expected) == repr(block_moments(pieces_of(VALUES, valid, ends)))
 
-    def test_what_stands_where_nothing_is_valid_means_nothing(self):
+    def test_ignores_invalid_values(self):
         for ends in ([0, SIZE], [0, 77, BLOCK, SIZE]):
             rubbish = np.where(VALID, VALUES, 1e300)
             expected = block_moments(pieces_of(VALUES, VALID, [0, SIZE]))
@@ -239,7 +239,7 @@ class TestQuantiles:
         assert 1 <= passes <= 5
 
     @pytest.mark.parametrize("limit", [1, 1 << 20])
-    def test_are_exact_where_an_element_stands(self, limit):
+    def test_are_exact_at_elements(self, limit):
         values = RANDOM.permutation(VALUES[:4001])
         actual, _ = quantiles(values, SHARES, limit)
         assert np.sort(values)[[0, 400, 1000, 2000, 3000, 3600, 4000]].tolist() == actual
@@ -251,7 +251,7 @@ class TestQuantiles:
         found, passes = quantiles(values, SHARES, 1 << 20, ends)
         assert (2, values.max()) == (passes, found[-1])
 
-    def test_values_looked_at_before_they_were_too_many_are_counted(self):
+    def test_counts_values_that_workers_gathered(self):
         wanted = Quantiles((0.5,), limit=10)
         for looked in [wanted.partial(VALUES[at : at + 9]) for at in range(0, 45, 9)]:
             wanted.merge(looked)
@@ -309,7 +309,7 @@ class TestSurvey:
         assert passes.done
         assert (1.0, 2.0) == (passes.result().sd, passes.result().range)
 
-    def test_what_was_not_asked_for_is_nan(self):
+    def test_statistics_not_requested_are_nan(self):
         found = whole(VALUES, ["sd"])
         assert math.isnan(found.range)
         assert math.isnan(found.iqr)
@@ -468,7 +468,7 @@ class TestIntegers:
         assert (high - low, np.ptp(little)) == (found.iqr, found.range)
         assert pytest.approx(np.std(little), rel=1e-15) == found.sd
 
-    def test_that_turn_out_to_be_mixed_are_passed_over_again_as_floats(self):
+    def test_mixed_with_floats_are_read_again(self):
         values = np.array([1, 2, 4, 8])
         passes = Survey(frozenset(self.NEEDS))
         while not passes.done:
@@ -480,7 +480,7 @@ class TestIntegers:
         expected = whole(np.concatenate([floats, floats + 0.5]), self.NEEDS)
         assert expected == passes.result()
 
-    def test_many_that_share_a_float64_take_one_pass_more(self):
+    def test_many_sharing_a_float64_take_one_more_pass(self):
         values = 2**62 + np.repeat([0, 1, 2, 3], 100)
         found = whole_survey(values, ["iqr"], gathered=10)
         assert (2**62 + Fraction(3, 4), 1.5) == (found.lower_quartile, found.iqr)

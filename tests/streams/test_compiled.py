@@ -67,7 +67,7 @@ def test_any_part_of_any_stream_is_numpys(kind, entropy, start, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLERS)
-def test_so_are_ten_million(kind):
+def test_ten_million_variates_are_numpys(kind):
     # About 150,000 of the normals take the slow path, and 2,600 come from the tail.
     for entropy in range(10):
         actual = compiled(kind, entropy << 99, 12345, 1_000_000)
@@ -101,11 +101,11 @@ def test_can_be_turned_off(monkeypatch):
     assert not compiled_variates.fill("normal", [1], 0, np.empty((1, 3)))
 
 
-def test_beyond_what_one_word_counts_numpy_draws():
+def test_leaves_block_numbers_beyond_one_word_to_numpy():
     assert not compiled_variates.fill("normal", [1], 2**32 * BLOCK, np.empty((1, 3)))
 
 
-def test_says_which_numpy_it_was_linked_with():
+def test_records_the_linked_numpy():
     # The build with sanitizers does not record it; then the installed NumPy is compared.
     assert native.load(native.Part.VARIATES).NUMPY in {np.__version__, ""}
 
@@ -119,7 +119,7 @@ def test_another_numpy_that_draws_the_same_is_used_with_it(monkeypatch):
         compiled_variates.built.cache_clear()
 
 
-def test_a_part_that_draws_otherwise_is_not_used(monkeypatch):
+def test_a_part_that_draws_differently_is_not_used(monkeypatch):
     class Other:
         NUMPY = "another"
 
@@ -151,14 +151,14 @@ def test_a_part_that_draws_otherwise_is_not_used(monkeypatch):
     ],
     ids=["entropy", "block", "dtype", "axes", "too far"],
 )
-def test_refuses_what_would_write_elsewhere(arguments):
+def test_refuses_arguments_that_would_write_out_of_bounds(arguments):
     part = native.load(native.Part.VARIATES)
 
     with pytest.raises(ValueError, match=r"entropy|axis"):
         part.normal(*arguments)
 
 
-def test_refuses_what_cannot_be_written():
+def test_refuses_unwritable_arrays():
     frozen = np.empty(3)
     frozen.flags.writeable = False
     part = native.load(native.Part.VARIATES)

@@ -163,7 +163,7 @@ class TestBlocks:
 
     @pytest.mark.parametrize("method", ["normal", "uniform"])
     @given(cuts_of_total)
-    def test_any_cutting_gives_the_same_by_the_short_ways_too(self, method, cuts):
+    def test_any_cutting_gives_the_same_normals_and_uniforms(self, method, cuts):
         whole = getattr(variates(Positions.range(0, TOTAL)), method)("noise")
         edges = [0, *sorted(cuts), TOTAL]
         pieces = [
@@ -184,7 +184,7 @@ class TestBlocks:
                 drawn = getattr(variates(Positions.range(start, stop), name), method)("noise")
                 assert whole[start:stop].tobytes() == drawn.tobytes()
 
-    def test_no_block_is_begun_twice_by_chunks_that_follow_each_other(self, monkeypatch):
+    def test_consecutive_chunks_start_each_block_once(self, monkeypatch):
         begun = []
 
         def counted(entropy, blocks):
@@ -199,14 +199,14 @@ class TestBlocks:
                 getattr(variates(Positions.range(start, start + 1000), name), method)("noise")
         assert [0, 0, 1, 1, 2, 2] == sorted(begun)
 
-    def test_the_short_ways_draw_what_the_long_way_does(self):
+    def test_normal_and_uniform_draw_the_same_as_sample(self):
         drawn = variates(Positions.range(5, BLOCK + 5))
         for method, sampler in (("normal", "standard_normal"), ("uniform", "uniform")):
             expected = drawn.sample("noise", SAMPLERS[sampler])
             assert expected.tobytes() == getattr(drawn, method)("noise").tobytes()
 
     @given(st.data())
-    def test_a_box_gets_what_its_flat_positions_get(self, data):
+    def test_a_box_gets_the_variates_of_its_flat_positions(self, data):
         shape = (*tuple(data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=3))), 11)
         ends = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in shape]
         box = tuple(slice(*end) for end in ends)
@@ -225,7 +225,7 @@ class TestBlocks:
         assert drawn.min() >= 0
         assert drawn.max() < 1
 
-    def test_no_position_no_variate(self):
+    def test_no_positions_give_no_variates(self):
         assert (0,) == variates(Positions.range(9, 9)).normal("noise").shape
 
     @pytest.mark.parametrize("pure", ["", "1"])
@@ -238,7 +238,7 @@ class TestBlocks:
             pytest.param(Positions.range(5, 5), id="none"),
         ],
     )
-    def test_several_streams_joined_are_theirs(self, pure, method, positions, monkeypatch):
+    def test_joined_streams_are_concatenated(self, pure, method, positions, monkeypatch):
         monkeypatch.setenv(PURE, pure)
         more = () if method != "sample" else (SAMPLERS["laplace"],)
         names = [replace(NAME, field=field) for field in "abc"]
@@ -247,7 +247,7 @@ class TestBlocks:
         assert np.concatenate(alone).tobytes() == joined.tobytes()
 
     @given(cuts_of_total)
-    def test_joined_streams_go_on_with_their_blocks(self, cuts):
+    def test_joined_streams_continue_their_blocks(self, cuts):
         names = [replace(NAME, field=field) for field in "ab"]
         edges = [0, *sorted(cuts), TOTAL]
         with mock.patch.dict(os.environ, {PURE: "1"}):
