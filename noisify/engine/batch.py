@@ -1,9 +1,9 @@
-"""Many files: small ones side by side and synced together, large ones one after another.
+"""Process many files: small ones in parallel and synced together, large ones one by one.
 
-A small file is worked on by one thread, a large one by all of them, so no more than `jobs` threads
-are busy and memory does not grow with the number of files. Where there are many small files, copies
-of this process take the place of the threads. Results come in the order of the files, whoever
-works on them. A file that fails leaves the others as they are.
+One thread works on a small file, all threads on a large one. So at most `jobs` threads are busy,
+and memory does not grow with the number of files. For many small files, copies of this process
+replace the threads. Results come in the order of the files. A file that fails does not affect the
+others.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from noisify.engine.report import RunReport
 
 SMALL_BYTES = 1 << 25
-"""Inputs up to this size are small: one thread takes a fraction of a second for one."""
+"""The largest size of a small input, for which one thread takes a fraction of a second."""
 _BATCH_FILES = 128
 _BATCH_BYTES = 1 << 25
 _BATCHES_A_WORKER = 4
 _LEAST_FILES = 100
-"""Files from which on copies of this process are worth their time."""
+"""The least number of files that is worth copying this process."""
 
 
 class FileJob(NamedTuple):
-    """One input and what to make of it.
+    """One input and its outputs.
 
     Attributes:
         path: The input.
         wanted: Its outputs.
-        size: The input's size in bytes; None: it is not a regular file.
+        size: The input's size in bytes, or None if it is not a regular file.
     """
 
     path: str
@@ -52,18 +52,18 @@ class FileJob(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        """Whether it is worked on beside others."""
+        """Whether it is processed in parallel with others."""
         return self.size is not None and self.size <= SMALL_BYTES
 
 
 class FileResult(NamedTuple):
-    """What one input came to.
+    """The result of processing one input.
 
     Attributes:
         path: The input.
-        reports: What was done, a report for each output; none after a failure.
-        notes: What the user should know and has not been told.
-        failure: Why there are no outputs; None: all went well.
+        reports: A report for each output; none after a failure.
+        notes: Notes for the user that have not been shown yet.
+        failure: Why there are no outputs, or None if all went well.
     """
 
     path: str
@@ -73,23 +73,23 @@ class FileResult(NamedTuple):
 
 
 class BatchProgress(Protocol):
-    """Told how far a batch is."""
+    """Receives the progress of a batch."""
 
     def check(self) -> None:
         """Stop if the run was asked to."""
 
     def begin(self, size: int) -> None:
-        """Take note that an input of so many bytes is worked on alone."""
+        """Note that a large input of `size` bytes is being processed."""
 
     def end(self, size: int) -> None:
-        """Take note that an input of so many bytes is done; called from any thread."""
+        """Note that an input of `size` bytes is done; called from any thread."""
 
 
 def size_of(path: str) -> int | None:
     """Return the size of a regular file; None for anything else."""
     try:
         found = Path(path).stat()
-    except OSError:  # whoever opens it says so
+    except OSError:  # reported when it is opened
         return 0
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -97,13 +97,13 @@ def size_of(path: str) -> int | None:
 def process_all(
     files: Iterable[FileJob], settings: Settings, progress: BatchProgress, *, count: int
 ) -> Iterator[FileResult]:
-    """Make the outputs of many files, and yield what each came to, in their order.
+    """Make the outputs of many files, and yield the result of each, in order.
 
     Args:
-        files: The inputs and their outputs, no output twice, and none of them another's input.
-        settings: How to go about it; `jobs` counts over all files.
-        progress: Told when a file is done.
-        count: How many files there are.
+        files: The inputs and their outputs. No output may repeat or be another file's input.
+        settings: The settings; `jobs` is for all files together.
+        progress: Receives the progress.
+        count: The number of files.
     """
     together = max(1, min(_BATCH_FILES, count // (_BATCHES_A_WORKER * settings.jobs)))
     for are_small, group in groupby(files, key=lambda one: one.is_small):
@@ -120,7 +120,7 @@ def process_all(
 def _side_by_side(
     batches: Iterator[list[FileJob]], settings: Settings, progress: BatchProgress, count: int
 ) -> Iterator[list[FileResult]]:
-    """Yield what the files of batches came to, worked on by processes, or by threads."""
+    """Yield the results of batches of files, processed in parallel processes or threads."""
     jobs = settings.jobs if settings.memory.most is None else 1  # each would take its share
     first = list(islice(batches, jobs))
     if count >= _LEAST_FILES and len(first) > 1 and can_copy():
@@ -146,7 +146,7 @@ def _alone(one: FileJob, settings: Settings) -> FileResult:
 
 
 def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:
-    """Yield files in groups that are not too large."""
+    """Yield files in batches of bounded number and size."""
     batch: list[FileJob] = []
     size = 0
     for one in files:
@@ -162,11 +162,11 @@ def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:
 class _Worker:
     """Makes the outputs of a few small files and syncs them together.
 
-    Synced each by itself, each would commit the file system's journal.
+    Syncing each by itself would commit the file system's journal each time.
 
     Args:
-        settings: How to go about it.
-        check: Stops if the run was asked to.
+        settings: The settings.
+        check: Raises if the run was asked to stop.
     """
 
     def __init__(self, settings: Settings, check: Callable[[], None]) -> None:
@@ -174,7 +174,7 @@ class _Worker:
         self._check = check
 
     def __call__(self, files: Sequence[FileJob], end: Callable[[int], None]) -> list[FileResult]:
-        """Return what the files came to; `end` is told the size of each when it is done."""
+        """Return the results of the files; call `end` with the size of each when it is done."""
         unsynced: set[Path] = set()
         attempts = [_Attempt(one) for one in files]
         try:
@@ -217,7 +217,7 @@ class _Attempt:
         self._failure: NoisifyError | None = None
 
     def write(self, settings: Settings) -> None:
-        """Write the outputs, which `take(Outputs.close)` keeps."""
+        """Write the outputs; `take(Outputs.close)` commits them."""
 
         def write(outputs: Outputs) -> None:
             self._reports = write_outputs(self.file.path, self.file.wanted, settings, outputs)
@@ -225,7 +225,7 @@ class _Attempt:
         self.take(write)
 
     def take(self, step: Callable[[Outputs], None]) -> None:
-        """Take the outputs a step further, unless they have failed; discard them if they do."""
+        """Run a step on the outputs unless they have failed; discard them if it fails."""
         if self._failure is not None:
             return
         try:
@@ -235,24 +235,24 @@ class _Attempt:
             self.discard()
 
     def discard(self) -> None:
-        """Discard the outputs that are not kept yet."""
+        """Discard the outputs that are not committed yet."""
         error = self._failure or NoisifyError("was stopped", path=self.file.path)
         self._outputs.__exit__(type(error), error, None)
 
     def result(self) -> FileResult:
-        """Return what the file came to."""
+        """Return the result of the file."""
         reports = self._reports if self._failure is None else ()
         notes = [naming_file(self.file.path, note) for note in self.notes]
         return FileResult(self.file.path, reports, notes, self._failure)
 
 
 def naming_file(path: str, note: str) -> str:
-    """Return a note on one of several files, which it names."""
+    """Prefix a note with the file's name, unless it already contains it."""
     return note if path in note else f"{path}: {note}"
 
 
 def _as_failure(error: NoisifyError | OSError | MemoryError, path: str) -> NoisifyError:
-    """Return what went wrong with one file as an error that names it."""
+    """Convert an exception to an error that names the file."""
     if isinstance(error, NoisifyError):
         return error.at(path)
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""A column on its way through the steps of a plan, with what has become of its elements."""
+"""The state of a column between the steps of a plan."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class ColumnState:
-    """One column on its way through the steps, or several that get the same noise, end to end.
+    """The state of one column, or of several with the same noise, concatenated.
 
     Attributes:
-        columns: As they were decoded.
-        before: The values, with placeholders where null, unparseable or not finite.
-        values: Its values so far.
-        there: Which elements were usable at the start; None: all.
-        usable: Which still are.
-        nonfinite: Which are there and are not finite; None, here and below: none.
-        erased: Which have been made null.
-        clipped: Which a step has kept within its bounds.
-        saturated: Which have come to the end of their type's range.
-        met: Which have met the condition of a step.
+        columns: The decoded columns.
+        before: The values before noise, with placeholders where null, unparseable or not finite.
+        values: The values after the steps so far.
+        there: Mask of the elements that were usable at the start, or None for all.
+        usable: Mask of the elements that are still usable, or None for all.
+        nonfinite: Mask of non-finite elements, or None if there are none; likewise below.
+        erased: Mask of the elements that became null.
+        clipped: Mask of the elements that a step kept within its bounds.
+        saturated: Mask of the elements that reached the end of their type's range.
+        met: Mask of the elements that met the condition of a step.
         clip: The last step's bounds.
     """
 
@@ -47,7 +47,7 @@ class ColumnState:
 
     @classmethod
     def of(cls, columns: list[Column]) -> ColumnState:
-        """Return columns of one number type, over the same positions, before their first step."""
+        """Return the initial state of columns of one number type over the same positions."""
         column = columns[0] if len(columns) == 1 else _end_to_end(columns)
         finite = column.number.finite(column.values)
         nonfinite = None if finite is None else among(~finite, column.valid)
@@ -65,7 +65,7 @@ class ColumnState:
         return self.columns[0]
 
     def part(self, column: Column) -> ColumnState:
-        """Return the state of a part of the column."""
+        """Return the state of the part of the column that `column` covers."""
         lead = int(column.positions.starts[0]) - int(self.column.positions.starts[0])
         here = slice(lead, lead + column.positions.size)
         arrays: dict[str, Any] = {
@@ -75,7 +75,7 @@ class ColumnState:
 
 
 def _end_to_end(columns: Sequence[Column]) -> Column:
-    """Return the elements of columns as those of one, but for what is said of the column."""
+    """Concatenate the elements of columns; other attributes are those of the first."""
     valid = None
     if any(column.valid is not None for column in columns):
         there = np.ones(len(columns[0].values), bool)
@@ -87,17 +87,17 @@ def _end_to_end(columns: Sequence[Column]) -> Column:
 def both(
     one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
-    """Return which are in both; None: all."""
+    """Return the intersection of two masks, where None means all."""
     if one is None or other is None:
         return other if one is None else one
     return one & other
 
 
 def either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which are in one or the other; None: none."""
+    """Return the union of two masks, where None means none."""
     return other if one is None else one | other
 
 
 def among(which: NDArray[np.bool_], those: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Return which of those there are; None: all are."""
+    """Return the elements of `which` that are also in `those`, where None means all."""
     return which if those is None else which & those

@@ -1,4 +1,4 @@
-"""What the steps of a plan ask of fields other than their own."""
+"""The values of other fields that the steps of a plan use."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Step
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
-    """Values, and which of them are usable; None: all."""
+    """Values, and a mask of the usable ones or None for all."""
 
 
 @frozen
 class StepNeeds:
-    """A step, and what it asks of other fields: found once, not for each chunk.
+    """A step and the other fields it uses, determined once for all chunks.
 
     Attributes:
         step: The step.
-        numbers: The fields whose values it takes as numbers, if it is not worked on jointly.
-        levels: Those of them that levels are taken from.
-        keys: The fields whose values it takes as texts.
+        numbers: The fields whose values it uses as numbers, unless its model is multi-field.
+        levels: Those of them that hold levels.
+        keys: The fields whose values it uses as texts.
     """
 
     step: Step
@@ -39,7 +39,7 @@ class StepNeeds:
 
     @classmethod
     def of(cls, step: Step) -> StepNeeds:
-        """Return what a step asks."""
+        """Return the needs of a step."""
         model = step.model
         keys = model.key_fields()
         numbers = frozenset[str]() if model.multi_field else step.companions() - keys
@@ -51,8 +51,8 @@ class SpecSteps:
     """The steps of one spec.
 
     Attributes:
-        by_field: They, and what they ask, by the name of their field.
-        joint: Whether they are worked on jointly.
+        by_field: The steps with their needs, by the name of their field.
+        joint: Whether their model is multi-field.
     """
 
     by_field: Mapping[str, StepNeeds]
@@ -60,25 +60,25 @@ class SpecSteps:
 
     @classmethod
     def of(cls, steps: Iterable[Step]) -> SpecSteps:
-        """Return the steps of one spec together."""
+        """Collect the steps of one spec."""
         by_field = {step.field.name: StepNeeds.of(step) for step in steps}
         return cls(by_field, any(asking.step.model.multi_field for asking in by_field.values()))
 
 
 @frozen
 class Companion:
-    """A field that a step of another field looks at, as it was before any noise."""
+    """A field that steps of other fields use, with its values before noise."""
 
     columns: list[Column]
 
     @cached_property
     def floats(self) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Its values as float64, and which are there and finite."""
+        """Its values as float64, and a mask of those that are present and finite."""
         return merged_floats(self.columns)[1:]
 
     @cached_property
     def keys(self) -> NDArray[Any]:
-        """Its values as texts, the same for every format; empty where there is none."""
+        """Its values as texts, the same for every format; empty where missing."""
         texts = np.full(len(self.columns[0].values), "", object)
         for column in self.columns:
             there = np.ones(len(texts), bool) if column.valid is None else column.valid
@@ -88,22 +88,22 @@ class Companion:
 
 @frozen
 class OtherFields:
-    """What a step may ask of the other fields.
+    """The values of other fields for a step.
 
     Attributes:
-        companions: Those it names, as they were.
-        before: If it works on fields together, these as they stood before its spec.
+        companions: The fields it names, with their values before noise.
+        before: For a multi-field model, the values of its fields before its spec.
     """
 
     companions: Mapping[str, Companion]
     before: Mapping[str, list[_Values]]
 
     def values(self, step: Step, at: int) -> dict[str, _Values]:
-        """Return the values of the fields that a step works on together with its own.
+        """Return the values of the other fields of a multi-field model.
 
         Args:
             step: The step.
-            at: Which of its field's columns it works on.
+            at: The index of the column of its field.
         """
         found = {name: self.before[name] for name in step.companions()}
         return {name: columns[min(at, len(columns) - 1)] for name, columns in found.items()}

@@ -1,6 +1,6 @@
-"""An input in another format: converted to a temporary file first, then noised in that format.
+"""Convert an input to a temporary file in another format, in which it then gets noise.
 
-Noise depends on a field's name and positions only, so it is the same before and after.
+Noise depends only on a field's name and positions, so the conversion does not change it.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ else:
     tables = LazyModule("noisify.formats.tables")
 
 _UNDECIDED = {".txt", ".tab"}
-"""Suffixes of tables with whatever stands between the cells."""
+"""Suffixes of text tables that do not tell the delimiter."""
 
 
 def wanted_format(
     found: FormatEntry, targets: Sequence[str | Path], to_format: str | None
 ) -> FormatEntry:
-    """Return the format that outputs will have: the one named, else by suffix, else the input's.
+    """Return the outputs' format: the one named, else by suffix, else the input's.
 
     Args:
         found: The input's format.
         targets: The outputs' paths; `-` for standard output.
-        to_format: What `--to` names.
+        to_format: The format that `--to` names.
 
     Raises:
-        UsageError: If they would have different ones.
+        UsageError: If the outputs would have different formats.
     """
     if to_format is not None:
         wanted_by_name = formats.find(to_format)
@@ -60,7 +60,7 @@ def wanted_format(
 
 
 def _check_suffix(target: str | Path, wanted: FormatEntry) -> None:
-    """Refuse an output whose name says another format than `--to`."""
+    """Refuse an output whose suffix contradicts `--to`."""
     suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
     said = formats.of_suffix(suffix)
     undecided = suffix in _UNDECIDED and wanted.module == "csv.format"
@@ -81,16 +81,16 @@ def _of_target(found: FormatEntry, target: str | Path) -> FormatEntry:
 def convert(
     source: Input, old: FormatEntry, new: FormatEntry, options: ReadOptions
 ) -> ConvertedInput:
-    """Return an input with the content of another, in another format.
+    """Convert an input to another format.
 
     Args:
-        source: The input; it is closed with the one returned.
+        source: The input, which is closed with the returned one.
         old: Its format.
-        new: The format wanted.
-        options: How to read what the input does not say of itself.
+        new: The wanted format.
+        options: The options for reading the input.
 
     Raises:
-        UsageError: If the one cannot be written as the other, or something would be lost.
+        UsageError: If the wanted format cannot hold it, or something would be lost.
     """
     if old.shape != new.shape or not (old.whole and new.whole):
         can = sorted(e.name for e in formats.FORMATS if e.shape == old.shape and e.whole)
@@ -108,7 +108,7 @@ def convert(
         raise NoisifyError(
             f"cannot be converted in {path.parent}: {error.strerror or error}"
         ) from None
-    except BaseException:  # a signal too must not leave the file
+    except BaseException:  # remove the file after a signal too
         remove(path)
         raise
 
@@ -117,13 +117,13 @@ def _convert_arrays(
     source: Input,
     old: FormatEntry,
     new: FormatEntry,
-    options: ReadOptions,  # noqa: ARG001 - a file of arrays says all of itself
+    options: ReadOptions,  # noqa: ARG001 - files of arrays describe themselves
     path: Path,
 ) -> Sequence[str]:
-    """Write the arrays of a file into a file of another format; return no hints.
+    """Write the arrays of a file to a file of another format; return no hints.
 
     Raises:
-        UsageError: If something else than arrays would be lost.
+        UsageError: If anything but arrays would be lost.
     """
     with old.load_whole().opened(source) as file:
         if file.lost is not None:
@@ -136,7 +136,7 @@ def _convert_arrays(
 def _convert_table(
     source: Input, old: FormatEntry, new: FormatEntry, options: ReadOptions, path: Path
 ) -> Sequence[str]:
-    """Write a table into a file of another format; return what may be wrong with how it is read.
+    """Write a table to a file of another format; return hints on what may have been misread.
 
     Raises:
         UsageError: If the other format cannot hold it.
@@ -153,13 +153,13 @@ def _convert_table(
 
 
 class ConvertedInput(Input):
-    """A temporary file that stands for an input; it goes when it is closed.
+    """A temporary file in the place of an input; it is removed when closed.
 
     Args:
         path: The temporary file.
-        origin: The input; closed with this one.
+        origin: The original input, which is closed with this one.
         entry: The temporary file's format.
-        hints: What may be wrong with how the input was read.
+        hints: Hints on what may have been misread in the original.
 
     Attributes:
         hints: The same.
@@ -177,7 +177,7 @@ class ConvertedInput(Input):
 
     @property
     def suffix(self) -> str:
-        """The suffix of the format it is in now."""
+        """The suffix of its new format."""
         return self._suffix
 
     def check_unchanged(self) -> None:
@@ -186,7 +186,7 @@ class ConvertedInput(Input):
 
     def close(self) -> None:
         """Remove the temporary file, and close the input it stands for."""
-        with ExitStack() as closing:  # all of it, whatever happens in between
+        with ExitStack() as closing:  # each step runs even if another fails
             closing.callback(remove, self._path)
             closing.callback(self._origin.close)
             super().close()

@@ -1,4 +1,4 @@
-"""What noise did to each field: counted in every run, measured if asked."""
+"""Count the effects of noise on each field, and measure them if asked."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ else:
 
 @dataclass
 class Counts:
-    """What noise met and did in one field, counted.
+    """Numbers of elements of one field by what they were and what noise did to them.
 
     Attributes:
         elements: All elements.
-        nulls: Those that are null or not finite, and were left alone.
-        unparseable: Those that do not parse as the field's type, and were left alone.
-        first_unparseable: The text of the first of those.
-        met: Those that met a step's condition, if one has any.
-        changed: Those that are other than before.
-        erased: Those of them that are null now.
-        clipped: Those that `--clip` kept within its bounds.
-        saturated: Those that came to the end of their type's range.
+        nulls: Elements that are null or not finite, and were left alone.
+        unparseable: Elements that do not parse as the field's type, and were left alone.
+        first_unparseable: The text of the first unparseable element.
+        met: Elements that met a step's condition, if there is one.
+        changed: Elements that changed.
+        erased: Changed elements that became null.
+        clipped: Elements that `--clip` kept within its bounds.
+        saturated: Elements that reached the end of their type's range.
     """
 
     elements: int = 0
@@ -44,13 +44,13 @@ class Counts:
 
 @dataclass
 class Tally(Counts):
-    """What noise did to one field in one chunk, and if measured the values and their change."""
+    """The counts of one field in one chunk and, if measured, its values and their changes."""
 
     signal: BlockPieces | None = None
     change: BlockPieces | None = None
 
     def __add__(self, other: Tally) -> Tally:
-        """Return both together, for two columns over the same positions."""
+        """Combine the tallies of two columns over the same positions."""
         return Tally(
             elements=max(self.elements, other.elements),
             nulls=max(self.nulls, other.nulls),
@@ -68,13 +68,13 @@ class Tally(Counts):
 
 @dataclass
 class FieldReport(Counts):
-    """What noise did to one field in all; chunks are added in order."""
+    """The totals of one field; chunks are added in order."""
 
     signal: BlockMoments | None = field(default=None, repr=False)
     change: BlockMoments | None = field(default=None, repr=False)
 
     def __iadd__(self, tally: Tally) -> Self:
-        """Take in one chunk."""
+        """Add one chunk."""
         self.elements += tally.elements
         self.nulls += tally.nulls
         self.unparseable += tally.unparseable
@@ -92,7 +92,7 @@ class FieldReport(Counts):
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """Return the field as it stands in a report."""
+        """Return the field's entry in a JSON report."""
         counts: dict[str, Any] = {
             "count": self.elements,
             "nulls": self.nulls,

@@ -1,4 +1,4 @@
-"""One file from input to outputs: recognise it, plan, run, report."""
+"""Process one file from input to outputs: recognise it, plan, run, report."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ class OutputRequest(NamedTuple):
 
     Attributes:
         target: Its path, or `-` for standard output.
-        request: What noise.
-        mask: Where to write which elements changed; None: nowhere.
-        mask_values: Whether the mask holds what they were, too.
-        appended: How many noisy copies follow the original rows; 0: one copy, and no original.
+        request: The noise to add.
+        mask: The path of its mask, or None for no mask.
+        mask_values: Whether the mask also holds the original values.
+        appended: The number of noisy copies after the original rows; 0 for one copy without the
+            original.
     """
 
     target: str | Path
@@ -54,7 +55,7 @@ class OutputRequest(NamedTuple):
 
 
 AT_ONCE = 8
-"""Outputs that are made from one reading of the input."""
+"""Outputs to make from one pass over the input."""
 
 
 def process(
@@ -64,8 +65,8 @@ def process(
 
     Args:
         path: The input's path, or `-` for standard input.
-        wanted: The outputs, all of them with noise of their own or of their own level.
-        settings: How to go about it.
+        wanted: The outputs, each with its own noise or level.
+        settings: The settings.
 
     Raises:
         NoisifyError: If anything is wrong; no output is left then.
@@ -77,7 +78,7 @@ def process(
 def write_outputs(
     path: str | Path, wanted: Sequence[OutputRequest], settings: Settings, outputs: Outputs
 ) -> list[RunReport]:
-    """Write the noisy outputs of one input, as `process` does; closing `outputs` keeps them."""
+    """Write the noisy outputs of one input, as `process` does; closing `outputs` commits them."""
     appended = max(one.appended for one in wanted)
     passes = -(-len(wanted) // AT_ONCE) * (1 + appended)
     try:
@@ -111,7 +112,7 @@ def _make(
     settings: Settings,
     outputs: Outputs,
 ) -> list[RunReport]:
-    """Make outputs from one reading of the input; they are kept once `outputs` is closed."""
+    """Make outputs from one pass over the input; closing `outputs` commits them."""
     inputs = [] if settings.in_place else [path]
     with _Sinks() as sinks:
         tasks = [
@@ -147,21 +148,21 @@ def _make(
 
 
 class _Sinks(ExitStack):
-    """Sinks, each with the output that it writes; closing this closes them."""
+    """The open sinks with their outputs; closing this closes them."""
 
     def __init__(self) -> None:
         super().__init__()
         self._started: list[tuple[Sink[Any, Any], Output]] = []
 
     def start(self, output: Output, sink: Callable[[], Sink[Any, Any]]) -> Sink[Any, Any]:
-        """Make the sink of an output."""
+        """Open the sink of an output."""
         with naming(output):
             started = self.enter_context(closing(sink()))
         self._started.append((started, output))
         return started
 
     def finish(self) -> None:
-        """Write what comes last in each output."""
+        """Finish all sinks."""
         for sink, output in self._started:
             with naming(output):
                 sink.finish()
@@ -177,7 +178,7 @@ def _task(
     outputs: Outputs,
     sinks: _Sinks,
 ) -> loop.Task:
-    """Open an output, and its mask, for a plan."""
+    """Open an output and its mask for a plan."""
     output = outputs.open(open_target(opened, wanted.target, settings, inputs))
     noised = frozenset(field.name for field in plan.noised)
     form, source = opened.format.load(), opened.source

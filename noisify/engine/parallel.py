@@ -1,4 +1,4 @@
-"""A function applied to items by several threads, in order, a few items at a time."""
+"""Map a function over items in several threads, in order and with bounded lookahead."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def ordered_map(
     """Yield function(item) for each item, in order, worked on by `jobs` threads.
 
     Args:
-        function: What to do; called in a worker thread, or here when there is but one job or item.
+        function: Called in a worker thread, or in this one if there is only one job or item.
         items: Read in this thread, one at a time, only as far ahead as `in_flight` allows.
-        jobs: Worker threads.
-        in_flight: Items that may be read and not yet yielded; default: jobs + 2.
-        together: Items that a worker may be handed at once. More than one is sooner, to be said
-            where an item takes no memory before it is worked on, nor after.
+        jobs: The number of worker threads.
+        in_flight: The most items that are read and not yet yielded; by default jobs + 2.
+        together: The most items to hand to a worker at once. More than one is faster; use it only
+            if neither items nor results take memory.
 
     Raises:
         BaseException: The first failure, in the order of the items; the rest is cancelled.
@@ -57,7 +57,7 @@ def ordered_map(
         return results
 
     pool = thread_pool(jobs, "noisify")
-    try:  # an item that is done must not be in memory until the end: nothing else holds it
+    try:  # keep no references to finished items, so that their memory is freed
         running = deque(pool.submit(each, ahead.popleft()) for _ in range(len(ahead)))
         more = islice(waiting, limit - len(running))
         running.extend(pool.submit(each, group) for group in more)
@@ -72,7 +72,7 @@ def ordered_map(
 
 
 def _groups(items: Iterable[Item], jobs: int, most: int) -> Iterator[deque[Item]]:
-    """Yield items in groups: small ones first, so that every worker gets some of a few items."""
+    """Yield items in groups, small ones first so that a few items are spread over all workers."""
     waiting = iter(items)
     for number in count():
         group = deque(islice(waiting, min(most, 1 + number // jobs)))

@@ -1,4 +1,4 @@
-"""What was done to one file, and what noise did to it, as a report."""
+"""Reports on what noise did to a file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LIBRARIES = ("numpy", "pyarrow", "h5py", "pandas")
 
 @frozen
 class RunReport:
-    """One file done.
+    """The report on one output.
 
     Attributes:
         input: The input's name.
         output: The output's name.
         format: The format's name.
-        plan: What was done.
-        fields: What it did, by field.
+        plan: The plan that was carried out.
+        fields: The effects of noise, by field.
     """
 
     input: str
@@ -43,7 +43,7 @@ class RunReport:
     fields: dict[str, FieldReport] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Return in a line what was done to which file, and to its first few fields."""
+        """Return one line with the file, the seed, and the changes in its first few fields."""
         changed = [
             f"{name} {report.changed:,} of {report.elements:,}"
             for name, report in islice(self.fields.items(), _FIELDS_SHOWN)
@@ -78,16 +78,16 @@ class RunReport:
 
     @staticmethod
     def _asked(steps: Sequence[Step], report: FieldReport) -> dict[str, Any]:
-        """Return the sd that was asked of a field, if it was measured and is one number."""
+        """Return the sd that was asked for a field, if it was measured and is one number."""
         if report.change is None:
             return {}
         return {"asked_sd": asked_sd(steps)}
 
     def notes(self, *, verbose: bool) -> list[str]:
-        """Return what the user should know of what noise did, a line each.
+        """Return notes for the user on the effects of noise, one line each.
 
         Args:
-            verbose: Whether to say also where a change is much smaller than asked.
+            verbose: Whether to note changes that are much smaller than asked, too.
         """
         found = [f"field {name!r}: {why}" for name, why in unchanged(self.plan, self.fields)]
         steps = self.plan.steps_by_field() if verbose else {}
@@ -102,14 +102,14 @@ class RunReport:
 
 
 def json_text(value: object) -> str:
-    r"""Return JSON text that can be written as UTF-8: bytes of names that are none are `\udcxx`."""
+    r"""Format JSON text that is valid UTF-8; undecodable bytes in names become `\udcxx`."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a run depends on."""
+    """Return the versions of noisify, Python and libraries that a run depends on."""
     found = {"noisify": VERSION, "python": platform.python_version()}
     for library in _LIBRARIES:
         found[library] = metadata.version(library)

@@ -1,4 +1,4 @@
-"""Noise undone: a noisy file and its mask with values give the original back."""
+"""Restore an original file from a noisy file and its mask with values."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def restore(path: str | Path, mask_path: str | Path, target: str | Path, settings: Settings) -> int:
-    """Give back what a file was before it got noise.
+    """Restore the original of a noisy file.
 
     Args:
         path: The noisy file, or `-` for standard input.
         mask_path: Its mask, made with `--mask-values`.
         target: Where to write, or `-` for standard output.
-        settings: How to go about it.
+        settings: The settings.
 
     Returns:
-        How many elements were given back.
+        The number of elements restored.
 
     Raises:
         NoisifyError: If anything is wrong; no output is left then.
@@ -57,7 +57,7 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
 def _restored(
     opened: OpenInput, mask: Input, entry: formats.FormatEntry, output: Output, settings: Settings
 ) -> int:
-    """Write what a file was; return how many elements were others."""
+    """Write the original; return the number of elements restored."""
     source = opened.source
     count = 0
     with closing(open_originals(source, opened.format, mask, entry)) as originals:
@@ -78,7 +78,7 @@ def _mask_format(mask: Input, of: formats.FormatEntry) -> formats.FormatEntry:
     """Return the format of a mask.
 
     Raises:
-        DataError: If a file of the noisy one's format has masks of another one.
+        DataError: If masks of the noisy file's format cannot have this format.
     """
     head = mask.head()
     found = next((entry for entry in formats.FORMATS if entry.starts(head)), formats.find("csv"))

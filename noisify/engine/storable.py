@@ -1,4 +1,4 @@
-"""Noisy values as a file can hold them: bounded, rounded, packed, and never read as missing."""
+"""Adjust noisy values to what a file can hold: bounded, rounded, packed, never read as missing."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def storable(
     clip: tuple[float, float] | None,
     digits: int | NDArray[Any] | None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Return the values that will be read back from the file, and which of them saturated.
+    """Return the values that will be read back from the file, and a mask of saturated ones.
 
     Args:
-        column: Whose values these are.
-        before: Shape (n,), the values before noise; `n` may span several columns like this one.
-        after: Shape (n,), the noisy values.
-        clip: Bounds that noise keeps.
-        digits: Digits after the point that floats are written with; None: all.
+        column: The column.
+        before: The values before noise, shape (n,); n may span several columns of this type.
+        after: The noisy values, shape (n,).
+        clip: The bounds of the noise, or None.
+        digits: The digits after the decimal point that floats are written with; None for all.
 
     Returns:
-        The values, in the dtype they came in, and a mask; None: none saturated.
+        The values in the same dtype, and the mask, or None if none saturated.
     """
     missing, packing = column.field.missing, column.field.packing
     if packing is not None:
@@ -77,7 +77,7 @@ def _packed(
 def keep_bounds(
     column: Column, before: NDArray[Any], after: NDArray[Any], clip: tuple[float, float]
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Bound what noise changed, and say what was beyond the bounds; None: nothing was."""
+    """Clip the changed values; also return a mask of those beyond the bounds, or None."""
     if column.number.kind in {"text", "bool", "time"}:
         return after, None
     low, high = column.number.bounds(*clip)
@@ -95,7 +95,7 @@ def rounded(
     decimals: int | NDArray[Any],
     clip: tuple[float, float] | None,
 ) -> NDArray[Any]:
-    """Round what noise changed, never past its bounds."""
+    """Round the changed values, but never beyond the bounds."""
     rounded = column.number.round(after, decimals)
     if clip is not None and column.number.kind == "float":
         digits = np.broadcast_to(decimals, after.shape)
@@ -107,7 +107,7 @@ def rounded(
 
 
 def _coarse_bounds(clip: tuple[float, float], decimals: int) -> tuple[float, float]:
-    """Return bounds rounded inwards to so many decimals; as they are if none lies between."""
+    """Round bounds inwards to a number of decimals, unless nothing would lie between them."""
     unit = 10**decimals
     low, high = clip
     if math.isfinite(low):

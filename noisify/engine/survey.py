@@ -1,4 +1,4 @@
-"""The first pass over the data, for the statistics that levels need: the loop without noise."""
+"""Collect the statistics that noise levels need, in a first pass over the data."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def survey(
     progress: Callable[[int], None],
     expect: Callable[[int], None] = lambda _: None,
 ) -> dict[str, FieldStatistics]:
-    """Pass over the data, as often as it takes, for the statistics that levels need.
+    """Collect the statistics of fields, in as many passes over the data as necessary.
 
     Args:
-        source: The data; read from its start each time.
-        needs: For each field any of sd, power, range, iqr.
-        jobs: Worker threads.
-        size: Bytes in a chunk.
-        progress: Told the bytes of each chunk done.
-        expect: Told before each pass how many are still to come, as far as that is known.
+        source: The data, read from the start in each pass.
+        needs: The names of the statistics that each field needs.
+        jobs: The number of worker threads.
+        size: The bytes of a chunk.
+        progress: Called with the bytes of each chunk done.
+        expect: Called before each pass with the number of passes to come, as far as known.
     """
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     together = [field for field, need in needs.items() if "covariance" in need]
@@ -91,7 +91,7 @@ def survey(
 
 
 def with_field(name: str, function: Callable[[Item], None], value: Item) -> None:
-    """Call a function; an error of its names the field."""
+    """Call a function, and name the field in its errors."""
     try:
         function(value)
     except UsageError as error:
@@ -99,7 +99,7 @@ def with_field(name: str, function: Callable[[Item], None], value: Item) -> None
 
 
 def _different(columns: list[Column]) -> Counter[str]:
-    """Count the different values of a field, as texts."""
+    """Count each distinct value of a field, as text."""
     counts: Counter[str] = Counter()
     for column in columns:
         values = column.values if column.valid is None else column.values[column.valid]
@@ -112,7 +112,7 @@ def _different(columns: list[Column]) -> Counter[str]:
 
 
 def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
-    """Return the rows of several fields' values, cut at the borders of noise blocks."""
+    """Return the joint values of several fields, cut at the borders of noise blocks."""
     if any(field.name not in columns for field in together):
         return None
     merged = [merged_floats(columns[field.name]) for field in together]

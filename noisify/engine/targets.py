@@ -1,4 +1,4 @@
-"""What outputs may be, and how they are opened."""
+"""Check and open outputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_target(
     settings: Settings,
     inputs: Sequence[str | Path],
 ) -> Output:
-    """Open an output for an input: a folder for a folder."""
+    """Open an output for an input, a folder if the input is a folder."""
     if opened.input.is_folder and opened.input.path is not None:
         return folder_output.FolderOutput(
             opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
@@ -48,12 +48,12 @@ def open_target(
 def output_compression(
     opened: OpenInput, target: str | Path, settings: Settings
 ) -> Compression | None:
-    """Return how an output is compressed: as its name says or, in place, as the input is.
+    """Return the compression of an output: by its name or, in place, that of the input.
 
-    Standard output is never compressed: whatever stands next in a pipeline takes plain data.
+    Standard output is never compressed, since the next program of a pipeline expects plain data.
 
     Raises:
-        UsageError: If that cannot be done, or not at the level asked for.
+        UsageError: If the compression is not available, or not at that level.
     """
     if str(target) == STANDARD_OUTPUT:
         return None
@@ -63,7 +63,7 @@ def output_compression(
 
 
 def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> None:
-    """Refuse an output that cannot be what is asked for."""
+    """Refuse an output that contradicts the options or the input."""
     check_output_format(opened, target, settings)
     if settings.compress_level is not None and not output_compression(opened, target, settings):
         raise UsageError(
@@ -94,16 +94,16 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
 
 
 def mask_formats(of: formats.FormatEntry) -> str:
-    """Return which formats the masks of a format's files may have, for messages."""
+    """List the formats that masks of a format's files may have, for messages."""
     titles = [one.title for one in formats.FORMATS if one.shape == of.shape and one.whole]
     return f"{', '.join(titles[:-1])} or {titles[-1]}"
 
 
 def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
-    """Return the format of a mask: what its name says, else what is usual for the input.
+    """Return the format of a mask: by its name, else the default for the input.
 
     Raises:
-        UsageError: If a mask of the input cannot be of that format.
+        UsageError: If a mask of the input cannot have that format.
     """
     if str(mask) == STANDARD_OUTPUT:
         raise UsageError("--mask needs a file, not standard output")
@@ -120,5 +120,5 @@ def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
 
 
 def shown_name(target: str | Path) -> str:
-    """Return what to call an output in messages."""
+    """Return the name of an output in messages."""
     return "standard output" if str(target) == STANDARD_OUTPUT else str(target)

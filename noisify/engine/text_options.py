@@ -1,4 +1,4 @@
-"""The options that say how text is read, which other formats have no use for."""
+"""Check the options for reading text, which other formats do not use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_text_options(read: ReadOptions, entry: formats.FormatEntry) -> None:
-    """Refuse options about text where there is none."""
+    """Refuse options for reading text with a format that is not text."""
     if entry.module == "csv.format":
         return
     for name, how in declared().items():
