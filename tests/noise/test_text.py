@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import apply
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK
@@ -49,6 +49,7 @@ def check_equally_likely(counts, expected):
 
 @models
 class TestEveryTextModel:
+    @settings(max_examples=15)  # for each of many models and types
     @given(cuts=st.lists(st.integers(0, SIZE), max_size=3))
     def test_does_not_depend_on_the_chunks(self, model, cuts):
         values, noisy = some_texts(SIZE), model(rate=0.05)
