@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from h5py import h5d, h5g
 from run_command import noisy, run
 
 from noisify import add_noise
@@ -155,6 +156,33 @@ class TestFiles:
         done = run(path, "-o", tmp_path / f"o.{suffix}", "-s", 1, "--seed", 1)
 
         assert done.status == 0, done.messages
+
+    @pytest.mark.parametrize("suffix", ["h5", "npz"])
+    def test_datasets_in_groups_in_groups(self, tmp_path, monkeypatch, suffix):
+        opened = []  # how many groups are on the way of each opening
+
+        def counted(function):
+            def count(place, name, *rest):
+                opened.append(name.count(b"/") + 1)
+                return function(place, name, *rest)
+
+            return count
+
+        for module in (h5d, h5g):
+            monkeypatch.setattr(module, "open", counted(module.open))
+        counts = []
+        for depth in (20, 40):
+            path = tmp_path / "in.h5"
+            with h5py.File(path, "w") as file:
+                for name in ("g/" * at + "x" for at in range(depth)):
+                    file.create_dataset(name, data=np.zeros(3), chunks=(2,), compression="lzf")
+            opened.clear()
+            done = run(path, "-o", tmp_path / f"{depth}.{suffix}", "-s", 1, "--seed", 1)
+            assert done.status == 0, done.messages
+            counts.append(sum(opened))
+
+        assert 20 < counts[0]
+        assert counts[1] < 2.2 * counts[0]
 
     @pytest.mark.parametrize("model", ["pink", "ar1", "brown", "shuffle"])
     def test_the_smallest_chunks(self, tmp_path, model):

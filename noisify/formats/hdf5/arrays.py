@@ -13,9 +13,9 @@ from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (
+    PathOpener,
     Tree,
     close_file,
-    dataset_at,
     held_elsewhere,
     open_file,
     reading,
@@ -54,11 +54,12 @@ def opened(source: Input) -> Iterator[ArrayFile]:
             tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
         for path, why in tree.unreadable.items():
             raise DataError(f"cannot be read: {why}", path=source.name, field=path)
+        objects = PathOpener(file)
         arrays, lost = [], _lost(tree, attributes)
         for path in tree.datasets:
             with reading(source.name, path):
                 try:
-                    arrays.append(_stored(path, dataset_at(file, path), source.name))
+                    arrays.append(_stored(path, objects.dataset(path), source.name))
                 except UsageError as error:
                     raise (lost or error) from None
         yield ArrayFile(arrays, lost)

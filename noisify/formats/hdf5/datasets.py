@@ -29,7 +29,7 @@ from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.pytables import is_in_index
 from noisify.formats.hdf5.roles import is_bare_dimension
 from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Storage
-from noisify.formats.hdf5.tree import address_of, held_elsewhere
+from noisify.formats.hdf5.tree import held_elsewhere
 from noisify.formats.numpy_fields import value_type
 
 if TYPE_CHECKING:
@@ -88,19 +88,23 @@ class Stored:
 
 
 def fields_at(
-    path: str, dataset: h5py.Dataset, aliases: Mapping[int, Sequence[str]], roles: Roles
+    path: str,
+    dataset: h5py.Dataset,
+    address: int,
+    aliases: Mapping[int, Sequence[str]],
+    roles: Roles,
 ) -> Iterator[tuple[Field, Stored | None]]:
     """Yield the fields of a dataset, and where those are that can get noise.
 
     Args:
         path: Its path.
         dataset: The dataset.
+        address: Its address.
         aliases: The paths of all objects, by their address.
         roles: What datasets of the file are other than measurements.
     """
     if is_bare_dimension(dataset):
         return
-    address = address_of(dataset.file, path)
     outside = held_elsewhere(dataset)
     elsewhere = outside or roles.structure(address) or _not_measured(path, dataset)
     others = [other for other in aliases.get(address, ()) if other != path]
@@ -176,12 +180,13 @@ def rounding_filter(dataset: h5py.Dataset) -> str | None:
     return None
 
 
-def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage:
+def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFile) -> Storage:
     """Return how a dataset is stored.
 
     Args:
         path: Its path.
         dataset: The dataset; it has elements that noise can change.
+        address: Its address.
         headers: Its file, past the HDF5 library.
 
     Raises:
@@ -213,19 +218,19 @@ def storage_of(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> Storage
         pipeline = LibraryPipeline.of(path, kind, options, headers.address_bytes)
         if pipeline is None:
             raise AssertionError(path)
-    filters_edges = not _has_unfiltered_edges(path, dataset, headers)
+    filters_edges = not _has_unfiltered_edges(dataset, address, headers)
     fill = fill_bytes(kind, options, headers.address_bytes)
     return Chunked(*place, chunks, pipeline, filters_edges, is_written, fill)
 
 
-def _has_unfiltered_edges(path: str, dataset: h5py.Dataset, headers: HeaderFile) -> bool:
+def _has_unfiltered_edges(dataset: h5py.Dataset, address: int, headers: HeaderFile) -> bool:
     """Return whether chunks that go on beyond the dataset's end do not pass its filters."""
     ends = zip(dataset.shape, dataset.chunks, strict=True)
     if not any(extent % step for extent, step in ends):
         return False
     if not dataset.id.get_create_plist().get_nfilters():
         return False
-    return has_unfiltered_edges(headers, address_of(dataset.file, path))
+    return has_unfiltered_edges(headers, address)
 
 
 def _hindrance(dataset: h5py.Dataset) -> str:

@@ -23,6 +23,8 @@ _OUT_OF_DATE = b"DIRTY"
 
 def is_in_index(file: h5py.File, path: str) -> bool:
     """Return whether a dataset is a part of an index."""
+    if f"/{_PREFIX}" not in f"/{path}":
+        return False
     parts = path.split("/")
     return any(
         part.startswith(_PREFIX) and _holds_indexes(group_at(file, "/".join(parts[: at + 1])))

@@ -15,7 +15,7 @@ from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
-from noisify.formats.hdf5.tree import address_of, close_file, dataset_at, open_file
+from noisify.formats.hdf5.tree import PathOpener, close_file, open_file
 from noisify.formats.interface import Sink
 from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import member_of, put_back, stored
@@ -65,6 +65,7 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
+        self._objects: Any = None
         self._library: LibraryFile | None = None
         self._copied = False
         self.positional = positional
@@ -180,8 +181,9 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
             self._copy_the_rest()
             self._library = LibraryFile(self._path)
             self._file = open_file(self._library, "r+")
+            self._objects = PathOpener(self._file)
         self._touched[path] = None
-        return dataset_at(self._file, path).id
+        return self._objects.dataset(path).id
 
     def scratch(
         self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
@@ -215,7 +217,7 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
     def _times(self) -> Callable[[], None]:
         """Return what gives the objects that the library wrote the times they had."""
         sizes = header_sizes(self._file)
-        addresses = [address_of(self._file, path) for path in self._touched]
+        addresses = [self._objects.address(path) for path in self._touched]
 
         def restore() -> None:
             with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:

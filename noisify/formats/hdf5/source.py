@@ -34,9 +34,9 @@ from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage
 from noisify.formats.hdf5.tree import (
     NO_MEMORY,
     UNREADABLE,
+    PathOpener,
     Tree,
     close_file,
-    dataset_at,
     open_file,
     reading,
     reason,
@@ -83,6 +83,7 @@ class Hdf5Source(Source[DatasetsPiece]):
             self._bytes.close()
             raise _unreadable(error, self.name) from None
         try:
+            self._objects = PathOpener(self._file)
             self.fields = self._find_fields()
         except UNREADABLE as error:
             self.close()
@@ -101,8 +102,8 @@ class Hdf5Source(Source[DatasetsPiece]):
         unreadable = dict(tree.unreadable)
         for path in tree.datasets:
             try:
-                item = dataset_at(self._file, path)
-                fields = list(fields_at(path, item, tree.paths, roles))
+                item, address = self._objects.dataset(path), self._objects.address(path)
+                fields = list(fields_at(path, item, address, tree.paths, roles))
                 name = rounding_filter(item)
             except UNREADABLE as error:
                 unreadable[path] = reason(error)
@@ -136,7 +137,7 @@ class Hdf5Source(Source[DatasetsPiece]):
 
     def dataset(self, path: str) -> h5py.h5d.DatasetID:
         """Return a dataset."""
-        return dataset_at(self._file, path).id
+        return self._objects.dataset(path).id
 
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
         """Read the elements of each group of fields, dataset after dataset, in their order."""
@@ -167,7 +168,8 @@ class Hdf5Source(Source[DatasetsPiece]):
         if path not in self._storages:
             headers = HeaderFile(self._bytes, *header_sizes(self._file))
             with reading(self.name, path):
-                self._storages[path] = storage_of(path, dataset_at(self._file, path), headers)
+                item, address = self._objects.dataset(path), self._objects.address(path)
+                self._storages[path] = storage_of(path, item, address, headers)
         return self._storages[path]
 
     def is_contiguous(self, names: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from typing import TYPE_CHECKING, TypeAlias
 
 import h5py
@@ -84,20 +85,49 @@ def stored_name(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def address_of(file: h5py.File, path: str) -> int:
-    """Return the address of the object at a path; to ask for its other properties takes longer."""
-    return int(file.id.links.get_info(stored_name(path)).u)
-
-
 def group_at(file: h5py.File, path: str) -> h5py.Group | None:
     """Return a group of the file; None if there is none."""
     found = own_object(file, path)
     return found if isinstance(found, h5py.Group) else None
 
 
-def dataset_at(file: h5py.File, path: str) -> h5py.Dataset:
-    """Return a dataset, none of whose chunks is kept in memory."""
-    return h5py.Dataset(h5d.open(file.id, stored_name(path), uncached()))
+class PathOpener:
+    """Opens objects by their paths, in time that does not grow with their depth.
+
+    The groups of the last path stay open, and the next path starts at the last of them that it
+    shares. From the root, the library would open every group of the path again.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._open = [(b"", h5g.open(file.id, b"/"))]
+        self._opening = threading.Lock()
+
+    def dataset(self, path: str) -> h5py.Dataset:
+        """Return a dataset, none of whose chunks is kept in memory."""
+        with self._opening:
+            group, name = self._parent(path)
+            return h5py.Dataset(h5d.open(group, name, uncached()))
+
+    def address(self, path: str) -> int:
+        """Return an object's address; to ask for its other properties takes longer."""
+        with self._opening:
+            group, name = self._parent(path)
+            return int(group.links.get_info(name).u)
+
+    def _parent(self, path: str) -> tuple[h5g.GroupID, bytes]:
+        """Return the group that an object is in, and the object's name there."""
+        stored = stored_name(path)
+        while not stored.startswith(self._open[-1][0]):
+            self._open.pop()
+        start, group = self._open[-1]
+        *parents, name = stored[len(start) :].split(b"/")
+        for parent in parents:
+            start, group = start + parent + b"/", h5g.open(group, parent)
+            self._open.append((start, group))
+        return group, name
 
 
 def held_elsewhere(dataset: h5py.Dataset) -> str:
