@@ -1,6 +1,6 @@
-"""The command line: every option is declared here once, and is an attribute of what was typed.
+"""The command line: each option is declared here once, as an attribute of `Arguments`.
 
-Options that say how files are read are declared in `ReadOptions`, for the library takes them too.
+Options for reading files are declared in `ReadOptions`, since the library takes them too.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def option(
 
     Args:
         group: The heading that help lists it under.
-        flags: What is typed; the attribute's name is the option's in the code.
-        default: Its value where it is not given.
-        help_text: What help says of it.
-        kind: How its value is read.
-        metavar: What help calls its value.
-        envvar: A variable of the environment that gives it too.
+        flags: The flags to type.
+        default: The value if it is not given.
+        help_text: The text in help.
+        kind: The type that reads its value.
+        metavar: The name of its value in help.
+        envvar: An environment variable that sets it too.
     """
     settings = {
         "group": group, "default": default, "help": help_text, "type": kind, "metavar": metavar,
@@ -73,7 +73,7 @@ def option(
 
 @frozen(kw_only=True)
 class Arguments:
-    """The command line as it was read, an attribute for each option; nothing sets them later."""
+    """The parsed command line, one attribute for each option; immutable."""
 
     inputs: tuple[str, ...] = ()
     model: str | None = option(
@@ -198,15 +198,15 @@ class Arguments:
     )  # fmt: skip
     mask: str | None = option(
         "Output", "--mask", default=None, metavar="FILE",
-        help_text="Write which elements changed, in the output's format and shape.",
+        help_text="Write which elements changed, in the format of FILE's suffix.",
     )  # fmt: skip
     mask_values: bool = option(
         "Output", "--mask-values", default=False,
-        help_text="Keep in the mask what they were, for --restore.",
+        help_text="Add the original values to the mask, for --restore.",
     )  # fmt: skip
     restore: str | None = option(
         "Output", "--restore", default=None, metavar="MASK",
-        help_text="Give the original back: INPUT is a noisy file, MASK its mask with values.",
+        help_text="Restore the original values: INPUT is a noisy file, MASK its mask with values.",
     )  # fmt: skip
     sweeps: tuple[tuple[str, str], ...] = option(
         "Batch", "--sweep", default=(), metavar="KEY=A,B,C",
@@ -290,7 +290,7 @@ def options() -> Iterator[click.Parameter]:
 
 
 def _reading(name: str, how: ReadOption) -> GroupedOption:
-    """Return the option of the command for one of `ReadOptions`."""
+    """Return the command-line option for one of `ReadOptions`."""
     is_flag = isinstance(how.default, bool)
     kind = click.IntRange(0) if how.default == 0 and not is_flag else None
     return GroupedOption(
@@ -306,7 +306,7 @@ def _reading(name: str, how: ReadOption) -> GroupedOption:
 
 
 def arguments_from(given: Mapping[str, object]) -> Arguments:
-    """Return the command line, given the value of each of `options` by name."""
+    """Return the arguments from click's parsed values of `options`, by name."""
     left: dict[str, Any] = dict(given)
     read: dict[str, Any] = {}
     for name, how in declared().items():

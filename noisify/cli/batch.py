@@ -1,4 +1,4 @@
-"""The runs of one command: outputs made, messages and reports in the order of the inputs."""
+"""Make the outputs of a command; print messages and write reports in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ def make_outputs(
     notes: Notes,
     settings_of: Callable[[Progress], Settings],
 ) -> int:
-    """Make all outputs; where some of many inputs fail, the others are done nevertheless.
+    """Make all outputs; if some of several inputs fail, continue with the others.
 
     Args:
         inputs: The inputs.
-        outputs: For each of them its outputs, one for each of `found`.
-        found: What is asked.
+        outputs: For each input the names of its outputs, one for each of `found`.
+        found: The runs.
         arguments: The command line.
-        index: Lists the outputs; None: nothing does.
-        notes: Takes what the user should know.
-        settings_of: Returns the settings, given what is told how far the run is.
+        index: The list of outputs to write, or None.
+        notes: Collects the notes.
+        settings_of: Returns the settings, given the progress to advance.
 
     Raises:
         NoisifyError: If the only input fails.
         click.exceptions.Exit: If all of several fail, with the status of the first.
 
     Returns:
-        The exit status of the first that failed; 0: none did.
+        The exit status of the first input that failed, or 0.
     """
     sizes = [size_of(path) for path in inputs] if len(inputs) > 1 else [known_size(inputs[0])]
     shown = False if arguments.quiet else arguments.progress
@@ -80,7 +80,7 @@ def make_outputs(
         folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
         for opened in (folder, report, index, picture, progress):
             if opened is not None:
-                kept.push(opened)  # before it makes anything: a signal may come in between
+                kept.push(opened)  # before it creates anything, in case of a signal
                 opened.__enter__()
         if len(inputs) == 1:
             progress.begin(sizes[0] or 0)
@@ -117,14 +117,14 @@ def _jobs(
 
 
 class _Outcome:
-    """What a command came to so far: told, reported and listed as far as that is asked for.
+    """The results so far; adds them to messages, report, index and plot.
 
-    A new seed is printed once, at the end. One of a privacy model undoes the noise, so it is
-    printed only where it is asked for.
+    A drawn seed is printed once, at the end. The seed of a privacy model undoes the noise, so it is
+    printed only with -v or --report.
 
     Attributes:
-        done: How many inputs went well.
-        status: The exit status of the first failure; 0: there was none.
+        done: The number of inputs that succeeded.
+        status: The exit status of the first failure, or 0.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class _Outcome:
         self._secret = "privacy" in modules and not arguments.verbose and arguments.report is None
 
     def add(self, result: FileResult) -> None:
-        """Take in what one input came to."""
+        """Add the result of one input."""
         if result.failure is not None:
             say(str(result.failure))
             self.status = self.status or result.failure.exit_status
@@ -172,7 +172,7 @@ class _Outcome:
             self._picture.add(result.reports)
 
     def _note_cells_left(self, report: RunReport) -> None:
-        """Note why fields did not change, and which have cells that are not numbers."""
+        """Add notes on unchanged fields, and on cells that are not numbers."""
         for text in report.notes(verbose=self._verbose):
             self._notes.add(f"{report.input}, {text}")
         for name, field in report.fields.items():
@@ -183,7 +183,7 @@ class _Outcome:
 
     @contextlib.contextmanager
     def told(self, count: int) -> Iterator[None]:
-        """Say of how many inputs the outputs are complete, and their seed, if the run stops short.
+        """If the run fails or is stopped, say what is complete, and print the seed.
 
         Args:
             count: How many inputs there are.
@@ -207,7 +207,7 @@ class _Outcome:
             raise
 
     def tell_seed(self) -> None:
-        """Print a new seed."""
+        """Print the seed if it was drawn."""
         if self._seed is not None and not self._quiet and not self._secret:
             say(f"seed {self._seed}")
 
@@ -219,7 +219,7 @@ def _kind(report: RunReport, name: str) -> str:
 def _report_file(
     arguments: Arguments, found: Sequence[Run], count: int
 ) -> _ReportFile | HtmlReport:
-    """Return the file of `--report`, of the kind that its name says."""
+    """Return the report file, HTML or JSON by its suffix."""
     path, clobber = arguments.report or "", not arguments.no_clobber
     if Path(path).suffix.lower() not in {".html", ".htm"}:
         return _ReportFile(path, count, clobber=clobber)
@@ -229,11 +229,11 @@ def _report_file(
 
 
 class _ReportFile:
-    """The file of `--report`, written as the runs end: an object for one output, else a list.
+    """A JSON report, written as the runs end: an object for one output, otherwise a list.
 
     Args:
         path: The file.
-        count: How many outputs there will be, if all goes well.
+        count: The number of outputs, if all succeed.
         clobber: Whether an existing file may be replaced.
     """
 
@@ -267,7 +267,7 @@ class _ReportFile:
         try:
             if self._is_list and error[0] is None:
                 self._write("\n]\n")
-        except BaseException:  # a signal too must not leave half of it
+        except BaseException:  # a signal too must not leave a partial file
             self._output.discard()
             raise
         self._output.__exit__(*error)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Start, stop, and what the exit status says."""
+"""Entry point of the commands: signals, standard streams and exit statuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMANDS = {
     "noisify": ("noisify.cli.command", "noisify"),
     "noisify-compare": ("noisify.cli.compare", "compare"),
 }
-"""The programs: the module and the name of each one's command."""
+"""The programs: module and name of each command."""
 CLOSED_PIPE = 141
 FAILED = 1
 USAGE = 2
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
     """Run a command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal.
 
     Args:
-        arguments: What was typed; None: what the process was started with.
+        arguments: The command line; None: `sys.argv[1:]`.
         program: Which of the `COMMANDS`.
     """
     try:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
 
 
 def _run_and_tell(arguments: Sequence[str] | None, program: str) -> int:
-    """Run the command and tell of a failure; return the exit status."""
+    """Run the command and report a failure; return the exit status."""
     try:
         _catch_signals()  # first of all: what follows imports
         _open_missing_streams()
@@ -95,7 +95,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     """Run a command; return the exit status.
 
     Raises:
-        Exception: What went wrong, but for usage that click refuses.
+        Exception: Any failure, except click's usage errors.
     """
     module, name = COMMANDS[program]
     command: click.Command = getattr(import_module(module), name)
@@ -118,7 +118,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
 
 
 def _fail_unexpectedly(error: Exception) -> int:
-    """Say in one line what nobody thought of; `NOISIFY_TRACEBACK=1` shows where it happened."""
+    """Report an unexpected exception in one line; `NOISIFY_TRACEBACK=1` shows the traceback."""
     if os.environ.get(TRACEBACK):
         sys.excepthook(type(error), error, error.__traceback__)
     if isinstance(error, RecursionError):
@@ -131,16 +131,16 @@ def _fail_unexpectedly(error: Exception) -> int:
 
 
 def _hide_harmless(unraisable: sys.UnraisableHookArgs) -> None:
-    """Keep quiet of a stop that fell into a destructor; `check_stopped` finds it again.
+    """Ignore a `Stopped` raised in a destructor; `check_stopped` raises it again.
 
-    And of an input that cannot be closed: outputs are closed where a failure is told.
+    Also ignore an input that cannot be closed; outputs are closed where failures are reported.
     """
     if not isinstance(unraisable.exc_value, (Stopped, OSError)):
         sys.__unraisablehook__(unraisable)
 
 
 def _catch_signals() -> None:
-    """Turn the signals that ask to stop into an exception, except those that are ignored."""
+    """Turn SIGINT, SIGTERM and SIGHUP into exceptions, except those that are ignored."""
     stopped_by.clear()
     for name in _SIGNALS:
         number = getattr(signal, name, None)
@@ -149,7 +149,7 @@ def _catch_signals() -> None:
 
 
 def _let_signals_end_the_process() -> None:
-    """Take the default action on signals: all outputs are there or gone, and Python only ends."""
+    """Restore the default action on signals, as all outputs are committed or discarded."""
     for name in _SIGNALS:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is _stop:
@@ -165,7 +165,7 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
 
 
 def _open_missing_streams() -> None:
-    """Keep descriptors 0 to 2 taken, so that no file opened later becomes standard output.
+    """Occupy descriptors 0 to 2, so that no file opened later becomes standard output.
 
     Without standard error messages go nowhere, and nothing fails for that.
     """
@@ -179,7 +179,7 @@ def _open_missing_streams() -> None:
 
 
 def _escape_unprintable() -> None:
-    """Print what a stream's encoding cannot hold as escapes; names may hold anything."""
+    """Print characters that a stream cannot encode as escapes; names may hold any."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError):  # it fails where it is written to
@@ -210,7 +210,7 @@ def _flush() -> None:
 
 
 def _abandon_standard_output() -> None:
-    """Keep the interpreter from failing to flush standard output once more on its way out."""
+    """Keep the interpreter from failing to flush standard output again at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

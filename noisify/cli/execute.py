@@ -1,4 +1,4 @@
-"""From what was typed to files: requests, output names, and runs."""
+"""Execute a parsed command line: plan runs, name outputs, and make, preview or restore them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ _PREVIEW_ROWS = 5
 
 
 def execute(arguments: Arguments) -> None:
-    """Do what was asked.
+    """Execute the command line.
 
     Raises:
-        NoisifyError: If anything is wrong.
+        NoisifyError: If anything fails.
     """
     check_stopped()  # a signal may have been lost in an import
     tune_malloc()
@@ -86,7 +86,7 @@ def _list_fields(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> N
 
 
 def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> int:
-    """Add noise to files, or show what would be done; return the exit status."""
+    """Add noise to files, or preview it for a dry run; return the exit status."""
     inputs, is_folder, arguments = _with_folders(inputs, arguments, notes)
     found = runs_of(arguments, several=len(inputs) > 1 or is_folder)
     if arguments.dry_run and arguments.verbose and len(found) * len(inputs) > 1:
@@ -111,7 +111,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
 def _with_folders(
     inputs: Sequence[str], arguments: Arguments, notes: Notes
 ) -> tuple[Sequence[str], bool, Arguments]:
-    """Return the inputs with the files of folders, whether there were any, and how to go on.
+    """Replace folders by their files; return the inputs, whether there was a folder, the arguments.
 
     Raises:
         UsageError: If the output of a folder of files is a file.
@@ -146,7 +146,7 @@ def _with_folders(
 def _note_files(
     inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, notes: Notes
 ) -> None:
-    """Note which files get the same noise although nobody asked for that."""
+    """Add a note if files get the same noise without --same-noise."""
     note = None
     if found[0].per_file:
         note = shared_names(inputs)
@@ -159,7 +159,7 @@ def _note_files(
 
 
 def _check_batch(found: Sequence[Run], inputs: Sequence[str], arguments: Arguments) -> None:
-    """Refuse options that say nothing together."""
+    """Refuse mask options that do not fit the outputs or each other."""
     if arguments.mask is not None and len(found) * len(inputs) > 1:
         raise UsageError("--mask is for one output; run noisify once for each")
     if arguments.mask_values and arguments.mask is None:
@@ -167,7 +167,7 @@ def _check_batch(found: Sequence[Run], inputs: Sequence[str], arguments: Argumen
 
 
 def _restore(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:
-    """Undo noise with the mask that was kept."""
+    """Restore the original values from a mask."""
     if len(inputs) > 1:
         raise UsageError("--restore takes one noisy file")
     target = inputs[0] if arguments.in_place else arguments.output or STANDARD_OUTPUT
@@ -215,7 +215,7 @@ def _settings(
 def _preview_all(
     inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, notes: Notes
 ) -> int:
-    """Show what would be done to each input; return the status of the first that fails."""
+    """Preview each input; return the exit status of the first that fails, or 0."""
     status = 0
     for path in inputs:
         tell = partial(_tell_of, path, notes) if len(inputs) > 1 else notes.add

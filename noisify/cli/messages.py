@@ -1,4 +1,4 @@
-"""What is said on standard error, and the preview of a dry run."""
+"""Messages on standard error (notes, summary, progress), and the preview of a dry run."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _SHOWN_EVERY = 0.2
 
 
 def say(text: str) -> None:
-    """Print one line on standard error."""
+    """Print one line to standard error."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"noisify: {printable(text)}\n")
         sys.stderr.flush()
 
 
 class Notes:
-    """What the user should know of a run, told once it has been done.
+    """The notes on a run, printed at its end.
 
     An error is said alone, so no note goes before it.
 
     Args:
-        every: Whether all are told, not only the first few.
+        every: Whether to print all notes, not only the first few.
 
     Attributes:
         every: The same.
@@ -51,11 +51,11 @@ class Notes:
         self._texts: dict[str, None] = {}
 
     def add(self, text: str) -> None:
-        """Take a note, unless it has been taken."""
+        """Add a note, unless it was added before."""
         self._texts[text] = None
 
     def tell(self) -> None:
-        """Print the notes, or the first few and how many more there are."""
+        """Print all notes, or the first few and the number of the others."""
         shown = len(self._texts) if self.every else _NOTES_SHOWN
         for text in list(self._texts)[:shown]:
             say(f"note: {text}")
@@ -65,7 +65,7 @@ class Notes:
 
 
 def summary_line(report: RunReport, *, verbose: bool, with_seed: bool) -> str:
-    """Return one line: the fields changed, the fields left and why, the seed."""
+    """Return a summary in one line: fields changed, fields left alone and why, the seed."""
     kinds = {field.name: field.kind for field in report.plan.fields}
     parts = [
         f"{name} ({field.changed:,} of {field.elements:,}"
@@ -85,7 +85,7 @@ def summary_line(report: RunReport, *, verbose: bool, with_seed: bool) -> str:
 
 
 def _measured(field: FieldReport, kind: str) -> str:
-    """Return the sd of a field's change, in its unit, and its SNR; nothing for labels and texts."""
+    """Return the sd of a field's change in its unit, and its SNR; empty for labels and texts."""
     details = field.as_json()
     sd, ratio = details.get("change_sd"), details.get("snr_db")
     if kind in {"text", "bool"} or sd is None or field.changed == field.erased:
@@ -101,7 +101,7 @@ def _listing(names: Sequence[str]) -> str:
 
 
 def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[NoisyColumn]) -> str:
-    """Return a dry run's text: the plan, then a few elements of each field before and after."""
+    """Return the text of a dry run: the plan, and some elements of each field before and after."""
     file = f", file {plan.file!r}" if plan.file else ""
     lines = [f"plan for {name} ({format_name}), seed {plan.seed}{file}, rng {plan.rng}"]
     lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
@@ -123,7 +123,7 @@ def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[Nois
 
 
 def describe(step: Step) -> str:
-    """Return what a step does, in a few words.
+    """Describe a step in a few words.
 
     The absolute scale is shown as it was settled for the field.
     """
@@ -166,13 +166,13 @@ def _number(value: object, decimal_scale: int) -> str:
 
 
 class Progress:
-    """A line on standard error that says how far a command is: after a second, on a terminal.
+    """The progress line on standard error, shown after a second on a terminal.
 
     Each input counts with its size, each pass over it with an equal share of what is left of it.
 
     Args:
-        size: The bytes of all inputs; 0: only reading them would tell.
-        count: How many inputs there are.
+        size: The total bytes of the inputs, or 0 if unknown.
+        count: The number of inputs.
         check: Called for each chunk; raises if the run is to stop.
         shown: True to show it anywhere, False nowhere, None on a terminal.
 
@@ -201,20 +201,20 @@ class Progress:
         self._drawn = False
 
     def begin(self, size: int) -> None:
-        """Take note that an input of so many bytes is read by itself, in passes."""
+        """Begin an input that is read alone, in passes."""
         self._input = _InputProgress(size)
 
     def passes(self, left: int, size: int) -> None:
-        """Take note that a pass over that input begins, one of so many that are left.
+        """Begin a pass over that input.
 
         Args:
-            left: How many passes are still to come.
-            size: How many bytes the pass counts; 0: as many as the input has.
+            left: The number of passes left, this one included.
+            size: The bytes of the pass, or 0 for the input's size.
         """
         self._input.next_pass(left, size)
 
     def advance(self, count: int) -> None:
-        """Take note of `count` more bytes done; stop if that is asked for."""
+        """Count `count` more bytes; raise if the run is to stop."""
         self.check()
         with self._lock:
             self._bytes += count
@@ -222,7 +222,7 @@ class Progress:
             self._draw_sometimes()
 
     def end(self, size: int) -> None:
-        """Take note that an input of so many bytes is done; called from any thread."""
+        """Count an input of `size` bytes as done; called from any thread."""
         with self._lock:
             self._bytes += 0 if self._input.in_pass else size
             self._input = _InputProgress(0)
@@ -239,7 +239,7 @@ class Progress:
             self._drawn = True
 
     def text(self, elapsed: float) -> str:
-        """Return what the line says after so many seconds."""
+        """Return the text of the line after some seconds."""
         parts = []
         share = 0.0
         if self._size:
@@ -256,7 +256,7 @@ class Progress:
         return ", ".join(parts)
 
     def clear(self) -> None:
-        """Take the line away, for others to write."""
+        """Erase the line, so that others can print."""
         with self._lock:
             if self._drawn:
                 sys.stderr.write("\r\x1b[K")
@@ -268,12 +268,12 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the line away."""
+        """Erase the line."""
         self.clear()
 
 
 class _InputProgress:
-    """How far the passes over one input are.
+    """The progress of the passes over one input.
 
     Args:
         size: Its bytes.
@@ -286,12 +286,12 @@ class _InputProgress:
         self._before = self._step = 0.0
 
     def next_pass(self, left: int, size: int) -> None:
-        """Take note that a pass begins, one of so many that are left."""
+        """Begin a pass; `left` passes remain, this one included."""
         self._before += self._step
         self._step = (1 - self._before) / max(1, left)
         self._pass_size = size or self.size
         self.in_pass = 0
 
     def share(self) -> float:
-        """Return how much is done, from 0 to 1."""
+        """Return the share done, from 0 to 1."""
         return self._before + self._step * min(1.0, self.in_pass / max(1, self._pass_size))

@@ -1,4 +1,4 @@
-"""Mistakes on the command line that click lets pass, and what to type instead of unknown words."""
+"""Detect command-line mistakes that click accepts, and suggest what to type instead."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Word(NamedTuple):
     """One word of the command line.
 
     Attributes:
-        text: The word, or several as they are to be read.
-        option: The option it is, or is a value of; None: an input.
-        value: The option's value, if the word is or holds one.
+        text: The word, in the form that click is to read.
+        option: The option that it is or is a value of; None for an input.
+        value: The option's value, if the word is or contains one.
     """
 
     text: str
@@ -41,11 +41,11 @@ class Word(NamedTuple):
 
 
 def read_words(words: Sequence[str], options: Mapping[str, click.Option]) -> Iterator[Word]:
-    """Yield the words of a command line, -s=0.1 as -s0.1.
+    """Yield the words of a command line, with -s=0.1 rewritten as -s0.1.
 
     Args:
-        words: What was typed.
-        options: Every option, by each of its names.
+        words: The words as typed.
+        options: All options, by each of their names.
 
     Raises:
         UsageError: If a word starts with one dash instead of two, or a value is missing.
@@ -104,7 +104,7 @@ def _check_value(option: click.Option, value: str, options: Mapping[str, click.O
 
 
 def check_values(words: Sequence[Word]) -> None:
-    """Refuse values that are words of other programs.
+    """Refuse values that are written as for other programs.
 
     Raises:
         UsageError: If there is one; it says what to type instead.
@@ -117,10 +117,10 @@ def check_values(words: Sequence[Word]) -> None:
 
 
 def check_repeats(order: Sequence[click.Parameter]) -> None:
-    """Refuse an option of one value that is given twice.
+    """Refuse a single-valued option that is given twice.
 
     Args:
-        order: The parameters as they were typed, one entry for each time.
+        order: The parameters in the order typed, with repetitions.
 
     Raises:
         UsageError: If there is one; it says what to type instead.
@@ -138,12 +138,12 @@ def _names(param: click.Parameter) -> str:
 
 
 def unknown_option(name: str, words: Sequence[str], known: Sequence[str]) -> UsageError:
-    """Return the error about an option that there is not.
+    """Return the error for an unknown option.
 
     Args:
         name: The option, with its dashes.
         words: The command line.
-        known: All names of options.
+        known: The names of all options.
     """
     plain = name.lstrip("-")
     names = {option.lstrip("-"): option for option in known if option.startswith("--")}
@@ -158,7 +158,7 @@ def unknown_option(name: str, words: Sequence[str], known: Sequence[str]) -> Usa
 
 
 def _model_option(plain: str, name: str, words: Sequence[str]) -> str:
-    """Return the answer to a model or a parameter of one as an option, or nothing."""
+    """Return a hint if a model or a parameter was typed as an option, or an empty text."""
     if entry := registry.meant(plain):
         return f"; type -d {entry.name}"
     owner = registry.with_parameter(plain.replace("-", "_"))
@@ -167,7 +167,7 @@ def _model_option(plain: str, name: str, words: Sequence[str]) -> str:
 
 
 def _value_after(name: str, words: Sequence[str]) -> str:
-    """Return the value that an unknown option was given, or what stands for one."""
+    """Return the value given to an unknown option, or a placeholder."""
     for at, word in enumerate(words):
         option, equals, value = word.partition("=")
         if option == name and (equals or at + 1 < len(words)):
@@ -178,7 +178,7 @@ def _value_after(name: str, words: Sequence[str]) -> str:
 
 
 def check_inputs(words: Sequence[Word]) -> None:
-    """Refuse inputs that are no files but mean something else.
+    """Refuse inputs that are not files but were meant as something else.
 
     Raises:
         UsageError: If there is one; it says what to type instead.
@@ -196,12 +196,12 @@ def _texts(words: Sequence[Word]) -> Iterator[str]:
 
 
 def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None:
-    """Return what to type instead of a word that is no file.
+    """Suggest what to type instead of a word that is not a file.
 
     Args:
         before: The words before it.
         text: The word.
-        typed: It and those after it, up to the next option.
+        typed: The word and those after it, up to the next option.
     """
     return (
         _long_dash(text)
@@ -213,7 +213,7 @@ def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None
 
 
 def _long_dash(text: str) -> str | None:
-    """Return what to type instead of an option that a text processor has been at."""
+    """Suggest what to type instead of an option whose dashes a text processor changed."""
     if not text.startswith(tuple(_LONG_DASHES)):
         return None
     plain = text.lstrip(_LONG_DASHES + "-")
@@ -221,7 +221,7 @@ def _long_dash(text: str) -> str | None:
 
 
 def _output_input(words: Sequence[Word], at: int) -> str | None:
-    """Return what to type instead of an output as the last input, as cp and sox have it."""
+    """Suggest -o for an output given as the last input, as with cp and sox."""
     text = words[at].text
     inputs = [word.text for word in words[:at] if word.option is None]
     outputs = {"output", "output_dir", "in_place"}
@@ -241,11 +241,11 @@ _AFTER_VALUE = {
     "parameters": "each parameter has a -p of its own: -p {text}",
     "nulls": "each text has an --na of its own: --na {text}",
 }
-"""What to type instead of a second value of an option, by its parameter."""
+"""What to type instead of a repeated option, by its parameter."""
 
 
 def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
-    """Return what to type instead of a word after an option, or after an option's value."""
+    """Suggest what to type instead of a word after an option or its value."""
     option, value = last.option, last.value
     if option is None or (value is None and not (option.name == "dry_run" and text.isdecimal())):
         return None
@@ -263,7 +263,7 @@ def _meant_after_option(last: Word, text: str, typed: str) -> str | None:
 
 
 def _model_input(text: str) -> str | None:
-    """Return what to type instead of a model, or of the text of --noise."""
+    """Suggest what to type instead of a bare model name or text of --noise."""
     _, equals, spec = text.rpartition("=") if ":" in text else text.partition("=")
     model, level, _ = re.split(r"([:,]|$)", spec if equals else text, maxsplit=1)
     if not registry.is_name(model):

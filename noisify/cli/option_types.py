@@ -1,4 +1,4 @@
-"""Options in groups, and the types of their values."""
+"""Click options in groups, the command's help, and the types of option values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class GroupedOption(click.Option):
-    """An option with the heading it is listed under."""
+    """An option with the heading that help lists it under."""
 
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,13 +52,13 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help leads with examples and lists its options under headings."""
+    """A command whose help starts with examples and groups its options under headings."""
 
     examples: str = ""
     common: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words, and refuse mistakes that click lets pass.
+        """Parse the arguments, and refuse mistakes that click accepts.
 
         Raises:
             UsageError: If there is one; it says what to type instead.
@@ -129,7 +129,7 @@ def _first_sentence(text: str) -> str:
 
 
 def check_standard_output() -> None:
-    """Make sure that there is something to print to.
+    """Check that standard output is open.
 
     Raises:
         NoisifyError: If standard output is closed.
@@ -142,7 +142,7 @@ class WordType(ParamType):
     """One of a few words.
 
     Args:
-        name: What the option is about.
+        name: What the option sets, for errors.
         words: The words.
     """
 
@@ -161,11 +161,11 @@ class WordType(ParamType):
 
 
 class Read(ParamType):
-    """What a function reads: the one that reads it in recipes, or for the library.
+    """A value read by the function that also reads it in recipes and for the library.
 
     Args:
-        name: What it is.
-        read: Given the text and the option, returns the value.
+        name: The kind of value.
+        read: Takes the text and the option, and returns the value.
     """
 
     def __init__(self, name: str, read: Callable[[str, str], object]) -> None:
@@ -196,7 +196,7 @@ def _read_clip(text: str, _: str) -> tuple[float, float]:
 
 
 def _read_decimals(text: str, _: str) -> Decimals:
-    """Read a number of digits, or keep."""
+    """Read a number of digits, or `keep`."""
     return run_words.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
 
 
@@ -208,14 +208,14 @@ CLIP = Read("lo,hi", _read_clip)
 DECIMALS = Read("n|keep", _read_decimals)
 
 _LONGEST_SIZE = 30
-"""Characters of a size."""
+"""The most characters of a size."""
 
 
 class SizeType(ParamType):
     """Bytes: 65536, 64k, 4MiB.
 
     Args:
-        what: What errors call it.
+        what: Its name in errors.
     """
 
     name = "size"
@@ -240,7 +240,7 @@ class ParameterType(ParamType):
     """KEY=VALUE.
 
     Args:
-        what: What errors call it.
+        what: Its name in errors.
         shape: How it is typed.
         example: An example.
     """

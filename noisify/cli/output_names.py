@@ -1,4 +1,4 @@
-"""Where outputs go: a name for each, no two alike, and none of them an input."""
+"""Name the outputs, and check that they differ from each other and from the inputs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -> list[list[str]]:
-    """Return for each input an output for each variant; nothing is written yet.
+    """Return the names of each input's outputs, one for each run; nothing is written yet.
 
     Raises:
-        UsageError: If an output is not said, is said twice, or two would be the same.
+        UsageError: If no output is given, several options give one, or two outputs are the same.
     """
     said = [
         name
@@ -88,7 +88,7 @@ def _named_outputs(
 
 
 def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) -> None:
-    """Refuse outputs that are inputs, or are there already and must stay."""
+    """Refuse outputs that are inputs, or that exist with --no-clobber."""
     known = {identity(path) for path in inputs} - {None}
     for target in found:
         there = identity(target)
@@ -99,7 +99,7 @@ def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) 
 
 
 def _check_links(folder: Path, found: Sequence[str]) -> None:
-    """Refuse outputs that a link would lead out of their folder, or to one file.
+    """Refuse outputs whose links lead out of their folder or to the same file.
 
     Raises:
         UsageError: If there is one.
@@ -130,7 +130,7 @@ def _check_distinct(inputs: Sequence[str]) -> None:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return what two paths of one file have in common; None if there is no such file."""
+    """Return the identity of a file, equal for all its paths, or None if it does not exist."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -139,7 +139,7 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def default_template(found: Sequence[Run]) -> str:
-    """Return how outputs are named: after the input, what was swept, and the replicate."""
+    """Return the default template: the input's name, the swept values and the replicate."""
     swept = "".join(f"_{key}-{{{key}}}" for key in found[0].swept)
     replicate = "_{replicate}" if found[0].replicate is not None else ""
     return f"{{stem}}{swept}{replicate}{{suffix}}"
@@ -161,7 +161,7 @@ def _words(path: str, variant: Run, to_format: str | None) -> dict[str, object]:
 
 
 def _suffix_of(suffix: str, to_format: str | None) -> str:
-    """Return the suffix of an output: the input's, but for that of another format."""
+    """Return the suffix of an output: the input's, or that of --to's format."""
     if to_format is None:
         return suffix
     wanted, inner = formats.find(to_format), inner_suffix(f"x{suffix}")
@@ -169,7 +169,7 @@ def _suffix_of(suffix: str, to_format: str | None) -> str:
 
 
 def _fill(template: str, words: Mapping[str, object]) -> str:
-    """Put words in the place of their {name}s; a brace means nothing else.
+    """Fill in the {names} of a template.
 
     Raises:
         UsageError: If any other brace is left.
@@ -184,7 +184,7 @@ def _fill(template: str, words: Mapping[str, object]) -> str:
 def check_apart(
     arguments: Arguments, inputs: Sequence[str], outputs: Iterable[str], index: str | None
 ) -> None:
-    """Refuse a file that would be written twice, or over one that is read.
+    """Refuse a file that would be written twice or overwrite one that is read.
 
     Outputs over inputs are looked at where they are named, since --in-place allows them.
 
@@ -219,5 +219,5 @@ def _also(other: str) -> str:
 
 
 def _named(path: str) -> object:
-    """Return what is the same for all names of a file; of one to be made, its full name."""
+    """Return the identity of a file, equal for all its paths; for a new file, its full path."""
     return path if path == STANDARD_OUTPUT else identity(path) or os.path.realpath(path)

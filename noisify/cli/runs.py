@@ -1,4 +1,4 @@
-"""From options to requests: one for each output of an input."""
+"""Turn the command line into runs: one request for each output of an input."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "col
 
 @frozen
 class Run:
-    """What is asked for one output.
+    """The request for one output of each input.
 
     Attributes:
-        request: What noise.
-        swept: The values of this output's sweep, as typed, by key.
-        replicate: Which noisy copy it is, counted from 1; None: there is but one.
-        drawn: Whether the seed is a new one that nobody gave.
-        per_file: Whether each input gets noise of its own, named by the input.
+        request: The noise.
+        swept: The swept values of this output, as typed, by key.
+        replicate: The number of the noisy copy, from 1; None without replicates.
+        drawn: Whether the seed was drawn, not given.
+        per_file: Whether each input gets its own noise, by its name.
     """
 
     request: Request
@@ -52,19 +52,19 @@ class Run:
     per_file: bool = False
 
     def request_for(self, path: str) -> Request:
-        """Return what noise one input gets."""
+        """Return the request for one input."""
         return replace(self.request, file=file_part(path)) if self.per_file else self.request
 
 
 def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
-    """Return what is asked, an entry for each output that an input comes to.
+    """Return the runs: one for each output of an input.
 
     Args:
         arguments: The command line.
-        several: Whether there are several inputs, which get noise of their own unless told.
+        several: Whether there are several inputs, which by default each get their own noise.
 
     Raises:
-        UsageError: If anything makes no sense.
+        UsageError: If options are invalid or contradict each other.
     """
     _check_swept(arguments)
     told = None
@@ -100,7 +100,7 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
 
 
 def _check_swept(arguments: Arguments) -> None:
-    """Refuse a flag that says once what a sweep says for each output."""
+    """Refuse a flag or parameter that is also swept."""
     typed = dict(arguments.parameters)
     for key, _ in arguments.sweeps:
         for name in AMOUNTS if key in AMOUNTS else (key,):
@@ -113,10 +113,10 @@ def _check_swept(arguments: Arguments) -> None:
 def _file_rule(
     arguments: Arguments, told: Recipe | None, rng: str, *, several: bool
 ) -> tuple[bool, str]:
-    """Return whether each file gets noise of its own, and else what all of them are called.
+    """Return whether each file gets its own noise, and otherwise the file part for all files.
 
     Raises:
-        UsageError: If that is said twice, or cannot be.
+        UsageError: If options contradict each other or the streams.
     """
     if arguments.per_file and arguments.same_noise:
         raise UsageError("--per-file and --same-noise contradict each other; keep one")
@@ -138,10 +138,10 @@ def _file_rule(
 
 
 def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
-    """Return the noise specs, in order: the recipe's, the presets', those of --noise or the flags.
+    """Return the noise specs in order: of the recipe, presets and --noise, or else of the flags.
 
     Raises:
-        UsageError: If flags that describe noise of their own stand beside those.
+        UsageError: If flags that describe noise are combined with any of those.
     """
     if told is None and not arguments.presets and not arguments.noise:
         return (_spec_of_flags(arguments),)
@@ -155,7 +155,7 @@ def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
         and arguments.recipe is None
         and flags == ["columns"]
     ):
-        flags = []  # a preset says what noise, not on which fields
+        flags = []  # a preset leaves the fields open
         specs = [
             spec if spec.columns else replace(spec, columns=arguments.columns) for spec in specs
         ]
@@ -174,7 +174,7 @@ def _condition(text: str | None) -> Condition | None:
 
 
 def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
-    """Return the one noise spec that the flags describe."""
+    """Return the noise spec that the flags describe."""
     swept = dict(arguments.sweeps).get("model", "normal").split(",")[0]
     name = arguments.model or registry.find(swept).name
     model = registry.find(name).load()
@@ -197,7 +197,7 @@ def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
 
 
 def _parameters(arguments: Arguments, model: type[Model]) -> dict[str, str]:
-    """Return the parameters of -p and of the flags that are short for it, each known and once."""
+    """Return the parameters of -p and its shorthand flags; refuse unknown and repeated ones."""
     found: dict[str, str] = {}
     short = [(key, getattr(arguments, key), f"--{key} and by -p") for key in ("loc", "df", "rate")]
     for key, value, by in [*((*one, "-p") for one in arguments.parameters), *short]:
