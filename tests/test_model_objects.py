@@ -91,7 +91,7 @@ def test_arguments_beside_a_model_say_what_it_does_not():
         (lambda: models.StudentT(dff=4), "no parameter 'dff'; did you mean 'df'"),
         (lambda: models.StudentT(df=0), "df 0 of student-t must be above 0"),
         (lambda: models.StudentT(df="x"), "df 'x' of student-t is not a number"),
-        (lambda: models.Normal(scale=1, sd=2), "said twice, by scale and sd"),
+        (lambda: models.Normal(scale=1, sd=2), "scale and sd exclude each other"),
         (lambda: models.Normal(where="x > 1"), "no parameter 'where'"),
         (lambda: models.Normal(0.5), "by name, such as scale="),
         (models.LaplaceMechanism, "needs epsilon"),

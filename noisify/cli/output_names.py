@@ -35,7 +35,7 @@ def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -
         if value
     ]
     if len(said) > 1:
-        raise UsageError(f"the output is said twice, by {' and '.join(said)}; keep one")
+        raise UsageError(f"the output is given twice, by {' and '.join(said)}; keep one")
     if arguments.name_template is not None and not arguments.output_dir:
         raise UsageError(
             "--name is for the files of --output-dir DIR; add it, or name FILE with -o"

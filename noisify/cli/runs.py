@@ -107,7 +107,7 @@ def _check_swept(arguments: Arguments) -> None:
             by = "-p" if name in typed else "--dist" if name == "model" else f"--{name}"
             flag = getattr(arguments, name) if name in _FLAGS else None
             if name in typed or flag is not None:
-                raise UsageError(f"{key} is said twice, by --sweep and {by}; keep one")
+                raise UsageError(f"{key} is given twice, by --sweep and {by}; keep one")
 
 
 def _file_rule(

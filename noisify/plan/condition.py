@@ -1,4 +1,4 @@
-"""Which rows get noise: a small language of conditions, worked out by Arrow, never by Python.
+"""Conditions on rows: a small expression language, evaluated by Arrow and never by Python.
 
 `age > 60 and city == "Rome"`, `not (a + b < 3)`, `kind in ("x", "y")`, `note is not null`. Names
 that are not plain words stand in backquotes. A comparison with null is neither true nor false, and
@@ -38,9 +38,9 @@ _COMPARISONS = {
     "==": "equal", "=": "equal", "!=": "not_equal", "<>": "not_equal",
 }  # fmt: skip
 _DEEPEST = 50
-"""Brackets, signs and nots in each other; far from the depth that Python allows."""
+"""The most nested brackets, signs and nots; far below Python's recursion limit."""
 _INTEGERS_END = 2.0**63
-"""Arrow has no integers from here on; they are compared as floats."""
+"""Integers from here on do not fit Arrow's types; they are compared as floats."""
 _KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
 
 Node = tuple[Any, ...]
@@ -52,8 +52,8 @@ class Condition:
     """A condition on rows.
 
     Attributes:
-        text: As it was typed.
-        fields: The names in it.
+        text: The condition as typed.
+        fields: The field names in it.
     """
 
     text: str
@@ -61,13 +61,13 @@ class Condition:
     tree: Node = field(compare=False, repr=False)
 
     def rows(self, values: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Return for which rows the condition is true.
+        """Return a mask of the rows for which the condition is true.
 
         Args:
-            values: An Arrow array, all of one length, for each name in it.
+            values: An Arrow array for each field name, all of one length.
 
         Raises:
-            UsageError: If it compares what cannot be compared.
+            UsageError: If it compares values of different kinds.
         """
         try:
             result = _evaluate(self.tree, values)
@@ -75,16 +75,16 @@ class Condition:
             reason = str(error).partition("\n")[0]
             raise UsageError(f"--where {self.text!r} cannot be worked out: {reason}") from None
         if not isinstance(result, pa.Array) or not pa.types.is_boolean(result.type):
-            raise UsageError(f"--where {self.text!r} is no condition; compare with < > == !=")
+            raise UsageError(f"--where {self.text!r} is not a condition; compare with < > == !=")
         return to_bools(result)
 
 
 def parse(text: str, *, name: str = "--where") -> Condition:
-    """Read a condition.
+    """Parse a condition.
 
     Args:
         text: The condition.
-        name: What errors call it.
+        name: Its name in errors.
 
     Raises:
         UsageError: If it is not one; the message says where.
@@ -103,7 +103,7 @@ def parse(text: str, *, name: str = "--where") -> Condition:
 
 
 class _Parser:
-    """Reads a condition from left to right, each method one level of precedence."""
+    """A recursive-descent parser, with a method for each level of precedence."""
 
     def __init__(self, text: str, name: str) -> None:
         self._text = text
@@ -133,7 +133,7 @@ class _Parser:
         raise UsageError(f"{self._name} {self._text!r}: expected {expected}, but {found}{meant}")
 
     def unicode(self, text: str) -> str:
-        """Return a text; refuse one that holds bytes which are not UTF-8."""
+        """Return a text; refuse bytes that are not UTF-8."""
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -154,7 +154,7 @@ class _Parser:
             self.fail(token)
 
     def nested(self, read: Callable[[], Node]) -> Node:
-        """Read what stands in brackets or behind a sign."""
+        """Parse an expression in brackets or after a sign."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise UsageError(f"{self._name} {shown(self._text)}: nests more than {_DEEPEST} deep")
@@ -239,7 +239,7 @@ class _Parser:
 
 
 def as_time(text: pa.Array | pa.Scalar, kind: pa.DataType) -> pa.Array | pa.Scalar:
-    """Read a text as a time of a type; without an offset it is in the type's own zone."""
+    """Read a text as a time of a type; without an offset, in the type's own zone."""
     if not pa.types.is_timestamp(kind) or kind.tz is None:
         return pc.cast(text, kind)
     try:
@@ -249,7 +249,7 @@ def as_time(text: pa.Array | pa.Scalar, kind: pa.DataType) -> pa.Array | pa.Scal
 
 
 def _evaluate(node: Node, values: Mapping[str, Any]) -> pa.Array | pa.Scalar:
-    """Work out a node with Arrow's compute functions."""
+    """Evaluate a node with Arrow's compute functions."""
     done: list[Any] = []
     for name, *operands in in_order(node):
         if name == "field":
@@ -263,7 +263,7 @@ def _evaluate(node: Node, values: Mapping[str, Any]) -> pa.Array | pa.Scalar:
 
 
 def in_order(tree: Node) -> Iterator[Node]:
-    """Yield the nodes of a tree, operands first; a list of choices is as deep as it is long."""
+    """Yield the nodes of a tree, operands first; without recursion, as a long list nests deeply."""
     found, waiting = [], [tree]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""What a condition on rows compares, looked at before a row is read: numbers, texts, times, …."""
+"""Check the types that a condition compares (numbers, texts, times, …) before reading rows."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ZONED = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
 
 
 def check_types(condition: Condition, fields: Sequence[Field]) -> None:
-    """Refuse a condition that compares what cannot be compared.
+    """Refuse a condition that compares values of different kinds.
 
     Args:
         condition: The condition.
-        fields: The fields of the file, all of those in the condition among them.
+        fields: The fields of the file, which include those of the condition.
 
     Raises:
         UsageError: If it does.
@@ -41,15 +41,15 @@ def check_types(condition: Condition, fields: Sequence[Field]) -> None:
     kind = _Checker(condition.text, kinds, types).kind(condition.tree)
     if kind not in {"bool", None}:
         raise UsageError(
-            f"--where {condition.text!r} is no condition, but {_NAMES[kind]}; compare it with < > "
-            "== !="
+            f"--where {condition.text!r} is not a condition, but {_NAMES[kind]}; compare it with "
+            "< > == !="
         )
     if None not in types.values():  # whatever else Arrow does not compare
         condition.rows({name: pa.nulls(0, found) for name, found in types.items()})
 
 
 def arrow_type(field: Field) -> pa.DataType | None:
-    """Return the Arrow type that a field has in a condition; None: only reading it tells."""
+    """Return the Arrow type of a field in a condition, or None if only reading it tells."""
     match _kind(field):
         case "number":
             return pa.int64() if field.kind == "int" else pa.float64()
@@ -70,7 +70,7 @@ def arrow_type(field: Field) -> pa.DataType | None:
 
 
 def _kind(field: Field) -> str | None:
-    """Return what a field's values are in a condition; None: only reading them tells."""
+    """Return the kind of a field's values in a condition, or None if only reading it tells."""
     if field.kind in NUMBER_KINDS - {"complex"}:
         return "number"
     if field.kind == "time" and any(view.kind == "text" for view in field.views):
@@ -79,12 +79,12 @@ def _kind(field: Field) -> str | None:
 
 
 class _Checker:
-    """Finds what the parts of a condition are.
+    """Determines the kind of each part of a condition.
 
     Args:
-        text: The condition as it was typed.
-        kinds: What each field is.
-        types: The Arrow type of each; None: unknown.
+        text: The condition as typed.
+        kinds: The kind of each field.
+        types: The Arrow type of each field; None if unknown.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class _Checker:
         self._types = types
 
     def kind(self, node: Node) -> str | None:
-        """Return what a node is; None: unknown."""
+        """Return the kind of a node, or None if unknown."""
         done: list[str | None] = []
         for part in in_order(node):
             count = 0 if part[0] in {"field", "literal"} else len(part) - 1
@@ -105,7 +105,7 @@ class _Checker:
         return done[0]
 
     def _kind_of(self, node: Node, kinds: Sequence[str | None]) -> str | None:
-        """Return what a node is, of operands of such kinds."""
+        """Return the kind of a node, given the kinds of its operands."""
         name, *operands = node
         if name == "field":
             return self._kinds.get(operands[0])
@@ -151,7 +151,7 @@ class _Checker:
         self._fail(f"{said[0]}, and {said[1]}{_remedy(operands, there)}")
 
     def _time(self, time: Node, text: Node) -> None:
-        """Refuse a text that is no time of the kind it is compared with."""
+        """Refuse a text that does not read as the kind of time it is compared with."""
         kind = self._types.get(time[1]) if time[0] == "field" else None
         if not _is_text(text) or kind is None:
             return
@@ -175,7 +175,7 @@ def _is_text(node: Node) -> bool:
 
 
 def _said(node: Node) -> str:
-    """Return how a node is called in an error."""
+    """Describe a node for an error."""
     if node[0] == "field":
         return repr(node[1])
     if node[0] != "literal":
@@ -188,7 +188,7 @@ def _typed(value: object) -> str:
 
 
 def _remedy(operands: Sequence[Node], kinds: set[str | None]) -> str:
-    """Return what to type where a number stands for a text or a time, or a text for a number."""
+    """Suggest what to type instead of a number for a text or a time, or a text for a number."""
     if "number" in kinds and kinds & {"time", "written time"}:
         return '; a time stands in quotes: "2024-03-01"'
     literal = next((node for node in operands if node[0] == "literal"), None)

@@ -1,4 +1,4 @@
-"""The lines of a TOML or JSON document's keys and items; the libraries do not tell them."""
+"""Find the line of each key and item of a TOML or JSON document; the parsers do not report it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Place = tuple[str | int, ...]
-"""Where a value stands in a document: the keys and indices on the way to it."""
+"""The path of a value in a document: the keys and indices that lead to it."""
 
 
 class DocumentLines:
-    """Finds the line of every key and list item of a document that is known to be sound.
+    """Finds the line of each key and list item of a valid document.
 
     `tomllib` and `json` do not say where anything stands, so a mistake would have no line.
 
@@ -74,7 +74,7 @@ class DocumentLines:
 
     @staticmethod
     def _within(keys: Place, counts: Mapping[Place, int]) -> Place:
-        """Return where a header's table stands: below a list, in its last item so far."""
+        """Return the path of a header's table; within a list of tables, that of its last item."""
         place: Place = ()
         for depth, key in enumerate(keys):
             place = (*place, key)
@@ -99,7 +99,7 @@ class DocumentLines:
         return keys if isinstance(keys, tuple) else (keys,)
 
     def _pair(self, place: Place, read: Callable[[str], Any]) -> None:
-        """Take a key, its = or : and its value."""
+        """Consume a key, its = or : and its value."""
         line = self._line
         for key in self._key(read):
             place = (*place, key)
@@ -110,7 +110,7 @@ class DocumentLines:
         self._value(place, read)
 
     def _value(self, place: Place, read: Callable[[str], Any]) -> None:
-        """Take a value, and note the lines of what is in it."""
+        """Consume a value, and record the lines of its contents."""
         opened = self._text[self._at : self._at + 1]
         if opened not in {"[", "{"}:
             self._skip(self._SCALAR)

@@ -1,4 +1,4 @@
-"""Choose the fields that each spec's noise is for, and make its model for each of them."""
+"""Choose the fields of each noise spec, and create its model for each of them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from noisify.plan.plan import NoiseSpec, Request
 
 ROWS = Field("", "other", "rows")
-"""What a model of whole rows works on."""
+"""The placeholder field of models of whole rows."""
 
 
 class Draft(NamedTuple):
-    """A step before its level is settled.
+    """A step whose level is not an absolute number yet.
 
     Attributes:
         spec: The spec it comes from.
-        number: Its number.
+        number: The number of the spec.
         field: The field.
-        model: The model as typed, its level aside.
-        named: Whether the field was chosen by its exact name, for noise that is not zero.
+        model: The model as typed, without its level.
+        named: Whether the field was chosen by its exact name and the noise is not zero.
     """
 
     spec: NoiseSpec
@@ -53,7 +53,7 @@ class Draft(NamedTuple):
 def drafts_of(
     request: Request, fields: Sequence[Field]
 ) -> tuple[list[Draft], dict[str, str], list[str]]:
-    """Return what is asked of each field, why others are left alone, and notes about those."""
+    """Return the drafts, why other fields are left alone, and notes about those."""
     drafts: list[Draft] = []
     notes: list[str] = []
     left: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Cho
 
 
 def _is_none(spec: NoiseSpec) -> bool:
-    """Return whether a spec asks for no noise, so that it does not matter which field gets it."""
+    """Return whether a spec asks for zero noise, which needs no field."""
     return any(level == levels.Absolute(0.0) for level in (spec.scale, spec.sd))
 
 
@@ -134,7 +134,7 @@ def _for_image(spec: NoiseSpec, field_: Field) -> NoiseSpec:
 
 
 def _joined(model: Model, chosen: Sequence[Field]) -> Model:
-    """Tell a model that takes several fields together which they are."""
+    """Give a multi-field model the names of its fields."""
     names = tuple(field_.name for field_ in chosen)
     if isinstance(model, SwapFields):
         if len(names) != model.FIELDS:
@@ -150,10 +150,10 @@ def _joined(model: Model, chosen: Sequence[Field]) -> Model:
 
 
 def _unhindered(chosen: Choice, left: dict[str, str]) -> Choice:
-    """Return the choice without fields that can get no noise; say of these why they are left.
+    """Remove fields that cannot get noise from a choice, and record the reason for each.
 
     Raises:
-        UsageError: If one of these was named, or nothing else was chosen.
+        UsageError: If one was chosen by name, or nothing else was chosen.
     """
     kept = tuple(field for field in chosen.fields if not field.hindrance)
     for field_ in chosen.fields:
@@ -165,7 +165,7 @@ def _unhindered(chosen: Choice, left: dict[str, str]) -> Choice:
 
 
 def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[Field]:
-    """Return the chosen fields that a model can work on; say of the others why they are left."""
+    """Return the chosen fields that a model can work on; record the reason for the others."""
     kept = []
     for field_ in chosen.fields:
         exactly = field_.name in chosen.named
@@ -198,7 +198,7 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
 def _of_unit(
     spec: NoiseSpec, found: list[Field], chosen: Choice, left: dict[str, str]
 ) -> list[Field]:
-    """Return the fields whose unit the level has; times that a pattern chose are passed over."""
+    """Return the fields whose unit fits the level; skip times chosen by a pattern."""
     level = spec.sd or spec.scale
     if level is None or isinstance(level, levels.OfField):
         return found
@@ -220,7 +220,7 @@ def _of_unit(
 def _passed_over(
     spec: NoiseSpec, chosen: Choice, found: Sequence[Field], left: Mapping[str, str]
 ) -> list[str]:
-    """Return a note about the fields that selectors chose and that get no noise."""
+    """Return a note about chosen fields that get no noise."""
     kept = {field_.name for field_ in found}
     names = [field_.name for field_ in chosen.fields if field_.name not in kept]
     if not names or not spec.columns or _is_none(spec):
@@ -239,7 +239,7 @@ def _within_reach(
     fields: Sequence[Field],
     left: dict[str, str],
 ) -> list[Field]:
-    """Return the fields that have one value for each row a condition looks at."""
+    """Return the fields that have one value for each row of a condition."""
     names = frozenset[str]() if where is None else where.fields
     tables = {field_.table for field_ in fields if field_.name in names}
     kept = [field_ for field_ in found if tables <= {field_.table}]

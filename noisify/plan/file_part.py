@@ -1,4 +1,4 @@
-"""The part of a random stream's name that gives each file noise of its own."""
+"""The part of a random stream's name that gives each file its own noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAIR = 2
 
 
 def file_part(path: str | Path) -> str:
-    """Return an input's name without its folder, its format's suffix and that of a compression.
+    """Return an input's name without folder, format suffix and compression suffix.
 
     Raises:
         UsageError: If it is standard input, which has no name.
@@ -35,7 +35,7 @@ def file_part(path: str | Path) -> str:
 
 
 def shared_names(paths: Sequence[str]) -> str | None:
-    """Return a note on inputs of one name, which get the same noise; None if there are none."""
+    """Return a note on inputs of the same name, which get the same noise, or None."""
     first: dict[str, str] = {}
     shared: dict[str, list[str]] = {}
     for path in paths:

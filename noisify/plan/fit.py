@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def statistics_for(spec: NoiseSpec, field: Field, model: Model) -> dict[str, frozenset[str]]:
-    """Return the statistics that fitting a spec's model to a field takes, by field."""
+    """Return the statistics needed to fit a spec's model to a field, by field."""
     needed = dict(model.statistics(field.name))
     own = needed.get(field.name, frozenset())
     level = _level(spec, model)
@@ -48,14 +48,14 @@ def fit(
     statistics: Mapping[str, FieldStatistics],
     notes: list[str],
 ) -> Model:
-    """Return the model with everything that the data had to tell filled in, for one field.
+    """Return the model for one field, with its level and data-dependent parameters filled in.
 
     Args:
-        spec: What is asked for.
+        spec: The noise spec.
         field: The field.
-        model: The spec's model, its level aside.
-        statistics: Those of `statistics_for`, by field.
-        notes: What the user should know of it is added to these.
+        model: The spec's model, without its level.
+        statistics: The statistics of `statistics_for`, by field.
+        notes: Notes for the user are added here.
     """
     model = model.fit(field.name, statistics)
     own = statistics.get(field.name)
@@ -84,7 +84,7 @@ def fit(
 
 
 def _level(spec: NoiseSpec, model: Model) -> Level | None:
-    """Return the level of the scale that a spec asks for; None for a model without one."""
+    """Return the level of a spec's scale, or None for a model without one."""
     if not takes_level(type(model)):
         return None
     level: Level = spec.sd or spec.scale or model.scale  # type: ignore[attr-defined]
@@ -92,14 +92,14 @@ def _level(spec: NoiseSpec, model: Model) -> Level | None:
 
 
 def _is_float_image(spec: NoiseSpec, field: Field) -> bool:
-    """Return whether a field's values are taken to be from 0 to 1."""
+    """Return whether a field is an image with values from 0 to 1."""
     return spec.unit == "image" and field.kind == "float"
 
 
 def _of_field(
     level: levels.OfField, own: FieldStatistics | None, field: Field, notes: list[str]
 ) -> Level:
-    """Return what a share of a field's statistic comes to."""
+    """Return a share of a field's statistic as an absolute level."""
     amount = 0.0
     if own is not None and own.count:
         amount = _finite(level.resolve(own).value, str(level), field)
@@ -109,7 +109,7 @@ def _of_field(
 
 
 def _check_unit(level: Level, field: Field) -> None:
-    """Refuse a time as the level of numbers, and a bare number as that of times."""
+    """Refuse a duration as a level for numbers, and a bare number as a level for times."""
     if isinstance(level, levels.OfField):
         return
     is_time = field.number is not None and field.number.kind == "time"
@@ -118,7 +118,7 @@ def _check_unit(level: Level, field: Field) -> None:
 
 
 def misfit(level: Level, what: str, field: str | None = None) -> UsageError:
-    """Return the error about a time as a level of numbers, or a number as one of times."""
+    """Return the error for a duration as a level for numbers, or a number as one for times."""
     if isinstance(level, levels.Duration) and what == "text":
         message = f"level {level} is for times, read as ISO 8601 such as 2024-03-01T06:00:00Z"
         return UsageError(f"{message}, and it holds text", field=field)
@@ -168,7 +168,7 @@ def _finite(value: float, what: str, field: Field) -> float:
 
 
 def checked_clip(clip: tuple[float, float] | None, field: Field) -> tuple[float, float] | None:
-    """Return bounds, which complex numbers cannot have."""
+    """Return the clip bounds; refuse them for complex numbers."""
     if clip is not None and field.kind == "complex":
         raise UsageError("complex numbers have no order to clip by; drop --clip", field=field.name)
     return clip

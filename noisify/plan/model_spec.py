@@ -1,4 +1,4 @@
-"""Models as objects, with their parameters as they are typed: what `noisify.models` offers.
+"""The classes of `noisify.models`: noise models as objects, with parameters as typed.
 
 The classes are made from the models' declared parameters; `make readme` writes down in
 `noisify/models.pyi`, for type checkers and editors, what they take.
@@ -28,22 +28,22 @@ _AMOUNTS = {
     "sd": "the noise's own standard deviation, as a level, instead of scale",
     "snr": "the signal-to-noise ratio in dB, instead of scale",
 }
-"""What a model with a scale takes besides its own parameters."""
+"""Further parameters of models with a scale."""
 
 
 class ModelSpec:
-    """A noise model and its parameters, checked when it is made.
+    """A noise model and its parameters, checked on creation.
 
     Attributes:
         name: The model's name.
-        parameters: The parameters given, as they were typed.
+        parameters: The parameters given, as typed.
     """
 
     name: ClassVar[str] = ""
     parameters: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, *unnamed: object, **parameters: object) -> None:
-        """Take a model's parameters.
+        """Check and store a model's parameters.
 
         Raises:
             UsageError: If one is unknown or wrong.
@@ -68,32 +68,32 @@ class ModelSpec:
         return {"model": self.name, **self.parameters}
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse: a model is not changed once it is made."""
+        """Refuse to set an attribute: models are immutable."""
         raise AttributeError(f"{type(self).__name__} cannot be changed; make another")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how it is made again, for pickle and copy."""
+        """Support pickle and copy."""
         return _made_again, (self.name, dict(self.parameters))
 
     def __eq__(self, other: object) -> bool:
-        """Return whether another is the same model with the same parameters."""
+        """Return whether another object is the same model with equal parameters."""
         if not isinstance(other, ModelSpec):
             return NotImplemented
         return self._meaning() == other._meaning()
 
     def __hash__(self) -> int:
-        """Return the hash of what the parameters mean."""
+        """Return a hash of the model and its parameters' values."""
         return hash(self._meaning())
 
     def _meaning(self) -> tuple[object, ...]:
-        """Return the model with its parameters as they are read, and what sets its scale."""
+        """Return the model with its parameters parsed, and the levels that set its scale."""
         spec = spec_from_words(self.words())
         scale = {} if spec.scale is None else {"scale": spec.scale}
         model = make(registry.find(self.name).load(), {**spec.parameters, **scale})
         return model, spec.sd, spec.snr
 
     def __repr__(self) -> str:
-        """Return the model as it is typed."""
+        """Return the model as Python code."""
         given = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
         return f"{type(self).__name__}({given})"
 
@@ -103,7 +103,7 @@ def _made_again(name: str, parameters: Mapping[str, Any]) -> ModelSpec:
 
 
 def parameters_of(name: str) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a model as an object, by name, with types as annotations."""
+    """Return the parameters of a model's class by name, with types as annotations."""
     model = registry.find(name).load()
     declared = {
         key: (_default(parameter), parameter.type.hint)
@@ -123,7 +123,7 @@ def parameters_of(name: str) -> dict[str, inspect.Parameter]:
 
 
 def _default(parameter: Parameter) -> object:
-    """Return a parameter's default as it is typed."""
+    """Return a parameter's default as it would be typed."""
     if parameter.required:
         return inspect.Parameter.empty
     if isinstance(parameter.default, level.Level):
@@ -133,10 +133,10 @@ def _default(parameter: Parameter) -> object:
 
 @cache
 def class_of(class_name: str) -> type[ModelSpec]:
-    """Return the class of a model's objects.
+    """Return the class of `noisify.models` with this name.
 
     Raises:
-        KeyError: If no model's class is called so.
+        KeyError: If there is none.
     """
     entry = {entry.class_name: entry for entry in registry.MODELS}[class_name]
     return type(
@@ -152,7 +152,7 @@ def class_of(class_name: str) -> type[ModelSpec]:
 
 
 def class_names() -> list[str]:
-    """Return the names of the classes, in the order of the models' table."""
+    """Return the names of the classes, in the order of the registry."""
     return [entry.class_name for entry in registry.MODELS]
 
 

@@ -1,4 +1,4 @@
-"""What was asked, and what will be done: a plan for one file, with nothing left to decide."""
+"""Requests, and plans: the steps for one file, with every number settled."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Decimals = int | Literal["keep"] | None
 
 @frozen
 class NoiseSpec:
-    """One kind of noise on some fields, as asked for.
+    """One kind of noise on some fields, as requested.
 
     Attributes:
         model: The model's name.
-        columns: Selectors of the fields; none for the default choice.
+        columns: Selectors of the fields; empty for the default choice.
         exclude: Selectors of fields to leave out.
         scale: The level of the distribution's scale.
-        sd: The level of the noise's own standard deviation, instead.
-        snr: The signal-to-noise ratio in dB, instead.
+        sd: The level of the noise's own standard deviation, instead of `scale`.
+        snr: The signal-to-noise ratio in dB, instead of `scale`.
         parameters: The model's other parameters, as typed.
         clip: Bounds for what noise produces, in the field's unit.
         where: Which rows get noise; None: all.
@@ -64,16 +64,16 @@ class NoiseSpec:
     truncate: bool = False
 
     def __post_init__(self) -> None:
-        """Check that how much is said once."""
+        """Check that at most one of scale, sd and snr is given."""
         said = [name for name in ("scale", "sd", "snr") if getattr(self, name) is not None]
         said += ["scale"] if "scale" in self.parameters else []
         if len(said) > 1:
-            raise UsageError(f"how much noise is said twice, by {' and '.join(said)}; keep one")
+            raise UsageError(f"{' and '.join(said)} exclude each other; keep one")
 
 
 @frozen
 class Request:
-    """Everything that was asked for of one file."""
+    """Everything requested for one file."""
 
     specs: tuple[NoiseSpec, ...]
     seed: int
@@ -94,7 +94,7 @@ class Step:
         stream: The name of its random stream.
         clip: Bounds for what noise produces.
         where: Which rows get noise; None: all.
-        spec: The number of the spec it comes from: fields of one spec are worked on together.
+        spec: The number of its spec; fields of one spec are processed together.
         truncate: Whether noisy integers are rounded down, not half to even.
     """
 
@@ -107,13 +107,13 @@ class Step:
     truncate: bool = False
 
     def companions(self) -> frozenset[str]:
-        """Return the fields whose values this step looks at, besides its own."""
+        """Return the other fields whose values this step needs."""
         if self.model.multi_field:
             return frozenset(getattr(self.model, "fields", None) or ()) - {self.field.name}
         return self.model.companions()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the step as it stands in a report."""
+        """Return the step as in a report."""
         parameters = {
             f.name: _plain(getattr(self.model, f.name)) for f in dataclasses.fields(self.model)
         }
@@ -128,15 +128,15 @@ class Step:
 
 @frozen
 class Plan:
-    """The steps for one file, in order, and what holds for all of them.
+    """The steps for one file, in order, and the settings that they share.
 
     Attributes:
-        steps: Spec by spec, and in a spec field by field in file order; row models among them.
+        steps: In the order of specs, then of fields in the file; models of rows included.
         fields: The fields that are decoded: those with steps and those whose values levels need.
         left: Why each other field is left alone, by name.
-        notes: What the user should know before it runs.
-        named: The fields that were chosen by their exact names, for noise that is not zero.
-        file: What the streams' names call the input; empty: nothing.
+        notes: Notes for the user, known before the run.
+        named: The fields chosen by exact name for noise that is not zero.
+        file: The file part of the streams' names; may be empty.
     """
 
     steps: tuple[Step, ...]
@@ -175,7 +175,7 @@ class Plan:
 
     @property
     def halo(self) -> int:
-        """How many elements on either side a chunk has to be extended by."""
+        """The number of elements by which chunks are extended on either side."""
         reaches: Counter[str] = Counter()
         for step in self.field_steps:
             reaches[step.field.name] += step.model.halo
@@ -192,7 +192,7 @@ class Plan:
 
     @property
     def fresh_copies(self) -> int:
-        """How many more versions of a row there are that have noise of their own."""
+        """The number of additional versions of a row that have noise of their own."""
         models = [step.model for step in self.row_steps if isinstance(step.model, DuplicateRows)]
         return max((model.times for model in models if model.fresh), default=0)
 
@@ -215,7 +215,7 @@ class Plan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as it stands in a report."""
+        """Return the plan as in a report."""
         return {
             "seed": self.seed,
             **({"file": self.file} if self.file else {}),
@@ -226,7 +226,7 @@ class Plan:
         }
 
     def _noise_as_json(self) -> list[dict[str, Any]]:
-        """Return the steps; those of one spec that have to go together are one entry."""
+        """Return the steps as entries; multi-field steps of one spec share an entry."""
         entries: list[dict[str, Any]] = []
         used: Counter[tuple[str, str]] = Counter()
         together = -1
@@ -265,7 +265,7 @@ def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]
 
 
 def _plain(value: object) -> object:
-    """Return a parameter as it stands in a report."""
+    """Return a parameter as in a report."""
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return level.as_json(value) if isinstance(value, level.Level) else value

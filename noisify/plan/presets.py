@@ -1,4 +1,4 @@
-"""Kinds of noise that have a name and levels from 1 to 5: published benchmarks, and usual troubles.
+"""Ready-made noise with severities from 1 to 5: published benchmarks, and common data faults.
 
 A preset is a few noise specs in words, as `noisify.plan.words` reads them. Importing this imports
 no NumPy.
@@ -26,12 +26,12 @@ _FIVE = (1, 2, 3, 4, 5)
 
 @frozen
 class Preset:
-    """Noise with a name.
+    """A preset: named noise specs for each severity.
 
     Attributes:
-        name: What it is called.
-        title: What it is, in a line.
-        group: What it is listed under.
+        name: Its name.
+        title: A description of one line.
+        group: The heading in the listing.
         severities: The words of its noise specs, by severity.
     """
 
@@ -42,7 +42,7 @@ class Preset:
 
     @property
     def default(self) -> int:
-        """The severity where none is said: 3, or the only one there is."""
+        """The default severity: 3, or the only one."""
         return DEFAULT_SEVERITY if DEFAULT_SEVERITY in self.severities else min(self.severities)
 
 
@@ -78,7 +78,7 @@ def find(text: str) -> tuple[Words, ...]:
 
 
 def listing() -> str:
-    """Return the presets by group, a line each."""
+    """Return the list of presets by group, one line each."""
     groups: dict[str, list[Preset]] = {}
     for preset in PRESETS:
         groups.setdefault(preset.group, []).append(preset)

@@ -91,5 +91,5 @@ def read_unit(value: object) -> str:
         UsageError: If it is none.
     """
     if not isinstance(value, str) or value != "image":
-        raise UsageError(f"unit {shown(value)} is none; the one unit is 'image'")
+        raise UsageError(f"unknown unit {shown(value)}; the only unit is 'image'")
     return "image"

@@ -225,7 +225,7 @@ class _WordReader:
 
     def _columns(self) -> tuple[str, ...]:
         if "fields" in self.words and "field" in self.words:
-            self._mistake("field", "the fields are said twice, by fields and field; keep one")
+            self._mistake("field", "the fields are given twice, by fields and field; keep one")
         selectors: tuple[str, ...] = self._read("fields", lambda v: texts("fields", v)) or ()
         names: tuple[str, ...] = self._read("field", read_names) or ()
         return selectors + tuple(exactly(name) for name in names)
@@ -251,7 +251,7 @@ class _WordReader:
             elif not target:
                 self._mistake("level", f"{model.name} has no level; leave {level!r} out")
             elif target in given or target in amounts:
-                self._mistake("level", f"{target} is said twice, by level and {target}; keep one")
+                self._mistake("level", f"{target} is given twice, by level and {target}; keep one")
             else:
                 (amounts if target == "snr" else given)[target] = level
             source[target] = "level"
@@ -288,7 +288,7 @@ class _WordReader:
         said = [source.get(name, name) for name in ("scale", "sd", "snr")
                 if name in (given if name == "scale" else amounts)]  # fmt: skip
         if len(said) > 1:
-            message = f"how much noise is said twice, by {' and '.join(said)}; keep one"
+            message = f"{' and '.join(said)} exclude each other; keep one"
             self._mistake(said[-1], message)
 
     def _check_parameters(

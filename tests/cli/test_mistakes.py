@@ -51,12 +51,12 @@ MISTAKES = {
     # options that contradict each other, or say nothing
     "-s 1 -o x.csv --to parquet": "data.csv: x.csv would be CSV by its name and Parquet by "
     "--to parquet; leave --to out, or name it x.parquet",
-    "-s 3 --sweep scale=1,2 --output-dir o": "scale is said twice, by --sweep and "
+    "-s 3 --sweep scale=1,2 --output-dir o": "scale is given twice, by --sweep and "
     "--scale; keep one",
-    "--snr 9 --sweep sd=1,2 --output-dir o": "sd is said twice, by --sweep and --snr; keep one",
-    "-d normal --sweep model=normal,laplace --output-dir o": "model is said twice, by --sweep and "
+    "--snr 9 --sweep sd=1,2 --output-dir o": "sd is given twice, by --sweep and --snr; keep one",
+    "-d normal --sweep model=normal,laplace --output-dir o": "model is given twice, by --sweep and "
     "--dist; keep one",
-    "-d student-t -p df=4 --sweep df=3,5 --output-dir o": "df is said twice, by --sweep and -p; "
+    "-d student-t -p df=4 --sweep df=3,5 --output-dir o": "df is given twice, by --sweep and -p; "
     "keep one",
     "-s 1 -q -v": "--quiet and --verbose contradict each other; keep one",
     "-s 1 --in-place --to parquet": "data.csv: data.csv would be CSV by its name and Parquet by "

@@ -85,7 +85,7 @@ def test_a_number_may_have_any_number_of_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("age + 1", "no condition"), ("city > 3", "cannot be worked out")]
+    ("text", "said"), [("age + 1", "not a condition"), ("city > 3", "cannot be worked out")]
 )
 def test_what_cannot_be_compared_is_refused(text, said) -> None:
     with pytest.raises(UsageError, match=said):
@@ -148,8 +148,8 @@ MISMATCHES = {
     "kind + 1 > 2": "'kind' is a text, and only numbers have sums",
     "-kind == 1": "'kind' is a text, and only numbers have sums",
     "n == kind": "'n' is a number, and 'kind' is a text",
-    "n + 1": "is no condition, but a number",
-    "kind": "is no condition, but a text",
+    "n + 1": "is not a condition, but a number",
+    "kind": "is not a condition, but a text",
     "t > 5": "'t' is a time, and 5 is a number",
 }
 

@@ -94,7 +94,7 @@ class TestScale:
             {"sd": Absolute(1), "snr": 20.0},
             {"snr": 20.0, "parameters": {"scale": "1"}},
         ):
-            with pytest.raises(UsageError, match="said twice"):
+            with pytest.raises(UsageError, match="exclude each other"):
                 NoiseSpec(**twice)
 
 
