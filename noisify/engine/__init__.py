@@ -1,4 +1,4 @@
-"""The loop: read, decode, add noise, encode, write; the first pass, reports, restore, conversion.
+"""Run plans: the loop (read, decode, add noise, encode, write), first pass, reports, restoring.
 
-A plan and a source go in; chunks pass through the noiser in worker threads to a sink.
+Chunks go from a source through the noiser, in worker threads, to a sink.
 """

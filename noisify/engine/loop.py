@@ -1,10 +1,10 @@
-"""The one loop that drives every format, and the map of the way data goes.
+"""The main loop, which is the same for every format.
 
     source ──raw──▶ decode ──chunk──▶ noise ──chunk──▶ encode ──raw──▶ sink
     in order        └────────── in a pool of threads ──────────┘       in order
 
-Reading and writing are serial and in order; the three in the middle run in worker threads. (Arrays
-whose elements have known places in their files are read, and written to a file, there too.) At most
+Reading and writing are serial and in order; the three steps between run in worker threads. Arrays
+with elements at known offsets are read, and written to regular files, in the workers too. At most
 workers + 2 chunks are in flight, so memory is constant. The first failure cancels the rest.
 A first pass over the data (`survey.py`) is the same loop without noise, encode and sink.
 """
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 _PREVIEWED = 64
-"""Chunks in which a preview looks for elements that change."""
+"""Chunks that a preview searches for elements that change."""
 _BATCH_PIECES = 8
-"""Pieces that a worker is handed at once, at most, where they take no memory before."""
+"""The most pieces to hand to a worker at once, if waiting pieces take no memory."""
 _BATCH_BYTES = 1 << 23
 
 
@@ -47,11 +47,11 @@ class Task:
     """One output of a run.
 
     Attributes:
-        plan: What to do.
-        sink: Takes the noisy data.
-        name: What to call the output in errors.
-        mask: Takes which elements changed; None: nobody asks.
-        mask_name: What to call the mask in errors.
+        plan: The plan.
+        sink: The sink of the noisy data.
+        name: The output's name in errors.
+        mask: The sink of the mask, or None without one.
+        mask_name: The mask's name in errors.
     """
 
     plan: Plan
@@ -70,18 +70,18 @@ def run(
     measure: bool,
     progress: Callable[[int], None],
 ) -> list[dict[str, FieldReport]]:
-    """Carry out plans, from one reading of the data.
+    """Carry out plans in one pass over the data.
 
     Args:
         source: The data.
-        tasks: What to do, and where to.
-        jobs: Worker threads; a compatibility stream uses one, being sequential.
-        size: Bytes in a chunk.
-        measure: Whether to measure what noise did, beyond counting.
-        progress: Told the bytes of each chunk done.
+        tasks: The plans and their outputs.
+        jobs: The number of worker threads; a compatibility stream is sequential and uses one.
+        size: The bytes of a chunk.
+        measure: Whether to measure the effects of noise, beyond counting.
+        progress: Called with the bytes of each chunk done.
 
     Returns:
-        For each task, and each field that got noise, what it did.
+        For each task, the effects of noise on each noisy field.
     """
     workers = [_Worker(source, task, size, measure=measure) for task in tasks]
     rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
@@ -105,7 +105,7 @@ def run(
                     task.mask.write(masked)
             for name, tally in tallies.items():
                 report[name] += tally
-        del done, encoded, masked  # or they would be in memory until the next ones are there
+        del done, encoded, masked  # free them before the next ones are made
         progress(size_done)
     return reports
 
@@ -128,7 +128,7 @@ class _Worker:
         }
 
     def work(self, piece: DecodedPiece) -> tuple[Any, Any, dict[str, Any]]:
-        """Return what to write, what to write to the mask, and what noise did."""
+        """Return the encoded piece, its encoded mask, and tallies by field."""
         sink, chunk = self._task.sink, piece.chunk
         noisy, tallies = self._noiser.apply(piece.extended, piece.conditions, chunk)
         encoded = sink.encode(piece.raw, chunk, noisy)
@@ -154,13 +154,13 @@ def _large_row() -> UsageError:
 
 
 class _Reader:
-    """Reads and decodes pieces for several plans; extends them where models look beyond.
+    """Reads and decodes pieces for several plans, and extends them by the halo of models.
 
     Args:
         source: The data.
-        plans: What will be done.
-        size: Bytes in a chunk.
-        columns_together: Whether the columns of a table have to come together.
+        plans: The plans.
+        size: The bytes of a chunk.
+        columns_together: Whether the columns of a table must be in the same piece.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class _Reader:
     def map(
         self, work: Callable[[DecodedPiece], Result], jobs: int, *, placed: bool = False
     ) -> Iterator[Result]:
-        """Yield work(piece) for each piece, in order; `placed`: the result takes no memory."""
+        """Yield work(piece) for each piece, in order; if `placed`, results take no memory."""
         reading = self._source.read(self._groups, self._size)
         raws, in_flight = reading.pieces, reading.in_flight
         if not self._halo:
@@ -201,7 +201,7 @@ class _Reader:
         yield from ordered_map(work, extended(decoded, self._halo), jobs, in_flight)
 
     def _with_conditions(self, group: Sequence[Field]) -> list[Field]:
-        """Return a group of fields, with what the conditions for them look at."""
+        """Return a group of fields with the fields that conditions on them use."""
         names = {field.name for field in group}
         for where, noised in self._conditions.items():
             if not names.isdisjoint(noised):
@@ -220,18 +220,18 @@ class _Reader:
 
 
 def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
-    """Return groups of fields, those that have columns of a table as one."""
+    """Merge the groups of fields that are columns of a table."""
     columns = [field for group in groups for field in group if not field.table]
     others = [[field for field in group if field.table] for group in groups]
     return [group for group in (columns, *others) if group]
 
 
 class Preview(NamedTuple):
-    """What a plan would do to the start of a source.
+    """The effects of a plan on the start of a source.
 
     Attributes:
         columns: Noisy columns of a few rows each, field by field.
-        fields: What noise did to each field, as far as was looked.
+        fields: The effects of noise on each field, as far as it was read.
     """
 
     columns: list[NoisyColumn]
@@ -243,9 +243,9 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
 
     Args:
         source: The data.
-        plan: What would be done.
-        rows: How many elements each column keeps.
-        size: Bytes in a chunk.
+        plan: The plan.
+        rows: The number of elements of each column.
+        size: The bytes of a chunk.
     """
     noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
     found: dict[str, list[NoisyColumn]] = {}

@@ -1,4 +1,4 @@
-"""Noise on the columns of one chunk, by a plan; runs in a worker."""
+"""Add noise to the columns of a chunk by a plan; runs in worker threads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from noisify.streams.streams import NumpyGenerator, Variates
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
-    """Values, and which of them are usable; None: all."""
+    """Values, and a mask of the usable ones or None for all."""
 
     from noisify.statistics import moments
 else:
@@ -41,7 +41,7 @@ else:
 
 
 _BATCH_ELEMENTS = 1 << 16
-"""Elements that are worked on together, of fields that get the same noise."""
+"""Elements to process at once, of fields that get the same noise."""
 
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
 
@@ -50,10 +50,10 @@ class Noiser:
     """Applies a plan to chunks.
 
     Args:
-        plan: What to do.
+        plan: The plan.
         generators: For a compatibility stream, each step's own generator.
-        measure: Whether tallies hold what noise did, beyond counts.
-        batch_elements: How many elements of fields with the same noise are worked on at once.
+        measure: Whether to measure the effects of noise, beyond counting.
+        batch_elements: How many elements of fields with the same noise to process at once.
     """
 
     def __init__(
@@ -83,13 +83,12 @@ class Noiser:
         rows: Mapping[Condition, NDArray[np.bool_]] = NO_CONDITIONS,
         wanted: Chunk | None = None,
     ) -> tuple[list[NoisyColumn], dict[str, Tally]]:
-        """Return the chunk's noisy columns and, by field, what noise did to them.
+        """Return the chunk's noisy columns, and a tally for each field.
 
         Args:
-            chunk: Decoded fields.
-            rows: For each condition of the plan, the rows for which it is true.
-            wanted: The part of `chunk` whose noise is wanted, where models reach beyond it; None:
-                all of it.
+            chunk: The decoded fields.
+            rows: For each condition of the plan, a mask of the rows for which it is true.
+            wanted: The part of `chunk` without the halo; None for all of it.
         """
         columns = chunk.by_field()
         whole = wanted is None or wanted is chunk
@@ -99,7 +98,7 @@ class Noiser:
         }
         for steps in self._specs:
             others = OtherFields(companions, _values_of(states) if steps.joint else {})
-            for name in min(states, steps.by_field, key=len):  # never all of both
+            for name in min(states, steps.by_field, key=len):  # iterate over the smaller one
                 if name in states and name in steps.by_field:
                     for at, state in enumerate(states[name]):
                         self._step(steps.by_field, state, others, at, rows)
@@ -125,11 +124,11 @@ class Noiser:
     def _states(
         self, columns: Mapping[str, list[Column]], *, together: bool
     ) -> dict[str, list[ColumnState]]:
-        """Return what gets noise, before its first step, by the name of the (first) field.
+        """Return the initial states of columns that get noise, by the name of the (first) field.
 
         Args:
             columns: The decoded columns of each field.
-            together: Whether fields that get the same noise may be put together.
+            together: Whether to process fields that get the same noise together.
         """
         states: dict[str, list[ColumnState]] = {}
         groups: dict[tuple[int, ...], list[Column]] = {}
@@ -149,7 +148,7 @@ class Noiser:
     def copies(
         self, rows: Positions, conditions: Mapping[Condition, NDArray[np.bool_]]
     ) -> NDArray[np.int64]:
-        """Return how many times each row comes out, shape (n,)."""
+        """Return how many times to write each row, shape (n,)."""
         copies = np.ones(rows.size, np.int64)
         for step in self._plan.row_steps:
             context = NoiseContext(self._variates(step, rows), ROW)
@@ -169,7 +168,7 @@ class Noiser:
         at: int,
         rows: Mapping[Condition, NDArray[np.bool_]],
     ) -> None:
-        """Do one spec's step on one column, that of number `at` of its field, or on several."""
+        """Apply one spec's step to the column `at` of a field, or to several columns at once."""
         asking = by_field[state.column.field.name]
         step, usable = asking.step, state.usable
         floats: dict[str, NDArray[np.float64]] = {}
@@ -218,7 +217,7 @@ class Noiser:
     def _results(
         self, state: ColumnState, columns: Sequence[Column]
     ) -> Iterator[tuple[NoisyColumn, Tally]]:
-        """Yield what became of each column, or of the part of a lone one that is wanted."""
+        """Yield the noisy column and the tally of each column, or of the wanted part of one."""
         column = columns[0]
         if column.positions.size * len(columns) != len(state.values):
             state = state.part(column)

@@ -1,7 +1,7 @@
-"""The compatibility streams of a plan: one sequential generator, as a script draws from it.
+"""Compatibility streams: one sequential NumPy generator, used as a script would use it.
 
-A script draws a whole field, then the next. Here the fields of a chunk go together, so each step
-has a copy of the generator, wound on past all that the steps before it draw.
+A script draws for one whole field after the other. Here chunks contain several fields, so each step
+has its own copy of the generator, advanced past all draws of the steps before it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_streams(plan: Plan) -> None:
     """Refuse models that a compatibility stream cannot serve.
 
     Raises:
-        UsageError: If a model draws otherwise than element after element.
+        UsageError: If a model does not draw exactly once per element, in order.
     """
     if plan.rng == "noisify":
         return
@@ -44,7 +44,7 @@ def check_streams(plan: Plan) -> None:
 
 
 def _try_out(step: Step, generator: NumpyGenerator) -> None:
-    """Let a step work on one element, whose variates must come from one draw."""
+    """Apply a step to one element, to check that it draws only once."""
     number = step.field.number
     if number is None or step.model.halo or step.model.multi_field:
         raise UsageError("this model needs noisify's own streams; drop --rng")
@@ -56,12 +56,12 @@ def _try_out(step: Step, generator: NumpyGenerator) -> None:
 
 
 class _OneDraw(SequentialVariates):
-    """A compatibility stream that refuses a second draw: chunk by chunk it would be another one."""
+    """A compatibility stream that refuses a second draw, which would depend on the chunks."""
 
     __slots__ = ("_lanes",)
 
     def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return what `sampler` draws, the first time."""
+        """Return the draw of `sampler`, once."""
         if hasattr(self, "_lanes"):
             raise UsageError("it draws more than once for an element; drop --rng")
         self._lanes = lane
@@ -69,12 +69,12 @@ class _OneDraw(SequentialVariates):
 
 
 def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[Step, NumpyGenerator]:
-    """Return for each step the compatibility stream where a script would have reached it.
+    """Return each step's generator in the state in which a script would reach the step.
 
     Args:
-        plan: What to do; with noisify's own streams there are none.
-        source: The data, read where only that tells a field's length.
-        size: Bytes in a chunk.
+        plan: The plan; with noisify's own streams, there are no generators.
+        source: The data, which is read if a field's length is not known otherwise.
+        size: The bytes of a chunk.
     """
     if plan.rng == "noisify":
         return {}
@@ -99,7 +99,7 @@ def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[St
 
 
 def _count(source: Source[Any], field: Field, size: int) -> int:
-    """Return a field's length by reading it."""
+    """Count the elements of a field by reading it."""
     return sum(
         source.decode(raw, [field]).columns[0].positions.size
         for raw in source.read([[field]], size).pieces

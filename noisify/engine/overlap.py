@@ -1,4 +1,4 @@
-"""Decoded pieces with the elements around them, for models that look at neighbours (their halo)."""
+"""Extend decoded pieces by their neighbouring elements (halo), for models that need them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @frozen
 class DecodedPiece:
-    """A raw piece, decoded, and the elements on either side of it that models look at.
+    """A decoded piece with its halo.
 
     Attributes:
-        raw: As the format reads it.
+        raw: The raw piece.
         chunk: Its decoded fields.
-        row_conditions: For each condition on rows, those of the piece for which it is true.
-        extended: The decoded fields with their surroundings.
-        conditions: For each condition, the elements of `extended` for which it is true.
+        row_conditions: For each condition, a mask of the rows of the piece that meet it.
+        extended: The decoded fields with the halo.
+        conditions: For each condition, a mask of the elements of `extended` that meet it.
     """
 
     raw: Any
@@ -42,11 +42,11 @@ class DecodedPiece:
 
 
 def extended(pieces: Iterable[DecodedPiece], halo: int) -> Iterator[DecodedPiece]:
-    """Yield pieces with at least `halo` elements of their surroundings on either side.
+    """Extend pieces by at least `halo` elements on either side, as far as there are any.
 
     Args:
-        pieces: Decoded pieces, each starting where the one before ends.
-        halo: How many elements.
+        pieces: Decoded pieces, each starting where the previous one ends.
+        halo: The number of elements.
 
     Raises:
         UsageError: If the elements do not come in the order of the field.
@@ -67,7 +67,7 @@ def extended(pieces: Iterable[DecodedPiece], halo: int) -> Iterator[DecodedPiece
 
 
 def _fields(piece: DecodedPiece) -> set[str]:
-    """Return the fields of a piece; those of another dataset are no surroundings of it."""
+    """Return the names of a piece's fields; pieces of other fields are not its neighbours."""
     return {column.field.name for column in piece.chunk.columns}
 
 
@@ -76,7 +76,7 @@ def _length(piece: DecodedPiece) -> int:
 
 
 def _after(here: deque[DecodedPiece], halo: int) -> int:
-    """Return how many elements are there after the first piece, as far as it matters."""
+    """Count the elements after the first piece, up to at least `halo`."""
     count = 0
     for piece in islice(here, 1, None):
         count += _length(piece)
@@ -107,7 +107,7 @@ def _surrounded(
         start = int(column.positions.starts[0]) - int(whole.positions.starts[0])
         first, end = max(0, start - halo), start + column.positions.size + halo
         columns.append(cut_out(whole, first, min(end, whole.positions.size)))
-        if not stop or not column.field.table:  # conditions are on rows, not on what lists hold
+        if not stop or not column.field.table:  # conditions are on rows, not on list elements
             lead, stop = first, end
     conditions = {
         where: np.concatenate([other.row_conditions[where] for other in around])[lead:stop]
@@ -117,7 +117,7 @@ def _surrounded(
 
 
 def _alike(other: DecodedPiece, column: Column, at: int) -> Column:
-    """Return another piece's column of the same field and type, a blank one if it has none."""
+    """Return another piece's column of the same field and type, or a blank one if it has none."""
     columns = [c for c in other.chunk.columns if c.field.name == column.field.name]
     same = [c for c in columns if c.number == column.number]
     return same[0] if same else blank(column, columns[0] if columns else other.chunk.columns[at])

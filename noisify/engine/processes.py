@@ -1,7 +1,7 @@
-"""Copies of this process, for work in which threads would wait for each other.
+"""Map a function over items in forked copies of this process.
 
-Python runs one thread at a time, and a small file is mostly Python's work. This process is copied
-only where that is safe: on Linux, and while it has no other thread, which the copy would lack.
+Python runs one thread at a time, and processing a small file is mostly Python code. Forking is only
+used where it is safe: on Linux, and while this process has no other threads.
 
     this process ──item──▶ copy: function(item, tell)
                  ◀──told── any number of times
@@ -33,16 +33,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Said = tuple[bytes, bytes]
-"""What a copy says: the kind, and what it is about, pickled."""
+"""A message from a copy: its kind and its pickled contents."""
 _TOLD, _DONE, _FAILED = b"t", b"d", b"f"
 _MORE_IN_FLIGHT = 2
 _PR_SET_PDEATHSIG = 1
 _HEARD_BY_ALL = ("SIGINT", "SIGHUP")
-"""Signals that a terminal sends to copies too; they wait to be told by SIGTERM."""
+"""Signals that a terminal also sends to copies, which ignore them and wait for SIGTERM."""
 
 
 def can_copy() -> bool:
-    """Return whether this process can be copied safely, and hears how its copies end."""
+    """Return whether this process can be forked safely and can wait for its copies."""
     if sys.platform != "linux" or signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL:
         return False
     try:
@@ -57,13 +57,13 @@ def process_map(
     more: Iterable[Item],
     told: Callable[[Any], None],
 ) -> Iterator[Result]:
-    """Yield what a function returns for each item, in order, worked on by copies of this process.
+    """Yield the result of a function for each item, in order, computed by copies of this process.
 
     Args:
-        function: What to do; given an item, and what tells this process something.
+        function: Called in a copy with an item, and a function that sends a value to this process.
         items: The first items, one for each copy.
-        more: Those that follow; read only as far ahead as copies are free, and a few results wait.
-        told: Called here with what a copy tells.
+        more: Further items, read only as far ahead as copies are free and few results are waiting.
+        told: Called in this process with each value that a copy sends.
 
     Raises:
         NoisifyError: If a copy is killed.
@@ -72,7 +72,7 @@ def process_map(
     waiting = chain(items, more)
     with ExitStack() as running:
         copies: list[_Copy] = []
-        with suppress(OSError):  # there may be no more processes; then there are fewer copies
+        with suppress(OSError):  # at the limit of processes, use fewer copies
             for _ in items:
                 copies.append(_Copy(function, copies, running))
         if not copies:
@@ -87,30 +87,30 @@ def process_map(
                         told(_read(kind, data))
                         continue
                     answer, copy.answer = copy.answer, None
-                    _hand_out(waiting, copies, pending)  # it need not wait until that is read
+                    _hand_out(waiting, copies, pending)  # before the result is yielded
                     cast("list[Said]", answer).append((kind, data))
             yield _read(*pending.popleft().pop())
             _hand_out(waiting, copies, pending)
 
 
 def _hand_out(waiting: Iterator[Any], copies: Sequence[_Copy], pending: deque[list[Any]]) -> None:
-    """Let copies that are free begin with what is waiting, unless too many results are pending."""
+    """Hand waiting items to free copies, unless too many results are pending."""
     for copy in copies:
         if copy.answer is None and len(pending) < len(copies) + _MORE_IN_FLIGHT:
             pending.extend(copy.begin(item) for item in islice(waiting, 1))
 
 
 def _heard(copies: Sequence[_Copy]) -> Iterator[_Copy]:
-    """Yield the copies that have something to say, once one has."""
+    """Wait for messages, and yield the copies that have sent one."""
     ready = connections.wait([copy.connection for copy in copies if copy.answer is not None])
     return (copy for copy in copies if copy.connection in ready)
 
 
 def _read(kind: bytes, data: bytes) -> Any:  # noqa: ANN401
-    """Return what was pickled.
+    """Unpickle the contents of a message.
 
     Raises:
-        BaseException: What went wrong instead.
+        BaseException: If the message is a failure.
     """
     answer = pickle.loads(data)  # noqa: S301 - a copy of this process wrote it
     if kind == _FAILED:
@@ -122,16 +122,16 @@ class _Copy:
     """A copy of this process, which works on one item at a time until it is stopped.
 
     Args:
-        function: What it does with an item.
-        others: The copies made before, whose connections it does not keep.
-        running: Stops it in the end.
+        function: The function to apply to items.
+        others: The earlier copies, whose connections this one closes.
+        running: The exit stack that stops it in the end.
 
     Attributes:
-        connection: The way to it.
-        answer: Takes the result of the item that it works on; None: it has none.
+        connection: The connection to it.
+        answer: The list for the result of its current item, or None if it is free.
 
     Raises:
-        OSError: If there is no room for a process more.
+        OSError: If no further process can be created.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class _Copy:
         self.answer: list[Said] | None = None
         self.connection, own = connections.Pipe()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, *_heard_by_all()})
-        try:  # a signal would find a copy that nobody stops
+        try:  # with signals blocked until the copy is registered to be stopped
             self._process = os.fork()
             if not self._process:
                 _work(function, own, [copy.connection for copy in (*others, self)], held)
@@ -153,14 +153,14 @@ class _Copy:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def begin(self, item: object) -> list[Said]:
-        """Hand it an item; return what takes the result."""
-        with suppress(OSError):  # it has been killed, as is found when it is heard
+        """Send it an item; return the list for the result."""
+        with suppress(OSError):  # if it has been killed, `hear` reports it
             self.connection.send(item)
         self.answer = []
         return self.answer
 
     def hear(self) -> Said:
-        """Return what it says.
+        """Receive its next message.
 
         Raises:
             NoisifyError: If it has been killed.

@@ -1,4 +1,4 @@
-"""Why noise changed nothing in a field, or less than was asked: nothing is silently nothing."""
+"""Explain why noise changed nothing in a field, or less than was asked."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ else:
     number_format = LazyModule("noisify.formats.csv.number_format")
 
 _STANDARD_ERRORS = 4
-"""How far the sd of a change may be from what was asked by chance: beyond it, there is a reason."""
+"""Standard errors by which the sd of a change may differ from the one asked without a reason."""
 _SHORT = 0.9
-"""The share of the sd that was asked below which a change is told to be smaller."""
+"""Changes with less than this share of the sd that was asked are reported."""
 _FEW = 0.01
-"""The share of elements that were clipped or saturated below which that explains nothing."""
+"""The least share of clipped or saturated elements that counts as a reason."""
 _WITH_UNIT = re.compile(r"\D{0,3}\s?[+-]?\d[\d.,]*\s?\D{1,5}|\D{1,3}\s?[+-]?\d[\d.,]*")
 _TRUTHS = {"true", "false", "yes", "no"}
 _MOST_SHOWN = 40
@@ -35,11 +35,11 @@ EXPECTED = {"time": "a time", "decimal": "within the field's precision"}
 
 
 def check_named(plan: Plan, fields: Mapping[str, FieldReport]) -> None:
-    """Refuse a field that was chosen by its exact name and in which no cell is a number.
+    """Refuse a field that was selected by its exact name but has no parseable cell.
 
     Args:
-        plan: What was done.
-        fields: What noise met in each field.
+        plan: The plan that was carried out.
+        fields: The effects of noise on each field.
 
     Raises:
         DataError: If there is one.
@@ -57,8 +57,8 @@ def notes(plan: Plan, fields: Mapping[str, FieldReport]) -> Iterator[tuple[str, 
     """Yield each field in which a level or rate above zero changed nothing, and why.
 
     Args:
-        plan: What was done.
-        fields: What noise did to each field.
+        plan: The plan that was carried out.
+        fields: The effects of noise on each field.
     """
     by_field = plan.steps_by_field()
     for name, met in fields.items():
@@ -69,9 +69,9 @@ def notes(plan: Plan, fields: Mapping[str, FieldReport]) -> Iterator[tuple[str, 
 
 
 def asked_sd(steps: Sequence[Step]) -> float | None:
-    """Return the sd of the noise that was asked of a field, in its unit, where that is one number.
+    """Return the sd of the noise that was asked for a field, in its unit, if it is one number.
 
-    Only for one step of independent additive noise of an absolute level on all elements.
+    That is so for a single step of independent additive noise of absolute level on all elements.
     """
     if len(steps) != 1:
         return None
@@ -84,12 +84,12 @@ def asked_sd(steps: Sequence[Step]) -> float | None:
 
 
 def shortfall(plan: Plan, steps: Sequence[Step], met: FieldReport) -> str | None:
-    """Say that the sd of a field's change is much smaller than asked, and why; or return None.
+    """Explain why the sd of a field's change is much smaller than asked; None if it is not.
 
     Args:
-        plan: What was done.
+        plan: The plan that was carried out.
         steps: Its steps for the field.
-        met: What noise did to the field, measured.
+        met: The measured effects of noise on the field.
     """
     asked = asked_sd(steps)
     if not asked or met.change is None or not met.changed:
@@ -197,7 +197,7 @@ def _span(nanoseconds: int) -> str:
 
 
 def _no_number(step: Step, met: FieldReport) -> str:
-    """Say that no cell of a field is a number, with the first and what would help."""
+    """Explain that no cell of a field is a number, with the first cell and advice."""
     what = EXPECTED.get(step.field.kind, "a number")
     first = met.first_unparseable
     shown = first if len(first) <= _MOST_SHOWN else first[: _MOST_SHOWN - 1] + "…"
@@ -205,7 +205,7 @@ def _no_number(step: Step, met: FieldReport) -> str:
 
 
 def _help(cell: str, what: str) -> str:
-    """Say what would make a cell a number, as far as that can be told."""
+    """Return advice on how to make a cell parse, or empty."""
     if what == EXPECTED["decimal"]:
         return "; cast the column to a wider decimal first"
     if what == EXPECTED["time"]:
