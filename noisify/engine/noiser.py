@@ -280,11 +280,11 @@ class Noiser:
 
 
 ROW = NumberType("bool", np.dtype(bool))
-"""What a model of whole rows works on has no values."""
+"""The number type for models of whole rows, which have no values."""
 
 
 def _alike(steps: Iterable[Step]) -> dict[str, int]:
-    """Return a number for each field that may be worked on together with others: theirs is equal.
+    """Number the groups of fields that get the same noise and may be processed together.
 
     All their steps are alike, and nothing but an element's value and its variates counts.
     """
@@ -303,14 +303,14 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
 
 
 def _values_of(states: Mapping[str, list[ColumnState]]) -> dict[str, list[_Values]]:
-    """Return each column's values and which are usable; later steps make new arrays."""
+    """Return each column's values and its mask of usable ones; later steps replace the arrays."""
     return {
         name: [(state.values, state.usable) for state in found] for name, found in states.items()
     }
 
 
 def _each(values: NDArray[Any] | None, count: int) -> Iterable[Any]:
-    """Return the part of each of so many columns, or None for each."""
+    """Split an array into the parts of each column; None gives None for each."""
     return repeat(None, count) if values is None else values.reshape(count, -1)
 
 
@@ -319,7 +319,7 @@ def _count(which: NDArray[np.bool_] | None) -> int:
 
 
 def _measured(noisy: list[NoisyColumn]) -> Tally:
-    """Return the moments of one field's values and of their change, over all its columns."""
+    """Return the moments of a field's values and of their changes, over all its columns."""
     positions, values, usable = merged_floats([result.column for result in noisy])
     change = np.zeros_like(values)
     for result in noisy:

@@ -220,17 +220,17 @@ def _work(
 
 
 def _end_with_parent() -> None:
-    """Let SIGTERM come when the process that was copied ends, though it be by SIGKILL."""
+    """Ask the kernel to send SIGTERM when the parent process ends, even by SIGKILL."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Connection) -> None:
-    """Answer items until nobody is there any more."""
+    """Answer items until the parent process closes the connection."""
 
     def say(kind: bytes, what: object) -> None:
         connection.send_bytes(kind + pickle.dumps(what, pickle.HIGHEST_PROTOCOL))
 
-    with suppress(EOFError, OSError):  # the process that was copied has closed, or is gone
+    with suppress(EOFError, OSError):  # the parent has closed the connection, or has ended
         while True:
             item = connection.recv()
             try:
@@ -242,7 +242,7 @@ def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Co
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Return an error that another process can raise, and say where it happened."""
+    """Make an error that the parent process can raise, with its traceback as a note."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - as above

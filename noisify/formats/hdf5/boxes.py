@@ -1,4 +1,4 @@
-"""Boxes of elements of a dataset, and the chunks that they reach into."""
+"""Boxes of elements of a dataset, and the chunks that they overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Corner = tuple[int, ...]
 
 
 def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Return whether arrays of one shape and dtype are the same to the bit; most differ early."""
+    """Return whether arrays of the same shape and dtype have the same bytes; most differ early."""
     while one.ndim and len(one) == 1:
         one, other = one[0], other[0]
     if not one.ndim:
@@ -32,7 +32,7 @@ def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def corners(box: Box, chunks: Sequence[int]) -> Iterator[Corner]:
-    """Yield the first corner of each chunk that a box reaches into, in C order."""
+    """Yield the first corner of each chunk that a box overlaps, in C order."""
     yield from itertools.product(
         *(
             range(cut.start // step * step, cut.stop, step)
@@ -42,7 +42,7 @@ def corners(box: Box, chunks: Sequence[int]) -> Iterator[Corner]:
 
 
 def overlap(corner: Corner, chunks: Sequence[int], box: Box) -> tuple[Box, Box]:
-    """Return the part of a box that a chunk covers, and the part of the chunk that this is."""
+    """Return the overlap of a chunk and a box, as a part of the box and as a part of the chunk."""
     outer, inner = [], []
     for at, step, cut in zip(corner, chunks, box, strict=True):
         start, stop = max(at, cut.start), min(at + step, cut.stop)
@@ -65,7 +65,7 @@ def first_element(shape: Sequence[int], box: Box) -> int:
 
 
 def chunk_number(shape: Sequence[int], chunks: Sequence[int], corner: Corner) -> int:
-    """Return the number of the chunk at a corner, counted from 0 in C order."""
+    """Return the index of the chunk at a corner, in C order."""
     number = 0
     for extent, step, at in zip(shape, chunks, corner, strict=True):
         number = number * -(-extent // step) + at // step

@@ -1,4 +1,4 @@
-"""The elements of a chunked dataset in a temporary file, where any box of them can be had."""
+"""Unpack a chunked dataset into a temporary file, for access to any box of elements."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 _COPY_BYTES = 1 << 20
 _TILE_BYTES = 1 << 23
 _KEPT_BYTES = 1 << 24
-"""Bytes of the temporary file that may be in memory because they were looked at."""
+"""The most bytes of the temporary file to keep in memory after accesses."""
 _TILES = 1 << 4
-"""Tiles that may be looked into at once: the system may bring in 2 MiB of each for a few bytes."""
+"""The most tiles to access at once: the system may load 2 MiB of each for a few bytes."""
 
 
 class ChunkFile:
-    """The elements of a dataset in a temporary file, tile after tile; a tile is one chunk or more.
+    """The elements of a dataset in a temporary file, in tiles of one or more chunks.
 
     Args:
         path: The dataset's path.
-        shape: Its shape.
-        chunks: The shape of a chunk; those at the end are whole here.
-        dtype: What an element is moved by.
+        shape: The dataset's shape.
+        chunks: The shape of a chunk; edge chunks are stored whole.
+        dtype: The dtype to copy elements with.
 
     Raises:
-        NoisifyError: If there is no room.
+        NoisifyError: If there is not enough disk space.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ChunkFile:
             ) from None
 
     def copy(self) -> ChunkFile:
-        """Return another one with the same elements."""
+        """Return a copy of the temporary file."""
         other = ChunkFile(self._path, self._shape, self._chunks, self._dtype)
         self._file.seek(0)
         while data := self._file.read(_COPY_BYTES):
@@ -83,7 +83,7 @@ class ChunkFile:
         return other
 
     def chunk(self, corner: Corner) -> NDArray[Any]:
-        """Return the view of a chunk; say with `used` when it has been looked at."""
+        """Return a view of a chunk; call `used` after accessing it."""
         width = math.prod(self._tile) * self._dtype.itemsize
         start = chunk_number(self._shape, self._tile, corner) * width
         tile: NDArray[Any] = np.ndarray(self._tile, self._dtype, self._mapped, start)
@@ -91,13 +91,13 @@ class ChunkFile:
         return tile[tuple(slice(at % step, at % step + size) for at, step, size in inside)]
 
     def read_chunk(self, corner: Corner, box: Box) -> NDArray[Any]:
-        """Return as much of a chunk as a box has of it."""
+        """Return a copy of a chunk, cut to the shape of a box."""
         values = np.array(self.chunk(corner)[tuple(slice(0, extent) for extent in box_shape(box))])
         self.used(values.nbytes)
         return values
 
     def put(self, corner: Corner, values: NDArray[Any]) -> None:
-        """Write a chunk, or as much of it as the dataset has."""
+        """Write a chunk, or the part of an edge chunk inside the dataset."""
         chunk = self.chunk(corner)[tuple(slice(0, extent) for extent in values.shape)]
         rows = max(1, _KEPT_BYTES * len(values) // max(1, values.nbytes))
         for start in range(0, len(values), rows):
@@ -106,7 +106,7 @@ class ChunkFile:
             self.used(part.nbytes)
 
     def same_chunk(self, other: ChunkFile, corner: Corner) -> bool:
-        """Return whether another one has the same chunk there, to the bit."""
+        """Return whether a chunk has the same bytes in another temporary file."""
         one, two = self.chunk(corner), other.chunk(corner)
         rows = max(1, _KEPT_BYTES * len(one) // max(1, one.nbytes))
         for start in range(0, len(one), rows):
@@ -119,14 +119,14 @@ class ChunkFile:
         return True
 
     def used(self, count: int) -> None:
-        """Note that bytes were looked at; their memory is let go of when it has become much."""
+        """Note that bytes were accessed; free their memory when there are many."""
         self._used += count
         if self._used >= _KEPT_BYTES:
             self._used = 0
             drop_from_memory(self._mapped)
 
     def read(self, box: Box) -> NDArray[Any]:
-        """Return a box of consecutive elements."""
+        """Read a box of consecutive elements."""
         values = np.empty(box_shape(box), self._dtype)
         rows = _from_long_axis(values, box)
         for view, part, inside in self._views(box):
@@ -138,17 +138,17 @@ class ChunkFile:
         """Write a box of consecutive elements."""
         rows = _from_long_axis(values, box)
         for view, part, inside in self._views(box):
-            block = np.array(view, order="C")  # what is beyond the dataset's end stays
+            block = np.array(view, order="C")  # to keep what is beyond the dataset's end
             block.reshape(_merged(view.shape))[inside] = rows[part]
             view[...] = block
             drop_from_memory(self._mapped)
 
     def _views(self, box: Box) -> Iterator[tuple[NDArray[Any], Box, Box]]:
-        """Yield the places of a box, so many tiles at a time that few pages are in memory.
+        """Yield views of a box, a few tiles at a time so that few pages are in memory.
 
         Yields:
             A view of shape (tiles, rows of a tile, tiles, columns of a tile, ...) from the box's
-            first long axis on, which part of the box this is, and what of the view is in it.
+            first long axis on, the part of the box it covers, and the part of the view inside it.
         """
         axis = _long_axis(box)
         rank = len(box) - axis
@@ -171,7 +171,7 @@ class ChunkFile:
     def _columns(
         self, rows: NDArray[Any], part: slice, axis: int
     ) -> Iterator[tuple[NDArray[Any], Box, Box]]:
-        """Cut a view of rows along its next axis, which is that axis of the dataset."""
+        """Cut a view of rows along its next axis, which is axis `axis` of the dataset."""
         extent, step = self._shape[axis], self._tile[axis]
         further = tuple(slice(0, other) for other in self._shape[axis + 1 :])
         at_once = max(1, _TILES * rows.shape[2] // math.prod(rows.shape[0::2]))
@@ -189,7 +189,7 @@ class ChunkFile:
 
 
 def _tile(shape: tuple[int, ...], chunks: tuple[int, ...], limit: int) -> tuple[int, ...]:
-    """Return the shape of so many chunks, along the last axes first, as have `limit` elements."""
+    """Return the shape of a tile of about `limit` elements, extended along the last axes first."""
     tile = [*chunks]
     for axis in reversed(range(len(tile))):
         room = max(1, limit // math.prod(tile))
@@ -198,23 +198,23 @@ def _tile(shape: tuple[int, ...], chunks: tuple[int, ...], limit: int) -> tuple[
 
 
 def _long_axis(box: Box) -> int:
-    """Return the first axis along which a box has several elements; those after are whole."""
+    """Return the first axis along which a box has several elements; it spans later axes whole."""
     long = (axis for axis, cut in enumerate(box) if cut.stop - cut.start > 1)
     return next(long, len(box) - 1)
 
 
 def _from_long_axis(values: NDArray[Any], box: Box) -> NDArray[Any]:
-    """Return the view of a box's elements from its first long axis on."""
+    """Drop the axes of extent 1 before a box's first long axis."""
     return values.reshape(values.shape[_long_axis(box) :])
 
 
 def _merged(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with each pair of extents as one."""
+    """Merge each pair of extents of a shape."""
     return tuple(shape[at] * shape[at + 1] for at in range(0, len(shape), 2))
 
 
 def _aligned(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
-    """Cut a range so that each part lies in one chunk, or consists of whole ones.
+    """Cut a range so that each part lies in one chunk, or consists of whole chunks.
 
     >>> list(_aligned(3, 37, 10))
     [(3, 10), (10, 30), (30, 37)]

@@ -1,4 +1,4 @@
-"""What is in an HDF5 file: its fields, and how each dataset of them is stored."""
+"""Find the fields of an HDF5 file, and how their datasets are stored."""
 
 from __future__ import annotations
 
@@ -55,24 +55,24 @@ _ROUNDING = {
 }
 _WHOLE_NUMBERS = 2
 _UNWRITTEN_BYTES = 1 << 28
-"""Bytes of elements that were never written from which on noise leaves them so, ..."""
+"""Datasets with more unwritten bytes than this get no noise, ..."""
 _UNWRITTEN_TIMES = 100
-"""... if they are so many times what was written."""
+"""... if these are also more than this many times the written ones."""
 _REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
-"""The lowest number of a filter that the HDF5 library does not bring along."""
+"""The lowest number of a filter that is not part of the HDF5 library."""
 
 
 @frozen
 class Stored:
-    """Where a field is.
+    """The location and type of a field in the file.
 
     Attributes:
-        path: Its dataset's path.
-        member: The path of the member of a compound that it is, with dots; None: it is the dataset.
-        shape: Its shape: the dataset's, then the member's own.
+        path: The path of its dataset.
+        member: The dotted path of its member in a compound type, or None for the whole dataset.
+        shape: The shape of the dataset, followed by that of the member.
         dtype: Its dtype in the file.
-        bits: Where its value is in its bytes; None: it takes all of them.
+        bits: The bits of its bytes that hold the value, or None for all.
     """
 
     path: str
@@ -141,12 +141,12 @@ def fields_at(
 
 
 def unreadable_field(path: str, why: str) -> Field:
-    """Return the field of what cannot be read."""
+    """Return the field of an unreadable object."""
     return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
 
 
 def _as_declared(field: Field, declared: Declared) -> Field:
-    """Return a field with what the attributes of its dataset say of its values."""
+    """Add what the attributes of its dataset declare to a field: missing values and packing."""
     missing, packing = declared.missing, declared.packing
     kind, title = field.kind, field.type_name
     if packing is not None:
@@ -165,14 +165,14 @@ def _as_declared(field: Field, declared: Declared) -> Field:
 
 
 def _not_measured(path: str, dataset: h5py.Dataset) -> str:
-    """Return what a dataset in its own file holds instead of measurements; empty: it may."""
+    """Return what a dataset holds instead of measurements; empty if it may hold some."""
     if dataset.shape is None:
         return "nothing"
     return "a part of a PyTables index" if is_in_index(dataset.file, path) else ""
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:
-    """Return the name of a filter of a dataset that does not keep every value as it is."""
+    """Return the name of a lossy filter of a dataset, or None."""
     for one in filters_of(dataset.id.get_create_plist()):
         lossless = one.code == h5z.FILTER_SCALEOFFSET and one.values[:2] == (_WHOLE_NUMBERS, 0)
         if one.code in _ROUNDING and not lossless:
@@ -224,7 +224,7 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
 
 
 def _has_unfiltered_edges(dataset: h5py.Dataset, address: int, headers: HeaderFile) -> bool:
-    """Return whether chunks that go on beyond the dataset's end do not pass its filters."""
+    """Return whether edge chunks are stored without the dataset's filters."""
     ends = zip(dataset.shape, dataset.chunks, strict=True)
     if not any(extent % step for extent, step in ends):
         return False
@@ -234,7 +234,7 @@ def _has_unfiltered_edges(dataset: h5py.Dataset, address: int, headers: HeaderFi
 
 
 def _hindrance(dataset: h5py.Dataset) -> str:
-    """Return why no part of a dataset can get noise, whatever it holds; empty: they can."""
+    """Return why no field of a dataset can get noise, by how it is stored; empty if they can."""
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
     if size := _unwritten_gibibytes(dataset, kind.get_size()):
@@ -254,7 +254,7 @@ def _hindrance(dataset: h5py.Dataset) -> str:
 
 
 def _unwritten_gibibytes(dataset: h5py.Dataset, width: int) -> float:
-    """Return how much was never written of a dataset that noise would make vast; 0: of others."""
+    """Return the unwritten GiB of a sparse dataset that noise would fill; 0 for others."""
     total = math.prod(dataset.shape) * width
     if total <= _UNWRITTEN_BYTES:
         return 0
@@ -266,7 +266,7 @@ def _unwritten_gibibytes(dataset: h5py.Dataset, width: int) -> float:
 
 
 def _moves_pointers(dataset: h5py.Dataset, kind: TypeID, options: PropDCID) -> bool:
-    """Return whether elements can be written without the library, which would follow pointers."""
+    """Return whether elements can be copied bytewise, without the library following pointers."""
     layout = options.get_layout()
     address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
     if layout == h5d.COMPACT or not has_known_size(kind):
@@ -285,7 +285,7 @@ def _moves_pointers(dataset: h5py.Dataset, kind: TypeID, options: PropDCID) -> b
 
 
 def _missing_filter(options: PropDCID) -> str:
-    """Return why a dataset's filters do not work here, after looking for them in hdf5plugin."""
+    """Return why a dataset's filters are not available, after trying hdf5plugin."""
     for at in range(options.get_nfilters()):
         code, _, _, name = options.get_filter(at)
         if not h5z.filter_avail(code):
