@@ -1,4 +1,4 @@
-"""The library: noise on arrays and tables in memory, and on files, by the command's own engine."""
+"""The library: noise on arrays and tables in memory and on files, by the command's engine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add_noise(
 ) -> Data:
     """Return a noisy copy of an array or a table.
 
-    With the same seed and field name the noise is that of the command. The field of an array is
+    With the same seed and field name the noise is the command's. The field of an array is
     called `data`, that of a Series by its name (`data` without one).
 
     Args:
@@ -78,18 +78,18 @@ def add_noise(
             Default: every floating-point field, or else the only one with numbers.
         exclude: Fields to leave alone.
         params: The model's other parameters, such as {"df": 3}.
-        clip: Bounds (low, high) for what noise produces; None: no bound.
+        clip: Bounds (low, high) for noisy values; None in either place: no bound.
         where: A condition on rows, such as "age > 60 and city == 'Rome'"; others get no noise.
         noise: Several kinds of noise, one after the other, instead of the arguments up to `params`:
             texts as `--noise` takes them, models, or mappings as in a recipe's [[noise]] table.
-        recipe: The path of a recipe or a report, or what it holds, as a mapping.
-        preset: Noise with a name, as `noisify --list-presets` lists them, such as
+        recipe: The path of a recipe or a report, or its contents as a mapping.
+        preset: Ready-made noise, as listed by `noisify --list-presets`, such as
             "sensor-faults:2"; or several.
         decimals: Digits to round noisy floats to.
         seed: 0 to 2**128 - 1, of any integer type; None: the recipe's, or a new one each time.
-        file: What the data are called among others, for noise of their own: "day1" gives the noise
+        file: A name that gives the data its own noise: "day1" gives the noise
             of `noisify in/day1.csv --per-file`. Default: the recipe's.
-        rng: noisify, or numpy or numpy-legacy for the very numbers of NumPy's own generators.
+        rng: "noisify", or "numpy" or "numpy-legacy" for the numbers of NumPy's generators.
         jobs: Worker threads; default: one for each processor.
 
     Returns:
@@ -102,7 +102,7 @@ def add_noise(
         UsageError: If an argument does not fit the data.
 
     Warns:
-        NoisifyWarning: If noise was asked for a field, and changed nothing there; it says why.
+        NoisifyWarning: If noise changed nothing in a field; it says why.
 
     >>> import numpy as np
     >>> from noisify import add_noise, models
@@ -152,7 +152,7 @@ def noisify_file(
 
     Args:
         source: A CSV, TSV, NPY, Parquet or HDF5 file; `-` for standard input.
-        output: The file to make or replace, in one step; `-` for standard output.
+        output: The file to create or replace atomically; `-` for standard output.
         model: As for `add_noise`; likewise the arguments up to `rng`.
         scale: See `add_noise`.
         sd: See `add_noise`.
@@ -168,7 +168,7 @@ def noisify_file(
         preset: See `add_noise`.
         decimals: Digits to round noisy floats to, or "keep" for as many as each CSV cell had.
         seed: See `add_noise`.
-        per_file: Whether the noise is the file's own, by its name without folder and suffix;
+        per_file: Whether the file gets its own noise, by its name without folder and suffix;
             None: as the recipe says.
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
@@ -181,7 +181,7 @@ def noisify_file(
         `--report` writes.
 
     Raises:
-        NoisifyError: If anything is wrong; the output is as it was before then.
+        NoisifyError: If anything fails; the output is then as it was before.
 
     >>> import tempfile, pathlib
     >>> from noisify import noisify_file
@@ -219,7 +219,7 @@ def noisify_file(
 
 
 def _noisy(data: Data, request: Request, workers: int) -> Data:
-    """Return a noisy copy of what is in memory."""
+    """Return a noisy copy of data in memory."""
     if request.decimals == "keep":
         raise UsageError("decimals 'keep' is for CSV files; give a number of digits")
     held, given_back = hold(data)
@@ -239,7 +239,7 @@ def _noisy(data: Data, request: Request, workers: int) -> Data:
 
 
 def _check_rows(plan: Plan) -> None:
-    """Refuse models of whole rows: the result is as long as what was given."""
+    """Refuse models of whole rows, since the result has the length of the data."""
     if plan.row_steps:
         raise UsageError(
             f"{plan.row_steps[0].model.name} works on whole rows of files; use noisify_file, or "

@@ -1,4 +1,4 @@
-"""From what was asked to a plan: selectors, conditions, recipes, presets, levels.
+"""Turn a request into a plan: selectors, conditions, recipes, presets, levels.
 
 Words of a flag or a recipe go in; a plan comes out in which every number is settled.
 """

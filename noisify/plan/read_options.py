@@ -1,4 +1,4 @@
-"""Read how a file is to be read, from what a call of the library says."""
+"""Check the reading options of a library call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from noisify.formats.read_options import ReadOptions, declared
 
 
 def read_options(given: object) -> ReadOptions:
-    """Return how to read a file, every option checked for its type.
+    """Return the reading options, with each option's type checked.
 
     Args:
         given: `ReadOptions`, a mapping of them by name, or None.
 
     Raises:
-        UsageError: If it is something else, or an option is unknown or of another type.
+        UsageError: If it is not a mapping, or an option is unknown or has the wrong type.
 
     >>> read_options({"delimiter": ";"}).delimiter
     ';'

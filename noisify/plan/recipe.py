@@ -45,20 +45,20 @@ _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _MOST_BYTES = 1 << 26
-"""Enough for the report of a table of 100,000 columns."""
+"""The most bytes of a recipe; enough for the report of a table of 100,000 columns."""
 
 
 @frozen
 class Recipe:
-    """What a recipe says.
+    """The contents of a recipe.
 
     Attributes:
-        specs: Its noise specs, in order.
-        seed: The seed; None: not said.
-        rng: The generator's name; None: not said.
-        decimals: How noisy numbers are rounded; None: not said.
-        strict: Whether cells that cannot be read are errors; None: not said.
-        file: What the streams' names call the input; empty: nothing.
+        specs: The noise specs, in order.
+        seed: The seed, or None if not given.
+        rng: The generator's name, or None if not given.
+        decimals: How noisy numbers are rounded, or None if not given.
+        strict: Whether cells that cannot be read are errors, or None if not given.
+        file: The file part of the streams' names; may be empty.
         per_file: Whether each file gets noise of its own; None: not said.
     """
 
@@ -74,14 +74,14 @@ class Recipe:
 _DEEP_KEY = re.compile(
     r"""(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.MULTILINE
 )
-"""A dotted key of more parts than any has; tomllib takes the square of their number in memory."""
+"""A dotted key of too many parts: tomllib's memory grows with the square of their number."""
 
 
 class RecipeError(UsageError):
-    """A recipe has mistakes: a line for each, as FILE:LINE: what is wrong."""
+    """The mistakes in a recipe, one line for each, as FILE:LINE: message."""
 
     def __str__(self) -> str:
-        """Return all the lines."""
+        """Return all lines."""
         return "\n".join(cut_short(printable(line)) for line in self.message.split("\n"))
 
 
@@ -89,7 +89,7 @@ def load(path: str | Path) -> Recipe:
     """Read a recipe, TOML or JSON.
 
     Raises:
-        RecipeError: If anything in it makes no sense; it tells every mistake, with its line.
+        RecipeError: If it has mistakes; it lists all of them, with their lines.
         NoisifyError: If it cannot be read.
     """
     try:
@@ -125,13 +125,13 @@ def load(path: str | Path) -> Recipe:
 
 
 def of_document(document: Mapping[str, Any]) -> Recipe:
-    """Return what a recipe says that is not in a file, or the plan of a report.
+    """Read a recipe, or the plan of a report, from a mapping instead of a file.
 
     Args:
         document: The keys and values of a recipe, or of a report.
 
     Raises:
-        RecipeError: If anything in it makes no sense; it tells every mistake.
+        RecipeError: If it has mistakes; it lists all of them.
 
     >>> of_document({"seed": 1, "noise": [{"model": "laplace", "scale": 0.5}]}).specs[0].model
     'laplace'
@@ -151,7 +151,7 @@ def _is_json(path: str | Path, text: str) -> bool:
 
 
 def _syntax_error(path: str | Path, text: str, message: str) -> str:
-    """Return TOML's complaint with its line in front."""
+    """Return the message of a TOML error with its line in front."""
     match = _LINE.search(message)
     what = message[: match.start()] if match else message
     if match is None or match["line"] is None:
@@ -160,11 +160,11 @@ def _syntax_error(path: str | Path, text: str, message: str) -> str:
 
 
 class _RecipeReader:
-    """Reads a document and keeps what is wrong with it, each with its line.
+    """Reads a document and collects its mistakes with their lines.
 
     Args:
-        lines: Where everything in it stands.
-        settled: Whether it is a plan, whose `fields` are names and no selectors.
+        lines: The lines of its keys and items.
+        settled: Whether it is a plan, whose `fields` are names, not selectors.
     """
 
     def __init__(self, lines: Mapping[Place, int], *, settled: bool) -> None:
@@ -173,7 +173,7 @@ class _RecipeReader:
         self._settled = settled
 
     def recipe(self, document: object) -> Recipe:
-        """Return what the document says; it means nothing if anything was found."""
+        """Return the recipe; it is valid only if no mistakes were found."""
         place, plan = self._plan(document)
         if plan is None:
             return Recipe()
@@ -209,7 +209,7 @@ class _RecipeReader:
         self.found.append((self._lines.get(place, 1), " ".join(message.split())))
 
     def _plan(self, document: object) -> tuple[Place, dict[str, Any] | None]:
-        """Return the table that a recipe is in a document, and where it stands there."""
+        """Return the recipe's table in a document, and its path there."""
         place: Place = ()
         if isinstance(document, list):
             if len(document) != 1:
@@ -242,7 +242,7 @@ class _RecipeReader:
                 self._mistake((*place, index), f"noise {table!r} is no table; write [[noise]]")
 
     def _table_specs(self, place: Place, table: Mapping[str, Any]) -> Iterator[NoiseSpec]:
-        """Return the specs of one table: one, or those of its preset."""
+        """Return the specs of one table: its own, or those of its preset."""
         words = dict(table)
         renamed = "fields" if self._settled and "fields" in words else "field"
         if renamed == "fields":
@@ -260,7 +260,7 @@ class _RecipeReader:
                     self._mistake(at, mistake.message)
 
     def _preset(self, place: Place, words: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the words of a table's preset, with what else the table says."""
+        """Return the words of a table's preset, combined with the table's other words."""
         extra = [key for key in words if key not in _WITH_PRESET]
         for key in extra:
             self._mistake((*place, key), f"a preset says {key} itself; leave out {key} or preset")

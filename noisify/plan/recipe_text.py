@@ -1,4 +1,4 @@
-"""Write the recipe that repeats a run."""
+"""Write a run as a recipe that repeats it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def as_toml(plan_json: Mapping[str, Any]) -> str:
-    r"""Return the recipe that repeats a run, given its plan as it stands in a report.
+    r"""Return the recipe that repeats a run, given its plan as in a report.
 
     >>> print(as_toml({"seed": 1, "noise": [{"field": "t", "model": "normal", "scale": 0.5}]}))
     seed = 1
@@ -50,7 +50,7 @@ def _toml_value(value: object) -> str:
     """Return a value as TOML.
 
     Raises:
-        TypeError: If it is no text, number, truth or list of those.
+        TypeError: If it is not a text, number, boolean or list of those.
     """
     match value:
         case bool():
@@ -68,7 +68,7 @@ def _toml_value(value: object) -> str:
 
 
 def _toml_text(text: str) -> str:
-    """Return a text in quotes; bytes that were no UTF-8 stay as Python keeps them."""
+    """Return a text in quotes; bytes that are not UTF-8 stay surrogate-escaped."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     escaped = re.sub(
         rf'["\\]|{UNWRITTEN.pattern}|\n',

@@ -1,4 +1,4 @@
-"""From the arguments of a call of the library to a request; read as a recipe's words are."""
+"""Turn the arguments of a library call into a request, read like the words of a recipe."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from noisify.plan.words import AMOUNTS, WORDS, exactly, in_common, spec_from_wor
 from noisify.streams.limits import new_seed
 
 SpecLike = str | ModelSpec | Mapping[str, Any]
-"""One noise spec: the text of `--noise`, a model, or the words of a recipe's table."""
+"""A noise spec: the text of `--noise`, a model, or the words of a recipe's table."""
 RecipeLike = str | PathLike[str] | Mapping[str, Any]
-"""A recipe's file, or what a recipe or a report says."""
+"""The path of a recipe, or the contents of a recipe or a report."""
 
 _OF_ONE_SPEC = ("model", "scale", "sd", "snr", "rate", "params", "columns")
 
 
 def request_from(arguments: Mapping[str, Any]) -> Request:
-    """Return what the arguments of a call ask for.
+    """Return the request for the arguments of a call.
 
     Args:
         arguments: model, scale, sd, snr, rate, params, columns, exclude, clip, where, noise,
@@ -39,7 +39,7 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
             said.
 
     Raises:
-        UsageError: If anything makes no sense.
+        UsageError: If an argument is invalid.
     """
     said = {key: value for key, value in arguments.items() if value is not None}
     told = _recipe(said["recipe"]) if "recipe" in said else recipes.Recipe()
@@ -59,7 +59,7 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
 
 
 def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
-    """Return what the streams' names call the data; empty: nothing."""
+    """Return the file part of the streams' names; may be empty."""
     if "file" in said:
         return read_text("file", said["file"])
     per_file = read_truth("per_file", said["per_file"]) if "per_file" in said else told.per_file
@@ -71,7 +71,7 @@ def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
 
 
 def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ...]:
-    """Return the noise specs in order: the recipe's, the presets', those of noise; or the one."""
+    """Return the noise specs in order: of recipe, presets and noise, or else of the arguments."""
     sources = [key for key in ("recipe", "preset", "noise") if key in said]
     if not sources:
         return (_spec_of_arguments(said),)
@@ -95,7 +95,7 @@ def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ..
 
 
 def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:
-    """Return the one noise spec that a call's arguments describe."""
+    """Return the noise spec that the arguments describe."""
     words = _model_words(said.get("model", "normal"))
     words = _merged(words, _parameters(said.get("params", {})), "params")
     amounts = {key: said[key] for key in ("scale", "sd", "snr", "rate") if key in said}
@@ -140,10 +140,10 @@ def _model_words(model: object) -> dict[str, Any]:
 
 
 def _parameters(params: object) -> dict[str, Any]:
-    """Return the parameters of a model that are given by name.
+    """Return the argument `params`, checked.
 
     Raises:
-        UsageError: If they are no mapping, or hold what is no parameter.
+        UsageError: If it is not a mapping of parameters.
     """
     if not isinstance(params, Mapping) or not all(isinstance(key, str) for key in params):
         raise UsageError(f"params {shown(params)} is not a mapping such as {{'df': 3}}")
@@ -187,7 +187,7 @@ def _listed(one: object) -> tuple[NoiseSpec, ...]:
 
 
 def _recipe(given: object) -> recipes.Recipe:
-    """Return a recipe, from its file or from what it says."""
+    """Return a recipe from its path or its contents."""
     if isinstance(given, Mapping):
         return recipes.of_document(dict(given))
     return recipes.load(read_path("recipe", given))

@@ -1,4 +1,4 @@
-"""From what was asked to a plan for one file: fields chosen, levels settled, mistakes told."""
+"""Resolve a request into a plan for one file: choose fields, settle levels, report mistakes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan:
-    """Settle a request for one file.
+    """Resolve a request for one file.
 
     Args:
-        request: What was asked for.
+        request: The request.
         fields: All fields of the file, in file order.
-        survey: Given what is needed of which fields, makes a first pass and returns statistics.
+        survey: Makes a first pass; takes the statistics needed by field, and returns them.
 
     Raises:
         UsageError: If a field, a model, a parameter or a level does not fit.
@@ -49,13 +49,13 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
 
 
 def _needed(drafts: Sequence[Draft], fields: Sequence[Field]) -> dict[Field, frozenset[str]]:
-    """Return the statistics that fitting takes, by field."""
+    """Return the statistics needed for fitting, by field."""
     needed: dict[Field, frozenset[str]] = {}
     noised = {draft.field.name: draft.field for draft in drafts}
     for draft in drafts:
         for name, need in statistics_for(draft.spec, draft.field, draft.model).items():
             field_ = draft.field
-            if name != field_.name:  # a field that gets noise too is read as that noise needs it
+            if name != field_.name:  # a field with noise is read as its noise needs it
                 field_ = noised.get(name, _driver(name, draft, fields))
             needed[field_] = needed.get(field_, frozenset()) | need
     return needed
@@ -73,7 +73,7 @@ def _steps(
     for draft in drafts:
         spec, field_ = draft.spec, draft.field
         model = fit(spec, field_, draft.model, statistics, notes)
-        own = model.multi_field or draft.rowwise  # one count for all fields of such a spec
+        own = model.multi_field or draft.rowwise  # all fields of such a spec share one count
         use = ("" if own else field_.name, model.name)
         if spec.stream is not None:
             used[use] = spec.stream
@@ -126,7 +126,7 @@ def _plan(
 
 
 def _hindered(fields: Sequence[Field], left: Mapping[str, str]) -> Iterator[str]:
-    """Yield a note for each reason why fields can get no noise, with those left for it."""
+    """Yield a note for each reason why fields cannot get noise, with the fields."""
     names: dict[str, list[str]] = {}
     for field_ in fields:
         if field_.hindrance and left.get(field_.name) == field_.hindrance:
@@ -146,7 +146,7 @@ def _why_left(field_: Field) -> str:
 
 
 def _driver(name: str, draft: Draft, fields: Sequence[Field]) -> Field:
-    """Return the field that a model asks a statistic of, another than its own."""
+    """Return another field whose statistic a model needs."""
     found = next((other for other in fields if other.name == name), None)
     if found is None:
         names = [other.name for other in fields]
@@ -155,7 +155,7 @@ def _driver(name: str, draft: Draft, fields: Sequence[Field]) -> Field:
 
 
 def _is_compared_with(name: str, condition: str) -> bool:
-    """Return whether a name in a condition follows a sign that a text may follow."""
+    """Return whether a name in a condition follows an operator, where a text is possible."""
     return re.search(rf"(?:[=(,]|[!=<>]=)\s*{re.escape(name)}(?!\w)", condition) is not None
 
 

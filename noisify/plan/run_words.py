@@ -1,4 +1,4 @@
-"""Read what holds for a whole run: its seed, its generator, its decimals; each in one place."""
+"""Read the settings of a whole run: seed, generator and decimals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Decimals
 
 _OF_GENERATORS = ("bit_generator", "random_raw", "get_state", "getstate")
-"""Of what generators of NumPy and of Python have, one each."""
+"""Attributes by which generators of NumPy and Python are recognised."""
 _MOST_DECIMALS = 300
 
 
@@ -20,7 +20,7 @@ def read_seed(value: object) -> int:
     """Read a seed: an integer of any type, or a text of digits or 0x….
 
     Raises:
-        UsageError: If it is none, or is not from 0 to 2**128 - 1.
+        UsageError: If it is not an integer from 0 to 2**128 - 1.
 
     >>> read_seed("0xff")
     255
@@ -48,7 +48,7 @@ def read_rng(value: object) -> str:
     """Read the name of a generator.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If there is no such generator.
     """
     if not isinstance(value, str) or value not in RNGS:
         raise UsageError(
@@ -62,7 +62,7 @@ def read_decimals(value: object) -> Decimals:
     """Read a number of digits, as a number or a text, or "keep".
 
     Raises:
-        UsageError: If it is neither.
+        UsageError: If it is anything else.
     """
     if isinstance(value, str) and value == "keep":
         return "keep"

@@ -1,4 +1,4 @@
-"""Which fields get noise: names, globs, /regular expressions/ and kinds."""
+"""Choose fields by names, globs, /regular expressions/ and kinds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Choice:
 
     Attributes:
         fields: The chosen fields.
-        named: The names of those that were named exactly, not matched by a pattern.
+        named: The names of those chosen by exact name, not by a pattern.
     """
 
     fields: tuple[Field, ...]
@@ -67,7 +67,7 @@ def choose(
             fields, the default choice: every floating-point field, or else the one number field
             where it is no column among others. Fields with a role are chosen by name only.
         exclude: Comma-separated selectors of fields to leave out.
-        kinds: What the default choice is made from: floating-point fields for most models.
+        kinds: The kinds of the default choice: floating-point fields for most models.
 
     Raises:
         UsageError: If a selector matches no field, or there is no sensible default.
@@ -92,7 +92,7 @@ def choose(
 
 
 def _without_role(selector: str, matched: set[str], fields: Sequence[Field]) -> set[str]:
-    """Return those fields that a pattern may choose: measurements."""
+    """Return the fields that a pattern may choose: measurements."""
     roles = {field.name: field.role for field in fields if field.role and field.name in matched}
     if roles and len(roles) == len(matched):
         held = _listing([f"{name} ({role})" for name, role in roles.items()])
@@ -104,7 +104,7 @@ def _without_role(selector: str, matched: set[str], fields: Sequence[Field]) -> 
 
 
 def _parts(text: str, fields: Sequence[Field]) -> list[str]:
-    """Return a selector list's parts; a field's whole name is one part, commas and all."""
+    """Split a selector list, unless it is the exact name of a field with commas."""
     names = {name for field in fields for name in (field.name, *field.aliases)}
     if text in names:
         return [text]
@@ -112,7 +112,7 @@ def _parts(text: str, fields: Sequence[Field]) -> list[str]:
 
 
 def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
-    """Return the names a selector matches, and whether it named one exactly."""
+    """Return the names that a selector matches, and whether it is an exact name."""
     names = [field.name for field in fields]
     aliases = {alias: field.name for field in fields for alias in field.aliases}
     plain = re.sub(r"\\(.)", r"\1", selector)
@@ -141,7 +141,7 @@ def _match(selector: str, fields: Sequence[Field]) -> tuple[set[str], bool]:
 
 
 def _searched(selector: str, names: Sequence[str]) -> set[str]:
-    """Return the names in which a /regular expression/ is found, in time linear in their length.
+    """Return the names that match a /regular expression/, in time linear in their length.
 
     The engine is RE2, which Arrow has: no lookaround, no back-references, and no slow pattern.
     """
@@ -158,12 +158,12 @@ def _searched(selector: str, names: Sequence[str]) -> set[str]:
 
 
 def _encodable(text: str) -> str:
-    """Return a text with characters that nobody uses for bytes that are not UTF-8."""
+    """Replace bytes that are not UTF-8 by unused characters."""
     return _SURROGATE.sub(lambda found: chr(ord(found[0]) + _TO_PRIVATE_USE), text)
 
 
 def _meant(selector: str, names: Sequence[str]) -> str:
-    """Return what to type instead of a selector that matches no field, or nothing."""
+    """Suggest what to type instead of a selector that matches no field."""
     if kind := other_words.KINDS.get(selector.casefold()):
         return f"; type {kind}"
     if selector.startswith(("-", "~", "^")) and selector[1:] in names:
@@ -181,7 +181,7 @@ def _meant(selector: str, names: Sequence[str]) -> str:
 
 
 def _meant_inside(selector: str, names: Sequence[str]) -> str:
-    """Return the name that a selector is a part of, between its dots, slashes and brackets."""
+    """Return the name of which a selector is a part between dots, slashes or brackets."""
     inside = re.compile(rf"(?:.*[./])?{re.escape(selector)}(?:\[\].*|[./].*)?")
     found = next(filter(inside.fullmatch, names), None)
     return f"; did you mean {found!r}?" if found else ""
@@ -196,7 +196,7 @@ def _meant_as_regex(selector: str, names: Sequence[str]) -> str:
 
 
 def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
-    """Return the default choice: all floats, or without any the only number field.
+    """Return the default choice: all floats, or if there are none, the only number field.
 
     A whole number that is one of several columns may be an id, and is not chosen.
     """
@@ -230,7 +230,7 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
 
 
 def _check_roles(fields: Sequence[Field]) -> None:
-    """Refuse the default choice where all that could be chosen has a role."""
+    """Refuse the default choice if all its fields have roles, such as coordinates."""
     roles = [f"{field.name} ({field.role})" for field in fields if field.role]
     if roles:
         name = next(field.name for field in fields if field.role)
@@ -241,14 +241,14 @@ def _check_roles(fields: Sequence[Field]) -> None:
 
 
 def _stands_alone(field: Field, fields: Sequence[Field]) -> bool:
-    """Return whether a field is an array of its own, or the only column of its table."""
+    """Return whether a field is a whole array or the only column of its table."""
     if field.member:
         return False
     return bool(field.table) or len(fields) == 1
 
 
 def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> set[str]:
-    """Return the default choice for texts, labels and times: the only such field.
+    """Return the default choice for texts, labels or times: the only field of that kind.
 
     Times are never ids, so all of them are chosen.
     """

@@ -1,4 +1,4 @@
-"""The text of `--noise`, `FIELDS=MODEL:LEVEL,key=value,…`, as words."""
+"""Parse the text of `--noise`, `FIELDS=MODEL:LEVEL,key=value,…`, into words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import NoiseSpec
 
 _NOT_TYPED = ("fields", "field", "model", "level", "stream", "unit", "optional", "truncate")
-"""The words that are no KEY of --noise."""
+"""The words that --noise does not accept as KEY."""
 _REGEX = r"!?/(?:[^/\\]|\\.)*/"
 _SELECTOR = re.compile(rf"\s*{_REGEX}(?=\s*[,=])|(?:[^,=\\]|\\.)+", re.DOTALL)
 _EXCLUDED = re.compile(rf"{_REGEX}(?=\||$)|(?:[^|\\]|\\.)+", re.DOTALL)
@@ -42,7 +42,7 @@ def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
 
     Args:
         text: The text.
-        place: What to put before an error's message; None: the option and the text.
+        place: The prefix of error messages; None: the option and the text.
 
     Raises:
         UsageError: If anything in it makes no sense.
@@ -60,7 +60,7 @@ def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
 
 
 def _meant(text: str) -> str:
-    """Return what to type instead of a --noise text that has its parts at other places."""
+    """Suggest what to type instead of a --noise text whose parts are in the wrong order."""
     for form in _OTHER_FORMS:
         match = form.fullmatch(text.strip())
         if match is None:
@@ -96,7 +96,7 @@ def _typed_words(text: str) -> dict[str, Any]:
 
 
 def _first_piece(text: str) -> str:
-    """Return a text up to its first comma that is not escaped."""
+    """Return a text up to its first unescaped comma."""
     match = _PIECE.match(text)
     return match[0] if match else ""
 
@@ -119,7 +119,7 @@ def _key_and_value(piece: str, words: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _split_fields(text: str) -> tuple[str, str]:
-    """Return the selectors of a --noise text and what follows their equals sign.
+    """Split a --noise text into its selectors and the rest, at the equals sign.
 
     Raises:
         UsageError: If no model's name is where one should be.
@@ -141,7 +141,7 @@ def _split_fields(text: str) -> tuple[str, str]:
 
 
 def _equals_signs(text: str) -> list[int]:
-    """Return where FIELDS may end: at each = that is in no regular expression and not escaped.
+    """Return where FIELDS may end: at each unescaped = outside regular expressions.
 
     A condition may hold an = with a model's name after it, so none of its own counts.
     """

@@ -1,4 +1,4 @@
-"""What the words of a noise spec may be: each read, and checked for its type, in one place."""
+"""Read the values of a noise spec's words, and check their types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_names(value: object) -> tuple[str, ...]:
     """Read the exact names of fields.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not a name or a list of names.
     """
     names = texts("field", value)
     if not names:
@@ -26,7 +26,7 @@ def read_clip(value: object) -> tuple[float, float]:
     """Read [LO, HI] or LO|HI; None and an empty text are no bound.
 
     Raises:
-        UsageError: If it is neither.
+        UsageError: If it is anything else.
     """
     bounds = read_bounds(value.split("|") if isinstance(value, str) else value)
     if bounds is None:
@@ -41,7 +41,7 @@ def read_where(value: object) -> Condition:
     """Read a condition on rows.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not a condition.
     """
     if isinstance(value, Condition):
         return value
@@ -54,7 +54,7 @@ def read_model(value: object) -> registry.ModelEntry:
     """Read a model's name, or an alias of it.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If there is no such model.
     """
     if not isinstance(value, str):
         raise UsageError(f"model {shown(value)} is not a text such as 'normal'")
@@ -65,7 +65,7 @@ def read_sd(value: str | float | levels.Level) -> levels.Level:
     """Read a level of the noise's own standard deviation.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not a level.
     """
     return levels.parse(value, option="sd")
 
@@ -74,7 +74,7 @@ def read_stream(value: object) -> int:
     """Read the number of a random stream.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not a whole number in range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _STREAMS:
         raise UsageError(f"stream {shown(value)} is not a whole number of at least 0")
@@ -85,10 +85,10 @@ _STREAMS = 1 << 32
 
 
 def read_unit(value: object) -> str:
-    """Read what numbers are shares of.
+    """Read the unit that numbers are shares of.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is not a known unit.
     """
     if not isinstance(value, str) or value != "image":
         raise UsageError(f"unknown unit {shown(value)}; the only unit is 'image'")

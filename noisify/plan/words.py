@@ -1,4 +1,4 @@
-r"""From words to a noise spec: what `--noise` and a recipe's tables have in common.
+r"""Turn words into a noise spec, for `--noise`, recipes, flags and the library.
 
 `--noise 'FIELDS=MODEL:LEVEL,key=value,…'` is one text; a recipe has the same words as keys. Both
 come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 AMOUNTS = ("scale", "sd", "snr")
-"""The words that say how much noise a model with a scale adds."""
+"""The words that set the amount of noise of a model with a scale."""
 WORDS = (
     "fields", "field", "exclude", "model", "level", "sd", "snr", "clip", "where", "stream", "unit",
     "optional", "truncate",
 )  # fmt: skip
-"""The words that every model understands; one without a scale may have an sd of its own."""
+"""The words that every model accepts; a model without a scale may have its own sd."""
 
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
 
 
 @frozen
 class Mistake:
-    """One thing that is wrong with some words.
+    """One mistake in some words.
 
     Attributes:
-        key: The word concerned; None: none of them.
-        message: What is wrong, and what to say instead.
+        key: The word concerned, or None if it is no single one.
+        message: What is wrong, and what to write instead.
     """
 
     key: str | None
@@ -68,11 +68,11 @@ class Mistake:
 
 
 class WordsError(UsageError):
-    """Some words make no sense.
+    """The mistakes in some words.
 
     Args:
-        found: Everything that is wrong.
-        place: What to put before it: where they were typed.
+        found: All mistakes.
+        place: The prefix of the message: where the words were typed.
     """
 
     def __init__(self, found: tuple[Mistake, ...], place: str = "") -> None:
@@ -84,13 +84,13 @@ class WordsError(UsageError):
 def spec_from_words(
     words: Mapping[str, Any], where_in_file: str = "", typed_as: str = ""
 ) -> NoiseSpec:
-    r"""Make a noise spec of words, every one of them checked.
+    r"""Create a noise spec from words, and check each of them.
 
     Args:
         words: `WORDS`, scale, and the model's parameters; None: not said. `fields` are selectors,
             `field` is a name, or names, to be taken exactly.
-        where_in_file: What to put before an error's message.
-        typed_as: What parameters are typed after, such as -p.
+        where_in_file: The prefix of error messages.
+        typed_as: What precedes a parameter when typed, such as -p.
 
     Raises:
         WordsError: If anything makes no sense; it tells everything that is wrong.
@@ -106,16 +106,16 @@ def spec_from_words(
 
 
 def takes_no(model: type[Model], amount: str) -> UsageError:
-    """Return the error about an amount that a model does not take."""
+    """Return the error for an amount that a model does not accept."""
     instead = f"; say how much with {model.level}" if model.level else ""
     return UsageError(f"{model.name} noise takes no {amount}{instead}")
 
 
 def check_level(model: type[Model], amounts: Mapping[str, object]) -> None:
-    """Refuse scale, sd or snr for a model whose scale is no level.
+    """Refuse scale, sd or snr for a model whose scale is not a level.
 
     Raises:
-        UsageError: If one of them is said.
+        UsageError: If one of them is given.
     """
     said = next((name for name in AMOUNTS if amounts.get(name) is not None), None)
     if said is not None and not takes_level(model):
@@ -128,13 +128,13 @@ def in_common(
     clip: tuple[float, float] | None,
     where: Condition | None,
 ) -> tuple[NoiseSpec, ...]:
-    """Return specs with what is asked of all of them.
+    """Return specs with the settings common to all of them applied.
 
     Args:
         specs: The specs.
         exclude: Selectors of fields to leave out.
-        clip: Bounds for those specs that have none.
-        where: A condition that rows have to meet besides that of a spec.
+        clip: Bounds for the specs that have none.
+        where: A condition that rows must meet besides that of the spec.
     """
     return tuple(
         replace(
@@ -154,7 +154,7 @@ def _both(one: Condition | None, other: Condition | None) -> Condition | None:
 
 
 def exactly(name: str) -> str:
-    r"""Return the selector that chooses the field of this name, and no other.
+    r"""Return the selector that chooses exactly the field of this name.
 
     A name with spaces around it stays as it is: selection takes a whole text that is a field's name
     for that name, and would strip the spaces off anything else.
@@ -169,7 +169,7 @@ def exactly(name: str) -> str:
 
 
 class _WordReader:
-    """Reads words one by one and keeps what is wrong with them."""
+    """Reads words one by one and collects the mistakes."""
 
     def __init__(self, words: Mapping[str, Any], typed_as: str) -> None:
         self.typed_as = typed_as
@@ -214,7 +214,7 @@ class _WordReader:
         self.found.append(Mistake(key, message))
 
     def _read(self, key: str, read: Callable[[Any], Value]) -> Value | None:
-        """Return what `read` makes of a word, or None if it is not said or wrong."""
+        """Return a word's value as read by `read`, or None if it is missing or wrong."""
         if key not in self.words:
             return None
         try:
@@ -231,7 +231,7 @@ class _WordReader:
         return selectors + tuple(exactly(name) for name in names)
 
     def _amounts(self, model: type[Model]) -> tuple[Any, Any, Any, dict[str, Any]]:
-        """Return scale, sd, snr and the other parameters, as typed but all checked."""
+        """Return scale, sd, snr and the other parameters, as typed and checked."""
         declared = parameters_of(model)
         own = {"sd", "snr"} & declared.keys()
         source = {key: key for key in self.words if key in own or key not in WORDS}
@@ -269,7 +269,7 @@ class _WordReader:
         amounts: dict[str, Any],
         source: Mapping[str, str],
     ) -> None:
-        """Read sd and snr, and check that the scale is said once."""
+        """Read sd and snr, and check that the scale is given only once."""
         for name, read in (("sd", read_sd), ("snr", levels.parse_decibels)):
             if name not in amounts:
                 continue
@@ -294,7 +294,7 @@ class _WordReader:
     def _check_parameters(
         self, model: type[Model], given: Mapping[str, object], source: Mapping[str, str]
     ) -> None:
-        """Make the model again and again, each time without what was wrong."""
+        """Create the model repeatedly, dropping each wrong parameter, to find all mistakes."""
         known = len(self.found)
         for name, parameter in parameters_of(model).items():
             if parameter.required and name not in given:
@@ -322,7 +322,7 @@ class _WordReader:
     def _of_their_kinds(
         self, model: type[Model], given: Mapping[str, object], source: Mapping[str, str]
     ) -> dict[str, object]:
-        """Return the parameters that are texts or of their types' kinds."""
+        """Return the parameters whose values are texts or have the right type."""
         kept = dict(given)
         for name, value in given.items():
             try:
@@ -334,7 +334,7 @@ class _WordReader:
 
 
 def _short_level(model: type[Model], typed: object) -> str:
-    """Return what MODEL:LEVEL says of a model whose level is no scale, and how to say a scale."""
+    """Explain MODEL:LEVEL for a model whose level is not a scale, and how to set a scale."""
     if model.level == "scale":
         return ""
     size = ""

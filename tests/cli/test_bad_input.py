@@ -192,7 +192,7 @@ def test_a_file_name_with_a_line_break_stays_on_one_line(tmp_path: Path) -> None
     assert (1, 1) == (done.status, len(done.lines))
 
 
-def test_a_file_name_that_is_no_text_is_shown_without_a_traceback(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_gives_no_traceback(tmp_path: Path) -> None:
     done = run_process(tmp_path / os.fsdecode(b"caf\xe9.csv"), "-s", 1)
 
     assert (1, 1) == (done.status, len(done.lines))

@@ -1,4 +1,4 @@
-"""Many files in one command: side by side, in order, each done or told of."""
+"""Many files in one command: parallel work, output in order, partial failures."""
 
 import csv
 import json
@@ -66,7 +66,7 @@ class TestOrder:
         assert contents(tmp_path / "one") == contents(tmp_path / "two")
         assert 18 == len(contents(tmp_path / "one"))
 
-    def test_nor_on_what_counts_as_small(self, mixed, tmp_path, monkeypatch):
+    def test_nor_on_the_limit_of_small_files(self, mixed, tmp_path, monkeypatch):
         run(*mixed, "--output-dir", tmp_path / "one", "-q", *OPTIONS)
         expected = run(*mixed, "--output-dir", tmp_path / "two", *OPTIONS)
         monkeypatch.setattr(batch, "SMALL_BYTES", 100)
@@ -88,7 +88,7 @@ class TestOrder:
         done = run(*reversed(mixed), "--output-dir", out, "-q", *OPTIONS)
         assert (1, 2) == (done.status, len(done.lines))
 
-    def test_the_report_lists_what_was_done(self, mixed, out, tmp_path):
+    def test_the_report_lists_the_successful_runs(self, mixed, out, tmp_path):
         report = tmp_path / "report.json"
         run(*mixed, "--output-dir", out, "--report", report, *OPTIONS)
         reports = json.loads(report.read_text())
@@ -167,7 +167,7 @@ class TestOutputs:
         assert f"noisify: {out}/t005.csv: cannot be written: Input/output error\n" == done.messages
         assert COUNT - 1 == len(list(out.iterdir()))
 
-    def test_no_clobber_keeps_what_is_there(self, tables, out):
+    def test_no_clobber_keeps_existing_files(self, tables, out):
         out.mkdir()
         (out / "t005.csv").write_text("mine")
         done = run(*tables, "--output-dir", out, "--no-clobber", *OPTIONS)
@@ -247,7 +247,7 @@ class TestFolders:
         run(folder, "--in-place", *OPTIONS)
         assert contents(out).items() <= contents(folder).items()
 
-    def test_what_is_left_out_is_told(self, folder, out):
+    def test_skipped_files_get_a_note(self, folder, out):
         (folder / "README.md").write_text("# Tables\n")
         (folder / "more").mkdir()
         done = run(folder, "-o", out, *OPTIONS)

@@ -1,4 +1,4 @@
-"""The command: its help, its options, what it says and when it refuses."""
+"""The command: help, options, messages and refusals."""
 
 from __future__ import annotations
 
@@ -628,14 +628,14 @@ def test_an_output_of_another_kind_is_refused(table: Path) -> None:
     assert [table] == list(table.parent.iterdir())
 
 
-def test_from_says_what_a_file_is(tmp_path: Path) -> None:
+def test_from_sets_the_format(tmp_path: Path) -> None:
     source = tmp_path / "data.bin"
     source.write_bytes(b"x\t0.5\n1\t2.5\n")
 
     assert noisy("--from", "csv", "-s", 0, "--delimiter", "tab", source) == source.read_bytes()
 
 
-def test_first_bytes_say_what_a_file_without_a_suffix_is(tmp_path: Path) -> None:
+def test_first_bytes_give_the_format_of_a_file_without_a_suffix(tmp_path: Path) -> None:
     source = tmp_path / "data"
     with source.open("wb") as file:
         np.save(file, np.zeros(3))

@@ -1,4 +1,4 @@
-"""The shell offers what can be typed: models, presets, formats, parameters, fields of a file."""
+"""Shell completion of models, presets, formats, parameters and the fields of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""--list-fields says what is in a file, and which fields get noise by default."""
+"""--list-fields shows the fields of a file, and which get noise by default."""
 
 from __future__ import annotations
 

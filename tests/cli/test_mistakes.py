@@ -1,4 +1,4 @@
-"""What people type who know other tools: each does what is meant, or gets one line that says it."""
+"""Habits from other tools: each works as meant, or gets one line with the remedy."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("typed", MISTAKES)
-def test_a_mistake_gets_the_line_that_says_what_to_type(here: Path, typed: str) -> None:
+def test_a_mistake_gets_a_line_with_the_remedy(here: Path, typed: str) -> None:
     done = run("data.csv", *shlex.split(typed))
 
     assert (2, b"", [f"noisify: {MISTAKES[typed]}"]) == (done.status, done.output, done.lines)
@@ -242,7 +242,7 @@ def test_a_mistake_gets_the_line_that_says_what_to_type(here: Path, typed: str) 
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_what_is_plainly_meant_is_done(typed: str, plainly: str) -> None:
+def test_clear_intentions_are_followed(typed: str, plainly: str) -> None:
     meant = noisy("data.csv", *shlex.split(typed))
 
     assert meant == noisy("data.csv", *shlex.split(plainly))
@@ -283,7 +283,7 @@ def test_an_output_may_start_with_an_equals_sign_if_it_is_a_word_of_its_own(here
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("here")
-def test_what_a_pattern_chose_and_the_level_does_not_fit_is_left_with_a_note(
+def test_fields_of_a_pattern_that_the_level_does_not_fit_get_a_note(
     options: str, left: str
 ) -> None:
     done = run("data.csv", "--seed", 1, *shlex.split(options))
@@ -311,7 +311,7 @@ def test_another_format_gives_the_outputs_of_a_folder_its_suffix(here: Path) -> 
     "option", ["--delimiter ;", "--no-header", "--na x", "--encoding cp1252", "--decimal ,",
                "--thousands ,", "--skip-lines 1", "--comment #", "--ragged keep", "--escape \\"],
 )  # fmt: skip
-def test_options_about_text_are_refused_where_there_is_none(here: Path, option: str) -> None:
+def test_text_options_are_refused_for_binary_formats(here: Path, option: str) -> None:
     run("data.csv", "-s", 0, "-o", here / "data.parquet", "-q")
 
     done = run("data.parquet", "-s", 1, "-o", "out.parquet", *option.split())
@@ -323,7 +323,7 @@ def test_options_about_text_are_refused_where_there_is_none(here: Path, option: 
 
 
 class TestTables:
-    """The words of other programs are no words of this one, and lead to what there is."""
+    """Options of other programs are not options here; the error names the equivalent."""
 
     options = frozenset(name for param in command.params for name in param.opts)
     models = frozenset(name for entry in registry.MODELS for name in (entry.name, *entry.aliases))

@@ -1,4 +1,4 @@
-"""What is said on standard error: notes after the run, few of them, and errors alone."""
+"""Notes on standard error after a run, and errors without notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions on rows: read, worked out, and only those rows get noise."""
+"""Conditions on rows: parsing, evaluation, and noise on matching rows only."""
 
 import csv
 import io
@@ -73,7 +73,7 @@ def test_a_condition_is_true_for_rows(text, rows) -> None:
         ("city in ('x', '\udce3')", "is not UTF-8"),
     ],
 )
-def test_what_is_no_condition_is_refused_where_it_goes_wrong(text, said) -> None:
+def test_an_invalid_condition_is_refused_at_its_position(text, said) -> None:
     with pytest.raises(UsageError, match="--where") as caught:
         parse(text)
 
@@ -87,7 +87,7 @@ def test_a_number_may_have_any_number_of_digits() -> None:
 @pytest.mark.parametrize(
     ("text", "said"), [("age + 1", "not a condition"), ("city > 3", "cannot be worked out")]
 )
-def test_what_cannot_be_compared_is_refused(text, said) -> None:
+def test_an_invalid_comparison_is_refused(text, said) -> None:
     with pytest.raises(UsageError, match=said):
         parse(text).rows(TABLE)
 
@@ -156,7 +156,7 @@ MISMATCHES = {
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
 @pytest.mark.parametrize("text", MISMATCHES)
-def test_what_cannot_be_compared_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
+def test_an_invalid_comparison_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
     (tmp_path / "t.csv").write_text("x,n,kind,t\n1.5,1,a,2024-03-01\n2.5,2,b,2024-03-02\n")
     source = tmp_path / f"t.{suffix}"
     if suffix != "csv":
@@ -179,7 +179,7 @@ def test_what_cannot_be_compared_is_refused_before_output_begins(tmp_path, text,
         "t = '06:00'",
     ],
 )
-def test_a_text_that_is_no_time_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
+def test_a_text_that_is_not_a_time_is_refused_before_output_begins(tmp_path, text, suffix) -> None:
     (tmp_path / "t.csv").write_text("x,t\n1.5,2024-03-01\n2.5,2024-03-02\n")
     run(tmp_path / "t.csv", "-o", tmp_path / f"t.{suffix}", "-s", 0, "-q")
 

@@ -1,4 +1,4 @@
-"""Noise of each file's own: by the file's name, whatever its folder, format and compression."""
+"""Each file's own noise depends on its name, not on folder, format or compression."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ def write_table(path):
 
 
 def noise_in(path):
-    """Return what was added to the table's column."""
+    """Return the noise added to the table's column."""
     return np.loadtxt(path, skiprows=1) - VALUES
 
 
@@ -65,13 +65,13 @@ def test_the_file_part_is_the_name_without_folder_and_suffixes(path, name):
     assert name == file_part(path)
 
 
-def test_a_file_named_by_dots_is_called_as_its_folder(tmp_path, monkeypatch):
+def test_a_file_named_by_dots_has_the_name_of_its_folder(tmp_path, monkeypatch):
     (tmp_path / "year").mkdir()
     monkeypatch.chdir(tmp_path / "year")
     assert "year" == file_part(".")
 
 
-def test_an_empty_file_part_is_no_part_of_a_stream_name():
+def test_an_empty_file_part_is_not_in_a_stream_name():
     named = StreamName(1, "x", "normal").entropy("noise")
     assert named == StreamName(1, "x", "normal", file="").entropy("noise")
     assert named != StreamName(1, "x", "normal", file="x").entropy("noise")
@@ -98,7 +98,7 @@ def test_one_input_gets_the_noise_without_a_name_unless_told(tables, tmp_path):
         np.testing.assert_allclose(noise_in(tmp_path / "out.csv"), expected, atol=1e-12)
 
 
-def test_one_file_alone_gets_what_it_gets_among_others(tables, tmp_path):
+def test_one_file_alone_gets_the_same_noise_as_among_others(tables, tmp_path):
     run(*tables, "--output-dir", tmp_path / "all", *OPTIONS)
     for table in tables:
         alone = tmp_path / "alone.csv"
@@ -170,7 +170,7 @@ class TestNotes:
         (("--per-file", "--rng", "numpy"), "--per-file needs noisify's own streams"),
     ],
 )
-def test_what_contradicts_itself_is_refused(tables, options, message):
+def test_contradictions_are_refused(tables, options, message):
     done = run(tables[0], *OPTIONS, *options)
     assert (2, 1) == (done.status, len(done.lines))
     assert message in done.messages
@@ -196,7 +196,7 @@ class TestReport:
         run(tables[0], "-o", tmp_path / "out.csv", *OPTIONS, "--report", report)
         assert "file" not in json.loads(report.read_text())["plan"]
 
-    def test_of_one_file_is_no_recipe_for_several_unless_told(self, tables, tmp_path):
+    def test_of_one_file_needs_an_option_for_several(self, tables, tmp_path):
         report = tmp_path / "report.json"
         run(tables[0], "-o", tmp_path / "out.csv", *OPTIONS, "--per-file", "--report", report)
         several = (*tables, "--recipe", report, "--output-dir", tmp_path / "out")
@@ -268,7 +268,7 @@ class TestLibrary:
         frame = add_noise(pd.DataFrame({"x": VALUES}), scale=1, seed=1, file="day1")
         np.testing.assert_array_equal(frame["x"].to_numpy() - VALUES, noise_in(out))
 
-    def test_refuses_what_has_no_streams_of_its_own(self):
+    def test_refuses_numpy_streams(self):
         with pytest.raises(UsageError, match="needs noisify's own streams"):
             add_noise(VALUES, scale=1, seed=1, file="day1", rng="numpy")
         with pytest.raises(UsageError, match="needs a file, not standard input"):

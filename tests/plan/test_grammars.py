@@ -83,7 +83,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ended_well(done, target: Path, *, most: int = 1) -> bool:
-    """Return whether a run did what was asked; fail if it ended in any other way than told."""
+    """Return whether a run succeeded; fail if it ended in an undocumented way."""
     assert done.status in {0, 2, 3}, done.messages
     assert "Traceback" not in done.messages
     if done.status:
@@ -96,7 +96,7 @@ def ended_well(done, target: Path, *, most: int = 1) -> bool:
 
 
 def mistake(read: Callable[..., object], *arguments: object) -> str:
-    """Return what an error says; empty: there is none."""
+    """Return an error's message, or an empty text if there is none."""
     try:
         read(*arguments)
     except NoisifyError as error:

@@ -1,4 +1,4 @@
-"""Kinds of noise with a name."""
+"""Presets."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ class TestFind:
 
 
 class TestTable:
-    def test_has_what_the_papers_have(self):
+    def test_has_the_values_of_the_papers(self):
         amounts = {
             name: [
                 words.get("scale", words.get("rate", words.get("count")))

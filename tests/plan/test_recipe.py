@@ -80,7 +80,7 @@ class TestToml:
         assert OfField(0.1, "sd") == second.sd
         assert (None, 1) == (first.stream, second.stream)
 
-    def test_what_is_not_said_is_none(self, recipe):
+    def test_missing_settings_are_none(self, recipe):
         read = recipe("[[noise]]\n")
         assert (None, None, None, None) == (read.seed, read.rng, read.decimals, read.strict)
         assert ["normal"] == [spec.model for spec in read.specs]
@@ -194,7 +194,7 @@ class TestMistakes:
         ],
         ids=["text", "literal", "nested", "bare", "quoted", "tables"],
     )
-    def test_have_the_right_line_whatever_stands_before(self, mistakes, text, line):
+    def test_have_the_right_line_after_any_text(self, mistakes, text, line):
         told = mistakes(f"{text}[[noise]]\n'loc' = 'x'\n")
         assert f"{line}: loc 'x' of normal is not a number" == told[-1]
 

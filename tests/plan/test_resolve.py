@@ -1,4 +1,4 @@
-"""A request, some fields and their statistics become steps with nothing left to decide."""
+"""Resolving a request, fields and statistics into a plan."""
 
 import math
 
@@ -38,7 +38,7 @@ SD = {
 
 
 class Surveyor:
-    """Answers a survey with made-up statistics, and remembers what was asked."""
+    """A fake survey that returns made-up statistics and records its requests."""
 
     def __init__(self, statistics=STATISTICS):
         self.statistics = statistics
@@ -88,7 +88,7 @@ class TestScale:
     def test_is_the_distributions_own_whatever_the_model(self, name):
         assert Absolute(0.2) == scale_of(NoiseSpec(model=name))
 
-    def test_is_said_once(self):
+    def test_is_given_once(self):
         for twice in (
             {"scale": Absolute(1), "sd": Absolute(1)},
             {"sd": Absolute(1), "snr": 20.0},
@@ -364,7 +364,7 @@ class TestGroups:
 
 
 class TestJson:
-    def test_of_a_plan_is_what_was_settled(self):
+    def test_of_a_plan_has_the_settled_values(self):
         resolved = resolve(
             NoiseSpec("t", ("temp",), sd=parse("0.1sd"), clip=(-math.inf, 9.0)),
             NoiseSpec(columns=("rh",), scale=Percent(0.05)),
@@ -398,7 +398,7 @@ class TestJson:
         assert expected == resolved.as_json()
 
 
-def test_without_noise_it_does_not_matter_which_field_would_get_it(tmp_path):
+def test_zero_noise_needs_no_field(tmp_path):
     path = tmp_path / "ids.csv"
     path.write_text("a,b,note\n1,2,x\n")
 

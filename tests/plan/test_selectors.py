@@ -1,4 +1,4 @@
-"""Which fields get noise."""
+"""Selectors of fields, and the default choice."""
 
 import re
 from dataclasses import replace
@@ -105,17 +105,17 @@ class TestDefault:
         with pytest.raises(UsageError, match=r"id \(int64\), label \(int64\); choose with -c"):
             chosen(fields=fields)
 
-    def test_without_numbers_an_error_that_says_what_there_is(self):
+    def test_without_numbers_an_error_lists_the_fields(self):
         with pytest.raises(UsageError, match=r"no field holds numbers.*note \(text\)"):
             chosen(fields=[field("note", "text")])
 
-    def test_of_what_exclude_leaves(self):
+    def test_is_made_after_exclude(self):
         assert ["temp_in", "temp_out"] == chosen(exclude=["a*,!odd,impedance,entry/*,x*"])
         assert ["pixels"] == chosen(
             exclude=["label"], fields=[field("pixels", "int"), field("label", "int")]
         )
 
-    def test_of_what_a_bare_not_leaves(self):
+    def test_is_made_after_a_bare_not(self):
         assert ["temp_out"] == chosen("!temp_in", fields=[field("temp_in"), field("temp_out")])
 
     def test_excluding_every_float_never_falls_on_an_id(self):
@@ -213,13 +213,13 @@ class TestSelectors:
 
 
 class TestErrors:
-    def test_no_such_field_says_what_is_near(self):
+    def test_an_unknown_field_suggests_a_near_name(self):
         with pytest.raises(
             UsageError, match=r"no field matches 'temp_inn'; did you mean 'temp_in'\?"
         ):
             chosen("temp_inn")
 
-    def test_no_such_field_lists_what_there_is(self):
+    def test_an_unknown_field_lists_the_fields(self):
         with pytest.raises(UsageError, match=r"\(the file has one, two\)$"):
             chosen("zzzz", fields=[field("one"), field("two")])
 
@@ -233,7 +233,7 @@ class TestErrors:
             chosen("id", exclude=["zz"])
 
     @pytest.mark.parametrize("selector", ["!", "!,x[1]", "9" * 5000, "0" * 5000 + "x", "-"])
-    def test_what_no_field_can_be_called(self, selector):
+    def test_an_invalid_selector(self, selector):
         with pytest.raises(UsageError, match=r"^no field matches"):
             chosen(selector)
 

@@ -1,4 +1,4 @@
-"""From words to a noise spec."""
+"""Reading words into a noise spec."""
 
 import contextlib
 import dataclasses
@@ -156,7 +156,7 @@ class TestText:
         assert (("x",), where) == (spec.columns, spec.where.text)
 
     @pytest.mark.parametrize("text", ["normal,where=a=normal", "normal:1,where=a=normal"])
-    def test_a_condition_is_no_field(self, text):
+    def test_a_condition_is_not_a_field(self, text):
         assert () == parse_spec(text).columns
 
     @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ class TestWords:
         }  # fmt: skip
         assert expected == said(spec_from_words(words))
 
-    def test_none_is_not_said(self):
+    def test_none_means_not_given(self):
         assert NoiseSpec() == spec_from_words(dict.fromkeys([*WORDS, "scale", "loc"]))
 
     def test_are_not_changed(self):
@@ -233,7 +233,7 @@ class TestWords:
     def test_bounds_may_be_open(self, bounds):
         assert (-math.inf, math.inf) == spec_from_words({"clip": bounds}).clip
 
-    def test_tell_everything_that_is_wrong(self):
+    def test_list_all_mistakes(self):
         words = {
             "model": "pepper", "where": "a >", "clip": 3, "rate": "x", "grains": 2.5, "size": 1,
             "words": [1, ["a"]], "text": True, "low": 5, "stream": True,
@@ -248,7 +248,7 @@ class TestWords:
             spec_from_words({"model": "pepper", "level": "x", "text": []})
         assert ["text", "level"] == [mistake.key for mistake in caught.value.found]
 
-    def test_what_fits_together_only_with_others_is_tried_together(self):
+    def test_parameters_that_depend_on_each_other_are_tried_together(self):
         spec = spec_from_words({"model": "pepper", "low": 5, "high": 6})
         assert {"low": 5, "high": 6} == spec.parameters
 
