@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
 
 from noisify.cli.messages import Notes, Progress, say, summary_line
-from noisify.cli.picture import RunPicture
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
+from noisify.core.lazy import LazyModule
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.unchanged import EXPECTED
@@ -28,12 +27,16 @@ from noisify.noise import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from noisify.cli import html_report
+    from noisify.cli import picture as pictures
     from noisify.cli.arguments import Arguments
-    from noisify.cli.html_report import HtmlReport
     from noisify.cli.index import Index
     from noisify.cli.runs import Run
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
+else:
+    html_report = LazyModule("noisify.cli.html_report")
+    pictures = LazyModule("noisify.cli.picture")
 
 
 def make_outputs(
@@ -69,12 +72,12 @@ def make_outputs(
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
     results: Iterator[FileResult]
-    report: _ReportFile | HtmlReport | None = None
+    report: _ReportFile | html_report.HtmlReport | None = None
     if arguments.report is not None:
         report = _report_file(arguments, found, len(inputs) * len(found))
     picture = None
     if arguments.plot is not None:
-        picture = RunPicture(arguments, inputs, found, settings)
+        picture = pictures.RunPicture(arguments, inputs, found, settings)
     outcome = _Outcome(found, arguments, notes, report, index, picture)
     with outcome.told(len(inputs)), ExitStack() as kept:
         folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
@@ -132,9 +135,9 @@ class _Outcome:
         found: Sequence[Run],
         arguments: Arguments,
         notes: Notes,
-        report: _ReportFile | HtmlReport | None,
+        report: _ReportFile | html_report.HtmlReport | None,
         index: Index | None,
-        picture: RunPicture | None,
+        picture: pictures.RunPicture | None,
     ) -> None:
         self.done = self.status = 0
         self._complete: list[str] = []
@@ -218,14 +221,12 @@ def _kind(report: RunReport, name: str) -> str:
 
 def _report_file(
     arguments: Arguments, found: Sequence[Run], count: int
-) -> _ReportFile | HtmlReport:
+) -> _ReportFile | html_report.HtmlReport:
     """Return the report file, HTML or JSON by its suffix."""
     path, clobber = arguments.report or "", not arguments.no_clobber
     if Path(path).suffix.lower() not in {".html", ".htm"}:
         return _ReportFile(path, count, clobber=clobber)
-    module = import_module("noisify.cli.html_report")
-    page: HtmlReport = module.HtmlReport(path, found, clobber=clobber, in_place=arguments.in_place)
-    return page
+    return html_report.HtmlReport(path, found, clobber=clobber, in_place=arguments.in_place)
 
 
 class _ReportFile:

@@ -32,7 +32,6 @@ from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
 from noisify.plan.file_part import shared_names
-from noisify.plan.recipe_text import as_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,8 +41,10 @@ if TYPE_CHECKING:
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
     from noisify.engine import restore
+    from noisify.plan import recipe_text
 else:
     listing = LazyModule("noisify.cli.index")
+    recipe_text = LazyModule("noisify.plan.recipe_text")
     restore = LazyModule("noisify.engine.restore")
 
 _PREVIEW_ROWS = 5
@@ -243,7 +244,7 @@ def _preview(
             plan = opened.plan(variant.request_for(path))
             check_standard_output()
             if arguments.verbose:
-                sys.stdout.write(as_toml(plan.as_json()))
+                sys.stdout.write(recipe_text.as_toml(plan.as_json()))
                 continue
             shown = opened.preview(plan, _PREVIEW_ROWS)
             name = opened.input.name

@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import OUT_OF_MEMORY, NoisifyError
+from noisify.core.lazy import LazyModule
 from noisify.engine.job import process, write_outputs
 from noisify.engine.parallel import ordered_map
-from noisify.engine.processes import can_copy, process_map
 from noisify.files.file_output import sync_new_names
 from noisify.files.output import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from noisify.engine import processes
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
+else:
+    processes = LazyModule("noisify.engine.processes")
 
 SMALL_BYTES = 1 << 25
 """The largest size of a small input, for which one thread takes a fraction of a second."""
@@ -123,9 +126,9 @@ def _side_by_side(
     """Yield the results of batches of files, processed in parallel processes or threads."""
     jobs = settings.jobs if settings.memory.most is None else 1  # each would take its share
     first = list(islice(batches, jobs))
-    if count >= _LEAST_FILES and len(first) > 1 and can_copy():
+    if count >= _LEAST_FILES and len(first) > 1 and processes.can_copy():
         worker = _Worker(settings, progress.check)
-        return process_map(worker, first, batches, progress.end)
+        return processes.process_map(worker, first, batches, progress.end)
     worker = _Worker(settings, lambda: settings.progress(0))
     every = chain(first, batches)
     return ordered_map(lambda batch: worker(batch, progress.end), every, jobs)

@@ -232,13 +232,13 @@ def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Co
 
     with suppress(EOFError, OSError):  # the parent has closed the connection, or has ended
         while True:
-            item = connection.recv()
             try:
-                answer = function(item, lambda what: say(_TOLD, what))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the other process
+                item = connection.recv()
+                say(_DONE, function(item, lambda what: say(_TOLD, what)))
+            except EOFError:
+                return
+            except BaseException as error:  # noqa: BLE001 - also a signal while it waits
                 say(_FAILED, _portable(error))
-            else:
-                say(_DONE, answer)
 
 
 def _portable(error: BaseException) -> BaseException:

@@ -80,7 +80,7 @@ def test_a_stop_leaves_whole_files_only_and_no_process(tmp_path, how):
     while any(map(is_running, copies)):  # a killed process cannot wait for its copies
         time.sleep(0.002)
     made = contents(out)
-    assert status == process.returncode
+    assert status == process.returncode, messages
     assert (0 if how == "killed" else 1) == len(messages.splitlines())
     if how == "a copy killed":  # nobody else knows what it had begun
         made = {name: data for name, data in made.items() if not name.startswith(".")}
