@@ -60,7 +60,7 @@ def test_help_leads_with_examples() -> None:
 
 
 def test_help_ends_with_the_exit_statuses() -> None:
-    last = run("-h").output.decode().rstrip().splitlines()[-1]
+    last = run("--help").output.decode().rstrip().splitlines()[-1]
 
     assert "0 done, 1 failed, 2 usage, 3 bad data, 130 interrupted, 141 closed pipe" in last
 
@@ -525,9 +525,9 @@ MISTAKES = {
     "negative sd": (("--sd", "-1"), "at least 0"),
     "snr that is no number": (("--snr", "loud"), "decibels"),
     "snr nan": (("--snr", "nan"), "decibels"),
-    "scale and sd": (("-s", "1", "--sd", "1"), "twice"),
-    "scale and snr": (("-s", "1", "--snr", "20"), "twice"),
-    "sd and snr": (("--sd", "1", "--snr", "20"), "twice"),
+    "scale and sd": (("-s", "1", "--sd", "1"), "exclude each other"),
+    "scale and snr": (("-s", "1", "--snr", "20"), "exclude each other"),
+    "sd and snr": (("--sd", "1", "--snr", "20"), "exclude each other"),
     "scale and parameter": (("-s", "1", "-p", "scale=2"), "twice"),
     "rate of an amplitude": (("--rate", "5%"), "a scale, not a rate"),
     "snr without a variance": (("-d", "cauchy", "--snr", "20"), "no variance"),
