@@ -169,7 +169,7 @@ class TestQuantile:
         law = discrete_quantiles.Binomial(np.full(len(lower), float(trials)), share)
         assert discrete_quantiles._expanded(law, lower, upper)[1].all()
 
-    def test_falls_with_one_minus_u(self):
+    def test_falling_uses_one_minus_u(self):
         law = discrete_quantiles.Binomial(np.full(len(UNIFORMS), 40.0), 0.3)
         assert same(quantile(law, 1 - UNIFORMS), quantile(law, UNIFORMS, falling=True))
 

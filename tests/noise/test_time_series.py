@@ -142,7 +142,7 @@ class TestEveryModel:
         with pytest.raises(UsageError, match="drop --rng"):
             make(name).apply(np.zeros(4), NoiseContext(variates, FLOAT64))
 
-    def test_scale_is_documented(self, name):
+    def test_has_moments_only_if_stationary(self, name):
         expected = (0.0, 1.0) if name in STATIONARY else None
         assert expected == make(name).moments()
 
