@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import io
+import json
 import os
+import pickle
 import shlex
 import shutil
 import subprocess
@@ -23,7 +25,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from h5py import h5d, h5p, h5s, h5t
+from pyarrow import feather
 from run_command import COMMAND, clean_environment, run
 
 if TYPE_CHECKING:
@@ -337,3 +341,73 @@ def test_a_link_within_a_folder_or_named_itself_is_read(tmp_path):
     for name in ("in", "c.csv"):
         done = run(tmp_path / name, "--output-dir", tmp_path / "out", "-s", 1, "--seed", 1)
         assert 0 == done.status, done.messages
+
+
+OME = """<?xml version="1.0" encoding="UTF-8"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1">
+<Image ID="Image:0"><Pixels DimensionOrder="XYCZT" ID="Pixels:0" SizeC="1" SizeT="1" SizeX="8"
+SizeY="8" SizeZ="2" Type="uint8"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>
+<TiffData FirstZ="0" IFD="0" PlaneCount="1"><UUID FileName="in.tif">urn:uuid:1</UUID></TiffData>
+<TiffData FirstZ="1" IFD="0" PlaneCount="1"><UUID FileName="{}">urn:uuid:2</UUID></TiffData>
+</Pixels></Image></OME>"""
+
+
+@pytest.mark.parametrize("suffix", ["tif", "npy", "npz", "h5", "csv", "png"])
+@pytest.mark.parametrize("name", ["canary/o.tif", "{}/canary/o.tif", "./canary/o.tif"])
+def test_no_plane_in_another_file_is_read(tmp_path, canary, suffix, name):
+    words = OME.format(name.format(tmp_path))
+    for path in (tmp_path / "in.tif", canary / "o.tif"):
+        tifffile.imwrite(path, np.zeros((8, 8), "u1"), description=words, metadata=None)
+
+    with untouched(canary):
+        done = run(tmp_path / "in.tif", "-o", tmp_path / f"out.{suffix}", "-s", 1, "--seed", 1)
+
+    assert (3 if suffix == "tif" else 2, 1) == (done.status, len(done.lines)), done.messages
+    assert not (tmp_path / f"out.{suffix}").exists()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "arrow"])
+@pytest.mark.parametrize("old", ["parquet", "arrow"])
+def test_no_pickle_in_a_type_is_read(tmp_path, old, suffix):
+    sung = tmp_path / "sung"
+    pickled = {
+        "ARROW:extension:name": "arrow.py_extension_type",
+        "ARROW:extension:metadata": pickle.dumps(Sung(sung)),
+    }
+    field = pa.field("x", pa.float64(), metadata=pickled)
+    table = pa.table([SECRET, SECRET], pa.schema([field, pa.field("y", pa.float64())]))
+    write = pq.write_table if old == "parquet" else feather.write_feather
+    write(table, tmp_path / f"in.{old}")
+
+    done = run(tmp_path / f"in.{old}", "-o", tmp_path / f"out.{suffix}", "-s", 1, "--seed", 1)
+
+    assert done.status in {0, 2}, done.messages
+    assert "Traceback" not in done.messages
+    assert not sung.exists()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "arrow"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"seed": 1, "file": "{}", "noise": [{"scale": 1}]},
+        {"seed": 1, "input": "{}", "output": "{}", "plan": {"noise": [{"scale": 1}]}},
+        {"seed": 1, "include": "{}", "noise": [{"scale": 1}]},
+        {"seed": 1, "noise": [{"model": "{}", "scale": 1}]},
+        {"seed": 1, "noise": [{"columns": ["{}"], "scale": 1}]},
+        {"seed": 1, "noise": [{"scale": 1, "where": "x == '{}'"}]},
+        {"seed": 1, "noise": [{"scale": "{}"}]},
+    ],
+    ids=["file", "report", "include", "model", "columns", "where", "scale"],
+)
+def test_no_file_that_a_recipe_names_is_read(tmp_path, canary, words, suffix):
+    (tmp_path / "t.csv").write_text("x,y\na,1.5\nb,2\n")
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(words).replace("{}", str(canary / "raw.bin")))
+
+    with untouched(canary):
+        done = run(tmp_path / "t.csv", "-o", tmp_path / f"out.{suffix}", "--recipe", recipe)
+
+    assert done.status in {0, 2}, done.messages
+    assert "Traceback" not in done.messages
+    assert (done.status == 0) == (tmp_path / f"out.{suffix}").exists()

@@ -13,6 +13,7 @@ levels) are not updated. The layout follows Adobe, "TIFF Revision 6.0" (1992).
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
 import shutil
@@ -231,6 +232,18 @@ class SeriesPiece:
     place: Place
 
 
+class _WithoutDescriptor(io.FileIO):
+    """A file that does not tell its descriptor.
+
+    tifffile takes it for one in memory, and then opens no other files, which the metadata of
+    OME-TIFF, MMStack and NDTiff may name.
+    """
+
+    def fileno(self) -> int:
+        """Refuse to return the descriptor."""
+        raise io.UnsupportedOperation("fileno")
+
+
 class TiffSource(Source[SeriesPiece]):
     """An open TIFF file."""
 
@@ -240,7 +253,11 @@ class TiffSource(Source[SeriesPiece]):
         self.series: dict[str, Series] = {}
         self.notes: list[str] = []
         try:
-            with _quiet(), tifffile.TiffFile(self.path) as file:
+            with (
+                _quiet(),
+                io.BufferedReader(_WithoutDescriptor(self.path)) as stream,
+                tifffile.TiffFile(stream, name=self.path.name) as file,
+            ):
                 self._find(file, source.name)
         except DataError as error:
             raise error.at(source.name) from None
