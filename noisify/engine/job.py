@@ -83,18 +83,11 @@ def write_outputs(
     passes = -(-len(wanted) // AT_ONCE) * (1 + appended)
     try:
         with OpenInput(path, settings, [one.target for one in wanted], passes) as opened:
-            for one in wanted:
-                check_output(opened, one.target, settings)
-                if one.mask is not None:
-                    mask_format(opened, one.mask)
-                    output_compression(opened, one.mask, settings)
-            plans = [opened.plan(one.request) for one in wanted]
-            if passes > 1:
-                opened.spool("it is read more than once")
-            reports: list[RunReport] = []
-            for start in range(0, len(wanted), AT_ONCE):
-                some = slice(start, start + AT_ONCE)
-                reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+            try:
+                reports = _make_all(path, opened, wanted, passes, settings, outputs)
+            except (NoisifyError, OSError):
+                opened.input.check_unchanged()  # a change may be why it failed
+                raise
             opened.input.check_unchanged()
             opened.tell()
             return reports
@@ -102,6 +95,30 @@ def write_outputs(
         if caused_by_memory(error):
             raise MemoryError from None
         raise error.at("standard input" if str(path) == "-" else path) from None
+
+
+def _make_all(
+    path: str | Path,
+    opened: OpenInput,
+    wanted: Sequence[OutputRequest],
+    passes: int,
+    settings: Settings,
+    outputs: Outputs,
+) -> list[RunReport]:
+    """Check, plan and make all outputs, some from each reading of the input."""
+    for one in wanted:
+        check_output(opened, one.target, settings)
+        if one.mask is not None:
+            mask_format(opened, one.mask)
+            output_compression(opened, one.mask, settings)
+    plans = [opened.plan(one.request) for one in wanted]
+    if passes > 1:
+        opened.spool("it is read more than once")
+    reports: list[RunReport] = []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+    return reports
 
 
 def _make(
