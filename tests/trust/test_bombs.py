@@ -20,7 +20,8 @@ from noisify import add_noise
 from noisify.core.chunk import Field
 from noisify.core.errors import NoisifyWarning, printable
 from noisify.formats.csv.delimiters import MOST_COLUMNS
-from noisify.formats.hdf5 import storage
+from noisify.formats.hdf5 import storage, tree
+from noisify.formats.hdf5.tree import own_object
 from noisify.plan.condition import parse
 
 if TYPE_CHECKING:
@@ -183,6 +184,23 @@ class TestFiles:
 
         assert 20 < counts[0]
         assert counts[1] < 2.2 * counts[0]
+
+    def test_groups_called_as_indexes_in_groups(self, tmp_path, monkeypatch):
+        walks = []
+
+        def count(group, name):
+            walks.append(name)
+            return own_object(group, name)
+
+        with h5py.File(tmp_path / "in.h5", "w") as file:
+            for at in range(1, 30):
+                file["_i_/" * at + "x"] = np.zeros(3)
+        monkeypatch.setattr(tree, "own_object", count)
+
+        done = run(tmp_path / "in.h5", "-o", tmp_path / "out.h5", "-s", 1, "--seed", 1)
+
+        assert done.status == 0, done.messages
+        assert len(walks) <= 30
 
     @pytest.mark.parametrize("model", ["pink", "ar1", "brown", "shuffle"])
     def test_the_smallest_chunks(self, tmp_path, model):

@@ -26,7 +26,6 @@ from noisify.formats.hdf5.declared import declared_of
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
-from noisify.formats.hdf5.pytables import is_in_index
 from noisify.formats.hdf5.roles import is_bare_dimension
 from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Storage
 from noisify.formats.hdf5.tree import held_elsewhere
@@ -106,7 +105,7 @@ def fields_at(
     if is_bare_dimension(dataset):
         return
     outside = held_elsewhere(dataset)
-    elsewhere = outside or roles.structure(address) or _not_measured(path, dataset)
+    elsewhere = outside or roles.structure(address) or _not_measured(path, dataset, roles)
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
@@ -164,11 +163,11 @@ def _as_declared(field: Field, declared: Declared) -> Field:
     )
 
 
-def _not_measured(path: str, dataset: h5py.Dataset) -> str:
+def _not_measured(path: str, dataset: h5py.Dataset, roles: Roles) -> str:
     """Return what a dataset holds instead of measurements; empty if it may hold some."""
     if dataset.shape is None:
         return "nothing"
-    return "a part of a PyTables index" if is_in_index(dataset.file, path) else ""
+    return "a part of a PyTables index" if roles.is_in_index(path) else ""
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:

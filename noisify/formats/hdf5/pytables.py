@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from h5py import h5a, h5o, h5s, h5t
 
-from noisify.formats.hdf5.tree import group_at, stored_name
+from noisify.formats.hdf5.tree import UNREADABLE, group_at, stored_name
 
 if TYPE_CHECKING:
     import h5py
@@ -21,15 +21,14 @@ _CLASS, _INDEXES = "CLASS", b"TINDEX"
 _OUT_OF_DATE = b"DIRTY"
 
 
-def is_in_index(file: h5py.File, path: str) -> bool:
-    """Return whether a dataset is a part of an index."""
-    if f"/{_PREFIX}" not in f"/{path}":
+def is_indexes(path: str, group: h5py.Group) -> bool:
+    """Return whether a group holds the indexes of a table."""
+    if not path.rpartition("/")[2].startswith(_PREFIX):
         return False
-    parts = path.split("/")
-    return any(
-        part.startswith(_PREFIX) and _holds_indexes(group_at(file, "/".join(parts[: at + 1])))
-        for at, part in enumerate(parts[:-1])
-    )
+    try:
+        return _holds_indexes(group)
+    except UNREADABLE:
+        return False
 
 
 def _holds_indexes(group: h5py.Group | None) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import h5py
 from h5py import h5a, h5d, h5ds, h5g, h5o
 
+from noisify.formats.hdf5.pytables import is_indexes
 from noisify.formats.hdf5.tree import UNREADABLE, own_object
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Roles:
         self._members: dict[tuple[int, str], str] = {}
         self._structure: dict[int, str] = {}
         self._nwb = False
+        self._index: str | None = None
+        self._in_indexes: set[str] = set()
 
     @classmethod
     def of(cls, file: h5py.File) -> Roles:
@@ -71,11 +74,19 @@ class Roles:
         roles._look_at_group(file)
         return roles
 
-    def look_at(self, _: str, item: ObjectID) -> None:
-        """Take note of what an object tells of roles."""
+    def look_at(self, path: str, item: ObjectID) -> None:
+        """Take note of what an object tells of roles; what is in a group comes right after it."""
+        if self._index is not None and not path.startswith(self._index):
+            self._index = None
         if isinstance(item, h5g.GroupID):
-            self._look_at_group(h5py.Group(item))
-        elif isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
+            group = h5py.Group(item)
+            if self._index is None and is_indexes(path, group):
+                self._index = f"{path}/"
+            self._look_at_group(group)
+            return
+        if isinstance(item, h5d.DatasetID) and self._index is not None:
+            self._in_indexes.add(path)
+        if isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
             self._look_at_dataset(h5py.Dataset(item))
 
     def role(self, address: int, member: str | None) -> str:
@@ -87,6 +98,10 @@ class Roles:
         """
         own = "" if member is None else self._members.get((address, member), "")
         return own or self._by_address.get(address, "")
+
+    def is_in_index(self, path: str) -> bool:
+        """Return whether a dataset is a part of an index of PyTables."""
+        return path in self._in_indexes
 
     def structure(self, address: int) -> str:
         """Return what a dataset is if noise is never for it; empty: it may be."""
