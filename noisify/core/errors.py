@@ -114,14 +114,19 @@ class NoisifyWarning(UserWarning):
     """Requested noise had no effect."""
 
 
+_NO_THREAD = "Failed to launch worker thread"
+
+
 def caused_by_memory(error: BaseException) -> bool:
     """Return whether an error, or one it was raised from, is a lack of memory.
 
-    Arrow's memory error is also an `ArrowException`, which formats report as bad data.
+    Arrow's memory error is also an `ArrowException`, which formats report as bad data. So is its
+    error where there is no address space for the stack of a thread.
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MemoryError):
+        no_thread = type(seen).__module__.startswith("pyarrow") and _NO_THREAD in str(seen)
+        if isinstance(seen, MemoryError) or no_thread:
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,21 @@ def scenarios(scale: int = 1) -> dict[str, Scenario]:
     add("parquet folder", folder, "in", "-o", "out", at_once=True)
     add("parquet folder in place", folder, "in", "--in-place", at_once=True)
     return found
+
+
+def conversions() -> dict[str, Scenario]:
+    """Return a scenario for every pair of formats that convert into each other."""
+    csv = _csv(ROWS)
+    tables = {"csv": csv, "tsv": csv.replace(b",", b"\t"), "parquet": _parquet(ROWS)}
+    arrays = {
+        "npy": written(lambda f: np.save(f, np.linspace(0, 1, 300).reshape(-1, 10))),
+        "npz": written(lambda f: np.savez_compressed(f, x=np.arange(99.0))),
+        "h5": written(lambda f: h5py.File(f, "w").create_dataset("x", data=np.arange(99.0))),
+    }
+    return {
+        f"{old} to {new}": Scenario(
+            {f"in.{old}": kind[old]}, [f"in.{old}", "-o", f"out.{new}", "-s", "0.5", "--seed", "1"]
+        )
+        for kind in (tables | {"arrow": _arrow(ROWS)}, arrays)
+        for old, new in itertools.permutations(kind, 2)
+    }

@@ -18,6 +18,7 @@ import pytest
 from run_command import COMMAND, clean_environment, names, noisy, run, run_process
 
 from noisify.cli import execute
+from noisify.core.errors import DataError, caused_by_memory
 from noisify.files import file_output, folder_output
 
 TABLE = b"x,name\n0.5,a\n1.5,b\n"
@@ -453,3 +454,12 @@ def test_a_folder_that_was_there_stays_though_it_is_empty(table: Path, tmp_path:
 
     assert ["data.csv", "out"] == names(tmp_path)
     assert [] == names(tmp_path / "out")
+
+
+def test_no_room_for_the_stack_of_a_thread_is_a_lack_of_memory() -> None:
+    said = "Unknown error: Failed to launch worker thread: Resource temporarily unavailable"
+    error = DataError("is not a readable Arrow IPC file")
+    error.__context__ = pa.ArrowException(said)
+
+    assert caused_by_memory(error)
+    assert not caused_by_memory(DataError(said))

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fault_harness import CALLS, EVERYTHING, HERE, Fault, Server, broken
-from fault_scenarios import FAULTS_IN_CI, Scenario, scenarios
+from fault_scenarios import FAULTS_IN_CI, Scenario, conversions, scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="preloads a library, and forks")
 SCENARIOS = scenarios()
+CONVERSIONS = conversions()
 FAULTY = [name for name in SCENARIOS if EVERYTHING or name in FAULTS_IN_CI]
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 MOST_CALLS = 400 if EVERYTHING else 60
@@ -104,20 +105,32 @@ def test_a_disk_that_is_full_leaves_the_old_ones(plain_server: Server, name: str
     assert [] == found
 
 
-@pytest.mark.parametrize("name", SCENARIOS if EVERYTHING else [*FAULTS_IN_CI, "arrow", "hdf5"])
-def test_too_little_memory_leaves_the_old_or_the_new(plain_server: Server, name: str) -> None:
-    scenario = SCENARIOS[name]
-    after, _ = plain_server.whole(scenario)
-    taken = plain_server.address_space
+def _with_little_memory(server: Server, scenario: Scenario, jobs: str) -> list[object]:
+    """Return what a run does wrong that may take only so much more address space."""
+    after, _ = server.whole(scenario)
+    taken = server.address_space
     if "-j" not in scenario.arguments:
-        scenario = Scenario(scenario.files, [*scenario.arguments, "-j", "4"])
-    found = []
+        scenario = Scenario(scenario.files, [*scenario.arguments, "-j", jobs])
+    found: list[object] = []
     for more in MORE_MEMORY:
-        result = plain_server.run(scenario, limits={"RLIMIT_AS": taken + more})
-        wrong = broken(plain_server, result, scenario, after, Fault("", 1))
+        result = server.run(scenario, limits={"RLIMIT_AS": taken + more})
+        wrong = broken(server, result, scenario, after, Fault("", 1))
         if wrong or result.status not in {0, 1}:
             found.append((more, result.status, wrong or result.messages))
-    assert [] == found
+    return found
+
+
+@pytest.mark.parametrize("name", SCENARIOS if EVERYTHING else [*FAULTS_IN_CI, "arrow", "hdf5"])
+def test_too_little_memory_leaves_the_old_or_the_new(plain_server: Server, name: str) -> None:
+    assert [] == _with_little_memory(plain_server, SCENARIOS[name], "4")
+
+
+@pytest.mark.parametrize("jobs", ["1", "4"] if EVERYTHING else ["1"])
+@pytest.mark.parametrize("name", CONVERSIONS)
+def test_too_little_memory_to_convert_leaves_nothing(
+    plain_server: Server, name: str, jobs: str
+) -> None:
+    assert [] == _with_little_memory(plain_server, CONVERSIONS[name], jobs)
 
 
 def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
