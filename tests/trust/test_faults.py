@@ -20,7 +20,10 @@ from fault_scenarios import FAULTS_IN_CI, Scenario, conversions, scenarios
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="preloads a library, and forks")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="preloads a library, and forks"),
+    pytest.mark.slow,  # two minutes in all; `make test-all` and CI run them
+]
 SCENARIOS = scenarios()
 CONVERSIONS = conversions()
 FAULTY = [name for name in SCENARIOS if EVERYTHING or name in FAULTS_IN_CI]
