@@ -139,14 +139,14 @@ class ArrowSource(Source[Slice]):
                 if not self.is_file:
                     stream = pa.ipc.open_stream(file)
                     while (found := _next(stream)) is not None:
-                        _validate(found[0])
+                        validate(found[0])
                         yield found
                         number += 1
                     return
                 reader = pa.ipc.open_file(file)
                 for number in range(reader.num_record_batches):
                     found = reader.get_batch_with_custom_metadata(number)
-                    _validate(found.batch)
+                    validate(found.batch)
                     yield found.batch, found.custom_metadata
         except (pa.ArrowException, OSError) as error:
             raise DataError(
@@ -181,7 +181,7 @@ class ArrowSource(Source[Slice]):
         return self.rows if field.table == ROWS else None
 
 
-def _validate(batch: pa.RecordBatch) -> None:
+def validate(batch: pa.RecordBatch) -> None:
     """Check a batch, since damaged offsets would crash Arrow.
 
     Decimals beyond their precision and times beyond a day are allowed: they do no harm.
