@@ -33,10 +33,11 @@ trust: $(VENV)/.installed-test
 # Each reader in turn, for its share of the time; what is found goes to build/fuzz/found.
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?=
+FUZZ_RUNS ?=
 fuzz: $(VENV)/.installed-test
 	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz \
 	    || echo "fuzz: atheris cannot be installed here" >&2
-	$(BIN)/python tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_RUNS:%=--runs %) $(FUZZ_TARGETS)
 
 # An hour of kills at random moments, then 20 GB through a pipe.
 soak: $(VENV)/.installed-test

@@ -44,6 +44,9 @@ def main() -> int:
     """Fuzz each target for its share of the time; return 1 if anything was found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=3600, help="for all targets together")
+    parser.add_argument(
+        "--runs", type=int, help="inputs for each target, the same ones each time, if that is less"
+    )
     parser.add_argument("targets", nargs="*")
     options = parser.parse_args()
     try:
@@ -68,13 +71,13 @@ def main() -> int:
     before, start = set(FOUND.iterdir()), time.monotonic()
     for number, target in enumerate(targets):
         left = options.seconds - (time.monotonic() - start)
-        _run(target, left / (len(targets) - number))
+        _run(target, left / (len(targets) - number), options.runs)
     found = sorted(path.name for path in set(FOUND.iterdir()) - before if path.suffix != ".txt")
     sys.stdout.write(f"fuzz: {len(found)} found, in {FOUND}\n" + "".join(f"{n}\n" for n in found))
     return 1 if found else 0
 
 
-def _run(target: Target, seconds: float) -> None:
+def _run(target: Target, seconds: float, runs: int | None) -> None:
     """Fuzz a target in processes of its own until its time is over; print what was done."""
     corpus = WORK / "corpus" / target.name
     corpus.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,7 @@ def _run(target: Target, seconds: float) -> None:
         log = WORK / f"{target.name}.log"
         sys.stdout.flush()
         if not (child := os.fork()):
-            _fuzz(target, corpus, left, log)
+            _fuzz(target, corpus, left, runs, log)
         _, status = os.waitpid(child, 0)
         _add(done, log.read_text(errors="replace"))
         if status == 0:
@@ -117,7 +120,7 @@ def _add(done: dict[str, int], log: str) -> None:
 # In the process of one target
 
 
-def _fuzz(target: Target, corpus: Path, seconds: float, log: Path) -> NoReturn:
+def _fuzz(target: Target, corpus: Path, seconds: float, runs: int | None, log: Path) -> NoReturn:
     """Fuzz a target in this process, and end it."""
     import atheris  # noqa: PLC0415 - it has no wheel for each Python
     from fuzz_targets import place  # noqa: PLC0415 - it is instrumented
@@ -131,6 +134,7 @@ def _fuzz(target: Target, corpus: Path, seconds: float, log: Path) -> NoReturn:
         f"-dict={words}", f"-max_len={target.longest}", f"-max_total_time={int(seconds)}",
         f"-timeout={HANGS}", f"-report_slow_units={HANGS}", f"-rss_limit_mb={MEMORY}",
         f"-artifact_prefix={FOUND}/{target.name}-",
+        *([] if runs is None else [f"-runs={runs}", "-seed=1"]),
         str(corpus), str(HERE / "corpus" / target.name),
     ]  # fmt: skip
     keep = _Found(target.name)
