@@ -63,7 +63,9 @@ def compare_files(
     found = compare(clean, noisy, settings)
     if plot is not None:
         with PictureFile(plot, clobber=True) as picture:
-            picture.write(import_module("noisify.plots.page").plot(clean, noisy, settings))
+            picture.write(
+                import_module("noisify.plots.page").draw(clean, noisy, {}, settings, found)
+            )
     if html is not None:
         write_comparison(html, clean, noisy, found, settings)
     if not quiet:

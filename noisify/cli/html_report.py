@@ -104,10 +104,13 @@ class HtmlReport:
         page.lines("Left alone", [f"{', '.join(left)}: {why}" for why, left in reasons.items()])
         if self._in_place or not (Path(report.input).exists() and Path(report.output).exists()):
             return
-        add_comparison(page, compare(report.input, report.output))
+        found = compare(report.input, report.output)
+        add_comparison(page, found)
         steps = report.plan.steps_by_field()
         _add_picture(
-            page, lambda plots: plots.draw(report.input, report.output, steps), "noisify.plots.page"
+            page,
+            lambda plots: plots.draw(report.input, report.output, steps, found=found),
+            "noisify.plots.page",
         )
 
     def _add_runs(self, page: Page) -> None:
@@ -152,7 +155,9 @@ def write_comparison(
     page = Page(f"{Path(clean).name} → {Path(noisy).name}", "what changed, field by field")
     add_comparison(page, found)
     if STANDARD_OUTPUT not in {clean, noisy}:
-        _add_picture(page, lambda plots: plots.plot(clean, noisy, settings), "noisify.plots.page")
+        _add_picture(
+            page, lambda plots: plots.draw(clean, noisy, {}, settings, found), "noisify.plots.page"
+        )
     with open_output(path) as output, naming(path):
         write_all(output.file, page.content().encode("utf-8", "backslashreplace"))
 

@@ -72,6 +72,7 @@ def draw(
     after: object,
     steps: Mapping[str, Sequence[Step]],
     settings: Settings | None = None,
+    found: Comparison | None = None,
 ) -> Figure:
     """Draw what a run did, with the densities of its models.
 
@@ -80,12 +81,12 @@ def draw(
         after: As for `plot`.
         steps: What each field got; empty where that is not known.
         settings: How to read files.
+        found: Their comparison; None: they are compared here.
     """
     settings = settings or Settings(jobs=default_jobs())
     with ExitStack() as stack:
         sides = [open_side(data, settings, stack) for data in (before, after)]
-        found = compared(*sides)
-        return _page(found, sides[0], sides[1], steps)
+        return _page(found or compared(*sides), sides[0], sides[1], steps)
 
 
 def _page(
