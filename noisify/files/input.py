@@ -108,7 +108,7 @@ class Input:
     def _take_file(self, path: Path) -> None:
         self._held = cast("BinaryIO", path.open("rb", buffering=0))  # fails if it is unreadable
         self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
-        start = _read_fully(self._held, codecs.MAGIC_BYTES)
+        start = read_fully(self._held, codecs.MAGIC_BYTES)
         self.codec = self._find_codec(start)
         opened = path
         if _open_files_have_paths():
@@ -128,7 +128,7 @@ class Input:
             self.path, self._packed = None, archive
 
     def _take_stream(self, stream: BinaryIO) -> None:
-        start = _read_fully(stream, codecs.MAGIC_BYTES)
+        start = read_fully(stream, codecs.MAGIC_BYTES)
         self._stream = cast("BinaryIO", _Chained(start, stream))
         self.codec = self._find_codec(start)
         if self.codec is not None:
@@ -185,9 +185,9 @@ class Input:
                     self._head = file.read(max(count, HEAD_BYTES))
             elif self._packed is not None:
                 with self.open() as stream:
-                    self._head = _read_fully(stream, HEAD_BYTES)
+                    self._head = read_fully(stream, HEAD_BYTES)
             else:
-                self._head = _read_fully(cast("BinaryIO", self._stream), HEAD_BYTES)
+                self._head = read_fully(cast("BinaryIO", self._stream), HEAD_BYTES)
         return self._head[:count]
 
     def open(self) -> BinaryIO:
@@ -317,10 +317,17 @@ class _Chained(io.RawIOBase):
         return cast("int", self._rest.readinto(buffer))  # type: ignore[attr-defined]
 
 
-def _read_fully(stream: BinaryIO, count: int) -> bytes:
-    """Read `count` bytes from a stream whose reads may be short."""
-    buffer = bytearray(count)
-    return bytes(buffer[: read_into(stream, memoryview(buffer))])
+def read_fully(stream: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes, fewer only at the end."""
+    data = stream.read(count)
+    if len(data) == count or not data:
+        return data
+    parts = [data]
+    missing = count - len(data)
+    while missing and (data := stream.read(missing)):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)
 
 
 def read_into(stream: BinaryIO, buffer: memoryview) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import array, to_bools
 from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask import arrays_of, in_array, original_of, views
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayFile, StoredArray
+    from noisify.formats.arrow import columns as arrow_columns
     from noisify.formats.interface import FieldArray, Sink, Source
+else:
+    arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
 
 class Originals(ABC):
@@ -159,10 +163,14 @@ class TableOriginals(Originals):
         part = self._take(rows) if self._names else pa.table({})
         if part is None or not part.num_columns:
             return sink.encode(raw, chunk, []), 0  # `check_length` reports missing rows
-        changed = np.stack([to_bools(_whole(part[name])) for name in self._names], axis=1)
+        changed = np.stack(
+            [to_bools(arrow_columns.whole(part[name])) for name in self._names], axis=1
+        )
         count = int(np.count_nonzero(changed))
         if self._cells:
-            cells = pa.concat_arrays([_whole(part[original_of(n)]) for n in self._names])
+            cells = pa.concat_arrays(
+                [arrow_columns.whole(part[original_of(n)]) for n in self._names]
+            )
             records, columns = np.divmod(np.flatnonzero(changed), len(self._names))
             ordered = cells.take(array(columns * rows + records))
             return sink.with_cells(raw, self._names, changed, ordered), count
@@ -170,13 +178,13 @@ class TableOriginals(Originals):
         return sink.encode(raw, chunk, noisy), count
 
     def _restored(self, chunk: Chunk, part: pa.Table, changed: Any) -> list[NoisyColumn]:  # noqa: ANN401
-        from noisify.formats.arrow.columns import column_of  # noqa: PLC0415 - imports pyarrow
-
         found = []
         for column in chunk.columns:
             name = column.field.name
             which = changed[:, self._names.index(name)]
-            old = column_of(column.field, _whole(part[original_of(name)]), column.positions)
+            old = arrow_columns.column_of(
+                column.field, arrow_columns.whole(part[original_of(name)]), column.positions
+            )
             found.append(NoisyColumn(column, np.where(which, old.values, column.values), which))
         return found
 
@@ -195,10 +203,6 @@ class TableOriginals(Originals):
 
 def _pair(name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Field]:
     return pa.field(name, pa.bool_(), nullable=False), pa.field(original_of(name), kind)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 class ArrayOriginals(Originals):

@@ -12,9 +12,8 @@ import codecs
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import DataError, UsageError
-from noisify.files.input import HEAD_BYTES
+from noisify.files.input import HEAD_BYTES, read_fully
 from noisify.files.write_behind import write_all
-from noisify.formats.csv.scan import read_fully
 
 if TYPE_CHECKING:
     from noisify.files.input import Input

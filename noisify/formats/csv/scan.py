@@ -14,6 +14,7 @@ import numpy as np
 
 from noisify.core.errors import DataError
 from noisify.core.memory_bound import UNBOUNDED
+from noisify.files.input import read_fully
 from noisify.formats.csv import native
 from noisify.formats.csv.cells import QUOTE
 from noisify.formats.csv.comments import blanked
@@ -492,16 +493,3 @@ def refuse_zeros(data: bytes, line: int, name: str) -> None:
             path=name,
             line=line + data.count(b"\n", 0, at),
         )
-
-
-def read_fully(stream: BinaryIO, count: int) -> bytes:
-    """Read `count` bytes, fewer only at the end."""
-    data = stream.read(count)
-    if len(data) == count or not data:
-        return data
-    parts = [data]
-    missing = count - len(data)
-    while missing and (data := stream.read(missing)):
-        parts.append(data)
-        missing -= len(data)
-    return b"".join(parts)
