@@ -74,7 +74,7 @@ def make_outputs(
     results: Iterator[FileResult]
     report: _ReportFile | html_report.HtmlReport | None = None
     if arguments.report is not None:
-        report = _report_file(arguments, found, len(inputs) * len(found))
+        report = _report_file(arguments, found, settings, len(inputs) * len(found))
     picture = None
     if arguments.plot is not None:
         picture = pictures.RunPicture(arguments, inputs, found, settings)
@@ -220,13 +220,15 @@ def _kind(report: RunReport, name: str) -> str:
 
 
 def _report_file(
-    arguments: Arguments, found: Sequence[Run], count: int
+    arguments: Arguments, found: Sequence[Run], settings: Settings, count: int
 ) -> _ReportFile | html_report.HtmlReport:
     """Return the report file, HTML or JSON by its suffix."""
     path, clobber = arguments.report or "", not arguments.no_clobber
     if Path(path).suffix.lower() not in {".html", ".htm"}:
         return _ReportFile(path, count, clobber=clobber)
-    return html_report.HtmlReport(path, found, clobber=clobber, in_place=arguments.in_place)
+    return html_report.HtmlReport(
+        path, found, settings, clobber=clobber, in_place=arguments.in_place
+    )
 
 
 class _ReportFile:

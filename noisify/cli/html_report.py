@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from noisify.cli.picture import sweep_picture
+from noisify.cli.picture import settings_to_compare, sweep_picture
 from noisify.comparison.comparison import compare
 from noisify.comparison.figures import NumberFigures
 from noisify.core.errors import NoisifyError
@@ -46,11 +46,15 @@ class HtmlReport:
     Args:
         path: The file.
         found: The runs.
+        settings: How the inputs were read.
         clobber: Whether an existing file may be replaced.
         in_place: Whether the outputs replace their inputs.
     """
 
-    def __init__(self, path: str, found: Sequence[Run], *, clobber: bool, in_place: bool) -> None:
+    def __init__(
+        self, path: str, found: Sequence[Run], settings: Settings, *, clobber: bool, in_place: bool
+    ) -> None:
+        self._settings = settings
         self._path = path
         self._found = found
         self._in_place = in_place
@@ -104,12 +108,13 @@ class HtmlReport:
         page.lines("Left alone", [f"{', '.join(left)}: {why}" for why, left in reasons.items()])
         if self._in_place or not (Path(report.input).exists() and Path(report.output).exists()):
             return
-        found = compare(report.input, report.output)
+        settings = settings_to_compare(report, self._settings)
+        found = compare(report.input, report.output, settings)
         add_comparison(page, found)
         steps = report.plan.steps_by_field()
         _add_picture(
             page,
-            lambda plots: plots.draw(report.input, report.output, steps, found=found),
+            lambda plots: plots.draw(report.input, report.output, steps, settings, found),
             "noisify.plots.page",
         )
 

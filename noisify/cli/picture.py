@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from noisify.core.errors import UsageError
+from noisify.engine.open_input import Settings
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.files.write_behind import write_all
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from noisify.cli.arguments import Arguments
     from noisify.cli.runs import Run
-    from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 
+_TEXT_FORMATS = frozenset({"csv", "tsv"})
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -108,8 +109,21 @@ class RunPicture(PictureFile):
         (report,) = self._reports
         page = import_module("noisify.plots.page")
         steps = report.plan.steps_by_field()
-        figure: Figure = page.draw(report.input, report.output, steps, self._settings)
+        settings = settings_to_compare(report, self._settings)
+        figure: Figure = page.draw(report.input, report.output, steps, settings)
         return figure
+
+
+def settings_to_compare(report: RunReport, settings: Settings) -> Settings:
+    """Return how to read input and output again: options for text only where both are text.
+
+    Args:
+        report: What was done.
+        settings: How the input was read.
+    """
+    if report.format in _TEXT_FORMATS and settings.from_format in {None, report.format}:
+        return Settings(read=settings.read, from_format=settings.from_format, jobs=settings.jobs)
+    return Settings(jobs=settings.jobs)
 
 
 def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:

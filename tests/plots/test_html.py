@@ -66,6 +66,20 @@ def test_a_sweep_shows_a_table_and_curves(tmp_path):
     assert 1 == text.count("data:image/svg+xml")
 
 
+@pytest.mark.parametrize("output", ["n.csv", "n.parquet"])
+def test_files_are_read_again_as_they_were_read(tmp_path, output):
+    table = tmp_path / "a.csv"
+    table.write_text("a;b\n1,5;x\n2,5;y\n3,25;x\n")
+    page, plot = tmp_path / "r.html", tmp_path / "p.svg"
+    words = ["--from", "csv", "--decimal", ",", "-s", 0.1, "--report", page, "--plot", plot]
+    done = run(table, "-o", tmp_path / output, *words, "--seed", 1, "-q")
+    assert (0, "") == (done.status, done.messages)
+    assert plot.stat().st_size > 0
+    if output == "n.csv":
+        assert "Numbers, before and after" in page.read_text()
+        assert "Texts and labels" not in page.read_text()
+
+
 def test_without_matplotlib_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "noisify.plots.style", None)
     text = report(tmp_path, "-o", tmp_path / "n.csv")
