@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
 from noisify.core.lazy import LazyModule
-from noisify.core.values import read_count, read_path, read_truth
+from noisify.core.values import ROW_LIMIT, read_count, read_path, read_truth
 from noisify.engine import loop
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.open_input import Settings
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from noisify.engine import survey
+    from noisify.engine import rows_from, survey
     from noisify.engine.report import RunReport
     from noisify.formats.read_options import ReadOptions
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.request import RecipeLike, SpecLike
 else:
+    rows_from = LazyModule("noisify.engine.rows_from")
     survey = LazyModule("noisify.engine.survey")
 
 Data = TypeVar("Data")
@@ -55,6 +56,7 @@ def add_noise(
     seed: SupportsIndex | None = None,
     file: str | None = None,
     rng: str | None = None,
+    start: SupportsIndex | None = None,
     jobs: int | None = None,
 ) -> Data:
     """Return a noisy copy of an array or a table.
@@ -90,6 +92,10 @@ def add_noise(
         file: A name that gives the data its own noise: "day1" gives the noise
             of `noisify in/day1.csv --per-file`. Default: the recipe's.
         rng: "noisify", or "numpy" or "numpy-legacy" for the numbers of NumPy's generators.
+        start: If the data are some rows of a larger table or array, the index of their first row
+            in it, from 0; they get the noise that they have in the whole. Levels of the whole
+            field are refused then, and models that look at neighbouring rows. Default: the data
+            are the whole.
         jobs: Worker threads; default: one for each processor.
 
     Returns:
@@ -111,6 +117,8 @@ def add_noise(
     array([-10.029,  -5.096,  -0.561,   3.751,   9.633])
     >>> bool((add_noise(line, scale=0, seed=42) == line).all())
     True
+    >>> add_noise(line[3:], models.Normal(scale=0.5), seed=42, start=3).round(3)
+    array([3.751, 9.633])
     """
     request = request_from(
         {
@@ -120,7 +128,8 @@ def add_noise(
             "decimals": decimals, "seed": seed, "rng": rng, "file": file,
         }
     )  # fmt: skip
-    return _noisy(data, request, _workers(jobs))
+    first = None if start is None else read_count("start", start, 0, limit=ROW_LIMIT)
+    return _noisy(data, request, _workers(jobs), first)
 
 
 def noisify_file(
@@ -218,21 +227,37 @@ def noisify_file(
     return process(given, [wanted], settings)[0]
 
 
-def _noisy(data: Data, request: Request, workers: int) -> Data:
-    """Return a noisy copy of data in memory."""
+def _noisy(data: Data, request: Request, workers: int, first: int | None) -> Data:
+    """Return a noisy copy of data in memory.
+
+    Args:
+        data: The data.
+        request: The noise.
+        workers: The number of worker threads.
+        first: The index of their first row in the whole; None: they are the whole.
+    """
     if request.decimals == "keep":
         raise UsageError("decimals 'keep' is for CSV files; give a number of digits")
     held, given_back = hold(data)
     size = loop.CHUNK_BYTES
-    plan = resolve(
-        request,
-        held.fields,
-        lambda needs: survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None),
-    )
+    source = held if first is None else rows_from.RowsFrom(held, first)
+    if first is None:
+        plan = resolve(
+            request,
+            held.fields,
+            lambda needs: survey.survey(
+                held, needs, jobs=workers, size=size, progress=lambda _: None
+            ),
+        )
+    else:
+        plan = resolve(request, held.fields, rows_from.refuse_survey)
+        rows_from.check_rows_alone(plan)
     _check_rows(plan)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     task = loop.Task(plan, held)
-    (met,) = loop.run(held, [task], jobs=workers, size=size, measure=False, progress=lambda _: None)
+    (met,) = loop.run(
+        source, [task], jobs=workers, size=size, measure=False, progress=lambda _: None
+    )
     for note in (*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))):
         warnings.warn(printable(note), NoisifyWarning, stacklevel=3)
     return given_back(held.result())  # type: ignore[no-any-return]

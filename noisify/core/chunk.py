@@ -84,6 +84,16 @@ class Positions:
         runs, inside = np.divmod(which, max(self.length, 1))
         return Positions(np.asarray(self.starts, np.int64)[runs] + inside, 1)
 
+    def shifted(self, by: int) -> Positions:
+        """Return these positions, each `by` greater.
+
+        >>> Positions.range(0, 5).shifted(10)
+        Positions(starts=(10,), length=5)
+        """
+        if isinstance(self.starts, tuple):
+            return Positions(tuple(start + by for start in self.starts), self.length)
+        return Positions(self.starts + by, self.length)
+
     def by_block(self) -> Iterator[tuple[int, slice | NDArray[np.int64], slice]]:
         """Yield (block number, positions within the block, elements of the chunk) per block."""
         if not self.size:

@@ -17,6 +17,8 @@ else:
     pathlib = LazyModule("pathlib")  # --help does not need it
 
 _COUNT_LIMIT = 1 << 31
+ROW_LIMIT = 1 << 63
+"""Rows are counted in signed 64-bit integers."""
 
 
 def is_list(value: object) -> TypeGuard[Iterable[object]]:
@@ -115,13 +117,13 @@ def read_bounds(bounds: object) -> tuple[float, float] | None:
     return (low, high) if low <= high else None
 
 
-def read_count(name: str, value: object, least: int = 1) -> int:
-    """Read a whole number of at least `least`.
+def read_count(name: str, value: object, least: int = 1, limit: int = _COUNT_LIMIT) -> int:
+    """Read a whole number of at least `least` and below `limit`.
 
     Raises:
         UsageError: If it is not one.
     """
     count = whole_number(value)
-    if count is None or not least <= count < _COUNT_LIMIT:
+    if count is None or not least <= count < limit:
         raise UsageError(f"{name} {shown(value)} is not a whole number of at least {least}")
     return count

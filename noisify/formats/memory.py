@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 
 class InMemory(Source[Raw], Sink[Raw, Encoded]):
-    """Data in memory, as a source and its own sink."""
+    """Data in memory, as a source and its own sink.
+
+    Attributes:
+        rows: The number of rows, or of the elements of an array.
+        row_bytes: The approximate size of each in bytes.
+        row_width: How many of `rows` one row along the first axis of an array has.
+    """
 
     rows: int
     row_bytes: int
+    row_width: int = 1
 
     def _describe(self, fields: Iterable[Field], rows: int, row_bytes: int) -> None:
         self.fields = tuple(fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ class ArrayInMemory(RangesInMemory[None]):
         self._array = array
         self._flat = np.ascontiguousarray(array).reshape(-1)
         self._noisy = self._flat.copy()
+        self.row_width = prod(array.shape[1:])
         fields = fields_of(array.dtype, ARRAY_NAME)
         self._describe(fields, len(self._flat), array.dtype.itemsize)
 
