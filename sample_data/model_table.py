@@ -1,4 +1,4 @@
-"""Put the table of all models into the README, from the table in the code: `make readme`."""
+"""Put the table of all models into `docs/models.md`, from the table in the code: `make readme`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from noisify.cli.explain import summary
 from noisify.noise import registry
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 HEAD = "| model | family | also called | what it is |\n|---|---|---|---|\n"
 
 
@@ -29,8 +29,8 @@ def escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    written = README.read_text(encoding="utf-8")
+    written = PAGE.read_text(encoding="utf-8")
     new = re.sub(
         r"\| model \|[^\n]*\n\|---[^\n]*\n(?:\|[^\n]*\n)+", lambda _: model_table(), written
     )
-    README.write_text(new, encoding="utf-8")
+    PAGE.write_text(new, encoding="utf-8")

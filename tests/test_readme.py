@@ -1,4 +1,4 @@
-"""What README.md shows is what happens: its examples run, its tables and options are the code's."""
+"""What README.md and docs/ show is what happens: the examples run, the tables are the code's."""
 
 import doctest
 import os
@@ -17,32 +17,54 @@ from noisify.cli.explain import summary
 from noisify.noise import level, registry
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TASKS = re.compile(r"^\| I want to .*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
 PROMPT = "$ "
 MARK = "-- end of example --"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced example: its language, its text, and the line it starts on."""
+    """A fenced example: its page, its language, its text, and the line it starts on."""
 
+    page: str
     language: str
     text: str
     line: int
 
 
 BLOCKS = [
-    Block(match[1], match[2], README.count("\n", 0, match.start()) + 2)
-    for match in FENCE.finditer(README)
+    Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
+    for page, text in PAGES.items()
+    for match in FENCE.finditer(text)
+    if not match[1].startswith("{")  # a directive of MyST
 ]
 
 
 def blocks(language):
     return [
-        pytest.param(b, id=f"line {b.line}", marks=needed_tools(b))
+        pytest.param(b, id=f"{b.page}:{b.line}", marks=needed_tools(b))
         for b in BLOCKS
         if b.language == language
+    ]
+
+
+def cells(row):
+    """Return the cells of a table's row."""
+    return [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+
+
+def tasks():
+    """Return the commands of tables whose rows say "I want to … | type"."""
+    return [
+        pytest.param(cells(row)[1].strip("`"), id=f"{page} task {number}")
+        for page, text in PAGES.items()
+        for table in TASKS.finditer(text)
+        for number, row in enumerate(table[1].splitlines(), 1)
     ]
 
 
@@ -54,12 +76,16 @@ def needed_tools(block):
 
 @pytest.fixture
 def samples(tmp_path):
-    """A copy of the sample data, with README's Makefile in it."""
+    """A copy of the sample data."""
     folder = tmp_path / "sample_data"
     shutil.copytree(ROOT / "sample_data", folder, ignore=shutil.ignore_patterns("*.py", "__*"))
-    rules = [block.text for block in BLOCKS if block.language == "make"]
-    (folder / "Makefile").write_text("\n".join(rules), encoding="utf-8")
     return folder
+
+
+def page_makefile(page):
+    """Return the Makefile that a page shows."""
+    rules = [block.text for block in BLOCKS if (block.page, block.language) == (page, "make")]
+    return "\n".join(rules)
 
 
 @pytest.fixture
@@ -106,6 +132,7 @@ def run_commands(commands, folder, environment):
 @pytest.mark.parametrize("block", blocks("console"))
 def test_a_console_example_prints_what_it_shows(block, samples, environment) -> None:
     pairs = commands_and_outputs(block.text)
+    (samples / "Makefile").write_text(page_makefile(block.page), encoding="utf-8")
 
     outputs = run_commands([command for command, _ in pairs], samples, environment)
 
@@ -113,10 +140,18 @@ def test_a_console_example_prints_what_it_shows(block, samples, environment) -> 
     assert pairs == [(pair[0], output) for pair, output in zip(pairs, outputs, strict=True)]
 
 
-def test_the_python_examples_give_what_they_show(samples, monkeypatch) -> None:
+@pytest.mark.parametrize("command", tasks())
+def test_a_task_is_done_by_what_is_to_be_typed(command, samples, environment) -> None:
+    run_commands(["noisify sensors.csv -o noisy.csv -q", command], samples, environment)
+
+
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in BLOCKS if block.language == "python"})
+)
+def test_the_python_examples_give_what_they_show(page, samples, monkeypatch) -> None:
     monkeypatch.chdir(samples)
-    text = "\n".join(block.text for block in BLOCKS if block.language == "python")
-    example = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    own = [block.text for block in BLOCKS if (block.page, block.language) == (page, "python")]
+    example = doctest.DocTestParser().get_doctest("\n".join(own), {}, page, page, 0)
     said = []
 
     results = doctest.DocTestRunner().run(example, out=said.append)
@@ -129,15 +164,10 @@ def test_every_fenced_block_is_of_a_kind_that_is_tested() -> None:
     assert {"console", "make", "python"} == {block.language for block in BLOCKS}
 
 
-def table_under(heading):
-    """Return the cells of the first table under a heading, without its head."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[plain(cell) for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
-
-
-def plain(cell):
-    return re.sub(r"\\(.)", r"\1", cell.strip())
+def first_table(page):
+    """Return the cells of a page's first table, without its head."""
+    lines = [line for line in PAGES[page].splitlines() if line.startswith("|")]
+    return [cells(line) for line in lines[2:]]
 
 
 def test_the_table_of_models_is_that_of_the_code() -> None:
@@ -151,11 +181,11 @@ def test_the_table_of_models_is_that_of_the_code() -> None:
         for e in registry.MODELS
     ]
 
-    assert expected == table_under("Kinds of noise")
+    assert expected == first_table("docs/models.md")
 
 
 def test_the_levels_shown_are_levels() -> None:
-    shown = [row[0].strip("`") for row in table_under("How much noise")]
+    shown = [row[0].strip("`") for row in first_table("docs/levels.md")]
 
     assert 6 == len({level.parse(text) for text in shown})
 
@@ -167,7 +197,8 @@ def test_every_option_mentioned_exists() -> None:
         run("--help", program=program).output.decode() for program in ("noisify", "noisify-compare")
     )
 
-    mentioned = {*option.findall(README), *short.findall(README)}
+    text = "".join(PAGES.values())
+    mentioned = {*option.findall(text), *short.findall(text)}
 
     assert set() == mentioned - set(re.findall(r"(?<![\w-])--?[a-z]+(?:-[a-z]+)*", helped))
     assert {"--seed", "--scale", "-s", "-d"} <= mentioned
