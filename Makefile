@@ -57,7 +57,7 @@ check: $(VENV)/.installed-check
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 ask = $$($(BIN)/python -c '$(1)')
-COMPILE = $(CXX) -std=c++17 -O1 -g -shared -fPIC -Wall -Wextra -Wconversion -Werror $(SANITIZERS) \
+COMPILE = $(CXX) -std=c++17 -O1 -g -ffp-contract=off -shared -fPIC -Wall -Wextra -Wconversion -Werror $(SANITIZERS) \
     -DPy_LIMITED_API=0x030B0000 \
     -isystem "$(call ask,import sysconfig; print(sysconfig.get_path("include")))"
 sanitize: $(VENV)/.installed-test
@@ -66,13 +66,14 @@ sanitize: $(VENV)/.installed-test
 	cp -r noisify $(SANITIZED)/
 	find $(SANITIZED) -name '_*.so' -delete
 	$(COMPILE) noisify/formats/csv/_csv.cpp -o $(SANITIZED)/noisify/formats/csv/_csv.abi3.so
+	$(COMPILE) noisify/kernels/_kernels.cpp -o $(SANITIZED)/noisify/kernels/_kernels.abi3.so
 	$(COMPILE) noisify/streams/_variates.cpp -o $(SANITIZED)/noisify/streams/_variates.abi3.so \
 	    -isystem "$(call ask,import numpy; print(numpy.get_include()))" \
 	    -L"$(call ask,import numpy; print(numpy.__path__[0]))/random/lib" -lnpyrandom
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	    $(BIN)/pytest tests/formats/csv/test_native.py tests/formats/csv/test_both_ways.py \
-	    tests/streams/test_compiled.py
+	    tests/streams/test_compiled.py tests/kernels
 
 fix: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # One build for Python 3.11 and later; a Python without the global lock has no such thing.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
+KERNELS = ("noisify/kernels/_kernels.hpp", "noisify/kernels/_kernel_tables.hpp")
 
 
 class BuildWithSettings(build_ext):
@@ -27,7 +28,11 @@ class BuildWithSettings(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Build one extension."""
         msvc = self.compiler.compiler_type == "msvc"
-        ext.extra_compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3"]
+        ext.extra_compile_args = (
+            ["/std:c++17", "/O2", "/fp:strict"]
+            if msvc
+            else ["-std=c++17", "-O3", "-ffp-contract=off"]  # nothing fused: the same bits anywhere
+        )
         super().build_extension(ext)
 
 
@@ -61,6 +66,11 @@ def extensions() -> Iterator[Extension]:
         "noisify.formats.csv._csv",
         "noisify/formats/csv/_csv.cpp",
         headers=("noisify/formats/csv/_csv_numbers.hpp",),
+    )
+    yield extension(
+        "noisify.kernels._kernels",
+        "noisify/kernels/_kernels.cpp",
+        headers=KERNELS,
     )
     try:
         import numpy as np  # noqa: PLC0415 - a build without isolation may be without it

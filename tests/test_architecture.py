@@ -14,6 +14,7 @@ import noisify
 PACKAGE = Path(noisify.__file__).parent
 LAYERS = (
     {"core"},
+    {"kernels"},
     {"files", "streams", "statistics"},
     {"formats", "noise"},
     {"plan"},
