@@ -116,7 +116,7 @@ def _exp(x: Floats) -> Floats:
     rest = r + (r * r) * (_E3 + r * (_E2 + r * (_E1 + r * _E0)))
     entry = steps & _STEP
     high = tables.EXP_HIGH[entry]
-    value = high + (tables.EXP_LOW[entry] + high * rest)
+    value: Floats = high + (tables.EXP_LOW[entry] + high * rest)
     # The power of two in two factors: it may be beyond the range of float64.
     power = (steps << (64 - _SIGNIFICAND_BITS)) >> (64 - _SIGNIFICAND_BITS + _STEP_BITS)
     first = power >> 1

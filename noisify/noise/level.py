@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from noisify.core import other_words
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
+from noisify.kernels.decimal_functions import digits, power
 
 if TYPE_CHECKING:
     from noisify.statistics.survey import FieldStatistics
@@ -235,7 +236,9 @@ def noise_power(signal_power: float, decibels: float) -> float:
     SNR in dB is 10 log10(P_signal / P_noise). Both powers are mean squares (mean not removed), as
     in MATLAB's `awgn(..., "measured")`.
     """
-    return float(signal_power / 10.0 ** (decibels / 10.0))
+    with digits():
+        ratio = power(Decimal(10), Decimal(decibels) / 10)
+        return float(Decimal(signal_power) / ratio)
 
 
 def as_json(level: Level) -> float | str:

@@ -6,12 +6,14 @@ import dataclasses
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from noisify.core.overriding import override
+from noisify.kernels.decimal_functions import digits, mills_ratio, normal_density, normal_tail
 from noisify.noise import parameters
 from noisify.noise.model import REAL, Model, NoiseContext, with_headroom
 from noisify.noise.parameters import ParameterError
@@ -25,11 +27,9 @@ if TYPE_CHECKING:
     from noisify.streams.streams import Variates
 
 _SAME = 1e-9
-"""Relative difference allowed between scales computed on two machines."""
+"""Relative difference allowed between a scale and the one its budget gives: digits typed."""
 _CLASSICAL = 1.0
 """The largest epsilon for which the classical calibration of the Gaussian mechanism is proven."""
-_FAR = 25.0
-"""From here on the normal tail is computed by its asymptotic series."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,9 @@ class GaussianMechanism(Mechanism):
     def calibrated(self) -> float:
         """Return sigma for this epsilon, delta and sensitivity."""
         if self.epsilon <= _CLASSICAL:
-            return math.sqrt(2 * math.log(1.25 / self.delta)) * self.sensitivity / self.epsilon
+            with digits():
+                root = (2 * (Decimal("1.25") / Decimal(self.delta)).ln()).sqrt()
+                return float(root * Decimal(self.sensitivity) / Decimal(self.epsilon))
         return analytic_sigma(self.epsilon, self.delta) * self.sensitivity
 
     def standard(self, variates: Variates) -> NDArray[np.float64]:
@@ -197,17 +199,8 @@ def privacy_loss(sigma: float, epsilon: float) -> float:
     2 epsilon, the second term is f(a) F(-b) / f(b), where f is the normal density; this form does
     not overflow.
     """
-    a, b = 0.5 / sigma - epsilon * sigma, 0.5 / sigma + epsilon * sigma
-    return math.erfc(-a / math.sqrt(2)) / 2 - _density(a) * _mills_ratio(b)
-
-
-def _density(z: float) -> float:
-    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-
-
-def _mills_ratio(z: float) -> float:
-    """Return F(-z) / f(z) for z > 0; for large z by Abramowitz and Stegun (1964), 26.2.12."""
-    if z < _FAR:
-        return math.erfc(z / math.sqrt(2)) / 2 / _density(z)
-    y = 1 / (z * z)
-    return (1 - y * (1 - 3 * y * (1 - 5 * y * (1 - 7 * y)))) / z
+    with digits():
+        half, far = 1 / (2 * Decimal(sigma)), Decimal(epsilon) * Decimal(sigma)
+        return float(
+            normal_tail(far - half) - normal_density(far - half) * mills_ratio(half + far)
+        )
