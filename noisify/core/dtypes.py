@@ -137,7 +137,7 @@ class NumberType:
             and self.decimal_scale <= _EXACT_POWERS
             and np.all(abs(values) < 2**53)
         ):
-            return np.asarray(values / 10.0**self.decimal_scale)  # both exact: rounded once
+            return np.asarray(values / float(10**self.decimal_scale))  # both exact: rounded once
         unit = 10**self.decimal_scale  # Python divides integers with one rounding
         return np.fromiter((int(value) / unit for value in values), np.float64, len(values))
 
@@ -175,7 +175,7 @@ class NumberType:
                 ticks -= self.span * np.rint(ticks / self.span)
             return ticks * (self.tick / SECOND)
         if after.dtype == object or after.dtype.itemsize == _WIDEST:
-            return np.asarray(_wide_difference(after, before) * 10.0**-self.decimal_scale)
+            return np.asarray(_wide_difference(after, before) * (1 / 10**self.decimal_scale))
         return np.asarray(after.astype(np.float64) - before)
 
     def add(
@@ -203,7 +203,7 @@ class NumberType:
         if self.kind == "time":
             return self._add_time(values, noise)
         if self.decimal_scale:
-            noise *= 10.0**self.decimal_scale
+            noise *= float(10**self.decimal_scale)
         (np.floor if self.truncates else np.rint)(noise, out=noise)
         if self.dtype == object or self.kind == "decimal":
             return _add_exact(values, noise, self.ranges)

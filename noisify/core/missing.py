@@ -104,6 +104,9 @@ class Missing:
         return found, ~self.mask(found)
 
 
+_POWERS_OF_TEN = np.array([float(10**n) for n in range(309)])
+
+
 def _beside(
     values: NDArray[Any], direction: int, limits: tuple[Any, Any], digits: NDArray[np.int64]
 ) -> NDArray[Any]:
@@ -114,6 +117,6 @@ def _beside(
         return np.where(values == end, values, values + step if direction > 0 else values - step)
     following = np.nextafter(values, values.dtype.type(direction * np.inf))
     written = digits >= 0
-    unit = 10.0 ** digits[written]
+    unit = _POWERS_OF_TEN[np.minimum(digits[written], len(_POWERS_OF_TEN) - 1)]
     following[written] = (np.rint(values[written] * unit) + direction) / unit
     return np.where(values == end, values, following)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DIGITS = 50
-PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862")
+PI = Decimal(
+    "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862"
+)
 EULER = Decimal("0.577215664901532860606512090082402431042159335939923598805767234884867726777665")
 """The Euler-Mascheroni constant, the mean of the Gumbel distribution."""
 _NEGLIGIBLE = Decimal(10) ** -(DIGITS + 5)
@@ -55,6 +57,13 @@ def expm1(x: Decimal) -> Decimal:
         term *= x / n
         total += term
     return total
+
+
+def log1p(x: Decimal) -> Decimal:
+    """Return the natural logarithm of 1 + x for x > -1, with all digits for small x as well."""
+    with digits(DIGITS + max(0, -x.adjusted())):
+        exact = (1 + x).ln()
+    return +exact
 
 
 def sine(x: Decimal) -> Decimal:

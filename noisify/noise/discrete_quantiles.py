@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
+from noisify.kernels.decimal_functions import digits, log1p
+from noisify.kernels.elementary import exp, log
 from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
@@ -91,7 +95,7 @@ class Poisson:
 
     def none(self) -> Floats:
         """Return exp(-mean)."""
-        return np.exp(-self.mean)
+        return exp(-self.mean)
 
     def ratio(self, k: Floats | float) -> Floats:
         """Return mean / (k + 1)."""
@@ -104,7 +108,7 @@ class Poisson:
         """
         above = np.maximum(k, 1.0)
         exponent = _stirling_error(above) + _deviance(above, self.mean)
-        return np.where(k > 0, np.exp(-exponent) / np.sqrt(2 * math.pi * above), self.none())
+        return np.where(k > 0, exp(-exponent) / np.sqrt(2 * math.pi * above), self.none())
 
     def take(self, which: Which) -> Poisson:
         """Return the distributions of some of the elements."""
@@ -140,7 +144,7 @@ class Binomial:
 
     def none(self) -> Floats:
         """Return (1 - share)**trials."""
-        return np.exp(self.trials * math.log1p(-self.share))
+        return exp(self.trials * _log_others(self.share))
 
     def ratio(self, k: Floats | float) -> Floats:
         """Return (trials - k) / (k + 1) * share / (1 - share)."""
@@ -156,13 +160,25 @@ class Binomial:
         y = m - x
         exponent = _stirling_error(x) + _stirling_error(y) - _stirling_error(m)
         exponent += _deviance(x, m * self.share) + _deviance(y, m * other)
-        between = np.exp(-exponent) * np.sqrt(m / (2 * math.pi * x * y))
-        at_end = np.where(k > 0, self.share**n, self.none())
+        between = exp(-exponent) * np.sqrt(m / (2 * math.pi * x * y))
+        at_end = np.where(k > 0, exp(n * _log_share(self.share)), self.none())
         return np.where(inner, between, np.where(k > n, 0.0, at_end))
 
     def take(self, which: Which) -> Binomial:
         """Return the distributions of some of the elements."""
         return Binomial(self.trials[which], self.share)
+
+
+@lru_cache(maxsize=64)
+def _log_share(share: float) -> float:
+    with digits():
+        return float(Decimal(share).ln())
+
+
+@lru_cache(maxsize=64)
+def _log_others(share: float) -> float:
+    with digits():
+        return float(log1p(-Decimal(share)))
 
 
 def quantile(law: Law, uniform: Floats, *, falling: bool = False) -> Floats:
@@ -281,15 +297,20 @@ def _normal(lower: Floats, upper: Floats) -> Floats:
 def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
     """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
-    coefficients = [
-        factor * sum(c * asymmetry ** (2 * power) for power, c in enumerate(row))
-        for row in _EXPANSION[order - 1]
-    ]
+    coefficients = [factor * _at(row, asymmetry * asymmetry) for row in _EXPANSION[order - 1]]
     value = square * coefficients[-1]
     for coefficient in coefficients[-2:0:-1]:
         value += coefficient
         value *= square
     value += coefficients[0]
+    return value
+
+
+def _at(coefficients: tuple[float, ...], x: float) -> float:
+    """Return a polynomial of one number, whose coefficients are those of the lowest power first."""
+    value = 0.0
+    for coefficient in reversed(coefficients):
+        value = value * x + coefficient
     return value
 
 
@@ -361,13 +382,15 @@ def _tail_above(law: Law, k: Floats) -> Floats:
 
 _STIRLING = (1 / 12, 1 / 360, 1 / 1260, 1 / 1680, 1 / 1188)
 _EXACT_FACTORIALS = 16
-_STIRLING_TABLE = np.array(
-    [0.0]
-    + [
-        math.log(math.factorial(n)) - (n + 0.5) * math.log(n) + n - 0.5 * math.log(2 * math.pi)
-        for n in range(1, _EXACT_FACTORIALS)
-    ]
-)
+_STIRLING_TABLE = np.array([
+    0.0, 0.08106146679532726, 0.0413406959554093,
+    0.02767792568499834, 0.020790672103765093, 0.016644691189821193,
+    0.013876128823070748, 0.01189670994589177, 0.010411265261972096,
+    0.009255462182712733, 0.00833056343336287, 0.007573675487951841,
+    0.00694284010720953, 0.006408994188004207, 0.0059513701127588475,
+    0.005554733551962801,
+])  # fmt: skip
+"""log(n!) - log(sqrt(2 pi n) (n / e)**n) for n from 1, worked out with mpmath."""
 _NEAR = 0.1
 
 
@@ -389,4 +412,4 @@ def _deviance(x: Floats, mean: Floats) -> Floats:
     for j in range(9, 0, -1):
         series = (series + 1 / (2 * j + 1)) * square
     near = gap * v + 2 * x * v * series
-    return np.where(np.abs(v) < _NEAR, near, x * np.log(x / mean) - gap)
+    return np.where(np.abs(v) < _NEAR, near, x * log(x / mean) - gap)

@@ -209,7 +209,7 @@ class Outlier(RateModel):
                 nearest = np.where(up, np.maximum(out, above), np.minimum(out, below))
                 return np.asarray(np.where(hit, nearest, out))
             out[hit & up], out[hit & ~up] = top, bottom
-            unit = 10.0**number.decimal_scale
+            unit = float(10**number.decimal_scale)
             steps = (np.floor(beyond * (self.spread * unit)) + 1) / unit
             return context.add(out, np.where(hit, np.where(up, steps, -steps), 0.0))
 

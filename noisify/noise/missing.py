@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.kernels.decimal_functions import digits, expm1, log1p
+from noisify.kernels.elementary import exp
 from noisify.noise import parameters
 from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext
 from noisify.noise.parameters import ParameterError
@@ -165,7 +168,7 @@ def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
         rate: The share of elements lost, from 0 to 1.
         burst: The length of a run, from 1 to BLOCK.
     """
-    begins = -math.expm1(math.log1p(-rate) / burst) if rate < 1 else 1.0
+    begins = _begin_rate(rate, burst)
     lost = np.empty(variates.positions.size, bool)
     for block, inside, here in variates.positions.by_block():
         stop = int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
@@ -179,9 +182,19 @@ def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
     return lost
 
 
+def _begin_rate(rate: float, burst: int) -> float:
+    """Return 1 - (1 - rate)**(1 / burst), the share of elements at which a run begins."""
+    if rate == 1:
+        return 1.0
+    with digits():
+        return float(-expm1(log1p(-Decimal(rate)) / burst))
+
+
 def logistic(x: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """Return 1 / (1 + exp(-x)) without overflow at either end."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(x))), np.float64)
+    given = np.asarray(x, np.float64)
+    small = exp(-np.abs(given))
+    return np.where(given >= 0, 1.0, small) / (1.0 + small)
 
 
 def solve_intercept(scores: NDArray[np.float64], counts: NDArray[Any], rate: float) -> float:
@@ -195,13 +208,14 @@ def solve_intercept(scores: NDArray[np.float64], counts: NDArray[Any], rate: flo
     if not 0 < rate < 1:
         return 0.0
     scores, counts = scores[counts > 0], counts[counts > 0]
-    plain = math.log(rate) - math.log1p(-rate)
+    with digits():
+        plain = float(Decimal(rate).ln() - log1p(-Decimal(rate)))
     if not len(scores):
         return plain
     low, high = plain - float(scores.max()), plain - float(scores.min())
-    shares = counts / counts.sum()
+    shares = counts / int(counts.sum())
     while low < (middle := low + (high - low) / 2) < high:
-        if float(np.sum(logistic(middle + scores) * shares)) < rate:
+        if math.fsum(logistic(middle + scores) * shares) < rate:
             low = middle
         else:
             high = middle

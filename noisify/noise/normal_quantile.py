@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisify.kernels.elementary import log
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -76,7 +78,7 @@ def normal_quantile(p: ArrayLike) -> NDArray[np.float64]:
     z[central] = inner * _ratio(_CENTRAL, _CENTRE * _CENTRE - inner * inner)
     outside = ~central & (p > 0) & (p < 1)
     outer = p[outside]
-    depth = np.sqrt(-np.log(np.minimum(outer, 1 - outer)))
+    depth = np.sqrt(-log(np.minimum(outer, 1 - outer)))
     height = np.where(
         depth <= _TAIL, _ratio(_OUTER, depth - 1.6), _ratio(_OUTERMOST, depth - _TAIL)
     )
@@ -88,5 +90,13 @@ def normal_quantile(p: ArrayLike) -> NDArray[np.float64]:
 def _ratio(
     polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    above, below = (np.polyval(np.array(powers), x) for powers in polynomials)
-    return np.asarray(above / below)
+    above, below = (_polynomial(powers, x) for powers in polynomials)
+    return above / below
+
+
+def _polynomial(powers: tuple[float, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    value = np.full(x.shape, powers[0])
+    for coefficient in powers[1:]:
+        value *= x
+        value += coefficient
+    return value

@@ -201,6 +201,4 @@ def privacy_loss(sigma: float, epsilon: float) -> float:
     """
     with digits():
         half, far = 1 / (2 * Decimal(sigma)), Decimal(epsilon) * Decimal(sigma)
-        return float(
-            normal_tail(far - half) - normal_density(far - half) * mills_ratio(half + far)
-        )
+        return float(normal_tail(far - half) - normal_density(far - half) * mills_ratio(half + far))

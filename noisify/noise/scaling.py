@@ -172,12 +172,12 @@ class Rounding(Model):
         grid = grid.in_units(10**number.decimal_scale)
         change = grid.whole_change(values)
         if change is not None:
-            return context.add(values, change / 10.0**number.decimal_scale)
+            return context.add(values, change / float(10**number.decimal_scale))
         # How an element is computed must not depend on other elements of the chunk.
         exactly = (values >= _EXACT) | (values <= -_EXACT) | (values.dtype == object)
         known = np.where(exactly, 0, values).astype(np.float64)
         noisy = context.add(
-            values, (np.rint(grid.nearest(known)) - known) / 10.0**number.decimal_scale
+            values, (np.rint(grid.nearest(known)) - known) / float(10**number.decimal_scale)
         )
         low, high = number.limits
         target = [grid.exact(int(value)) for value in values[exactly]]
@@ -418,6 +418,6 @@ class ScaleBy(Model):
             target = known * ratios[choice, 0] / ratios[choice, 1]
             if context.number.kind == "float":
                 return _written(values, np.where(hit, target, values), context)
-            unit = 10.0**context.number.decimal_scale
+            unit = float(10**context.number.decimal_scale)
             target = np.rint(target * unit) / unit
         return context.add(values, np.where(hit, target - known, 0.0))
