@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
+.PHONY: demo docs gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -13,9 +13,16 @@ demo: $(VENV)/.installed
 gallery: $(VENV)/.installed
 	$(BIN)/python sample_data/gallery.py
 
+# What is written from the code: pages of docs/, man pages, the stubs of the models.
 readme: $(VENV)/.installed
 	$(BIN)/python sample_data/model_table.py
 	$(BIN)/python sample_data/model_stub.py
+	$(BIN)/python docs/generate/cli_reference.py
+	$(BIN)/python docs/generate/man_pages.py
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+	@echo "the pages are in build/docs/index.html"
 
 # Every worker has to find the same tests in the same order, whatever the order of a set.
 PYTEST := PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto

@@ -88,7 +88,10 @@ def extensions() -> Iterator[Extension]:
 
 compiled = list(extensions())
 
+MANUAL = ["docs/man/noisify-compare.1", "docs/man/noisify.1"]
+
 setup(
+    data_files=[("share/man/man1", MANUAL)],
     cmdclass={"build_ext": BuildWithSettings},
     ext_modules=compiled,
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE and compiled else {},

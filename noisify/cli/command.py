@@ -8,9 +8,9 @@ import click
 
 from noisify.cli.arguments import arguments_from, options
 from noisify.cli.option_types import (
-    GroupedCommand,
     GroupedOption,
     ModelType,
+    StrictCommand,
     WordType,
     check_standard_output,
 )
@@ -94,21 +94,25 @@ def _model_page(name: str) -> str:
     return explain.model_page(name)
 
 
+def _completion_scripts(shell: str) -> str:
+    return completion.scripts(shell)
+
+
 INFO = (
     _info("--list-models", "List the kinds of noise, by family.",
           lambda _: explain.models_listing()),
     _info("--explain", "Explain one kind of noise: formula, parameters, an example.",
           _model_page, ModelType()),
     _info("--list-presets", "List the ready-made kinds of noise.", lambda _: presets.listing()),
-    _info("--completion", "Print what makes bash, zsh or fish complete the command.",
-          lambda shell: completion.script(shell, "noisify"), WordType("shell", SHELLS)),
+    _info("--completion", "Print what makes bash, zsh or fish complete the commands.",
+          _completion_scripts, WordType("shell", SHELLS)),
     _info("--version", "Show the version.",
           lambda _: f"noisify {version.VERSION} ({native.described()})\n"),
 )  # fmt: skip
 
 
 @click.command(
-    cls=GroupedCommand,
+    cls=StrictCommand,
     params=[*options(), *INFO, SHORT_HELP],
     context_settings={"help_option_names": ["--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 usage, 3 bad data, 130 interrupted, 141 closed pipe.",

@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SHELLS = ("bash", "zsh", "fish")
+PROGRAMS = ("noisify", "noisify-compare")
 _HEAD = 1 << 16
 _MAGIC = b"PAR1"
 _SCHEMA, _NAME, _CHILDREN = 2, 4, 5
 """Fields of `FileMetaData` and `SchemaElement` in parquet.thrift."""
 _PARAMETER = re.compile(r"^        (\w+): ", re.MULTILINE)
-_FILES = {"recipe": "file", "output": "file", "report": "file", "plot": "file", "mask": "file",
-          "restore": "file", "output_dir": "dir"}  # fmt: skip
+_FILES = {"recipe": "file", "output": "file", "report": "file", "plot": "file", "html": "file",
+          "mask": "file", "restore": "file", "output_dir": "dir"}  # fmt: skip
 
 
-def script(shell: str, program: str) -> str:
-    """Return the script that makes a shell complete the command.
+def scripts(shell: str) -> str:
+    """Return the script that makes a shell complete the commands.
 
     Args:
         shell: bash, zsh or fish.
-        program: What is typed: noisify or noisify-compare.
 
     Raises:
         UsageError: If it is another shell.
@@ -50,8 +50,8 @@ def script(shell: str, program: str) -> str:
     found = get_completion_class(shell) if shell in SHELLS else None
     if found is None:
         raise UsageError(f"no shell is called {shell!r} (there are {', '.join(SHELLS)})")
-    source = found(click.Command(program), {}, program, variable(program))
-    return source.source_template % source.source_vars()
+    sources = [found(click.Command(name), {}, name, variable(name)) for name in PROGRAMS]
+    return "\n".join(source.source_template % source.source_vars() for source in sources)
 
 
 def variable(program: str) -> str:

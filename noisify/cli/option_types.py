@@ -55,6 +55,36 @@ class GroupedCommand(click.Command):
     """A command whose help starts with examples and groups its options under headings."""
 
     examples: str = ""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write summary, examples, then the options group by group."""
+        check_standard_output()
+        formatter.width = 100
+        self.format_usage(ctx, formatter)
+        with formatter.section("Examples"):
+            for line in self.examples.strip().splitlines():
+                formatter.write(f"  {line.strip()}\n")
+        self.format_help_text(ctx, formatter)
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(option, "group", "Info"), []).append(record)
+        groups["Info"] = groups.pop("Info", [])
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=34)
+        self.format_epilog(ctx, formatter)
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of an option's help, on one line."""
+    return re.split(r"(?<=[^.])[.;:] |\. \[| \[", text, maxsplit=1)[0].rstrip(".")[:60]
+
+
+class StrictCommand(GroupedCommand):
+    """A command that refuses mistakes which click accepts, and has help of a screen's height."""
+
     common: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -101,31 +131,6 @@ class GroupedCommand(click.Command):
             for line in self.examples.strip().splitlines()[:4]:
                 formatter.write(f"  {line.strip()}\n")
         return formatter.getvalue()
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write summary, examples, then the options group by group."""
-        check_standard_output()
-        formatter.width = 100
-        self.format_usage(ctx, formatter)
-        with formatter.section("Examples"):
-            for line in self.examples.strip().splitlines():
-                formatter.write(f"  {line.strip()}\n")
-        self.format_help_text(ctx, formatter)
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
-            if record is not None:
-                groups.setdefault(getattr(option, "group", "Info"), []).append(record)
-        groups["Info"] = groups.pop("Info", [])
-        for title, records in groups.items():
-            with formatter.section(title):
-                formatter.write_dl(records, col_max=34)
-        self.format_epilog(ctx, formatter)
-
-
-def _first_sentence(text: str) -> str:
-    """Return the first sentence of an option's help, on one line."""
-    return re.split(r"(?<=[^.])[.;:] |\. \[| \[", text, maxsplit=1)[0].rstrip(".")[:60]
 
 
 def check_standard_output() -> None:

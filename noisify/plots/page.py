@@ -58,7 +58,7 @@ def plot(before: object, after: object, settings: Settings | None = None) -> Fig
         settings: How to read files; default: as the command does.
 
     Returns:
-        A matplotlib figure: a row for each field that changed, eight at the most.
+        The figure of matplotlib, with a row for each field that changed, eight at the most.
 
     Raises:
         NoisifyError: If one of them cannot be read.
