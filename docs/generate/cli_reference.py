@@ -17,8 +17,8 @@ PAGE = Path(__file__).resolve().parents[1] / "cli.md"
 HEAD = """\
 # Commands and their options
 
-`make readme` writes this page from the commands themselves. The same text is in `noisify --help` and in
-the man pages, `man noisify` and `man noisify-compare`, which are installed with the package.
+`make readme` writes this page from the commands. The same text is in `noisify --help` and
+in the man pages, `man noisify` and `man noisify-compare`, which are installed with the package.
 `noisify -h` shows the options that most runs need. In bash, zsh and fish,
 `eval "$(noisify --completion bash)"` lets the Tab key complete options and their values.
 """
