@@ -7,10 +7,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [page for depth in ("", "*/", "docs/*/") for page in sorted(ROOT.glob(f"{depth}*.md"))]
-    *sorted(ROOT.glob("*.md")),
-    *sorted(ROOT.glob("*/*.md")),
-    *sorted(ROOT.glob("docs/*/*.md")),
-]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
