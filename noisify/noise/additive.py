@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noisify.kernels.decimal_functions import (
+    digits,
+    expm1,
+    normal_centre,
+    normal_density,
+    normal_tail,
+)
 from noisify.noise import level, parameters
 from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, with_headroom
 from noisify.noise.normal_quantile import normal_quantile
@@ -240,24 +249,24 @@ class TruncatedNormal(IndependentNoise):
         upper = uniform >= _MEDIAN
         # Draw both halves in the lower tail, where float64 resolves probabilities best.
         depth = np.where(upper, 1 - uniform, uniform)
-        z = normal_quantile(_upper_tail(self.cut) + depth * self._mass)
+        tail, mass = _tail_and_mass(self.cut)
+        z = normal_quantile(tail + depth * mass)
         np.clip(z, -self.cut, 0.0, out=z)
         return np.negative(z, out=z, where=upper)
 
-    @property
-    def _mass(self) -> float:
-        """The probability of a normal variate between the cuts."""
-        return math.erf(self.cut / math.sqrt(2))
-
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and the sd after cutting."""
-        density = math.exp(-self.cut * self.cut / 2) / math.sqrt(2 * math.pi)
-        return 0.0, math.sqrt(1 - 2 * self.cut * density / self._mass)
+        with digits():
+            cut = Decimal(self.cut)
+            lost = cut * normal_density(cut) / normal_centre(cut)
+            return 0.0, float((1 - lost).sqrt())
 
 
-def _upper_tail(z: float) -> float:
-    """Return the probability that a standard normal variate is above z."""
-    return math.erfc(z / math.sqrt(2)) / 2
+@lru_cache(maxsize=64)
+def _tail_and_mass(cut: float) -> tuple[float, float]:
+    """Return the probabilities of a normal variate above the upper cut and between the cuts."""
+    with digits():
+        return float(normal_tail(Decimal(cut))), float(2 * normal_centre(Decimal(cut)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,6 +382,7 @@ class LogNormal(Asymmetric):
 
     def distribution(self) -> tuple[float, float]:
         """Return e**(sigma**2 / 2) and that times sqrt(e**(sigma**2) - 1)."""
-        square = self.sigma * self.sigma
-        mean = math.exp(square / 2)
-        return mean, mean * math.sqrt(math.expm1(square))
+        with digits():
+            square = Decimal(self.sigma) * Decimal(self.sigma)
+            mean = (square / 2).exp()
+            return float(mean), float(mean * expm1(square).sqrt())
