@@ -116,8 +116,8 @@ def importers(of, among=""):
 
 
 def test_the_map_of_imports_sees_what_there_is():
-    assert "core.chunk.BLOCK" in INNER["statistics.moments"]
-    assert "core.chunk" in SEEN["statistics.moments"]
+    assert "core.chunk.BLOCK" in INNER["statistics.tree"]
+    assert "core.chunk" in SEEN["statistics.tree"]
     assert {"cli", "noise.additive", "formats.interface"} <= set(MODULES)
 
 

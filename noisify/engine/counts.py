@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from noisify.statistics import moments
-    from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
+    from noisify.statistics import tree
+    from noisify.statistics.moments import Moments
+    from noisify.statistics.tree import BlockPieces, MomentsTree
 else:
-    moments = LazyModule("noisify.statistics.moments")
+    tree = LazyModule("noisify.statistics.tree")
 
 
 @dataclass
@@ -70,8 +71,8 @@ class Tally(Counts):
 class FieldReport(Counts):
     """The totals of one field; chunks are added in order."""
 
-    signal: BlockMoments | None = field(default=None, repr=False)
-    change: BlockMoments | None = field(default=None, repr=False)
+    signal: MomentsTree | None = field(default=None, repr=False)
+    change: MomentsTree | None = field(default=None, repr=False)
 
     def __iadd__(self, tally: Tally) -> Self:
         """Add one chunk."""
@@ -85,8 +86,8 @@ class FieldReport(Counts):
         self.clipped += tally.clipped
         self.saturated += tally.saturated
         if tally.signal is not None and tally.change is not None:
-            self.signal = self.signal or moments.BlockMoments()
-            self.change = self.change or moments.BlockMoments()
+            self.signal = self.signal or tree.MomentsTree()
+            self.change = self.change or tree.MomentsTree()
             self.signal += tally.signal
             self.change += tally.change
         return self

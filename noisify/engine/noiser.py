@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
 
-    from noisify.statistics import moments
+    from noisify.statistics import tree
 else:
-    moments = LazyModule("noisify.statistics.moments")
+    tree = LazyModule("noisify.statistics.tree")
 
 
 _BATCH_ELEMENTS = 1 << 16
@@ -327,6 +327,6 @@ def _measured(noisy: list[NoisyColumn]) -> Tally:
         moved = result.changed if result.erased is None else result.changed & ~result.erased
         change = np.where(moved, difference, change)
     return Tally(
-        signal=moments.BlockPieces.cut(positions, values, usable),
-        change=moments.BlockPieces.cut(positions, change, usable),
+        signal=tree.BlockPieces.cut(positions, values, usable),
+        change=tree.BlockPieces.cut(positions, change, usable),
     )

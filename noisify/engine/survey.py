@@ -12,8 +12,9 @@ import numpy as np
 from noisify.core.chunk import merged_floats, merged_whole
 from noisify.core.errors import UsageError
 from noisify.engine.parallel import ordered_map
-from noisify.statistics.moments import BlockMoments, BlockPieces, JointMoments
+from noisify.statistics.moments import JointMoments
 from noisify.statistics.survey import Survey
+from noisify.statistics.tree import BlockPieces, MomentsTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +48,7 @@ def survey(
     """
     surveys = {field.name: Survey(need) for field, need in needs.items()}
     together = [field for field, need in needs.items() if "covariance" in need]
-    joint = BlockMoments()
+    joint = MomentsTree()
     passes = 0
     while pending := [field for field in needs if not surveys[field.name].done]:
         first, passes = not passes, passes + 1

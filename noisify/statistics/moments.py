@@ -1,33 +1,56 @@
-"""Moments of whole fields, independent to the bit of how the data are cut into chunks.
+"""Moments of values: count, mean, squared deviations and products of deviations.
 
-Floating-point sums depend on their order, so they are taken over whole noise blocks and merged in
-block order. Values whose squares overflow or underflow are scaled by a power of two first.
+Floating-point sums depend on their order, so it is fixed here (`ordered_sum`); every operation is
+rounded once, as IEEE 754 says, and the bits are the same on any machine. Values whose squares
+overflow or underflow are scaled by a power of two first.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from noisify.core.chunk import BLOCK
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noisify.core.chunk import Positions
-
 SAFE_EXPONENT = 400
 """The squares of values from 2**-400 to 2**400 can be summed in float64; others are scaled."""
 EXPONENT_OF_ZERO = -20_000
 """The exponent of all-zero values: below that of any other value, even a longdouble."""
-_LEAST, _MOST, _LARGEST_MEAN = 2.0**-900, 2.0**900, 2.0**450
+_LEAST, _MOST = 2.0**-900, 2.0**900
+_POWER_STEP = 1000
+"""The powers of two by at most this exponent are normal float64 numbers, and so are 1 / them."""
+LANES = 512
+"""The running sums of `ordered_sum`."""
 _NARROW = 2.0**-52
 """The mean's rounding affects a variance below this share of the squared mean."""
+
+
+def ordered_sum(values: NDArray[Any]) -> NDArray[Any]:
+    """Return sums over the last axis, which must not be empty, in an order that is always the same.
+
+    Element i is added to running sum i mod 512, which starts at 0; then the upper half of the
+    running sums is added to the lower half until one is left. `np.sum` adds in an order that
+    depends on NumPy's version and the processor.
+    """
+    count = values.shape[-1]
+    width = min(LANES, 1 << (count - 1).bit_length())  # the other running sums would stay 0
+    total = np.zeros((*values.shape[:-1], width), values.dtype)
+    whole = count - count % width
+    for start in range(0, whole, width):
+        np.add(total, values[..., start : start + width], out=total)
+    if whole < count:
+        total[..., : count - whole] += values[..., whole:]
+    while width > 1:
+        width //= 2
+        total = total[..., :width] + total[..., width:]
+    return np.asarray(total[..., 0])
 
 
 @frozen(slots=True)
@@ -54,35 +77,110 @@ class Moments:
     @classmethod
     def of(cls, values: NDArray[Any]) -> Moments:
         """Return the moments of values, shape (n,), float64 or complex128."""
-        if not len(values):
-            return cls()
-        if values[0] == values[-1] and (values == values[0]).all():
-            exponent = _exponent(values[:1])
-            return cls(
-                len(values), _plain(_times_power(values[:1], -exponent)[0]), 0.0, 0.0, exponent
-            )
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            found = cls._at_exponent(values, 0)
-            if _LEAST <= found.deviations <= _MOST and abs(found.centre) <= _LARGEST_MEAN:
-                return found
-            exponent = _exponent(values)
-            return cls._at_exponent(_times_power(values, -exponent), exponent)
+        return cls.of_rows(values[None, :])[0] if len(values) else cls()
 
     @classmethod
-    def _at_exponent(cls, values: NDArray[Any], exponent: int) -> Moments:
-        """Return the moments of values in units of 2**exponent."""
-        count = len(values)
-        mean = values.sum() / count
-        centred = values - mean
-        if values.dtype.kind == "c":
-            squares = centred.real * centred.real + centred.imag * centred.imag
-        else:
-            squares = centred * centred
-        centre, deviations = _plain(mean), float(squares.sum())
-        if not _is_narrow(count, centre, deviations):
-            return cls(count, centre, deviations, 0.0, exponent)
-        low = _plain(centred.sum() / count)
-        return cls(count, centre, max(0.0, deviations - count * _square(low)), low, exponent)
+    def of_rows(cls, rows: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> list[Moments]:
+        """Return the moments of each row; each is the same as if it were the only one.
+
+        Args:
+            rows: Shape (k, n) with n > 0, float64 or complex128.
+            valid: Shape (k, n), mask of the values that count; the sums have zeros in the place
+                of the others. None: all.
+        """
+        if valid is not None:
+            rows = np.where(valid, rows, 0.0)
+        with np.errstate(all="ignore"):
+            found = cls._at_exponent(rows, valid, 0)
+            masks = repeat(None) if valid is None else valid
+            return [
+                moments if moments._is_safe() else cls._careful(row, mask, moments)
+                for moments, row, mask in zip(found, rows, masks, strict=False)
+            ]
+
+    def _is_safe(self) -> bool:
+        """Return whether no square overflows or underflows, and the mean is exact enough."""
+        return (
+            _LEAST <= self.deviations <= _MOST
+            and _square(self.centre) <= _MOST
+            and not _is_narrow(self.count, self.centre, self.deviations)
+        )
+
+    @classmethod
+    def _careful(
+        cls, row: NDArray[Any], valid: NDArray[np.bool_] | None, found: Moments
+    ) -> Moments:
+        """Return the moments of values that are equal, narrow, huge or tiny, or of none at all.
+
+        Args:
+            row: Shape (n,), 0 where `valid` is False.
+            valid: Shape (n,), mask of the values that count; None: all.
+            found: Their moments as far as plain arithmetic gives them.
+        """
+        values = row if valid is None else row[valid]
+        if not len(values):
+            return cls()
+        if (values == values[0]).all():
+            exponent = _exponent(values[:1])
+            centre = _plain(times_power_of_two(values[:1], -exponent)[0])
+            return cls(len(values), centre, 0.0, 0.0, exponent)
+        if not (_LEAST <= found.deviations <= _MOST and _square(found.centre) <= _MOST):
+            exponent = _exponent(values)
+            row = times_power_of_two(row, -exponent)
+            (found,) = cls._at_exponent(
+                row[None, :], None if valid is None else valid[None, :], exponent
+            )
+        return found._refined(row, valid)
+
+    @classmethod
+    def _at_exponent(
+        cls, rows: NDArray[Any], valid: NDArray[np.bool_] | None, exponent: int
+    ) -> list[Moments]:
+        """Return the moments of each row in units of 2**exponent, means as they are rounded."""
+        counts = np.full(len(rows), rows.shape[1])
+        if valid is not None:
+            counts = np.count_nonzero(valid, axis=1)
+        parts = [rows]
+        if rows.dtype.kind == "c":
+            parts = [np.ascontiguousarray(part) for part in (rows.real, rows.imag)]
+        means = [(ordered_sum(part) / counts).astype(np.float64) for part in parts]
+        squares = [part - mean[:, None] for part, mean in zip(parts, means, strict=True)]
+        for centred in squares:
+            centred *= centred
+        for others in squares[1:]:
+            squares[0] += others
+        if valid is not None:
+            squares[0][~valid] = 0.0
+        deviations = ordered_sum(squares[0]).astype(np.float64).tolist()
+        centres: list[Any] = means[0].tolist()
+        if len(means) > 1:
+            centres = list(map(complex, centres, means[1].tolist()))
+        return [
+            cls(count, centre, total, 0.0, exponent)
+            for count, centre, total in zip(counts.tolist(), centres, deviations, strict=True)
+        ]
+
+    def _refined(self, row: NDArray[Any], valid: NDArray[np.bool_] | None) -> Moments:
+        """Return the moments with what the mean's rounding left out, if that matters.
+
+        Args:
+            row: Shape (n,), in the units of these moments; 0 where `valid` is False.
+            valid: Shape (n,), mask of the values that count; None: all.
+        """
+        if not _is_narrow(self.count, self.centre, self.deviations):
+            return self
+        parts = [(row, self.centre.real)]
+        if row.dtype.kind == "c":
+            parts = [(row.real, self.centre.real), (row.imag, self.centre.imag)]
+        lows = []
+        for part, centre in parts:
+            centred = part - centre
+            if valid is not None:
+                centred[~valid] = 0.0
+            lows.append(float(ordered_sum(centred) / self.count))
+        low: complex = complex(*lows) if len(lows) > 1 else lows[0]
+        deviations = max(0.0, self.deviations - self.count * _square(low))
+        return Moments(self.count, self.centre, deviations, low, self.exponent)
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both sets of values together."""
@@ -95,7 +193,7 @@ class Moments:
         if one.low or two.low:
             step += two.low - one.low
         share = other.count / count
-        move = step * share
+        move = _times(step, share)
         centre = one.centre + move
         deviations = one.deviations + two.deviations + _square(step) * self.count * share
         narrow = _is_narrow(count, centre, deviations)
@@ -107,19 +205,20 @@ class Moments:
         shift = self.exponent - exponent
         if not shift:
             return self
-        centre, low = _shifted(self.centre, shift), _shifted(self.low, shift)
-        deviations = math.ldexp(self.deviations, 2 * shift)
+        centre = times_power_of_two(self.centre, shift)
+        low = times_power_of_two(self.low, shift)
+        deviations = times_power_of_two(self.deviations, 2 * shift)
         return Moments(self.count, centre, deviations, low, exponent)
 
     @property
     def mean(self) -> complex:
         """The mean; 0 without values."""
-        return _shifted(self.centre, self.exponent)
+        return times_power_of_two(self.centre, self.exponent)
 
     @property
     def variance(self) -> float:
         """The variance, dividing by the count; NaN without values; infinite beyond float64."""
-        return _ldexp(self._variance, 2 * self.exponent)
+        return times_power_of_two(self._variance, 2 * self.exponent)
 
     @property
     def _variance(self) -> float:
@@ -128,7 +227,9 @@ class Moments:
     @property
     def sd(self) -> float:
         """The standard deviation, dividing by the count; NaN without values."""
-        sd = _ldexp(math.sqrt(self._variance), self.exponent) if self.count else math.nan
+        sd = (
+            times_power_of_two(math.sqrt(self._variance), self.exponent) if self.count else math.nan
+        )
         rounded_up = sd == math.inf and self.exponent <= sys.float_info.max_exp
         return sys.float_info.max if rounded_up else sd
 
@@ -140,7 +241,7 @@ class Moments:
     @property
     def power(self) -> float:
         """The mean square (mean not removed); NaN without values; infinite beyond float64."""
-        return _ldexp(self.scaled_power, 2 * self.exponent)
+        return times_power_of_two(self.scaled_power, 2 * self.exponent)
 
 
 def _plain(value: np.number[Any]) -> complex:
@@ -163,29 +264,28 @@ def _exponent(values: NDArray[Any]) -> int:
     return 0 if abs(exponent) <= SAFE_EXPONENT else exponent
 
 
-def _times_power(values: NDArray[Any], exponent: int) -> NDArray[Any]:
-    """Return values * 2**exponent."""
-    if not exponent:
-        return values
-    if values.dtype.kind != "c":
-        return np.asarray(np.ldexp(values, exponent))
-    scaled = np.empty_like(values)
-    scaled.real, scaled.imag = np.ldexp(values.real, exponent), np.ldexp(values.imag, exponent)
-    return scaled
-
-
-def _shifted(value: complex, exponent: int) -> complex:
-    """Return value * 2**exponent; infinite where that overflows."""
+def _times(value: complex, factor: float) -> complex:
+    """Return value * factor, part by part."""
     if isinstance(value, complex):
-        return complex(_ldexp(value.real, exponent), _ldexp(value.imag, exponent))
-    return _ldexp(value, exponent)
+        return complex(value.real * factor, value.imag * factor)
+    return value * factor
 
 
-def _ldexp(value: float, exponent: int) -> float:
-    try:
-        return math.ldexp(value, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, value)
+Scaled = TypeVar("Scaled", float, complex, "NDArray[Any]")
+
+
+def times_power_of_two(value: Scaled, exponent: int) -> Scaled:
+    """Return value * 2**exponent, infinite where that overflows.
+
+    The C library's `ldexp` may round tiny results differently from one system to another;
+    multiplication does not.
+    """
+    while exponent:
+        step = max(-_POWER_STEP, min(_POWER_STEP, exponent))
+        power = float(1 << abs(step))
+        value = value * (power if step > 0 else 1 / power)
+        exponent -= step
+    return value
 
 
 @frozen(slots=True)
@@ -205,19 +305,36 @@ class JointMoments:
     exponents: NDArray[np.int64]
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> JointMoments:
-        """Return the moments of rows, shape (n, k)."""
-        width = values.shape[1]
-        if not len(values):
+    def of(
+        cls, values: NDArray[np.float64], valid: NDArray[np.bool_] | None = None
+    ) -> JointMoments:
+        """Return the moments of rows.
+
+        Args:
+            values: Shape (n, k).
+            valid: Shape (n,), mask of the rows that count; the sums have zeros in the place of the
+                others. None: all.
+        """
+        if valid is None:
+            valid = np.ones(len(values), bool)
+        count, width = int(np.count_nonzero(valid)), values.shape[1]
+        if not count:
             lowest = np.full(width, EXPONENT_OF_ZERO)
             return cls(0, np.zeros(width), np.zeros((width, width)), lowest)
-        exponents = np.array([_exponent(one) for one in values.T], np.int64)
-        if exponents.any():
-            values = np.ldexp(values, -exponents)
-        mean = np.where((values == values[0]).all(axis=0), values[0], values.mean(axis=0))
-        centred = values - mean
-        products = [[(one * other).sum() for other in centred.T] for one in centred.T]
-        return cls(len(values), mean, np.array(products), exponents)
+        columns = np.where(valid, values.T, 0.0)
+        exponents = [_exponent(column) for column in columns]
+        for column, exponent in zip(columns, exponents, strict=True):
+            if exponent not in {0, EXPONENT_OF_ZERO}:
+                column[:] = times_power_of_two(column, -exponent)
+        first = columns[:, valid.argmax()]
+        constant = ((columns == first[:, None]) | ~valid).all(axis=1)
+        mean = np.where(constant, first, ordered_sum(columns) / count)
+        centred = columns - mean[:, None]
+        centred[:, ~valid] = 0.0
+        products = np.empty((width, width))
+        for at, one in enumerate(centred):
+            products[at, at:] = products[at:, at] = ordered_sum(one * centred[at:])
+        return cls(count, mean, products, np.array(exponents, np.int64))
 
     def __add__(self, other: JointMoments) -> JointMoments:
         """Return the moments of both sets of rows together."""
@@ -240,106 +357,24 @@ class JointMoments:
         shift = self.exponents - exponents
         if not shift.any():
             return self
-        comoments = np.ldexp(self.comoments, np.add.outer(shift, shift))
-        return JointMoments(self.count, np.ldexp(self.mean, shift), comoments, exponents)
+        mean = _each_scaled(self.mean, shift)
+        comoments = _each_scaled(self.comoments, np.add.outer(shift, shift))
+        return JointMoments(self.count, mean, comoments, exponents)
 
     @property
     def covariance(self) -> NDArray[np.float64]:
         """The covariance matrix, dividing by the count, shape (k, k); infinite beyond float64."""
-        with np.errstate(over="ignore", under="ignore"):
-            scale = np.add.outer(self.exponents, self.exponents)
-            return np.asarray(np.ldexp(self.comoments / max(1, self.count), scale))
+        scale = np.add.outer(self.exponents, self.exponents)
+        return _each_scaled(self.comoments / max(1, self.count), scale)
+
+
+def _each_scaled(values: NDArray[np.float64], exponents: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return values * 2**exponents."""
+    flat = zip(values.reshape(-1).tolist(), exponents.reshape(-1).tolist(), strict=True)
+    scaled = [times_power_of_two(value, exponent) for value, exponent in flat]
+    return np.array(scaled, np.float64).reshape(values.shape)
 
 
 def _square(value: complex) -> float:
     """Return |value| squared; infinity where that overflows."""
     return value.real * value.real + value.imag * value.imag
-
-
-@frozen(slots=True)
-class BlockPieces:
-    """The values of one chunk, cut at the borders of noise blocks by a worker.
-
-    Attributes:
-        whole: Moments of the blocks that lie entirely in the chunk.
-        parts: (block, elements covered, values) of the other blocks.
-    """
-
-    whole: list[tuple[int, Moments | JointMoments]]
-    parts: list[tuple[int, slice | NDArray[np.int64], NDArray[Any]]]
-
-    @classmethod
-    def cut(
-        cls, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
-    ) -> BlockPieces:
-        """Cut values at positions into blocks, leaving out invalid ones."""
-        whole, parts = [], []
-        for block, inside, here in positions.by_block():
-            piece = values[here]
-            kept = None if valid is None else valid[here]
-            if len(piece) == BLOCK:
-                whole.append((block, moments_of(piece if kept is None else piece[kept])))
-                continue
-            masked = piece.copy()
-            if kept is not None:
-                masked[~kept] = np.nan
-            parts.append((block, inside, masked))
-        return cls(whole, parts)
-
-
-@dataclass
-class BlockMoments:
-    """Moments of a field, merged in block order whatever the order of arrival."""
-
-    merged: Any = field(default_factory=Moments)
-    next_block: int = 0
-    waiting: dict[int, Any] = field(default_factory=dict)
-    partial: dict[int, tuple[int, NDArray[Any]]] = field(default_factory=dict)
-
-    def __iadd__(self, pieces: BlockPieces) -> Self:
-        """Add the pieces of one chunk."""
-        self.waiting.update(pieces.whole)
-        for block, where, values in pieces.parts:
-            seen, buffer = self.partial.pop(block, (0, values[:0]))
-            buffer = _with_room(buffer, where)
-            buffer[where] = values
-            if seen + len(values) == BLOCK:
-                self.waiting[block] = _moments_of_block(buffer)
-            else:
-                self.partial[block] = (seen + len(values), buffer)
-        while self.next_block in self.waiting:
-            self.merged += self.waiting.pop(self.next_block)
-            self.next_block += 1
-        return self
-
-    def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
-        """Return the moments of everything added, the last partial block included."""
-        rest = dict(self.waiting)
-        rest.update({block: _moments_of_block(part) for block, (_, part) in self.partial.items()})
-        total = self.merged
-        for block in sorted(rest):
-            total += rest[block]
-        return total
-
-
-def moments_of(values: NDArray[Any]) -> Moments | JointMoments:
-    """Return the moments of values, shape (n,), or of rows of several fields, shape (n, k)."""
-    return Moments.of(values) if values.ndim == 1 else JointMoments.of(values)
-
-
-def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArray[Any]:
-    """Grow the buffer of a block's start until it holds the elements `where`."""
-    stop = where.stop if isinstance(where, slice) else int(where.max()) + 1
-    if stop <= len(buffer):
-        return buffer
-    size = min(BLOCK, max(stop, 2 * len(buffer)))
-    longer = np.full((size, *buffer.shape[1:]), np.nan, buffer.dtype)
-    longer[: len(buffer)] = buffer
-    return longer
-
-
-def _moments_of_block(buffer: NDArray[Any]) -> Moments | JointMoments:
-    missing = np.isnan(buffer)
-    if buffer.ndim > 1:
-        missing = missing.any(axis=1)
-    return moments_of(buffer[~missing] if missing.any() else buffer)

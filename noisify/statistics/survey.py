@@ -12,8 +12,8 @@ import numpy as np
 
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
-from noisify.statistics.moments import BlockMoments, BlockPieces
 from noisify.statistics.quantiles import GATHER_LIMIT, QUARTILES, Quantiles
+from noisify.statistics.tree import BlockPieces, MomentsTree
 from noisify.statistics.whole import WholeMoments
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Survey:
     length: int = 0
     different: Counter[str] = field(default_factory=Counter)
     scores: NDArray[np.int64] | None = None
-    moments: BlockMoments = field(default_factory=BlockMoments)
+    moments: MomentsTree = field(default_factory=MomentsTree)
     whole: WholeMoments | None = None
     unit: Fraction = field(default_factory=lambda: Fraction(1))
     as_floats: bool = False

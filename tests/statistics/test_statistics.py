@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions, WholeNumbers
-from noisify.statistics.moments import BlockMoments, BlockPieces, Moments
+from noisify.statistics.moments import Moments
 from noisify.statistics.quantiles import FEW, Quantiles, from_sort_key, sort_keys
 from noisify.statistics.survey import Extremes, Survey
+from noisify.statistics.tree import BlockPieces, MomentsTree
 
 SIZE = 2 * BLOCK + 500
 RANDOM = np.random.default_rng(1)
@@ -35,7 +36,7 @@ def pieces_of(values, valid, ends):
 
 
 def block_moments(pieces):
-    total = BlockMoments()
+    total = MomentsTree()
     for positions, values, valid in pieces:
         total += BlockPieces.cut(positions, values, valid)
     return total.total()
@@ -160,18 +161,18 @@ class TestCutting:
         assert expected == block_moments(pieces_of(table[:, 1], None, [0, 5, SIZE]))
 
     def test_only_partial_blocks_are_kept(self):
-        total = BlockMoments()
+        total = MomentsTree()
         for positions, values, valid in pieces_of(VALUES, None, range(0, SIZE, 500)):
             total += BlockPieces.cut(positions, values, valid)
-            assert len(total.partial) <= 1
-            assert not total.waiting
+            assert len(total.open_blocks) <= 1
+            assert len(total.nodes) <= 2
 
     def test_a_partial_block_takes_little_more_room_than_its_values(self):
-        total = BlockMoments()
+        total = MomentsTree()
         for positions, values, valid in pieces_of(VALUES, None, range(0, 1000, 10)):
             total += BlockPieces.cut(positions, values, valid)
-            ((_, buffer),) = total.partial.values()
-            assert len(buffer) < 2 * positions.starts[0] + 20
+            (opened,) = total.open_blocks.values()
+            assert len(opened.values) < 2 * positions.starts[0] + 20
 
 
 class TestEnds:

@@ -1,0 +1,205 @@
+"""The moments of a whole field, to the same bits whatever the order its values arrive in.
+
+A field is cut into blocks of 8,192 elements. The moments of blocks are merged in one binary tree:
+node (level, k) covers blocks k * 2**level to (k + 1) * 2**level - 1, and only siblings, the nodes
+2k and 2k + 1 of one level, merge. What is left over is merged in the order of the blocks. So any
+cut into chunks, any order, and any number of machines give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby, repeat
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from noisify.core.chunk import BLOCK
+from noisify.core.value_class import frozen
+from noisify.statistics.moments import JointMoments, Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Positions
+
+
+class _PartOfBlock(NamedTuple):
+    """Some elements of a block.
+
+    Attributes:
+        block: The block's number.
+        inside: Where in the block they are.
+        values: Shape (n,) or, for several fields, (n, k); NaN where they do not count.
+    """
+
+    block: int
+    inside: slice | NDArray[np.int64]
+    values: NDArray[Any]
+
+
+@frozen(slots=True)
+class BlockPieces:
+    """The values of one chunk, cut at the borders of blocks by a worker.
+
+    Attributes:
+        whole: Moments of the blocks that lie entirely in the chunk, and their numbers.
+        parts: The elements of the other blocks.
+    """
+
+    whole: list[tuple[int, Moments | JointMoments]]
+    parts: list[_PartOfBlock]
+
+    @classmethod
+    def cut(
+        cls, positions: Positions, values: NDArray[Any], valid: NDArray[np.bool_] | None
+    ) -> BlockPieces:
+        """Cut values at positions into blocks, leaving out invalid ones.
+
+        Args:
+            positions: The positions of the values.
+            values: Shape (n,) or, for several fields, (n, k).
+            valid: Shape (n,), mask of the values that count; None: all.
+        """
+        full: list[tuple[int, slice]] = []
+        parts: list[_PartOfBlock] = []
+        for block, inside, here in positions.by_block():
+            if here.stop - here.start == BLOCK:
+                full.append((block, here))
+                continue
+            masked = values[here].copy()
+            if valid is not None:
+                masked[~valid[here]] = np.nan
+            parts.append(_PartOfBlock(block, inside, masked))
+        return cls(list(_moments_of_blocks(full, values, valid)), parts)
+
+
+def _moments_of_blocks(
+    blocks: list[tuple[int, slice]], values: NDArray[Any], valid: NDArray[np.bool_] | None
+) -> Iterator[tuple[int, Moments | JointMoments]]:
+    """Yield the number and the moments of blocks, those that are neighbours at once."""
+    for _, run in groupby(enumerate(blocks), lambda one: one[1][1].start - one[0] * BLOCK):
+        numbers, places = zip(*(numbered for _, numbered in run), strict=True)
+        here = slice(places[0].start, places[-1].stop)
+        mask = None if valid is None or valid[here].all() else valid[here].reshape(-1, BLOCK)
+        rows = values[here].reshape(-1, BLOCK, *values.shape[1:])
+        yield from zip(numbers, _moments_of(rows, mask), strict=True)
+
+
+def _moments_of(
+    blocks: NDArray[Any], valid: NDArray[np.bool_] | None
+) -> Sequence[Moments | JointMoments]:
+    """Return the moments of each block.
+
+    Args:
+        blocks: Shape (b, n) or, for several fields, (b, n, k).
+        valid: Shape (b, n), mask of the elements that count; None: all.
+    """
+    if blocks.ndim == 2:  # noqa: PLR2004 - one field
+        return Moments.of_rows(blocks, valid)
+    masks = repeat(None) if valid is None else valid
+    return [JointMoments.of(block, mask) for block, mask in zip(blocks, masks, strict=False)]
+
+
+@dataclass
+class _OpenBlock:
+    """A block of which some elements are missing yet.
+
+    Attributes:
+        seen: How many elements are there.
+        values: The block's start up to the last of them; NaN where there is none.
+    """
+
+    seen: int
+    values: NDArray[Any]
+
+    def add(self, inside: slice | NDArray[np.int64], values: NDArray[Any]) -> None:
+        """Put in further elements."""
+        self.values = _with_room(self.values, inside)
+        self.values[inside] = values
+        self.seen += len(values)
+
+    def merge(self, other: _OpenBlock) -> None:
+        """Put in the elements of the same block that another one has."""
+        self.values = _with_room(self.values, slice(len(other.values)))
+        np.copyto(self.values[: len(other.values)], other.values, where=~np.isnan(other.values))
+        self.seen += other.seen
+
+    def moments(self) -> Moments | JointMoments:
+        """Return the moments of the elements that are there."""
+        there = ~np.isnan(self.values)
+        if there.ndim > 1:
+            there = there.all(axis=1)
+        (moments,) = _moments_of(self.values[None], None if there.all() else there[None])
+        return moments
+
+
+@dataclass
+class MomentsTree:
+    """The moments of the blocks of one field, or of several together, merged in the binary tree.
+
+    Chunks are added by `+=`, in any order. Trees of different elements of the same field, such as
+    those of several processes or machines, are merged by `merge`, in any order too. A tree can be
+    pickled; it holds O(log n) nodes for n consecutive elements, and the values of the blocks that
+    are not complete, at most one at either end.
+    """
+
+    nodes: dict[tuple[int, int], Any] = field(default_factory=dict)
+    open_blocks: dict[int, _OpenBlock] = field(default_factory=dict)
+
+    def __iadd__(self, pieces: BlockPieces) -> Self:
+        """Add the pieces of one chunk."""
+        for block, moments in pieces.whole:
+            self._add_node(0, block, moments)
+        for block, inside, values in pieces.parts:
+            if block not in self.open_blocks:
+                self.open_blocks[block] = _OpenBlock(0, values[:0])
+            self.open_blocks[block].add(inside, values)
+            self._close(block)
+        return self
+
+    def merge(self, other: MomentsTree) -> None:
+        """Add the blocks of another tree, of other elements of the same field."""
+        for (level, place), moments in other.nodes.items():
+            self._add_node(level, place, moments)
+        for block, opened in other.open_blocks.items():
+            if block not in self.open_blocks:
+                self.open_blocks[block] = _OpenBlock(0, opened.values[:0])
+            self.open_blocks[block].merge(opened)
+            self._close(block)
+
+    def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
+        """Return the moments of everything added, incomplete blocks included."""
+        everything = MomentsTree(dict(self.nodes))
+        for block, opened in self.open_blocks.items():
+            everything._add_node(0, block, opened.moments())
+        total: Any = Moments()
+        for level, place in sorted(everything.nodes, key=lambda node: node[1] << node[0]):
+            total += everything.nodes[level, place]
+        return total
+
+    def _add_node(self, level: int, place: int, moments: Moments | JointMoments) -> None:
+        """Add a node, merged with its sibling, and so on up the tree."""
+        merged: Any = moments
+        while (sibling := self.nodes.pop((level, place ^ 1), None)) is not None:
+            merged = sibling + merged if place % 2 else merged + sibling
+            level, place = level + 1, place >> 1
+        self.nodes[level, place] = merged
+
+    def _close(self, block: int) -> None:
+        """Turn a block into a node if it is complete."""
+        if self.open_blocks[block].seen == BLOCK:
+            self._add_node(0, block, self.open_blocks.pop(block).moments())
+
+
+def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArray[Any]:
+    """Grow the buffer of a block's start until it holds the elements `where`."""
+    stop = where.stop if isinstance(where, slice) else int(where.max()) + 1
+    if stop <= len(buffer):
+        return buffer
+    size = min(BLOCK, max(stop, 2 * len(buffer)))
+    longer = np.full((size, *buffer.shape[1:]), np.nan, buffer.dtype)
+    longer[: len(buffer)] = buffer
+    return longer
