@@ -85,9 +85,10 @@ PyObject* guarded(PyObject*, PyObject* arguments) {
 }
 
 // Creates a module from methods. Its interface version is also in native.py; increase both
-// whenever a signature changes.
+// whenever a signature changes. Static: parts of one number must not share the definition, as the
+// local variables of templates are shared between the libraries of a process.
 template <int number>
-PyObject* module_of(const char* name, PyMethodDef* methods) {
+static PyObject* module_of(const char* name, PyMethodDef* methods) {
     static PyModuleDef_Slot slots[] = {
         {Py_mod_exec, reinterpret_cast<void*>(+[](PyObject* module) {
              if (PyModule_AddStringConstant(module, "NUMPY", NOISIFY_TEXT(NOISIFY_NUMPY)) != 0) return -1;

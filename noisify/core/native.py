@@ -19,7 +19,7 @@ class Part(Enum):
     """
 
     CSV = ("noisify.formats.csv._csv", 3)
-    KERNELS = ("noisify.kernels._kernels", 1)
+    KERNELS = ("noisify.kernels._kernels", 2)
     VARIATES = ("noisify.streams._variates", 2)
 
 

@@ -1,4 +1,4 @@
-"""Elementary functions with the same bits on every machine: NumPy and C++ side by side.
+"""Elementary functions and sums with the same bits on every machine: NumPy and C++ side by side.
 
 Only float64 +, -, *, /, sqrt, comparisons and integer operations: each is rounded alike everywhere.
 """

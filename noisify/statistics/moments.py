@@ -1,6 +1,6 @@
 """Moments of values: count, mean, squared deviations and products of deviations.
 
-Floating-point sums depend on their order, so it is fixed here (`ordered_sum`); every operation is
+Floating-point sums depend on their order, so it is fixed (`kernels.sums`); every operation is
 rounded once, as IEEE 754 says, and the bits are the same on any machine. Values whose squares
 overflow or underflow are scaled by a power of two first.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from noisify.core.value_class import frozen
+from noisify.kernels.sums import means_and_deviations, ordered_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,31 +27,8 @@ EXPONENT_OF_ZERO = -20_000
 _LEAST, _MOST = 2.0**-900, 2.0**900
 _POWER_STEP = 1000
 """The powers of two by at most this exponent are normal float64 numbers, and so are 1 / them."""
-LANES = 512
-"""The running sums of `ordered_sum`."""
 _NARROW = 2.0**-52
 """The mean's rounding affects a variance below this share of the squared mean."""
-
-
-def ordered_sum(values: NDArray[Any]) -> NDArray[Any]:
-    """Return sums over the last axis, which must not be empty, in an order that is always the same.
-
-    Element i is added to running sum i mod 512, which starts at 0; then the upper half of the
-    running sums is added to the lower half until one is left. `np.sum` adds in an order that
-    depends on NumPy's version and the processor.
-    """
-    count = values.shape[-1]
-    width = min(LANES, 1 << (count - 1).bit_length())  # the other running sums would stay 0
-    total = np.zeros((*values.shape[:-1], width), values.dtype)
-    whole = count - count % width
-    for start in range(0, whole, width):
-        np.add(total, values[..., start : start + width], out=total)
-    if whole < count:
-        total[..., : count - whole] += values[..., whole:]
-    while width > 1:
-        width //= 2
-        total = total[..., :width] + total[..., width:]
-    return np.asarray(total[..., 0])
 
 
 @frozen(slots=True)
@@ -88,17 +66,15 @@ class Moments:
             valid: Shape (k, n), mask of the values that count; the sums have zeros in the place
                 of the others. None: all.
         """
-        if valid is not None:
-            rows = np.where(valid, rows, 0.0)
         with np.errstate(all="ignore"):
             found = cls._at_exponent(rows, valid, 0)
             masks = repeat(None) if valid is None else valid
             return [
-                moments if moments._is_safe() else cls._careful(row, mask, moments)
+                moments if moments.is_safe() else cls._careful(row, mask, moments)
                 for moments, row, mask in zip(found, rows, masks, strict=False)
             ]
 
-    def _is_safe(self) -> bool:
+    def is_safe(self) -> bool:
         """Return whether no square overflows or underflows, and the mean is exact enough."""
         return (
             _LEAST <= self.deviations <= _MOST
@@ -113,7 +89,7 @@ class Moments:
         """Return the moments of values that are equal, narrow, huge or tiny, or of none at all.
 
         Args:
-            row: Shape (n,), 0 where `valid` is False.
+            row: Shape (n,).
             valid: Shape (n,), mask of the values that count; None: all.
             found: Their moments as far as plain arithmetic gives them.
         """
@@ -126,11 +102,11 @@ class Moments:
             return cls(len(values), centre, 0.0, 0.0, exponent)
         if not (_LEAST <= found.deviations <= _MOST and _square(found.centre) <= _MOST):
             exponent = _exponent(values)
-            row = times_power_of_two(row, -exponent)
+            row = times_power_of_two(row if valid is None else np.where(valid, row, 0.0), -exponent)
             (found,) = cls._at_exponent(
                 row[None, :], None if valid is None else valid[None, :], exponent
             )
-        return found._refined(row, valid)
+        return found.refined(row, valid)
 
     @classmethod
     def _at_exponent(
@@ -140,47 +116,40 @@ class Moments:
         counts = np.full(len(rows), rows.shape[1])
         if valid is not None:
             counts = np.count_nonzero(valid, axis=1)
-        parts = [rows]
+        means, deviations = means_and_deviations(rows.real, counts, valid)
+        centres: list[Any] = means.tolist()
         if rows.dtype.kind == "c":
-            parts = [np.ascontiguousarray(part) for part in (rows.real, rows.imag)]
-        means = [(ordered_sum(part) / counts).astype(np.float64) for part in parts]
-        squares = [part - mean[:, None] for part, mean in zip(parts, means, strict=True)]
-        for centred in squares:
-            centred *= centred
-        for others in squares[1:]:
-            squares[0] += others
-        if valid is not None:
-            squares[0][~valid] = 0.0
-        deviations = ordered_sum(squares[0]).astype(np.float64).tolist()
-        centres: list[Any] = means[0].tolist()
-        if len(means) > 1:
-            centres = list(map(complex, centres, means[1].tolist()))
+            imaginary, more = means_and_deviations(rows.imag, counts, valid)
+            centres = list(map(complex, centres, imaginary.tolist()))
+            deviations = deviations + more
         return [
             cls(count, centre, total, 0.0, exponent)
-            for count, centre, total in zip(counts.tolist(), centres, deviations, strict=True)
+            for count, centre, total in zip(
+                counts.tolist(), centres, deviations.tolist(), strict=True
+            )
         ]
 
-    def _refined(self, row: NDArray[Any], valid: NDArray[np.bool_] | None) -> Moments:
+    def refined(self, row: NDArray[Any], valid: NDArray[np.bool_] | None) -> Moments:
         """Return the moments with what the mean's rounding left out, if that matters.
 
         Args:
-            row: Shape (n,), in the units of these moments; 0 where `valid` is False.
+            row: Shape (n,), in the units of these moments.
             valid: Shape (n,), mask of the values that count; None: all.
         """
         if not _is_narrow(self.count, self.centre, self.deviations):
             return self
-        parts = [(row, self.centre.real)]
+        low: complex = self._low(row.real, self.centre.real, valid)
         if row.dtype.kind == "c":
-            parts = [(row.real, self.centre.real), (row.imag, self.centre.imag)]
-        lows = []
-        for part, centre in parts:
-            centred = part - centre
-            if valid is not None:
-                centred[~valid] = 0.0
-            lows.append(float(ordered_sum(centred) / self.count))
-        low: complex = complex(*lows) if len(lows) > 1 else lows[0]
+            low = complex(low, self._low(row.imag, self.centre.imag, valid))
         deviations = max(0.0, self.deviations - self.count * _square(low))
         return Moments(self.count, self.centre, deviations, low, self.exponent)
+
+    def _low(self, row: NDArray[Any], centre: float, valid: NDArray[np.bool_] | None) -> float:
+        """Return the mean deviation from a rounded mean."""
+        centred = row - centre
+        if valid is not None:
+            centred[~valid] = 0.0
+        return float(ordered_sum(centred) / self.count)
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both sets of values together."""
@@ -227,9 +196,7 @@ class Moments:
     @property
     def sd(self) -> float:
         """The standard deviation, dividing by the count; NaN without values."""
-        sd = (
-            times_power_of_two(math.sqrt(self._variance), self.exponent) if self.count else math.nan
-        )
+        sd = times_power_of_two(math.sqrt(self._variance), self.exponent)
         rounded_up = sd == math.inf and self.exponent <= sys.float_info.max_exp
         return sys.float_info.max if rounded_up else sd
 
