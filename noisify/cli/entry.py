@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from noisify.cli.process import pause_gc
 from noisify.cli.signals import Stopped, stopped_by
+from noisify.core.delayed_signals import raise_or_delay
 from noisify.core.errors import (
     OUT_OF_MEMORY,
     NoisifyError,
@@ -156,12 +157,12 @@ def _let_signals_end_the_process() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _stop(number: int, _: FrameType | None) -> NoReturn:
+def _stop(number: int, _: FrameType | None) -> None:
     for name in _SIGNALS:  # let the cleaning up finish
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     stopped_by.append(number)
-    raise Stopped(number)
+    raise_or_delay(Stopped(number))
 
 
 def _open_missing_streams() -> None:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
+from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
@@ -116,7 +117,7 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
         UsageError: If an array's dtype is not one of HDF5's.
     """
     places: dict[str, tuple[int, np.dtype[Any]]] = {}
-    with written_by_library(path) as file:
+    with delayed_signals(), written_by_library(path) as file:
         for array in arrays:
             place = _make_dataset(file, array)
             if place is not None:

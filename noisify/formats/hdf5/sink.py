@@ -8,6 +8,9 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from h5py import h5i
+
+from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.files.write_behind import open_written_behind, write_all, write_all_at
 from noisify.formats.hdf5.library_file import LibraryFile
@@ -175,15 +178,21 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
             first, last = self._written.get(path, (start, stop))
             self._written[path] = (min(first, start), max(last, stop))
 
-    def dataset(self, path: str) -> h5py.h5d.DatasetID:
-        """Return a dataset of the copy, which is complete from now on."""
-        if self._file is None:
-            self._copy_the_rest()
-            self._library = LibraryFile(self._path)
-            self._file = open_file(self._library, "r+")
-            self._objects = PathOpener(self._file)
-        self._touched[path] = None
-        return self._objects.dataset(path).id
+    @contextlib.contextmanager
+    def dataset(self, path: str) -> Iterator[h5py.h5d.DatasetID]:
+        """Open a dataset of the copy, which is complete from now on; signals wait meanwhile."""
+        self._copy_the_rest()
+        with delayed_signals():
+            if self._file is None:
+                self._library = LibraryFile(self._path)
+                self._file = open_file(self._library, "r+")
+                self._objects = PathOpener(self._file)
+            self._touched[path] = None
+            dataset = self._objects.dataset(path).id
+            try:
+                yield dataset
+            finally:
+                h5i.dec_ref(dataset)  # closing it may write
 
     def scratch(
         self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
@@ -198,16 +207,17 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         with self._writing():
             for finish, noisy in self._scratch.values():
                 finish(self, noisy)
-            self._mark_indexes()
             self._copy_the_rest()
             if self._file is not None:
-                restore = self._times()
-                self._close_library()
+                with delayed_signals():
+                    self._mark_indexes()
+                    restore = self._times()
+                    self._close_library()
                 restore()
 
     def _mark_indexes(self) -> None:
         """Mark the indexes of changed columns of PyTables' tables, which have opened the copy."""
-        for name in sorted(self._changed) if self._file is not None else ():
+        for name in sorted(self._changed):
             place = self._stored[name]
             index = index_of(self._file, place.path, place.member or "")
             if index is not None:
@@ -238,6 +248,7 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
     def _close_library(self) -> None:
         """Close the file that the HDF5 library has open, which writes what it still holds."""
         if self._file is not None:
-            close_file(self._file)
+            with delayed_signals():
+                close_file(self._file)
         if self._library is not None:
             self._library.close()

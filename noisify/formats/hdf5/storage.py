@@ -32,6 +32,7 @@ from noisify.formats.hdf5.filters import NO_FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -74,8 +75,8 @@ class Target(Protocol):
         """
         ...
 
-    def dataset(self, path: str) -> h5d.DatasetID:
-        """Return a dataset of it."""
+    def dataset(self, path: str) -> AbstractContextManager[h5d.DatasetID]:
+        """Open a dataset of it, while no signal can raise."""
         ...
 
 
@@ -240,10 +241,10 @@ class LibraryStorage(Storage):
             NoisifyError: If the library does not give back what was written.
         """
         for part, changed in packed:
-            dataset = target.dataset(self.path)
             values = _contiguous(changed)
-            dataset.write(*_spaces(dataset, part[: self.rank]), values, self.kind)
-            found = self._read(dataset, part)
+            with target.dataset(self.path) as dataset:
+                dataset.write(*_spaces(dataset, part[: self.rank]), values, self.kind)
+                found = self._read(dataset, part)
             if not (self._as_finite if self.rounds else self._as_exact)(values, found):
                 raise NoisifyError(
                     "its HDF5 filters do not give back what is written; copy the file with "
@@ -418,8 +419,8 @@ class Chunked(Storage):
     def write(self, target: Target, packed: Chunks, box: Box) -> None:
         """Write chunks."""
         for corner, skipped, data in packed:
-            dataset = target.dataset(self.path)
-            dataset.write_direct_chunk(corner[: self.rank], data, skipped)
+            with target.dataset(self.path) as dataset:
+                dataset.write_direct_chunk(corner[: self.rank], data, skipped)
 
 
 def _bytes_of(values: NDArray[Any]) -> Buffer:
