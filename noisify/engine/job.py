@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
 from noisify.core.lazy import LazyModule
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.files.output import Output
     from noisify.formats import mask as mask_files
-    from noisify.formats.interface import Sink
+    from noisify.formats.interface import MaskSink, Sink
 else:
     mask_files = LazyModule("noisify.formats.mask")
 
@@ -164,14 +164,17 @@ def _make(
     ]
 
 
+AnySink = TypeVar("AnySink", "Sink[Any, Any]", "MaskSink")
+
+
 class _Sinks(ExitStack):
     """The open sinks with their outputs; closing this closes them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._started: list[tuple[Sink[Any, Any], Output]] = []
+        self._started: list[tuple[Sink[Any, Any] | MaskSink, Output]] = []
 
-    def start(self, output: Output, sink: Callable[[], Sink[Any, Any]]) -> Sink[Any, Any]:
+    def start(self, output: Output, sink: Callable[[], AnySink]) -> AnySink:
         """Open the sink of an output."""
         with naming(output):
             started = self.enter_context(closing(sink()))
@@ -224,7 +227,7 @@ def _task(
     mask = sinks.start(
         mask_output,
         lambda: mask_files.open_mask(
-            source, entry, mask_output, plan.noised, values=wanted.mask_values
+            source, opened.format, entry, mask_output, plan.noised, values=wanted.mask_values
         ),
     )
     return loop.Task(plan, sink, output.name, mask, mask_output.name)

@@ -133,7 +133,7 @@ class _Worker:
         noisy, tallies = self._noiser.apply(piece.extended, piece.conditions, chunk)
         encoded = sink.encode(piece.raw, chunk, noisy)
         mask = self._task.mask
-        masked = None if mask is None else mask.encode(piece.raw, chunk, noisy)
+        masked = None if mask is None else mask.encode(piece.raw, chunk, noisy, encoded)
         if self._has_row_steps:
             if chunk.rows is None:
                 raise no_rows() if self._row_elements is None else _large_row()

@@ -61,6 +61,8 @@ def _restored(
     source = opened.source
     count = 0
     with closing(open_originals(source, opened.format, mask, entry)) as originals:
+        if originals.run is not None:
+            output.hold_back()
         noised = frozenset(field.name for group in originals.groups for field in group)
         restoring = opened.format.load().restore_into(source, output, noised)
         with closing(restoring) as sink:
@@ -69,7 +71,7 @@ def _restored(
                 sink.write(encoded)
                 count += restored
                 settings.progress(source.size_of(raw))
-            originals.check_length()
+            originals.check()
             sink.finish()
     return count
 

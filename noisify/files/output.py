@@ -40,16 +40,31 @@ class _StagedOutput(Output):
     def __init__(self, name: str) -> None:
         self.name = self._own_name = name
         self._local: Path | None = None
+        self._held_from: BinaryIO | None = None
 
     def local_path(self) -> Path:
         """Return the path of a temporary file, which is copied to the output at the end."""
+        if self._local is not None:
+            return self._local
         self._local = new_temporary_path()
         self.name += f" (made in {self._local.parent} first; TMPDIR can name another folder)"
         self._local.touch(mode=0o600)
         return self._local
 
+    def _write_locally(self) -> None:
+        """Let `file` be the temporary file."""
+        local = self.local_path().open("r+b", 0)
+        self._held_from, self.file = self.file, cast("BinaryIO", local)
+
+    def _end_local(self) -> None:
+        """Let `file` be the output again."""
+        if self._held_from is not None:
+            self.file.close()
+            self.file, self._held_from = self._held_from, None
+
     def _copy_local(self) -> None:
         """Copy the temporary file, if any, to the output."""
+        self._end_local()
         if self._local is not None:
             self.name = self._own_name
             with self._local.open("rb") as copied:
@@ -66,6 +81,10 @@ class StreamOutput(_StagedOutput):
         self.file = file
         self._close = close
 
+    def hold_back(self) -> None:
+        """Write to a temporary file until `commit`."""
+        self._write_locally()
+
     def commit(self) -> None:
         """Copy the temporary file, if any, and flush."""
         self._copy_local()
@@ -75,6 +94,7 @@ class StreamOutput(_StagedOutput):
 
     def discard(self) -> None:
         """Remove the temporary file, if any."""
+        self._end_local()
         if self._local is not None:
             remove(self._local)
         if self._close:
@@ -105,6 +125,11 @@ class CompressedOutput(_StagedOutput):
         self._packed = compress.CompressedFile(self._outer.file, self._compression, self._jobs)
         self.file = cast("BinaryIO", self._packed)
 
+    def hold_back(self) -> None:
+        """Write to a temporary file until `complete`, if the outer output is a stream."""
+        if isinstance(self._outer, StreamOutput):
+            self._write_locally()
+
     def trim_preallocation(self) -> None:
         """Release the preallocated disk space of the outer output."""
         self._outer.trim_preallocation()
@@ -128,6 +153,7 @@ class CompressedOutput(_StagedOutput):
 
     def discard(self) -> None:
         """Stop compressing and discard the outer output."""
+        self._end_local()
         try:
             if self._packed is not None:
                 self._packed.close()

@@ -31,6 +31,9 @@ class Output(ABC):
     def local_path(self) -> Path:
         """Close `file`, and return the path of a regular file to write instead."""
 
+    def hold_back(self) -> None:  # noqa: B027 - only streams show what is not committed
+        """Let nothing be seen before `commit`."""
+
     def trim_preallocation(self) -> None:  # noqa: B027 - optional
         """Release preallocated disk space, when all has been written."""
 

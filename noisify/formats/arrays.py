@@ -90,14 +90,22 @@ class ArrayFile:
     Attributes:
         arrays: All arrays in it.
         lost: The error for other contents that no other format can hold, or None.
+        run: If it is a mask, the text of its run, or empty.
     """
 
     arrays: list[StoredArray]
     lost: UsageError | None = None
+    run: str = ""
 
 
 class ArrayWriter(ABC):
-    """A file of arrays being created; every element of every array is written once."""
+    """A file of arrays being created; every element of every array is written once.
+
+    Attributes:
+        names_runs: Whether a mask of this format can hold the text of its run.
+    """
+
+    names_runs = False
 
     def encode(self, parts: Parts) -> Any:  # noqa: ANN401 - each format has its own
         """Encode elements for `write`; called in worker threads."""
@@ -106,6 +114,10 @@ class ArrayWriter(ABC):
     @abstractmethod
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         """Write elements of some arrays."""
+
+    def name_run(self, text: str) -> None:
+        """Hold the text of a mask's run; only if `names_runs`."""
+        raise AssertionError(text)
 
     @abstractmethod
     def finish(self) -> None:

@@ -8,7 +8,7 @@ run in worker threads and must not touch shared state, except idempotent caches.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -84,6 +84,7 @@ class FieldArray:
         member: The path of the field's member in a structured array, or None for the whole array.
         inner: The shape of the member in each element.
         fortran: Whether the array is in Fortran order.
+        rounded: Whether other values may be read than were written.
     """
 
     name: str
@@ -92,6 +93,7 @@ class FieldArray:
     member: str | None = None
     inner: tuple[int, ...] = ()
     fortran: bool = False
+    rounded: bool = False
 
 
 TABLES = "CSV, TSV, Parquet and Arrow IPC"
@@ -221,6 +223,22 @@ class Source(ABC, Generic[Raw]):
         """
         return column.values
 
+    def as_read(self, raw: Raw, encoded: Any) -> Raw:  # noqa: ANN401 - what the sink encodes
+        """Return an encoded piece as it will be read from the output; only for text tables."""
+        raise AssertionError(raw, encoded)
+
+    def cells_where(
+        self, raw: Raw, names: Sequence[str], which: NDArray[np.bool_]
+    ) -> Iterator[tuple[str, pa.Array]]:
+        """Yield the bytes of some cells of each field, without quotes; only for text tables.
+
+        Args:
+            raw: The raw piece.
+            names: The fields.
+            which: Mask of the wanted cells, shape (rows, fields).
+        """
+        raise AssertionError(raw, names, which)
+
     def fields_called(self, names: Iterable[str]) -> list[Field]:
         """Return the fields with some names, in file order."""
         wanted = set(names)
@@ -295,8 +313,31 @@ class Sink(ABC, Generic[Raw, Encoded]):
         """Close what is open, also after a failure."""
 
 
-MaskSink: TypeAlias = Sink[Any, Any]
-"""A mask being written."""
+class MaskSink(ABC):
+    """A mask being written."""
+
+    @abstractmethod
+    def encode(
+        self,
+        raw: Any,  # noqa: ANN401 - the source's
+        chunk: Chunk,
+        noisy: Sequence[NoisyColumn],
+        encoded: Any,  # noqa: ANN401 - what the noisy data's sink encoded
+    ) -> Any:  # noqa: ANN401
+        """Encode the mask of a piece, for `write`."""
+
+    @abstractmethod
+    def write(self, encoded: Any) -> None:  # noqa: ANN401
+        """Write the mask of a piece."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open, also after a failure."""
+
 
 OpenSource = TypeVar("OpenSource", bound=Source[Any])
 

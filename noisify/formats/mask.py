@@ -21,11 +21,12 @@ from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.interface import NoisyColumn, Sink
-from noisify.formats.numpy_fields import stored
+from noisify.formats.interface import MaskSink, NoisyColumn
+from noisify.formats.mask_run import ChangedSum, run_of
+from noisify.formats.numpy_fields import column_of, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter
     from noisify.formats.arrow import columns as arrow_columns
-    from noisify.formats.interface import FieldArray, MaskSink, Source
+    from noisify.formats.interface import FieldArray, Source
     from noisify.formats.tables import TableWriter
 else:
     arrow_columns = LazyModule("noisify.formats.arrow.columns")
@@ -104,6 +105,7 @@ def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> 
 
 def open_mask(
     source: Source[Any],
+    of: FormatEntry,
     entry: FormatEntry,
     output: Output,
     fields: Sequence[Field],
@@ -114,6 +116,7 @@ def open_mask(
 
     Args:
         source: The input.
+        of: The format of the input and the noisy output.
         entry: The mask's format.
         output: Where to write.
         fields: The fields that get noise.
@@ -126,18 +129,63 @@ def open_mask(
     if entry.shape == "arrays":
         places = {field.name: source.array_of(field) for field in fields}
         arrays = arrays_of(places.values(), values=values)
-        writer = whole.create(output.local_path(), list(arrays.values()))
-        return ArraysMask(places, arrays, writer, values=values)
+        create = whole.create_with_run if values and fields else whole.create
+        writer = create(output.local_path(), list(arrays.values()))
+        return ArraysMask(of, places, arrays, writer, values=values)
     schema = whole.mask_schema(schema_of(source, fields, values=values))
     delimiter = ("\t",) if entry.name == "tsv" else ()
     rows = whole.create(WholeWrites(output), schema, *delimiter)
-    return TableMask(source, fields, rows, schema, values=values)
+    return TableMask(of, source, fields, rows, schema, values=values)
 
 
-class TableMask(Sink[Any, Any]):
+class _NewMask(MaskSink):
+    """A mask being written; one with values names its run.
+
+    Args:
+        of: The noisy file's format.
+        names: The fields that get noise.
+        writer: Writes the mask.
+        values: Whether it holds the original values.
+    """
+
+    def __init__(
+        self,
+        of: FormatEntry,
+        names: Sequence[str],
+        writer: TableWriter | ArrayWriter,
+        *,
+        values: bool,
+    ) -> None:
+        self._of = of
+        self._names = self._compared = names
+        self._writer = writer
+        self._values = values
+        self._names_run = values and writer.names_runs
+        self._total = ChangedSum()
+
+    def write(self, encoded: tuple[Any, ChangedSum]) -> None:
+        """Write the mask of a piece."""
+        data, total = encoded
+        self._total += total
+        if self._names:
+            self._writer.write(data)
+
+    def finish(self) -> None:
+        """Complete the file."""
+        if self._names_run and self._names:
+            self._writer.name_run(run_of(self._of, self._compared, self._total).text)
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._writer.close()
+
+
+class TableMask(_NewMask):
     """The mask of a table, being written.
 
     Args:
+        of: The noisy file's format.
         source: The table.
         fields: The fields that get noise.
         writer: Writes the mask.
@@ -147,6 +195,7 @@ class TableMask(Sink[Any, Any]):
 
     def __init__(
         self,
+        of: FormatEntry,
         source: Source[Any],
         fields: Sequence[Field],
         writer: TableWriter,
@@ -154,16 +203,25 @@ class TableMask(Sink[Any, Any]):
         *,
         values: bool,
     ) -> None:
+        super().__init__(of, [field.name for field in fields], writer, values=values)
         self._source = source
         self._fields = fields
-        self._writer = writer
         self._schema = schema
-        self._values = values
+        self._types = {field.name: source.original_type(field) for field in fields}
 
-    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401
+    def encode(
+        self,
+        raw: Any,  # noqa: ANN401 - the source's
+        chunk: Chunk,
+        noisy: Sequence[NoisyColumn],
+        encoded: Any,  # noqa: ANN401 - what the noisy data's sink encoded
+    ) -> tuple[Any, ChangedSum]:
         """Encode the mask of a piece."""
         changed = changed_by_field(noisy)
         columns = {result.column.field.name: result.column for result in noisy}
+        total = ChangedSum()
+        if self._names_run:
+            total = self._sum(raw, chunk, noisy, changed, encoded)
         arrays = []
         for field in self._fields:
             which = changed[field.name]
@@ -171,7 +229,29 @@ class TableMask(Sink[Any, Any]):
             if self._values:
                 kind = self._schema.field(original_of(field.name)).type
                 arrays.append(self._originals(raw, chunk, columns[field.name], which, kind))
-        return self._writer.encode(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        return self._writer.encode(batch), total
+
+    def _sum(
+        self,
+        raw: Any,  # noqa: ANN401
+        chunk: Chunk,
+        noisy: Sequence[NoisyColumn],
+        changed: Mapping[str, NDArray[np.bool_]],
+        encoded: Any,  # noqa: ANN401
+    ) -> ChangedSum:
+        """Sum up the changed values as they will be read from the noisy file."""
+        total = ChangedSum()
+        if chunk.rows is not None and any(map(pa.types.is_binary, self._types.values())):
+            which = np.stack([changed[name] for name in self._names], axis=1)
+            written = self._source.as_read(raw, encoded)
+            for name, at, cells in cells_where(self._source, written, self._names, which):
+                total.add_cells(name, chunk.rows.at(at), cells)
+            return total
+        for result in noisy:
+            name = result.column.field.name
+            total.add(_as_read(result, self._types[name]), changed[name])
+        return total
 
     def _originals(
         self,
@@ -193,18 +273,26 @@ class TableMask(Sink[Any, Any]):
                 field=column.field.name,
             ) from None
 
-    def write(self, encoded: Any) -> None:  # noqa: ANN401 - the writer's
-        """Write the mask of a piece."""
-        if self._fields:
-            self._writer.write(encoded)
 
-    def finish(self) -> None:
-        """Complete the file."""
-        self._writer.finish()
+def cells_where(
+    source: Source[Any],
+    raw: Any,  # noqa: ANN401 - the source's
+    names: Sequence[str],
+    which: NDArray[np.bool_],
+) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
+    """Yield the rows and the bytes of some cells of each field of a text table."""
+    cells = source.cells_where(raw, names, which)
+    for (name, found), here in zip(cells, which.T, strict=True):
+        yield name, np.flatnonzero(here), found
 
-    def close(self) -> None:
-        """Close what is open."""
-        self._writer.close()
+
+def _as_read(result: NoisyColumn, kind: pa.DataType) -> Column:
+    """Return the changed values of a typed column as they are read from the noisy file."""
+    column = result.column
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    kept = result.changed if result.erased is None else result.changed & ~result.erased
+    values = arrow_columns.array_of(result.values, kind, kept)
+    return arrow_columns.column_of(column.field, values, column.positions)
 
 
 def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayType]:
@@ -255,10 +343,11 @@ def views(mask: NDArray[Any], member: str | None) -> tuple[NDArray[np.bool_], ND
     return mask[flag], mask[original if original in names else flag]
 
 
-class ArraysMask(Sink[Any, Any]):
+class ArraysMask(_NewMask):
     """The mask of a file of arrays, being written.
 
     Args:
+        of: The noisy file's format.
         places: The array of each field that gets noise.
         arrays: The mask's arrays.
         writer: Writes the mask.
@@ -267,23 +356,32 @@ class ArraysMask(Sink[Any, Any]):
 
     def __init__(
         self,
+        of: FormatEntry,
         places: Mapping[str, FieldArray],
         arrays: Mapping[str, ArrayType],
         writer: ArrayWriter,
         *,
         values: bool,
     ) -> None:
+        super().__init__(of, list(places), writer, values=values)
         self._places = places
         self._arrays = arrays
-        self._writer = writer
-        self._values = values
+        self._compared = [name for name, place in places.items() if not place.rounded]
 
-    def encode(self, raw: Any, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Any:  # noqa: ANN401, ARG002
+    def encode(
+        self,
+        raw: Any,  # noqa: ANN401, ARG002 - the source's
+        chunk: Chunk,  # noqa: ARG002
+        noisy: Sequence[NoisyColumn],
+        encoded: Any,  # noqa: ANN401, ARG002 - what the noisy data's sink encoded
+    ) -> tuple[Any, ChangedSum]:
         """Encode the mask of a piece."""
+        total = ChangedSum()
         parts: dict[str, tuple[Positions, NDArray[Any]]] = {}
         columns = {result.column.field.name: result.column for result in noisy}
         exact = [_as_stored(result, self._places[result.column.field.name]) for result in noisy]
-        for name, which in changed_by_field(exact).items():
+        changed = changed_by_field(exact)
+        for name, which in changed.items():
             place, column = self._places[name], columns[name]
             if place.name not in parts:
                 here = in_array(column.positions, place)
@@ -292,19 +390,13 @@ class ArraysMask(Sink[Any, Any]):
             flags[...] = which.reshape(flags.shape)
             if self._values and which.any():
                 old[flags] = stored(_some(column, which), place.dtype)
-        return self._writer.encode(parts)
-
-    def write(self, encoded: Any) -> None:  # noqa: ANN401 - the writer's
-        """Write the mask of a piece."""
-        self._writer.write(encoded)
-
-    def finish(self) -> None:
-        """Complete the file."""
-        self._writer.finish()
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._writer.close()
+        if self._names_run:
+            for result in exact:
+                column, name = result.column, result.column.field.name
+                if name in self._compared:
+                    written = stored(result, self._places[name].dtype)
+                    total.add(column_of(written, column.positions, column.field), changed[name])
+        return self._writer.encode(parts), total
 
 
 def in_array(positions: Positions, place: FieldArray) -> Positions:

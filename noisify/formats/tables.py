@@ -35,13 +35,16 @@ class MaskReader:
     Args:
         table: The mask.
         name: The mask's name in messages.
+        run: The text of its run, or empty.
 
     Attributes:
         names: The names of its columns.
+        run: The text of its run, or empty.
     """
 
-    def __init__(self, table: Table, name: str) -> None:
+    def __init__(self, table: Table, name: str, run: bytes | None) -> None:
         self._table = table
+        self.run = (run or b"").decode("ascii", "replace")
         self._name = name
         self.names: list[str] = table.schema.names
 
@@ -79,7 +82,13 @@ def with_texts(schema: pa.Schema) -> pa.Schema:
 
 
 class TableWriter(ABC):
-    """A table being created."""
+    """A table being created.
+
+    Attributes:
+        names_runs: Whether a mask of this format can hold the text of its run.
+    """
+
+    names_runs = False
 
     def encode(self, batch: pa.RecordBatch) -> Any:  # noqa: ANN401 - each format has its own
         """Encode rows for `write`; called in worker threads."""
@@ -88,6 +97,10 @@ class TableWriter(ABC):
     @abstractmethod
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         """Write some rows."""
+
+    def name_run(self, text: str) -> None:
+        """Hold the text of a mask's run; only if `names_runs`."""
+        raise AssertionError(text)
 
     @abstractmethod
     def finish(self) -> None:

@@ -13,7 +13,8 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.interface import NoisyColumn
-from noisify.formats.mask import arrays_of, in_array, original_of, views
+from noisify.formats.mask import arrays_of, cells_where, in_array, original_of, views
+from noisify.formats.mask_run import ChangedSum, MaskRun, check_run, run_of
 from noisify.formats.numpy_fields import unpacked
 
 if TYPE_CHECKING:
@@ -32,23 +33,36 @@ else:
 class Originals(ABC):
     """The original values of a noisy file, read from its mask.
 
+    Args:
+        of: The format of the noisy file.
+        name: The mask's name in messages.
+
     Attributes:
         groups: The fields to restore, in groups that must be in the same piece.
+        run: The run that the mask names, or None if it names none.
+        compared: The fields whose values tell the run.
     """
 
     groups: Sequence[Sequence[Field]]
+    run: MaskRun | None
+    compared: Sequence[str]
+
+    def __init__(self, of: FormatEntry, name: str) -> None:
+        self._of = of
+        self._name = name
+        self._total = ChangedSum()
 
     @abstractmethod
     def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
         """Encode the next raw piece with its original values; return it and how many changed."""
 
-    def check_length(self) -> None:
-        """Refuse a mask whose length differs from the file's; arrays are checked when opened.
+    def check(self) -> None:
+        """Refuse a mask of another run, once the whole file has been read.
 
         Raises:
-            DataError: If the lengths differ.
+            DataError: If it is of another run.
         """
-        return
+        check_run(self.run, run_of(self._of, self.compared, self._total), self._name)
 
     def close(self) -> None:
         """Close the mask."""
@@ -71,8 +85,8 @@ def open_originals(
         UsageError: If it holds no values.
     """
     if of.shape == "arrays":
-        return ArrayOriginals(source, mask, entry)
-    return TableOriginals(source, mask, entry)
+        return ArrayOriginals(source, of, mask, entry)
+    return TableOriginals(source, of, mask, entry)
 
 
 def fields_with_originals(columns: Sequence[str], known: Iterable[str], mask: str) -> list[str]:
@@ -114,11 +128,14 @@ def no_values(mask: str) -> UsageError:
 class TableOriginals(Originals):
     """The mask of a table, read in step with it."""
 
-    def __init__(self, source: Source[Any], mask: Input, entry: FormatEntry) -> None:
-        self._name = mask.name
+    def __init__(
+        self, source: Source[Any], of: FormatEntry, mask: Input, entry: FormatEntry
+    ) -> None:
+        super().__init__(of, mask.name)
         reader = entry.load_whole().reader(mask)
+        self.run = MaskRun.parse(reader.run)
         known = {field.name: field for field in source.fields}
-        self._names = fields_with_originals(reader.names, known, mask.name)
+        self.compared = self._names = fields_with_originals(reader.names, known, mask.name)
         if self._names != [name for name in known if name in set(self._names)]:
             raise DataError("has its fields in another order than the table", path=mask.name)
         fields = [known[name] for name in self._names]
@@ -162,7 +179,7 @@ class TableOriginals(Originals):
         self._rows += rows
         part = self._take(rows) if self._names else pa.table({})
         if part is None or not part.num_columns:
-            return sink.encode(raw, chunk, []), 0  # `check_length` reports missing rows
+            return sink.encode(raw, chunk, []), 0  # `check` reports missing rows
         changed = np.stack(
             [to_bools(arrow_columns.whole(part[name])) for name in self._names], axis=1
         )
@@ -173,6 +190,9 @@ class TableOriginals(Originals):
             )
             records, columns = np.divmod(np.flatnonzero(changed), len(self._names))
             ordered = cells.take(array(columns * rows + records))
+            if self.run is not None and chunk.rows is not None:
+                for name, at, noisy_cells in cells_where(source, raw, self._names, changed):
+                    self._total.add_cells(name, chunk.rows.at(at), noisy_cells)
             return sink.with_cells(raw, self._names, changed, ordered), count
         noisy = self._restored(chunk, part, changed)
         return sink.encode(raw, chunk, noisy), count
@@ -182,23 +202,26 @@ class TableOriginals(Originals):
         for column in chunk.columns:
             name = column.field.name
             which = changed[:, self._names.index(name)]
+            if self.run is not None:
+                self._total.add(column, which)
             old = arrow_columns.column_of(
                 column.field, arrow_columns.whole(part[original_of(name)]), column.positions
             )
             found.append(NoisyColumn(column, np.where(which, old.values, column.values), which))
         return found
 
-    def check_length(self) -> None:
-        """Refuse a mask whose number of rows differs from the table's.
+    def check(self) -> None:
+        """Refuse a mask of another run, or of another number of rows.
 
         Raises:
-            DataError: If they differ.
+            DataError: If it is of another run, or the numbers of rows differ.
         """
         self._found += sum(batch.num_rows for batch in self._batches)
         if self._names and self._found != self._rows:
             raise DataError(
                 f"has {self._rows:,} rows, and its mask {self._name} has {self._found:,}"
             )
+        super().check()
 
 
 def _pair(name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Field]:
@@ -208,13 +231,16 @@ def _pair(name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Field]:
 class ArrayOriginals(Originals):
     """The mask of a file of arrays, read at the positions of each piece."""
 
-    def __init__(self, source: Source[Any], mask: Input, entry: FormatEntry) -> None:
-        self._name = mask.name
+    def __init__(
+        self, source: Source[Any], of: FormatEntry, mask: Input, entry: FormatEntry
+    ) -> None:
+        super().__init__(of, mask.name)
         self._open = ExitStack()
         self._arrays: dict[str, StoredArray] = {}
         self._places: dict[str, FieldArray] = {}
         try:
             file = self._opened(mask, entry)
+            self.run = MaskRun.parse(file.run)
             fields = {f.name: f for f in source.fields if f.number is not None}
             by_array: dict[str, dict[str, FieldArray]] = {}
             for name, field in fields.items():
@@ -227,7 +253,9 @@ class ArrayOriginals(Originals):
         except BaseException:
             self._open.close()
             raise
-        self.groups = [[fields[name]] for name in fields if name in self._places]
+        names = [name for name in fields if name in self._places]
+        self.groups = [[fields[name]] for name in names]
+        self.compared = [name for name in names if not self._places[name].rounded]
 
     def _opened(self, mask: Input, entry: FormatEntry) -> ArrayFile:
         """Open the mask; contents besides arrays make it invalid."""
@@ -280,6 +308,8 @@ class ArrayOriginals(Originals):
         place = self._places[name]
         pairs = self._arrays[name].at(in_array(column.positions, place))
         flags, old = (part.reshape(-1) for part in views(pairs, place.member))
+        if self.run is not None and name in self.compared:
+            self._total.add(column, flags)
         values = column.values.copy()
         values[flags] = unpacked(old[flags], column.field)
         return NoisyColumn(column, values, flags)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.ipc import validate
+from noisify.formats.mask_run import KEY
 from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 
@@ -44,7 +45,14 @@ def _validated(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def reader(source: Input) -> MaskReader:
     """Open a mask that is an Arrow IPC file."""
-    return MaskReader(read(source, ReadOptions()), source.name)
+    table = read(source, ReadOptions())
+    metadata = table.schema.metadata or {}
+    if source.head(6) == b"ARROW1":
+        file = pa.ipc.open_file(pa.OSFile(str(source.path)))
+        if last := file.num_record_batches:
+            found = file.get_batch_with_custom_metadata(last - 1).custom_metadata
+            metadata = dict(found or metadata)
+    return MaskReader(table, source.name, metadata.get(KEY.encode()))
 
 
 def mask_schema(schema: pa.Schema) -> pa.Schema:
@@ -59,9 +67,26 @@ def mask_schema(schema: pa.Schema) -> pa.Schema:
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
     """Create an Arrow IPC file."""
     try:
-        return ArrowWriter(pa.ipc.new_file(file, schema), "Arrow")
+        return _IpcWriter(pa.ipc.new_file(file, schema), schema)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UsageError(f"cannot be held by Arrow: {error}") from None
+
+
+class _IpcWriter(ArrowWriter):
+    """An Arrow IPC file being written."""
+
+    names_runs = True
+
+    def __init__(self, writer: Any, schema: pa.Schema) -> None:  # noqa: ANN401 - as its base's
+        super().__init__(writer, "Arrow")
+        self._schema = schema
+
+    def name_run(self, text: str) -> None:
+        """Hold the text of a mask's run as the metadata of a last record batch without rows."""
+        nothing = self._schema.empty_table().to_batches() or [
+            pa.RecordBatch.from_pylist([], self._schema)
+        ]
+        self._writer.write_batch(nothing[0], custom_metadata={KEY: text})
 
 
 def prepared(table: Table) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
@@ -293,6 +294,23 @@ class DelimitedSource(Source[Block]):
         bounds = csv_texts.outer_bounds(raw.data, starts, ends)
         cells = csv_numbers.chosen(slices(raw.data, *bounds))
         return with_nulls(without_nulls(cells).view(pa.binary()), ~changed)
+
+    @override
+    def as_read(self, raw: Block, encoded: Sequence[bytes]) -> Block:
+        """Return an encoded block as it will be read."""
+        data = b"".join(encoded)
+        block = self._reader(io.BytesIO(data)).cut(data, at_end=True)
+        return raw if block is None else replace(block, row=raw.row)
+
+    @override
+    def cells_where(
+        self, raw: Block, names: Sequence[str], which: NDArray[np.bool_]
+    ) -> Iterator[tuple[str, pa.Array]]:
+        """Yield the bytes of some cells of each field, without the quotes around them."""
+        cells = self._find(raw, names)
+        for at, name in enumerate(names):
+            starts, ends = cells.starts[which[:, at], at], cells.ends[which[:, at], at]
+            yield name, csv_numbers.chosen(slices(raw.data, starts, ends))
 
     @override
     def condition_values(

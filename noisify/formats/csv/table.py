@@ -86,7 +86,10 @@ class CellReader:
 
     Attributes:
         names: The names of its columns.
+        run: Empty: a text table has no place for the text of its run.
     """
+
+    run = ""
 
     def __init__(self, source: Input) -> None:
         self._name = source.name

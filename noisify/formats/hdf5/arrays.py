@@ -11,6 +11,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, UsageError
+from noisify.files.write_behind import write_all_at
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (
@@ -23,6 +24,7 @@ from noisify.formats.hdf5.tree import (
     stored_name,
     written_by_library,
 )
+from noisify.formats.mask_run import BLANK, KEY, LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +54,7 @@ def opened(source: Input) -> Iterator[ArrayFile]:
     try:
         with reading(source.name):
             attributes = {"/": _attributes(file.id)}
+            run = _run(file)
             tree = Tree.of(file, lambda path, item: attributes.update({path: _attributes(item)}))
         for path, why in tree.unreadable.items():
             raise DataError(f"cannot be read: {why}", path=source.name, field=path)
@@ -63,7 +66,7 @@ def opened(source: Input) -> Iterator[ArrayFile]:
                     arrays.append(_stored(path, objects.dataset(path), source.name))
                 except UsageError as error:
                     raise (lost or error) from None
-        yield ArrayFile(arrays, lost)
+        yield ArrayFile(arrays, lost, run)
     finally:
         close_file(file)
 
@@ -87,11 +90,19 @@ def _stored(name: str, item: Any, shown: str) -> StoredArray:  # noqa: ANN401
     return StoredArray(ArrayType(name, item.shape + element.shape, element.base), unit, read)
 
 
+def _run(file: h5py.File) -> str:
+    """Return the text of a mask's run, or empty."""
+    if not h5a.exists(file.id, KEY.encode()):
+        return ""
+    text = file.attrs[KEY]
+    return text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
+
+
 def _attributes(item: ObjectID) -> list[str]:
     """Return the names of the attributes of an object."""
     names: list[bytes] = []
     h5a.iterate(item, names.append)
-    return [name.decode("utf-8", "surrogateescape") for name in names]
+    return [name.decode("utf-8", "surrogateescape") for name in names if name != KEY.encode()]
 
 
 def _lost(tree: Tree, attributes: Mapping[str, Sequence[str]]) -> UsageError | None:
@@ -116,13 +127,49 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.
     """
-    places: dict[str, tuple[int, np.dtype[Any]]] = {}
     with delayed_signals(), written_by_library(path) as file:
-        for array in arrays:
-            place = _make_dataset(file, array)
-            if place is not None:
-                places[array.name] = place, array.dtype
+        places = _make_datasets(file, arrays)
     return PlacedArrays(path, places)
+
+
+def create_with_run(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
+    """Start an HDF5 file as `create` does, with an attribute for the text of a mask's run."""
+    with delayed_signals(), written_by_library(path) as file:
+        file.attrs.create(KEY, BLANK.encode(), dtype=f"S{LENGTH}")
+        file.flush()
+        run = path.read_bytes().find(BLANK.encode())  # the file holds nothing else yet
+        places = _make_datasets(file, arrays)
+    return _PlacedDatasets(path, places, run)
+
+
+def _make_datasets(
+    file: h5py.File, arrays: Sequence[ArrayType]
+) -> dict[str, tuple[int, np.dtype[Any]]]:
+    """Make a dataset for each array; return the offset and dtype of those with elements."""
+    places = {array.name: (_make_dataset(file, array), array.dtype) for array in arrays}
+    return {name: (place, kind) for name, (place, kind) in places.items() if place is not None}
+
+
+class _PlacedDatasets(PlacedArrays):
+    """Contiguous datasets being written past the HDF5 library.
+
+    Args:
+        path: The file.
+        arrays: The offset and dtype of each dataset with elements, by name.
+        run: The offset of the text of a mask's run.
+    """
+
+    names_runs = True
+
+    def __init__(
+        self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]], run: int
+    ) -> None:
+        super().__init__(path, arrays)
+        self._run = run
+
+    def name_run(self, text: str) -> None:
+        """Write the text of a mask's run in its place."""
+        write_all_at(self._file, memoryview(text.encode()), self._run)
 
 
 def _make_dataset(file: h5py.File, array: ArrayType) -> int | None:

@@ -73,6 +73,7 @@ class Hdf5Source(Source[DatasetsPiece]):
         self._memory = source.memory
         self.stored: dict[str, Stored] = {}
         self.notes: list[str] = []
+        self._rounded: set[str] = set()
         self._storages: dict[str, Storage] = {}
         self._rechunked: dict[str, RechunkedStorage] = {}
         self._by_path = FieldsByPlace(self._path_of)
@@ -112,6 +113,7 @@ class Hdf5Source(Source[DatasetsPiece]):
             stored = {field.name: place for field, place in fields if place is not None}
             if stored and name is not None:
                 rounded.append(f"{path} ({name})")
+                self._rounded |= set(stored)
             self.stored |= stored
         for path, why in unreadable.items():
             if NO_MEMORY.search(why) is not None:
@@ -217,7 +219,8 @@ class Hdf5Source(Source[DatasetsPiece]):
         """Return the dataset that a field's mask has, whether the field is one or a member."""
         place = self.stored[field.name]
         dtype = h5py.opaque_dtype(place.dtype) if place.dtype.kind in "Mm" else place.dtype
-        return FieldArray(field.name, place.shape, dtype)
+        rounded = field.name in self._rounded
+        return FieldArray(field.name, place.shape, dtype, rounded=rounded)
 
     @override
     def condition_values(

@@ -92,6 +92,10 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
     return PlacedArrays(path, {array.name: (len(header.text), header.dtype)})
 
 
+create_with_run = create
+"""Create a mask; an NPY file has no place for the text of its run."""
+
+
 class _FortranArray(ArrayWriter):
     """An array in Fortran order, written box by box through a memory map of its file."""
 

@@ -31,11 +31,12 @@ def opened(source: Input) -> Iterator[ArrayFile]:
         arrays = archive.arrays
         others = {member.name for member in archive.archive.members}
         others -= {array.member.name for array in arrays}
+        run = archive.archive.comment.decode("ascii", "replace")
         lost = None
         if others:
             name = min(others)
             lost = UsageError(f"has a member {name!r} that is no array and would be lost")
-        yield ArrayFile([_stored(archive, array) for array in arrays], lost)
+        yield ArrayFile([_stored(archive, array) for array in arrays], lost, run)
 
 
 def _stored(archive: NpzSource, array: Array) -> StoredArray:
@@ -64,6 +65,10 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
     return _NewArchive(path, {kind.name: _new_array(kind) for kind in arrays})
 
 
+create_with_run = create
+"""Start a mask, which holds the text of its run as the comment of the archive."""
+
+
 def _new_array(kind: ArrayType) -> Array:
     header = new_header(kind)
     size = len(header.text) + header.count * header.dtype.itemsize
@@ -76,6 +81,8 @@ class _NewArchive(NpzWriter, ArrayWriter):
     What comes in order is packed as it comes, the rest once all is there.
     """
 
+    names_runs = True
+
     def __init__(self, path: Path, arrays: dict[str, Array]) -> None:
         self._arrays = arrays
         self._reached = {name: -1 if array.header.fortran else 0 for name, array in arrays.items()}
@@ -85,6 +92,10 @@ class _NewArchive(NpzWriter, ArrayWriter):
     def encode(self, parts: Parts) -> list[tuple[Array, Positions, ArrayPart]]:
         """Return elements of some arrays, packed if they are whole units."""
         return [(self._arrays[name], *self._packed(name, *part)) for name, part in parts.items()]
+
+    def name_run(self, text: str) -> None:
+        """Hold the text of a mask's run as the comment of the archive."""
+        self._writer.comment = text.encode()
 
     def _packed(
         self, name: str, positions: Positions, values: NDArray[Any]

@@ -130,6 +130,9 @@ class ArchiveWriter:
         members: The members, in the order of the directory.
         file: Where to write; it can seek.
         old: The other archive, whose end is kept too; None: there is none.
+
+    Attributes:
+        comment: The comment of the new archive.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class ArchiveWriter:
         self._members = members
         self._file = file
         self._old = old
+        self.comment = b"" if old is None else old.comment
         self._records: dict[Member, bytes] = {}
         self._place = 0
         self._shift = 0
@@ -198,8 +202,7 @@ class ArchiveWriter:
         if old is not None and (start, len(directory)) == (old.tail, old.directory_size):
             self._copy(start + len(directory), old.path.stat().st_size)
             return self._place
-        comment = b"" if old is None else old.comment
-        end = _end(len(self._members), start - self._shift, len(directory), comment)
+        end = _end(len(self._members), start - self._shift, len(directory), self.comment)
         write_all(self._file, end)
         return self._place + len(end)
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import without_views
 from noisify.core.errors import DataError, UsageError
+from noisify.formats.mask_run import KEY
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
@@ -38,7 +39,9 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
 
 def reader(source: Input) -> MaskReader:
     """Open a mask that is a Parquet file."""
-    return MaskReader(read(source, ReadOptions()), source.name)
+    table = read(source, ReadOptions())
+    metadata = pq.read_metadata(source.path).metadata or {}
+    return MaskReader(table, source.name, metadata.get(KEY.encode()))
 
 
 def mask_schema(schema: pa.Schema) -> pa.Schema:
@@ -53,9 +56,19 @@ def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a pat
         UsageError: If it cannot hold a column.
     """
     try:
-        return ArrowWriter(pq.ParquetWriter(file, schema), "Parquet")
+        return _ParquetWriter(pq.ParquetWriter(file, schema), "Parquet")
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UsageError(f"cannot be held by Parquet: {error}") from None
+
+
+class _ParquetWriter(ArrowWriter):
+    """A Parquet file being written."""
+
+    names_runs = True
+
+    def name_run(self, text: str) -> None:
+        """Hold the text of a mask's run as an entry of the file's metadata."""
+        self._writer.add_key_value_metadata({KEY: text})
 
 
 def prepared(table: Table) -> Table:
