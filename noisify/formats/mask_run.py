@@ -167,8 +167,8 @@ def check_run(told: MaskRun | None, found: MaskRun, mask: str) -> None:
         return
     if (told.format, told.fields, told.changed) == (found.format, found.fields, found.changed):
         raise DataError(
-            f"is not the file that {mask} is the mask of, or was changed since: its values where "
-            "there is noise are others; give --restore the mask that was written with it"
+            f"has other values than the run of the mask {mask} wrote; give --restore the mask that "
+            "was written with it"
         )
 
 
