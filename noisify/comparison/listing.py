@@ -26,20 +26,50 @@ _LONGEST_TEXT = 40
 def field_lines(fields: Mapping[str, Figures]) -> list[str]:
     """Return what changed in each field: tables of numbers, then labels, then what is identical."""
     lines: list[str] = []
-    changed = {name: figures for name, figures in fields.items() if not figures.identical}
-    numbers = {n: f for n, f in changed.items() if isinstance(f, NumberFigures)}
-    if numbers:
-        lines += ["", *_table([_CHANGE, *(_change_cells(*item) for item in numbers.items())])]
-        lines += ["", *_table([_VALUES, *(_value_cells(*item) for item in numbers.items())])]
-    for name, figures in changed.items():
-        if not isinstance(figures, NumberFigures):
-            lines += ["", *_label_lines(name, figures)]
+    for table in number_tables(fields):
+        lines += ["", *_table(table)]
+    for name, figures in label_fields(fields).items():
+        lines += ["", label_line(name, figures)]
+        more = _table(confusion(figures)) if figures.labels else example_lines(figures)
+        lines += ["  " + line for line in more]
+    for line in identical_lines(fields):
+        lines += ["", line]
+    return lines
+
+
+def number_tables(fields: Mapping[str, Figures]) -> list[list[tuple[str, ...]]]:
+    """Return what changed in fields of numbers, and their statistics: two tables, heads first."""
+    numbers = {
+        name: figures
+        for name, figures in fields.items()
+        if isinstance(figures, NumberFigures) and not figures.identical
+    }
+    if not numbers:
+        return []
+    return [
+        [_CHANGE, *(_change_cells(*item) for item in numbers.items())],
+        [_VALUES, *(_value_cells(*item) for item in numbers.items())],
+    ]
+
+
+def label_fields(fields: Mapping[str, Figures]) -> dict[str, LabelFigures]:
+    """Return the figures of the fields of labels or texts that changed."""
+    return {
+        name: figures
+        for name, figures in fields.items()
+        if not isinstance(figures, NumberFigures) and not figures.identical
+    }
+
+
+def identical_lines(fields: Mapping[str, Figures]) -> list[str]:
+    """Return which fields did not change."""
+    lines = []
     for how, meaning in (
         ("bytes", "identical to the byte"),
         ("values", "the same values, in another type or written otherwise"),
     ):
         names = [name for name, one in fields.items() if one.identical == how]
-        lines += ["", f"{meaning}: {', '.join(names)}"] if names else []
+        lines += [f"{meaning}: {', '.join(names)}"] if names else []
     return lines
 
 
@@ -86,20 +116,27 @@ def _value_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
     return (_short(name, _LONGEST_NAME), *shown)
 
 
-def _label_lines(name: str, figures: LabelFigures) -> list[str]:
+def label_line(name: str, figures: LabelFigures) -> str:
+    """Return how much of a field of labels or texts changed."""
     share = f" ({figures.changed / figures.compared:.1%})" if figures.compared else ""
     counts = f"{figures.changed:,} of {figures.compared:,} changed{share}"
-    lines = [f"{name}: {counts}, {figures.lost:,} lost, {figures.added:,} added"]
-    if figures.labels:
-        heads = [_short(label, _LONGEST_LABEL) for label in figures.labels]
-        rows = [("before \\ after", *heads)]
-        rows += [
-            (head, *(f"{count:,}" for count in counts))
-            for head, counts in zip(heads, figures.confusion, strict=True)
-        ]
-        return lines + ["  " + line for line in _table(rows)]
-    return lines + [
-        f"  {_short(before, _LONGEST_TEXT)!r} became {_short(after, _LONGEST_TEXT)!r}, {count:,}x"
+    return f"{name}: {counts}, {figures.lost:,} lost, {figures.added:,} added"
+
+
+def confusion(figures: LabelFigures) -> list[tuple[str, ...]]:
+    """Return a table of how often each label became each other one, heads first."""
+    heads = [_short(label, _LONGEST_LABEL) for label in figures.labels]
+    rows = [
+        (head, *(f"{count:,}" for count in counts))
+        for head, counts in zip(heads, figures.confusion, strict=True)
+    ]
+    return [("before \\ after", *heads), *rows]
+
+
+def example_lines(figures: LabelFigures) -> list[str]:
+    """Return what some texts became."""
+    return [
+        f"{_short(before, _LONGEST_TEXT)!r} became {_short(after, _LONGEST_TEXT)!r}, {count:,}x"
         for before, after, count in figures.examples
     ]
 

@@ -52,9 +52,17 @@ def styled() -> AbstractContextManager[None]:
     return mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.rcParams["backend"], **_SETTINGS})
 
 
-def figure(height: float) -> Figure:
+class Picture(Figure):
+    """A figure that shows itself in a notebook, without pyplot or a window."""
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure as a PNG image."""
+        return rendered(self, "png")
+
+
+def figure(height: float) -> Picture:
     """Return an empty figure of the usual width, without a window."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+    return Picture(figsize=(WIDTH, height), layout="constrained")
 
 
 def rendered(page: Figure, kind: str) -> bytes:
