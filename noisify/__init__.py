@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from noisify.api import add_noise, noisify_file
     from noisify.comparison.comparison import compare
     from noisify.core.errors import DataError, NoisifyError, NoisifyWarning, UsageError
+    from noisify.dataset import Noisy
     from noisify.plots.page import plot
 
 __all__ = [
     "DataError",
     "NoisifyError",
     "NoisifyWarning",
+    "Noisy",
     "UsageError",
     "__version__",
     "add_noise",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Noisy": "dataset",
     "__version__": "core.version",
     "add_noise": "api",
     "compare": "comparison.comparison",

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.engine import rows_from, survey
+    from noisify.core.chunk import Field
     from noisify.engine.report import RunReport
+    from noisify.formats.memory import InMemory
     from noisify.formats.read_options import ReadOptions
+    from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.request import RecipeLike, SpecLike
+    from noisify.plan.run_words import Rng
+    from noisify.statistics.survey import FieldStatistics
 else:
     rows_from = LazyModule("noisify.engine.rows_from")
     survey = LazyModule("noisify.engine.survey")
@@ -38,7 +43,7 @@ Data = TypeVar("Data")
 
 def add_noise(
     data: Data,
-    model: str | ModelSpec | None = None,
+    model: ModelName | ModelSpec | None = None,
     *,
     scale: float | str | None = None,
     sd: float | str | None = None,
@@ -55,7 +60,8 @@ def add_noise(
     decimals: int | None = None,
     seed: SupportsIndex | None = None,
     file: str | None = None,
-    rng: str | None = None,
+    replicate: SupportsIndex | None = None,
+    rng: Rng | None = None,
     start: SupportsIndex | None = None,
     jobs: int | None = None,
 ) -> Data:
@@ -91,6 +97,8 @@ def add_noise(
         seed: 0 to 2**128 - 1, of any integer type; None: the recipe's, or a new one each time.
         file: A name that gives the data its own noise: "day1" gives the noise
             of `noisify in/day1.csv --per-file`. Default: the recipe's.
+        replicate: The number of the noisy copy, from 0: `--replicates 3` makes the copies 0, 1
+            and 2. Default 0.
         rng: "noisify", or "numpy" or "numpy-legacy" for the numbers of NumPy's generators.
         start: If the data are some rows of a larger table or array, the index of their first row
             in it, from 0; they get the noise that they have in the whole. Levels of the whole
@@ -125,17 +133,20 @@ def add_noise(
             "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
             "columns": columns, "exclude": exclude, "params": params, "clip": clip,
             "where": where, "noise": noise, "recipe": recipe, "preset": preset,
-            "decimals": decimals, "seed": seed, "rng": rng, "file": file,
+            "decimals": decimals, "seed": seed, "rng": rng, "file": file, "replicate": replicate,
         }
     )  # fmt: skip
-    first = None if start is None else read_count("start", start, 0, limit=ROW_LIMIT)
-    return _noisy(data, request, _workers(jobs), first)
+    first = None if start is None else read_count('start', start, 0, limit=ROW_LIMIT)
+    noisy, notes = noisy_copy(data, request, jobs, first)
+    for note in notes:
+        warnings.warn(note, NoisifyWarning, stacklevel=2)
+    return noisy
 
 
 def noisify_file(
     source: str | Path,
     output: str | Path,
-    model: str | ModelSpec | None = None,
+    model: ModelName | ModelSpec | None = None,
     *,
     scale: float | str | None = None,
     sd: float | str | None = None,
@@ -152,7 +163,7 @@ def noisify_file(
     decimals: Decimals = None,
     seed: SupportsIndex | None = None,
     per_file: bool | None = None,
-    rng: str | None = None,
+    rng: Rng | None = None,
     in_place: bool = False,
     read: ReadOptions | Mapping[str, Any] | None = None,
     jobs: int | None = None,
@@ -227,40 +238,64 @@ def noisify_file(
     return process(given, [wanted], settings)[0]
 
 
-def _noisy(data: Data, request: Request, workers: int, first: int | None) -> Data:
-    """Return a noisy copy of data in memory.
+def noisy_copy(
+    data: Data, request: Request, jobs: int | None, first: int | None = None
+) -> tuple[Data, list[str]]:
+    """Return a noisy copy of data in memory, and notes on noise that changed nothing.
 
     Args:
         data: The data.
         request: The noise.
-        workers: The number of worker threads.
+        jobs: The number of worker threads; None: one for each processor.
         first: The index of their first row in the whole; None: they are the whole.
     """
+    held, given_back = hold(data)
+    workers = _workers(jobs)
+    source = held if first is None else rows_from.RowsFrom(held, first)
+    plan = _plan(held, request, workers) if first is None else _plan_of_rows(held, request)
+    held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
+    (met,) = loop.run(
+        source,
+        [loop.Task(plan, held)],
+        jobs=workers,
+        size=loop.CHUNK_BYTES,
+        measure=False,
+        progress=lambda _: None,
+    )
+    notes = [*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))]
+    return given_back(held.result()), list(map(printable, notes))
+
+
+def plan_for(data: object, request: Request, jobs: int | None) -> Plan:
+    """Return the plan for data in memory: fields chosen, levels settled."""
+    return _plan(hold(data).source, request, _workers(jobs))
+
+
+def _plan(held: InMemory[Any, Any], request: Request, workers: int) -> Plan:
+    """Return the plan for data that are the whole."""
+
+    def surveyed(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+        size = loop.CHUNK_BYTES
+        return survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None)
+
+    _check_decimals(request)
+    plan = resolve(request, held.fields, surveyed)
+    _check_rows(plan)
+    return plan
+
+
+def _plan_of_rows(held: InMemory[Any, Any], request: Request) -> Plan:
+    """Return the plan for data that are some rows of the whole."""
+    _check_decimals(request)
+    plan = resolve(request, held.fields, rows_from.refuse_survey)
+    rows_from.check_rows_alone(plan)
+    _check_rows(plan)
+    return plan
+
+
+def _check_decimals(request: Request) -> None:
     if request.decimals == "keep":
         raise UsageError("decimals 'keep' is for CSV files; give a number of digits")
-    held, given_back = hold(data)
-    size = loop.CHUNK_BYTES
-    source = held if first is None else rows_from.RowsFrom(held, first)
-    if first is None:
-        plan = resolve(
-            request,
-            held.fields,
-            lambda needs: survey.survey(
-                held, needs, jobs=workers, size=size, progress=lambda _: None
-            ),
-        )
-    else:
-        plan = resolve(request, held.fields, rows_from.refuse_survey)
-        rows_from.check_rows_alone(plan)
-    _check_rows(plan)
-    held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
-    task = loop.Task(plan, held)
-    (met,) = loop.run(
-        source, [task], jobs=workers, size=size, measure=False, progress=lambda _: None
-    )
-    for note in (*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))):
-        warnings.warn(printable(note), NoisifyWarning, stacklevel=3)
-    return given_back(held.result())  # type: ignore[no-any-return]
 
 
 def _check_rows(plan: Plan) -> None:

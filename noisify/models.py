@@ -11,9 +11,10 @@ StudentT(df=4, sd='0.1sd')
 
 from __future__ import annotations
 
+from noisify.plan.model_names import ModelName
 from noisify.plan.model_spec import ModelSpec, class_names, class_of
 
-__all__ = ["ModelSpec", *sorted(class_names())]  # noqa: PLE0604 - names are texts
+__all__ = ["ModelName", "ModelSpec", *sorted(class_names())]  # noqa: PLE0604 - names are texts
 
 
 def __getattr__(name: str) -> type[ModelSpec]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from noisify.plan.model_names import ModelName as ModelName
 from noisify.plan.model_spec import ModelSpec as ModelSpec
 
 __all__: list[str]

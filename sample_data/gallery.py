@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.models import ModelName
+
 SEED = 42
 POINTS = 400
 COLUMNS = 4
@@ -51,7 +53,7 @@ class Panel:
         parameters: Its other parameters, its rate among them.
     """
 
-    model: str
+    model: ModelName
     colour: str
     scale: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)

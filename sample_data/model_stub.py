@@ -1,4 +1,4 @@
-"""Write `noisify/models.pyi`, which tells type checkers of the models as objects: `make readme`."""
+"""Write what tells type checkers of the models, as objects and by name: `make readme`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisify.noise import registry
 from noisify.plan.model_spec import class_names, class_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STUB = Path(__file__).parent.parent / "noisify" / "models.pyi"
+PACKAGE = Path(__file__).parent.parent / "noisify"
+STUB = PACKAGE / "models.pyi"
+NAMES = PACKAGE / "plan" / "model_names.py"
 _HEAD = '''"""The noise models as objects; `make readme` has written this."""
 
 from collections.abc import Iterable
 
+from noisify.plan.model_names import ModelName as ModelName
 from noisify.plan.model_spec import ModelSpec as ModelSpec
 
 __all__: list[str]
+'''
+_NAMES_HEAD = '''"""The names of the noise models; `make readme` has written this."""
+
+from typing import Literal
+
+ModelName = Literal[
 '''
 
 
@@ -42,5 +52,12 @@ def _class(name: str) -> Iterator[str]:
     yield "    ) -> None: ..."
 
 
+def names() -> str:
+    """Return the text of the module that lists the models' names, from the models' table."""
+    listed = [name for entry in registry.MODELS for name in (entry.name, *entry.aliases)]
+    return _NAMES_HEAD + "".join(f'    "{name}",\n' for name in listed) + "]\n"
+
+
 if __name__ == "__main__":
+    NAMES.write_text(names(), encoding="utf-8")
     STUB.write_text(stub(), encoding="utf-8")

@@ -22,6 +22,7 @@ LAYERS = (
     {"comparison"},
     {"plots"},
     {"api", "cli", "models"},
+    {"dataset", "sklearn"},
 )
 """The folders, from the ground up: each imports those below it, none beside or above it."""
 

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any
 
 from noisify.core.errors import UsageError, shown
-from noisify.core.values import is_list, read_path, read_text, read_truth, texts
+from noisify.core.values import is_list, read_count, read_path, read_text, read_truth, texts
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, takes_level
 from noisify.plan import presets
@@ -35,8 +35,8 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
 
     Args:
         arguments: model, scale, sd, snr, rate, params, columns, exclude, clip, where, noise,
-            recipe, preset, decimals, seed, rng, file, and of a file per_file and source; None: not
-            said.
+            recipe, preset, decimals, seed, rng, file, replicate, and of a file per_file and source;
+            None: not said.
 
     Raises:
         UsageError: If an argument is invalid.
@@ -48,6 +48,11 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
     file = _file(said, told)
     if file and rng != "noisify":
         raise UsageError(f"noise of a file's own needs noisify's own streams; drop rng {rng!r}")
+    replicate = read_count("replicate", said["replicate"], 0) if "replicate" in said else 0
+    if replicate and rng != "noisify":
+        raise UsageError(
+            f"noise of a replicate's own needs noisify's own streams; drop rng {rng!r}"
+        )
     return Request(
         specs=_specs(said, told),
         seed=new_seed() if seed is None else seed,
@@ -55,6 +60,7 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
         file=file,
         decimals=read_decimals(said["decimals"]) if "decimals" in said else told.decimals,
         strict=bool(told.strict),
+        replicate=replicate,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.values import whole_number
@@ -10,6 +10,8 @@ from noisify.streams.limits import RNGS, SEED_LIMIT
 
 if TYPE_CHECKING:
     from noisify.plan.plan import Decimals
+
+Rng = Literal["noisify", "numpy", "numpy-legacy"]
 
 _OF_GENERATORS = ("bit_generator", "random_raw", "get_state", "getstate")
 """Attributes by which generators of NumPy and Python are recognised."""
