@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from noisify.engine import rows_from, survey
     from noisify.core.chunk import Field
+    from noisify.engine import rows_from, survey
     from noisify.engine.report import RunReport
     from noisify.formats.memory import InMemory
     from noisify.formats.read_options import ReadOptions
@@ -136,7 +136,7 @@ def add_noise(
             "decimals": decimals, "seed": seed, "rng": rng, "file": file, "replicate": replicate,
         }
     )  # fmt: skip
-    first = None if start is None else read_count('start', start, 0, limit=ROW_LIMIT)
+    first = None if start is None else read_count("start", start, 0, limit=ROW_LIMIT)
     noisy, notes = noisy_copy(data, request, jobs, first)
     for note in notes:
         warnings.warn(note, NoisifyWarning, stacklevel=2)
