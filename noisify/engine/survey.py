@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -46,52 +46,107 @@ def survey(
         progress: Called with the bytes of each chunk done.
         expect: Called before each pass with the number of passes to come, as far as known.
     """
-    surveys = {field.name: Survey(need) for field, need in needs.items()}
-    together = [field for field, need in needs.items() if "covariance" in need]
-    joint = MomentsTree()
+    surveys = Surveys.of(needs)
+    two_passes = any(need & _TWO_PASSES for need in needs.values())
     passes = 0
-    while pending := [field for field in needs if not surveys[field.name].done]:
-        first, passes = not passes, passes + 1
-        expect(2 if first and any(need & _TWO_PASSES for need in needs.values()) else 1)
+    while not surveys.done:
+        expect(2 if two_passes and not passes else 1)
+        surveys.read(source, jobs=jobs, size=size, progress=progress)
+        surveys.end_pass()
+        passes += 1
+    return surveys.results()
 
-        def look(
-            raw: object,
-            pending: list[Field] = pending,
-            first: bool = first,  # noqa: FBT001
-        ) -> tuple[dict[str, Any], BlockPieces | None, int]:
+
+@dataclass
+class Surveys:
+    """The surveys of several fields, in passes over the data.
+
+    For work in several processes, pickle this at the start of each pass; let each copy `read` a
+    part of the data; add the copies to the original by `+=`, in any order; and call its `end_pass`.
+    The parts must be at their own positions of the whole. The results have the same bits.
+
+    Attributes:
+        fields: The fields.
+        surveys: The survey of each field, by name.
+        together: The fields whose covariances are needed.
+        joint: The moments of these fields together.
+        first: Whether this is the first pass.
+    """
+
+    fields: list[Field]
+    surveys: dict[str, Survey]
+    together: list[Field]
+    joint: MomentsTree = field(default_factory=MomentsTree)
+    first: bool = True
+
+    @classmethod
+    def of(cls, needs: Mapping[Field, frozenset[str]]) -> Surveys:
+        """Return surveys for the statistics that each field needs, before the first pass."""
+        surveys = {one.name: Survey(need) for one, need in needs.items()}
+        together = [one for one, need in needs.items() if "covariance" in need]
+        return cls(list(needs), surveys, together)
+
+    @property
+    def done(self) -> bool:
+        """Whether no further pass is needed."""
+        return all(one.done for one in self.surveys.values())
+
+    def read(
+        self, source: Source[Any], *, jobs: int, size: int, progress: Callable[[int], None]
+    ) -> None:
+        """Collect what this pass needs from a source's chunks."""
+        pending = [one for one in self.fields if not self.surveys[one.name].done]
+
+        def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
             chunk = source.decode(raw, pending)
             columns = chunk.by_field()
             looked = {
-                name: surveys[name].partial(
+                name: self.surveys[name].partial(
                     *merged_floats(found), merged_whole(found), partial(_different, found)
                 )
                 for name, found in columns.items()
             }
-            pieces = _joint_pieces(together, columns) if together and first else None
+            pieces = _joint_pieces(self.together, columns) if self.together and self.first else None
             return looked, pieces, source.size_of(raw)
 
-        apart = {field.name for field in together}
-        groups = [[field] for field in pending if field.name not in apart]
-        groups += [together] if together else []
+        groups = [[one] for one in pending if one not in self.together]
+        groups += [self.together] if self.together else []
         reading = source.read(groups, size)
         for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
             for name, seen in looked.items():
-                with_field(name, surveys[name].merge, seen)
+                with_field(name, self.surveys[name].merge, seen)
             if pieces is not None:
-                joint += pieces
+                self.joint += pieces
             progress(done)
-        for field in pending:
-            surveys[field.name].end_pass()
-    results = {name: found.result() for name, found in surveys.items()}
-    if together and isinstance(total := joint.total(), JointMoments):
-        names = [field.name for field in together]
-        for name, row in zip(names, total.covariance.tolist(), strict=True):
-            covariance = dict(zip(names, row, strict=True))
-            results[name] = replace(results[name], covariance=covariance)
-    return results
+
+    def __iadd__(self, other: Surveys) -> Self:
+        """Add what other surveys collected in this pass from another part of the data."""
+        for name, one in self.surveys.items():
+            if not one.done:
+                with_field(name, one.__iadd__, other.surveys[name])
+        if self.first:
+            self.joint.merge(other.joint)
+        return self
+
+    def end_pass(self) -> None:
+        """Finish one pass over all the data."""
+        for one in self.surveys.values():
+            if not one.done:
+                one.end_pass()
+        self.first = False
+
+    def results(self) -> dict[str, FieldStatistics]:
+        """Return the statistics by field name."""
+        results = {name: found.result() for name, found in self.surveys.items()}
+        if self.together and isinstance(total := self.joint.total(), JointMoments):
+            names = [one.name for one in self.together]
+            for name, row in zip(names, total.covariance.tolist(), strict=True):
+                covariance = dict(zip(names, row, strict=True))
+                results[name] = replace(results[name], covariance=covariance)
+        return results
 
 
-def with_field(name: str, function: Callable[[Item], None], value: Item) -> None:
+def with_field(name: str, function: Callable[[Item], object], value: Item) -> None:
     """Call a function, and name the field in its errors."""
     try:
         function(value)

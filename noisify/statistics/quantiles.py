@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -188,8 +188,24 @@ class Quantiles:
             self.gathered.append(looked)
             self.held += len(looked.high)
             if not self.depth and self.held > min(FEW, self.limit):
-                self.tallies = {0: self._tally(Keys.joined(self.gathered), 0)}
-                self.gathered = None
+                self._count_gathered()
+
+    def __iadd__(self, other: Quantiles) -> Self:
+        """Add what another search, at the same pass, counted in other values."""
+        self.low_digits = max(self.low_digits, other.low_digits)
+        if self.gathered is not None and other.gathered is None:
+            self._count_gathered()
+        for keys in other.gathered or ():
+            self.merge(keys)
+        for prefix, tally in other.tallies.items():
+            self.tallies[prefix] += tally
+        return self
+
+    def _count_gathered(self) -> None:
+        """Count the values of the first pass instead of gathering them."""
+        counted = [self._tally(keys, 0) for keys in self.gathered or ()]
+        self.tallies = {0: sum(counted, np.zeros(1 << _DIGIT_BITS, np.int64))}
+        self.gathered = None
 
     def end_pass(self) -> None:
         """Evaluate this pass, and prepare the next one or finish."""

@@ -42,11 +42,15 @@ class Extremes:
     high: float = -math.inf
 
     def __iadd__(self, values: NDArray[np.float64]) -> Self:
-        """Add finite values."""
+        """Add values that are not NaN; -0.0 as 0.0, as which of them is less would be chance."""
         if len(values):
-            self.low = min(self.low, float(values.min()))
-            self.high = max(self.high, float(values.max()))
+            self.low = min(self.low, float(values.min()) + 0.0)
+            self.high = max(self.high, float(values.max()) + 0.0)
         return self
+
+    def merge(self, other: Extremes) -> None:
+        """Add those of other values."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
 
     @property
     def range(self) -> float:
@@ -123,6 +127,7 @@ class _Looked(NamedTuple):
 
     Attributes:
         length: Number of elements.
+        present: Number of values.
         pieces: Moments of the values as floats.
         whole: Moments of the values as integers, and their unit.
         ends: The smallest and the largest value; empty: not needed.
@@ -132,6 +137,7 @@ class _Looked(NamedTuple):
     """
 
     length: int
+    present: int
     pieces: BlockPieces | None
     whole: tuple[WholeMoments, Fraction] | None
     ends: NDArray[np.float64]
@@ -180,6 +186,11 @@ class Survey:
         passes = 1 if self.scores is None else 2
         return self.passes >= passes and (self.quantiles is None or self.quantiles.done)
 
+    @property
+    def _open_quantiles(self) -> Quantiles | None:
+        """The quantiles, if they are needed and not known yet."""
+        return None if self.quantiles is None or self.quantiles.done else self.quantiles
+
     def partial(
         self,
         positions: Positions,
@@ -203,10 +214,11 @@ class Survey:
         integers = None
         if whole is not None:
             integers = whole.values if valid is None else whole.values[valid]
-        digits = None if self.quantiles is None else self.quantiles.partial(kept, integers)
+        quantiles = self._open_quantiles
+        digits = None if quantiles is None else quantiles.partial(kept, integers)
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
-            return _Looked(len(values), None, None, kept[:0], digits, None, scores)
+            return _Looked(len(values), len(kept), None, None, kept[:0], digits, None, scores)
         pieces = moments = None
         if whole is None or integers is None:
             pieces = BlockPieces.cut(positions, values, valid)
@@ -216,31 +228,65 @@ class Survey:
             np.array([kept.min(), kept.max()]) if len(kept) and "range" in self.needs else kept[:0]
         )
         different = texts() if "values" in self.needs else None
-        return _Looked(len(values), pieces, moments, ends, digits, different, None)
+        return _Looked(len(values), len(kept), pieces, moments, ends, digits, different, None)
 
     def merge(self, looked: _Looked) -> None:
-        """Add a result of `partial`, in the order of the chunks."""
-        if self.quantiles is not None and looked.digits is not None:
-            self.quantiles.merge(looked.digits)
+        """Add a result of `partial`, in any order."""
+        quantiles = self._open_quantiles
+        if quantiles is not None and looked.digits is not None:
+            quantiles.merge(looked.digits)
         if self.passes:
-            if self.scores is not None and looked.scores is not None and self.passes == 1:
-                self.scores += looked.scores
+            self._add_scores(looked.scores)
             return
         self.length += looked.length
         if looked.different is not None:
-            self.different.update(looked.different)
-            if len(self.different) > MOST_DIFFERENT:
-                raise UsageError(
-                    f"has more than {MOST_DIFFERENT:,} different values, so it is not a label; "
-                    "choose another field"
-                )
+            self._add_different(looked.different)
         if looked.pieces is not None:
             self.moments += looked.pieces
-            self.has_floats = True
+            self.has_floats |= looked.present > 0
         if looked.whole is not None:
-            moments, self.unit = looked.whole
-            self.whole = moments if self.whole is None else self.whole + moments
+            self._add_whole(*looked.whole)
         self.extremes += looked.ends
+
+    def __iadd__(self, other: Survey) -> Self:
+        """Add what another survey collected in this pass from other elements, in any order.
+
+        For work in several processes, copy or pickle the survey at the start of each pass, add a
+        part of the chunks to each copy, and add the copies to the original before `end_pass`.
+        """
+        quantiles = self._open_quantiles
+        if quantiles is not None and other.quantiles is not None:
+            quantiles += other.quantiles
+        if self.passes:
+            self._add_scores(other.scores)
+            return self
+        self.length += other.length
+        self._add_different(other.different)
+        self.moments.merge(other.moments)
+        self.has_floats |= other.has_floats
+        self._add_whole(other.whole, other.unit)
+        self.extremes.merge(other.extremes)
+        return self
+
+    def _add_scores(self, scores: NDArray[np.int64] | None) -> None:
+        """Add counts of standardised values, which the second pass collects."""
+        if self.scores is not None and scores is not None and self.passes == 1:
+            self.scores += scores
+
+    def _add_different(self, different: Counter[str]) -> None:
+        """Add counts of the different values."""
+        self.different.update(different)
+        if len(self.different) > MOST_DIFFERENT:
+            raise UsageError(
+                f"has more than {MOST_DIFFERENT:,} different values, so it is not a label; "
+                "choose another field"
+            )
+
+    def _add_whole(self, moments: WholeMoments | None, unit: Fraction) -> None:
+        """Add the moments of integers."""
+        if moments is not None and moments.count:
+            self.unit = unit
+            self.whole = moments if self.whole is None else self.whole + moments
 
     def end_pass(self) -> None:
         """Finish one pass over the whole field."""
@@ -249,8 +295,9 @@ class Survey:
             vars(self).update(vars(fresh))
             return
         self.passes += 1
-        if self.quantiles is not None:
-            self.quantiles.end_pass()
+        quantiles = self._open_quantiles
+        if quantiles is not None:
+            quantiles.end_pass()
 
     def _mean_and_sd(self) -> tuple[float, float]:
         if self.whole is not None:
