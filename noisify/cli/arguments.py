@@ -18,6 +18,7 @@ from noisify.cli.option_types import (
     FORMAT,
     LEVEL,
     SEED,
+    SHARE,
     GroupedOption,
     ModelType,
     ParameterType,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from noisify.cli import completion
+    from noisify.core.share import Share
     from noisify.formats.read_options import ReadOption
     from noisify.noise.level import Level
     from noisify.plan.plan import Decimals
@@ -250,6 +252,11 @@ class Arguments:
         "Run", "--max-memory", default=None, kind=SizeType("memory size"), metavar="SIZE",
         help_text="Memory that the run may take, such as 300MB: with fewer workers and smaller "
         "chunks if need be, or it fails. [default: what a few chunks for each worker take]",
+    )  # fmt: skip
+    shard: Share | None = option(
+        "Run", "--shard", default=None, kind=SHARE, metavar="K/N", envvar="NOISIFY_SHARD",
+        help_text="Make the K-th of N parts, from 1: of the file with -o, where joined parts are "
+        "the whole output; of the list of files with --output-dir. NOISIFY_SHARD gives it too.",
     )  # fmt: skip
     list_fields: bool = option(
         "Run", "--list-fields", default=False,

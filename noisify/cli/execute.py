@@ -19,6 +19,7 @@ from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import resume_gc, tune_malloc
 from noisify.cli.runs import runs_of
+from noisify.cli.shards import check_shard, of_shard
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
@@ -69,6 +70,7 @@ def execute(arguments: Arguments) -> None:
     if arguments.list_fields:
         _list_fields(inputs, arguments, notes)
     elif arguments.restore is not None:
+        check_shard(arguments, ())
         _restore(inputs, arguments, notes)
     else:
         status = _make_noise(inputs, arguments, notes)
@@ -96,13 +98,21 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
         _note_files(inputs, found, arguments, notes)
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
+    check_shard(arguments, found)
     outputs = targets(inputs, found, arguments)
     index = None
     if arguments.sweeps and arguments.output_dir is not None:
-        index = listing.Index(arguments.output_dir, found, clobber=not arguments.no_clobber)
+        index = listing.Index(
+            arguments.output_dir, found, arguments.shard, clobber=not arguments.no_clobber
+        )
     listed = None if index is None else index.path
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)
+    if arguments.shard is not None and arguments.output_dir is not None:
+        inputs, outputs = of_shard(arguments.shard, inputs, outputs)
+        if not inputs:
+            notes.add(f"shard {arguments.shard} has no file: there are fewer files than shards")
+            return 0
     return make_outputs(
         inputs, outputs, found, arguments, index, notes,
         lambda progress: _settings(arguments, notes.add, progress, measure=index is not None),
@@ -203,6 +213,7 @@ def _settings(
         chunk_bytes=arguments.chunk_size or Settings.chunk_bytes,
         memory=memory,
         compress_level=arguments.compress_level,
+        share=arguments.shard if arguments.output_dir is None else None,
         measure=measure
         or arguments.verbose
         or arguments.report is not None

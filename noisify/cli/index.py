@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.cli.runs import Run
+    from noisify.core.share import Share
     from noisify.engine.report import RunReport
     from noisify.plan.plan import NoiseSpec
 
@@ -35,11 +36,15 @@ class Index:
     Args:
         folder: The folder of the outputs.
         found: The runs.
+        shard: Which of several lists it is, or None if it is the only one.
         clobber: Whether an existing file may be replaced.
     """
 
-    def __init__(self, folder: str, found: Sequence[Run], *, clobber: bool) -> None:
-        self.path = str(Path(folder) / NAME)
+    def __init__(
+        self, folder: str, found: Sequence[Run], shard: Share | None, *, clobber: bool
+    ) -> None:
+        name = NAME if shard is None else f"index-{shard.number}-of-{shard.count}.csv"
+        self.path = str(Path(folder) / name)
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
         self._output = open_output(self.path, clobber=clobber)

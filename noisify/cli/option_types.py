@@ -11,6 +11,7 @@ import click
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.lazy import LazyModule
+from noisify.core.share import Share
 from noisify.core.values import read_bounds
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ else:
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
 _LARGEST_SIZE = 1 << 40
+_SHARE = re.compile(r"(\d{1,9})/(\d{1,9})")
 _DIGITS = re.compile(r"0*\d{1,3}")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -205,12 +207,22 @@ def _read_decimals(text: str, _: str) -> Decimals:
     return run_words.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
 
 
+def _read_share(text: str, option: str) -> Share:
+    """Read K/N."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        hint = "; the first is 1" if match is not None and not int(match[1]) else ""
+        raise UsageError(f"{option} {shown(text)} is not K/N with K from 1 to N, such as 3/8{hint}")
+    return Share(int(match[1]), int(match[2]))
+
+
 FORMAT = Read("format", lambda text, _: formats.find(text).name)
 LEVEL = Read("level", lambda text, option: level.parse(text, option=option))
 DECIBELS = Read("dB", lambda text, _: level.parse_decibels(text))
 SEED = Read("n", lambda text, _: run_words.read_seed(text))
 CLIP = Read("lo,hi", _read_clip)
 DECIMALS = Read("n|keep", _read_decimals)
+SHARE = Read("k/n", _read_share)
 
 _LONGEST_SIZE = 30
 """The most characters of a size."""

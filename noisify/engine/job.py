@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.files.output import Output
     from noisify.formats import mask as mask_files
-    from noisify.formats.interface import MaskSink, Sink
+    from noisify.formats.interface import MaskSink, Part, Sink
 else:
     mask_files = LazyModule("noisify.formats.mask")
 
@@ -112,12 +112,13 @@ def _make_all(
             mask_format(opened, one.mask)
             output_compression(opened, one.mask, settings)
     plans = [opened.plan(one.request) for one in wanted]
+    part = opened.part(plans)
     if passes > 1:
         opened.spool("it is read more than once")
     reports: list[RunReport] = []
     for start in range(0, len(wanted), AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        reports += _make(path, opened, wanted[some], plans[some], settings, outputs)
+        reports += _make(path, opened, wanted[some], plans[some], settings, outputs, part)
     return reports
 
 
@@ -128,12 +129,13 @@ def _make(
     plans: Sequence[Plan],
     settings: Settings,
     outputs: Outputs,
+    part: Part[Any] | None,
 ) -> list[RunReport]:
     """Make outputs from one pass over the input; closing `outputs` commits them."""
     inputs = [] if settings.in_place else [path]
     with _Sinks() as sinks:
         tasks = [
-            _task(opened, one, plan, settings, inputs, outputs, sinks)
+            _task(opened, one, plan, settings, inputs, outputs, sinks, part)
             for one, plan in zip(wanted, plans, strict=True)
         ]
         passes = [tasks]
@@ -154,9 +156,11 @@ def _make(
                 size=size,
                 measure=settings.measure,
                 progress=settings.progress,
+                part=part,
             )
         for task, found in zip(tasks, fields, strict=True):
-            check_named(task.plan, found)
+            if part is None:  # other parts may have numbers
+                check_named(task.plan, found)
         sinks.finish()
     return [
         RunReport(opened.input.name, shown_name(one.target), opened.format.name, plan, found)
@@ -197,6 +201,7 @@ def _task(
     inputs: Sequence[str | Path],
     outputs: Outputs,
     sinks: _Sinks,
+    part: Part[Any] | None,
 ) -> loop.Task:
     """Open an output and its mask for a plan."""
     output = outputs.open(open_target(opened, wanted.target, settings, inputs))
@@ -207,7 +212,12 @@ def _task(
             f"{plan.row_steps[0].model.name} changes the length that the start of {form.title} "
             "files says; give -o the name of a file, without compression"
         )
-    sink = sinks.start(output, lambda: form.rewrite(source, output, 1 + wanted.appended, noised))
+    if part is None:
+        sink = sinks.start(
+            output, lambda: form.rewrite(source, output, 1 + wanted.appended, noised)
+        )
+    else:
+        sink = sinks.start(output, lambda: part.rewrite(output, noised))
     if plan.row_steps:
         sink.expect_rows()
     if wanted.mask is None:

@@ -11,7 +11,7 @@ A first pass over the data (`survey.py`) is the same loop without noise, encode 
 
 from __future__ import annotations
 
-from itertools import groupby, islice
+from itertools import dropwhile, groupby, islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core.errors import UsageError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
-    from noisify.formats.interface import MaskSink, NoisyColumn, Sink, Source
+    from noisify.formats.interface import MaskSink, NoisyColumn, Part, Sink, Source
     from noisify.plan.plan import Plan
 
 CHUNK_BYTES = 1 << 20
@@ -69,6 +69,7 @@ def run(
     size: int,
     measure: bool,
     progress: Callable[[int], None],
+    part: Part[Any] | None = None,
 ) -> list[dict[str, FieldReport]]:
     """Carry out plans in one pass over the data.
 
@@ -79,13 +80,15 @@ def run(
         size: The bytes of a chunk.
         measure: Whether to measure the effects of noise, beyond counting.
         progress: Called with the bytes of each chunk done.
+        part: The part of the data to work on; None: all of it.
 
     Returns:
         For each task, the effects of noise on each noisy field.
     """
     workers = [_Worker(source, task, size, measure=measure) for task in tasks]
     rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
-    reader = _Reader(source, [task.plan for task in tasks], size, columns_together=rows)
+    plans = [task.plan for task in tasks]
+    reader = _Reader(source, plans, size, columns_together=rows, part=part)
 
     def work(piece: DecodedPiece) -> tuple[list[tuple[Any, ...]], int]:
         return [worker.work(piece) for worker in workers], source.size_of(piece.raw)
@@ -161,12 +164,20 @@ class _Reader:
         plans: The plans.
         size: The bytes of a chunk.
         columns_together: Whether the columns of a table must be in the same piece.
+        part: The part of the source to read; None: all of it.
     """
 
     def __init__(
-        self, source: Source[Any], plans: Sequence[Plan], size: int, *, columns_together: bool
+        self,
+        source: Source[Any],
+        plans: Sequence[Plan],
+        size: int,
+        *,
+        columns_together: bool,
+        part: Part[Any] | None = None,
     ) -> None:
         self._source = source
+        self._part = part
         self._size = size
         fields = {field.name: field for plan in plans for field in plan.fields}
         order = {field.name: at for at, field in enumerate(source.fields)}
@@ -188,7 +199,10 @@ class _Reader:
         self, work: Callable[[DecodedPiece], Result], jobs: int, *, placed: bool = False
     ) -> Iterator[Result]:
         """Yield work(piece) for each piece, in order; if `placed`, results take no memory."""
-        reading = self._source.read(self._groups, self._size)
+        if self._part is None:
+            reading = self._source.read(self._groups, self._size)
+        else:
+            reading = self._part.read(self._groups, self._size, self._halo)
         raws, in_flight = reading.pieces, reading.in_flight
         if not self._halo:
             few = reading.lazy and placed  # of the pieces waiting take memory
@@ -198,7 +212,10 @@ class _Reader:
             )
             return
         decoded = ordered_map(self._decode, raws, jobs, in_flight)
-        yield from ordered_map(work, extended(decoded, self._halo), jobs, in_flight)
+        surrounded = extended(decoded, self._halo)
+        from_here = dropwhile(lambda piece: reading.beyond(piece.raw), surrounded)
+        within = takewhile(lambda piece: not reading.beyond(piece.raw), from_here)
+        yield from ordered_map(work, within, jobs, in_flight)
 
     def _with_conditions(self, group: Sequence[Field]) -> list[Field]:
         """Return a group of fields with the fields that conditions on them use."""

@@ -15,7 +15,7 @@ from noisify.engine.numpy_streams import check_streams
 from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
 from noisify.formats.detect import recognise
-from noisify.formats.interface import no_rows
+from noisify.formats.interface import no_rows, not_cut
 from noisify.formats.numpy_fields import check_condition
 from noisify.formats.read_options import ReadOptions
 from noisify.plan.plan import Plan, Request
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from noisify import formats
     from noisify.core.chunk import Field
+    from noisify.core.share import Share
     from noisify.engine import survey
-    from noisify.formats.interface import Source
+    from noisify.formats.interface import Part, Source
     from noisify.statistics.survey import FieldStatistics
 else:
     survey = LazyModule("noisify.engine.survey")
@@ -53,6 +54,7 @@ class Settings:
         progress: Told the bytes of each chunk done.
         passes: Told before each pass over an input how many are still to come, and how many bytes
             the pass counts; 0: as many as the file has.
+        share: The part of the input to work on; None: all of it.
         unsynced: Takes the folders of new files, for the caller to sync; None: each is synced.
     """
 
@@ -69,6 +71,7 @@ class Settings:
     note: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
     passes: Callable[[int, int], None] = lambda *_: None
+    share: Share | None = None
     unsynced: set[Path] | None = None
 
 
@@ -120,6 +123,11 @@ class OpenInput:
         read = self._settings.read
         if wanted is self.format:
             return read
+        if self._settings.share is not None:
+            raise UsageError(
+                f"a part of {self.format.title} is written as {self.format.title}, not as "
+                f"{wanted.title}; convert the whole first"
+            )
         if self.input.is_folder:
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
         self.input = converted = convert.convert(self.input, self.format, wanted, read)
@@ -192,6 +200,29 @@ class OpenInput:
         for note in plan.notes:
             self._settings.note(note)
         return plan
+
+    def part(self, plans: Sequence[Plan]) -> Part[Any] | None:
+        """Return the part of the input that the settings ask for, or None for all of it.
+
+        Raises:
+            UsageError: If the input cannot be cut into parts, or a plan cannot be carried out so.
+        """
+        share = self._settings.share
+        if share is None:
+            return None
+        if self.codec is not None:
+            raise not_cut(f"is compressed ({self.codec.name})")
+        if self.input.path is None or self.input.is_standard_input:
+            raise not_cut("is not a file")
+        for plan in plans:
+            if plan.rng != "noisify":
+                raise UsageError(f"--rng {plan.rng} draws in file order; --shard needs rng noisify")
+            if plan.row_steps and self.source.row_elements is not None:
+                raise UsageError(
+                    f"{plan.row_steps[0].model.name} changes the length that the start of "
+                    f"{self.format.title} files says; it does not go with --shard"
+                )
+        return self.format.load().cut(self.source, share, self._settings.jobs)
 
     def tell(self) -> None:
         """Say what the user should know of the source, as far as it has been read."""

@@ -124,7 +124,14 @@ FORMATS = (
         counts_elements=True,
         whole="hdf5.arrays",
     ),
-    FormatEntry("wav", "wav", "WAV", (".wav",), (b"RIFF", b"RIFX", b"RF64", b"BW64"), seeks=False),
+    FormatEntry(
+        "wav",
+        "wav.format",
+        "WAV",
+        (".wav",),
+        (b"RIFF", b"RIFX", b"RF64", b"BW64"),
+        seeks=False,
+    ),
     FormatEntry("png", "png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
     FormatEntry(
         "tiff", "tiff.format", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

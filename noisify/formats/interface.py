@@ -17,12 +17,13 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
+    from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.read_options import ReadOptions
@@ -100,6 +101,17 @@ TABLES = "CSV, TSV, Parquet and Arrow IPC"
 """The formats that hold tables, as messages list them."""
 
 
+CUT = "CSV, TSV, Parquet, NPY and WAV"
+"""The formats that are cut into parts, as messages list them."""
+
+
+def not_cut(why: str) -> UsageError:
+    """Return the error for a file that cannot be cut into parts."""
+    return UsageError(
+        f"cannot be cut into parts: it {why}; with --output-dir DIR, --shard shares out whole files"
+    )
+
+
 def no_rows() -> UsageError:
     """Return the error for a format that has no rows to drop or repeat."""
     return UsageError(
@@ -128,11 +140,43 @@ class Reading(Generic[Raw]):
             workers.
         lazy: Whether a worker reads a piece when it decodes it, so that waiting pieces take no
             memory.
+        beyond: Whether a piece is outside of the part that is read, and only there for models that
+            look at neighbours.
     """
 
     pieces: Iterator[Raw]
     in_flight: int | None = None
     lazy: bool = False
+    beyond: Callable[[Raw], bool] = lambda _: False
+
+
+class Part(ABC, Generic[Raw]):
+    """One of several consecutive parts of a file, which joined in order are the whole.
+
+    Attributes:
+        share: Which part it is.
+    """
+
+    share: Share
+
+    @abstractmethod
+    def read(self, groups: Sequence[Sequence[Field]], size: int, halo: int) -> Reading[Raw]:
+        """Read the part, as `Source.read` does the file; positions are those in the file.
+
+        Args:
+            groups: The fields to decode, in groups that must be in the same piece.
+            size: The target size of a piece in bytes.
+            halo: The number of elements to read on either side of the part, if there are any.
+        """
+
+    @abstractmethod
+    def rewrite(self, output: Output, noised: frozenset[str]) -> Sink[Any, Any]:
+        """Open a sink for the noisy part.
+
+        Args:
+            output: Where to write.
+            noised: The fields that get noise.
+        """
 
 
 class Source(ABC, Generic[Raw]):
@@ -367,6 +411,19 @@ class Format(ABC, Generic[OpenSource]):
             passes: How many times the whole input will be written, one after the other.
             noised: The fields that get noise.
         """
+
+    def cut(self, source: OpenSource, share: Share, jobs: int) -> Part[Any]:  # noqa: ARG002 - most are not cut
+        """Cut a file into parts, and return one of them.
+
+        Args:
+            source: The file.
+            share: Which of them.
+            jobs: The number of threads to look for its bounds with.
+
+        Raises:
+            UsageError: If the file cannot be cut.
+        """
+        raise not_cut(f"is a {self.title} file: only {CUT} files are")
 
     def restore_into(
         self, source: OpenSource, output: Output, noised: frozenset[str]

@@ -16,6 +16,8 @@ from noisify.files.input import HEAD_BYTES, read_fully
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noisify.files.input import Input
 
 _BOMS = {
@@ -86,6 +88,17 @@ class TextInput:
         if self._as_is:
             return stream
         return cast("BinaryIO", _Decoded(stream, self._codec, self.name, self._block_bytes))
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if its bytes are those that the engine sees; else None."""
+        return self._source.path if self._as_is else None
+
+    def open_at(self, start: int, stop: int) -> BinaryIO:
+        """Open some bytes of a file that has a `path`."""
+        stream = self._source.open()
+        stream.seek(start)
+        return cast("BinaryIO", _Bounded(stream, stop - start))
 
     def writer(self, file: BinaryIO) -> BinaryIO:
         """Return a writer that takes the engine's bytes and writes the file's encoding."""
@@ -230,6 +243,28 @@ class _Decoded:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+class _Bounded:
+    """The next `count` bytes of a stream."""
+
+    def __init__(self, stream: BinaryIO, count: int) -> None:
+        self._stream = stream
+        self._left = count
+
+    def read(self, count: int) -> bytes:
+        """Return `count` bytes, fewer only at the end."""
+        data = read_fully(self._stream, min(count, self._left))
+        self._left -= len(data)
+        return data
+
+    def __enter__(self) -> BinaryIO:
+        """Return itself."""
+        return cast("BinaryIO", self)
+
+    def __exit__(self, *_: object) -> None:
+        """Close the stream."""
+        self._stream.close()
 
 
 class _Encoded:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
+from noisify.formats.csv.part import CsvPart
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Format
 
 if TYPE_CHECKING:
+    from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.read_options import ReadOptions
@@ -34,6 +36,11 @@ class CsvFormat(Format[DelimitedSource]):
     ) -> DelimitedSink:
         """Open a table for writing, with the header and layout of the source."""
         return DelimitedSink(source, output)
+
+    @override
+    def cut(self, source: DelimitedSource, share: Share, jobs: int) -> CsvPart:
+        """Return the records that start in a share of the file's bytes."""
+        return CsvPart(source, share, jobs)
 
 
 FORMAT = CsvFormat()

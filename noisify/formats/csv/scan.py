@@ -58,6 +58,7 @@ class RecordReader:
         name: The file's name in errors.
         line: The line number at which the stream starts.
         memory: The bound on the memory that a record may take.
+        row: The index of the first record.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class RecordReader:
         name: str,
         line: int = 1,
         memory: MemoryBound = UNBOUNDED,
+        row: int = 0,
     ) -> None:
         self._stream = stream
         self._dialect = dialect
@@ -75,7 +77,7 @@ class RecordReader:
         self._name = name
         self._line = line
         self._memory = memory
-        self._row = 0
+        self._row = row
 
     def blocks(self, size: int) -> Iterator[Block]:
         """Yield blocks of about `size` bytes; a record longer than that is a block of its own."""
@@ -124,7 +126,7 @@ class RecordReader:
             plain = blanked(data, comment, at_end=at_end) if comment else data
         found = native.cut(plain, self._dialect.delimiter, at_end=at_end)
         if found is None:
-            found = _cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
+            found = cut_quickly(plain, self._dialect.delimiter, at_end=at_end)
             exactly = found.odd
         else:  # misplaced quotes may make comments ambiguous
             exactly = found.odd and plain is not data and not has_escapes
@@ -165,7 +167,7 @@ class RecordReader:
         )
 
 
-def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
+def cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
     """Return the same as `native.cut` with NumPy; with misplaced quotes, only `odd` is set."""
     characters = np.frombuffer(data, np.uint8)
     if b'"' not in data and b"\r" not in data:
@@ -188,7 +190,7 @@ def _cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
 
 
 def _cut_lines(data: bytes, characters: NDArray[np.uint8], *, at_end: bool) -> Cut:
-    """Return the same as `_cut_quickly` for bytes without quotes and CRs, only counting line ends.
+    """Return the same as `cut_quickly` for bytes without quotes and CRs, only counting line ends.
 
     This runs on the one reading thread, so it must be fast.
     """

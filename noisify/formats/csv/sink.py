@@ -8,6 +8,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import array, bools
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.share import WHOLE
 from noisify.files.write_behind import write_all
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import native
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
+    from noisify.core.share import Share
     from noisify.files.output import Output
     from noisify.formats.csv.source import DelimitedSource
     from noisify.formats.csv.types import Block, Layout
@@ -33,13 +35,20 @@ Encoded: TypeAlias = "Sequence[bytes | bytearray | pa.Buffer]"
 
 
 class DelimitedSink(Sink["Block", Encoded]):
-    """A CSV or TSV file being written."""
+    """A CSV or TSV file being written.
 
-    def __init__(self, source: DelimitedSource, output: Output) -> None:
+    Args:
+        source: The file that was read.
+        output: Where to write.
+        share: Which part of the file is written; only the first has the header.
+    """
+
+    def __init__(self, source: DelimitedSource, output: Output, share: Share = WHOLE) -> None:
         self._file = source.text.writer(output.file)
         self._source = source
         self._ended = True
-        write_all(self._file, source.prefix)
+        if share.is_first:
+            write_all(self._file, source.prefix)
 
     def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the block's bytes with its changed cells replaced."""

@@ -20,6 +20,7 @@ from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation, other_notations
 from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
+from noisify.formats.csv.record_starts import RecordStart
 from noisify.formats.csv.reference_scan import end_of_record
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
@@ -41,6 +42,7 @@ _BYTES_A_FIELD = 1 << 12
 _LARGEST_WIDE_BLOCK = 12 << 20
 """Blocks grow with the number of wanted fields, up to this, to spread the cost per field."""
 
+_BEGIN = RecordStart(0, 0, 0)
 _BYTES_IN_FLIGHT = 12 << 20
 _CELLS_LOOKED_AT = 200
 """Unparseable cells to check for numbers in another notation."""
@@ -124,16 +126,30 @@ class DelimitedSource(Source[Block]):
         bounds = zip(starts[places].tolist(), ends[places].tolist(), strict=True)
         return [data[start:end].decode(self.text.encoding, "replace") for start, end in bounds]
 
-    def _reader(self, stream: BinaryIO) -> RecordReader:
-        line = 1 + count_lines(self.prefix, len(self.prefix))
-        return RecordReader(stream, self.dialect, self._columns, self._name, line, self._memory)
+    def _reader(self, stream: BinaryIO, start: RecordStart = _BEGIN) -> RecordReader:
+        line = int(self.line_of(start))
+        name, memory = self._name, self._memory
+        return RecordReader(stream, self.dialect, self._columns, name, line, memory, start.row)
+
+    def line_of(self, start: RecordStart) -> float:
+        """Return the number of the line at which a record starts."""
+        return 1 + count_lines(self.prefix, len(self.prefix)) + start.line
 
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Block]:
         """Read blocks of whole records; for many fields, larger blocks with fewer in flight."""
-        fields = sum(len(group) for group in groups)
-        wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
-        in_flight = None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
-        return Reading(self._blocks(max(size, wide)), in_flight)
+        bytes_, in_flight = block_size(groups, size)
+        return Reading(self._blocks(bytes_), in_flight)
+
+    def blocks_between(self, start: RecordStart, stop: int, size: int) -> Iterator[Block]:
+        """Read blocks of the records from one record start to another.
+
+        Args:
+            start: The start of the first record.
+            stop: The offset of the end of the last.
+            size: The size of a block in bytes.
+        """
+        with self.text.open_at(start.offset, stop) as stream:
+            yield from self._reader(stream, start).blocks(size)
 
     def _blocks(self, size: int) -> Iterator[Block]:
         with self.text.open() as stream:
@@ -416,6 +432,13 @@ class DelimitedSource(Source[Block]):
 
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
+
+
+def block_size(groups: Sequence[Sequence[Field]], size: int) -> tuple[int, int | None]:
+    """Return how many bytes a block has, and how many may be in flight, if not as usual."""
+    fields = sum(len(group) for group in groups)
+    wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
+    return max(size, wide), None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)
 
 
 class _Unparseable(NamedTuple):

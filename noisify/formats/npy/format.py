@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from noisify.core.overriding import override
 from noisify.formats.interface import Format
 from noisify.formats.npy.header import repeated
+from noisify.formats.npy.part import NpyPart
 from noisify.formats.npy.sink import NpySink
 from noisify.formats.npy.source import NpySource
 
 if TYPE_CHECKING:
+    from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.read_options import ReadOptions
@@ -41,6 +43,11 @@ class NpyFormat(Format[NpySource]):
         """
         positional = passes == 1 and source.lazy
         return NpySink(repeated(source.header, passes), output, positional=positional)
+
+    @override
+    def cut(self, source: NpySource, share: Share, jobs: int) -> NpyPart:
+        """Return a share of the rows along the first axis."""
+        return NpyPart(source, share)
 
 
 FORMAT = NpyFormat()

@@ -37,11 +37,22 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         header: Its header.
         output: Where to write.
         positional: Whether the workers may write pieces to their positions.
+        first: The index of the first element to write.
+        bare: Whether to leave out the header.
     """
 
-    def __init__(self, header: Header, output: Output, *, positional: bool = False) -> None:
+    def __init__(
+        self,
+        header: Header,
+        output: Output,
+        *,
+        positional: bool = False,
+        first: int = 0,
+        bare: bool = False,
+    ) -> None:
         self._output = output
         self._header = header
+        self._start = (0 if bare else len(header.text)) - first * header.dtype.itemsize
         self.positional = positional and can_write_at(output.file)
         self._written = 0
         self._other_rows = False
@@ -49,7 +60,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self._file: BinaryIO | None = None
         if self._header.fortran and self._header.count:
             self._open_map()
-        else:
+        elif not bare:
             write_all(output.file, self._header.text)
 
     def _open_map(self) -> None:
@@ -83,8 +94,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     def write_at_position(self, encoded: ArrayPiece) -> None:
         """Write a piece to its position."""
         start = int(encoded.positions.starts[0]) * self._header.dtype.itemsize
-        place = len(self._header.text) + start
-        write_all_at(self._output.file, raw_bytes(encoded.values).data, place)
+        write_all_at(self._output.file, raw_bytes(encoded.values).data, self._start + start)
 
     def write(self, encoded: ArrayPiece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""

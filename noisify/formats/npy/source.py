@@ -109,12 +109,16 @@ class NpySource(Source[ArrayPiece]):
         size: int,
     ) -> Reading[ArrayPiece]:
         """Read consecutive elements, or boxes of a Fortran-order array."""
-        itemsize = max(1, self.header.dtype.itemsize)
-        elements = size // max(_LEAST_ITEM, itemsize)
+        in_box = box_elements(max(1, self.header.dtype.itemsize))
+        pieces = self.pieces(self.piece_elements(size), in_box)
+        return Reading(pieces, lazy=self.lazy)
+
+    def piece_elements(self, size: int) -> int:
+        """Return how many elements a piece of `size` bytes has: whole rows if possible."""
+        elements = size // max(_LEAST_ITEM, self.header.dtype.itemsize)
         if self.row_elements:
             elements -= elements % self.row_elements if elements > self.row_elements else 0
-        pieces = self.pieces(elements, box_elements(itemsize))
-        return Reading(pieces, lazy=self.lazy)
+        return max(1, elements)
 
     def pieces(self, elements: int, in_box: int) -> Iterator[ArrayPiece]:
         """Yield consecutive elements, or boxes of a Fortran-order array.
@@ -128,16 +132,9 @@ class NpySource(Source[ArrayPiece]):
         if self.header.fortran:
             yield from self._boxes(in_box)
             return
-        elements = max(1, elements)
-        count = self.header.count
-        ranges = ((at, min(at + elements, count)) for at in range(0, count, elements))
+        ranges = in_ranges(range(self.header.count), elements)
         if self.lazy:
-            self._file = self._file or self._input.open()
-            for start, stop in ranges:
-                place = len(self.header.text) + start * self.header.dtype.itemsize
-                fill = partial(read_into_at, self._file, place=place)
-                read = partial(self._elements, start, stop, fill)
-                yield ArrayPiece(read, Positions.range(start, stop))
+            yield from self.pieces_at(ranges)
             return
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(len(self.header.text))))
@@ -147,6 +144,15 @@ class NpySource(Source[ArrayPiece]):
                 yield ArrayPiece.of(values, Positions.range(start, stop))
             if file.read(1):
                 raise DataError("goes on after its array", path=self._input.name)
+
+    def pieces_at(self, ranges: Iterable[tuple[int, int]]) -> Iterator[ArrayPiece]:
+        """Yield some ranges of elements, which the workers read."""
+        self._file = self._file or self._input.open()
+        for start, stop in ranges:
+            place = len(self.header.text) + start * self.header.dtype.itemsize
+            fill = partial(read_into_at, self._file, place=place)
+            read = partial(self._elements, start, stop, fill)
+            yield ArrayPiece(read, Positions.range(start, stop))
 
     def _elements(self, start: int, stop: int, fill: Callable[[memoryview], int]) -> NDArray[Any]:
         """Read elements with `fill`, which fills a buffer and returns how much it read."""
@@ -203,6 +209,12 @@ class NpySource(Source[ArrayPiece]):
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def in_ranges(elements: range, count: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into ranges of at most `count` elements."""
+    for start in range(elements.start, elements.stop, count):
+        yield start, min(start + count, elements.stop)
 
 
 def field_array(name: str, header: Header, path: str) -> FieldArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,11 @@ class DatasetSource(Source[RowGroupSlice]):
     Args:
         folder: The folder.
 
+    Attributes:
+        tree: What is in it.
+        rows: The number of rows of each data file.
+        in_flight: How many slices may be in memory at once.
+
     Raises:
         DataError: If there is no such file in it, or one differs from the first.
     """
@@ -125,14 +130,14 @@ class DatasetSource(Source[RowGroupSlice]):
             raise DataError("is a folder without a Parquet file in it", path=folder)
         self._first = first = self._open(self.tree.data[0])
         self.fields = first.fields
-        self._in_flight = first.in_flight
-        self._rows = 0
+        self.in_flight = first.in_flight
+        self.rows: list[int] = []
         for path in self.tree.data:
             source = self._open(path)
             _check_alike(source, first)
-            self._rows += source.metadata.num_rows
-            self._in_flight = min(self._in_flight, source.in_flight)
-        self.empty = not self._rows
+            self.rows.append(source.metadata.num_rows)
+            self.in_flight = min(self.in_flight, source.in_flight)
+        self.empty = not any(self.rows)
         left_out = [path.relative_to(folder).as_posix() for path in self.tree.stale]
         self.notes = [f"{name} is left out: it says what the old files held" for name in left_out]
 
@@ -146,12 +151,25 @@ class DatasetSource(Source[RowGroupSlice]):
         size: int,  # the output must not depend on it
     ) -> Reading[RowGroupSlice]:
         """Read slices of the row groups of all files, file by file."""
-        return Reading(self._pieces(groups), self._in_flight)
+        return Reading(self.pieces(groups, range(len(self.rows))), self.in_flight)
 
-    def _pieces(self, groups: Sequence[Sequence[Field]]) -> Iterator[RowGroupSlice]:
+    def pieces(self, groups: Sequence[Sequence[Field]], files: range) -> Iterator[RowGroupSlice]:
+        """Yield slices of the row groups of some files, file by file.
+
+        Args:
+            groups: The fields to decode, in groups that must stay in one slice.
+            files: The indices of the files.
+        """
         reached = Counter[str]()
-        for path in self.tree.data:
-            yield from self._open(path).pieces(groups, reached)
+        lists = any(field.table != ROWS for group in groups for field in group)
+        for index, path in enumerate(self.tree.data[: files.stop]):
+            if index >= files.start:
+                yield from self._open(path).pieces(groups, reached)
+            elif lists:
+                every = range(self._open(path).metadata.num_row_groups)
+                deque(self._open(path).pieces(groups, reached, every[len(every) :]), maxlen=0)
+            else:
+                reached[ROWS] += self.rows[index]
 
     def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
         """Decode the wanted leaves of a slice."""
@@ -173,7 +191,7 @@ class DatasetSource(Source[RowGroupSlice]):
 
     def length(self, field: Field) -> int | None:
         """Return the number of rows; None for elements of lists, which must be read to count."""
-        return self._rows if field.table == ROWS else None
+        return sum(self.rows) if field.table == ROWS else None
 
 
 def _check_alike(source: ParquetSource, first: ParquetSource) -> None:
@@ -208,15 +226,27 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         source: The folder that was read.
         output: The folder to write.
         noised: The fields that get noise.
+        files: The indices of the data files to write; None: all.
+        others: Whether to copy the files that are not data.
     """
 
-    def __init__(self, source: DatasetSource, output: FolderOutput, noised: frozenset[str]) -> None:
+    def __init__(
+        self,
+        source: DatasetSource,
+        output: FolderOutput,
+        noised: frozenset[str],
+        *,
+        files: range | None = None,
+        others: bool = True,
+    ) -> None:
         self._source = source
         self._output = output
         self._noised = noised
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[ParquetSink, MemberOutput]] = {}
-        self._left = list(source.tree.data)
+        data = source.tree.data
+        self._left = list(data) if files is None else data[files.start : files.stop]
+        self._others = others
 
     def _sink(self, source: ParquetSource) -> ParquetSink:
         """Return the sink of a file, opened on first use, perhaps before the file's turn."""
@@ -260,6 +290,8 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
     def finish(self) -> None:
         """Finish the last file, and copy everything that is not data."""
         self._finish_before(None)
+        if not self._others:
+            return
         tree, folder = self._source.tree, self._source.folder
         for path in tree.folders:
             self._output.make_folder(path.relative_to(folder))

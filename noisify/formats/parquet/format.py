@@ -8,10 +8,12 @@ from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.formats.interface import Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
+from noisify.formats.parquet.part import DatasetPart, ParquetPart
 from noisify.formats.parquet.sink import ParquetSink
 from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
+    from noisify.core.share import Share
     from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
     from noisify.files.output import Output
@@ -54,6 +56,15 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
         if passes > 1:
             raise UsageError("--append is for one file, not for a folder")
         return DatasetSink(source, cast("FolderOutput", output), noised)
+
+    @override
+    def cut(
+        self, source: ParquetSource | DatasetSource, share: Share, jobs: int
+    ) -> ParquetPart | DatasetPart:
+        """Return a share of a file's row groups, or of a folder's files."""
+        if isinstance(source, ParquetSource):
+            return ParquetPart(source, share)
+        return DatasetPart(source, share)
 
 
 FORMAT = ParquetFormat()

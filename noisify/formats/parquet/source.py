@@ -9,7 +9,7 @@ together, and those that a condition on rows needs.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -193,13 +193,18 @@ class ParquetSource(Source[RowGroupSlice]):
         return Reading(self.pieces(groups, Counter()), self.in_flight)
 
     def pieces(
-        self, wanted: Sequence[Sequence[Field]], reached: Counter[str]
+        self,
+        wanted: Sequence[Sequence[Field]],
+        reached: Counter[str],
+        within: range | None = None,
     ) -> Iterator[RowGroupSlice]:
         """Yield slices of row groups, in order.
 
         Args:
             wanted: The fields to decode, in groups that must stay in one slice.
             reached: The number of rows, and of elements of each list, before these; updated.
+            within: The indices of the row groups; None: all. Lists in those before them are read
+                to count their elements.
         """
         groups = [[self.number(each.name) for each in group] for group in wanted if group]
         leaves = sorted({leaf for group in groups for leaf in group})
@@ -207,29 +212,52 @@ class ParquetSource(Source[RowGroupSlice]):
         if lists or not leaves:
             groups = [leaves]
         units = without_overlap(groups)
-        for index in range(self.metadata.num_row_groups):
-            group = self.metadata.row_group(index)
-            chunks = self.sizes(index)
-            sizes = {leaf: chunks[leaf].decoded for leaf in leaves}
-            shares = list(shares_of(units, sizes))
-            stored = [sum(chunks[leaf].stored for leaf in share) for share in shares]
-            stored[-1] += sum(chunk.stored for chunk in chunks) - sum(stored)
-            for share, size in zip(shares, stored, strict=True):
-                closes = share is shares[-1]
-                start, rows = reached[ROWS], group.num_rows
-                piece = RowGroupSlice(
-                    self, index, share, closes, 0, start, rows, last=True, size=size
-                )
-                decoded = sum(sizes[leaf] for leaf in share)
-                if not rows:
-                    yield replace(piece, elements=reached)
-                elif decoded <= parquet_pieces.WHOLE_BYTES and not lists:
-                    yield piece
-                else:
-                    yield from self._slices(
-                        piece, -(-decoded // parquet_pieces.PIECE_BYTES), reached
-                    )
-            reached[ROWS] += group.num_rows
+        every = range(self.metadata.num_row_groups)
+        for index in every if within is None else every[: within.stop]:
+            passed = within is not None and index < within.start
+            if passed and not lists:
+                reached[ROWS] += self.metadata.row_group(index).num_rows
+                continue
+            found = self._of_group(index, units, lists=lists, reached=reached)
+            if passed:
+                deque(found, maxlen=0)
+            else:
+                yield from found
+            reached[ROWS] += self.metadata.row_group(index).num_rows
+
+    def _of_group(
+        self,
+        index: int,
+        units: Sequence[tuple[int, ...]],
+        *,
+        lists: bool,
+        reached: Counter[str],
+    ) -> Iterator[RowGroupSlice]:
+        """Yield the slices of a row group.
+
+        Args:
+            index: Its index.
+            units: The leaves to read, in groups that must stay in one slice.
+            lists: Whether any of them is inside lists.
+            reached: The number of rows, and of elements of each list, before these.
+        """
+        group = self.metadata.row_group(index)
+        chunks = self.sizes(index)
+        sizes = {leaf: chunks[leaf].decoded for unit in units for leaf in unit}
+        shares = list(shares_of(units, sizes))
+        stored = [sum(chunks[leaf].stored for leaf in share) for share in shares]
+        stored[-1] += sum(chunk.stored for chunk in chunks) - sum(stored)
+        for share, size in zip(shares, stored, strict=True):
+            closes = share is shares[-1]
+            start, rows = reached[ROWS], group.num_rows
+            piece = RowGroupSlice(self, index, share, closes, 0, start, rows, last=True, size=size)
+            decoded = sum(sizes[leaf] for leaf in share)
+            if not rows:
+                yield replace(piece, elements=reached)
+            elif decoded <= parquet_pieces.WHOLE_BYTES and not lists:
+                yield piece
+            else:
+                yield from self._slices(piece, -(-decoded // parquet_pieces.PIECE_BYTES), reached)
 
     def _slices(
         self, piece: RowGroupSlice, parts: int, reached: Counter[str]

@@ -1,0 +1,207 @@
+r"""Find the records of a large table piece by piece, from any byte, exactly.
+
+A byte of a CSV file does not tell whether it is inside quotes. So a piece is read by the automaton
+of records from every state that it may start in; pieces may be read in any order and in parallel.
+Composed in order, the results give the number of each piece's first record, as a scan of the whole
+file from its start does. A CR and an LF after it are one line end; both, and empty lines, start no
+record, so the automaton need not tell them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from noisify.core.value_class import frozen
+from noisify.formats.csv import native
+from noisify.formats.csv.scan import cut_quickly
+from noisify.formats.csv.types import count_lines
+
+BETWEEN, AT_CELL, IN_CELL, IN_QUOTES, AFTER_QUOTE = STATES = range(5)
+"""Between records; at the start of a cell but the first; in a bare cell; in quotes; after a quote
+in quotes, which ends them unless another quote follows."""
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_LINE_END = re.compile(rb"[\r\n]")
+
+
+class Track(NamedTuple):
+    """What the automaton finds in a piece from one state.
+
+    Attributes:
+        end: The state after the piece.
+        rows: The number of records that start in the piece.
+        first: The offset in the piece of the first of them; the piece's length if there is none.
+        lines: The number of line ends before that.
+    """
+
+    end: int
+    rows: int
+    first: int
+    lines: int
+
+
+@frozen
+class Scanned:
+    """What the automaton finds in a piece of a file.
+
+    Attributes:
+        tracks: From each of `STATES`.
+        size: The size of the piece in bytes.
+        lines: The number of line ends in it, those inside quotes included.
+        starts_with_lf: Whether it may start with the second half of a CRLF.
+        ends_with_cr: Whether it may end with the first half of one.
+    """
+
+    tracks: tuple[Track, ...]
+    size: int
+    lines: int
+    starts_with_lf: bool
+    ends_with_cr: bool
+
+
+@frozen
+class RecordStart:
+    """Where a record starts.
+
+    Attributes:
+        offset: Its offset in the file; the file's size after the last record.
+        row: The index of the record.
+        line: The number of line ends between the first record and this one; infinite at the end
+            of the file, if they have not been counted.
+    """
+
+    offset: int
+    row: int
+    line: float
+
+
+def scan(data: bytes, delimiter: bytes) -> Scanned:
+    """Run the automaton over a piece from every state.
+
+    Args:
+        data: Any bytes of the file.
+        delimiter: The delimiter, of one byte.
+    """
+    lines = count_lines(data, len(data))
+    firsts = [_first_record(data, delimiter, state) for state in STATES]
+    ahead = {offset for offset, _ in firsts if offset < len(data)}
+    rest: dict[int, Track] = {}
+    for offset in sorted(ahead, reverse=True):
+        later = min((other for other in rest if other > offset), default=None)
+        rest[offset] = _from_record(data, delimiter, offset, later, rest)
+    tracks = [
+        rest[offset] if offset in rest else Track(state, 0, len(data), lines)
+        for offset, state in firsts
+    ]
+    return Scanned(tuple(tracks), len(data), lines, data.startswith(b"\n"), data.endswith(b"\r"))
+
+
+def _first_record(data: bytes, delimiter: bytes, state: int) -> tuple[int, int]:
+    """Return where the first record starts, or else the piece's length and its last state."""
+    place, state = _to_line_end(data, delimiter, 0, state)
+    if state != BETWEEN:
+        return len(data), state
+    match = _LINE_ENDS.match(data, place)
+    return (len(data) if match is None else match.end()), BETWEEN
+
+
+def _to_line_end(data: bytes, delimiter: bytes, place: int, state: int) -> tuple[int, int]:
+    """Go on from a place in a record to the line end that ends it, or to the end of the data.
+
+    Returns:
+        The offset of the line end, and `BETWEEN`; or the length of the data, and the state there.
+    """
+    opening = delimiter + b'"'
+    while state != BETWEEN and place < len(data):
+        if state == IN_QUOTES:
+            closing = data.find(b'"', place)
+            if closing < 0:
+                return len(data), IN_QUOTES
+            place, state = closing + 1, AFTER_QUOTE
+        elif state in {AT_CELL, AFTER_QUOTE} and data[place : place + 1] == b'"':
+            place, state = place + 1, IN_QUOTES
+        else:
+            found = _LINE_END.search(data, place)
+            end = len(data) if found is None else found.start()
+            quoted = data.find(opening, place, end)
+            if quoted >= 0:
+                place, state = quoted + len(opening), IN_QUOTES
+            elif found is not None:
+                return end, BETWEEN
+            else:
+                return end, AT_CELL if data.endswith(delimiter) else IN_CELL
+    return place, state
+
+
+def _from_record(
+    data: bytes, delimiter: bytes, offset: int, later: int | None, rest: dict[int, Track]
+) -> Track:
+    """Return the track from the start of a record.
+
+    Args:
+        data: The piece.
+        delimiter: The delimiter.
+        offset: Where the record starts.
+        later: Where a record starts on another track, of which the rest is known; None: nowhere.
+        rest: The tracks from such places.
+    """
+    if later is not None:
+        end, rows = _count(data[offset:later], delimiter)
+        if end == BETWEEN:  # a record starts there on both tracks
+            known = rest[later]
+            return Track(known.end, rows + known.rows, offset, count_lines(data, offset))
+    end, rows = _count(data[offset:] if offset else data, delimiter)
+    return Track(end, rows, offset, count_lines(data, offset))
+
+
+def _count(data: bytes, delimiter: bytes) -> tuple[int, int]:
+    """Return the state after bytes that start with a record, and how many records start in them."""
+    found = native.cut(data, delimiter, at_end=False)
+    if found is None:
+        found = cut_quickly(data, delimiter, at_end=False)
+        if found.odd:
+            return _count_exactly(data, delimiter, 0, 0)
+    return _count_exactly(data, delimiter, found.used, found.rows)
+
+
+def _count_exactly(data: bytes, delimiter: bytes, place: int, rows: int) -> tuple[int, int]:
+    """Return the same as `_count`, record by record from a place between records."""
+    while True:
+        match = _LINE_ENDS.match(data, place)
+        place = len(data) if match is None else match.end()
+        if place == len(data):
+            return BETWEEN, rows
+        rows += 1
+        place, state = _to_line_end(data, delimiter, place, AT_CELL)
+        if state != BETWEEN:
+            return state, rows
+
+
+class Composition:
+    """The scanned pieces of a file, composed in order.
+
+    Args:
+        offset: The offset in the file of the first piece, where a record may start.
+    """
+
+    def __init__(self, offset: int) -> None:
+        self._here = RecordStart(offset, 0, 0)
+        self._state = BETWEEN
+        self._after_cr = False
+
+    def add(self, piece: Scanned) -> RecordStart | None:
+        """Add the next piece; return the first record that starts in it, or None."""
+        track, here = piece.tracks[self._state], self._here
+        line = here.line - (self._after_cr and piece.starts_with_lf)
+        self._here = RecordStart(
+            here.offset + piece.size, here.row + track.rows, line + piece.lines
+        )
+        self._state = track.end
+        self._after_cr = piece.ends_with_cr
+        if not track.rows:
+            return None
+        return RecordStart(here.offset + track.first, here.row, line + track.lines)
+
+    def end(self) -> RecordStart:
+        """Return the end of the pieces, as if a record started there."""
+        return self._here

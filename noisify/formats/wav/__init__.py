@@ -1,0 +1,1 @@
+"""WAV files: noise on their samples; all other bytes are kept."""
