@@ -731,21 +731,27 @@ class ColoredNoise(ModelSpec):
     In the order of the elements: exponent 1 is pink, 2 brown, 0 white, -1 blue, -2 violet, and
     anything between. y is stationary and normal, and scale is its standard deviation.
 
-    For an exponent above 0, y is a sum of nine independent first-order autoregressive sequences
-    with time constants from under one element to 2**20, weighted in closed form, and smoothed
-    slightly over two elements. Its spectrum is within 0.3 dB of 1 / f**exponent from 1e-6 to 0.3
-    cycles per element, and level below 1e-7. For an exponent below 0 it is the differences
-    of such a sequence of exponent + 2, not smoothed: within 0.3 dB of (2 sin(pi f))**-exponent up
-    to 0.5, which at 0.3 cycles lies 0.7 dB (blue) to 1.3 dB (violet) under the power law.
+    The slowest period is the field's length, unless cutoff gives another; slower than that, the
+    spectrum is level. So scale is the standard deviation that the field is expected to show about
+    its own mean, and --snr counts the mean as well. With cutoff, scale is the standard deviation of
+    y over a time much longer than that, and the length need not be known: standard input is not
+    read twice.
 
-    With exponents of 1 and more, much of y changes slowly: a field much shorter than a million
-    elements sees that part as an offset or a trend, and deviates less than scale from its mean.
+    For an exponent above 0, y is a sum of independent first-order autoregressive sequences with
+    time constants in equal ratios of at most 8, weighted in closed form, and smoothed slightly over
+    two elements. Its spectrum is within 1 dB of 1 / f**exponent from one cycle in the slowest
+    period to 0.3 cycles per element. For an exponent below 0 it is the differences of such a
+    sequence of exponent + 2, not smoothed, and follows (2 sin(pi f))**-exponent: within 1 dB of the
+    power law up to 0.25 cycles. Fields of fewer than 16 elements get the noise of 16.
+
     Drawn exactly, at any length. Kasdin, "Discrete simulation of colored noise", Proc. IEEE 83,
     1995; sums of relaxations: van der Ziel, Physica 16, 1950.
 
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        cutoff: the slowest period, in elements; default: the field's length
+        length: elements of the field; default: as many as it has
         exponent: a in power ~ 1 / f**a, from -2 to 2
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
@@ -756,6 +762,8 @@ class ColoredNoise(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        cutoff: int | None = None,
+        length: int | None = None,
         exponent: float = 1.0,
         sd: float | str | None = None,
         snr: float | str | None = None,
@@ -764,15 +772,16 @@ class ColoredNoise(ModelSpec):
 class PinkNoise(ModelSpec):
     """Pink (flicker) noise: x + loc + scale * y, y's power ~ 1/f: the same in every octave.
 
-    The low-frequency noise of electronics, oscillators and many natural records. y is stationary
-    and normal, and scale is its standard deviation. Within 0.3 dB of 1/f from 1e-6 to 0.3 cycles
-    per element. Its slow half shows as an offset or a trend in a field much shorter than a million
-    elements. The same as colored with exponent 1, where the construction is explained. Kasdin,
-    Proc. IEEE 83, 1995.
+    The low-frequency noise of electronics, oscillators and many natural records. The slowest period
+    is the field's length, or cutoff, and scale is the standard deviation that the field is expected
+    to show. The same as colored with exponent 1, where construction and accuracy are explained.
+    Kasdin, Proc. IEEE 83, 1995.
 
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        cutoff: the slowest period, in elements; default: the field's length
+        length: elements of the field; default: as many as it has
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -782,6 +791,8 @@ class PinkNoise(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        cutoff: int | None = None,
+        length: int | None = None,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -789,14 +800,16 @@ class PinkNoise(ModelSpec):
 class BrownNoise(ModelSpec):
     """Brown (red) noise: x + loc + scale * y, y's power ~ 1 / f**2, kept from running away.
 
-    Like a random walk, but held to a standard deviation of scale by a time constant of 2**20
-    elements. A field much shorter than that sees little more than an offset: its elements differ
-    by about scale * sqrt(k / 524,288) over k elements. To set the step instead, take random-walk.
-    The same as colored with exponent 2. Kasdin, Proc. IEEE 83, 1995.
+    Like a random walk, but stationary: a first-order process whose time constant is 0.4 times the
+    field's length, or cutoff. scale is the standard deviation that the field is expected to show
+    about its own mean; the mean varies as much. To set the step instead, take random-walk. The same
+    as colored with exponent 2. Kasdin, Proc. IEEE 83, 1995.
 
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        cutoff: the slowest period, in elements; default: the field's length
+        length: elements of the field; default: as many as it has
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -806,6 +819,8 @@ class BrownNoise(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        cutoff: int | None = None,
+        length: int | None = None,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -813,13 +828,15 @@ class BrownNoise(ModelSpec):
 class BlueNoise(ModelSpec):
     """Blue noise: x + loc + scale * y, y's power ~ f: the differences of pink noise.
 
-    Averaging over neighbours removes most of it, as in dither. y is stationary and normal, and
-    scale is its standard deviation. The same as colored with exponent -1, which states the
+    Averaging over neighbours removes most of it, as in dither. scale is the standard deviation
+    that the field is expected to show. The same as colored with exponent -1, which states the
     accuracy. Kasdin, Proc. IEEE 83, 1995.
 
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        cutoff: the slowest period, in elements; default: the field's length
+        length: elements of the field; default: as many as it has
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -829,6 +846,8 @@ class BlueNoise(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        cutoff: int | None = None,
+        length: int | None = None,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -843,6 +862,8 @@ class VioletNoise(ModelSpec):
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        cutoff: the slowest period, in elements; default: the field's length
+        length: elements of the field; default: as many as it has
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -852,6 +873,8 @@ class VioletNoise(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        cutoff: int | None = None,
+        length: int | None = None,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
@@ -185,6 +186,11 @@ class Model(ABC):
     def moments(self) -> tuple[float, float] | None:
         """Return the mean and the sd at scale 1 and loc 0, or None if there is no sd."""
         return None
+
+    def mean_square(self) -> float:
+        """Return the mean square at scale 1 and loc 0, for a model that has moments."""
+        mean, sd = self.moments() or (math.nan, math.nan)
+        return mean * mean + sd * sd
 
     @property
     def halo(self) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -16,6 +14,14 @@ from noisify.noise import parameters
 from noisify.noise.additive import Additive
 from noisify.noise.gaussian_processes import Process, Stream, sequence, values_of_block
 from noisify.noise.parameters import ParameterError
+from noisify.noise.power_law import (
+    LEAST_PERIOD,
+    STEEPEST,
+    Blend,
+    blend_for_length,
+    blend_for_period,
+    has_slow_part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,13 +102,44 @@ class PowerLaw(Additive):
     LAW: ClassVar[float]
     """The exponent a of power ~ 1 / f**a, from -2 to 2."""
 
+    cutoff: int | None = parameters.whole(
+        "the slowest period, in elements; default: the field's length", at_least=2
+    )
+    length: int | None = parameters.whole(
+        "elements of the field; default: as many as it has", at_least=0
+    )
+
     def law(self) -> float:
         """Return the exponent."""
         return self.LAW
 
+    def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
+        """Request the field's length if the slowest period depends on it."""
+        needed = has_slow_part(self.law()) and self.cutoff is None and self.length is None
+        return {field: frozenset({"length"})} if needed else {}
+
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
+        """Return this model with the field's length filled in."""
+        if not self.statistics(field):
+            return self
+        return dataclasses.replace(self, length=statistics[field].length)
+
+    def blend(self) -> Blend:
+        """Return the blend for the slowest period."""
+        if not has_slow_part(self.law()):
+            return blend_for_period(self.law(), LEAST_PERIOD)
+        if self.cutoff is not None:
+            return blend_for_period(self.law(), self.cutoff)
+        if self.length is None:
+            raise UsageError(
+                f"{self.name} needs the length of the field; add -p length=ELEMENTS, or "
+                "-p cutoff=ELEMENTS for its slowest period"
+            )
+        return blend_for_length(self.law(), self.length)
+
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
-        """Return a stationary sequence of standard deviation 1."""
-        blend = blend_for(self.law())
+        """Return a sequence whose standard deviation in the field is expected to be 1."""
+        blend = self.blend()
         parts = [
             (Stream.of(variates, f"{lane} {part.number}"), part.process, part.amplitude)
             for part in blend.parts
@@ -122,8 +159,12 @@ class PowerLaw(Additive):
         return sequence(variates, block_values)
 
     def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1."""
+        """Return mean 0 and sd 1: the sd of the field about its own mean, as expected."""
         return 0.0, 1.0
+
+    def mean_square(self) -> float:
+        """Return the expected mean square, in which the field's own mean is left."""
+        return self.blend().mean_square
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +174,19 @@ class ColoredNoise(PowerLaw):
     In the order of the elements: exponent 1 is pink, 2 brown, 0 white, -1 blue, -2 violet, and
     anything between. y is stationary and normal, and scale is its standard deviation.
 
-    For an exponent above 0, y is a sum of nine independent first-order autoregressive sequences
-    with time constants from under one element to 2**20, weighted in closed form, and smoothed
-    slightly over two elements. Its spectrum is within 0.3 dB of 1 / f**exponent from 1e-6 to 0.3
-    cycles per element, and level below 1e-7. For an exponent below 0 it is the differences
-    of such a sequence of exponent + 2, not smoothed: within 0.3 dB of (2 sin(pi f))**-exponent up
-    to 0.5, which at 0.3 cycles lies 0.7 dB (blue) to 1.3 dB (violet) under the power law.
+    The slowest period is the field's length, unless cutoff gives another; slower than that, the
+    spectrum is level. So scale is the standard deviation that the field is expected to show about
+    its own mean, and --snr counts the mean as well. With cutoff, scale is the standard deviation of
+    y over a time much longer than that, and the length need not be known: standard input is not
+    read twice.
 
-    With exponents of 1 and more, much of y changes slowly: a field much shorter than a million
-    elements sees that part as an offset or a trend, and deviates less than scale from its mean.
+    For an exponent above 0, y is a sum of independent first-order autoregressive sequences with
+    time constants in equal ratios of at most 8, weighted in closed form, and smoothed slightly over
+    two elements. Its spectrum is within 1 dB of 1 / f**exponent from one cycle in the slowest
+    period to 0.3 cycles per element. For an exponent below 0 it is the differences of such a
+    sequence of exponent + 2, not smoothed, and follows (2 sin(pi f))**-exponent: within 1 dB of the
+    power law up to 0.25 cycles. Fields of fewer than 16 elements get the noise of 16.
+
     Drawn exactly, at any length. Kasdin, "Discrete simulation of colored noise", Proc. IEEE 83,
     1995; sums of relaxations: van der Ziel, Physica 16, 1950.
     """
@@ -168,11 +213,10 @@ class ColoredNoise(PowerLaw):
 class PinkNoise(PowerLaw):
     """Pink (flicker) noise: x + loc + scale * y, y's power ~ 1/f: the same in every octave.
 
-    The low-frequency noise of electronics, oscillators and many natural records. y is stationary
-    and normal, and scale is its standard deviation. Within 0.3 dB of 1/f from 1e-6 to 0.3 cycles
-    per element. Its slow half shows as an offset or a trend in a field much shorter than a million
-    elements. The same as colored with exponent 1, where the construction is explained. Kasdin,
-    Proc. IEEE 83, 1995.
+    The low-frequency noise of electronics, oscillators and many natural records. The slowest period
+    is the field's length, or cutoff, and scale is the standard deviation that the field is expected
+    to show. The same as colored with exponent 1, where construction and accuracy are explained.
+    Kasdin, Proc. IEEE 83, 1995.
     """
 
     name: ClassVar[str] = "pink"
@@ -183,10 +227,10 @@ class PinkNoise(PowerLaw):
 class BrownNoise(PowerLaw):
     """Brown (red) noise: x + loc + scale * y, y's power ~ 1 / f**2, kept from running away.
 
-    Like a random walk, but held to a standard deviation of scale by a time constant of 2**20
-    elements. A field much shorter than that sees little more than an offset: its elements differ
-    by about scale * sqrt(k / 524,288) over k elements. To set the step instead, take random-walk.
-    The same as colored with exponent 2. Kasdin, Proc. IEEE 83, 1995.
+    Like a random walk, but stationary: a first-order process whose time constant is 0.4 times the
+    field's length, or cutoff. scale is the standard deviation that the field is expected to show
+    about its own mean; the mean varies as much. To set the step instead, take random-walk. The same
+    as colored with exponent 2. Kasdin, Proc. IEEE 83, 1995.
     """
 
     name: ClassVar[str] = "brown"
@@ -197,8 +241,8 @@ class BrownNoise(PowerLaw):
 class BlueNoise(PowerLaw):
     """Blue noise: x + loc + scale * y, y's power ~ f: the differences of pink noise.
 
-    Averaging over neighbours removes most of it, as in dither. y is stationary and normal, and
-    scale is its standard deviation. The same as colored with exponent -1, which states the
+    Averaging over neighbours removes most of it, as in dither. scale is the standard deviation
+    that the field is expected to show. The same as colored with exponent -1, which states the
     accuracy. Kasdin, Proc. IEEE 83, 1995.
     """
 
@@ -264,114 +308,3 @@ class Drift(Additive):
         line = sequence(variates, lambda block: (within + block * BLOCK) / last)
         line *= end
         return line
-
-
-STEEPEST = 2.0
-"""The largest magnitude of an exponent."""
-SLOWEST = 2.0**-40
-"""The corner, as a squared frequency, of the slowest part: its time constant is 2**20 elements."""
-APART = 2.0**6
-"""The ratio of neighbouring corners; that of their time constants is 8."""
-CORNERS = 8
-DIGITS = 12
-"""Digits kept of an amplitude, so that it does not depend on the machine's `pow`."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One stationary process in a blend: its number, which names its lane, and its share."""
-
-    number: int
-    process: Process
-    amplitude: float
-
-
-@dataclass(frozen=True)
-class Blend:
-    """A weighted sum of processes, filtered over each element and the following one.
-
-    Attributes:
-        parts: The independent processes.
-        own: The filter's weight of the sum at the element itself.
-        following: The filter's weight of the sum at the next element.
-    """
-
-    parts: tuple[Part, ...]
-    own: float
-    following: float
-
-    def spectrum(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the spectral density of a sequence at frequencies in cycles per element."""
-        cosine = np.cos(2 * np.pi * frequencies)
-        total = np.zeros(frequencies.shape)
-        for part in self.parts:
-            rho, step = part.process.rho, part.process.step
-            total += (part.amplitude * step) ** 2 / ((1 - rho) ** 2 + 2 * rho * (1 - cosine))
-        own, following = self.own, self.following
-        return np.asarray(total * ((own + following) ** 2 - 2 * own * following * (1 - cosine)))
-
-
-@lru_cache(maxsize=64)
-def blend_for(exponent: float) -> Blend:
-    """Return the blend of standard deviation 1 whose power is ~ 1 / f**exponent."""
-    if exponent < 0:
-        return _blend(exponent + 2, -1.0, 1.0)
-    # A sum of first-order processes follows (2 sin(pi f))**-exponent, which exceeds the power law
-    # towards f = 1/2. Two taps 1 : a pass (1 + a**2) / (1 + a)**2 of the power at f = 1/4; this a
-    # corrects the excess there, and within 0.1 dB up to f = 0.3.
-    left = (math.sin(math.pi / 4) / (math.pi / 4)) ** exponent
-    return _blend(exponent, 1.0, (1 - left) / (left + math.sqrt(2 * left - 1)))
-
-
-def _blend(exponent: float, own: float, following: float) -> Blend:
-    """Return a blend with these taps, scaled to standard deviation 1."""
-    processes = [Process.stationary(_correlation(corner)) for corner in _corners()]
-    processes.append(Process.stationary(0.0))
-    variances = _variances(exponent)
-    taps = [
-        (own + following) ** 2 - 2 * own * following * (1 - process.rho) for process in processes
-    ]
-    total = sum(variance * tap for variance, tap in zip(variances, taps, strict=True))
-    amplitudes = [float(f"{math.sqrt(variance / total):.{DIGITS}g}") for variance in variances]
-    parts = [
-        Part(number, process, amplitude)
-        for number, (process, amplitude) in enumerate(zip(processes, amplitudes, strict=True))
-        if amplitude
-    ]
-    return Blend(tuple(parts), own, following)
-
-
-def _variances(exponent: float) -> list[float]:
-    """Return the relative variances of the parts, slowest first, white last.
-
-    With x = (2 sin(pi f))**2 and d = exponent / 2, for 0 < d < 1,
-
-        x**-d = sin(pi d) / pi * integral of s**(1 - d) / (s + x) d(ln s) over all s > 0,
-
-    and 1 / (s + x) is the spectrum of a first-order process of variance 1 / sqrt(s**2 + 4 s). The
-    trapezoidal rule in ln s gives the weights; it converges so fast that corners a factor of 64
-    apart leave a ripple of 0.16 dB. The terms below the lowest corner are added to it, and those
-    above the highest are white noise: two geometric series.
-    """
-    d = exponent / 2
-    if d in {0, 1}:
-        return [float(d == 1), *([0.0] * (CORNERS - 1)), float(d == 0)]
-    weights = [corner ** (1 - d) for corner in _corners()]
-    weights[0] /= 1 - APART ** (d - 1)
-    white = (SLOWEST * APART**CORNERS) ** -d / (1 - APART**-d)
-    return [
-        *(
-            weight / math.sqrt(corner * (corner + 4))
-            for weight, corner in zip(weights, _corners(), strict=True)
-        ),
-        white,
-    ]
-
-
-def _corners() -> list[float]:
-    return [SLOWEST * APART**number for number in range(CORNERS)]
-
-
-def _correlation(corner: float) -> float:
-    """Return the rho, from 0 to 1, for which (1 - rho)**2 / rho is the squared corner."""
-    return 1 - (math.sqrt(corner * (1 + corner / 4)) - corner / 2)

@@ -147,12 +147,12 @@ def _moments(model: Model, option: str) -> tuple[float, float]:
 
 
 def _scale_for_power(model: Model, power: float, exponent: int) -> float:
-    """Return the scale s at which (s * mean + loc)**2 + (s * sd)**2 is power * 4**exponent."""
-    mean, sd = _moments(model, "--snr")
+    """Return the scale s at which the mean square of s * z + loc is power * 4**exponent."""
+    mean, _ = _moments(model, "--snr")
     typed = float(getattr(model, "loc", 0.0))
     with np.errstate(over="ignore", under="ignore"):
         loc = float(np.ldexp(typed, -exponent))
-    a, b, c = mean * mean + sd * sd, 2 * mean * loc, loc * loc - power
+    a, b, c = model.mean_square(), 2 * mean * loc, loc * loc - power
     if c > 0:
         raise UsageError(f"loc {typed:g} alone is more noise than --snr allows; lower one of them")
     return float(np.ldexp((-b + math.sqrt(b * b - 4 * a * c)) / (2 * a), exponent))

@@ -25,7 +25,7 @@ NOISE = {
     "by another field": ["x=normal:@error"],
     "rate": ["x=missing:10%", "y=spike:5%,scale=3"],
     "runs": ["x=missing:10%,burst=50"],
-    "coloured": ["x=ar1:0.5,rho=0.99", "y=pink:1"],
+    "coloured": ["x=ar1:0.5,rho=0.99", f"y=pink:1,length={ROWS}"],
     "drift": [f"x=drift:1,length={ROWS}"],
     "text": ["note=typo:50%"],
     "several fields": [{"model": "swap-fields", "fields": ["x", "y"], "rate": "20%"}],

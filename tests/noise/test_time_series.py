@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
-from noisify.noise import gaussian_processes, registry, time_series
+from noisify.noise import gaussian_processes, power_law, registry
 from noisify.noise import model as interface
 from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
@@ -24,10 +24,10 @@ FLOAT64, COMPLEX128 = NUMBERS["f8"], NUMBERS["c16"]
 MODELS = {
     "ar1": {},
     "random-walk": {},
-    "colored": {"exponent": 0.5},
-    "pink": {},
-    "brown": {},
-    "blue": {},
+    "colored": {"exponent": 0.5, "cutoff": 1 << 20},
+    "pink": {"cutoff": 1 << 20},
+    "brown": {"length": SIZE},
+    "blue": {"cutoff": 1000},
     "violet": {},
     "drift": {"length": SIZE},
 }
@@ -290,29 +290,70 @@ def decibels(ratio):
     return 10 * np.log10(ratio)
 
 
-class TestSpectrum:
-    @pytest.mark.parametrize("exponent", [0.0, 0.1, 0.5, 1.0, 1.3, 1.5, 1.9, 1.999, 2.0])
-    def test_is_the_power_law_by_its_formula(self, exponent):
-        frequencies = np.geomspace(1e-6, 0.3, 2001)
-        off = decibels(
-            time_series.blend_for(exponent).spectrum(frequencies) * frequencies**exponent
-        )
-        assert np.ptp(off) / 2 < 0.3
+EXPONENTS = [-2.0, -1.999, -1.0, -0.5, -0.001, 0.0, 0.1, 0.5, 1.0, 1.3, 1.5, 1.9, 1.999, 2.0]
+SHORT_TO_LONG = [100, 101, 365, 1000, 12_345, 10**6, 10**9, 10**12]
+exponents = pytest.mark.parametrize("exponent", EXPONENTS)
 
-    @pytest.mark.parametrize("exponent", [-0.001, -0.1, -0.5, -1.0, -1.5, -1.9, -2.0])
+
+def spectrum(blend, frequencies):
+    """Return the spectral density of a blend at frequencies in cycles per element."""
+    x = (2 * np.sin(np.pi * frequencies)) ** 2
+    total = np.zeros(frequencies.shape)
+    for part in blend.parts:
+        rho, step = part.process.rho, part.process.step
+        total += (part.amplitude * step) ** 2 / ((1 - rho) ** 2 + rho * x)
+    own, following = blend.own, blend.following
+    return total * ((own + following) ** 2 - own * following * x)
+
+
+def covariances(blend, count):
+    """Return the covariances of elements 0, 1, 2, ... apart."""
+    lags = np.arange(count + 1)
+    sums = sum(part.amplitude**2 * part.process.rho**lags for part in blend.parts)
+    own, following = blend.own, blend.following
+    beside = np.concatenate([[sums[1]], sums[: count - 1]]) + sums[1:]
+    return (own**2 + following**2) * sums[:count] + own * following * beside
+
+
+class TestSpectrum:
+    @exponents
+    @pytest.mark.parametrize("length", SHORT_TO_LONG)
+    def test_is_the_power_law_from_one_cycle_in_the_field_to_the_limit(self, exponent, length):
+        limit = 0.3 if exponent >= 0 else 0.25
+        frequencies = np.geomspace(1 / length, limit, 501)
+        blend = power_law.blend_for_length(exponent, length)
+        law = frequencies**-exponent
+        middle = math.sqrt(limit / length)
+        at_middle = spectrum(blend, np.array([middle]))[0] * middle**exponent
+        off = decibels(spectrum(blend, frequencies) / law / at_middle)
+        assert np.abs(off).max() < 1
+
+    @pytest.mark.parametrize("exponent", [e for e in EXPONENTS if e < 0])
     def test_is_that_of_fractional_differences_below_zero(self, exponent):
         frequencies = np.geomspace(1e-6, 0.5, 2001)
         law = (2 * np.sin(np.pi * frequencies)) ** -exponent
-        off = decibels(time_series.blend_for(exponent).spectrum(frequencies) / law)
+        off = decibels(spectrum(power_law.blend_for_period(exponent, 1 << 21), frequencies) / law)
         assert np.ptp(off) / 2 < 0.3
 
-    @pytest.mark.parametrize("exponent", [-2.0, -1.2, -1.0, -0.01, 0.0, 0.01, 0.7, 1.0, 1.8, 2.0])
-    def test_has_variance_one(self, exponent):
+    @exponents
+    def test_has_variance_one_with_a_slowest_period(self, exponent):
         logs = np.linspace(math.log(1e-14), math.log(0.5), 200_001)
         frequencies = np.exp(logs)
-        heights = time_series.blend_for(exponent).spectrum(frequencies) * frequencies
+        blend = power_law.blend_for_period(exponent, 1 << 20)
+        heights = spectrum(blend, frequencies) * frequencies
         variance = 2 * np.sum((heights[1:] + heights[:-1]) / 2 * np.diff(logs))
         assert pytest.approx(1, rel=1e-5) == variance
+        assert 1 == blend.mean_square
+
+    @exponents
+    @pytest.mark.parametrize("length", [16, 100, 1000, 30_000])
+    def test_has_the_sd_in_the_field_that_was_asked_for(self, exponent, length):
+        blend = power_law.blend_for_length(exponent, length)
+        found = covariances(blend, length)
+        weights = length - np.arange(length)
+        of_mean = (2 * np.sum(weights * found) - length * found[0]) / length**2
+        assert pytest.approx(1, rel=1e-11) == found[0] - of_mean
+        assert pytest.approx(found[0], rel=1e-11) == blend.mean_square
 
     @pytest.mark.parametrize(
         ("name", "parameters", "exponent"),
@@ -327,7 +368,9 @@ class TestSpectrum:
     )
     def test_of_the_noise_itself_is_as_said_over_three_decades(self, name, parameters, exponent):
         length, count = 1 << 15, 64
-        drawn = noise(make(name, **parameters), size=length * count).reshape(count, length)
+        model = make(name, **parameters, length=None, cutoff=1 << 20)
+        blend = power_law.blend_for_period(exponent, 1 << 20)
+        drawn = noise(model, size=length * count).reshape(count, length)
         window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
         drawn = (drawn - drawn.mean(axis=1, keepdims=True)) * window
         power = np.mean(np.abs(np.fft.rfft(drawn)) ** 2, axis=0) / np.sum(window**2)
@@ -335,10 +378,10 @@ class TestSpectrum:
         for low, high in pairwise(np.geomspace(2e-4, 0.2, 10)):
             band = (frequencies >= low) & (frequencies < high)
             law = frequencies[band] ** -exponent
-            exact = time_series.blend_for(exponent).spectrum(frequencies[band])
+            exact = spectrum(blend, frequencies[band])
             error = 4.5 * math.sqrt(2 / (count * np.count_nonzero(band)))  # Hann's bins overlap
             assert abs(np.mean(power[band] / exact) - 1) < error
-            middle = time_series.blend_for(exponent).spectrum(np.array([0.01]))[0]
+            middle = spectrum(blend, np.array([0.01]))[0]
             assert abs(decibels(np.mean(power[band] / law) / middle * 0.01**-exponent)) < 1
 
     @pytest.mark.parametrize("name", ["blue", "violet"])
@@ -351,8 +394,10 @@ class TestSpectrum:
     )
     def test_named_colours_are_coloured_noise(self, name, exponent):
         variates = BlockVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE))
-        colored = make("colored", exponent=exponent)
-        assert same(make(name).standard(variates, "noise"), colored.standard(variates, "noise"))
+        about = {"cutoff": None, "length": 1000}
+        colored = make("colored", exponent=exponent, **about)
+        named = make(name, **about).standard(variates, "noise")
+        assert same(named, colored.standard(variates, "noise"))
 
     def test_differences_go_on_over_the_borders_of_blocks(self):
         variates = BlockVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE + 1))
@@ -364,6 +409,48 @@ class TestSpectrum:
     def test_refuses_an_exponent_out_of_reach(self, exponent):
         with pytest.raises(UsageError, match=r"^exponent .* of colored must be from -2 to 2"):
             make("colored", exponent=exponent)
+
+
+@pytest.mark.parametrize("name", ["pink", "brown", "blue", "colored"])
+class TestSlowestPeriod:
+    def test_is_by_default_the_length_of_the_field(self, name):
+        model = make(name, length=None, cutoff=None)
+        assert {"x": frozenset({"length"})} == model.statistics("x")
+        settled = model.fit("x", {"x": FieldStatistics(3, length=500)})
+        assert (500, None) == (settled.length, settled.cutoff)
+        assert {} == settled.statistics("x")
+        assert settled is settled.fit("x", {})
+
+    def test_can_be_given_so_that_the_length_need_not_be_known(self, name):
+        model = make(name, length=None, cutoff=1000)
+        assert {} == model.statistics("x")
+        assert model is model.fit("x", {})
+
+    def test_is_not_guessed(self, name):
+        with pytest.raises(UsageError, match=rf"^{name} needs the length .* cutoff=ELEMENTS"):
+            noise(make(name, length=None, cutoff=None), size=4)
+
+    def test_noise_has_the_level_that_was_asked_for(self, name):
+        length, fields = 100, 200
+        model = make(name, length=length, cutoff=None, scale=Absolute(3.0))
+        drawn = np.array([noise(model, size=length, seed=seed) for seed in range(fields)])
+        variances = drawn.var(axis=1) / 9
+        squares = np.mean(drawn * drawn, axis=1) / 9
+        for found, expected in ((variances, 1), (squares, model.mean_square())):
+            assert abs(found.mean() - expected) < 4.5 * found.std() / math.sqrt(fields)
+
+    @pytest.mark.parametrize("length", [0, 1, 2, 15])
+    def test_of_few_elements_is_that_of_sixteen(self, name, length):
+        few, sixteen = (make(name, length=n, cutoff=None) for n in (length, 16))
+        assert same(noise(sixteen, size=15), noise(few, size=15))
+
+
+@pytest.mark.parametrize(("name", "exponent"), [("violet", -2), ("colored", 0)])
+def test_noise_without_a_slow_part_needs_no_length(name, exponent):
+    about = {"exponent": exponent} if name == "colored" else {}
+    model = make(name, length=None, cutoff=None, **about)
+    assert {} == model.statistics("x")
+    assert same(noise(make(name, length=None, cutoff=77, **about)), noise(model))
 
 
 class TestDrift:
