@@ -11,15 +11,17 @@ skeleton values; nothing is carried from one chunk to the next.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.kernels.decimal_functions import digits
 from noisify.streams.block_seeds import block_generator
 from noisify.streams.streams import BlockVariates, StreamName
 
@@ -34,6 +36,8 @@ SKELETON_POINTS = 1024
 """Points in a block of a skeleton; a thousand cached blocks take 8 MB."""
 RUNGS = 5
 """One block of the fifth rung spans 8192 * 1024**4 = 2**53 elements, more than any field has."""
+_LONGEST = (BLOCK + 1).bit_length()
+"""How many doublings span a block."""
 NEGLIGIBLE = 2.0**-60
 """Correlations below this vanish in float64 rounding."""
 
@@ -55,7 +59,9 @@ class Process:
     @classmethod
     def stationary(cls, rho: float) -> Process:
         """Return the process of standard deviation 1 and autocorrelation rho**lag, |rho| < 1."""
-        return cls(rho, math.sqrt((1 - rho) * (1 + rho)), 1.0)
+        with digits():
+            exact = Decimal(rho)
+            return cls(rho, float((1 - exact * exact).sqrt()), 1.0)
 
     @classmethod
     def walk(cls) -> Process:
@@ -63,12 +69,13 @@ class Process:
         return cls(1.0, 1.0, 0.0)
 
     def every(self, stride: int) -> Process:
-        """Return the process of every `stride`-th value; `stride` is a power of two."""
-        rho, variance = self.rho, self.step * self.step
-        for _ in range(stride.bit_length() - 1):
-            variance *= 1 + rho * rho
-            rho *= rho
-        return Process(rho if abs(rho) > NEGLIGIBLE else 0.0, math.sqrt(variance), self.start)
+        """Return the process of every `stride`-th value."""
+        with digits():
+            rho = Decimal(self.rho)
+            carried, square = rho**stride, rho * rho
+            steps = Decimal(stride) if square == 1 else (1 - carried * carried) / (1 - square)
+            step = float(Decimal(self.step) * steps.sqrt())
+            return Process(float(carried) if abs(carried) > NEGLIGIBLE else 0.0, step, self.start)
 
 
 @dataclass(frozen=True)
@@ -198,9 +205,19 @@ def _filter(values: NDArray[np.float64], rho: float) -> None:
         np.cumsum(values, out=values)
         return
     lag = 1
-    while lag < len(values) and abs(rho) > NEGLIGIBLE:
-        values[lag:] += rho * values[:-lag]
-        lag, rho = 2 * lag, rho * rho
+    for power in _doublings(rho):
+        if lag >= len(values):
+            break
+        values[lag:] += power * values[:-lag]
+        lag *= 2
+
+
+@lru_cache(maxsize=256)
+def _doublings(rho: float) -> tuple[float, ...]:
+    """Return rho to the powers 1, 2, 4, ... as far as they are not negligible."""
+    with digits():
+        powers = (Decimal(rho) ** (1 << doubling) for doubling in range(_LONGEST))
+        return tuple(float(power) for power in takewhile(lambda p: abs(p) > NEGLIGIBLE, powers))
 
 
 @lru_cache(maxsize=128)
