@@ -58,21 +58,26 @@ def test_a_signal_in_a_call_of_the_library_waits_for_its_end(
 
 
 def test_the_exception_of_a_signal_is_raised_after_the_outermost_delay() -> None:
-    done = []
+    done: list[str] = []
 
     def handle(*_: object) -> None:
         raise_or_delay(KeyboardInterrupt())
 
     old = signal.signal(signal.SIGTERM, handle)
     try:
-        with pytest.raises(KeyboardInterrupt), delayed_signals():
-            with delayed_signals():
-                signal.raise_signal(signal.SIGTERM)
-                done.append("inner")
-            done.append("outer")
+        with pytest.raises(KeyboardInterrupt):
+            be_signalled(done)
     finally:
         signal.signal(signal.SIGTERM, old)
 
     assert done == ["inner", "outer"]
     with delayed_signals():
         pass  # nothing is left waiting
+
+
+def be_signalled(done: list[str]) -> None:
+    with delayed_signals():
+        with delayed_signals():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("inner")
+        done.append("outer")
