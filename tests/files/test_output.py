@@ -411,14 +411,33 @@ def test_a_signal_while_standard_input_is_spooled_leaves_nothing(
     assert [] == names(tmp_path)
 
 
-def test_a_signal_at_the_start_gives_no_traceback() -> None:
-    with start("-s", 1) as process:
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, messages = process.communicate(timeout=20)
+STOPPED_IN_AN_IMPORT = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
 
-    assert process.returncode in {130, -signal.SIGINT}
-    assert b"noisify" not in messages or process.returncode == -signal.SIGINT
+class Signalling(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Signalling())
+from noisify.cli.entry import main
+main(["-s", "1"])
+"""
+
+
+@pytest.mark.parametrize("module", ["noisify.cli.command", "click", "numpy", "noisify.engine.job"])
+def test_a_signal_at_the_start_gives_no_traceback(module: str) -> None:
+    done = subprocess.run(
+        [COMMAND[0], "-c", STOPPED_IN_AN_IMPORT, module],
+        input=b"x\n1\n",
+        capture_output=True,
+        check=False,
+        preexec_fn=default_signals,  # noqa: PLW1509 - no thread is about
+        timeout=60,
+    )
+
+    assert (130, b"", b"") == (done.returncode, done.stdout, done.stderr)
 
 
 STOPPED_IN_A_DESTRUCTOR = """
