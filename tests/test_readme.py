@@ -1,17 +1,15 @@
 """What README.md and docs/ show is what happens: the examples run, the tables are the code's."""
 
 import doctest
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from run_command import clean_environment, run
+from run_command import run
 
 from noisify.cli.explain import summary
 from noisify.noise import level, registry
@@ -90,23 +88,6 @@ def page_makefile(page):
     """Return the Makefile that a page shows."""
     rules = [block.text for block in BLOCKS if (block.page, block.language) == (page, "make")]
     return "\n".join(rules)
-
-
-@pytest.fixture
-def environment(tmp_path):
-    """An environment in which `noisify` is this checkout's command."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    python = f"#!/bin/sh\nexec {shlex.quote(sys.executable)}"
-    compare = "-c 'from noisify.__main__ import compare; compare()'"
-    for name, arguments in (("noisify", "-m noisify"), ("noisify-compare", compare)):
-        command = programs / name
-        command.write_text(f'{python} {arguments} "$@"\n')
-        command.chmod(0o755)
-    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
-    variables = clean_environment({"PATH": path, "LC_ALL": "C", "PYTHONUTF8": "1"})
-    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # make says more when it runs in another
-    return {name: text for name, text in variables.items() if name not in inherited}
 
 
 def commands_and_outputs(text):

@@ -198,6 +198,11 @@ class Arguments:
         "Output", "--plot", default=None, metavar="FILE.png|svg|pdf",
         help_text="Draw what noise did: fields before and after; of a sweep, curves.",
     )  # fmt: skip
+    depfile: str | None = option(
+        "Output", "--depfile", default=None, metavar="FILE.d",
+        help_text="Write what each output was made of, recipe and files of folders included, as "
+        "rules for Make to include.",
+    )  # fmt: skip
     mask: str | None = option(
         "Output", "--mask", default=None, metavar="FILE",
         help_text="Write which elements changed, in the format of FILE's suffix.",

@@ -27,6 +27,7 @@ from noisify.noise import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from noisify.cli import depfile as depfiles
     from noisify.cli import html_report
     from noisify.cli import picture as pictures
     from noisify.cli.arguments import Arguments
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 else:
+    depfiles = LazyModule("noisify.cli.depfile")
     html_report = LazyModule("noisify.cli.html_report")
     pictures = LazyModule("noisify.cli.picture")
 
@@ -78,10 +80,13 @@ def make_outputs(
     picture = None
     if arguments.plot is not None:
         picture = pictures.RunPicture(arguments, inputs, found, settings)
+    depfile = None
+    if arguments.depfile is not None:
+        depfile = depfiles.Depfile(arguments.depfile, inputs, outputs, arguments)
     outcome = _Outcome(found, arguments, notes, report, index, picture)
     with outcome.told(len(inputs)), ExitStack() as kept:
         folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
-        for opened in (folder, report, index, picture, progress):
+        for opened in (folder, report, index, picture, depfile, progress):
             if opened is not None:
                 kept.push(opened)  # before it creates anything, in case of a signal
                 opened.__enter__()

@@ -35,7 +35,7 @@ _SCHEMA, _NAME, _CHILDREN = 2, 4, 5
 """Fields of `FileMetaData` and `SchemaElement` in parquet.thrift."""
 _PARAMETER = re.compile(r"^        (\w+): ", re.MULTILINE)
 _FILES = {"recipe": "file", "output": "file", "report": "file", "plot": "file", "html": "file",
-          "mask": "file", "restore": "file", "output_dir": "dir"}  # fmt: skip
+          "depfile": "file", "mask": "file", "restore": "file", "output_dir": "dir"}  # fmt: skip
 
 
 def scripts(shell: str) -> str:

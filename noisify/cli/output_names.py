@@ -205,6 +205,7 @@ def check_apart(
         ("--mask", arguments.mask),
         ("--report", arguments.report),
         ("--plot", arguments.plot),
+        ("--depfile", arguments.depfile),
     )
     for option, name in others:
         if name is None:

@@ -1,0 +1,110 @@
+"""The dependency file of `--depfile`: what each output was made of, as a rule that Make reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from noisify.core.errors import UsageError
+from noisify.files.output import STANDARD_OUTPUT, naming, open_output
+from noisify.files.write_behind import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from noisify.cli.arguments import Arguments
+
+_SPECIAL = re.compile(r"\\*[ \t#:]|\$")
+
+
+class Depfile:
+    """A dependency file, written once all outputs are complete.
+
+    For each input it has a rule that names its outputs, the input and the recipe; of a folder, the
+    folder and the files in it. As GCC's -MP does, it adds an empty rule for each of these, so that
+    Make goes on if one was removed.
+
+    Args:
+        path: The dependency file.
+        inputs: The inputs.
+        outputs: For each input the names of its outputs.
+        arguments: The command line.
+
+    Raises:
+        UsageError: If an output has no name, or a name cannot be written in a Makefile.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        inputs: Sequence[str],
+        outputs: Sequence[Sequence[str]],
+        arguments: Arguments,
+    ) -> None:
+        if any(STANDARD_OUTPUT in names for names in outputs):
+            raise UsageError("--depfile names what the output was made of; name it with -o FILE")
+        recipe = [] if arguments.recipe is None else [arguments.recipe]
+        self._path = path
+        self._content = _rules(
+            [
+                (names, [*_read(source), *recipe])
+                for source, names in zip(inputs, outputs, strict=True)
+            ]
+        ).encode("utf-8", "surrogateescape")
+        self._output = open_output(path, clobber=not arguments.no_clobber)
+
+    def __enter__(self) -> Self:
+        """Open the file early, so that an unwritable one fails before the work."""
+        self._output.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Write the file on success, discard it after an error."""
+        try:
+            if error[0] is None:
+                with naming(self._path):
+                    write_all(self._output.file, self._content)
+        except BaseException:  # a signal too must not leave a partial file
+            self._output.discard()
+            raise
+        self._output.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _read(source: str) -> Iterator[str]:
+    """Yield the files that are read for an input."""
+    if source == STANDARD_OUTPUT:
+        return
+    yield source
+    if Path(source).is_dir():
+        yield from sorted(str(path) for path in Path(source).rglob("*"))
+
+
+def _rules(made: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
+    """Return the rules for outputs and what each was made of."""
+    rules = [f"{' '.join(map(_target, names))}: {' '.join(map(_name, of))}" for names, of in made]
+    every = dict.fromkeys(name for _, of in made for name in of)
+    return "".join(f"{rule.rstrip()}\n" for rule in rules) + "".join(
+        f"\n{_target(name)}:\n" for name in every
+    )
+
+
+def _target(path: str) -> str:
+    """Return a file's name as the target of a rule, where % would make a pattern."""
+    return _name(path).replace("%", "\\%")
+
+
+def _name(path: str) -> str:
+    r"""Return a file's name as a prerequisite of a rule.
+
+    >>> print(_name("a b#1$.csv"))
+    a\ b\#1$$.csv
+    """
+    if "\n" in path:
+        raise UsageError("a Makefile cannot name a file with a line end", path=path)
+
+    def escaped(match: re.Match[str]) -> str:
+        slashes, character = match[0][:-1], match[0][-1]
+        return "$$" if character == "$" else f"{slashes * 2}\\{character}"
+
+    return _SPECIAL.sub(escaped, path)
