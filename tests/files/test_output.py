@@ -433,7 +433,7 @@ def test_a_signal_at_the_start_gives_no_traceback(module: str) -> None:
         input=b"x\n1\n",
         capture_output=True,
         check=False,
-        preexec_fn=default_signals,  # noqa: PLW1509 - no thread is about
+        preexec_fn=default_signals,
         timeout=60,
     )
 
