@@ -11,12 +11,12 @@ demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
 
 gallery: $(VENV)/.installed
-	$(BIN)/python sample_data/gallery.py
+	$(BIN)/python docs/generate/gallery.py
 
 # What is written from the code: pages of docs/, man pages, the stubs of the models.
 readme: $(VENV)/.installed
-	$(BIN)/python sample_data/model_table.py
 	$(BIN)/python sample_data/model_stub.py
+	$(BIN)/python docs/generate/model_pages.py
 	$(BIN)/python docs/generate/cli_reference.py
 	$(BIN)/python docs/generate/man_pages.py
 

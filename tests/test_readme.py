@@ -168,7 +168,7 @@ def first_table(page):
 def test_the_table_of_models_is_that_of_the_code() -> None:
     expected = [
         [
-            f"`{e.name}`",
+            f"[`{e.name}`](models/{e.name}.md)",
             e.load().family,
             ", ".join(f"`{a}`" for a in e.aliases),
             summary(e.load()),

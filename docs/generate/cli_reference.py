@@ -48,8 +48,8 @@ def _names(option: Option) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is, with options set as code."""
-    text = re.sub(r"([*|`<\\\[\]])", r"\\\1", text)
-    return re.sub(r"(?<![\w-])(--?[a-z][\w-]*)", r"`\1`", text)
+    text = re.sub(r"([*|<\\\[\]])", r"\\\1", text)
+    return re.sub(r"(?<!\S)(--[a-z][\w-]*)", r"`\1`", text)
 
 
 if __name__ == "__main__":

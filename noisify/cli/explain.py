@@ -41,7 +41,7 @@ def model_page(name: str) -> str:
     declared = parameters_of(model)
     width = max(map(len, declared), default=0)
     for key, parameter in declared.items():
-        default = f" [default: {_shown(parameter.default)}]"
+        default = f" [default: {shown_default(parameter.default)}]"
         if parameter.default is None or parameter.required:
             default = ""
         lines.append(f"  {key:<{width}}  {parameter.help}{default}")
@@ -51,8 +51,8 @@ def model_page(name: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(value: object) -> str:
+def shown_default(value: object) -> str:
     """Return a default value as it would be typed."""
     if isinstance(value, tuple):
-        return "|".join(map(_shown, value))
+        return "|".join(map(shown_default, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

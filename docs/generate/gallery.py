@@ -1,4 +1,4 @@
-"""Draw one clean signal under a dozen models: writes gallery.svg beside this script.
+"""Draw one clean signal under a dozen models: writes docs/pictures/gallery.svg.
 
 The same seed every time, so the same bytes. `python gallery.py [FILE]` or `make gallery`.
 """
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from noisify.models import ModelName
 
+PICTURE = Path(__file__).resolve().parents[1] / "pictures" / "gallery.svg"
 SEED = 42
-POINTS = 400
+POINTS, STEP = 400, 260
 COLUMNS = 4
 PANEL_WIDTH, PANEL_HEIGHT = 240, 150
 PLOT_WIDTH, PLOT_HEIGHT = 220, 100
@@ -91,7 +92,7 @@ PANELS = (
 
 def main(arguments: list[str]) -> int:
     """Write the drawing; return the exit status."""
-    target = Path(arguments[0]) if arguments else Path(__file__).with_name("gallery.svg")
+    target = Path(arguments[0]) if arguments else PICTURE
     target.write_text(drawing(PANELS), encoding="utf-8", newline="\n")
     print(f"wrote {target}")
     return 0
@@ -100,7 +101,7 @@ def main(arguments: list[str]) -> int:
 def clean_signal() -> NDArray[np.float64]:
     """Return a slow sine with a step in it, between 6 and 30."""
     time = np.arange(POINTS)
-    return 14 + 8 * np.sin(2 * np.pi * time / 250) + np.where(time < 260, 0.0, 8.0)
+    return 14 + 8 * np.sin(2 * np.pi * time / 250) + np.where(time < STEP, 0.0, 8.0)
 
 
 def drawing(panels: tuple[Panel, ...]) -> str:
