@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
 import subprocess
 import time
@@ -440,8 +441,8 @@ def test_quiet_does_not_silence_errors(table: Path) -> None:
     assert (2, 1) == (done.status, len(done.lines))
 
 
-def slow_run(*arguments: str, terminal: bool) -> str:
-    """Return standard error of a run that takes a second and a half."""
+def slow_run(*arguments: str, terminal: bool, until: str = "") -> str:
+    """Return standard error of a run whose input comes for two seconds, or until a text is told."""
     reading, writing = pty.openpty() if terminal else os.pipe()
     with subprocess.Popen(
         [*COMMAND, "-s", "1", "--seed", "1", "--chunk-size", "100", *arguments],
@@ -452,12 +453,16 @@ def slow_run(*arguments: str, terminal: bool) -> str:
     ) as process:
         os.close(writing)
         assert process.stdin is not None
-        for _ in range(20):
+        text = b""
+        for _ in range(300 if until else 20):
             process.stdin.write(b"0.5\n" * 100)
             process.stdin.flush()
             time.sleep(0.1)
+            if select.select([reading], [], [], 0)[0]:
+                text += os.read(reading, 4096)
+            if until and until in text.decode():
+                break
         process.stdin.close()
-        text = b""
         while True:
             try:
                 piece = os.read(reading, 4096)
@@ -485,7 +490,9 @@ def test_progress_shows_when_asked_for_or_on_a_terminal(
     terminal: bool,  # noqa: FBT001
     shown: bool,  # noqa: FBT001
 ) -> None:
-    text = slow_run("--no-header", *arguments, terminal=terminal)
+    until = "MB/s" if shown else ""
+
+    text = slow_run("--no-header", *arguments, terminal=terminal, until=until)
 
     assert shown == ("MB/s" in text)
 
