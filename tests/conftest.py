@@ -6,6 +6,7 @@ import pytest
 from csv_text import NOT_BUILT
 from hypothesis import settings
 from run_command import clean_environment
+from servers import Lake, s3_server
 
 from noisify.core import native
 
@@ -52,3 +53,30 @@ def environment(tmp_path):
     variables = clean_environment({"PATH": path, "LC_ALL": "C", "PYTHONUTF8": "1"})
     inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # make says more when it runs in another
     return {name: text for name, text in variables.items() if name not in inherited}
+
+
+@pytest.fixture(scope="session")
+def s3_client():
+    """Start an S3 server, point the environment to it, and return a client of it."""
+    for name in ("s3fs", "moto", "flask"):
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install --group test")
+    boto3, s3fs = pytest.importorskip("boto3"), pytest.importorskip("s3fs")
+    with pytest.MonkeyPatch.context() as patch, s3_server() as url:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-seen")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="lake")
+        yield client
+        client.close()
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def lake(s3_client):
+    """Return an empty bucket."""
+    bucket = Lake(s3_client)
+    bucket.clear()
+    return bucket

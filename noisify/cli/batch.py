@@ -14,6 +14,7 @@ from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.unchanged import EXPECTED
@@ -85,7 +86,9 @@ def make_outputs(
         depfile = depfiles.Depfile(arguments.depfile, inputs, outputs, arguments)
     outcome = _Outcome(found, arguments, notes, report, index, picture)
     with outcome.told(len(inputs)), ExitStack() as kept:
-        folder = None if arguments.output_dir is None else NewFolder(arguments.output_dir)
+        folder = None
+        if arguments.output_dir is not None and not is_url(arguments.output_dir):
+            folder = NewFolder(arguments.output_dir)
         for opened in (folder, report, index, picture, depfile, progress):
             if opened is not None:
                 kept.push(opened)  # before it creates anything, in case of a signal

@@ -15,6 +15,7 @@ import click
 from noisify.cli.batch import make_outputs
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
+from noisify.cli.names import expanded, with_local_names
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import resume_gc, tune_malloc
@@ -60,7 +61,8 @@ def execute(arguments: Arguments) -> None:
     check_stopped()  # a signal may have been lost in an import
     tune_malloc()
     resume_gc()
-    inputs: Sequence[str] = arguments.inputs or (STANDARD_OUTPUT,)
+    arguments = with_local_names(arguments)
+    inputs: Sequence[str] = expanded(arguments.inputs) or (STANDARD_OUTPUT,)
     if arguments.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
     if arguments.quiet and arguments.verbose:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, printable
+from noisify.core.urls import redacted
 from noisify.engine.open_input import OpenInput
 from noisify.engine.survey import survey
 from noisify.plan.selectors import choose
@@ -49,7 +50,7 @@ def field_listing(path: str, settings: Settings) -> str:
         opened.tell()
         chosen, why = _default_choice(fields)
     rows = [_row(field, found.get(field.name), chosen) for field in fields]
-    lines = [f"{path} ({opened.format.name})", *_table([_HEADS, *rows])]
+    lines = [f"{redacted(path)} ({opened.format.name})", *_table([_HEADS, *rows])]
     return "\n".join([*lines, *([why] if why else []), ""])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError, NoisifyError, UsageError
+from noisify.core.urls import is_url
 from noisify.files.codecs import inner_suffix
 from noisify.formats import of_suffix
 
@@ -32,7 +33,7 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
         UsageError: If there are no files to process.
     """
     folder = Path(path)
-    if not folder.is_dir() or from_format == "parquet":
+    if is_url(path) or not folder.is_dir() or from_format == "parquet":
         return None
     try:
         names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))

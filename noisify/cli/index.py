@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from noisify.cli.output_names import in_folder
 from noisify.files.output import naming, open_output
 from noisify.files.write_behind import write_all
 from noisify.noise import registry
@@ -44,7 +45,7 @@ class Index:
         self, folder: str, found: Sequence[Run], shard: Share | None, *, clobber: bool
     ) -> None:
         name = NAME if shard is None else f"index-{shard.number}-of-{shard.count}.csv"
-        self.path = str(Path(folder) / name)
+        self.path = in_folder(folder, name)
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
         self._output = open_output(self.path, clobber=clobber)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url, local_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,7 +185,9 @@ def check_inputs(words: Sequence[Word]) -> None:
         UsageError: If there is one; it says what to type instead.
     """
     for at, word in enumerate(words):
-        if word.option is None and word.text not in {"-", "--"} and not os.path.lexists(word.text):
+        if word.option is not None or word.text in {"-", "--"} or is_url(word.text):
+            continue
+        if not os.path.lexists(local_name(word.text)):
             typed = " ".join(itertools.takewhile(lambda text: text[:1] != "-", _texts(words[at:])))
             meant = _meant_by_input(words[:at], word.text, typed) or _output_input(words, at)
             if meant:

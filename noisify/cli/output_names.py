@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify import formats
+from noisify.core import urls
 from noisify.core.errors import UsageError
 from noisify.files.codecs import inner_suffix, split_name
 from noisify.files.output import STANDARD_OUTPUT
@@ -50,7 +51,7 @@ def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -
         _check_distinct(inputs)
         return [[path] for path in inputs]
     if arguments.output_dir is not None:
-        return _named_outputs(inputs, found, arguments, Path(arguments.output_dir))
+        return _named_outputs(inputs, found, arguments, arguments.output_dir)
     if len(inputs) > 1:
         raise UsageError(
             f"{len(inputs)} inputs need --output-dir DIR or --in-place (an output is named with -o)"
@@ -59,7 +60,7 @@ def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -
 
 
 def _named_outputs(
-    inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, folder: Path
+    inputs: Sequence[str], found: Sequence[Run], arguments: Arguments, folder: str
 ) -> list[list[str]]:
     template = arguments.name_template
     if template is None:
@@ -72,7 +73,7 @@ def _named_outputs(
         names.append([])
         for variant in found:
             name = _fill(template, _words(path, variant, arguments.to_format))
-            target = str(folder / name)
+            target = in_folder(folder, name)
             if name in {"", ".", ".."} or os.sep in name:
                 raise UsageError(f"--name {template!r} does not make a file name: {name!r}")
             if target in taken:
@@ -80,11 +81,20 @@ def _named_outputs(
                 raise UsageError(f"{both} would both become {target}; see --name")
             taken[target] = path
             names[-1].append(target)
-    if folder.exists() and not folder.is_dir():
+    if urls.is_url(folder):
+        for target in taken.keys() & set(inputs):
+            raise _input_too(target)
+        return names
+    if Path(folder).exists() and not Path(folder).is_dir():
         raise UsageError("is a file; the outputs need a folder", path=folder)
     _check_taken(list(taken), inputs, clobber=not arguments.no_clobber)
-    _check_links(folder, list(taken))
+    _check_links(Path(folder), list(taken))
     return names
+
+
+def in_folder(folder: str, name: str) -> str:
+    """Return the path or URL of a file in a folder."""
+    return urls.joined(folder, name) if urls.is_url(folder) else str(Path(folder) / name)
 
 
 def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) -> None:
@@ -93,9 +103,13 @@ def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) 
     for target in found:
         there = identity(target)
         if there in known:
-            raise UsageError(f"{target} is an input too; choose another --output-dir or --name")
+            raise _input_too(target)
         if not clobber and there is not None:
             raise UsageError("exists, and --no-clobber keeps it", path=target)
+
+
+def _input_too(target: str) -> UsageError:
+    return UsageError(f"{target} is an input too; choose another --output-dir or --name")
 
 
 def _check_links(folder: Path, found: Sequence[str]) -> None:
@@ -119,9 +133,9 @@ def _check_links(folder: Path, found: Sequence[str]) -> None:
 
 def _check_distinct(inputs: Sequence[str]) -> None:
     """Refuse an input that is given twice and would be replaced twice."""
-    known: dict[tuple[int, int] | None, str] = {}
+    known: dict[object, str] = {}
     for path in inputs:
-        here = identity(path)
+        here: object = path if urls.is_url(path) else identity(path)
         if here in known:
             again = "is given twice" if known[here] == path else f"is {known[here]} too"
             raise UsageError(f"{again}; --in-place replaces each file once", path=path)
@@ -132,10 +146,10 @@ def _check_distinct(inputs: Sequence[str]) -> None:
 def identity(path: str) -> tuple[int, int] | None:
     """Return the identity of a file, equal for all its paths, or None if it does not exist."""
     try:
-        found = Path(path).stat()
+        found = None if urls.is_url(path) else Path(path).stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def default_template(found: Sequence[Run]) -> str:
@@ -221,4 +235,5 @@ def _also(other: str) -> str:
 
 def _named(path: str) -> object:
     """Return the identity of a file, equal for all its paths; for a new file, its full path."""
-    return path if path == STANDARD_OUTPUT else identity(path) or os.path.realpath(path)
+    as_typed = path == STANDARD_OUTPUT or urls.is_url(path)
+    return path if as_typed else identity(path) or os.path.realpath(path)

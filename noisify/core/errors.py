@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import redacted
 
 if TYPE_CHECKING:
     import difflib
@@ -26,10 +27,12 @@ UNWRITTEN = re.compile(f"(?!\n)[{_CONTROLS}]")
 def printable(text: str) -> str:
     r"""Escape control characters, which names may hold, before a text reaches a terminal.
 
+    Passwords and signatures in URLs are hidden.
+
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
     """
-    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], redacted(text))
 
 
 OUT_OF_MEMORY = "out of memory; a smaller --chunk-size or fewer --jobs need less"

@@ -272,10 +272,6 @@ CONDITIONS = (
 INPUTS = (
     Pattern(r"([\d.]+\s*(?:%|sd|std|iqr|%range)?)", "type -s {0}"),
     Pattern(r"([\d.]+\s*dB)", "type --snr {0}"),
-    Pattern(
-        r"([a-z][a-z0-9+]+://.*)",
-        "noisify reads files; for an address type curl -s {0} | noisify",
-    ),
     Pattern(r".*[*?].*", "no file matches it"),
     Pattern(r"(scale|sd|snr|rate|seed|dist|columns|where|loc|df)=(.+)", "type --{0} {1}"),
     Pattern(r"(\w+=.+)", "type -p {0}"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url, local_name
 
 if TYPE_CHECKING:
     import pathlib
@@ -48,8 +49,8 @@ def read_truth(name: str, value: object) -> bool:
     return value
 
 
-def read_path(name: str, value: object) -> pathlib.Path:
-    """Read the path of a file.
+def read_path(name: str, value: object) -> str | pathlib.Path:
+    """Read the path of a file, or a URL, which stays a text.
 
     Raises:
         UsageError: If it is not a path, or not a possible file name.
@@ -57,7 +58,11 @@ def read_path(name: str, value: object) -> pathlib.Path:
     if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
         try:
             if "\0" not in os.fsdecode(os.fsencode(value)):
-                return pathlib.Path(value)
+                return (
+                    str(value)
+                    if is_url(os.fspath(value))
+                    else pathlib.Path(local_name(os.fspath(value)))
+                )
         except UnicodeEncodeError:
             pass
     raise UsageError(f"{name} {shown(value)} is not the path of a file")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import OUT_OF_MEMORY, NoisifyError
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url
 from noisify.engine.job import process, write_outputs
 from noisify.engine.parallel import ordered_map
 from noisify.files.file_output import sync_new_names
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
+    from noisify.files import remote
 else:
+    remote = LazyModule("noisify.files.remote")
     processes = LazyModule("noisify.engine.processes")
 
 SMALL_BYTES = 1 << 25
@@ -89,7 +92,9 @@ class BatchProgress(Protocol):
 
 
 def size_of(path: str) -> int | None:
-    """Return the size of a regular file; None for anything else."""
+    """Return the size of a regular file or a URL; None for anything else."""
+    if is_url(path):
+        return remote.size_of(path)
     try:
         found = Path(path).stat()
     except OSError:  # reported when it is opened

@@ -109,7 +109,8 @@ class OpenInput:
             self.format = recognise(self.input, settings.from_format)
             check_text_options(settings.read, self.format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
-            if self.format.seeks and self.input.path is None:
+            downloaded = self.input.is_remote and not self.format.in_ranges
+            if self.format.seeks and (self.input.path is None or downloaded):
                 self._keep(f"{self.format.title} is not read from start to end")
             self.source: Source[Any] = self.format.load().open_source(self.input, read)
             if self._hints is None:  # a source that guesses how its file is to be read has some
@@ -128,6 +129,8 @@ class OpenInput:
                 f"a part of {self.format.title} is written as {self.format.title}, not as "
                 f"{wanted.title}; convert the whole first"
             )
+        if self.input.is_remote:
+            self._keep("it is converted")
         if self.input.is_folder:
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
         self.input = converted = convert.convert(self.input, self.format, wanted, read)
@@ -168,7 +171,7 @@ class OpenInput:
 
     def _keep(self, reason: str) -> None:
         self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
-        self.input.spool()
+        self.input.download()
 
     def plan(self, request: Request) -> Plan:
         """Settle a request for this input."""

@@ -41,8 +41,8 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
         with OpenInput(path, settings) as opened, closing(Input(mask_path)) as mask:
             check_output(opened, target, settings)
             entry = _mask_format(mask, opened.format)
-            if entry.seeks:
-                mask.spool()
+            if entry.seeks or mask.is_remote:
+                mask.download()
             inputs = [mask_path] if settings.in_place else [path, mask_path]
             output = open_target(opened, target, settings, inputs)
             with output, naming(output):

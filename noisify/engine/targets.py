@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from noisify import formats
 from noisify.core.errors import UsageError
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import redacted
 from noisify.files import codecs
 from noisify.files.output import STANDARD_OUTPUT, open_output
 from noisify.formats import unsupported
@@ -121,4 +122,4 @@ def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
 
 def shown_name(target: str | Path) -> str:
     """Return the name of an output in messages."""
-    return "standard output" if str(target) == STANDARD_OUTPUT else str(target)
+    return "standard output" if str(target) == STANDARD_OUTPUT else redacted(str(target))

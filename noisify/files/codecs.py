@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import UsageError
 from noisify.core.lazy import optional
+from noisify.core.urls import path_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +119,8 @@ def split_name(path: str | Path) -> tuple[str, str]:
     ('table', '.csv.gz')
     >>> split_name("table.v2.csv")
     ('table.v2', '.csv')
+    >>> split_name("https://host/table.csv?sig=a.b/c")
+    ('table', '.csv')
     """
     stem, suffix = _split(path)
     inner, inner_suffix = _split(stem)
@@ -140,7 +143,8 @@ def inner_suffix(path: str | Path) -> str:
 
 def _split(path: str | Path) -> tuple[str, str]:
     """Return a file name's stem and last suffix as `Path` would; faster over many files."""
-    name = os.path.basename(os.fspath(path).rstrip(_SEPARATORS))  # noqa: PTH119 - for speed
+    whole = path_of(os.fspath(path))
+    name = os.path.basename(whole.rstrip(_SEPARATORS))  # noqa: PTH119 - for speed
     stem, dot, suffix = name.rpartition(".")
     return (stem, dot + suffix) if stem.strip(".") and suffix else (name, "")
 

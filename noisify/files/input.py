@@ -16,6 +16,7 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import shutil
 from noisify.core.memory_bound import UNBOUNDED
+from noisify.core.urls import is_url, redacted
 from noisify.files import codecs
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from noisify.files import decompress, zip_member
+    from noisify.files import decompress, remote, zip_member
     from noisify.files.codecs import Codec
 else:
     decompress = LazyModule("noisify.files.decompress")
+    remote = LazyModule("noisify.files.remote")
     zip_member = LazyModule("noisify.files.zip_member")
 
 _ZIP_START = b"PK\x03\x04"
@@ -36,7 +38,7 @@ HEAD_BYTES = 1 << 20
 
 
 class Input:
-    """One input: a path, or standard input for `-`.
+    """One input: a path, a URL, or standard input for `-`.
 
     A regular file is opened once. Where the system has paths for open files, `path` is one, so that
     a file renamed over the input is not read. `check_unchanged` refuses a file that changed.
@@ -45,8 +47,11 @@ class Input:
     to a temporary file first. Compressed data is decompressed while it is read, and has no `path`
     until it is spooled; size, suffix and head are those of the decompressed data.
 
+    A URL is read in ranges, as a regular file is, by what stands in the place of its `path`; if its
+    server does not serve ranges, as a stream.
+
     Args:
-        source: A path, or `-`.
+        source: A path, a URL, or `-`.
 
     Attributes:
         name: The name used in messages.
@@ -62,12 +67,13 @@ class Input:
 
     def __init__(self, source: str | Path) -> None:
         self.is_standard_input = str(source) == "-"
-        self.name = "standard input" if self.is_standard_input else str(source)
+        self.name = "standard input" if self.is_standard_input else redacted(str(source))
         self.path: Path | None = None
         self.is_folder = False
         self.codec: Codec | None = None
         self.memory = UNBOUNDED
         self._packed: Path | None = None
+        self._remote: remote.RemoteFile | None = None
         self._device: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._head: bytes | None = None
@@ -80,6 +86,8 @@ class Input:
         try:
             if self.is_standard_input:
                 self._take_standard_input()
+            elif is_url(source):
+                self._take_url(str(source))
             else:
                 self._take_path(Path(source))
         except OSError as error:
@@ -109,16 +117,30 @@ class Input:
         self._held = cast("BinaryIO", path.open("rb", buffering=0))  # fails if it is unreadable
         self._watched, self._seen = path, {path: _state(os.fstat(self._held.fileno()))}
         start = read_fully(self._held, codecs.MAGIC_BYTES)
-        self.codec = self._find_codec(start)
         opened = path
         if _open_files_have_paths():
             opened = Path(f"/proc/self/fd/{self._held.fileno()}")
-        if self.codec is None:
-            self.path = opened
-            if start.startswith(_ZIP_START) and path.suffix.lower() != ".npz":
-                self._look_inside(opened)
-        else:
+        self._take_opened(opened, path.suffix, start)
+
+    def _take_url(self, url: str) -> None:
+        found = remote.open_remote(url)
+        if not isinstance(found, remote.RemoteFile):
+            self._device = found
+            self._take_stream(found)
+            return
+        self._remote = found
+        start = found.open().read(codecs.MAGIC_BYTES)
+        self._take_opened(cast("Path", found), found.suffix, start)  # it has a path's methods
+
+    def _take_opened(self, opened: Path, suffix: str, start: bytes) -> None:
+        """Take a file that starts with some bytes, compressed or not."""
+        self.codec = self._find_codec(start)
+        if self.codec is not None:
             self._packed = opened
+            return
+        self.path = opened
+        if start.startswith(_ZIP_START) and suffix.lower() != ".npz":
+            self._look_inside(opened)
 
     def _look_inside(self, archive: Path) -> None:
         """Read the only file of a ZIP archive instead of the archive, if it holds just one."""
@@ -173,13 +195,21 @@ class Input:
         return self._archive is not None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether `path` stands for a file with a URL."""
+        return self._remote is not None and self.path is cast("Path", self._remote)
+
+    @property
     def is_rereadable(self) -> bool:
         """Whether it can be opened more than once."""
         return self.path is not None or self._packed is not None
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
         """Return the first `count` bytes, or all of them if there are fewer."""
-        if self._head is None or (self.path is not None and count > HEAD_BYTES):
+        if self._remote is not None and self.is_remote:
+            if self._head is None or count > len(self._head):
+                self._head = self._remote.open().read(count)  # no more than that
+        elif self._head is None or (self.path is not None and count > HEAD_BYTES):
             if self.path is not None:
                 with self.path.open("rb") as file:
                     self._head = file.read(max(count, HEAD_BYTES))
@@ -207,6 +237,16 @@ class Input:
         """Copy a stream or compressed data to a temporary file; return whether that was needed."""
         if self.path is not None:
             return False
+        self._keep_copy()
+        return True
+
+    def download(self) -> None:
+        """Copy whatever is not a local file to a temporary file."""
+        if self.path is None or self.is_remote:
+            self._keep_copy()
+
+    def _keep_copy(self) -> None:
+        """Copy the data to a temporary file, which takes the place of the input's path."""
         try:
             self._spooled = new_temporary_path()
             self._spooled.touch(mode=0o600)
@@ -219,14 +259,17 @@ class Input:
                 path=self.name,
             ) from None
         self.path = self._spooled
-        return True
 
     def check_unchanged(self) -> None:
         """Refuse an input that was changed or replaced since it was opened.
 
         Raises:
-            DataError: If its device, inode, size or modification time differs.
+            DataError: If its device, inode, size or modification time differs, or for a URL its
+                size or version.
+            NoisifyError: If a URL could not be read.
         """
+        if self._remote is not None:
+            self._remote.check()
         if self._watched is None:
             return
         held = None if self._held is None else _state(os.fstat(self._held.fileno()))
@@ -289,6 +332,8 @@ def _states(path: Path) -> dict[Path, _State]:
 
 def known_size(path: str | Path) -> int:
     """Return the size of an uncompressed regular file, or 0 if it is anything else."""
+    if is_url(path):
+        return remote.size_of(str(path)) or 0
     file = Path(path)
     with contextlib.suppress(OSError):  # reported when the file is opened
         if file.is_file():
@@ -337,6 +382,8 @@ def read_into(stream: BinaryIO, buffer: memoryview) -> int:
 
 def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
     """Fill a buffer from a position in a file, as `read_into` does; thread-safe."""
+    if (at := getattr(file, "read_at", None)) is not None:  # a remote file
+        return cast("int", at(buffer, place))
     if not hasattr(os, "preadv"):
         with _SEEKING:
             file.seek(place)

@@ -11,69 +11,27 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url
 from noisify.files.descriptors import open_descriptor
 from noisify.files.file_output import FileOutput
 from noisify.files.output_interface import Output, naming
-from noisify.files.temporary import new_temporary_path, remove
-from noisify.files.write_behind import InPieces, OwnedInPieces, write_all
+from noisify.files.staged_output import StagedOutput
+from noisify.files.write_behind import InPieces, OwnedInPieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from noisify.files import compress
+    from noisify.files import compress, remote_output
     from noisify.files.codecs import Compression
 else:
     compress = LazyModule("noisify.files.compress")
+    remote_output = LazyModule("noisify.files.remote_output")
 
 STANDARD_OUTPUT = "-"
-_COPY_BYTES = 1 << 20
 
 
-class _StagedOutput(Output):
-    """An output that may be written to a temporary file first, and copied from there.
-
-    Args:
-        name: The name used in messages.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = self._own_name = name
-        self._local: Path | None = None
-        self._held_from: BinaryIO | None = None
-
-    def local_path(self) -> Path:
-        """Return the path of a temporary file, which is copied to the output at the end."""
-        if self._local is not None:
-            return self._local
-        self._local = new_temporary_path()
-        self.name += f" (made in {self._local.parent} first; TMPDIR can name another folder)"
-        self._local.touch(mode=0o600)
-        return self._local
-
-    def _write_locally(self) -> None:
-        """Let `file` be the temporary file."""
-        local = self.local_path().open("r+b", 0)
-        self._held_from, self.file = self.file, cast("BinaryIO", local)
-
-    def _end_local(self) -> None:
-        """Let `file` be the output again."""
-        if self._held_from is not None:
-            self.file.close()
-            self.file, self._held_from = self._held_from, None
-
-    def _copy_local(self) -> None:
-        """Copy the temporary file, if any, to the output."""
-        self._end_local()
-        if self._local is not None:
-            self.name = self._own_name
-            with self._local.open("rb") as copied:
-                while data := copied.read(_COPY_BYTES):
-                    write_all(self.file, data)
-            remove(self._local)
-
-
-class StreamOutput(_StagedOutput):
+class StreamOutput(StagedOutput):
     """Standard output, a pipe or a device: what is written cannot be taken back."""
 
     def __init__(self, file: BinaryIO, name: str, *, close: bool) -> None:
@@ -83,26 +41,24 @@ class StreamOutput(_StagedOutput):
 
     def hold_back(self) -> None:
         """Write to a temporary file until `commit`."""
-        self._write_locally()
+        self.write_locally()
 
     def commit(self) -> None:
         """Copy the temporary file, if any, and flush."""
-        self._copy_local()
+        self.copy_local()
         self.file.flush()
         if self._close:
             self.file.close()
 
     def discard(self) -> None:
         """Remove the temporary file, if any."""
-        self._end_local()
-        if self._local is not None:
-            remove(self._local)
+        self.remove_local()
         if self._close:
             with contextlib.suppress(OSError):
                 self.file.close()
 
 
-class CompressedOutput(_StagedOutput):
+class CompressedOutput(StagedOutput):
     """An output that compresses into another one.
 
     Args:
@@ -128,7 +84,7 @@ class CompressedOutput(_StagedOutput):
     def hold_back(self) -> None:
         """Write to a temporary file until `complete`, if the outer output is a stream."""
         if isinstance(self._outer, StreamOutput):
-            self._write_locally()
+            self.write_locally()
 
     def trim_preallocation(self) -> None:
         """Release the preallocated disk space of the outer output."""
@@ -136,7 +92,7 @@ class CompressedOutput(_StagedOutput):
 
     def complete(self) -> None:
         """Compress the temporary file, if any, and what is still buffered."""
-        self._copy_local()
+        self.copy_local()
         cast("compress.CompressedFile", self._packed).finish()
         self._outer.complete()
         self._completed = True
@@ -153,13 +109,11 @@ class CompressedOutput(_StagedOutput):
 
     def discard(self) -> None:
         """Stop compressing and discard the outer output."""
-        self._end_local()
         try:
             if self._packed is not None:
                 self._packed.close()
         finally:
-            if self._local is not None:
-                remove(self._local)
+            self.remove_local()
             self._outer.discard()
 
 
@@ -219,7 +173,7 @@ def open_output(
     """Open an output.
 
     Args:
-        target: A path, or `-` for standard output.
+        target: A path, a URL, or `-` for standard output.
         inputs: The inputs that it must not be, under any name; empty with `--in-place`.
         clobber: Whether an existing file may be replaced.
         compression: How to compress it, or None.
@@ -261,6 +215,8 @@ def _open_plain(
                 f"is also the input {other}; give another name, or --in-place to replace it",
                 path=str(target),
             )
+    if is_url(target):
+        return remote_output.RemoteOutput(str(target), clobber=clobber)
     if (descriptor := open_descriptor(target)) is not None:
         return _stream_to(descriptor, str(target))
     path = Path(target)
@@ -313,6 +269,8 @@ def _unbuffered_standard_output() -> BinaryIO:
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:
+    if is_url(one) or is_url(other):
+        return str(one) == str(other)
     with contextlib.suppress(OSError):
         return Path(one).samefile(other)
     return False

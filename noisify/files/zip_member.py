@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from noisify.core.errors import DataError
 from noisify.files.codecs import Codec
 from noisify.files.decompress import BlockStream
+from noisify.files.remote import for_library
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,7 +44,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     Raises:
         BadZipFile: If it is not one, or its directory has a negative member offset.
     """
-    archive = zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(for_library(path))
     if any(member.header_offset < 0 for member in archive.infolist()):
         archive.close()
         raise zipfile.BadZipFile("its directory is not where it should be")
@@ -53,7 +54,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 def only_member(path: Path) -> str | None:
     """Return the name of an archive's only file, or None if it does not hold exactly one."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(for_library(path)) as archive:
             names = _files(archive)
     except (*DAMAGED, OSError):
         return None

@@ -32,6 +32,7 @@ class FormatEntry(NamedTuple):
         magic: The alternative magic bytes of such files, if there are any.
         magic_offsets: The offsets at which the magic bytes may be.
         seeks: Whether reading it needs a regular file.
+        in_ranges: Whether a file with a URL is read in ranges, if it seeks; else it is downloaded.
         binary: Whether it is not to be written to a terminal.
         shape: Whether it holds a table of named columns, or arrays.
         counts_elements: Whether progress counts the bytes of elements, not those of the file.
@@ -46,6 +47,7 @@ class FormatEntry(NamedTuple):
     magic: tuple[bytes, ...] = ()
     magic_offsets: tuple[int, ...] = (0,)
     seeks: bool = True
+    in_ranges: bool = False
     binary: bool = True
     shape: Literal["table", "arrays"] = "arrays"
     counts_elements: bool = False
@@ -94,6 +96,7 @@ FORMATS = (
         "Parquet",
         (".parquet", ".pq", ".parq"),
         (b"PAR1",),
+        in_ranges=True,
         shape="table",
         whole="parquet.table",
     ),
@@ -112,7 +115,13 @@ FORMATS = (
         "npy", "npy.format", "NPY", (".npy",), (b"\x93NUMPY",), seeks=False, whole="npy.arrays"
     ),
     FormatEntry(
-        "npz", "npz.format", "NPZ", (".npz",), (b"PK\x03\x04", b"PK\x05\x06"), whole="npz.arrays"
+        "npz",
+        "npz.format",
+        "NPZ",
+        (".npz",),
+        (b"PK\x03\x04", b"PK\x05\x06"),
+        in_ranges=True,
+        whole="npz.arrays",
     ),
     FormatEntry(
         "hdf5",
@@ -121,6 +130,7 @@ FORMATS = (
         (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".h5ad"),
         (b"\x89HDF\r\n\x1a\n",),
         magic_offsets=(0, *(512 << n for n in range(50))),
+        in_ranges=True,
         counts_elements=True,
         whole="hdf5.arrays",
     ),

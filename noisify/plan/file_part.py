@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError
+from noisify.core.urls import path_of
 from noisify.files.codecs import inner_suffix, of_name, split_name
 from noisify.formats import of_suffix
 
@@ -28,6 +29,7 @@ def file_part(path: str | Path) -> str:
     """
     if str(path) == "-":
         raise UsageError("noise by the file's name needs a file, not standard input")
+    path = path_of(str(path))
     name = Path(path) if Path(path).name not in {"", ".."} else Path(path).resolve()
     if of_suffix(inner_suffix(name)) is not None:
         return split_name(name)[0]

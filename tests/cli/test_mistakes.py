@@ -194,8 +194,6 @@ MISTAKES = {
     "noisify data.csv -o out.csv",
     "-n 5": "no file is called '5'; -n is --dry-run; copies are --replicates 5 --output-dir DIR",
     "'*.txt' -s 1": "no file is called '*.txt'; no file matches it",
-    "s3://bucket/x.csv": "no file is called 's3://bucket/x.csv'; noisify reads files; for an "
-    "address type curl -s s3://bucket/x.csv | noisify",
     # formats
     "-s 1 --to h5": f"no format is called 'h5'; type hdf5 {FORMAT_NAMES}",
     "-s 1 --to excel": "no format is called 'excel'; a spreadsheet, or another Office file is "

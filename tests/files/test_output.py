@@ -20,8 +20,9 @@ import pytest
 from run_command import COMMAND, clean_environment, names, noisy, run, run_process
 
 from noisify.core.errors import NoisifyError
-from noisify.files import output, write_behind
+from noisify.files import write_behind
 from noisify.files.output import FileOutput
+from noisify.files.staged_output import StagedOutput
 from noisify.files.write_behind import open_written_behind
 
 if TYPE_CHECKING:
@@ -671,14 +672,14 @@ def test_a_temporary_file_is_readable_by_its_owner_only(
 ) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as made:
         made["x"] = np.arange(5.0)
-    copied, modes = output._StagedOutput._copy_local, []
+    copied, modes = StagedOutput.copy_local, []
 
-    def note(staged: output._StagedOutput) -> None:
+    def note(staged: StagedOutput) -> None:
         if staged._local is not None:
             modes.append(stat.S_IMODE(staged._local.stat().st_mode))
         copied(staged)
 
-    monkeypatch.setattr(output._StagedOutput, "_copy_local", note)
+    monkeypatch.setattr(StagedOutput, "copy_local", note)
     monkeypatch.chdir(tmp_path)
     with (tmp_path / "opened").open("wb") as file:
         done = run("in.h5", "-o", target.format(file.fileno()), "-s", 1, "--seed", 1)

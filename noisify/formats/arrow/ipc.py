@@ -105,6 +105,8 @@ class ArrowSource(Source[Slice]):
                     self._input.memory.require((1 + _MORE_COPIES) * largest, "a record batch")
 
     def _file(self) -> pa.NativeFile:
+        if self._input.is_remote:
+            return pa.PythonFile(self._input.open(), mode="r")
         if self._input.path is not None:
             return pa.OSFile(str(self._input.path))
         return pa.PythonFile(_Readable(self._input.open()), mode="r")

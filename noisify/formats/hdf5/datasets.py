@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +202,7 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
     if layout == h5d.CONTIGUOUS and is_written:
         offset = int(dataset.id.get_offset())
         end = offset + math.prod(shape) * element.base.itemsize
-        if end > os.fstat(headers.file.fileno()).st_size:
+        if end > headers.size():
             raise DataError("is cut short: the file ends before it does", field=path)
         return Contiguous(*place, offset)
     if layout != h5d.CHUNKED:

@@ -1,4 +1,4 @@
-"""A file that the HDF5 library writes to, which never tells it of a failure.
+"""A file that the HDF5 library reads or writes, which never tells it of a failure.
 
 A failed write or close leaves the library with a file that it can neither finish nor forget: the
 process crashes later. So it is told that all went well, and the failure is raised afterwards.
@@ -6,25 +6,24 @@ process crashes later. So it is told that all went well, and the failure is rais
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 class LibraryFile:
     """An open file for h5py; after a failure nothing more is written.
 
     Args:
-        path: An existing file.
+        file: An open file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._failure: BaseException | None = None
-        self._file = cast("BinaryIO", path.open("r+b", 0))
+        self._file = file
 
     def check(self) -> None:
         """Raise what went wrong so far."""

@@ -5,6 +5,7 @@ The layouts are those of "Object Headers" in the HDF5 File Format Specification,
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.value_class import frozen
@@ -42,6 +43,10 @@ class HeaderFile:
     base: int
     address_bytes: int
     length_bytes: int
+
+    def size(self) -> int:
+        """Return the size of the file."""
+        return self.file.seek(0, os.SEEK_END)
 
     def read(self, address: int, count: int) -> bytes:
         """Return bytes at an address."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from h5py import h5i
 
@@ -184,7 +184,7 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         self._copy_the_rest()
         with delayed_signals():
             if self._file is None:
-                self._library = LibraryFile(self._path)
+                self._library = LibraryFile(cast("BinaryIO", self._path.open("r+b", 0)))
                 self._file = open_file(self._library, "r+")
                 self._objects = PathOpener(self._file)
             self._touched[path] = None

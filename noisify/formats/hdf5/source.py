@@ -7,6 +7,7 @@ their order, whatever their chunks: `storage` has the ways in which they are rea
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import h5py
 
 from noisify.core.chunk import Chunk, Positions
+from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.formats.colocated import FieldsByPlace, united
@@ -26,6 +28,7 @@ from noisify.formats.hdf5.datasets import (
     storage_of,
     unreadable_field,
 )
+from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
 from noisify.formats.hdf5.rechunk import RechunkedStorage
@@ -78,14 +81,19 @@ class Hdf5Source(Source[DatasetsPiece]):
         self._rechunked: dict[str, RechunkedStorage] = {}
         self._by_path = FieldsByPlace(self._path_of)
         self._bytes = self.path.open("rb", buffering=0)
+        self._library: LibraryFile | None = None
+        if source.is_remote:
+            self._library = LibraryFile(self.path.open())
         try:
-            self._file = open_file(self.path, "r")
+            with self._checked():
+                self._file = open_file(self._library or self.path, "r")
         except OSError as error:
             self._bytes.close()
             raise _unreadable(error, self.name) from None
         try:
-            self._objects = PathOpener(self._file)
-            self.fields = self._find_fields()
+            with self._checked():
+                self._objects = PathOpener(self._file)
+                self.fields = self._find_fields()
         except UNREADABLE as error:
             self.close()
             why = reason(error)
@@ -94,6 +102,18 @@ class Hdf5Source(Source[DatasetsPiece]):
             self.close()
             raise
         self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
+
+    @contextlib.contextmanager
+    def _checked(self) -> Iterator[None]:
+        """Let a signal wait while the HDF5 library reads a URL, then raise what failed there."""
+        if self._library is None:
+            yield
+            return
+        try:
+            with delayed_signals():
+                yield
+        finally:
+            self._library.check()  # before what the library makes of it
 
     def _find_fields(self) -> tuple[Field, ...]:
         roles = Roles.of(self._file)
@@ -169,7 +189,7 @@ class Hdf5Source(Source[DatasetsPiece]):
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
             headers = HeaderFile(self._bytes, *header_sizes(self._file))
-            with reading(self.name, path):
+            with self._checked(), reading(self.name, path):
                 item, address = self._objects.dataset(path), self._objects.address(path)
                 self._storages[path] = storage_of(path, item, address, headers)
         return self._storages[path]
@@ -192,7 +212,7 @@ class Hdf5Source(Source[DatasetsPiece]):
         for box, start, count in found.boxes():
             parts = []
             for storage in found.storages:
-                with reading(self.name, storage.path):
+                with self._checked(), reading(self.name, storage.path):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
             yield DatasetsPiece(tuple(parts), box, start, count)
 

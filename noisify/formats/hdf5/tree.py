@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
@@ -67,7 +67,7 @@ def written_by_library(path: Path) -> Iterator[h5py.File]:
     Raises:
         OSError: If it cannot be written.
     """
-    out = LibraryFile(path)
+    out = LibraryFile(cast("BinaryIO", path.open("r+b", 0)))
     try:
         file = h5py.File(out, "w")
         try:

@@ -78,7 +78,7 @@ class NpySource(Source[ArrayPiece]):
         self.fields = fields_of(self.header.dtype, ARRAY_NAME)
         self.empty = not self.header.count
         if self.header.fortran:
-            source.spool()  # its elements are not read sequentially
+            source.download()  # its elements are not read sequentially
         if source.size is not None:
             self._check_size(source.size - len(self.header.text))
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from noisify.core.arrow_arrays import to_numpy, validity
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError
+from noisify.files.remote import for_library
 from noisify.formats.arrow.nested import values_at
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def check_int96(path: Path, name: str, leaf: int) -> None:
     Raises:
         DataError: If a time is out of Arrow's range, or the column cannot be read.
     """
-    with pq.ParquetFile(path, coerce_int96_timestamp_unit="s", pre_buffer=False) as file:
+    opened = for_library(path)
+    with pq.ParquetFile(opened, coerce_int96_timestamp_unit="s", pre_buffer=False) as file:
         field = file.metadata.schema.column(leaf).path
         groups = list(range(file.num_row_groups))
         try:

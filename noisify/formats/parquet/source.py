@@ -21,6 +21,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
+from noisify.files.remote import for_library, is_remote
 from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import (
     ROWS,
@@ -138,11 +139,11 @@ class ParquetSource(Source[RowGroupSlice]):
         """Open the file with Arrow, with its metadata if they have already been read."""
         try:
             return pq.ParquetFile(
-                self.path,
+                for_library(self.path),
                 metadata=metadata,
                 page_checksum_verification=True,
                 buffer_size=_BUFFER,
-                pre_buffer=False,
+                pre_buffer=is_remote(self.path),  # whole column chunks in few requests
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._unlike_parquet(error) from None
