@@ -409,10 +409,8 @@ def test_a_server_that_fails_meanwhile_is_said_as_such(server, tmp_path, name, a
     server.files = server.statuses = Failing()
     done = run(f"{server.url}/{name}", "-o", tmp_path / name, *NOISE)
     server.files, server.statuses = {}, {}
-    assert (done.status, done.lines) == (
-        1, [f"noisify: {server.url}/{name}: cannot be read: the server answers with status 500; "
-            "try again"],
-    )  # fmt: skip
+    why = "cannot be read: the server answers with status 500; try again"
+    assert (done.status, done.lines) == (1, [f"noisify: {server.url}/{name}: {why}"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -204,7 +204,7 @@ class Hdf5Source(Source[DatasetsPiece]):
         if not isinstance(storage, Chunked | LibraryStorage) or storage.chunks is None:
             return storage
         if path not in self._rechunked:
-            with reading(self.name, path):
+            with self._checked(), reading(self.name, path):
                 self._rechunked[path] = RechunkedStorage.of(storage, self)
         return self._rechunked[path]
 
