@@ -83,7 +83,7 @@ class Hdf5Source(Source[DatasetsPiece]):
         self._bytes = self.path.open("rb", buffering=0)
         self._library: LibraryFile | None = None
         if source.is_remote:
-            self._library = LibraryFile(self.path.open())
+            self._library = LibraryFile(self.path.open("rb", 0))
         try:
             with self._checked():
                 self._file = open_file(self._library or self.path, "r")
