@@ -12,10 +12,10 @@ import re
 from typing import TYPE_CHECKING
 
 import h5py
-from h5py import h5a, h5d, h5ds, h5g, h5o
+from h5py import h5a, h5d, h5ds, h5g
 
+from noisify.formats.hdf5.groups_above import GroupsAbove, address_of, found_in
 from noisify.formats.hdf5.pytables import is_indexes
-from noisify.formats.hdf5.tree import UNREADABLE, own_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +63,7 @@ class Roles:
         self._structure: dict[int, str] = {}
         self._nwb = False
         self._index: str | None = None
+        self._above = GroupsAbove()
         self._in_indexes: set[str] = set()
 
     @classmethod
@@ -71,7 +72,7 @@ class Roles:
         roles = cls()
         roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
         roles._nwb = "nwb_version" in file.attrs
-        roles._look_at_group(file)
+        roles._look_at_group("", file)
         return roles
 
     def look_at(self, path: str, item: ObjectID) -> None:
@@ -82,12 +83,12 @@ class Roles:
             group = h5py.Group(item)
             if self._index is None and is_indexes(path, group):
                 self._index = f"{path}/"
-            self._look_at_group(group)
+            self._look_at_group(f"{path}/", group)
             return
         if isinstance(item, h5d.DatasetID) and self._index is not None:
             self._in_indexes.add(path)
         if isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
-            self._look_at_dataset(h5py.Dataset(item))
+            self._look_at_dataset(path, h5py.Dataset(item))
 
     def role(self, address: int, member: str | None) -> str:
         """Return the role of a dataset, or of a member of it; empty: it has none.
@@ -109,18 +110,19 @@ class Roles:
 
     def _note(self, group: h5py.Group, names: Iterable[str], role: str) -> None:
         for name in names:
-            item = _found(group, name)
+            item = found_in(group, name)
             if isinstance(item, h5py.Dataset):
-                self._by_address.setdefault(_address(item), role)
+                self._by_address.setdefault(address_of(item), role)
 
-    def _look_at_group(self, group: h5py.Group) -> None:
+    def _look_at_group(self, prefix: str, group: h5py.Group) -> None:
         names = set(group)
+        self._above.enter(prefix, group, names)
         attributes = set(group.attrs)
         for parts in _SPARSE_PARTS:
             if names.issuperset(parts):
                 for name in (*parts[1:], "shape"):
-                    if isinstance(item := _found(group, name), h5py.Dataset):
-                        self._structure[_address(item)] = _SPARSE
+                    if isinstance(item := found_in(group, name), h5py.Dataset):
+                        self._structure[address_of(item)] = _SPARSE
         self._look_at_nexus(group, attributes)
         if self._nwb or "neurodata_type" in attributes:
             self._note(group, names.intersection(_NWB_TIMES), "times of NWB")
@@ -151,7 +153,7 @@ class Roles:
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
         if "__categories" in names:
-            inner = _found(group, "__categories")
+            inner = found_in(group, "__categories")
             if isinstance(inner, h5py.Group):
                 self._note(inner, list(inner), _CATEGORIES)
 
@@ -161,53 +163,39 @@ class Roles:
             others = [name for name in names if not _PANDAS_VALUES.fullmatch(name)]
             self._note(group, others, _PANDAS)
             return
-        table = _found(group, "table")
+        table = found_in(group, "table")
         if not isinstance(table, h5py.Dataset):
             return
         if "/meta/" in f"{group.name}/":
-            self._by_address[_address(table)] = _CATEGORIES
+            self._by_address[address_of(table)] = _CATEGORIES
         for member in ("index", *_unpickled_texts(group.attrs, "levels")):
-            self._members[_address(table), member] = _PANDAS
+            self._members[address_of(table), member] = _PANDAS
 
-    def _look_at_dataset(self, dataset: h5py.Dataset) -> None:
+    def _note_named(self, dataset: h5py.Dataset, attributes: Iterable[str]) -> None:
+        """Note the variables that attributes of CF name: in the dataset's group, or above."""
+        for attribute in attributes:
+            for word in _words(dataset.attrs, attribute):
+                if (address := self._above.dataset(word)) is not None:
+                    self._by_address.setdefault(address, _CF[attribute])
+
+    def _look_at_dataset(self, path: str, dataset: h5py.Dataset) -> None:
+        parent = self._above.leave(path)
         if any(h5a.exists(dataset.id, name) for name in _NETCDF_OF_DATASETS):
             self.netcdf = True
         if h5ds.is_scale(dataset.id):
             if is_bare_dimension(dataset):
                 self.netcdf = True
-            self._by_address.setdefault(_address(dataset), "a dimension scale")
+            self._by_address.setdefault(address_of(dataset), "a dimension scale")
         names = set(dataset.attrs)
-        for attribute in names.intersection(_CF):
-            for word in _words(dataset.attrs, attribute):
-                self._note_above(dataset.parent, word, _CF[attribute])
+        self._note_named(dataset, names.intersection(_CF))
         if "axes" in names and "signal" in names:
-            self._note(dataset.parent, _words(dataset.attrs, "axes"), _AXIS)
-        if "axis" in names and "NX_class" in dataset.parent.attrs:
-            self._by_address.setdefault(_address(dataset), _AXIS)
+            self._note(parent, _words(dataset.attrs, "axes"), _AXIS)
+        if "axis" in names and "NX_class" in parent.attrs:
+            self._by_address.setdefault(address_of(dataset), _AXIS)
         if "neurodata_type" in names and _text(dataset.attrs, "neurodata_type") in _NWB_INDEXES:
-            self._by_address.setdefault(_address(dataset), "an index of NWB")
+            self._by_address.setdefault(address_of(dataset), "an index of NWB")
         if "categories" in names:  # of AnnData before 0.7
-            self._by_address.setdefault(_address(dataset), _CODES)
-
-    def _note_above(self, group: h5py.Group, name: str, role: str) -> None:
-        """Note a variable in a group or, as NetCDF looks for it, in those above."""
-        while not isinstance(_found(group, name), h5py.Dataset):
-            if group.name == "/":
-                return
-            group = group.parent
-        self._note(group, [name], role)
-
-
-def _found(group: h5py.Group, name: str) -> object:
-    """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
-    try:
-        return own_object(group, name)
-    except UNREADABLE:
-        return None
-
-
-def _address(dataset: h5py.Dataset) -> int:
-    return int(h5o.get_info(dataset.id).addr)
+            self._by_address.setdefault(address_of(dataset), _CODES)
 
 
 def _read(attributes: h5py.AttributeManager, name: str) -> object:

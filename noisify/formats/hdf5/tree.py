@@ -144,29 +144,33 @@ def held_elsewhere(dataset: h5py.Dataset) -> str:
 def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
     """Return what a path leads to without leaving the file; None: nothing, or another file.
 
-    External links, and soft links by way of one, are not opened.
+    External links, and soft links by way of one, are not opened. Each step starts at the group that
+    the last one led to: from the root it would take the longer, the deeper that is.
     """
-    place = b"/" if name.startswith("/") else stored_name(group.name or "/")
-    waiting = [part for part in reversed(stored_name(name).split(b"/")) if part not in {b"", b"."}]
+    place, waiting = _start(group.id, stored_name(name))
     for _ in range(_LONGEST_WALK):
         if not waiting:
-            found = h5o.open(group.file.id, place)
-            if isinstance(found, h5g.GroupID):
-                return h5py.Group(found)
-            return h5py.Dataset(found) if isinstance(found, h5d.DatasetID) else None
-        step = place.rstrip(b"/") + b"/" + waiting.pop()
-        if not group.file.id.links.exists(step):
+            if isinstance(place, h5g.GroupID):
+                return h5py.Group(place)
+            return h5py.Dataset(place) if isinstance(place, h5d.DatasetID) else None
+        part = waiting.pop()
+        if not isinstance(place, h5g.GroupID) or not place.links.exists(part):
             return None
-        kind = group.file.id.links.get_info(step).type
+        kind = place.links.get_info(part).type
         if kind == h5l.TYPE_SOFT:
-            target = group.file.id.links.get_val(step)
-            place = b"/" if target.startswith(b"/") else place
-            waiting += [part for part in reversed(target.split(b"/")) if part not in {b"", b"."}]
+            place, further = _start(place, place.links.get_val(part))
+            waiting += further
         elif kind == h5l.TYPE_HARD:
-            place = step
+            place = h5o.open(place, part)
         else:
             return None
     return None
+
+
+def _start(group: h5g.GroupID, path: bytes) -> tuple[ObjectID, list[bytes]]:
+    """Return the group where a path from a group starts, and its names, the first one last."""
+    start = h5g.open(group, b"/") if path.startswith(b"/") else group
+    return start, [part for part in reversed(path.split(b"/")) if part not in {b"", b"."}]
 
 
 def reason(error: Exception) -> str:
