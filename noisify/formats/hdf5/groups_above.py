@@ -53,18 +53,19 @@ class GroupsAbove:
             group: The group.
             names: The names of its links.
         """
-        self.leave(prefix)
+        if self._levels:
+            self.leave(prefix)
         level = _Level(prefix, group, names, {})
         self._levels.append(level)
         for name in names:
             self._by_name.setdefault(name, []).append(level)
 
-    def leave(self, path: str) -> h5py.Group | None:
+    def leave(self, path: str) -> h5py.Group:
         """Leave the groups that an object is not in; return the group that it is in."""
-        while self._levels and not path.startswith(self._levels[-1].prefix):
+        while not path.startswith(self._levels[-1].prefix):
             for name in self._levels.pop().names:
                 self._by_name[name].pop()
-        return self._levels[-1].group if self._levels else None
+        return self._levels[-1].group
 
     def dataset(self, name: str) -> int | None:
         """Return the address of a dataset, looked for in each group, the innermost first.

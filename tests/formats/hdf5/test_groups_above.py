@@ -75,7 +75,7 @@ def test_a_group_left_is_not_looked_in(file):
 )
 def test_deep_groups_take_as_many_lookups_as_datasets(tmp_path, monkeypatch, words, lookups):
     """Every group holds one of the name, which is not what is meant: each is looked at once."""
-    counts = []
+    counts, found = [], groups_above.own_object
     for depth in (100, 200):
         calls = []
 
@@ -83,7 +83,6 @@ def test_deep_groups_take_as_many_lookups_as_datasets(tmp_path, monkeypatch, wor
             calls.append(where)
             return found(*where)
 
-        found = groups_above.own_object
         with h5py.File(tmp_path / f"{depth}.h5", "w") as file:
             group: h5py.Group = file
             for at in range(depth):
