@@ -8,13 +8,6 @@
 #include <cstring>
 #include <new>
 
-// The version of the NumPy that a part is linked with, unquoted; empty if none.
-#ifndef NOISIFY_NUMPY
-#define NOISIFY_NUMPY
-#endif
-#define NOISIFY_TEXT(...) NOISIFY_QUOTED(__VA_ARGS__)
-#define NOISIFY_QUOTED(...) #__VA_ARGS__
-
 namespace python {
 
 // Thrown after a Python error has been set.
@@ -91,7 +84,6 @@ template <int number>
 static PyObject* module_of(const char* name, PyMethodDef* methods) {
     static PyModuleDef_Slot slots[] = {
         {Py_mod_exec, reinterpret_cast<void*>(+[](PyObject* module) {
-             if (PyModule_AddStringConstant(module, "NUMPY", NOISIFY_TEXT(NOISIFY_NUMPY)) != 0) return -1;
              return PyModule_AddIntConstant(module, "INTERFACE", number);
          })},
 #ifdef Py_GIL_DISABLED

@@ -20,7 +20,7 @@ class Part(Enum):
 
     CSV = ("noisify.formats.csv._csv", 3)
     KERNELS = ("noisify.kernels._kernels", 2)
-    VARIATES = ("noisify.streams._variates", 2)
+    VARIATES = ("noisify.streams._variates", 3)
 
 
 def pure() -> bool:

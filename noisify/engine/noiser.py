@@ -19,7 +19,7 @@ from noisify.engine.counts import Tally
 from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import NoiseContext
-from noisify.streams.streams import BlockVariates, JoinedVariates, SequentialVariates
+from noisify.streams.streams import JoinedVariates, SequentialVariates, StreamVariates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -259,11 +259,11 @@ class Noiser:
 
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
-        return BlockVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
+        return StreamVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:
-            return BlockVariates(step.stream, positions)
+            return StreamVariates(step.stream, positions)
         if not positions.follows(self._reached[step]):
             raise UsageError(
                 f"--rng {self._plan.rng} draws in file order, and this array is not stored in it; "

@@ -17,12 +17,14 @@ from noisify.noise.model import NoiseContext
 from noisify.streams.streams import SequentialVariates, numpy_generator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Field
     from noisify.formats.interface import Source
     from noisify.plan.plan import Plan, Step
-    from noisify.streams.streams import NumpyGenerator, Sampler
+    from noisify.streams.streams import NumpyGenerator
 
 _SKIP_ELEMENTS = 1 << 17
 
@@ -58,14 +60,14 @@ def _try_out(step: Step, generator: NumpyGenerator) -> None:
 class _OneDraw(SequentialVariates):
     """A compatibility stream that refuses a second draw, which would depend on the chunks."""
 
-    __slots__ = ("_lanes",)
+    __slots__ = ("_drawn",)
 
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return the draw of `sampler`, once."""
-        if hasattr(self, "_lanes"):
+    def next(self, draw: Callable[[NumpyGenerator, int], object]) -> NDArray[np.float64]:
+        """Return the next variates, once."""
+        if hasattr(self, "_drawn"):
             raise UsageError("it draws more than once for an element; drop --rng")
-        self._lanes = lane
-        return SequentialVariates.sample(self, lane, sampler)
+        self._drawn = True
+        return SequentialVariates.next(self, draw)
 
 
 def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[Step, NumpyGenerator]:

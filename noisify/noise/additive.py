@@ -91,7 +91,7 @@ class Normal(IndependentNoise):
     """Normal (Gaussian) noise: x + loc + scale * z, z ~ N(0, 1).
 
     The usual model of sensor and channel noise. Its scale is its standard deviation.
-    Density: exp(-z**2 / 2) / sqrt(2 pi). Drawn by NumPy's ziggurat (Marsaglia and Tsang, 2000).
+    Density: exp(-z**2 / 2) / sqrt(2 pi). Drawn by the ziggurat (Marsaglia and Tsang, 2000).
     """
 
     name: ClassVar[str] = "normal"
@@ -144,7 +144,7 @@ class Laplace(IndependentNoise):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Laplace variates of scale 1."""
-        return variates.sample(lane, lambda generator, count: generator.laplace(size=count))
+        return variates.laplace(lane)
 
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and sd sqrt(2)."""
@@ -163,7 +163,7 @@ class Cauchy(IndependentNoise):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Cauchy variates of scale 1."""
-        return variates.sample(lane, lambda generator, count: generator.standard_cauchy(count))
+        return variates.cauchy(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +181,7 @@ class StudentT(IndependentNoise):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return t variates."""
-        return variates.sample(lane, lambda generator, count: generator.standard_t(self.df, count))
+        return variates.student_t(lane, self.df)
 
     def moments(self) -> tuple[float, float] | None:
         """Return mean 0 and sd sqrt(df / (df - 2)), or None for df <= 2."""
@@ -198,7 +198,7 @@ class Logistic(IndependentNoise):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return logistic variates of scale 1."""
-        return variates.sample(lane, lambda generator, count: generator.logistic(size=count))
+        return variates.logistic(lane)
 
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and sd pi/sqrt(3)."""
@@ -217,9 +217,7 @@ class Triangular(IndependentNoise):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return triangular variates on [-1, 1]."""
-        return variates.sample(
-            lane, lambda generator, count: generator.triangular(-1.0, 0.0, 1.0, count)
-        )
+        return variates.triangular(lane)
 
     def moments(self) -> tuple[float, float]:
         """Return mean 0 and sd 1/sqrt(6)."""
@@ -308,7 +306,7 @@ class Gumbel(Asymmetric):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Gumbel variates of scale 1."""
-        return variates.sample(lane, lambda generator, count: generator.gumbel(size=count))
+        return variates.gumbel(lane)
 
     def distribution(self) -> tuple[float, float]:
         """Return Euler's constant and pi/sqrt(6)."""
@@ -326,7 +324,7 @@ class Exponential(Asymmetric):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return exponential variates of mean 1."""
-        return variates.sample(lane, lambda generator, count: generator.standard_exponential(count))
+        return variates.exponential(lane)
 
     def distribution(self) -> tuple[float, float]:
         """Return 1 and 1."""
@@ -350,9 +348,7 @@ class Gamma(Asymmetric):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return gamma variates of scale 1."""
-        return variates.sample(
-            lane, lambda generator, count: generator.standard_gamma(self.shape, count)
-        )
+        return variates.gamma(lane, self.shape)
 
     def distribution(self) -> tuple[float, float]:
         """Return shape and sqrt(shape)."""
@@ -376,9 +372,7 @@ class LogNormal(Asymmetric):
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return lognormal variates with median 1."""
-        return variates.sample(
-            lane, lambda generator, count: generator.lognormal(0.0, self.sigma, count)
-        )
+        return variates.lognormal(lane, self.sigma)
 
     def distribution(self) -> tuple[float, float]:
         """Return e**(sigma**2 / 2) and that times sqrt(e**(sigma**2) - 1)."""

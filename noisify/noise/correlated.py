@@ -14,7 +14,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.noise import parameters
 from noisify.noise.model import Model, NoiseContext
 from noisify.noise.parameters import ParameterError
-from noisify.streams.streams import BlockVariates
+from noisify.streams.streams import StreamVariates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Correlated(Model):
         """Return values + this field's component of the rows' noise."""
         if self.fields is None or self.covariance is None:
             raise UsageError(f"{self.name} needs the covariance of the fields it works on")
-        if context.others is None or not isinstance(context.variates, BlockVariates):
+        if context.others is None or not isinstance(context.variates, StreamVariates):
             raise UsageError("this model needs noisify's own streams; drop --rng")
         row = root_of(self.covariance)[self.fields.index(context.variates.name.field)]
         noise = np.zeros(len(values))

@@ -6,7 +6,8 @@ the first element of every noise block, its *skeleton*, form such a process too,
 Between two of them a block runs freely from the first and is then bent to meet the second (a
 Gaussian bridge). The skeleton is drawn in the same way from its own skeleton, rung by rung, up to
 a rung whose points are independent or fit in one block. A block needs its own variates and a few
-skeleton values; nothing is carried from one chunk to the next.
+skeleton values; nothing is carried from one chunk to the next. The innovation of point t of a rung
+is the variate at index t.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import numpy as np
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.kernels.decimal_functions import digits
-from noisify.streams.block_seeds import block_generator
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
+from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,14 +108,14 @@ class Stream:
         Raises:
             UsageError: If the stream is sequential.
         """
-        if not isinstance(variates, BlockVariates):
+        if not isinstance(variates, StreamVariates):
             raise UsageError("this model needs noisify's own streams; drop --rng")
         return cls(variates.name, lane)
 
-    def normals(self, rung: int, block: int, count: int) -> NDArray[np.float64]:
-        """Return the first standard normal variates of one block of one rung."""
+    def normals(self, rung: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the standard normal variates of some points of one rung."""
         lane = f"{self.lane} skeleton {rung}" if rung else self.lane
-        return block_generator(self.name.entropy(lane), block).standard_normal(count)
+        return normal(self.name.stream(lane).words(range(start, stop)))
 
 
 def values_of_block(stream: Stream, process: Process, block: int) -> NDArray[np.float64]:
@@ -145,15 +146,14 @@ def _run(stream: Stream, process: Process, number: int, block: int) -> NDArray[n
     """Return one block of one rung and the point after it, shape (points + 1,)."""
     rung = _ladder(process)[number]
     at_rung, points = rung.process, rung.points
+    first = block * points
+    values = stream.normals(number, first, first + points + 1)
     if rung.is_top and at_rung.rho == 0:
-        own, after = stream.normals(number, block, points), stream.normals(number, block + 1, 1)
-        return np.concatenate([own, after]) * at_rung.start
-    values = np.empty(points + 1)
+        return values * at_rung.start
+    end = None
     if rung.is_top:
-        values[:] = stream.normals(number, block, points + 1)
-        start, end = at_rung.start * values[0], None
+        start = at_rung.start * values[0]
     else:
-        values[1:] = stream.normals(number, block, points)
         start = _point(stream, process, number + 1, block)
         end = _point(stream, process, number + 1, block + 1)
     values *= at_rung.step

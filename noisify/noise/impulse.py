@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FAIR = 0.5
 """The probability of either side of a fair coin."""
 _LARGEST = float(np.finfo(np.float64).max)
+_WORDS = 1 << 64
+"""How many different words there are."""
 _EXACT = 1 << 53
 """float64 holds every integer below this."""
 
@@ -113,23 +115,22 @@ class Impulse(Ranged):
         low, high = self.ends(context.number)
         out = values.copy()
         at = np.flatnonzero(context.hit(self.rate))
-        share = context.variates.uniform("value")[at]
         if context.number.kind == "float":
+            share = context.variates.uniform("value")[at]
             ends = float(low), float(high)
             found = ends[0] * (1 - share) + ends[1] * share
             out[at] = np.clip(found, *ends)
             return out
         span = int(high) - int(low) + 1
-        if span <= 1 << 53:
-            steps = np.minimum((share * span).astype(np.int64), span - 1)
-            out[at] = _stepped(int(low), steps.tolist(), values.dtype)
-            return out
-        rest = context.variates.uniform("rest")[at]  # 53 bits are too few for this range
-        exact = [
-            (int(a * (1 << 53)) * span + int(b * (1 << 53)) * span // (1 << 53)) >> 53
-            for a, b in zip(share.tolist(), rest.tolist(), strict=True)
-        ]
-        out[at] = _stepped(int(low), exact, values.dtype)
+        if span <= _WORDS:
+            steps = context.variates.integers("value", span)[at].tolist()
+        else:  # more than a word holds
+            words = (context.variates.integers(lane, _WORDS)[at] for lane in ("value", "rest"))
+            steps = [
+                (above * _WORDS + below) * span // _WORDS**2
+                for above, below in zip(*[some.tolist() for some in words], strict=True)
+            ]
+        out[at] = _stepped(int(low), steps, values.dtype)
         return out
 
 
@@ -187,9 +188,7 @@ class Outlier(RateModel):
         """Return the values, with those hit moved beyond a fence."""
         if self.low is None or self.high is None or self.spread is None:
             raise UsageError("outlier needs the quartiles of the whole field")
-        beyond = context.variates.sample(
-            "distance", lambda generator, count: generator.exponential(size=count)
-        )
+        beyond = context.variates.exponential("distance")
         hit, number = context.hit(self.rate), context.number
         up = context.variates.uniform("side") < _FAIR
         bottom, top = number.bounds(self.low, self.high)

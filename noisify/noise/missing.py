@@ -18,7 +18,6 @@ from noisify.noise import parameters
 from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext
 from noisify.noise.parameters import ParameterError
 from noisify.statistics.survey import standardised
-from noisify.streams.streams import uniforms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,15 +169,14 @@ def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:
     """
     begins = _begin_rate(rate, burst)
     lost = np.empty(variates.positions.size, bool)
+    stream = variates.stream("hit")
     for block, inside, here in variates.positions.by_block():
-        stop = int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
-        ahead = stop + burst - 1
-        drawn = variates.block("hit", block, uniforms, min(ahead, BLOCK))
-        if ahead > BLOCK:
-            following = variates.block("hit", block + 1, uniforms, ahead - BLOCK)
-            drawn = np.concatenate([drawn, following])
-        seen = np.concatenate([[0], np.cumsum(drawn < begins)])
-        lost[here] = (seen[burst:] > seen[:-burst])[inside]
+        which = np.arange(BLOCK)[inside]
+        start = block * BLOCK + int(which[0])
+        ahead = int(which[-1] - which[0]) + burst
+        begun = stream.words(range(start, start + ahead)).uniform() < begins
+        seen = np.concatenate([[0], np.cumsum(begun)])
+        lost[here] = (seen[burst:] > seen[:-burst])[which - which[0]]
     return lost
 
 

@@ -117,7 +117,7 @@ class LaplaceMechanism(Mechanism):
 
     def standard(self, variates: Variates) -> NDArray[np.float64]:
         """Return Laplace variates of scale 1."""
-        return variates.sample("noise", lambda generator, count: generator.laplace(size=count))
+        return variates.laplace("noise")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,9 +22,9 @@ from noisify.noise.model import (
     headroom,
     with_headroom,
 )
-from noisify.noise.normal_quantile import normal_quantile
 from noisify.noise.parameters import ParameterError
-from noisify.streams.streams import BlockVariates
+from noisify.streams.streams import index_of_key
+from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +34,10 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level, Rate
     from noisify.noise.parameters import Numbers
     from noisify.statistics.survey import FieldStatistics
-    from noisify.streams.streams import Variates
 
 _LARGEST = float(np.finfo(np.float64).max)
 _EXACT = 2**51
 """float64 holds whole numbers up to this, and the halves between them, exactly."""
-_KEY_BITS = 52
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,7 +298,7 @@ class Bias(Model):
     The scale is the standard deviation of the offsets over many fields or keys. Within one offset
     nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
     error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
-    normal quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
+    variate at the index that a BLAKE2b hash of the key gives.
     """
 
     name: ClassVar[str] = "bias"
@@ -349,34 +346,13 @@ class Bias(Model):
     def _z(self, context: NoiseContext, lane: str) -> float | NDArray[np.float64]:
         """Return the z of the field, or of each element's key."""
         if self.by is None:
-            first = context.variates.block(lane, 0, lambda g, count: g.standard_normal(count), 1)
-            return float(first[0])
+            (first,) = normal(context.variates.stream(lane).words(range(1)))
+            return float(first)
         keys = context.keys[self.by]
-        different = list(dict.fromkeys(keys))
-        offsets = dict(
-            zip(different, _keyed_normals(context.variates, lane, different), strict=True)
-        )
-        return np.fromiter((offsets[key] for key in keys), np.float64, len(keys))
-
-
-def _keyed_normals(variates: Variates, lane: str, keys: list[str]) -> list[float]:
-    """Return the standard normal variate of each key, which depends only on stream and key.
-
-    Raises:
-        UsageError: If the stream is sequential, which has no name to hash.
-    """
-    if not isinstance(variates, BlockVariates):
-        raise UsageError("bias by a field needs noisify's own streams; drop --rng")
-    entropy = variates.name.entropy(lane).to_bytes(16, "little")
-    digests = (
-        hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=entropy).digest()
-        for key in keys
-    )
-    drop = 64 - _KEY_BITS
-    whole = [int.from_bytes(digest, "little") >> drop for digest in digests]
-    # The middle of each interval is never 0 or 1, and still exact.
-    uniform = (np.array(whole, np.float64) + 0.5) / 2.0**_KEY_BITS
-    return [float(z) for z in normal_quantile(uniform)]
+        different = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        indices = np.array([index_of_key(key) for key in different], np.uint64)
+        offsets = normal(context.variates.stream(lane).words(indices))
+        return offsets[[different[key] for key in keys]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from noisify.noise.power_law import (
     blend_for_period,
     has_slow_part,
 )
+from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -301,9 +302,7 @@ class Drift(Additive):
         last = max(self.length - 1, 1)
         end = 1.0
         if not self.fixed:
-            (end,) = variates.block(
-                lane, 0, lambda generator, count: generator.standard_normal(count), 1
-            )
+            (end,) = normal(variates.stream(lane).words(range(1)))
         within = np.arange(BLOCK)
         line = sequence(variates, lambda block: (within + block * BLOCK) / last)
         line *= end

@@ -1,249 +1,269 @@
-// Draws the normal and uniform variates of a stream block by block, with the same bits as NumPy's
-// standard_normal and uniform of Generator(SFC64(SeedSequence(entropy, spawn_key=(block,)))).
+// Makes the words, the uniform and the normal variates of streams: the same bits as words.py and
+// ziggurat.py make, several times as fast.
 //
-// The module is optional: without it streams.py uses NumPy, and tests compare the two to the bit.
-// One loop here does the costly work: the generator, and the 98 % of normals that need only one
-// word, a product and a comparison. NumPy's own function, from its static library, draws the
-// others, starting with the same word. It also gives, once, the factors and limits of the fast
-// path, so that its tables are not copied here.
+// The module is optional: without it NumPy does all of it, and tests compare the two to the bit.
+// Only integers and single float64 operations are used; they must not be contracted or reordered.
 //
-// SFC64 is by C. Doty-Humphrey (PractRand), the seeding by M. E. O'Neill (see block_seeds.py), the
-// ziggurat by Marsaglia and Tsang (2000), "The ziggurat method for generating random variables".
+// SplitMix64 by Steele, Lea and Flood (OOPSLA 2014); the ziggurat by Marsaglia and Tsang (2000).
 
 #include "../core/_python.hpp"
+#include "../kernels/_kernels.hpp"
+#include "_ziggurat_tables.hpp"
 
-#include <algorithm>
-#include <array>
+#include <bitset>
+#include <cfloat>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
-#include "numpy/random/bitgen.h"
-
-extern "C" double random_standard_normal(bitgen_t* generator);
+static_assert(FLT_EVAL_METHOD == 0, "float64 operations must be rounded to float64 one by one");
 
 namespace {
 
-// ---- The generator
+// ---- Words
 
-struct Sfc64 {
-    std::uint64_t a, b, c, counter;
+using Word = std::uint64_t;
 
-    std::uint64_t next() {
-        const std::uint64_t word = a + b + counter++;
-        a = b ^ (b >> 11);
-        b = c + (c << 3);
-        c = ((c << 24) | (c >> 40)) + word;
-        return word;
+Word mix64(Word state) {
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9u;
+    state = (state ^ state >> 27) * 0x94D049BB133111EBu;
+    return state ^ state >> 31;
+}
+
+struct Stream {
+    Word start, increment;
+
+    Word word(Word index) const { return mix64(start + index * increment); }
+
+    Stream retry(Word number) const {
+        Word other = word(~(2 * number)) | 1;  // at index -(2 * number + 1)
+        if (std::bitset<64>(other ^ other >> 1).count() < 24) other ^= 0xAAAAAAAAAAAAAAAAu;
+        return {word(~(2 * number) + 1), other};
     }
 };
 
-// A hash of words whose constant advances with every use.
-class Hash {
-public:
-    Hash(std::uint32_t start, std::uint32_t step) : constant_(start), step_(step) {}
-    std::uint32_t operator()(std::uint32_t word) {
-        word ^= constant_;
-        constant_ *= step_;
-        word *= constant_;
-        return word ^ (word >> 16);
-    }
+double whole(Word word) { return static_cast<double>(static_cast<std::int64_t>(word)); }
 
-private:
-    std::uint32_t constant_, step_;
-};
+double uniform_of(Word word) { return whole(word >> 11) * (1.0 / 9007199254740992.0); }
 
-std::uint32_t mixed(std::uint32_t one, std::uint32_t other) {
-    const std::uint32_t word = 0xCA01F9DDu * one - 0x4973F715u * other;
-    return word ^ (word >> 16);
-}
-
-constexpr std::size_t pool_words = 4;
-using Entropy = std::array<std::uint32_t, pool_words>;
-
-Sfc64 generator_of(const Entropy& entropy, std::uint32_t block) {
-    Entropy pool;
-    Hash in(0x43B0D7E5u, 0x931E8875u);
-    for (std::size_t at = 0; at < pool_words; ++at) pool[at] = in(entropy[at]);
-    for (std::size_t from = 0; from < pool_words; ++from)
-        for (std::size_t to = 0; to < pool_words; ++to)
-            if (from != to) pool[to] = mixed(pool[to], in(pool[from]));
-    for (std::uint32_t& word : pool) word = mixed(word, in(block));
-    Hash out(0x8B51F9DDu, 0x58F38DEDu);
-    std::uint64_t seed[3];
-    for (std::size_t at = 0; at < 3; ++at) {
-        const std::uint64_t low = out(pool[2 * at % pool_words]);
-        const std::uint64_t high = out(pool[(2 * at + 1) % pool_words]);
-        seed[at] = high << 32 | low;
-    }
-    Sfc64 generator{seed[0], seed[1], seed[2], 1};
-    for (int round = 0; round < 12; ++round) generator.next();
-    return generator;
-}
-
-double uniform_of(std::uint64_t word) {
-    return static_cast<double>(static_cast<std::int64_t>(word >> 11)) * (1.0 / 9007199254740992.0);
+double open_uniform_of(Word word) {
+    return (whole(word >> 12) + 0.5) * (1.0 / 4503599627370496.0);
 }
 
 // ---- The ziggurat
 
-constexpr int layers = 256;
-constexpr int mantissa_bits = 52;
-constexpr std::uint64_t mantissa = (std::uint64_t{1} << mantissa_bits) - 1;
+constexpr std::size_t layers = 256;
+constexpr std::size_t slots = 2 * layers;  // a slot is a layer and a sign
 
-// A word holds eight bits of layer, one of sign, and the magnitude.
-std::size_t layer_of(std::uint64_t word) { return static_cast<std::size_t>(word & (layers - 1)); }
-std::uint64_t sign_of(std::uint64_t word) { return word << 55 & std::uint64_t{1} << 63; }
-std::uint64_t magnitude(std::uint64_t word) { return word >> 9 & mantissa; }
+// What the fast path looks up: the candidate of a magnitude m is (m + 0.5) * factor, and it is
+// sure if m is below the limit.
+struct FastPath {
+    double factors[slots] = {};
+    std::int64_t limits[slots] = {};
 
-// The source of NumPy's function: a given word, then those of a generator.
-struct Words {
-    std::uint64_t first;
-    Sfc64 rest;
-    int used = 0;
-
-    std::uint64_t next() { return used++ == 0 ? first : rest.next(); }
-};
-
-std::uint64_t next_uint64(void* words) { return static_cast<Words*>(words)->next(); }
-std::uint32_t next_uint32(void*) { return 0; }  // not used by a normal
-double next_double(void* words) { return uniform_of(next_uint64(words)); }
-
-double drawn_by_numpy(Words& words) {
-    bitgen_t generator{&words, next_uint64, next_uint32, next_double, next_uint64};
-    return random_standard_normal(&generator);
-}
-
-// The fast path: its factors and limits are found by trying NumPy's function.
-class Ziggurat {
-public:
-    Ziggurat() {
+    constexpr FastPath() {
         for (std::size_t layer = 0; layer < layers; ++layer) {
-            factors_[layer] = drawn(layer, 1).value;
-            std::uint64_t low = 0, high = mantissa + 1;  // one word is enough below low
+            const double factor = ziggurat::edges[layer] / 4503599627370496.0;
+            std::int64_t low = 0, high = std::int64_t{1} << 52;
             while (low < high) {
-                const std::uint64_t middle = low + (high - low) / 2;
-                if (drawn(layer, middle).words == 1)
+                const std::int64_t middle = low + (high - low) / 2;
+                if ((static_cast<double>(middle) + 0.5) * factor < ziggurat::edges[layer + 1])
                     low = middle + 1;
                 else
                     high = middle;
             }
-            limits_[layer] = low;
+            factors[layer] = factor;
+            factors[layer + layers] = -factor;
+            limits[layer] = limits[layer + layers] = low;
         }
     }
+};
 
-    double draw(Sfc64& generator) const {
-        const std::uint64_t word = generator.next();
-        const std::size_t layer = layer_of(word);
-        const std::uint64_t size = magnitude(word);
-        if (size < limits_[layer]) {
-            const double value =
-                static_cast<double>(static_cast<std::int64_t>(size)) * factors_[layer];
-            std::uint64_t bits;  // a branch on the sign would be mispredicted half of the time
-            std::memcpy(&bits, &value, sizeof bits);
-            bits ^= sign_of(word);
-            double drawn;
-            std::memcpy(&drawn, &bits, sizeof drawn);
-            return drawn;
-        }
-        Words words{word, generator};  // a copy: the generator itself can stay in registers
-        const double drawn = drawn_by_numpy(words);
-        generator = words.rest;
-        return drawn;
+constexpr FastPath fast_path;
+
+std::size_t slot_of(Word word) { return word & (slots - 1); }
+
+double candidate(Word word) {
+    return (whole(word >> 12) + 0.5) * fast_path.factors[slot_of(word)];
+}
+
+bool sure(Word word) {
+    return static_cast<std::int64_t>(word >> 12) < fast_path.limits[slot_of(word)];
+}
+
+// A stream and the first of its retry streams.
+class Retries {
+public:
+    explicit Retries(const Stream& stream) : stream_(stream) {
+        for (Word number = 0; number < few; ++number) first_[number] = stream.retry(number + 1);
+    }
+    Word word(Word index, Word number) const {
+        return (number <= few ? first_[number - 1] : stream_.retry(number)).word(index);
     }
 
 private:
-    struct Drawn {
-        double value;
-        int words;
-    };
-    static Drawn drawn(std::size_t layer, std::uint64_t size) {
-        Words words{size << 9 | layer, {1, 2, 3, 1}};
-        const double value = drawn_by_numpy(words);
-        return {value, words.used};
-    }
-
-    double factors_[layers];
-    std::uint64_t limits_[layers];
+    static constexpr Word few = 4;
+    Stream stream_;
+    Stream first_[few];
 };
+
+// The further words of one element.
+class Words {
+public:
+    Words(const Retries& retries, Word index) : retries_(retries), index_(index) {}
+    Word next() { return retries_.word(index_, ++used_); }
+
+private:
+    const Retries& retries_;
+    Word index_;
+    Word used_ = 0;
+};
+
+double tail(Words& words) {
+    constexpr double edge = ziggurat::edges[1];
+    while (true) {
+        const double beyond = kernels::log(open_uniform_of(words.next())) / -edge;
+        const double depth = kernels::log(open_uniform_of(words.next())) * -2.0;
+        if (depth > beyond * beyond) return edge + beyond;
+    }
+}
+
+// Returns the variate of an element whose first word is not sure.
+double unsure_normal(const Retries& retries, Word index, Word word) {
+    Words words(retries, index);
+    while (true) {
+        const double x = candidate(word);
+        const std::size_t layer = slot_of(word) % layers;
+        if (layer == 0) return x < 0 ? -tail(words) : tail(words);
+        const double low = ziggurat::heights[layer], high = ziggurat::heights[layer + 1];
+        if (low + uniform_of(words.next()) * (high - low) < kernels::exp(x * x * -0.5)) return x;
+        word = words.next();
+        if (sure(word)) return candidate(word);
+    }
+}
 
 // ---- Streams
 
-struct Normal {
-    const Ziggurat& ziggurat;
-    double operator()(Sfc64& generator) const { return ziggurat.draw(generator); }
+// A stream's state at consecutive indices.
+class Consecutive {
+public:
+    Consecutive(const Stream& stream, Word first) : stream_(stream), first_(first) {}
+    Word index(Word at) const { return first_ + at; }
+    Word word(Word at) const { return stream_.word(first_ + at); }
+
+private:
+    Stream stream_;
+    Word first_;
+};
+
+class Listed {
+public:
+    Listed(const Stream& stream, const Word* indices) : stream_(stream), indices_(indices) {}
+    Word index(Word at) const { return indices_[at]; }
+    Word word(Word at) const { return stream_.word(indices_[at]); }
+
+private:
+    Stream stream_;
+    const Word* indices_;
+};
+
+struct Raw {
+    using Value = Word;
+    template <typename At>
+    static void fill(const Stream&, const At& elements, Word count, Word* out) {
+        for (Word at = 0; at < count; ++at) out[at] = elements.word(at);
+    }
 };
 
 struct Uniform {
-    double operator()(Sfc64& generator) const { return uniform_of(generator.next()); }
-};
-
-// A part of a stream.
-struct Part {
-    Entropy entropy;
-    std::uint64_t block_size;
-    std::uint64_t start;
-    std::uint64_t count;
-};
-
-template <typename Draw>
-void fill(const Part& part, double* out, const Draw& draw) {
-    std::uint64_t skipped = part.start % part.block_size;
-    std::uint64_t left = part.count;
-    for (std::uint64_t block = part.start / part.block_size; left > 0; ++block) {
-        Sfc64 generator = generator_of(part.entropy, static_cast<std::uint32_t>(block));
-        for (std::uint64_t at = 0; at < skipped; ++at) draw(generator);
-        const std::uint64_t here = std::min(left, part.block_size - skipped);
-        for (std::uint64_t at = 0; at < here; ++at) out[at] = draw(generator);
-        out += here;
-        left -= here;
-        skipped = 0;
+    using Value = double;
+    template <typename At>
+    static void fill(const Stream&, const At& elements, Word count, double* out) {
+        for (Word at = 0; at < count; ++at) out[at] = uniform_of(elements.word(at));
     }
-}
+};
 
-void fill_normal(const Part& part, double* out) {
-    static const Ziggurat ziggurat;
-    fill(part, out, Normal{ziggurat});
-}
+struct OpenUniform {
+    using Value = double;
+    template <typename At>
+    static void fill(const Stream&, const At& elements, Word count, double* out) {
+        for (Word at = 0; at < count; ++at) out[at] = open_uniform_of(elements.word(at));
+    }
+};
 
-void fill_uniform(const Part& part, double* out) { fill(part, out, Uniform{}); }
+struct Normal {
+    using Value = double;
+    template <typename At>
+    static void fill(const Stream& stream, const At& elements, Word count, double* out) {
+        constexpr Word strip = 1024;
+        const Retries retries(stream);
+        Word unsure[strip];
+        for (Word start = 0; start < count; start += strip) {
+            const Word stop = start + strip < count ? start + strip : count;
+            std::size_t left = 0;
+            for (Word at = start; at < stop; ++at) {
+                const Word word = elements.word(at);
+                out[at] = candidate(word);
+                unsure[left] = at;
+                left += !sure(word);
+            }
+            for (std::size_t one = 0; one < left; ++one) {
+                const Word at = unsure[one];
+                out[at] = unsure_normal(retries, elements.index(at), elements.word(at));
+            }
+        }
+    }
+};
 
 // ---- Python interface
 
-// Takes (entropy, block size, number of the first element, array to fill).
-template <void (*filled)(const Part&, double*)>
+// Takes (starts, increments, first index, indices or None, array to fill stream after stream).
+template <typename Kind>
 PyObject* fill_array(PyObject* arguments) {
-    constexpr const char* unfit = "variates go into one axis of float64, within 2**32 blocks";
-    const char* bytes;
-    Py_ssize_t length;
-    unsigned long long block_size, start;
-    PyObject* object;
-    if (!PyArg_ParseTuple(arguments, "y#KKO", &bytes, &length, &block_size, &start, &object))
+    using Value = typename Kind::Value;
+    constexpr const char* unfit = "streams, indices and values have one axis of 64-bit elements";
+    constexpr const char* integers = "LQ";
+    constexpr const char* formats = std::is_same<Value, double>::value ? "d" : integers;
+    PyObject *given_starts, *given_increments, *given_indices, *given_out;
+    unsigned long long first;
+    if (!PyArg_ParseTuple(arguments, "OOKOO", &given_starts, &given_increments, &first,
+                          &given_indices, &given_out))
         throw python::Error{};
-    Part part{{}, block_size, start, 0};
-    if (length != sizeof part.entropy) python::fail("the entropy has 16 bytes");
-    for (std::size_t at = 0; at < sizeof part.entropy; ++at) {
-        const std::uint32_t byte = static_cast<unsigned char>(bytes[at]);
-        part.entropy[at / 4] |= byte << 8 * (at % 4);
-    }
-    const python::Buffer array(object, "d", 1, true, unfit);
-    double* const out = array.data<double>();
-    part.count = static_cast<std::uint64_t>(array.length());
-    const std::uint64_t most = block_size << 32;  // one word holds a block's number
-    if (block_size == 0 || most >> 32 != block_size || start > most || part.count > most - start)
-        python::fail(unfit);
-    {
+    const python::Buffer starts(given_starts, integers, 1, false, unfit);
+    const python::Buffer increments(given_increments, integers, 1, false, unfit);
+    const python::Buffer filled(given_out, formats, 1, true, unfit);
+    const Word* const start = starts.data<Word>();
+    const Word* const increment = increments.data<Word>();
+    Value* out = filled.data<Value>();
+    const Py_ssize_t streams = starts.length();
+    if (increments.length() != streams || streams == 0 || filled.length() % streams != 0)
+        python::fail("streams have a start and an increment each, and equally many values");
+    const Py_ssize_t count = filled.length() / streams;
+    const auto fill_each = [&](const auto& elements_of) {
         const python::Unlocked unlocked;
-        filled(part, out);
+        for (Py_ssize_t at = 0; at < streams; ++at, out += count) {
+            const Stream stream{start[at], increment[at]};
+            Kind::fill(stream, elements_of(stream), static_cast<Word>(count), out);
+        }
+    };
+    if (given_indices == Py_None) {
+        fill_each([&](const Stream& stream) { return Consecutive(stream, first); });
+    } else {
+        const python::Buffer indices(given_indices, integers, 1, false, unfit);
+        const Word* const index = indices.data<Word>();
+        if (indices.length() != count) python::fail("a stream has as many values as indices");
+        fill_each([&](const Stream& stream) { return Listed(stream, index); });
     }
     Py_RETURN_NONE;
 }
 
 PyMethodDef methods[] = {
-    {"normal", python::guarded<fill_array<fill_normal>>, METH_VARARGS, nullptr},
-    {"uniform", python::guarded<fill_array<fill_uniform>>, METH_VARARGS, nullptr},
+    {"words", python::guarded<fill_array<Raw>>, METH_VARARGS, nullptr},
+    {"uniform", python::guarded<fill_array<Uniform>>, METH_VARARGS, nullptr},
+    {"open_uniform", python::guarded<fill_array<OpenUniform>>, METH_VARARGS, nullptr},
+    {"normal", python::guarded<fill_array<Normal>>, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__variates() { return python::module_of<2>("_variates", methods); }
+PyMODINIT_FUNC PyInit__variates() { return python::module_of<3>("_variates", methods); }

@@ -1,45 +1,23 @@
-"""Python interface to _variates.cpp, which draws NumPy's variates several times as fast."""
+"""Python interface to _variates.cpp, which makes the same variates several times as fast."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
-from noisify.core.chunk import BLOCK
 from noisify.core.native import Part, load, pure
-from noisify.streams.block_seeds import block_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["normal", "uniform"]
+Kind: TypeAlias = Literal["words", "uniform", "open_uniform", "normal"]
 
 _part: Any = load(Part.VARIATES)
-_LAST = BLOCK << 32
-"""Elements whose block number fits one 32-bit word."""
 
 
-@cache
 def built() -> bool:
-    """Return whether the compiled part exists and draws the installed NumPy's variates.
-
-    NumPy does not promise stable generators, so if another version was used for the build, compare
-    one block. It has about a hundred normals that take the slow path.
-    """
-    if _part is None:
-        return False
-    if np.__version__ == _part.NUMPY:
-        return True
-    drawn = np.empty(BLOCK)
-    _part.normal(bytes(16), BLOCK, 0, drawn)
-    normals = block_generator(0, 0).standard_normal(BLOCK)
-    _part.uniform(bytes(16), BLOCK, 0, drawn[:1])
-    normals[:1] = block_generator(0, 0).uniform(size=1)
-    return drawn.tobytes() == normals.tobytes()
+    """Return whether the compiled part exists."""
+    return _part is not None
 
 
 def in_use() -> bool:
@@ -47,18 +25,28 @@ def in_use() -> bool:
     return not pure() and built()
 
 
-def fill(kind: Kind, entropies: Sequence[int], start: int, out: NDArray[np.float64]) -> bool:
-    """Draw consecutive variates of several streams into `out`; return False if not possible.
+def fill(
+    kind: Kind,
+    starts: NDArray[np.uint64],
+    increments: NDArray[np.uint64],
+    index: range | NDArray[np.uint64],
+    out: NDArray[Any],
+) -> bool:
+    """Make words or variates of several streams at the same indices; False if not in use.
 
     Args:
-        kind: Standard normal, or uniform on [0, 1).
-        entropies: The streams' entropies, each 0 to 2**128 - 1.
-        start: The index of the first variate.
-        out: Shape (streams, n), each row contiguous.
+        kind: Words, standard normal variates, or variates uniform on [0, 1).
+        starts: The streams' starts, shape (k, 1); any other shape is not done here.
+        increments: The streams' increments, the same shape.
+        index: Consecutive indices, or any, shape (n,).
+        out: Filled stream after stream, shape (k * n,).
     """
-    if not in_use() or start + out.shape[1] > _LAST:
+    if starts.ndim == 1 or not in_use():
         return False
-    draw = _part.normal if kind == "normal" else _part.uniform
-    for entropy, row in zip(entropies, out, strict=True):
-        draw(entropy.to_bytes(16, "little"), BLOCK, start, row)
+    make = getattr(_part, kind)
+    streams = starts.reshape(-1), increments.reshape(-1)
+    if isinstance(index, range):
+        make(*streams, index.start, None, out)
+    else:
+        make(*streams, 0, index, out)
     return True

@@ -1,31 +1,28 @@
 """Random numbers as a pure function of position.
 
-A stream has a name, and the name gives its entropy. It is divided into blocks of 8,192 elements
-(`chunk.BLOCK`); block *b* comes from a fresh generator seeded with the entropy and *b* only. So
-elements start...stop get the same variates however the data are cut, in any order, on any number
-of threads.
+A stream has a name, and the name gives its start and its increment; its word at an index is a hash
+of these (see words.py). Element i takes the variate at index i, so elements get the same variates
+however the data are cut, in any order, on any number of threads.
 
-The compiled part, where it is built, draws the same normal and uniform variates to the bit.
-
-The generator is SFC64 seeded through NumPy's `SeedSequence` with the block number as spawn key
-(https://numpy.org/doc/stable/reference/random/parallel.html).
+The compiled part, where it is built, makes the same words, uniform and normal variates to the bit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from itertools import chain
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.streams import compiled
-from noisify.streams.block_seeds import block_generator, block_generators
+from noisify.streams import compiled, distributions
 from noisify.streams.limits import LEGACY_SEED_LIMIT
+from noisify.streams.words import Stream, Words
+from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,13 +30,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
-    from noisify.streams.compiled import Kind
+    from noisify.streams.distributions import Lanes
+    from noisify.streams.words import Index
 
+    Floats = NDArray[np.float64]
+    Uint64s = NDArray[np.uint64]
     NumpyGenerator: TypeAlias = np.random.Generator | np.random.RandomState
-    Sampler: TypeAlias = Callable[[NumpyGenerator, int], NDArray[np.float64]]
 
-STREAM_VERSION = 1
+STREAM_VERSION = 2
 """Increase it whenever the same command would give different noise than before."""
+_STRIP = 1 << 14
+"""Elements whose variates are computed together; the intermediate results fit the cache."""
+_PURE_STRIP = 1 << 16
+"""The same for normal and uniform variates without the compiled part."""
 
 
 @frozen
@@ -62,25 +65,21 @@ class StreamName:
     ordinal: int = 0
     replicate: int = 0
     file: str = ""
-    _known: dict[str, int] = dataclasses.field(
+    _known: dict[str, Stream] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    begun: dict[tuple[str, Kind], tuple[int, np.random.Generator]] = dataclasses.field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-    """By lane and kind, where a chunk ended inside a block, and that block's generator there."""
 
-    def entropy(self, lane: str) -> int:
-        """Return the 128-bit BLAKE2b of this name and `lane`, one use of randomness in a model.
-
-        Each part is preceded by its length, so that different names have different encodings. The
-        result is cached.
-        """
+    def stream(self, lane: str) -> Stream:
+        """Return the stream of one lane, that is one use of randomness in a model; cached."""
         if (known := self._known.get(lane)) is None:
-            known = self._known[lane] = self._digest(lane)
+            known = self._known[lane] = Stream.of_digest(self.digest(lane))
         return known
 
-    def _digest(self, lane: str) -> int:
+    def digest(self, lane: str) -> bytes:
+        """Return the 128-bit BLAKE2b of this name and a lane.
+
+        Each part is preceded by its length, so that different names have different encodings.
+        """
         parts = (
             STREAM_VERSION.to_bytes(4, "little"),
             self.seed.to_bytes(16, "little"),
@@ -92,170 +91,228 @@ class StreamName:
             *([self.file.encode("utf-8", "surrogateescape")] if self.file else ()),
         )
         named = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
-        return int.from_bytes(hashlib.blake2b(named, digest_size=16).digest(), "little")
+        return hashlib.blake2b(named, digest_size=16).digest()
 
 
-class Variates(Protocol):
-    """The variates of one stream at the positions of one chunk, always float64."""
+def index_of_key(key: str) -> int:
+    """Return the index of a key: the 64-bit BLAKE2b of its UTF-8."""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
-    @property
-    def positions(self) -> Positions:
-        """The positions of the chunk's elements."""
-        ...
 
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return one variate per element, drawn by `sampler(generator, count)`.
+class Variates(ABC):
+    """The variates of one stream for the elements of one chunk.
 
-        `sampler` must draw its variates one after another, so that the first *k* do not depend on
-        `count`; all methods of NumPy's `Generator` used here do.
-        """
-        ...
+    A lane names one use of randomness in a model. Every method returns float64 of shape (n,), one
+    variate for each element; scales are 1 and locations 0.
 
-    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
-        """Return the first `count` variates of one block, in the chunk or not.
+    Attributes:
+        positions: The positions of the chunk's elements.
+    """
+
+    __slots__ = ()
+    positions: Positions
+
+    @abstractmethod
+    def stream(self, lane: str) -> Stream:
+        """Return the stream of a lane, for variates that are not the elements' own.
 
         Raises:
             UsageError: If the stream is sequential.
         """
-        ...
 
-    def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates."""
-        ...
+    @abstractmethod
+    def integers(self, lane: str, count: int) -> Uint64s:
+        """Return whole numbers from 0 to count - 1, of 1 to 2**64, as uint64.
 
-    def uniform(self, lane: str) -> NDArray[np.float64]:
+        Raises:
+            UsageError: If the stream is sequential.
+        """
+
+    @abstractmethod
+    def uniform(self, lane: str) -> Floats:
         """Return variates uniform on [0, 1)."""
-        ...
+
+    @abstractmethod
+    def normal(self, lane: str) -> Floats:
+        """Return standard normal variates."""
+
+    @abstractmethod
+    def exponential(self, lane: str) -> Floats:
+        """Return exponential variates."""
+
+    @abstractmethod
+    def laplace(self, lane: str) -> Floats:
+        """Return Laplace variates."""
+
+    @abstractmethod
+    def logistic(self, lane: str) -> Floats:
+        """Return logistic variates."""
+
+    @abstractmethod
+    def gumbel(self, lane: str) -> Floats:
+        """Return Gumbel variates."""
+
+    @abstractmethod
+    def triangular(self, lane: str) -> Floats:
+        """Return triangular variates on -1 to 1 with mode 0."""
+
+    @abstractmethod
+    def cauchy(self, lane: str) -> Floats:
+        """Return Cauchy variates."""
+
+    @abstractmethod
+    def lognormal(self, lane: str, sigma: float) -> Floats:
+        """Return variates whose logarithms are normal with standard deviation sigma."""
+
+    @abstractmethod
+    def gamma(self, lane: str, shape: float) -> Floats:
+        """Return gamma variates."""
+
+    @abstractmethod
+    def student_t(self, lane: str, df: float) -> Floats:
+        """Return variates of Student's t."""
+
+
+class IndexedVariates(Variates):
+    """Variates of noisify's own streams: element i takes those at index i."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _words(self, lane: str, index: Index) -> Words:
+        """Return the words of a lane."""
+
+    @abstractmethod
+    def _index(self) -> Index:
+        """Return the indices of the elements."""
+
+    def integers(self, lane: str, count: int) -> Uint64s:
+        """Return whole numbers from 0 to count - 1."""
+        return distributions.integers(self._words(lane, self._index()), count)
+
+    def uniform(self, lane: str) -> Floats:
+        """Return variates uniform on [0, 1)."""
+        return self._quick(lane, Words.uniform)
+
+    def normal(self, lane: str) -> Floats:
+        """Return standard normal variates."""
+        return self._quick(lane, normal)
+
+    def exponential(self, lane: str) -> Floats:
+        """Return exponential variates."""
+        return self._made(lambda lanes: distributions.exponential(lanes(lane)))
+
+    def laplace(self, lane: str) -> Floats:
+        """Return Laplace variates."""
+        return self._made(lambda lanes: distributions.laplace(lanes(lane)))
+
+    def logistic(self, lane: str) -> Floats:
+        """Return logistic variates."""
+        return self._made(lambda lanes: distributions.logistic(lanes(lane)))
+
+    def gumbel(self, lane: str) -> Floats:
+        """Return Gumbel variates."""
+        return self._made(lambda lanes: distributions.gumbel(lanes(lane)))
+
+    def triangular(self, lane: str) -> Floats:
+        """Return triangular variates."""
+        return self._made(lambda lanes: distributions.triangular(lanes(lane)))
+
+    def cauchy(self, lane: str) -> Floats:
+        """Return Cauchy variates."""
+        return self._made(lambda lanes: distributions.cauchy(lanes, lane))
+
+    def lognormal(self, lane: str, sigma: float) -> Floats:
+        """Return lognormal variates."""
+        return self._made(lambda lanes: distributions.lognormal(lanes(lane), sigma))
+
+    def gamma(self, lane: str, shape: float) -> Floats:
+        """Return gamma variates."""
+        return self._made(lambda lanes: distributions.gamma(lanes, lane, shape))
+
+    def student_t(self, lane: str, df: float) -> Floats:
+        """Return variates of Student's t."""
+        return self._made(lambda lanes: distributions.student_t(lanes, lane, df))
+
+    def _quick(self, lane: str, make: Callable[[Words], Floats]) -> Floats:
+        """Return variates that the compiled part makes all at once."""
+        if compiled.in_use():
+            return make(self._words(lane, self._index()))
+        return self._made(lambda lanes: make(lanes(lane)), _PURE_STRIP)
+
+    def _made(self, make: Callable[[Lanes], Floats], strip: int = _STRIP) -> Floats:
+        """Return variates, made for a strip of the elements at a time."""
+        index = self._index()
+        if len(index) <= strip:
+            return self._strip(make, index)
+        out = np.empty(len(index))
+        for start in range(0, len(index), strip):
+            here = slice(start, start + strip)
+            out[here] = self._strip(make, index[here])
+        return out
+
+    def _strip(self, make: Callable[[Lanes], Floats], index: Index) -> Floats:
+        return make(lambda lane: self._words(lane, index))
 
 
 @frozen(slots=True)
-class BlockVariates:
-    """Noisify's own streams: each block has its own generator."""
+class StreamVariates(IndexedVariates):
+    """The variates of one named stream.
+
+    Attributes:
+        name: The stream's name.
+        positions: The positions of the elements.
+        keys: The elements' indices, shape (n,), if they are not their positions.
+    """
 
     name: StreamName
     positions: Positions
+    keys: Uint64s | None = None
 
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return one variate per element, drawn by `sampler` in each block."""
-        entropy = self.name.entropy(lane)
-        out = np.empty(self.positions.size)
-        pieces = list(self.positions.by_block())
-        generators = block_generators(entropy, [block for block, _, _ in pieces])
-        for generator, (_, inside, here) in zip(generators, pieces, strict=True):
-            out[here] = sampler(generator, _reach(inside))[inside]
-        return out
+    def stream(self, lane: str) -> Stream:
+        """Return the stream of a lane."""
+        return self.name.stream(lane)
 
-    def block(self, lane: str, block: int, sampler: Sampler, count: int) -> NDArray[np.float64]:
-        """Return the first `count` variates of one block."""
-        return sampler(block_generator(self.name.entropy(lane), block), count)
+    def _words(self, lane: str, index: Index) -> Words:
+        return self.name.stream(lane).words(index)
 
-    def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates."""
-        return _filled("normal", lane, [self.name], self.positions)
-
-    def uniform(self, lane: str) -> NDArray[np.float64]:
-        """Return variates uniform on [0, 1)."""
-        return _filled("uniform", lane, [self.name], self.positions)
+    def _index(self) -> Index:
+        return _indices(self.positions) if self.keys is None else self.keys
 
 
 @frozen(slots=True)
-class JoinedVariates:
-    """Several of noisify's streams at the same positions, their variates concatenated."""
+class JoinedVariates(IndexedVariates):
+    """The variates of several named streams at the same few positions, stream after stream."""
 
     names: Sequence[StreamName]
     positions: Positions
 
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:
-        """Return one variate per element of each stream, drawn by `sampler` in each block."""
-        streams = (BlockVariates(name, self.positions) for name in self.names)
-        return np.concatenate([stream.sample(lane, sampler) for stream in streams])
-
-    def block(self, lane: str, *_: object, **__: object) -> NDArray[np.float64]:
-        """Refuse: a block belongs to one stream."""
+    def stream(self, lane: str) -> Stream:
+        """Refuse: a lane has several streams."""
         raise AssertionError(lane)
 
-    def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates."""
-        return _filled("normal", lane, self.names, self.positions)
+    def _words(self, lane: str, index: Index) -> Words:
+        return Words.of([name.stream(lane) for name in self.names], index)
 
-    def uniform(self, lane: str) -> NDArray[np.float64]:
-        """Return variates uniform on [0, 1)."""
-        return _filled("uniform", lane, self.names, self.positions)
+    def _index(self) -> Index:
+        return _indices(self.positions)
+
+    def _made(self, make: Callable[[Lanes], Floats], strip: int = 0) -> Floats:  # noqa: ARG002
+        return self._strip(make, self._index())
 
 
-def _filled(
-    kind: Kind, lane: str, names: Sequence[StreamName], positions: Positions
-) -> NDArray[np.float64]:
-    """Return the variates of several streams, concatenated."""
-    out = np.empty((len(names), positions.size))
-    entropies = [name.entropy(lane) for name in names]
+def _indices(positions: Positions) -> Index:
+    """Return positions as indices of a stream."""
     if len(positions.starts) == 1:
         start = int(positions.starts[0])
-        if not compiled.fill(kind, entropies, start, out):
-            for name, row in zip(names, out, strict=True):
-                _draw_run(kind, lane, name, start, row)
-        return out.reshape(-1)
-    for row, name, entropy in zip(out, names, entropies, strict=True):
-        if not _fill_runs(kind, entropy, positions, row):
-            row[:] = BlockVariates(name, positions).sample(lane, _SAMPLERS[kind])
-    return out.reshape(-1)
-
-
-def _fill_runs(kind: Kind, entropy: int, positions: Positions, out: NDArray[np.float64]) -> bool:
-    """Draw variates at several runs of positions with the compiled part; False if not in use."""
-    block_of = np.empty((1, BLOCK))
-    for block, inside, here in positions.by_block():
-        drawn = block_of[:, : _reach(inside)]
-        if not compiled.fill(kind, [entropy], block * BLOCK, drawn):
-            return False
-        out[here] = drawn[0, inside]
-    return True
-
-
-def _draw_run(
-    kind: Kind, lane: str, name: StreamName, start: int, out: NDArray[np.float64]
-) -> None:
-    """Draw the variates of one stream from `start` on with NumPy.
-
-    If a chunk ends inside a block, keep the block's generator, which saves the next chunk drawing
-    the block from its start. Whether it is there in time depends on other threads; the variates do
-    not.
-    """
-    stop = start + len(out)
-    first, begun = name.begun.pop((lane, kind), (-1, None))
-    if first != start or begun is None:
-        first, begun = start // BLOCK * BLOCK, None
-    blocks = range(first // BLOCK, -(-stop // BLOCK))
-    goes_on = () if begun is None else (begun,)
-    fresh = block_generators(name.entropy(lane), blocks[len(goes_on) :])
-    for block, generator in zip(blocks, chain(goes_on, fresh), strict=True):
-        last = min((block + 1) * BLOCK, stop)
-        drawn = _SAMPLERS[kind](generator, last - first)
-        out[max(0, first - start) : last - start] = drawn[max(0, start - first) :]
-        first = last
-        if last % BLOCK:
-            name.begun[lane, kind] = last, generator
-
-
-def _normals(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
-    return np.asarray(generator.standard_normal(count))
-
-
-def uniforms(generator: NumpyGenerator, count: int) -> NDArray[np.float64]:
-    """Draw variates uniform on [0, 1)."""
-    return np.asarray(generator.uniform(size=count))
-
-
-_SAMPLERS: dict[Kind, Sampler] = {"normal": _normals, "uniform": uniforms}
-
-
-def _reach(inside: slice | NDArray[np.int64]) -> int:
-    """Return how many variates of a block must be drawn to get those at `inside`."""
-    return int(inside.stop) if isinstance(inside, slice) else int(inside[-1]) + 1
+        return range(start, start + positions.length)
+    starts = np.asarray(positions.starts, np.uint64)[:, None]
+    return np.asarray(starts + np.arange(positions.length, dtype=np.uint64)).reshape(-1)
 
 
 @frozen(slots=True)
-class SequentialVariates:
+class SequentialVariates(Variates):
     """The compatibility streams: the next variates of one NumPy generator.
 
     Chunks must request them in the order in which a script would draw; lanes are ignored.
@@ -264,25 +321,82 @@ class SequentialVariates:
     generator: NumpyGenerator
     positions: Positions
 
-    def sample(self, lane: str, sampler: Sampler) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return the next variates of `sampler`, one per element."""
-        return np.asarray(sampler(self.generator, self.positions.size))
+    def next(self, draw: Callable[[NumpyGenerator, int], object]) -> Floats:
+        """Return the next variates, drawn by `draw(generator, count)`."""
+        return np.asarray(draw(self.generator, self.positions.size), np.float64)
 
-    def block(self, *_: object, **__: object) -> NDArray[np.float64]:
-        """Refuse: a sequential stream has no blocks.
+    @override
+    def stream(self, lane: str) -> Stream:
+        """Refuse: there are no streams with names.
 
         Raises:
             UsageError: Always.
         """
         raise UsageError("this model needs noisify's own streams; drop --rng")
 
-    def normal(self, lane: str) -> NDArray[np.float64]:
-        """Return the next standard normal variates."""
-        return self.sample(lane, _normals)
+    @override
+    def integers(self, lane: str, count: int) -> Uint64s:
+        """Refuse, as `stream` does.
 
-    def uniform(self, lane: str) -> NDArray[np.float64]:
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("this model needs noisify's own streams; drop --rng")
+
+    @override
+    def uniform(self, lane: str) -> Floats:
         """Return the next variates uniform on [0, 1)."""
-        return self.sample(lane, uniforms)
+        return self.next(lambda generator, count: generator.uniform(size=count))
+
+    @override
+    def normal(self, lane: str) -> Floats:
+        """Return the next standard normal variates."""
+        return self.next(lambda generator, count: generator.standard_normal(count))
+
+    @override
+    def exponential(self, lane: str) -> Floats:
+        """Return the next exponential variates."""
+        return self.next(lambda generator, count: generator.standard_exponential(count))
+
+    @override
+    def laplace(self, lane: str) -> Floats:
+        """Return the next Laplace variates."""
+        return self.next(lambda generator, count: generator.laplace(size=count))
+
+    @override
+    def logistic(self, lane: str) -> Floats:
+        """Return the next logistic variates."""
+        return self.next(lambda generator, count: generator.logistic(size=count))
+
+    @override
+    def gumbel(self, lane: str) -> Floats:
+        """Return the next Gumbel variates."""
+        return self.next(lambda generator, count: generator.gumbel(size=count))
+
+    @override
+    def triangular(self, lane: str) -> Floats:
+        """Return the next triangular variates."""
+        return self.next(lambda generator, count: generator.triangular(-1.0, 0.0, 1.0, count))
+
+    @override
+    def cauchy(self, lane: str) -> Floats:
+        """Return the next Cauchy variates."""
+        return self.next(lambda generator, count: generator.standard_cauchy(count))
+
+    @override
+    def lognormal(self, lane: str, sigma: float) -> Floats:
+        """Return the next lognormal variates."""
+        return self.next(lambda generator, count: generator.lognormal(0.0, sigma, count))
+
+    @override
+    def gamma(self, lane: str, shape: float) -> Floats:
+        """Return the next gamma variates."""
+        return self.next(lambda generator, count: generator.standard_gamma(shape, count))
+
+    @override
+    def student_t(self, lane: str, df: float) -> Floats:
+        """Return the next variates of Student's t."""
+        return self.next(lambda generator, count: generator.standard_t(df, count))
 
 
 def numpy_generator(rng: str, seed: int) -> NumpyGenerator:

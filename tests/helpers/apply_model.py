@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.dtypes import NumberType
 from noisify.noise.model import NoiseContext
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 if TYPE_CHECKING:
     from noisify.noise.model import Model
@@ -66,8 +66,8 @@ def context_for(
 ) -> NoiseContext:
     """Return a model's context at positions of a field; `parts` are arguments of `NoiseContext`."""
 
-    def stream(name: str) -> BlockVariates:
-        return BlockVariates(StreamName(seed, name, model.name), positions)
+    def stream(name: str) -> StreamVariates:
+        return StreamVariates(StreamName(seed, name, model.name), positions)
 
     return NoiseContext(stream(field), number, others=stream, **parts)
 

@@ -18,7 +18,7 @@ from unittest import mock
 from noisify.cli import main
 from noisify.core import native
 from noisify.core.chunk import Positions
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,7 +111,7 @@ def names(folder: Path) -> list[str]:
 def normal_noise(field: str, count: int, *, seed: int = 1) -> NDArray[np.float64]:
     """Return the engine's standard normal noise of a field's first elements."""
     stream = StreamName(seed=seed, field=field, model="normal")
-    return BlockVariates(stream, Positions.range(0, count)).normal("noise")
+    return StreamVariates(stream, Positions.range(0, count)).normal("noise")
 
 
 def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:

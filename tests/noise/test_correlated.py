@@ -21,7 +21,7 @@ from noisify.noise import model as interface
 from noisify.noise.correlated import Correlated, root_of
 from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
-from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
+from noisify.streams.streams import SequentialVariates, StreamName, StreamVariates
 
 NUMBERS = number_types("f4 f8 i1 u1 i8 decimal(9,2)")
 DRAWS = 200_000
@@ -131,7 +131,7 @@ class TestCovariance:
 
     def test_of_one_field_is_normal_noise(self):
         model = make(share=0.25, fields=("x",), covariance=((4.0,),))
-        stream = BlockVariates(StreamName(7, "x", "correlated"), Positions.range(0, 100))
+        stream = StreamVariates(StreamName(7, "x", "correlated"), Positions.range(0, 100))
         assert same(stream.normal("noise"), noise(model, size=100, field="x"))
 
 

@@ -19,7 +19,7 @@ from noisify.noise import counts, discrete_quantiles
 from noisify.noise import model as interface
 from noisify.noise.discrete_quantiles import quantile
 from noisify.noise.model import NoiseContext
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 NUMBERS = number_types("f2 f4 f8 g i1 u1 i4 i8 u8 decimal(9,2) decimal(30,2)")
 INT64 = NUMBERS["i8"]
@@ -230,7 +230,7 @@ class TestEveryModel:
         model = make(name)
         whole = apply(model, values, FLOAT64)
         runs = Positions((10, 50), 20)
-        variates = BlockVariates(StreamName(7, "data", model.name), runs)
+        variates = StreamVariates(StreamName(7, "data", model.name), runs)
         picked = np.r_[10:30, 50:70]
         assert same(whole[picked], model.apply(values[picked], NoiseContext(variates, FLOAT64)))
 
@@ -337,7 +337,7 @@ class TestPoisson:
     def test_saturates_at_the_end_of_the_type(self):
         number = NUMBERS["u1"]
         values = np.full(SIZE, 250, "u1")
-        variates = BlockVariates(StreamName(7, "data", "poisson"), Positions.range(0, SIZE))
+        variates = StreamVariates(StreamName(7, "data", "poisson"), Positions.range(0, SIZE))
         context = NoiseContext(variates, number)
         noisy = make("poisson").apply(values, context)
         wide = apply(make("poisson"), values.astype("i4"), NUMBERS["i4"])

@@ -17,7 +17,7 @@ from noisify.noise import model as interface
 from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 NUMBERS = number_types("f2 f4 f8 i1 u1 i4 i8 u8 c16 decimal(9,2) decimal(30,2)")
 FLOAT64, INT64, UINT8 = NUMBERS["f8"], NUMBERS["i8"], NUMBERS["u1"]
@@ -91,7 +91,7 @@ class TestEveryModel:
     def test_of_several_runs_is_that_of_one(self, name):
         number, model = number_for(name), make(name)
         values = some_values(number, 100)
-        variates = BlockVariates(StreamName(7, "data", model.name), Positions((10, 50), 20))
+        variates = StreamVariates(StreamName(7, "data", model.name), Positions((10, 50), 20))
         picked = np.r_[10:30, 50:70]
         noisy = model.apply(values[picked], NoiseContext(variates, number))
         assert same(apply(model, values, number)[picked], noisy)

@@ -17,7 +17,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.missing import Missing, logistic, solve_intercept
 from noisify.noise.model import NoiseContext
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 DRAWS = 200_000
@@ -28,7 +28,7 @@ NORMAL = np.random.default_rng(5).standard_normal(DRAWS)
 def lost(model, values, positions=None, number=FLOAT64, seed=7, **companions):
     """Return the mask of values lost."""
     positions = positions or Positions.range(0, len(values))
-    variates = BlockVariates(StreamName(seed, "data", model.name), positions)
+    variates = StreamVariates(StreamName(seed, "data", model.name), positions)
     context = NoiseContext(variates, number, companions)
     after = model.apply(values, context)
     assert after.tobytes() == values.tobytes()

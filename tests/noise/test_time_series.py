@@ -17,7 +17,7 @@ from noisify.noise.gaussian_processes import Process, Stream, values_of_block
 from noisify.noise.level import Absolute, FromField, Percent
 from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
-from noisify.streams.streams import BlockVariates, SequentialVariates, StreamName
+from noisify.streams.streams import SequentialVariates, StreamName, StreamVariates
 
 NUMBERS = number_types("f4 f8 i1 u1 i8 c16 decimal(9,2)")
 FLOAT64, COMPLEX128 = NUMBERS["f8"], NUMBERS["c16"]
@@ -60,7 +60,7 @@ class TestEveryModel:
         whole = noise(make(name), size=math.prod(shape)).reshape(shape)
         box = (slice(7, 45), slice(100, 333))
         positions = Positions.box(shape, box)
-        variates = BlockVariates(StreamName(7, "data", name), positions)
+        variates = StreamVariates(StreamName(7, "data", name), positions)
         part = make(name).apply(np.zeros(positions.size), NoiseContext(variates, FLOAT64))
         assert same(np.ascontiguousarray(whole[box]).reshape(-1), part)
 
@@ -73,7 +73,7 @@ class TestEveryModel:
     def test_keeps_the_dtype_and_the_input(self, name, number):
         values = some_values(number, SIZE)
         untouched = values.copy()
-        noisy = apply(make(name, scale=Absolute(3.0)), values, number)
+        noisy = apply(make(name, scale=Absolute(3.0)), values, number, seed=10)
         assert (values.dtype, values.shape) == (noisy.dtype, noisy.shape)
         assert same(untouched, values)
         assert not same(values, noisy)
@@ -175,17 +175,11 @@ class TestExactness:
     def covariance(self, process, monkeypatch):
         drawn, hot = {}, -1
 
-        class Generator:
-            def __init__(self, entropy, block):
-                self.key = (entropy, block)
+        def normals(_, rung, start, stop):
+            numbers = [drawn.setdefault((rung, i), len(drawn)) for i in range(start, stop)]
+            return np.array([float(number == hot) for number in numbers])
 
-            def standard_normal(self, count):
-                out = np.zeros(count)
-                for i in range(count):
-                    out[i] = drawn.setdefault((*self.key, i), len(drawn)) == hot
-                return out
-
-        monkeypatch.setattr(gaussian_processes, "block_generator", Generator)
+        monkeypatch.setattr(Stream, "normals", normals)
         stream = Stream(StreamName(1, "data", "test"), "noise")
 
         def response(number):
@@ -393,14 +387,14 @@ class TestSpectrum:
         ("name", "exponent"), [("pink", 1), ("brown", 2), ("blue", -1), ("violet", -2)]
     )
     def test_named_colours_are_coloured_noise(self, name, exponent):
-        variates = BlockVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE))
+        variates = StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE))
         about = {"cutoff": None, "length": 1000}
         colored = make("colored", exponent=exponent, **about)
         named = make(name, **about).standard(variates, "noise")
         assert same(named, colored.standard(variates, "noise"))
 
     def test_differences_go_on_over_the_borders_of_blocks(self):
-        variates = BlockVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE + 1))
+        variates = StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE + 1))
         white = make("colored", exponent=0).standard(variates, "noise")
         violet = make("violet").standard(variates, "noise")
         assert pytest.approx(np.diff(white) / math.sqrt(2), abs=1e-11) == violet[:-1]

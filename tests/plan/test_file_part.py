@@ -17,7 +17,7 @@ from noisify import add_noise, noisify_file
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
 from noisify.plan.file_part import file_part
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.streams.streams import StreamName, StreamVariates
 
 VALUES = np.arange(50) / 4
 OPTIONS = ("-s", 1, "--seed", 1)
@@ -37,7 +37,7 @@ def noise_in(path):
 def own_noise(file):
     """Return the noise that a file of that name gets."""
     stream = StreamName(1, "x", "normal", file=file)
-    return BlockVariates(stream, Positions.range(0, len(VALUES))).normal("noise")
+    return StreamVariates(stream, Positions.range(0, len(VALUES))).normal("noise")
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_a_file_named_by_dots_has_the_name_of_its_folder(tmp_path, monkeypatch):
 
 
 def test_an_empty_file_part_is_not_in_a_stream_name():
-    named = StreamName(1, "x", "normal").entropy("noise")
-    assert named == StreamName(1, "x", "normal", file="").entropy("noise")
-    assert named != StreamName(1, "x", "normal", file="x").entropy("noise")
+    named = StreamName(1, "x", "normal").stream("noise")
+    assert named == StreamName(1, "x", "normal", file="").stream("noise")
+    assert named != StreamName(1, "x", "normal", file="x").stream("noise")
 
 
 def test_several_inputs_get_noise_of_their_own(tables, tmp_path):

@@ -1,4 +1,4 @@
-"""Write streams.json: entropies and variates that pin version 1 of the random streams.
+"""Write streams.json: streams and variates that pin version 2 of the random streams.
 
 Run it only together with a new STREAM_VERSION: what it writes is a promise to all who repeat a run.
 """
@@ -10,65 +10,66 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from noisify.core.chunk import BLOCK, Positions
-from noisify.core.dtypes import NumberType
-from noisify.noise import model as interface
-from noisify.noise import registry
-from noisify.noise.level import Absolute
-from noisify.streams.streams import BlockVariates, StreamName
+from noisify.core.chunk import Positions
+from noisify.streams.streams import StreamName, StreamVariates
 
 PATH = Path(__file__).with_name("streams.json")
-MODELS = ("normal", "uniform", "laplace", "cauchy", "student-t", "logistic")
 SEEDS = (0, 42, 2**128 - 1)
 FIELDS = ("", "data", "entry/data", "Größe in µm, 温度")
-BLOCKS = (0, 1, 10**6)
+STARTS = (0, 10**6, 2**53 - 4)
 DEPTH = 4
-FLOAT64 = NumberType("float", np.dtype(np.float64))
+DISTRIBUTIONS: dict[str, tuple[float, ...]] = {
+    "uniform": (),
+    "normal": (),
+    "exponential": (),
+    "laplace": (),
+    "logistic": (),
+    "gumbel": (),
+    "triangular": (),
+    "cauchy": (),
+    "lognormal": (1.5,),
+    "gamma": (2.5,),
+    "student_t": (3.0,),
+}
 
 
-def entropies() -> list[dict[str, Any]]:
-    """Return stream names, one part of the name moved at a time, with their entropy."""
+def streams() -> list[dict[str, Any]]:
+    """Return stream names, one part of the name moved at a time, with their numbers."""
     plain = {"seed": 42, "field": "data", "model": "normal", "ordinal": 0, "replicate": 0}
     names = [plain | {"seed": seed, "field": field} for seed, field in product(SEEDS, FIELDS)]
-    names += [plain | {"model": model} for model in MODELS]
-    names += [plain | {"ordinal": 1}, plain | {"replicate": 1}]
+    names += [plain | {"model": model} for model in ("laplace", "missing")]
+    names += [plain | {"ordinal": 1}, plain | {"replicate": 1}, plain | {"file": "day1"}]
     return [
-        name | {"seed": f"{name['seed']:#x}", "lane": lane, "entropy": f"{entropy:#034x}"}
+        name
+        | {"seed": f"{name['seed']:#x}", "lane": lane}
+        | {"start": f"{stream.start:#018x}", "increment": f"{stream.increment:#018x}"}
         for name in names
         for lane in ("noise", "hit")
-        for entropy in [StreamName(**name).entropy(lane)]
+        for stream in [StreamName(**name).stream(lane)]
     ]
 
 
-def noise(name: StreamName, start: int, stop: int) -> list[str]:
-    """Return what the model of a stream's name adds at scale 1 to zeros at start...stop."""
-    model = interface.make(registry.find(name.model).load(), {"scale": Absolute(1.0)})
-    positions = Positions.range(start, stop)
-    context = interface.NoiseContext(BlockVariates(name, positions), FLOAT64)
-    return [float(value).hex() for value in model.apply(np.zeros(positions.size), context)]
-
-
-def variates(model: str) -> list[dict[str, Any]]:
-    """Return the first variates of some blocks of a model, and those on both sides of their end."""
+def variates(distribution: str) -> list[dict[str, Any]]:
+    """Return a few variates of a distribution from each stream, at a few places."""
     return [
         {
             "seed": f"{seed:#x}",
             "field": field,
-            "block": block,
-            "first": noise(name, block * BLOCK, block * BLOCK + DEPTH),
-            "border": noise(name, (block + 1) * BLOCK - DEPTH, (block + 1) * BLOCK + DEPTH),
+            "start": start,
+            "variates": [float(one).hex() for one in drawn],
         }
-        for seed, field, block in product(SEEDS, FIELDS, BLOCKS)
-        for name in [StreamName(seed, field, model)]
+        for seed, field, start in product(SEEDS, FIELDS, STARTS)
+        for made in [
+            StreamVariates(StreamName(seed, field, "any"), Positions.range(start, start + DEPTH))
+        ]
+        for drawn in [getattr(made, distribution)("noise", *DISTRIBUTIONS[distribution])]
     ]
 
 
-def streams() -> dict[str, Any]:
+def golden() -> dict[str, Any]:
     """Return everything that the golden file holds."""
-    return {"entropies": entropies(), "variates": {model: variates(model) for model in MODELS}}
+    return {"streams": streams(), "variates": {name: variates(name) for name in DISTRIBUTIONS}}
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(streams(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PATH.write_text(json.dumps(golden(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
