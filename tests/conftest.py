@@ -1,11 +1,9 @@
 import os
-import shlex
-import sys
 
 import pytest
 from csv_text import NOT_BUILT
 from hypothesis import settings
-from run_command import clean_environment
+from page_examples import environment_for
 from servers import Lake, s3_server
 
 from noisify.core import native
@@ -41,18 +39,7 @@ def pure_setting(request):
 @pytest.fixture
 def environment(tmp_path):
     """An environment in which `noisify` is this checkout's command."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    python = f"#!/bin/sh\nexec {shlex.quote(sys.executable)}"
-    compare = "-c 'from noisify.__main__ import compare; compare()'"
-    for name, arguments in (("noisify", "-m noisify"), ("noisify-compare", compare)):
-        command = programs / name
-        command.write_text(f'{python} {arguments} "$@"\n')
-        command.chmod(0o755)
-    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
-    variables = clean_environment({"PATH": path, "LC_ALL": "C", "PYTHONUTF8": "1"})
-    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # make says more when it runs in another
-    return {name: text for name, text in variables.items() if name not in inherited}
+    return environment_for(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -2,48 +2,24 @@
 
 import doctest
 import re
-import shlex
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from page_examples import (
+    BLOCKS,
+    PAGES,
+    PROMPT,
+    commands_and_outputs,
+    copy_samples,
+    page_makefile,
+    run_command,
+)
 from run_command import run
 
 from noisify.cli.explain import summary
 from noisify.noise import level, registry
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = {
-    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-}
-FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TASKS = re.compile(r"^\| I want to .*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
-PROMPT = "$ "
-PLAIN = re.compile(
-    r"(noisify(?:-compare)?)((?: +(?:[\w@%.,:=/+-]|'[^']*')+)*)(?: *\|(?!\|) *(.*))?", re.DOTALL
-)
-"""A command that needs no shell, and what its output is piped into."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced example: its page, its language, its text, and the line it starts on."""
-
-    page: str
-    language: str
-    text: str
-    line: int
-
-
-BLOCKS = [
-    Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 2)
-    for page, text in PAGES.items()
-    for match in FENCE.finditer(text)
-    if not match[1].startswith("{")  # a directive of MyST
-]
 
 
 def blocks(language):
@@ -78,48 +54,9 @@ def needed_tools(block):
 @pytest.fixture
 def samples(tmp_path, monkeypatch):
     """A copy of the sample data, as the current folder."""
-    folder = tmp_path / "sample_data"
-    shutil.copytree(ROOT / "sample_data", folder, ignore=shutil.ignore_patterns("*.py", "__*"))
+    folder = copy_samples(tmp_path)
     monkeypatch.chdir(folder)
     return folder
-
-
-def page_makefile(page):
-    """Return the Makefile that a page shows."""
-    rules = [block.text for block in BLOCKS if (block.page, block.language) == (page, "make")]
-    return "\n".join(rules)
-
-
-def commands_and_outputs(text):
-    """Split a console example into (command, output) pairs."""
-    pairs = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
-    return [(first, rest) for first, _, rest in (pair.partition("\n") for pair in pairs)]
-
-
-def run_command(command, environment):
-    """Run a command and return what it prints: noisify in this process, all else in a shell."""
-    plain = PLAIN.fullmatch(command)
-    if plain is None or "noisify" in (plain[3] or ""):
-        return in_shell(command, environment)
-    done = run(*shlex.split(plain[2]), program=plain[1], variables={"LC_ALL": "C"})
-    assert 0 == done.status, done.messages
-    output = done.output.decode()
-    return (in_shell(plain[3], environment, output) if plain[3] else output) + done.messages
-
-
-def in_shell(command, environment, given=""):
-    """Run a command in a shell and return what it prints."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],  # noqa: S607 - found on PATH
-        env=environment,
-        input=given.encode(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        timeout=60,
-    )
-    assert 0 == done.returncode, done.stdout.decode()
-    return done.stdout.decode()
 
 
 @pytest.mark.parametrize("block", blocks("console"))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.models import ModelName
+
 SEED = 42
 ROW_MODELS = frozenset({"drop-rows", "duplicate-rows"})
 WIDTH, HEIGHT = 720, 210
@@ -55,7 +57,7 @@ class Picture:
     """
 
     draw: Callable[[Picture], Iterator[str]]
-    model: str
+    model: ModelName
     level: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
 
