@@ -312,9 +312,20 @@ def _held(values: NDArray[Any]) -> NDArray[Any]:
 
 def _rounded(values: NDArray[Any], digits: int) -> NDArray[Any]:
     """Round to `digits` decimals; values too large to have decimals stay as they are."""
+    if np.iscomplexobj(values):
+        parts = np.empty(values.shape, values.dtype)
+        parts.real, parts.imag = (_rounded(part, digits) for part in (values.real, values.imag))
+        return np.where(np.isfinite(parts), parts, values)
+    if abs(digits) > _MOST_DIGITS:
+        return values
+    unit = float(10 ** abs(digits))
     with np.errstate(over="ignore", invalid="ignore"):
-        rounded = np.round(values, digits)
+        rounded = np.rint(values / unit) * unit if digits < 0 else np.rint(values * unit) / unit
     return np.where(np.isfinite(rounded), rounded, values)
+
+
+_MOST_DIGITS = 308
+"""float64 holds no larger power of ten."""
 
 
 def _typed(bound: float) -> Fraction:

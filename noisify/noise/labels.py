@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -118,10 +119,10 @@ class Flip(Model):
         if self.values is not None:
             raise ParameterError("flip takes either values or a matrix", "values", "matrix")
         for label, row in self.rows.items():
-            if sum(row.values()) > 1 + _SLACK:
+            if math.fsum(row.values()) > 1 + _SLACK:
                 raise ParameterError(
                     f"the probabilities of {label!r} in the matrix of flip add up to "
-                    f"{sum(row.values()):g}, more than 1",
+                    f"{math.fsum(row.values()):g}, more than 1",
                     "matrix",
                 )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 import numpy as np
 
 from noisify.core.errors import UsageError
+from noisify.kernels.elementary import magnitude
 from noisify.noise import level as levels
 from noisify.noise.parameters import ParameterError, parameters_of, unknown_parameter
 
@@ -79,11 +80,11 @@ class NoiseContext:
             case levels.Absolute(value):
                 return value
             case levels.Percent(share):
-                return _held(np.abs(self.number.to_float(values)), share)
+                return _held(magnitude(self.number.to_float(values)), share)
             case levels.Duration(seconds):
                 return seconds
             case levels.FromField(name, factor):
-                return _held(np.abs(self.companions[name]), factor)
+                return _held(magnitude(self.companions[name]), factor)
             case levels.OfField():
                 raise UsageError(f"level {level} needs the statistics of the whole field")
 

@@ -136,3 +136,26 @@ def test_the_tables_are_those_derived_with_mpmath():
     assert kernel_tables.python_source() == (folder / "tables.py").read_text(encoding="utf-8")
     header = (folder / "_kernel_tables.hpp").read_text(encoding="utf-8")
     assert kernel_tables.cpp_source() == header
+
+
+class TestMagnitude:
+    PARTS = np.concatenate([RNG.normal(size=MANY), BITS[np.isfinite(BITS)], SUBNORMAL, np.zeros(9)])
+    POINTS = PARTS + 1j * np.roll(PARTS, 7)
+
+    def test_is_below_one_unit_in_the_last_place(self):
+        found = elementary.magnitude(self.POINTS)
+        worst = 0.0
+        with mpmath.workprec(2300):
+            for z, modulus in zip(self.POINTS.tolist(), found.tolist(), strict=True):
+                exact = mpmath.sqrt(mpmath.mpf(z.real) ** 2 + mpmath.mpf(z.imag) ** 2)
+                unit = float(np.spacing(min(float(exact), LARGEST)))
+                worst = max(worst, 0 if modulus == np.inf else abs(modulus - exact) / unit)
+        assert worst < 0.76  # of subnormal numbers; others 0.5
+
+    def test_of_real_numbers_is_their_absolute_value(self):
+        assert [2.0, 0.0, np.inf] == elementary.magnitude(np.array([-2.0, -0.0, -np.inf])).tolist()
+
+    def test_at_its_edges(self):
+        points = np.array([0j, complex(np.inf, 1), complex(3, -np.inf), complex(LARGEST, LARGEST)])
+        assert [0, np.inf, np.inf, np.inf] == elementary.magnitude(points).tolist()
+        assert np.isnan(elementary.magnitude(np.array([complex(np.nan, 1)]))).all()
