@@ -27,13 +27,13 @@ SAME_IN_NUMPY = {
         int32 int64 intc nan ndarray number uint32 uint64 uint8 __version__ result_type errstate
         intp integer""",
     "arrays from what is there": """append arange array asarray ascontiguousarray broadcast_to
-        concatenate copyto diag empty empty_like flatnonzero frombuffer fromiter full full_like
+        broadcast_shapes concatenate copyto diag empty empty_like flatnonzero frombuffer fromiter full full_like
         ones packbits repeat roll stack tile unpackbits where zeros zeros_like""",
     "comparisons, order and counts": """all any argmax argsort array_equal bincount clip
         count_nonzero iscomplexobj isfinite isinf isnan isposinf lexsort max maximum min minimum
         partition searchsorted unique""",
     "exact": """abs ceil copysign diff divmod fmod floor frexp ldexp mod nan_to_num negative
-        nextafter rint bitwise_xor right_shift""",
+        nextafter rint bitwise_count""",
     "rounded once, by IEEE 754": "add divide multiply outer sqrt subtract",
     "one element after the other, by definition": "cumprod cumsum",
 }
@@ -83,6 +83,7 @@ ALLOWED = {
     "a minimum": {"np.minimum.reduceat(source, starts)"},
     "compared with a tolerance; no value comes from it": {"root @ root.T"},
     "Python's own method, not NumPy's": {"self.whole.mean(self.unit)"},
+    "a power of integers": {"_WORDS ** 2"},
     "powers of Decimals and Fractions": {
         "rho ** stride",
         "apart ** number",
