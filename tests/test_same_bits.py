@@ -26,14 +26,14 @@ SAME_IN_NUMPY = {
     "constants and types": """bool_ complex128 dtype euler_gamma finfo float64 floating iinfo inf
         int32 int64 intc nan ndarray number uint32 uint64 uint8 __version__ result_type errstate
         intp integer""",
-    "arrays from what is there": """append arange array asarray ascontiguousarray broadcast_to
-        broadcast_shapes concatenate copyto diag empty empty_like flatnonzero frombuffer fromiter full full_like
-        ones packbits repeat roll stack tile unpackbits where zeros zeros_like""",
+    "arrays from what is there": """append arange array asarray ascontiguousarray broadcast_shapes
+        broadcast_to concatenate copyto diag empty empty_like flatnonzero frombuffer fromiter full
+        full_like ones packbits repeat roll stack tile unpackbits where zeros zeros_like""",
     "comparisons, order and counts": """all any argmax argsort array_equal bincount clip
         count_nonzero iscomplexobj isfinite isinf isnan isposinf lexsort max maximum min minimum
         partition searchsorted unique""",
     "exact": """abs ceil copysign diff divmod fmod floor frexp ldexp mod nan_to_num negative
-        nextafter rint bitwise_count""",
+        nextafter rint bitwise_count right_shift""",
     "rounded once, by IEEE 754": "add divide multiply outer sqrt subtract",
     "one element after the other, by definition": "cumprod cumsum",
 }
