@@ -263,6 +263,11 @@ class Arguments:
         help_text="Make the K-th of N parts, from 1: of the file with -o, where joined parts are "
         "the whole output; of the list of files with --output-dir. NOISIFY_SHARD gives it too.",
     )  # fmt: skip
+    resume: bool = option(
+        "Run", "--resume", default=False,
+        help_text="Leave the outputs in DIR that are finished, by records that runs with --resume "
+        "keep in DIR/.noisify, and make the others.",
+    )  # fmt: skip
     list_fields: bool = option(
         "Run", "--list-fields", default=False,
         help_text="Print the fields of each INPUT: kind, nulls, range, sd, and whether they get "

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
     from noisify.cli.runs import Run
+    from noisify.engine.finished import FinishedOutputs
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 else:
@@ -48,6 +49,7 @@ def make_outputs(
     found: Sequence[Run],
     arguments: Arguments,
     index: Index | None,
+    finished: FinishedOutputs | None,
     notes: Notes,
     settings_of: Callable[[Progress], Settings],
 ) -> int:
@@ -59,6 +61,7 @@ def make_outputs(
         found: The runs.
         arguments: The command line.
         index: The list of outputs to write, or None.
+        finished: Takes records of the finished outputs, or None.
         notes: Collects the notes.
         settings_of: Returns the settings, given the progress to advance.
 
@@ -74,6 +77,7 @@ def make_outputs(
     progress = Progress(sum(size or 0 for size in sizes), len(inputs), check_stopped, shown=shown)
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
+    targets_of = dict(zip(inputs, outputs, strict=True))
     results: Iterator[FileResult]
     report: _ReportFile | html_report.HtmlReport | None = None
     if arguments.report is not None:
@@ -103,6 +107,8 @@ def make_outputs(
         for result in results:
             progress.clear()
             outcome.add(result)
+            if finished is not None and result.failure is None:
+                finished.add(result.path, targets_of[result.path])
         if not outcome.done:
             raise click.exceptions.Exit(outcome.status)  # discards the report
     outcome.tell_seed()

@@ -19,6 +19,7 @@ from noisify.cli.names import expanded, with_local_names
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import resume_gc, tune_malloc
+from noisify.cli.resuming import finished_outputs, unfinished
 from noisify.cli.runs import runs_of
 from noisify.cli.shards import check_shard, of_shard
 from noisify.cli.signals import check_stopped
@@ -115,8 +116,13 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
         if not inputs:
             notes.add(f"shard {arguments.shard} has no file: there are fewer files than shards")
             return 0
+    finished = finished_outputs(arguments, found)
+    if finished is not None:
+        inputs, outputs = unfinished(finished, inputs, outputs, notes)
+        if not inputs:
+            return 0
     return make_outputs(
-        inputs, outputs, found, arguments, index, notes,
+        inputs, outputs, found, arguments, index, finished, notes,
         lambda progress: _settings(arguments, notes.add, progress, measure=index is not None),
     )  # fmt: skip
 

@@ -87,7 +87,8 @@ def _named_outputs(
         return names
     if Path(folder).exists() and not Path(folder).is_dir():
         raise UsageError("is a file; the outputs need a folder", path=folder)
-    _check_taken(list(taken), inputs, clobber=not arguments.no_clobber)
+    clobber = not arguments.no_clobber or arguments.resume  # finished outputs exist, and stay
+    _check_taken(list(taken), inputs, clobber=clobber)
     _check_links(Path(folder), list(taken))
     return names
 

@@ -1,0 +1,69 @@
+"""Go on with a run that was stopped: outputs that are finished stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noisify.core import urls
+from noisify.core.errors import UsageError
+from noisify.engine.finished import FinishedOutputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.cli.arguments import Arguments
+    from noisify.cli.messages import Notes
+    from noisify.cli.runs import Run
+
+_REFUSED = {
+    "report": "--report would lack the outputs that are finished",
+    "plot": "--plot would lack the outputs that are finished",
+    "sweeps": "the list of a sweep would lack the outputs that are finished",
+}
+
+
+def finished_outputs(arguments: Arguments, found: Sequence[Run]) -> FinishedOutputs | None:
+    """Return the records of finished outputs, or None without --resume.
+
+    Raises:
+        UsageError: If the run cannot be resumed.
+    """
+    if not arguments.resume:
+        return None
+    if arguments.output_dir is None:
+        raise UsageError("--resume is for the files of --output-dir DIR")
+    for place in (arguments.output_dir, *arguments.inputs):
+        if urls.is_url(place):
+            raise UsageError(f"--resume knows files of this machine only, not {place}")
+    for name, why in _REFUSED.items():
+        if getattr(arguments, name):
+            raise UsageError(f"{why}; leave out --resume, or make it in a run of its own")
+    if found[0].drawn:
+        raise UsageError("--resume needs a seed that all runs have; add --seed N")
+    settled = [
+        [(run.request, run.per_file, run.replicate) for run in found],
+        arguments.read,
+        arguments.from_format,
+        arguments.to_format,
+        arguments.compress_level,
+        arguments.append,
+    ]
+    return FinishedOutputs(arguments.output_dir, settled)
+
+
+def unfinished(
+    finished: FinishedOutputs,
+    inputs: Sequence[str],
+    outputs: Sequence[list[str]],
+    notes: Notes,
+) -> tuple[list[str], list[list[str]]]:
+    """Return the inputs with an output that is not finished, and their outputs."""
+    left = [
+        (path, targets)
+        for path, targets in zip(inputs, outputs, strict=True)
+        if not finished.has(path, targets)
+    ]
+    done = len(inputs) - len(left)
+    if done:
+        notes.add(f"{done:,} of {len(inputs):,} files are finished, and stay as they are")
+    return [path for path, _ in left], [targets for _, targets in left]
