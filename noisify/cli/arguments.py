@@ -277,6 +277,10 @@ class Arguments:
         "Run", "-n", "--dry-run", default=False,
         help_text="Print the plan and five rows before and after; write nothing.",
     )  # fmt: skip
+    preview: bool = option(
+        "Run", "--preview", default=False,
+        help_text="Show a dozen rows before and after, with what changed marked; write nothing.",
+    )  # fmt: skip
     progress: bool | None = option(
         "Run", "--progress/--no-progress", default=None,
         help_text="Show progress on standard error. [default: on a terminal, after a second]",

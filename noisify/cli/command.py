@@ -131,6 +131,6 @@ noisify.examples = EXAMPLES
 noisify.common = frozenset(
     {
         *("model", "scale", "snr", "rate", "columns", "seed", "output", "output_dir"),
-        *("report", "plot", "sweeps", "list_fields", "dry_run"),
+        *("report", "plot", "sweeps", "list_fields", "preview", "dry_run"),
     }
 )

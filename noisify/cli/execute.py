@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from noisify.cli import index as listing
+    from noisify.cli import preview as preview_page
     from noisify.cli.arguments import Arguments
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
@@ -47,10 +48,11 @@ if TYPE_CHECKING:
     from noisify.plan import recipe_text
 else:
     listing = LazyModule("noisify.cli.index")
+    preview_page = LazyModule("noisify.cli.preview")
     recipe_text = LazyModule("noisify.plan.recipe_text")
     restore = LazyModule("noisify.engine.restore")
 
-_PREVIEW_ROWS = 5
+_DRY_RUN_ROWS, _PREVIEW_ROWS = 5, 12
 
 
 def execute(arguments: Arguments) -> None:
@@ -95,9 +97,9 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     """Add noise to files, or preview it for a dry run; return the exit status."""
     inputs, is_folder, arguments = _with_folders(inputs, arguments, notes)
     found = runs_of(arguments, several=len(inputs) > 1 or is_folder)
-    if arguments.dry_run and arguments.verbose and len(found) * len(inputs) > 1:
+    if _prints_recipe(arguments) and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
-    if arguments.dry_run:
+    if arguments.dry_run or arguments.preview:
         _note_files(inputs, found, arguments, notes)
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
@@ -145,8 +147,11 @@ def _with_folders(
         is_folder = is_folder or found is not None
         if found is not None and found[1]:
             notes.add(left_note(path, found[1]))
-    if is_folder and not (
-        arguments.output or arguments.output_dir or arguments.in_place or arguments.dry_run
+    writes = not (arguments.dry_run or arguments.preview)
+    if (
+        is_folder
+        and writes
+        and not (arguments.output or arguments.output_dir or arguments.in_place)
     ):
         raise UsageError("the files of a folder need --output-dir DIR or --in-place")
     if is_folder and arguments.output is not None and arguments.output_dir is None:
@@ -250,6 +255,10 @@ def _preview_all(
     return status
 
 
+def _prints_recipe(arguments: Arguments) -> bool:
+    return arguments.dry_run and arguments.verbose and not arguments.preview
+
+
 def _tell_of(path: str, notes: Notes, text: str) -> None:
     """Add a note on one of several files."""
     notes.add(naming_file(path, text))
@@ -262,11 +271,14 @@ def _preview(
         for variant in found:
             plan = opened.plan(variant.request_for(path))
             check_standard_output()
-            if arguments.verbose:
+            if _prints_recipe(arguments):
                 sys.stdout.write(recipe_text.as_toml(plan.as_json()))
                 continue
-            shown = opened.preview(plan, _PREVIEW_ROWS)
-            name = opened.input.name
-            sys.stdout.write(preview_text(name, opened.format.name, plan, shown.columns) + "\n")
+            shown = opened.preview(plan, _PREVIEW_ROWS if arguments.preview else _DRY_RUN_ROWS)
+            name, kind = opened.input.name, opened.format.name
+            if arguments.preview:
+                sys.stdout.write(preview_page.preview(opened, plan, shown))
+            else:
+                sys.stdout.write(preview_text(name, kind, plan, shown.columns) + "\n")
             for field, why in unchanged(plan, shown.fields):
                 tell(f"{name}, field {field!r}: {why}")

@@ -102,10 +102,7 @@ def _listing(names: Sequence[str]) -> str:
 
 def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[NoisyColumn]) -> str:
     """Return the text of a dry run: the plan, and some elements of each field before and after."""
-    file = f", file {plan.file!r}" if plan.file else ""
-    lines = [f"plan for {name} ({format_name}), seed {plan.seed}{file}, rng {plan.rng}"]
-    lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
-    lines += [f"  {field}: left alone, {why}" for field, why in plan.left.items()]
+    lines = plan_lines(name, format_name, plan)
     shown: set[str] = set()
     for result in columns:
         field = result.column.field
@@ -120,6 +117,15 @@ def preview_text(name: str, format_name: str, plan: Plan, columns: Sequence[Nois
             for row in rows
         ]
     return "\n".join(map(printable, lines))
+
+
+def plan_lines(name: str, format_name: str, plan: Plan) -> list[str]:
+    """Return the lines that say what a plan does: its noise field by field, what is left alone."""
+    file = f", file {plan.file!r}" if plan.file else ""
+    lines = [f"plan for {name} ({format_name}), seed {plan.seed}{file}, rng {plan.rng}"]
+    lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
+    lines += [f"  {field}: left alone, {why}" for field, why in plan.left.items()]
+    return lines
 
 
 def describe(step: Step) -> str:
@@ -148,15 +154,16 @@ def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
     rows = []
     for at in range(len(column.values)):
         there = column.valid is None or bool(column.valid[at])
-        before = _number(column.values[at], column.number.decimal_scale) if there else "(left)"
-        after = _number(result.values[at], column.number.decimal_scale) if there else "(left)"
+        before = shown_value(column.values[at], column.number.decimal_scale) if there else "(left)"
+        after = shown_value(result.values[at], column.number.decimal_scale) if there else "(left)"
         if result.erased is not None and result.erased[at]:
             after = "(missing)"
         rows.append((str(int(places[at])), before, after))
     return rows
 
 
-def _number(value: object, decimal_scale: int) -> str:
+def shown_value(value: object, decimal_scale: int) -> str:
+    """Return a value as text; a decimal is given unscaled, with its digits after the point."""
     plain = value.item() if isinstance(value, np.generic) else value
     if decimal_scale:
         digits = f"{abs(int(str(plain))):0{decimal_scale + 1}d}"

@@ -85,7 +85,8 @@ OPTIONS = _by_word({
     "type --jobs {}": "threads workers n-jobs nproc cores processes num-workers num-threads "
     "parallel n-threads cpus nthreads",
     "type --chunk-size {}": "chunksize block-size chunk batch-size buffer-size buffer memory",
-    "type --dry-run": "dryrun preview test simulate just-print no-act",
+    "type --preview": "show-preview head show sample-rows",
+    "type --dry-run": "dryrun test simulate just-print no-act",
     "type --quiet": "silent no-output no-messages Q",
     "type --verbose": "debug loud log-level",
     "type --version, or -v for --verbose": "V",

@@ -14,6 +14,8 @@ from __future__ import annotations
 from itertools import dropwhile, groupby, islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
@@ -26,7 +28,7 @@ from noisify.formats.interface import no_rows, some_rows
 from noisify.plan.plan import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
     from noisify.engine.counts import Tally
@@ -249,10 +251,13 @@ class Preview(NamedTuple):
     Attributes:
         columns: Noisy columns of a few rows each, field by field.
         fields: The effects of noise on each field, as far as it was read.
+        copies: How many times some rows are written, by their indices; empty without models of
+            whole rows.
     """
 
     columns: list[NoisyColumn]
     fields: dict[str, FieldReport]
+    copies: Mapping[int, int]
 
 
 def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
@@ -269,11 +274,14 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
     waiting = {field.name for field in plan.noised}
     fields = {name: FieldReport() for name in waiting}
 
-    def work(piece: DecodedPiece) -> tuple[list[NoisyColumn], dict[str, Tally]]:
-        return noiser.apply(piece.extended, piece.conditions, piece.chunk)
+    def work(piece: DecodedPiece) -> tuple[list[NoisyColumn], dict[str, Tally], dict[int, int]]:
+        done, tallies = noiser.apply(piece.extended, piece.conditions, piece.chunk)
+        return done, tallies, _some_copies(noiser, piece, rows) if plan.row_steps else {}
 
     reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
-    for done, tallies in islice(reader.map(work, 1), _PREVIEWED):
+    copies: dict[int, int] = {}
+    for done, tallies, copied in islice(reader.map(work, 1), _PREVIEWED):
+        copies = copies or copied
         for name, tally in tallies.items():
             fields[name] += tally
         for name, noisy in groupby(done, lambda result: result.column.field.name):
@@ -283,4 +291,17 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
         waiting -= {n for n, columns in found.items() if any(c.changed.any() for c in columns)}
         if not waiting:
             break
-    return Preview([column for columns in found.values() for column in columns], fields)
+    return Preview([column for columns in found.values() for column in columns], fields, copies)
+
+
+def _some_copies(noiser: Noiser, piece: DecodedPiece, count: int) -> dict[int, int]:
+    """Return how many times the first rows are written, or if all are once, some that are not."""
+    rows = piece.chunk.rows
+    if rows is None:
+        return {}
+    copies = noiser.copies(rows, piece.row_conditions)
+    which = np.arange(min(count, rows.size))
+    if (copies[which] == 1).all() and (copies != 1).any():
+        which = np.flatnonzero(copies != 1)[:count]
+    indices = np.asarray(rows.at(which).starts).tolist()
+    return dict(zip(indices, copies[which].tolist(), strict=True))
