@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import combining, east_asian_width
 
 import numpy as np
@@ -35,7 +35,13 @@ _GAP = "  "
 _MARK = "*"
 _CHANGED, _SAME, _TITLE = "1;35", "2", "1"
 """Colours (SGR codes): bold magenta, faint, bold."""
-_UNITS = {86400 * SECOND: "D", SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
+_UNITS: dict[int, Literal["D", "s", "ms", "us", "ns"]] = {
+    86400 * SECOND: "D",
+    SECOND: "s",
+    10**6: "ms",
+    10**3: "us",
+    1: "ns",
+}
 
 
 def preview(opened: OpenInput, plan: Plan, found: Preview) -> str:
@@ -188,7 +194,8 @@ def _lines(table: _Table, width: int, colours: _Colours) -> Iterator[str]:
     ]
     waiting = [_column(name, cells, colours) for name, cells in table.fields]
     while True:
-        block, used = [], _width(left[0])
+        block: list[list[str]] = []
+        used = _width(left[0])
         while waiting and (not block or used + len(_GAP) + waiting[0][0] <= width):
             size, lines = waiting.pop(0)
             used += len(_GAP) + size
