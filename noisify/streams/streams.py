@@ -308,7 +308,8 @@ def _indices(positions: Positions) -> Index:
         start = int(positions.starts[0])
         return range(start, start + positions.length)
     starts = np.asarray(positions.starts, np.uint64)[:, None]
-    return np.asarray(starts + np.arange(positions.length, dtype=np.uint64)).reshape(-1)
+    inside = np.arange(positions.length, dtype=np.uint64)
+    return np.asarray(starts + inside, np.uint64).reshape(-1)
 
 
 @frozen(slots=True)

@@ -1,0 +1,33 @@
+"""Test that the command makes the same files on every machine: those that are kept here."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+from run_command import run
+
+from noisify.core.native import PURE
+from noisify.noise import registry
+
+FOLDER = Path(__file__).parent / "golden"
+MAKE = runpy.run_path(str(FOLDER / "make_golden.py"))
+CASES = MAKE["CASES"]
+
+
+@pytest.mark.parametrize("pure", ["", "1"], ids=["compiled", "pure"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_command_makes_the_golden_file(case, pure):
+    done = run(FOLDER / "table.csv", *MAKE["arguments"](case), variables={PURE: pure})
+    assert 0 == done.status, done.messages
+    assert (FOLDER / f"{case}.csv").read_bytes() == done.output
+
+
+def test_every_model_has_a_golden_file():
+    models = {entry.name for entry in registry.MODELS}
+    assert models <= set(CASES)
+    assert {path.stem for path in FOLDER.glob("*.csv")} == {*CASES, "table"}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "rounding"])
+def test_a_golden_file_has_noise(case):
+    assert (FOLDER / f"{case}.csv").read_bytes() != (FOLDER / "table.csv").read_bytes()
