@@ -142,7 +142,6 @@ FIELDS = {
 class TestSurveys:
     @pytest.mark.parametrize(("values", "unit"), FIELDS.values(), ids=FIELDS)
     @settings(max_examples=25)
-    @settings(max_examples=25)
     @given(ends=cuts, order=st.randoms(use_true_random=False), limit=st.sampled_from([10, 1 << 20]))
     def test_add_up_whatever_part_each_process_had(self, values, unit, ends, order, limit):
         valid = np.random.default_rng(3).random(len(values)) < 0.9
