@@ -5,13 +5,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo docs gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
+.PHONY: demo docs examples gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
 
 gallery: $(VENV)/.installed
 	$(BIN)/python docs/generate/gallery.py
+
+# Keras and scikit-learn on noisy data, in an environment of its own: TensorFlow is large.
+# `make examples SMALL=1` takes few levels, and leaves the pictures in the checkout as they are.
+EXAMPLES_VENV ?= .venv-examples
+EXAMPLES_BIN := $(abspath $(EXAMPLES_VENV))/bin
+examples:
+	$(MAKE) VENV=$(EXAMPLES_VENV) $(EXAMPLES_VENV)/.installed-examples
+	PATH="$(EXAMPLES_BIN):$$PATH" TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 $(MAKE) -C examples \
+	    PYTHON=$(EXAMPLES_BIN)/python $(if $(SMALL),SMALL=--small OUT=$(abspath build/examples))
 
 # What is written from the code: pages of docs/, man pages, the stubs of the models.
 readme: $(VENV)/.installed
@@ -101,7 +110,7 @@ wheel: $(VENV)/bin/python
 	NOISIFY_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) build noisify/*/_*.so noisify/*/*/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(EXAMPLES_VENV) build noisify/*/_*.so noisify/*/*/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
