@@ -119,7 +119,7 @@ def draw(
     epochs.semilogy(history["val_loss"], marker="", label="clean validation data")
     best = int(np.argmin(history["val_loss"]))
     epochs.axvline(best, color="0.6", linewidth=0.8, zorder=0)
-    epochs.annotate(f" least at epoch {best}", (best, history["loss"][0]), va="top")
+    epochs.annotate(f" least at epoch {best}", (best, history["loss"][1]))
     epochs.legend()
     for model in MODELS:
         for axes, key in ((losses, "loss"), (slopes, "slope")):
@@ -134,9 +134,9 @@ def draw(
     variance = np.var(np.linspace(-10, 10, 100))
     slopes.plot(fine, 2 * variance / (variance + fine**2), color="0.3", marker="", linestyle=":",
                 label="2 var(x) / (var(x) + scale²)")  # fmt: skip
-    for axes in (losses, slopes):
+    for axes, place in ((losses, "lower right"), (slopes, "upper right")):
         axes.minorticks_off()
-        axes.legend()
+        axes.legend(loc=place)
     figure.savefig(picture, metadata={"Software": None})
 
 

@@ -28,8 +28,7 @@ from noisify.noise import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from noisify.cli import depfile as depfiles
-    from noisify.cli import html_report
+    from noisify.cli import depfile, html_report
     from noisify.cli import picture as pictures
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
 else:
-    depfiles = LazyModule("noisify.cli.depfile")
+    depfile = LazyModule("noisify.cli.depfile")
     html_report = LazyModule("noisify.cli.html_report")
     pictures = LazyModule("noisify.cli.picture")
 
@@ -85,15 +84,10 @@ def make_outputs(
     picture = None
     if arguments.plot is not None:
         picture = pictures.RunPicture(arguments, inputs, found, settings)
-    depfile = None
-    if arguments.depfile is not None:
-        depfile = depfiles.Depfile(arguments.depfile, inputs, outputs, arguments)
+    made_of = _made_of(inputs, outputs, arguments)
     outcome = _Outcome(found, arguments, notes, report, index, picture)
     with outcome.told(len(inputs)), ExitStack() as kept:
-        folder = None
-        if arguments.output_dir is not None and not is_url(arguments.output_dir):
-            folder = NewFolder(arguments.output_dir)
-        for opened in (folder, report, index, picture, depfile, progress):
+        for opened in (_folder(arguments), report, index, picture, made_of, progress):
             if opened is not None:
                 kept.push(opened)  # before it creates anything, in case of a signal
                 opened.__enter__()
@@ -113,6 +107,22 @@ def make_outputs(
             raise click.exceptions.Exit(outcome.status)  # discards the report
     outcome.tell_seed()
     return outcome.status
+
+
+def _made_of(
+    inputs: Sequence[str], outputs: Sequence[Sequence[str]], arguments: Arguments
+) -> depfile.Depfile | None:
+    """Return the dependency file, or None without one."""
+    if arguments.depfile is None:
+        return None
+    return depfile.Depfile(arguments.depfile, inputs, outputs, arguments)
+
+
+def _folder(arguments: Arguments) -> NewFolder | None:
+    """Return the folder to make for the outputs, or None without one."""
+    if arguments.output_dir is None or is_url(arguments.output_dir):
+        return None
+    return NewFolder(arguments.output_dir)
 
 
 def _jobs(

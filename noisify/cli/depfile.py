@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from noisify.core.errors import UsageError
+from noisify.core.urls import is_url, local_name
 from noisify.files.output import STANDARD_OUTPUT, naming, open_output
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from noisify.cli.arguments import Arguments
 
@@ -42,9 +44,10 @@ class Depfile:
         outputs: Sequence[Sequence[str]],
         arguments: Arguments,
     ) -> None:
-        if any(STANDARD_OUTPUT in names for names in outputs):
-            raise UsageError("--depfile names what the output was made of; name it with -o FILE")
-        recipe = [] if arguments.recipe is None else [arguments.recipe]
+        for name in chain.from_iterable(outputs):
+            if name == STANDARD_OUTPUT or is_url(name):
+                raise UsageError("--depfile is for outputs that are files; name one with -o FILE")
+        recipe = [] if arguments.recipe is None else _read(arguments.recipe)
         self._path = path
         self._content = _rules(
             [
@@ -71,13 +74,13 @@ class Depfile:
         self._output.__exit__(*error)  # type: ignore[arg-type]
 
 
-def _read(source: str) -> Iterator[str]:
-    """Yield the files that are read for an input."""
-    if source == STANDARD_OUTPUT:
-        return
-    yield source
-    if Path(source).is_dir():
-        yield from sorted(str(path) for path in Path(source).rglob("*"))
+def _read(source: str) -> list[str]:
+    """Return the files that are read for an input; Make knows none of a URL."""
+    if source == STANDARD_OUTPUT or is_url(source):
+        return []
+    path = local_name(source)
+    inside = Path(path).rglob("*") if Path(path).is_dir() else ()
+    return [path, *sorted(map(str, inside))]
 
 
 def _rules(made: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:

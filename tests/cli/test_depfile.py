@@ -56,6 +56,12 @@ def test_names_the_files_of_a_folder(folder):
     assert text.splitlines()[0] == "noisy: day day/a.parquet day/b.parquet"
 
 
+def test_of_a_url_of_a_file_names_the_file(folder):
+    text = depfile((folder / "in.csv").as_uri(), "-o", "out.csv")
+
+    assert text.splitlines()[0] == f"out.csv: {folder / 'in.csv'}"
+
+
 def test_of_standard_input_names_nothing():
     done = run("-o", "out.csv", "-q", "--depfile", "out.d", given=b"x\n1.5\n")
 
@@ -102,7 +108,8 @@ def test_lets_make_go_on_without_a_file_that_was_removed(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["in.csv"], "--depfile names what the output was made of; name it with -o FILE"),
+        (["in.csv"], "--depfile is for outputs that are files; name one with -o FILE"),
+        (["in.csv", "-o", "memory://o.csv"], "--depfile is for outputs that are files"),
         (["in.csv", "-o", "out.d"], "--depfile out.d is an output too; give another name"),
         (["in.csv", "-o", "o.csv", "--report", "out.d"], "--depfile out.d is the report too"),
         (["a\nb.csv", "-o", "o.csv"], "a Makefile cannot name a file with a line end"),
