@@ -12,7 +12,7 @@ class Normal(ModelSpec):
     """Normal (Gaussian) noise: x + loc + scale * z, z ~ N(0, 1).
 
     The usual model of sensor and channel noise. Its scale is its standard deviation.
-    Density: exp(-z**2 / 2) / sqrt(2 pi). Drawn by NumPy's ziggurat (Marsaglia and Tsang, 2000).
+    Density: exp(-z**2 / 2) / sqrt(2 pi). Drawn by the ziggurat (Marsaglia and Tsang, 2000).
 
     Args:
         scale: the distribution's scale, as a level
@@ -360,7 +360,7 @@ class Bias(ModelSpec):
     The scale is the standard deviation of the offsets over many fields or keys. Within one offset
     nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
     error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
-    normal quantile (Wichura, 1988) of a BLAKE2b hash of the stream and the key.
+    variate at the index that a BLAKE2b hash of the key gives.
 
     Args:
         scale: standard deviation of the offsets, as a level

@@ -37,7 +37,7 @@ def files(run: Callable[[str], str]) -> dict[str, str]:
     Args:
         run: Returns what a command prints.
     """
-    pictures = {picture.model: picture for picture in PICTURES}
+    pictures = {str(picture.model): picture for picture in PICTURES}
     written = {}
     for entry in registry.MODELS:
         picture = pictures[entry.name]
