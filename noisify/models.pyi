@@ -555,7 +555,7 @@ class Dropout(ModelSpec):
         rate: float | str = 0.01,
     ) -> None: ...
 
-class SwapBits(ModelSpec):
+class BitFlip(ModelSpec):
     """Flipped bits: a whole number that is hit has some of its bits turned over.
 
     Memory and transmission errors: single-event upsets (JEDEC JESD89A). `bits` different bits are
@@ -907,7 +907,7 @@ class Drift(ModelSpec):
         snr: float | str | None = None,
     ) -> None: ...
 
-class Jitter(ModelSpec):
+class TimingJitter(ModelSpec):
     """Timing jitter: each sample is taken scale * z too late, z ~ N(0, 1), between its neighbours.
 
     The shift, in samples, is limited to -1 to 1; values are interpolated linearly between the
@@ -997,7 +997,7 @@ class Missing(ModelSpec):
         sd: float | None = None,
     ) -> None: ...
 
-class Flip(ModelSpec):
+class LabelFlip(ModelSpec):
     """Label noise: a label that is hit becomes another one of the field's.
 
     Without a matrix the noise is uniform (symmetric): each other value of the field is equally
@@ -1209,7 +1209,7 @@ class Mojibake(ModelSpec):
         encoding: str = "cp1252",
     ) -> None: ...
 
-class TimeSwap(ModelSpec):
+class DayMonthSwap(ModelSpec):
     """Day and month mistaken for each other: 3 April (04/03) becomes 4 March (03/04).
 
     Where it hits, the day becomes the month and the month the day, as when American dates are read

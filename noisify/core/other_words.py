@@ -146,7 +146,7 @@ MODELS = _by_word({
     "stuck": "freeze frozen flatline flat-line hold sample-and-hold stuck-at",
     "dropout": "dropouts zero zeros zero-out mask-zero silence cutout timemask coarsedropout "
     "zeroing erase random-erasing",
-    "swap-bits": "bitflip bit-flips bitflips bit-error bit-errors ber seu",
+    "bit-flip": "bitflip bit-flips bitflips bit-error bit-errors ber seu",
     "scale-by": "gain scaling unit-error wrong-units units amplify",
     "ar1": "ar ar-1 autoregressive ou ornstein-uhlenbeck autocorrelated correlated-in-time",
     "random-walk": "brownian brownian-motion wiener walk cumsum randomwalk",
@@ -156,12 +156,12 @@ MODELS = _by_word({
     "violet": "violetnoise purple purple-noise violet-noise",
     "colored": "color colour colored-noise coloured-noise powerlaw power-law 1/f^a colornoise",
     "drift": "trend baseline baseline-wander wander baseline-drift",
-    "jitter": "timing-jitter clock-jitter time-jitter",
+    "timing-jitter": "clock-jitter time-jitter",
     "correlated": "multivariate-normal multivariate mvn correlated-noise correlated2 mvnorm "
     "multivariatenormal",
     "missing": "nan nans null nulls na none mcar mar mnar missingness delete blank nullify mask "
     "drop-values remove-values missing-values dropcells prodna",
-    "flip": "label-noise labelnoise flip-labels pram symmetric noisy-labels flip-label invert "
+    "label-flip": "label-noise labelnoise flip-labels pram symmetric noisy-labels flip-label invert "
     "mislabel",
     "category-swap": "swap-categories category categorical record-swap rankswap rank-swap "
     "recordswap category-noise",
@@ -173,7 +173,7 @@ MODELS = _by_word({
     "whitespace": "spaces space blanks trim",
     "truncate": "cut cut-off chop",
     "mojibake": "encoding encoding-error unicode",
-    "time-swap": "day-month-swap date-swap swap-dates month-day",
+    "day-month-swap": "date-swap swap-dates month-day",
     "drop-rows": "drop-row delete-rows remove-rows sample subsample droprows drop row-dropout",
     "duplicate-rows": "duplicates duplicate dup dup-rows repeat-rows duprows",
     "swap-fields": "swap-columns swap-cols column-swap swap-fields-values",

@@ -223,5 +223,5 @@ def _help_with_text(text: str) -> str:
     if re.search(r"\d", text) and _WITH_UNIT.fullmatch(text):
         return "take the unit away first"
     if text.casefold() in _TRUTHS:
-        return "for truths choose a model of labels such as -d flip"
+        return "for truths choose a model of labels such as -d label-flip"
     return "for texts choose a text model such as -d typo"

@@ -318,14 +318,14 @@ class Dropout(RateModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwapBits(RateModel):
+class BitFlip(RateModel):
     """Flipped bits: a whole number that is hit has some of its bits turned over.
 
     Memory and transmission errors: single-event upsets (JEDEC JESD89A). `bits` different bits are
     chosen with equal chance, from the whole width or from lowest to highest (0 the least).
     """
 
-    name: ClassVar[str] = "swap-bits"
+    name: ClassVar[str] = "bit-flip"
     takes: ClassVar[frozenset[str]] = frozenset({"int"})
     example: ClassVar[str] = "-c count --rate 2% -p bits=1"
 
@@ -342,7 +342,7 @@ class SwapBits(RateModel):
         room = highest - self.lowest + 1
         if not self.lowest <= highest < width or self.bits > room:
             raise UsageError(
-                f"swap-bits cannot flip {self.bits} of bits {self.lowest} to {highest} "
+                f"bit-flip cannot flip {self.bits} of bits {self.lowest} to {highest} "
                 f"of {width}-bit numbers"
             )
         at = np.flatnonzero(context.hit(self.rate))

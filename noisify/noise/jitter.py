@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jitter(Model):
+class TimingJitter(Model):
     """Timing jitter: each sample is taken scale * z too late, z ~ N(0, 1), between its neighbours.
 
     The shift, in samples, is limited to -1 to 1; values are interpolated linearly between the
@@ -26,7 +26,7 @@ class Jitter(Model):
     Std 1241 (analog-to-digital converters) describes it.
     """
 
-    name: ClassVar[str] = "jitter"
+    name: ClassVar[str] = "timing-jitter"
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.2"
 
@@ -39,7 +39,7 @@ class Jitter(Model):
         super().__post_init__()
         if not isinstance(self.scale, level.Absolute):
             raise ParameterError(
-                f"scale {self.scale} of jitter is not in samples; type 0.1", "scale"
+                f"scale {self.scale} of timing-jitter is not in samples; type 0.1", "scale"
             )
 
     @property

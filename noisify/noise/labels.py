@@ -85,7 +85,7 @@ def _label(text: str, dtype: np.dtype[Any]) -> object:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flip(Model):
+class LabelFlip(Model):
     """Label noise: a label that is hit becomes another one of the field's.
 
     Without a matrix the noise is uniform (symmetric): each other value of the field is equally
@@ -99,7 +99,7 @@ class Flip(Model):
     A field with only one value stays as it is (unless it is a bool).
     """
 
-    name: ClassVar[str] = "flip"
+    name: ClassVar[str] = "label-flip"
     family: ClassVar[str] = "labels"
     takes: ClassVar[frozenset[str]] = LABELS
     level: ClassVar[str] = "rate"
@@ -117,11 +117,11 @@ class Flip(Model):
         if self.matrix is None:
             return
         if self.values is not None:
-            raise ParameterError("flip takes either values or a matrix", "values", "matrix")
+            raise ParameterError("label-flip takes either values or a matrix", "values", "matrix")
         for label, row in self.rows.items():
             if math.fsum(row.values()) > 1 + _SLACK:
                 raise ParameterError(
-                    f"the probabilities of {label!r} in the matrix of flip add up to "
+                    f"the probabilities of {label!r} in the matrix of label-flip add up to "
                     f"{math.fsum(row.values()):g}, more than 1",
                     "matrix",
                 )
@@ -143,12 +143,12 @@ class Flip(Model):
                 share = -1.0
             if not arrow or not 0 <= share <= 1:
                 raise ParameterError(
-                    f"{entry!r} in the matrix of flip is not like a>b=0.2 with a share from 0 to 1",
+                    f"{entry!r} in the matrix of label-flip is not like a>b=0.2 with a share from 0 to 1",
                     "matrix",
                 )
             row = rows.setdefault(label.strip(), {})
             if other.strip() in row:
-                raise ParameterError(f"the matrix of flip names {pair!r} twice", "matrix")
+                raise ParameterError(f"the matrix of label-flip names {pair!r} twice", "matrix")
             row[other.strip()] = share
         return rows
 
@@ -171,7 +171,7 @@ class Flip(Model):
         if values.dtype.kind == "b":
             return np.asarray(values ^ (hit < self.rate))
         if self.values is None:
-            raise UsageError("flip needs the values of the whole field")
+            raise UsageError("label-flip needs the values of the whole field")
         known, where = labels(self.values, values.dtype), np.flatnonzero(hit < self.rate)
         own = known.find(values[where])
         others = len(known.values) - (own < len(known.values))

@@ -20,7 +20,7 @@ MONTHS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSwap(Model):
+class DayMonthSwap(Model):
     """Day and month mistaken for each other: 3 April (04/03) becomes 4 March (03/04).
 
     Where it hits, the day becomes the month and the month the day, as when American dates are read
@@ -31,7 +31,7 @@ class TimeSwap(Model):
     days. The others stay as they are.
     """
 
-    name: ClassVar[str] = "time-swap"
+    name: ClassVar[str] = "day-month-swap"
     family: ClassVar[str] = "time"
     takes: ClassVar[frozenset[str]] = TIMES
     level: ClassVar[str] = "rate"

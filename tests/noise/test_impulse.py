@@ -26,7 +26,7 @@ CLASSES = {
     model.name: model
     for model in (
         impulse.SaltAndPepper, impulse.Impulse, impulse.Outlier, impulse.Spike, impulse.Stuck,
-        impulse.Dropout, impulse.SwapBits, jitter.Jitter,
+        impulse.Dropout, impulse.BitFlip, jitter.TimingJitter,
     )
 }  # fmt: skip
 OWN = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
-from noisify.noise.labels import CategorySwap, Flip, Shuffle
+from noisify.noise.labels import CategorySwap, LabelFlip, Shuffle
 
 DRAWS = 100_000
 LABELS = ("ant", "bee", "cat", "dog")
@@ -48,8 +48,8 @@ def statistics(**counts):
 def models_for(dtype):
     words = words_of(dtype)
     return [
-        Flip(rate=0.3, values=words),
-        Flip(rate=0.8, matrix=f"{words[0]}>{words[1]}=0.3|{words[1]}>{words[0]}=0.6"),
+        LabelFlip(rate=0.3, values=words),
+        LabelFlip(rate=0.8, matrix=f"{words[0]}>{words[1]}=0.3|{words[1]}>{words[0]}=0.6"),
         CategorySwap(rate=0.3, a=words[0], b=words[1]),
     ]
 
@@ -111,31 +111,31 @@ class TestFlip:
     def test_each_other_value_is_equally_likely(self, dtype):
         words = words_of(dtype)
         values = array([words[1]] * DRAWS, dtype)
-        noisy = apply(Flip(rate=0.3, values=words), values)
+        noisy = apply(LabelFlip(rate=0.3, values=words), values)
         others = [label for label in array(words, dtype) if label != values[0]]
         check_shares({values[0]: 0.7} | dict.fromkeys(others, 0.3 / len(others)), noisy)
 
     def test_an_unlisted_label_becomes_any_of_the_values(self):
-        noisy = apply(Flip(rate=1.0, values=("a", "b")), array(["z"] * DRAWS, "O"))
+        noisy = apply(LabelFlip(rate=1.0, values=("a", "b")), array(["z"] * DRAWS, "O"))
         check_shares({"a": 0.5, "b": 0.5, "z": 0.0}, noisy)
 
     @pytest.mark.parametrize("dtype", ["O", "i4"])
     @pytest.mark.parametrize("known", [0, 1])
     def test_a_field_with_one_value_stays(self, dtype, known):
         values = array(words_of(dtype)[:1] * 100, dtype)
-        model = Flip(rate=1.0, values=words_of(dtype)[:known])
+        model = LabelFlip(rate=1.0, values=words_of(dtype)[:known])
         assert values.tolist() == apply(model, values).tolist()
 
     def test_a_bool_needs_no_values(self):
         values = some_labels("?", 100)
-        assert (~values).tolist() == apply(Flip(rate=1.0), values).tolist()
+        assert (~values).tolist() == apply(LabelFlip(rate=1.0), values).tolist()
 
     def test_values_that_mean_the_same_count_once(self):
-        model = Flip(rate=1.0, values=("1", "01", "2"))
+        model = LabelFlip(rate=1.0, values=("1", "01", "2"))
         assert {2} == set(apply(model, np.ones(500, "i4")).tolist())
 
     def test_follows_a_matrix(self):
-        model = Flip(matrix="a>b=0.2|a>c=0.1|b>a=0.05")
+        model = LabelFlip(matrix="a>b=0.2|a>c=0.1|b>a=0.05")
         for label, expected in {
             "a": {"a": 0.7, "b": 0.2, "c": 0.1},
             "b": {"a": 0.05, "b": 0.95, "c": 0.0},
@@ -144,15 +144,15 @@ class TestFlip:
             check_shares(expected, apply(model, array([label] * DRAWS, "O")))
 
     def test_multiplies_a_matrix_by_its_rate(self):
-        model = Flip(matrix="1>2=0.2|1>3=0.6|1>1=0.2", rate=0.5)
+        model = LabelFlip(matrix="1>2=0.2|1>3=0.6|1>1=0.2", rate=0.5)
         check_shares({1: 0.6, 2: 0.1, 3: 0.3}, apply(model, np.ones(DRAWS, "u1")))
 
     def test_takes_its_rate_from_whether_there_is_a_matrix(self):
-        assert (0.05, 1.0) == (Flip().rate, Flip(matrix="a>b=1").rate)
-        assert 0.5 == Flip(matrix="a>b=1", rate=0.5).rate
+        assert (0.05, 1.0) == (LabelFlip().rate, LabelFlip(matrix="a>b=1").rate)
+        assert 0.5 == LabelFlip(matrix="a>b=1", rate=0.5).rate
 
     def test_takes_its_values_from_the_field(self):
-        model = Flip()
+        model = LabelFlip()
         assert {"f": frozenset({"values"})} == model.statistics("f")
         settled = model.fit("f", {"f": statistics(b=3, a=1)})
         assert ("a", "b") == settled.values
@@ -160,13 +160,13 @@ class TestFlip:
 
     @pytest.mark.parametrize("given", [{"values": ("a",)}, {"matrix": "a>b=0.5"}], ids=str)
     def test_needs_no_statistics_if_values_are_given(self, given):
-        model = Flip(**given)
+        model = LabelFlip(**given)
         assert {} == model.statistics("f")
         assert model == model.fit("f", {})
 
     def test_of_text_needs_values(self):
         with pytest.raises(UsageError, match="flip needs the values of the whole field"):
-            apply(Flip(), some_labels("O", 3))
+            apply(LabelFlip(), some_labels("O", 3))
 
     @pytest.mark.parametrize(
         ("matrix", "message"),
@@ -183,16 +183,16 @@ class TestFlip:
     )
     def test_refuses_an_invalid_matrix(self, matrix, message):
         with pytest.raises(UsageError, match=message):
-            Flip(matrix=matrix)
+            LabelFlip(matrix=matrix)
 
     def test_refuses_values_beside_a_matrix(self):
         with pytest.raises(UsageError, match="either values or a matrix"):
-            Flip(matrix="a>b=0.1", values=("a",))
+            LabelFlip(matrix="a>b=0.1", values=("a",))
 
     @pytest.mark.parametrize(("word", "dtype"), [("many", "i4"), ("300", "u1"), ("maybe", "?")])
     def test_refuses_a_label_that_the_field_cannot_hold(self, word, dtype):
         with pytest.raises(UsageError, match=f"'{word}' is not a label that"):
-            apply(Flip(matrix=f"{word}>{word}=0.1"), np.zeros(3, dtype))
+            apply(LabelFlip(matrix=f"{word}>{word}=0.1"), np.zeros(3, dtype))
 
 
 class TestCategorySwap:

@@ -14,7 +14,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise.rows import DropRows, DuplicateRows, RowModel, SwapFields
-from noisify.noise.times import TimeSwap, swap_day_and_month
+from noisify.noise.times import DayMonthSwap, swap_day_and_month
 
 DRAWS = 100_000
 INT64 = NumberType.of_dtype(np.dtype("i8"))
@@ -164,7 +164,7 @@ class TestTimeSwap:
     def test_swaps_day_and_month(self, unit, tick, date, swapped):
         clock = "" if unit == "D" else "T23:59:58"
         values = times([date + clock], unit)
-        noisy = self.apply(TimeSwap(rate=1.0), values, tick)
+        noisy = self.apply(DayMonthSwap(rate=1.0), values, tick)
         assert times([swapped + clock], unit).tolist() == noisy.tolist()
 
     def test_agrees_with_datetime(self):
@@ -183,28 +183,28 @@ class TestTimeSwap:
         """Nanoseconds end on 11 April 2262, so 12 January cannot become 1 December."""
         values = times(["2262-01-12", "2262-02-01"], "ns")
         expected = times(["2262-01-12", "2262-01-02"], "ns")
-        assert expected.tolist() == self.apply(TimeSwap(rate=1.0), values, 1).tolist()
+        assert expected.tolist() == self.apply(DayMonthSwap(rate=1.0), values, 1).tolist()
 
     def test_keeps_32_bit_dates(self):
         values = times(["2021-04-03"] * 5, "D").astype("i4")
-        noisy = self.apply(TimeSwap(rate=1.0), values)
+        noisy = self.apply(DayMonthSwap(rate=1.0), values)
         assert np.dtype("i4") == noisy.dtype
         assert times(["2021-03-04"] * 5, "D").tolist() == noisy.tolist()
 
     @given(cuts=st.lists(st.integers(0, SIZE), max_size=3))
     def test_does_not_depend_on_the_chunks(self, cuts):
-        values, model, ends = np.arange(SIZE), TimeSwap(rate=0.3), [0, *sorted(cuts), SIZE]
+        values, model, ends = np.arange(SIZE), DayMonthSwap(rate=0.3), [0, *sorted(cuts), SIZE]
         pieces = [self.apply(model, values[a:b], start=a) for a, b in pairwise(ends)]
         assert self.apply(model, values).tolist() == np.concatenate(pieces).tolist()
 
     def test_hits_its_rate(self):
         values = times(["2021-04-03"] * DRAWS, "D")
-        check_share(0.2, self.apply(TimeSwap(rate=0.2), values) != values)
+        check_share(0.2, self.apply(DayMonthSwap(rate=0.2), values) != values)
 
     def test_swaps_at_a_lower_rate_some_of_the_same(self):
         values = np.arange(SIZE)
         low, high, none = (
-            self.apply(TimeSwap(rate=rate), values) != values for rate in (0.1, 0.3, 0.0)
+            self.apply(DayMonthSwap(rate=rate), values) != values for rate in (0.1, 0.3, 0.0)
         )
         assert low.any()
         assert not np.any(low & ~high)
@@ -213,9 +213,9 @@ class TestTimeSwap:
     def test_leaves_placeholders_and_nothing_alone(self):
         values = times(["2021-04-03"] * 10, "D")
         unusable = np.zeros(10, bool)
-        noisy = self.apply(TimeSwap(rate=1.0), values, usable=unusable)
+        noisy = self.apply(DayMonthSwap(rate=1.0), values, usable=unusable)
         assert values.tolist() == noisy.tolist()
-        assert [] == self.apply(TimeSwap(), values[:0]).tolist()
+        assert [] == self.apply(DayMonthSwap(), values[:0]).tolist()
 
     def test_about_36_percent_of_days_can_be_swapped(self):
         days = np.arange(146_097)  # 400 years
