@@ -292,9 +292,9 @@ ARGUMENTS = (
     "recipe", "preset", "decimals", "seed", "rng", "jobs",
 )  # fmt: skip
 PARAMETERS = {
-    "student-t": ("loc", "df"), "correlated": ("covariance", "fields"), "flip": ("values",),
+    "student-t": ("loc", "df"), "correlated": ("covariance", "fields"), "label-flip": ("values",),
     "scale-by": ("factor",), "missing": ("by", "burst", "shape"), "rounding": ("step", "bits"),
-    "exponential": ("center",), "swap-bits": ("highest",), "poisson": ("count",),
+    "exponential": ("center",), "bit-flip": ("highest",), "poisson": ("count",),
 }  # fmt: skip
 LONGEST = 330
 

@@ -44,7 +44,7 @@ NOISE = {
     "drift": ("-d", "drift", "-s", "1"),
     "shuffle": ("-d", "shuffle", "--rate", "50%", "-p", "window=32"),
     "stuck": ("-d", "stuck", "--rate", "50%", "-p", "run=20"),
-    "jitter": ("-d", "jitter", "-s", "2"),
+    "timing-jitter": ("-d", "timing-jitter", "-s", "2"),
     "missing": ("-d", "missing", "--rate", "20%"),
     "rows": ("-d", "drop-rows", "--rate", "20%"),
     "repeated": ("-d", "duplicate-rows", "--rate", "20%"),

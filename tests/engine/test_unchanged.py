@@ -140,7 +140,7 @@ def test_no_note_where_none_was_asked_or_something_changed(tmp_path, options):
         ("1'000", [], 'type --thousands "\'"'),
         ("1_000", [], "type --thousands _"),
         ("'1.5'", [], "take the ' around it away first: the quote of a CSV is \""),
-        ("True", [], "for truths choose a model of labels such as -d flip"),
+        ("True", [], "for truths choose a model of labels such as -d label-flip"),
         ("12 kg", [], "take the unit away first"),
         ("$5.20", [], "take the unit away first"),
         ("low", [], "for texts choose a text model such as -d typo"),

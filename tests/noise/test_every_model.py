@@ -123,7 +123,7 @@ IN_SEQUENCE = [
     "normal", "uniform", "laplace", "cauchy", "student-t", "logistic", "gumbel", "exponential",
     "gamma", "lognormal", "triangular", "truncated-normal", "multiplicative", "rounding", "poisson",
     "binomial", "dropout", "laplace-mechanism", "gaussian-mechanism", "drift", "missing",
-    "category-swap", "case", "mojibake", "time-swap",
+    "category-swap", "case", "mojibake", "day-month-swap",
 ]  # fmt: skip
 """Models that can use NumPy's streams: each element uses only its own variates, in order."""
 rngs = pytest.mark.parametrize("rng", ["numpy", "numpy-legacy"])

@@ -32,9 +32,9 @@ CLASSES = {
 OWN = {
     "outlier": {"low": -60.0, "high": 70.0, "spread": 5.0},
     "spike": {"scale": Absolute(30.0)},
-    "jitter": {"scale": Absolute(0.3)},
+    "timing-jitter": {"scale": Absolute(0.3)},
 }
-HITTING = [name for name in CLASSES if name != "jitter"]
+HITTING = [name for name in CLASSES if name != "timing-jitter"]
 LOCAL = [name for name in HITTING if name != "stuck"]
 KINDS = [
     pytest.param(name, kind, id=f"{name}-{kind}")
@@ -53,7 +53,7 @@ cuts_anywhere = st.lists(
 
 
 def make(name, **parameters):
-    default = {} if name == "jitter" else {"rate": 0.2}
+    default = {} if name == "timing-jitter" else {"rate": 0.2}
     return interface.make(CLASSES[name], default | OWN.get(name, {}) | parameters)
 
 
@@ -69,7 +69,7 @@ def apply_in_pieces(model, values, number, cuts, usable=None):
 
 
 def number_for(name):
-    return INT64 if name == "swap-bits" else FLOAT64
+    return INT64 if name == "bit-flip" else FLOAT64
 
 
 class TestEveryModel:
@@ -115,7 +115,7 @@ class TestEveryModel:
     @kinds
     def test_of_rate_or_scale_zero_changes_nothing(self, name, kind):
         number = NUMBERS[kind]
-        nothing = {"scale": Absolute(0.0)} if name == "jitter" else {"rate": 0.0}
+        nothing = {"scale": Absolute(0.0)} if name == "timing-jitter" else {"rate": 0.0}
         values = some_values(number, 300)
         assert same(values, apply(make(name, **nothing), values, number))
 
@@ -353,25 +353,25 @@ class TestDropout:
         assert {0, 7} == set(apply(make("dropout"), values, number).tolist())
 
 
-class TestSwapBits:
+class TestBitFlip:
     @pytest.mark.parametrize("kind", ["i1", "u1", "i4", "i8", "u8"])
     @pytest.mark.parametrize("bits", [1, 3, 8])
     def test_flips_the_given_number_of_bits(self, kind, bits):
         number = NUMBERS[kind]
         values = some_values(number, 3000)
-        noisy = apply(make("swap-bits", bits=bits), values, number)
+        noisy = apply(make("bit-flip", bits=bits), values, number)
         unsigned = f"u{number.dtype.itemsize}"
         flips = np.bitwise_count(noisy.view(unsigned) ^ values.view(unsigned))
         assert {0, bits} == set(flips.tolist())
 
     @pytest.mark.parametrize("bits", [1, 5])
     def test_each_bit_is_as_likely(self, bits):
-        noisy = apply(make("swap-bits", rate=1.0, bits=bits), np.zeros(20_000, "u8"), NUMBERS["u8"])
+        noisy = apply(make("bit-flip", rate=1.0, bits=bits), np.zeros(20_000, "u8"), NUMBERS["u8"])
         for bit in range(64):
             check_share(bits / 64, noisy >> np.uint64(bit) & np.uint64(1))
 
     def test_pairs_are_as_likely_too(self):
-        model = make("swap-bits", rate=1.0, bits=2, lowest=1, highest=4)
+        model = make("bit-flip", rate=1.0, bits=2, lowest=1, highest=4)
         noisy = apply(model, np.zeros(60_000, "u1"), UINT8)
         pairs = [6, 10, 12, 18, 20, 24]
         assert pairs == np.unique(noisy).tolist()
@@ -379,7 +379,7 @@ class TestSwapBits:
             check_share(1 / 6, noisy == pair)
 
     def test_stays_within_the_bits_it_is_given(self):
-        model = make("swap-bits", rate=1.0, lowest=60, highest=62)
+        model = make("bit-flip", rate=1.0, lowest=60, highest=62)
         values = 2**59 + np.arange(1000)
         flips = np.abs(apply(model, values, INT64) - values)
         assert {2**60, 2**61, 2**62} == set(flips.tolist())
@@ -391,26 +391,26 @@ class TestSwapBits:
         ids=str,
     )  # fmt: skip
     def test_refuses_bits_that_are_not_there(self, bad):
-        with pytest.raises(UsageError, match=r"^swap-bits cannot flip"):
-            apply(make("swap-bits", **bad), np.zeros(9, "u1"), UINT8)
+        with pytest.raises(UsageError, match=r"^bit-flip cannot flip"):
+            apply(make("bit-flip", **bad), np.zeros(9, "u1"), UINT8)
 
     @pytest.mark.parametrize("bad", [{"bits": 0}, {"lowest": -1}, {"bits": "two"}], ids=str)
     def test_refuses_invalid_numbers(self, bad):
         with pytest.raises(UsageError, match=rf"^{next(iter(bad))} "):
-            make("swap-bits", **bad)
+            make("bit-flip", **bad)
 
 
 class TestJitter:
     def shifts(self, scale, size=DRAWS):
         """Return the shifts, measured on a ramp of slope one away from its ends."""
         ramp = np.arange(float(size))
-        return (apply(make("jitter", scale=Absolute(scale)), ramp, FLOAT64) - ramp)[1:-1]
+        return (apply(make("timing-jitter", scale=Absolute(scale)), ramp, FLOAT64) - ramp)[1:-1]
 
     def test_moves_along_straight_lines(self):
         values = np.random.default_rng(3).normal(size=SIZE)
-        shift = apply(make("jitter"), np.arange(float(SIZE)), FLOAT64) - np.arange(SIZE)
+        shift = apply(make("timing-jitter"), np.arange(float(SIZE)), FLOAT64) - np.arange(SIZE)
         expected = np.interp(np.arange(SIZE) + shift, np.arange(SIZE), values)
-        noisy = apply(make("jitter"), values, FLOAT64)
+        noisy = apply(make("timing-jitter"), values, FLOAT64)
         assert np.allclose(expected[1:-1], noisy[1:-1], rtol=0, atol=1e-10)
 
     def test_shifts_have_the_scale(self):
@@ -429,14 +429,14 @@ class TestJitter:
     def test_a_missing_neighbour_counts_as_the_value_itself(self):
         values = np.array([1.0, 0.0, 5.0, 0.0, 9.0])
         usable = np.array([True, False, True, False, True])
-        noisy = apply(make("jitter"), values, FLOAT64, usable=usable)
+        noisy = apply(make("timing-jitter"), values, FLOAT64, usable=usable)
         assert [1.0, 5.0, 9.0] == noisy[usable].tolist()
-        assert [4.0] == apply(make("jitter"), np.array([4.0]), FLOAT64).tolist()
+        assert [4.0] == apply(make("timing-jitter"), np.array([4.0]), FLOAT64).tolist()
 
     def test_rounds_integers(self):
         values = np.arange(0, 300, 3) % 100
-        noisy = apply(make("jitter"), values, INT64)
-        floats = apply(make("jitter"), values.astype("f8"), FLOAT64)
+        noisy = apply(make("timing-jitter"), values, INT64)
+        floats = apply(make("timing-jitter"), values.astype("f8"), FLOAT64)
         assert np.all(np.abs(noisy - floats) <= 0.5 + 1e-9)
 
     @pytest.mark.parametrize("scale", [0.0, 0.3, 5.0])
@@ -444,18 +444,18 @@ class TestJitter:
         values = np.tile([1.7e308, -1.7e308], 500)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            noisy = apply(make("jitter", scale=Absolute(scale)), values, FLOAT64)
+            noisy = apply(make("timing-jitter", scale=Absolute(scale)), values, FLOAT64)
         assert np.all(np.abs(noisy) <= 1.7e308)
         assert scale or same(values, noisy)
 
     def test_leaves_large_integers_exact(self):
         values = np.full(500, 2**62 + 1)
-        assert same(values, apply(make("jitter"), values, INT64))
+        assert same(values, apply(make("timing-jitter"), values, INT64))
 
     @pytest.mark.parametrize("scale", ["5%", "0.1sd", "@err", "2s"])
     def test_takes_a_number_of_samples_only(self, scale):
         with pytest.raises(UsageError, match=r"^scale "):
-            make("jitter", scale=scale)
+            make("timing-jitter", scale=scale)
 
     def test_reaches_the_next_element(self):
-        assert 1 == make("jitter").halo
+        assert 1 == make("timing-jitter").halo

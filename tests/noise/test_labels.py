@@ -165,19 +165,19 @@ class TestFlip:
         assert model == model.fit("f", {})
 
     def test_of_text_needs_values(self):
-        with pytest.raises(UsageError, match="flip needs the values of the whole field"):
+        with pytest.raises(UsageError, match="label-flip needs the values of the whole field"):
             apply(LabelFlip(), some_labels("O", 3))
 
     @pytest.mark.parametrize(
         ("matrix", "message"),
         [
-            ("", "'' in the matrix of flip is not like"),
+            ("", "'' in the matrix of label-flip is not like"),
             ("a>b", "'a>b' in the matrix"),
             ("a=0.5", "'a=0.5' in the matrix"),
             ("a>b=1.5", "'a>b=1.5' in the matrix"),
             ("a>b=nan", "'a>b=nan' in the matrix"),
             ("a>b=0.5|a>b=0.1", "names 'a>b' twice"),
-            ("a>b=0.7|a>c=0.4", "probabilities of 'a' in the matrix of flip add up to 1.1"),
+            ("a>b=0.7|a>c=0.4", "probabilities of 'a' in the matrix of label-flip add up to 1.1"),
         ],
         ids=str,
     )
