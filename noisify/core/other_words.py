@@ -161,8 +161,8 @@ MODELS = _by_word({
     "multivariatenormal",
     "missing": "nan nans null nulls na none mcar mar mnar missingness delete blank nullify mask "
     "drop-values remove-values missing-values dropcells prodna",
-    "label-flip": "label-noise labelnoise flip-labels pram symmetric noisy-labels flip-label invert "
-    "mislabel",
+    "label-flip": "label-noise labelnoise flip-labels pram symmetric noisy-labels flip-label "
+    "invert mislabel",
     "category-swap": "swap-categories category categorical record-swap rankswap rank-swap "
     "recordswap category-noise",
     "shuffle": "permute permutation shuffled permutate swap-values",
