@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.engine import rows_from, survey
     from noisify.engine.report import RunReport
+    from noisify.formats.interface import Source
     from noisify.formats.memory import InMemory
     from noisify.formats.read_options import ReadOptions
     from noisify.plan.model_names import ModelName
@@ -252,7 +253,7 @@ def noisy_copy(
     held, given_back = hold(data)
     workers = _workers(jobs)
     source = held if first is None else rows_from.RowsFrom(held, first)
-    plan = _plan(held, request, workers) if first is None else _plan_of_rows(held, request)
+    plan = _plan(held, request, workers) if first is None else _plan_of_rows(held, request, source)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     (met,) = loop.run(
         source,
@@ -279,15 +280,15 @@ def _plan(held: InMemory[Any, Any], request: Request, workers: int) -> Plan:
         return survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None)
 
     _check_decimals(request)
-    plan = resolve(request, held.fields, surveyed)
+    plan = resolve(request, held.fields, surveyed, held.series_shape)
     _check_rows(plan)
     return plan
 
 
-def _plan_of_rows(held: InMemory[Any, Any], request: Request) -> Plan:
+def _plan_of_rows(held: InMemory[Any, Any], request: Request, source: Source[Any]) -> Plan:
     """Return the plan for data that are some rows of the whole."""
     _check_decimals(request)
-    plan = resolve(request, held.fields, rows_from.refuse_survey)
+    plan = resolve(request, held.fields, rows_from.refuse_survey, source.series_shape)
     rows_from.check_rows_alone(plan)
     _check_rows(plan)
     return plan

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Plan
 
 CHUNK_BYTES = 1 << 20
+_ELEMENT_BYTES = 8
 _PREVIEWED = 64
 """Chunks that a preview searches for elements that change."""
 _BATCH_PIECES = 8
@@ -180,7 +181,7 @@ class _Reader:
     ) -> None:
         self._source = source
         self._part = part
-        self._size = size
+        self._size = max(size, _ELEMENT_BYTES * max((p.piece_elements for p in plans), default=0))
         fields = {field.name: field for plan in plans for field in plan.fields}
         order = {field.name: at for at, field in enumerate(source.fields)}
         self._fields = sorted(fields.values(), key=lambda field: order[field.name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from noisify.core.lazy import LazyModule
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
+from noisify.engine.series import apply_to_each
 from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.model import NoiseContext
@@ -197,7 +199,7 @@ class Noiser:
             keys={name: others.companions[name].keys for name in asking.keys},
         )
         values = state.values
-        after = step.model.apply(values, context)
+        after = self._applied(step, values, context)
         if hit is not None:
             after = np.where(hit, after, values)
         if step.where is not None and hit is not None:
@@ -260,6 +262,19 @@ class Noiser:
     def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
         """Return the variates of the same model's stream of another field."""
         return StreamVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
+
+    def _applied(
+        self, step: Step, values: NDArray[Any], context: NoiseContext
+    ) -> NDArray[Any]:
+        """Return the values after a step's model, applied to each series if there are several."""
+        if step.series is None:
+            return step.model.apply(values, context)
+        variates_of = partial(self._variates_of_series, step)
+        return apply_to_each(step.model, values, context, step.series, variates_of)
+
+    def _variates_of_series(self, step: Step, number: int, positions: Positions) -> Variates:
+        """Return the variates of one series of a field."""
+        return StreamVariates(replace(step.stream, series=number), positions)
 
     def _variates(self, step: Step, positions: Positions) -> Variates:
         if not self._generators:

@@ -182,7 +182,7 @@ class OpenInput:
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng, file=request.file)
         try:
-            plan = resolve(request, self.source.fields, self._survey)
+            plan = resolve(request, self.source.fields, self._survey, self.source.series_shape)
         except UsageError as error:
             raise error.because(self._hints or ()) from None
         check_streams(plan)

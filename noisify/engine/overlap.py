@@ -99,7 +99,8 @@ def _surrounded(
                 parts and not like.positions.follows(_end(parts[-1]))
             ):
                 raise UsageError(
-                    "its elements are not stored in their order, which this model needs",
+                    "its elements are not stored in their order, which this model needs; convert "
+                    "it first, as by noisify INPUT -o OUTPUT.npy -s 0",
                     field=column.field.name,
                 )
             parts.append(like)

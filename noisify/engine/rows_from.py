@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.formats.interface import Source
+from noisify.plan.series import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,6 +74,12 @@ class RowsFrom(Source[Any]):
             columns.append(replace(column, positions=shifted[key]))
         rows = None if chunk.rows is None else chunk.rows.shifted(self._first)
         return replace(chunk, columns=tuple(columns), rows=rows)
+
+    @override
+    def series_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the shape of the whole: its first axis is longer than what is here."""
+        shape = self._held.series_shape(field)
+        return (UNKNOWN, *shape[1:]) if shape else None
 
     def _by(self, column: Column) -> int:
         """Return the index in the whole of the first element of a field."""

@@ -234,6 +234,10 @@ class Source(ABC, Generic[Raw]):
         """Return the shape of a field's array; None for a column of a table."""
         return None
 
+    def series_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the shape in which a field's elements lie, an array's members included."""
+        return self.array_shape(field)
+
     def array_of(self, field: Field) -> FieldArray:
         """Return the array of a field; only for files of arrays.
 

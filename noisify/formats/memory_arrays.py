@@ -59,6 +59,11 @@ class ArrayInMemory(RangesInMemory[None]):
         """Return the array's shape; None if the field is a member of a structured array."""
         return None if field.member else self._array.shape
 
+    def series_shape(self, field: Field) -> tuple[int, ...]:
+        """Return the array's shape, and the elements of a member that is an array itself."""
+        width = int(field.table)
+        return (*self._array.shape, width) if width > 1 else self._array.shape
+
     @override
     def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
         """Store noisy elements in the copy; chunks do not share elements."""

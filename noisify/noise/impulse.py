@@ -268,6 +268,7 @@ class Stuck(RateModel):
     example: ClassVar[str] = "--rate 5% -p run=20"
 
     run: int = parameters.whole("elements in a run", 16, at_least=1)
+    axis: int = parameters.axis()
 
     def __post_init__(self) -> None:
         """Check that a run is no longer than a noise block."""

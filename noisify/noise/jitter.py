@@ -33,6 +33,7 @@ class TimingJitter(Model):
     scale: Level = parameters.level(
         "standard deviation of the shift, in samples", level.Absolute(0.1)
     )
+    axis: int = parameters.axis()
 
     def __post_init__(self) -> None:
         """Check that the scale is a number of samples."""

@@ -276,6 +276,7 @@ class Shuffle(Model):
     window: int = parameters.whole(
         f"elements in a window, 2 to {BLOCK}", 256, at_least=2, at_most=BLOCK
     )
+    axis: int = parameters.axis()
 
     @property
     def halo(self) -> int:

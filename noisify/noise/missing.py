@@ -67,6 +67,7 @@ class Missing(Model):
         "mar, mnar: which values are lost: right, left, mid or tail", "right", SHAPES
     )
     burst: int = parameters.whole("mcar: how many are lost together", 1, at_least=1, at_most=BLOCK)
+    axis: int = parameters.axis()
     intercept: float | None = parameters.number("mar, mnar: b; left out: chosen for the rate")
     mean: float | None = parameters.number("mar, mnar: subtracted from values; left out: the mean")
     sd: float | None = parameters.number(
@@ -116,6 +117,11 @@ class Missing(Model):
             scores = self._score(driver, mean, sd)
             intercept = solve_intercept(scores, counts, self.rate)
         return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
+
+    @property
+    def followed_axis(self) -> int | None:
+        """The axis along which bursts run."""
+        return self.axis if self.burst > 1 else None
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Erase the values that are lost; return all as they are."""

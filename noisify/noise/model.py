@@ -194,6 +194,12 @@ class Model(ABC):
         return mean * mean + sd * sd
 
     @property
+    def followed_axis(self) -> int | None:
+        """The axis of an array along which the model works, its parameter `axis`; None: none."""
+        axis: int | None = getattr(self, "axis", None)
+        return axis
+
+    @property
     def halo(self) -> int:
         """How far, in elements, `apply` looks beyond an element; 0: its own value only."""
         return 0

@@ -323,6 +323,11 @@ def whole(
     return cast("int", _field(Parameter(WHOLE, help_text, default, None, at_least, at_most)))
 
 
+def axis() -> int:
+    """Declare the axis of an array along which a model works."""
+    return whole("axis of an array along which it works, 0 the first and -1 the last", 0)
+
+
 def text(help_text: str, default: str | None = None, choices: Iterable[str] = ()) -> str:
     """Declare a text, optionally one of several choices."""
     return cast("str", _field(Parameter(TEXT, help_text, default, choices=tuple(choices))))

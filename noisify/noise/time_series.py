@@ -1,4 +1,4 @@
-"""Noise that depends on its past, in the order of the elements: rows, or C order in an array."""
+"""Noise that depends on its past: on the rows above, or on earlier elements along an axis."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class AR1(Additive):
     example: ClassVar[str] = "-s 0.1sd -p rho=0.95"
 
     rho: float = parameters.number("correlation of neighbouring elements, between -1 and 1", 0.9)
+    axis: int = parameters.axis()
 
     def __post_init__(self) -> None:
         """Check that rho is inside its limits."""
@@ -88,6 +89,8 @@ class RandomWalk(Additive):
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.01"
 
+    axis: int = parameters.axis()
+
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return a walk with steps of standard deviation 1."""
         stream = Stream.of(variates, lane)
@@ -109,6 +112,7 @@ class PowerLaw(Additive):
     length: int | None = parameters.whole(
         "elements of the field; default: as many as it has", at_least=0
     )
+    axis: int = parameters.axis()
 
     def law(self) -> float:
         """Return the exponent."""
@@ -284,6 +288,7 @@ class Drift(Additive):
     length: int | None = parameters.whole(
         "elements of the field; default: as many as it has", at_least=0
     )
+    axis: int = parameters.axis()
 
     def statistics(self, field: str) -> Mapping[str, frozenset[str]]:
         """Request the field's length unless it is given."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
+    from noisify.plan.series import Series
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import StreamName
 
@@ -96,6 +97,7 @@ class Step:
         where: Which rows get noise; None: all.
         spec: The number of its spec; fields of one spec are processed together.
         truncate: Whether noisy integers are rounded down, not half to even.
+        series: The series that get noise of their own; None: the field as a whole.
     """
 
     field: Field
@@ -105,6 +107,12 @@ class Step:
     where: Condition | None = None
     spec: int = 0
     truncate: bool = False
+    series: Series | None = None
+
+    @property
+    def halo(self) -> int:
+        """How far, in elements of the field, the step looks beyond an element."""
+        return self.model.halo * (1 if self.series is None else self.series.stride)
 
     def companions(self) -> frozenset[str]:
         """Return the other fields whose values this step needs."""
@@ -178,9 +186,17 @@ class Plan:
         """The number of elements by which chunks are extended on either side."""
         reaches: Counter[str] = Counter()
         for step in self.field_steps:
-            reaches[step.field.name] += step.model.halo
+            reaches[step.field.name] += step.halo
         joint = any(step.model.multi_field for step in self.field_steps)
         return sum(reaches.values()) if joint else max(reaches.values(), default=0)
+
+    @property
+    def piece_elements(self) -> int:
+        """The least elements that pieces should have, for models that work along an axis."""
+        along = [step for step in self.field_steps if step.series is not None]
+        return max(
+            (step.halo or step.series.comfortable for step in along if step.series), default=0
+        )
 
     def conditions(self) -> set[Condition]:
         """Return the conditions on rows that steps have."""

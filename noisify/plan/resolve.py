@@ -14,6 +14,7 @@ from noisify.plan.condition_types import check_types
 from noisify.plan.drafts import drafts_of
 from noisify.plan.fit import checked_clip, fit, statistics_for
 from noisify.plan.plan import Plan, Request, Step
+from noisify.plan.series import along_axis
 from noisify.streams.streams import StreamName
 
 if TYPE_CHECKING:
@@ -21,18 +22,26 @@ if TYPE_CHECKING:
 
     from noisify.plan.condition import Condition
     from noisify.plan.drafts import Draft
+    from noisify.plan.series import Shapes
     from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
 
-def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan:
+def _no_shape(_: Field) -> None:
+    """Return the shape of a column, which has none."""
+
+
+def resolve(
+    request: Request, fields: Sequence[Field], survey: Surveyor, shape_of: Shapes = _no_shape
+) -> Plan:
     """Resolve a request for one file.
 
     Args:
         request: The request.
         fields: All fields of the file, in file order.
         survey: Makes a first pass; takes the statistics needed by field, and returns them.
+        shape_of: Returns the shape of a field's array; None for a column of a table.
 
     Raises:
         UsageError: If a field, a model, a parameter or a level does not fit.
@@ -41,9 +50,14 @@ def resolve(request: Request, fields: Sequence[Field], survey: Surveyor) -> Plan
     for spec in request.specs:
         _check_condition(spec.where, fields)
     drafts, left, notes = drafts_of(request, fields)
+    along = [along_axis(draft.model, draft.field, shape_of) for draft in drafts]
+    drafts = [draft._replace(model=model) for draft, (model, _) in zip(drafts, along, strict=True)]
     needed = _needed(drafts, fields)
     statistics = survey(needed) if needed else {}
-    steps = _steps(request, drafts, statistics, notes)
+    steps = [
+        dataclasses.replace(step, series=series)
+        for step, (_, series) in zip(_steps(request, drafts, statistics, notes), along, strict=True)
+    ]
     named = frozenset(draft.field.name for draft in drafts if draft.named)
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 

@@ -57,6 +57,7 @@ class StreamName:
         ordinal: How many earlier specs of the run used this model on this field.
         replicate: The number of the noisy copy.
         file: The input's name if each file gets noise of its own, otherwise empty.
+        series: The number of the series along an axis of an array, for models that follow one.
     """
 
     seed: int
@@ -65,6 +66,7 @@ class StreamName:
     ordinal: int = 0
     replicate: int = 0
     file: str = ""
+    series: int = 0
     _known: dict[str, Stream] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -80,6 +82,8 @@ class StreamName:
 
         Each part is preceded by its length, so that different names have different encodings.
         """
+        file = self.file.encode("utf-8", "surrogateescape")
+        series = self.series.to_bytes(8, "little")
         parts = (
             STREAM_VERSION.to_bytes(4, "little"),
             self.seed.to_bytes(16, "little"),
@@ -88,7 +92,8 @@ class StreamName:
             self.model.encode(),
             self.ordinal.to_bytes(8, "little"),
             lane.encode(),
-            *([self.file.encode("utf-8", "surrogateescape")] if self.file else ()),
+            *([file] if self.file or self.series else ()),
+            *([series] if self.series else ()),
         )
         named = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
         return hashlib.blake2b(named, digest_size=16).digest()

@@ -205,6 +205,11 @@ class NpySource(Source[ArrayPiece]):
         """Return the array's shape; None if the field is a member of a structured array."""
         return None if field.member else self.header.shape
 
+    def series_shape(self, field: Field) -> tuple[int, ...]:
+        """Return the array's shape, and the elements of a member that is an array itself."""
+        width = int(field.table)
+        return (*self.header.shape, width) if width > 1 else self.header.shape
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:

@@ -314,6 +314,15 @@ class NpzSource(Source[ArchivePiece]):
         """Return an array's shape; None: the field is a member of its records."""
         return None if field.member else self.places[field.name].array.header.shape
 
+    def series_shape(self, field: Field) -> tuple[int, ...]:
+        """Return the array's shape, and the elements of a member that is an array itself."""
+        width = int(field.table)
+        return (
+            (*self.places[field.name].array.header.shape, width)
+            if width > 1
+            else self.places[field.name].array.header.shape
+        )
+
     def close(self) -> None:
         """Close the file, and remove what was unpacked of it."""
         self.archive.close()
