@@ -263,9 +263,7 @@ class Noiser:
         """Return the variates of the same model's stream of another field."""
         return StreamVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
 
-    def _applied(
-        self, step: Step, values: NDArray[Any], context: NoiseContext
-    ) -> NDArray[Any]:
+    def _applied(self, step: Step, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values after a step's model, applied to each series if there are several."""
         if step.series is None:
             return step.model.apply(values, context)

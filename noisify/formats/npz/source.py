@@ -316,12 +316,9 @@ class NpzSource(Source[ArchivePiece]):
 
     def series_shape(self, field: Field) -> tuple[int, ...]:
         """Return the array's shape, and the elements of a member that is an array itself."""
-        width = int(field.table)
-        return (
-            (*self.places[field.name].array.header.shape, width)
-            if width > 1
-            else self.places[field.name].array.header.shape
-        )
+        place = self.places[field.name]
+        shape = place.array.header.shape
+        return (*shape, place.width) if place.width > 1 else shape
 
     def close(self) -> None:
         """Close the file, and remove what was unpacked of it."""
