@@ -530,6 +530,7 @@ class Stuck(ModelSpec):
     Args:
         rate: share of the elements that are hit
         run: elements in a run
+        axis: axis of an array along which it works, 0 the first and -1 the last
     """
 
     def __init__(
@@ -537,6 +538,7 @@ class Stuck(ModelSpec):
         *,
         rate: float | str = 0.01,
         run: int = 16,
+        axis: int = 0,
     ) -> None: ...
 
 class Dropout(ModelSpec):
@@ -684,6 +686,7 @@ class AR1(ModelSpec):
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
         rho: correlation of neighbouring elements, between -1 and 1
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -694,6 +697,7 @@ class AR1(ModelSpec):
         scale: float | str = "0.1sd",
         loc: float = 0.0,
         rho: float = 0.9,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -712,6 +716,7 @@ class RandomWalk(ModelSpec):
     Args:
         scale: the distribution's scale, as a level
         loc: added to every value, in the field's unit
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -721,6 +726,7 @@ class RandomWalk(ModelSpec):
         *,
         scale: float | str = "0.1sd",
         loc: float = 0.0,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -752,6 +758,7 @@ class ColoredNoise(ModelSpec):
         loc: added to every value, in the field's unit
         cutoff: the slowest period, in elements; default: the field's length
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         exponent: a in power ~ 1 / f**a, from -2 to 2
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
@@ -764,6 +771,7 @@ class ColoredNoise(ModelSpec):
         loc: float = 0.0,
         cutoff: int | None = None,
         length: int | None = None,
+        axis: int = 0,
         exponent: float = 1.0,
         sd: float | str | None = None,
         snr: float | str | None = None,
@@ -782,6 +790,7 @@ class PinkNoise(ModelSpec):
         loc: added to every value, in the field's unit
         cutoff: the slowest period, in elements; default: the field's length
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -793,6 +802,7 @@ class PinkNoise(ModelSpec):
         loc: float = 0.0,
         cutoff: int | None = None,
         length: int | None = None,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -810,6 +820,7 @@ class BrownNoise(ModelSpec):
         loc: added to every value, in the field's unit
         cutoff: the slowest period, in elements; default: the field's length
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -821,6 +832,7 @@ class BrownNoise(ModelSpec):
         loc: float = 0.0,
         cutoff: int | None = None,
         length: int | None = None,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -837,6 +849,7 @@ class BlueNoise(ModelSpec):
         loc: added to every value, in the field's unit
         cutoff: the slowest period, in elements; default: the field's length
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -848,6 +861,7 @@ class BlueNoise(ModelSpec):
         loc: float = 0.0,
         cutoff: int | None = None,
         length: int | None = None,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -864,6 +878,7 @@ class VioletNoise(ModelSpec):
         loc: added to every value, in the field's unit
         cutoff: the slowest period, in elements; default: the field's length
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -875,6 +890,7 @@ class VioletNoise(ModelSpec):
         loc: float = 0.0,
         cutoff: int | None = None,
         length: int | None = None,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -892,6 +908,7 @@ class Drift(ModelSpec):
         loc: added to every value, in the field's unit
         fixed: whether every field drifts to +scale, not to scale * z
         length: elements of the field; default: as many as it has
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -903,6 +920,7 @@ class Drift(ModelSpec):
         loc: float = 0.0,
         fixed: bool = False,
         length: int | None = None,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -916,6 +934,7 @@ class TimingJitter(ModelSpec):
 
     Args:
         scale: standard deviation of the shift, in samples
+        axis: axis of an array along which it works, 0 the first and -1 the last
         sd: the noise's own standard deviation, as a level, instead of scale
         snr: the signal-to-noise ratio in dB, instead of scale
     """
@@ -924,6 +943,7 @@ class TimingJitter(ModelSpec):
         self,
         *,
         scale: float | str = 0.1,
+        axis: int = 0,
         sd: float | str | None = None,
         snr: float | str | None = None,
     ) -> None: ...
@@ -979,6 +999,7 @@ class Missing(ModelSpec):
         by: mar: the field that decides
         shape: mar, mnar: which values are lost: right, left, mid or tail
         burst: mcar: how many are lost together
+        axis: axis of an array along which it works, 0 the first and -1 the last
         intercept: mar, mnar: b; left out: chosen for the rate
         mean: mar, mnar: subtracted from values; left out: the mean
         sd: mar, mnar: divisor of values; left out: the sd
@@ -992,6 +1013,7 @@ class Missing(ModelSpec):
         by: str | None = None,
         shape: str = "right",
         burst: int = 1,
+        axis: int = 0,
         intercept: float | None = None,
         mean: float | None = None,
         sd: float | None = None,
@@ -1063,6 +1085,7 @@ class Shuffle(ModelSpec):
     Args:
         rate: share of the elements that are hit
         window: elements in a window, 2 to 8192
+        axis: axis of an array along which it works, 0 the first and -1 the last
     """
 
     def __init__(
@@ -1070,6 +1093,7 @@ class Shuffle(ModelSpec):
         *,
         rate: float | str = 0.05,
         window: int = 256,
+        axis: int = 0,
     ) -> None: ...
 
 class Typo(ModelSpec):
