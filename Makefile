@@ -12,6 +12,8 @@ demo: $(VENV)/.installed
 
 gallery: $(VENV)/.installed
 	$(BIN)/python docs/generate/gallery.py
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python docs/generate/screenshot.py
 
 # Keras and scikit-learn on noisy data, in an environment of its own: TensorFlow is large.
 # `make examples SMALL=1` takes few levels, and leaves the pictures in the checkout as they are.

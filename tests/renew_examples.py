@@ -1,6 +1,6 @@
 """Write what the examples in README.md and docs/ print now into the pages: after noise changed.
 
-    python tests/renew_examples.py
+    python tests/renew_examples.py [PAGE...]
 
 Look at the difference before you commit it: an example that breaks is written down just the same.
 """
@@ -26,9 +26,11 @@ from page_examples import (
 )
 
 
-def main() -> int:
-    """Renew every page; return the exit status."""
+def main(pages: list[str]) -> int:
+    """Renew some pages, or all; return the exit status."""
     for page, text in PAGES.items():
+        if pages and page not in pages:
+            continue
         own = [block for block in BLOCKS if block.page == page]
         renewed = text
         for block in own:
@@ -78,4 +80,4 @@ def wrong_examples(text: str, page: str) -> list[tuple[doctest.Example, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
