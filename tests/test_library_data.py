@@ -273,7 +273,7 @@ class TestMaskedArrays:
             mask=[(False, True, [False, True]), (True, False, [False, False])],
         )
 
-        noisy = add_noise(data, scale=9, columns=":number", seed=2)
+        noisy = add_noise(data, scale=9, columns=":number", seed=3)
 
         assert all(np.array_equal(data.mask[name], noisy.mask[name]) for name in "abc")
         assert (2, 2.5) == (noisy.data["b"][0], noisy.data["a"][1])
