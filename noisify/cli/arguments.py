@@ -258,6 +258,16 @@ class Arguments:
         help_text="Memory that the run may take, such as 300MB: with fewer workers and smaller "
         "chunks if need be, or it fails. [default: what a few chunks for each worker take]",
     )  # fmt: skip
+    engine: str = option(
+        "Run", "--engine", default="local", kind=WordType("engine", ("local", "dask")),
+        metavar="NAME",
+        help_text="What makes the outputs: local, or dask with a worker process for each "
+        "processor or the cluster of --scheduler. [default: local]",
+    )  # fmt: skip
+    scheduler: str | None = option(
+        "Run", "--scheduler", default=None, metavar="ADDRESS|FILE.json",
+        help_text="Dask's scheduler, such as tcp://head:8786. [default: a cluster of this machine]",
+    )  # fmt: skip
     shard: Share | None = option(
         "Run", "--shard", default=None, kind=SHARE, metavar="K/N", envvar="NOISIFY_SHARD",
         help_text="Make the K-th of N parts, from 1: of the file with -o, where joined parts are "

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from noisify.cli.engines import results_of
 from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
-from noisify.engine.batch import FileJob, FileResult, process_all, size_of
-from noisify.engine.job import OutputRequest, process
+from noisify.engine.batch import FileJob, FileResult, size_of
+from noisify.engine.job import OutputRequest
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
@@ -77,7 +78,6 @@ def make_outputs(
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
     targets_of = dict(zip(inputs, outputs, strict=True))
-    results: Iterator[FileResult]
     report: _ReportFile | html_report.HtmlReport | None = None
     if arguments.report is not None:
         report = _report_file(arguments, found, settings, len(inputs) * len(found))
@@ -91,13 +91,7 @@ def make_outputs(
             if opened is not None:
                 kept.push(opened)  # before it creates anything, in case of a signal
                 opened.__enter__()
-        if len(inputs) == 1:
-            progress.begin(sizes[0] or 0)
-            results = (
-                FileResult(one.path, process(one.path, one.wanted, settings)) for one in files
-            )
-        else:
-            results = process_all(files, settings, progress, count=len(inputs))
+        results = results_of(files, arguments, settings, progress, count=len(inputs), kept=kept)
         for result in results:
             progress.clear()
             outcome.add(result)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noisify.cli.batch import make_outputs
+from noisify.cli.engines import check_engine
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
 from noisify.cli.names import expanded, with_local_names
@@ -104,6 +105,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
     check_shard(arguments, found)
+    check_engine(arguments, inputs)
     outputs = targets(inputs, found, arguments)
     index = None
     if arguments.sweeps and arguments.output_dir is not None:

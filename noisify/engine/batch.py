@@ -139,6 +139,11 @@ def _side_by_side(
     return ordered_map(lambda batch: worker(batch, progress.end), every, jobs)
 
 
+def in_one_thread(files: Sequence[FileJob], settings: Settings) -> list[FileResult]:
+    """Make the outputs of some files, one after the other, and return their results."""
+    return _Worker(settings, lambda: settings.progress(0))(files, lambda _: None)
+
+
 def _alone(one: FileJob, settings: Settings) -> FileResult:
     """Make the outputs of one file with all threads."""
     notes: list[str] = []
