@@ -315,6 +315,12 @@ def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayT
 
 def _dtype(places: Sequence[FieldArray], *, values: bool) -> np.dtype[Any]:
     """Return the dtype of the mask of an array with these noisy fields."""
+    if values and any(place.dtype.hasobject for place in places):
+        raise UsageError(
+            "holds texts of any length, which the mask of an array cannot hold; "
+            "leave out --mask-values",
+            field=places[0].name,
+        )
     if places[0].member is None:
         pair = np.dtype([(CHANGED, bool), (ORIGINAL, places[0].dtype)])
         return pair if values else np.dtype(bool)

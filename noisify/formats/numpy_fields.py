@@ -131,7 +131,7 @@ def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
     """Convert values to native byte order, times to ticks, and texts to Python strings."""
     if number.kind == "time":
         return values.astype(values.dtype.newbyteorder("="), copy=False).view(np.int64)
-    if values.dtype.kind == "S":
+    if values.dtype.kind in "SO":
         texts = np.empty(len(values), object)
         texts[:] = [value.decode("utf-8", "surrogateescape") for value in values.tolist()]
         return texts
@@ -157,14 +157,18 @@ def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:
         values = values.view(f"{dtype.kind}{values.itemsize}")
     if result.column.number.kind == "time":
         values = values.view(dtype.newbyteorder("="))
+    if dtype.kind == "O":
+        texts = [text.encode("utf-8", "surrogateescape") for text in values.tolist()]
+        values = np.empty(len(texts), object)
+        values[:] = texts
     if dtype.kind == "S":
         values = np.array([_encoded(text, dtype.itemsize) for text in values.tolist()], dtype)
     out = values.astype(dtype, copy=False)
     if erased is not None:
         if dtype.kind not in "fcMm":
+            held = "texts" if dtype.kind == "O" else dtype.newbyteorder("=")
             raise UsageError(
-                f"holds {dtype.newbyteorder('=')}, which has no missing value; convert it to float",
-                field=field.name,
+                f"holds {held}, which has no missing value; convert it to float", field=field.name
             )
         out = out.copy()
         out[erased] = np.array("NaT", dtype) if dtype.kind in "Mm" else np.nan

@@ -10,14 +10,17 @@ import h5py
 from h5py import h5d, h5z
 
 from noisify.core.chunk import Field
+from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
 from noisify.core.value_class import frozen
 from noisify.formats.hdf5.datatypes import (
+    TEXT,
     BitField,
     element_dtype,
     has_known_size,
     holds_pointers,
+    is_text,
     leaves,
     size_in_file,
 )
@@ -27,6 +30,7 @@ from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.roles import is_bare_dimension
 from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Storage
+from noisify.formats.hdf5.texts import Texts
 from noisify.formats.hdf5.tree import held_elsewhere
 from noisify.formats.numpy_fields import value_type
 
@@ -109,13 +113,14 @@ def fields_at(
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
     hindrance = _hindrance(dataset) if has_numbers else ""
+    texts = NumberType("text", TEXT)
     for leaf in parts:
         shape = (() if outside else dataset.shape or ()) + leaf.shape
         member = ".".join(leaf.path) or None
         end = "" if member is None else f".{member}"
         number = None
         if leaf.dtype is not None and not elsewhere and not hindrance:
-            number = value_type(leaf.dtype)
+            number = texts if leaf.dtype == TEXT else value_type(leaf.dtype)
         if number is not None and leaf.bits:
             number = replace(number, bits=leaf.bits.precision)
         stored = None
@@ -192,6 +197,9 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
     """
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
+    if is_text(kind):
+        size = headers.size() // max(1, math.prod(dataset.shape))
+        return Texts(path, dataset.shape, len(dataset.shape), TEXT, dataset.chunks, kind, size)
     element = element_dtype(kind, headers.address_bytes)
     if element is None:
         raise AssertionError(path)
@@ -241,7 +249,7 @@ def _hindrance(dataset: h5py.Dataset) -> str:
         missing = _missing_filter(options)
         if missing:
             return missing
-    if not holds_pointers(kind) or _moves_pointers(dataset, kind, options):
+    if is_text(kind) or not holds_pointers(kind) or _moves_pointers(dataset, kind, options):
         return ""
     chunk = "x".join(str(min(extent, _REPACKED_CHUNK)) for extent in dataset.shape)
     hint = f"; copy the file with h5repack -f GZIP=4 -l CHUNK={chunk} first" if chunk else ""

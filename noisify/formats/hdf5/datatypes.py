@@ -8,6 +8,7 @@ holds (strings of variable length, references, what lies between members) is car
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,15 @@ _TICKS = 8
 """Bytes of a NumPy time."""
 _COUNT, _INDEX = 4, 4
 """Bytes of a list's length, and of its number among the objects of a heap."""
+
+
+TEXT = np.dtype(object)
+"""The dtype of texts of variable length: bytes, without a length."""
+
+
+def is_text(kind: h5t.TypeID) -> bool:
+    """Return whether elements are texts of variable length."""
+    return isinstance(kind, h5t.TypeStringID) and bool(kind.is_variable_str())
 
 
 @frozen
@@ -97,6 +107,8 @@ def leaves(
         yield from leaves(kind.get_super(), path, shape + kind.get_array_dims())
         return
     leaf = _leaf(kind, path, shape)
+    if not path and not shape and is_text(kind):
+        leaf = replace(leaf, dtype=TEXT)
     if leaf.dtype is None and isinstance(kind, h5t.TypeCompoundID) and kind.get_nmembers():
         for name, member, _ in _members(kind):
             yield from leaves(member, (*path, name), shape)

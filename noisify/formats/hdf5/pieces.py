@@ -104,7 +104,7 @@ def cut(
     """
     shape = min((storage.shape for storage in storages), key=len)
     count = max(1, math.prod(shape))
-    width = max(1, sum(s.count * s.dtype.itemsize for s in storages) // count)
+    width = max(1, sum(s.count * s.element_bytes for s in storages) // count)
     weight = _COPIES * width + _VALUE_BYTES * -(-values // count)
     if sum(not isinstance(storage, Contiguous) for storage in storages) > 1:
         size = _PIECE_BYTES

@@ -122,6 +122,11 @@ class Storage(ABC):
         return math.prod(self.shape)
 
     @property
+    def element_bytes(self) -> int:
+        """The bytes that an element takes in memory."""
+        return self.dtype.itemsize
+
+    @property
     def whole(self) -> np.dtype[Any]:
         """The dtype to move elements by: all of their bytes, those between members too."""
         return self.dtype if self.dtype.names is None else np.dtype(f"V{self.dtype.itemsize}")
