@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo docs examples gallery readme test test-all trust fuzz soak check sanitize fix bench bench-full wheel clean
+.PHONY: demo docs examples gallery readme test test-all test-matrix trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -60,6 +60,12 @@ fuzz: $(VENV)/.installed-test
 # An hour of kills at random moments, then 20 GB through a pipe.
 soak: $(VENV)/.installed-test
 	$(BIN)/python tests/trust/soak.py
+
+# The golden digests with features of the processor switched off, and with other libraries and
+# Pythons; `make test-matrix MATRIX=` leaves the latter out, as CI does.
+MATRIX ?= --all
+test-matrix: $(VENV)/.installed-test
+	$(BIN)/python tests/matrix.py $(MATRIX)
 
 # Format, lint, types, and the tests of `make test` with the share of the code that they reach.
 check: $(VENV)/.installed-check

@@ -1,6 +1,10 @@
 """Test that the command makes the same files on every machine: those that are kept here."""
 
+import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +35,11 @@ def test_every_model_has_a_golden_file():
 @pytest.mark.parametrize("case", [case for case in CASES if case != "rounding"])
 def test_a_golden_file_has_noise(case):
     assert (FOLDER / f"{case}.csv").read_bytes() != (FOLDER / "table.csv").read_bytes()
+
+
+@pytest.mark.parametrize("pure", ["", "1"], ids=["compiled", "pure"])
+def test_the_digests_of_many_rows_and_all_formats_are_those_kept(pure):
+    variables = {**os.environ, PURE: pure}
+    command = [sys.executable, FOLDER / "digests.py"]
+    done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE)
+    assert json.loads((FOLDER / "digests.json").read_text("utf-8")) == json.loads(done.stdout)

@@ -143,8 +143,8 @@ class LabelFlip(Model):
                 share = -1.0
             if not arrow or not 0 <= share <= 1:
                 raise ParameterError(
-                    f"{entry!r} in the matrix of label-flip is not like a>b=0.2 with a share from 0 "
-                    "to 1",
+                    f"{entry!r} in the matrix of label-flip is not like a>b=0.2 with a share "
+                    "from 0 to 1",
                     "matrix",
                 )
             row = rows.setdefault(label.strip(), {})
