@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError, NoisifyError, UsageError
 from noisify.core.urls import is_url
 from noisify.files.codecs import inner_suffix
+from noisify.files.folder_input import is_zarr
 from noisify.formats import of_suffix
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
         UsageError: If there are no files to process.
     """
     folder = Path(path)
-    if is_url(path) or not folder.is_dir() or from_format == "parquet":
+    if is_url(path) or not folder.is_dir() or from_format in {"parquet", "zarr"}:
+        return None
+    if from_format is None and is_zarr(folder):
         return None
     try:
         names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
@@ -50,7 +53,7 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
         one = folder / name
         if is_known:
             _check_inside(one, folder)
-        (chosen if is_known and one.is_file() else left).append(str(one))
+        (chosen if is_known and (one.is_file() or is_zarr(one)) else left).append(str(one))
     if not chosen:
         raise UsageError("is a folder without a file of a known format in it", path=path)
     return chosen, left

@@ -15,7 +15,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.files.input import Input
-from noisify.files.temporary import new_temporary_path, remove
+from noisify.files.temporary import new_temporary_path, remove, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +110,7 @@ def convert(
         ) from None
     except BaseException:  # remove the file after a signal too
         remove(path)
+        remove_folder(path)
         raise
 
 
@@ -188,5 +189,6 @@ class ConvertedInput(Input):
         """Remove the temporary file, and close the input it stands for."""
         with ExitStack() as closing:  # each step runs even if another fails
             closing.callback(remove, self._path)
+            closing.callback(remove_folder, self._path)
             closing.callback(self._origin.close)
             super().close()

@@ -129,9 +129,9 @@ class OpenInput:
                 f"a part of {self.format.title} is written as {self.format.title}, not as "
                 f"{wanted.title}; convert the whole first"
             )
-        if self.input.is_remote:
+        if self.input.is_remote and not self.input.is_folder:
             self._keep("it is converted")
-        if self.input.is_folder:
+        if self.input.is_folder and self.format.shape == "table":
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
         self.input = converted = convert.convert(self.input, self.format, wanted, read)
         converted.memory = self._settings.memory

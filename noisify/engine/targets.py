@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from noisify import formats
 from noisify.core.errors import UsageError
 from noisify.core.lazy import LazyModule
-from noisify.core.urls import redacted
+from noisify.core.urls import is_url, redacted
 from noisify.files import codecs
 from noisify.files.output import STANDARD_OUTPUT, open_output
 from noisify.formats import unsupported
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.engine.open_input import OpenInput, Settings
-    from noisify.files import folder_output
+    from noisify.files import folder_output, remote_folder_output
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
 else:
     folder_output = LazyModule("noisify.files.folder_output")
+    remote_folder_output = LazyModule("noisify.files.remote_folder_output")
 
 
 def open_target(
@@ -33,8 +34,11 @@ def open_target(
 ) -> Output:
     """Open an output for an input, a folder if the input is a folder."""
     if opened.input.is_folder and opened.input.path is not None:
+        local = opened.input.path if isinstance(opened.input.path, Path) else None
+        if is_url(target):
+            return remote_folder_output.RemoteFolderOutput(local, str(target))
         return folder_output.FolderOutput(
-            opened.input.path, target, in_place=settings.in_place, clobber=settings.clobber
+            local, target, in_place=settings.in_place, clobber=settings.clobber
         )
     return open_output(
         target,
@@ -96,8 +100,12 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
 
 def mask_formats(of: formats.FormatEntry) -> str:
     """List the formats that masks of a format's files may have, for messages."""
-    titles = [one.title for one in formats.FORMATS if one.shape == of.shape and one.whole]
+    titles = [one.title for one in formats.FORMATS if one.shape == of.shape and _holds_masks(one)]
     return f"{', '.join(titles[:-1])} or {titles[-1]}"
+
+
+def _holds_masks(entry: formats.FormatEntry) -> bool:
+    return bool(entry.whole) and not entry.in_folders
 
 
 def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
@@ -109,10 +117,12 @@ def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
     if str(mask) == STANDARD_OUTPUT:
         raise UsageError("--mask needs a file, not standard output")
     of = opened.format
-    usual = of if of.whole else formats.find("npy" if len(opened.source.fields) == 1 else "npz")
+    usual = (
+        of if _holds_masks(of) else formats.find("npy" if len(opened.source.fields) == 1 else "npz")
+    )
     suffix = codecs.inner_suffix(mask)
     found = formats.of_suffix(suffix) or usual
-    if suffix in unsupported.SUFFIXES or found.shape != of.shape or not found.whole:
+    if suffix in unsupported.SUFFIXES or found.shape != of.shape or not _holds_masks(found):
         raise UsageError(
             f"--mask {mask} is not a name for the mask of a {of.title} file, which is "
             f"{mask_formats(of)}; name it {Path(mask).stem}{usual.suffixes[0]}"

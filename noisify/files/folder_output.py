@@ -31,7 +31,7 @@ class FolderOutput(Output):
     """A folder that appears with all its files, or not at all.
 
     Args:
-        source: The input folder.
+        source: The input folder; None if it is not local.
         target: The folder to make; it may exist if it is empty.
         in_place: Whether it replaces `source`.
         clobber: Whether an existing empty folder may be replaced.
@@ -40,13 +40,17 @@ class FolderOutput(Output):
         UsageError: If the target is not an empty folder, or lies inside the source or around it.
     """
 
-    def __init__(self, source: Path, target: str | Path, *, in_place: bool, clobber: bool) -> None:
+    def __init__(
+        self, source: Path | None, target: str | Path, *, in_place: bool, clobber: bool
+    ) -> None:
         self.name = str(target)
-        self._source = source.resolve()
+        self._source = None if source is None else source.resolve()
         self._target = Path(os.path.realpath(target))
         self._in_place = in_place
         if str(target) == STANDARD_OUTPUT:
-            raise UsageError(f"{source} is a folder, and its copy is one too; name it with -o")
+            raise UsageError(
+                f"{source or 'the input'} is a folder, and its copy is one too; name it with -o"
+            )
         if not in_place:
             self._check_target(clobber=clobber)
         beside = new_name_beside(self._target)
@@ -54,22 +58,25 @@ class FolderOutput(Output):
         self._old = self._target.with_name(f"{beside}.old")
 
     def _check_target(self, *, clobber: bool) -> None:
-        if self._target == self._source:
-            raise UsageError(
-                "is also the input; give another name, or --in-place to replace it", path=self.name
-            )
-        inside = self._target.is_relative_to(self._source)
-        if inside or self._source.is_relative_to(self._target):
-            raise UsageError(
-                f"would be inside the input {self._source}, or hold it; write elsewhere",
-                path=self.name,
-            )
+        if self._source is not None:
+            self._check_source(self._source)
         if self._target.exists() and not self._target.is_dir():
             raise UsageError("is a file, and the output is a folder", path=self.name)
         if self._target.exists() and not clobber:
             raise UsageError("exists, and --no-clobber keeps it", path=self.name)
         if self._target.exists() and any(self._target.iterdir()):
             raise UsageError("is a folder with files in it; give another name", path=self.name)
+
+    def _check_source(self, source: Path) -> None:
+        """Refuse the input as the target, and a folder in it or around it."""
+        if self._target == source:
+            raise UsageError(
+                "is also the input; give another name, or --in-place to replace it", path=self.name
+            )
+        if self._target.is_relative_to(source) or source.is_relative_to(self._target):
+            raise UsageError(
+                f"would be inside the input {source}, or hold it; write elsewhere", path=self.name
+            )
 
     def open(self) -> None:
         """Create the temporary folder, never more readable than the folder it will replace."""
@@ -81,14 +88,14 @@ class FolderOutput(Output):
 
     def member(self, relative: Path) -> MemberOutput:
         """Return an output for a file in the folder."""
-        like = self._source / relative
+        like = (self._source or self.folder) / relative
         return MemberOutput(self.folder / relative, str(Path(self.name) / relative), like)
 
     def make_folder(self, relative: Path) -> None:
         """Create a subfolder, with the mode that it has in the source."""
         made = self.folder / relative
         made.mkdir(parents=True, exist_ok=True)
-        shutil.copymode(self._source / relative, made)
+        shutil.copymode((self._source or self.folder) / relative, made)
 
     def copy(self, path: Path, relative: Path) -> None:
         """Copy a file into the folder."""

@@ -73,7 +73,7 @@ class Input:
         self.codec: Codec | None = None
         self.memory = UNBOUNDED
         self._packed: Path | None = None
-        self._remote: remote.RemoteFile | None = None
+        self._remote: remote.RemoteFile | remote.RemoteFolder | None = None
         self._device: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._head: bytes | None = None
@@ -124,6 +124,10 @@ class Input:
 
     def _take_url(self, url: str) -> None:
         found = remote.open_remote(url)
+        if isinstance(found, remote.RemoteFolder):
+            self._remote, self.is_folder = found, True
+            self.path = cast("Path", found)
+            return
         if not isinstance(found, remote.RemoteFile):
             self._device = found
             self._take_stream(found)
@@ -206,9 +210,9 @@ class Input:
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
         """Return the first `count` bytes, or all of them if there are fewer."""
-        if self._remote is not None and self.is_remote:
+        if self.is_remote:
             if self._head is None or count > len(self._head):
-                self._head = self._remote.open().read(count)  # no more than that
+                self._head = self._peek(count)  # no more than that
         elif self._head is None or (self.path is not None and count > HEAD_BYTES):
             if self.path is not None:
                 with self.path.open("rb") as file:
@@ -219,6 +223,10 @@ class Input:
             else:
                 self._head = read_fully(cast("BinaryIO", self._stream), HEAD_BYTES)
         return self._head[:count]
+
+    def _peek(self, count: int) -> bytes:
+        with cast("Path", self.path).open("rb") as file:
+            return file.read(count)
 
     def open(self) -> BinaryIO:
         """Open the data from its start; a stream can be opened only once."""

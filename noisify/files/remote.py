@@ -18,16 +18,26 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from noisify.core import urls
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
-from noisify.files.transport import Location, remote_errors
+from noisify.files.folder_input import RemoteFolder, is_zarr
+from noisify.files.transport import Location, remote_errors, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = [
+    "RangeReader",
+    "RemoteFile",
+    "RemoteFolder",
+    "expand",
+    "for_library",
+    "is_remote",
+    "open_remote",
+    "size_of",
+]
+
 _BLOCK_BYTES = 1 << 15
 _KEPT_BLOCKS = 128
 _MOST_AHEAD = 1 << 23
-_VERSION_KEYS = ("ETag", "etag", "generation", "LastModified", "Last-Modified", "created")
-"""What file systems call the version of a file, besides its size."""
 
 
 class RemoteFile:
@@ -45,7 +55,7 @@ class RemoteFile:
     def __init__(self, location: Location, found: dict[str, Any]) -> None:
         self._location = location
         self._size = int(found["size"])
-        self._version = _version(found)
+        self._version = version_of(found)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._failure: NoisifyError | None = None
@@ -109,7 +119,7 @@ class RemoteFile:
         if self._failure is not None:
             raise self._failure
         found = self._location.look_up()
-        if (found.get("size"), _version(found)) != (self._size, self._version):
+        if (found.get("size"), version_of(found)) != (self._size, self._version):
             raise DataError(
                 "was changed while it was read, so no output was made; try again when nothing "
                 "writes to it",
@@ -206,8 +216,8 @@ class RangeReader(io.RawIOBase):
         return len(data)
 
 
-def open_remote(url: str) -> RemoteFile | BinaryIO:
-    """Look up a URL; return a file that is read in ranges, or a stream if it cannot be.
+def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
+    """Look up a URL; return a file that is read in ranges, a folder, or else a stream.
 
     Raises:
         NoisifyError: If there is no such file, or it cannot be reached.
@@ -215,6 +225,9 @@ def open_remote(url: str) -> RemoteFile | BinaryIO:
     location = Location(url)
     found = location.look_up()
     if found.get("type") == "directory":
+        folder = RemoteFolder(location)
+        if is_zarr(cast("Path", folder)):
+            return folder
         raise NoisifyError(
             f"is a folder; name its files, such as '{urls.joined(url, '*.csv')}'", path=url
         )
@@ -259,8 +272,4 @@ def for_library(path: Path) -> Path | BinaryIO:
 
 def is_remote(path: Path) -> bool:
     """Return whether a path is that of a remote file."""
-    return isinstance(path, RemoteFile)
-
-
-def _version(found: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(found[key]) for key in _VERSION_KEYS if found.get(key))
+    return isinstance(cast("object", path), RemoteFile)

@@ -43,11 +43,7 @@ class RemoteOutput(StagedOutput):
 
     def __init__(self, url: str, *, clobber: bool) -> None:
         super().__init__(urls.redacted(url))
-        if urls.scheme(url) not in _IN_PARTS | _AT_ONCE:
-            raise UsageError(
-                f"{urls.scheme(url)}:// URLs are only read; write to a local file, or to s3://",
-                path=self.name,
-            )
+        check_writable(url)
         self._location = Location(url)
         self._clobber = clobber
         if not clobber and self._location.exists():
@@ -74,6 +70,19 @@ class RemoteOutput(StagedOutput):
         self.remove_local()
         if self._upload is not None:
             self._upload.discard()
+
+
+def check_writable(url: str) -> None:
+    """Refuse a URL of a kind that is only read.
+
+    Raises:
+        UsageError: If it is of such a kind.
+    """
+    if urls.scheme(url) not in _IN_PARTS | _AT_ONCE:
+        raise UsageError(
+            f"{urls.scheme(url)}:// URLs are only read; write to a local file, or to s3://",
+            path=url,
+        )
 
 
 class _Upload(io.RawIOBase):

@@ -15,6 +15,7 @@ from noisify.core.errors import NoisifyError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 EXTRA = "pip install 'noisify-cli[remote]'"
 _USUAL = ("s3", "gs", "abfs", "http", "https", "memory")
@@ -22,6 +23,8 @@ _OF_EXTRA = {"s3", "s3a", "http", "https"}
 _PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
 _PRECONDITION_FAILED = 412
 _FORBIDDEN, _GONE = {401, 403}, {404, 410}
+_VERSION_KEYS = ("ETag", "etag", "generation", "LastModified", "Last-Modified", "created")
+"""What file systems call the version of a file, besides its size."""
 _LIBRARIES = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
@@ -78,6 +81,32 @@ class Location:
         """Return a range of bytes; errors are the library's."""
         return cast("bytes", self.system.cat_file(self.path, start=start, end=stop))
 
+    def list_files(self) -> dict[str, tuple[Any, ...]]:
+        """Return the size and version of each file below it, by relative path; errors as above."""
+        root = f"{str(self.path).rstrip('/')}/"
+        found = self.system.find(self.path, detail=True).items()
+        return {
+            name.removeprefix(root): (about.get("size"), *version_of(about))
+            for name, about in found
+            if name.startswith(root)
+        }
+
+    def forget(self) -> None:
+        """Forget what has been listed."""
+        self.system.invalidate_cache()
+
+    def download(self, name: str, target: Path) -> None:
+        """Copy a file below it to a local file; errors are the library's."""
+        self.system.get_file(urls.joined(str(self.path), name), str(target))
+
+    def upload(self, source: Path, name: str) -> None:
+        """Copy a local file to one below it; errors are the library's."""
+        self.system.put_file(str(source), urls.joined(str(self.path), name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file below it; errors are the library's."""
+        self.system.rm_file(urls.joined(str(self.path), name))
+
     def stream(self) -> BinaryIO:
         """Open it to be read once, from its start."""
         with remote_errors(self.url, "read"):
@@ -90,6 +119,11 @@ class Location:
         names = sorted(name for name, about in found.items() if about["type"] == "file")
         start = f"{urls.scheme(self.url)}://"
         return [name if "://" in name else start + name for name in names]
+
+
+def version_of(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the version of a file, besides its size, from what its file system says of it."""
+    return tuple(str(found[key]) for key in _VERSION_KEYS if found.get(key))
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ class FormatEntry(NamedTuple):
         binary: Whether it is not to be written to a terminal.
         shape: Whether it holds a table of named columns, or arrays.
         counts_elements: Whether progress counts the bytes of elements, not those of the file.
+        in_folders: Whether its files are folders; masks are not.
         whole: The module that reads whole files and creates new ones, for conversion and masks;
             empty if files can only be rewritten.
     """
@@ -51,6 +52,7 @@ class FormatEntry(NamedTuple):
     binary: bool = True
     shape: Literal["table", "arrays"] = "arrays"
     counts_elements: bool = False
+    in_folders: bool = False
     whole: str = ""
 
     def load(self) -> Format[Any]:
@@ -133,6 +135,16 @@ FORMATS = (
         in_ranges=True,
         counts_elements=True,
         whole="hdf5.arrays",
+    ),
+    FormatEntry(
+        "zarr",
+        "zarr.format",
+        "Zarr",
+        (".zarr",),
+        in_ranges=True,
+        counts_elements=True,
+        in_folders=True,
+        whole="zarr.arrays",
     ),
     FormatEntry(
         "wav",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from noisify.core.errors import DataError
 from noisify.core.lazy import LazyModule
 from noisify.files import codecs
+from noisify.files.folder_input import is_zarr
 from noisify.formats import FORMATS, FormatEntry, find, of_suffix, unsupported
 from noisify.formats.arrow.messages import starts_legacy_stream
 
@@ -76,9 +77,11 @@ def recognise(source: Input, name: str | None) -> FormatEntry:
         DataError: If its first bytes are those of another or an unsupported format.
     """
     if source.is_folder:
-        if name not in {None, "parquet"}:
-            raise DataError("is a folder, and only Parquet is read from folders", path=source.name)
-        return find("parquet")
+        if name not in {None, "parquet", "zarr"}:
+            raise DataError(
+                "is a folder, and only Parquet and Zarr are read from folders", path=source.name
+            )
+        return find(name or ("zarr" if source.path and is_zarr(source.path) else "parquet"))
     head = source.head(_HEAD)
     by_magic = next((entry for entry in FORMATS if entry.starts(head)), None)
     if by_magic is None and starts_legacy_stream(head):

@@ -149,7 +149,6 @@ KINDS = (
     Kind("XML", f"convert it to CSV first, as pandas.read_xml{_TO_CSV} does",
          ".xml .kml .gpx .svg .gml", rb"\s*<\?xml[\s\w]"),
     Kind("YAML", f"{_FIRST_TABLE}", ".yaml .yml"),
-    Kind("a Zarr store", f"{_FIRST_ARRAYS}", ".zarr"),
 )  # fmt: skip
 _BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes.split()}
 _BY_TITLE = {kind.what: kind for kind in KINDS}

@@ -139,7 +139,7 @@ def fields_at(
             hindrance=hindrance if leaf.dtype is not None else "",
         )
         if number is not None and member is None:
-            field = _as_declared(field, declared_of(dataset, number, netcdf=roles.netcdf))
+            field = as_declared(field, declared_of(dataset, number, netcdf=roles.netcdf))
         yield field, stored
 
 
@@ -148,7 +148,7 @@ def unreadable_field(path: str, why: str) -> Field:
     return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
 
 
-def _as_declared(field: Field, declared: Declared) -> Field:
+def as_declared(field: Field, declared: Declared) -> Field:
     """Add what the attributes of its dataset declare to a field: missing values and packing."""
     missing, packing = declared.missing, declared.packing
     kind, title = field.kind, field.type_name

@@ -17,7 +17,7 @@ from noisify.core.packing import PHYSICAL, Packing
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import h5py
 
@@ -70,13 +70,34 @@ def declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> D
         return Declared(number)
     names = _ATTRIBUTES.intersection(dataset.attrs)
     attributes = {name: _read(dataset, name) for name in names}
+    return _declared(number, attributes, dataset if netcdf else None)
+
+
+def declared_by(attributes: Mapping[str, object], number: NumberType) -> Declared:
+    """Return what attributes by name say of values, whose type as stored is `number`."""
+    known = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
+    if not known or number.kind not in {"int", "float"}:
+        return Declared(number)
+    return _declared(number, known, None)
+
+
+def _declared(
+    number: NumberType, attributes: dict[str, Any], filled: h5py.Dataset | None
+) -> Declared:
+    """Return what attributes say of values.
+
+    Args:
+        number: The type of the values as stored.
+        attributes: The attributes.
+        filled: The dataset whose default fill value counts; None: none does.
+    """
     codes = _signed_as_declared(number, attributes.get(_UNSIGNED))
     kinds = _Kinds(number, codes)
     packing = _packing(codes, attributes)
     fills = _fills(kinds, attributes)
     values = [value for value in fills if math.isfinite(value)]
-    if netcdf and _FILL not in names:
-        values += _default_fill(dataset, kinds)
+    if filled is not None and _FILL not in attributes:
+        values += _default_fill(filled, kinds)
     low, high = _bounds(kinds, packing, attributes)
     missing = None
     if values or fills or low is not None or high is not None:

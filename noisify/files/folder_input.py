@@ -1,0 +1,103 @@
+"""Folders that are one input: a local one, or the objects under a URL."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from noisify.core import urls
+from noisify.core.errors import DataError
+from noisify.files.folder_output import walk
+from noisify.files.transport import Location, remote_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ZARR = ("zarr.json", ".zgroup", ".zarray")
+"""Files of which a folder that is a Zarr store has one."""
+
+
+class RemoteFolder:
+    """The objects under a URL, looked up once.
+
+    Args:
+        location: The URL.
+
+    Attributes:
+        url: The URL.
+        name: Its name without the folders above.
+        suffix: The suffix of the name.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self.url = location.url.rstrip("/")
+        path = PurePosixPath(urls.path_of(self.url))
+        self.name, self.suffix = path.name, path.suffix
+        self._found = self._list()
+
+    def __str__(self) -> str:
+        """Return the URL, without secrets."""
+        return urls.redacted(self.url)
+
+    def _list(self) -> dict[str, tuple[Any, ...]]:
+        """Return the size and version of each object, by its path in the folder."""
+        with remote_errors(self.url, "read"):
+            found = self._location.list_files()
+        return dict(sorted(found.items()))
+
+    def names(self) -> Iterator[str]:
+        """Yield the paths of all objects in the folder, sorted."""
+        yield from self._found
+
+    def copy(self, name: str, target: Path) -> None:
+        """Copy an object to a local file."""
+        with remote_errors(self.url, "read"):
+            self._location.download(name, target)
+
+    def check(self) -> None:
+        """Refuse a folder in which an object was changed since it was looked up.
+
+        Raises:
+            DataError: If there is one.
+        """
+        self._location.forget()
+        if self._list() != self._found:
+            raise DataError(
+                "was changed while it was read, so no output was made; try again when nothing "
+                "writes to it",
+                path=str(self),
+            )
+
+
+def is_zarr(folder: Path) -> bool:
+    """Return whether a folder, local or remote, is a Zarr store."""
+    where: Any = folder
+    if isinstance(where, RemoteFolder):
+        return not set(_ZARR).isdisjoint(where.names())
+    return any((folder / name).is_file() for name in _ZARR)
+
+
+def copy_folder(folder: Path, target: Path) -> None:
+    """Copy all that is in a folder, local or remote, into an existing one.
+
+    Raises:
+        DataError: If there is something in it that is no file and no folder.
+    """
+    where: Any = folder
+    if isinstance(where, RemoteFolder):
+        for name in where.names():
+            made = target / name
+            made.parent.mkdir(parents=True, exist_ok=True)
+            where.copy(name, made)
+        return
+    for path in walk(folder):
+        made = target / path.relative_to(folder)
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise DataError("is a link, which is not followed; copy the folder first", path=path)
+        if path.is_dir():
+            made.mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.copyfile(path, made)
+        shutil.copymode(path, made)

@@ -1,0 +1,108 @@
+"""What the arrays of a Zarr store are other than measurements, by the conventions they follow.
+
+They are those of HDF5 and NetCDF as far as Zarr stores use them: xarray's dimensions and CF
+attributes, and AnnData's data frames, categories and sparse matrices.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import posixpath
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from noisify.core.dtypes import NumberType
+    from noisify.formats.zarr.store import Tree
+
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
+_CF = {
+    "coordinates": "a coordinate", "bounds": "bounds of a coordinate",
+    "climatology": "bounds of a coordinate", "grid_mapping": "a grid mapping",
+    "cell_measures": "a measure of cells", "node_coordinates": "a coordinate",
+}  # fmt: skip
+"""Attributes that name other variables, and what these are (CF conventions, 5 to 7)."""
+_SPARSE_PARTS = {"data", "indices", "indptr"}
+
+
+class Roles:
+    """The roles of the arrays of a store, by path.
+
+    Args:
+        tree: What is in the store.
+
+    Attributes:
+        roles: The role of each array that has one; such an array gets noise only if it is named.
+        structure: What each array is that never gets noise.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.roles: dict[str, str] = {}
+        self.structure: dict[str, str] = {}
+        self._arrays = tree.arrays
+        for path, array in tree.arrays.items():
+            if dimensions_of(array) == (posixpath.basename(path),):
+                self.roles[path] = "a dimension coordinate"
+            self._note_words(posixpath.dirname(path), array.attrs)
+        for path, attributes in tree.attributes.items():
+            self._note_words(path, attributes)
+            self._look_at_anndata(path, attributes)
+
+    def _note(self, group: str, names: Iterable[str], role: str) -> None:
+        for name in names:
+            path = posixpath.join(group, name)
+            if path in self._arrays:
+                self.roles.setdefault(path, role)
+
+    def _note_words(self, group: str, attributes: Mapping[str, Any]) -> None:
+        """Note the arrays that attributes name, in their group or one above."""
+        for name in _CF.keys() & attributes.keys():
+            for word in str(attributes[name]).replace(",", " ").replace(":", " ").split():
+                place = group
+                while place and posixpath.join(place, word) not in self._arrays:
+                    place = posixpath.dirname(place)
+                self._note(place, [word], _CF[name])
+
+    def _look_at_anndata(self, group: str, attributes: Mapping[str, Any]) -> None:
+        names = {
+            posixpath.basename(path) for path in self._arrays if posixpath.dirname(path) == group
+        }
+        if names >= _SPARSE_PARTS:
+            for name in ("indices", "indptr", "shape"):
+                self.structure[posixpath.join(group, name)] = "the structure of a sparse matrix"
+        if names >= {"codes", "categories"}:
+            self._note(group, ["codes"], "categorical codes")
+            self._note(group, ["categories"], "categories")
+        kind = str(attributes.get("encoding-type", ""))
+        if kind == "dataframe":
+            self._note(group, [str(attributes.get("_index", "_index"))], "an index of AnnData")
+        elif kind.startswith("nullable"):
+            self._note(group, ["mask"], "a mask of missing values")
+
+
+def dimensions_of(array: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - zarr's of any version
+    """Return the names of an array's dimensions, as xarray writes them; None if it has none."""
+    named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
+    return tuple(map(str, named)) if isinstance(named, list | tuple) else None
+
+
+def declarations(array: Any, number: NumberType) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """Return the attributes of an array, with its `_FillValue` as xarray reads it.
+
+    In version 2 the fill value of xarray's arrays is their `_FillValue`; that of other arrays is
+    what chunks that are not there hold, often 0. In version 3 it is an attribute, a
+    float in Base64.
+    """
+    attributes = dict(array.attrs)
+    fill = attributes.get("_FillValue")
+    if isinstance(fill, str) and number.kind == "float":
+        try:
+            attributes["_FillValue"] = struct.unpack("<d", base64.b64decode(fill, validate=True))[0]
+        except (binascii.Error, struct.error):
+            attributes.pop("_FillValue")
+    if fill is None and _DIMENSIONS in attributes and array.fill_value is not None:
+        attributes["_FillValue"] = array.fill_value
+    return attributes

@@ -1,0 +1,99 @@
+"""Zarr stores: the arrays in them, in the order of their paths."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.errors import DataError, UsageError
+from noisify.core.value_class import frozen
+from noisify.files.folder_input import RemoteFolder
+
+try:
+    import zarr
+    import zarr.storage
+except ImportError:
+    raise UsageError("Zarr needs the package zarr; pip install 'noisify-cli[zarr]'") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["UNREADABLE", "Tree", "open_copy", "open_store", "reading", "zarr"]
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError)
+"""What zarr and its codecs raise where they cannot read; its own errors are ValueErrors."""
+
+
+@frozen
+class Tree:
+    """What is in a store.
+
+    Attributes:
+        arrays: The arrays, by path; that of an array that is the whole store is empty.
+        attributes: The attributes of each group, by path.
+        unreadable: Why an array could not be opened, by path.
+    """
+
+    arrays: dict[str, Any]
+    attributes: dict[str, dict[str, Any]]
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, root: Any) -> Tree:  # noqa: ANN401 - zarr's types are those of its version
+        """Walk a store."""
+        if isinstance(root, zarr.Array):
+            return cls({"": root}, {})
+        members = sorted(root.members(max_depth=None))
+        arrays = {path: item for path, item in members if isinstance(item, zarr.Array)}
+        groups = {path: item for path, item in members if isinstance(item, zarr.Group)}
+        attributes = {path: dict(group.attrs) for path, group in {"": root, **groups}.items()}
+        return cls(arrays, attributes)
+
+
+def open_store(path: Path) -> Any:  # noqa: ANN401 - as above
+    """Open the array or group of a folder, local or remote, for reading.
+
+    Raises:
+        DataError: If it is neither.
+    """
+    where: Any = path
+    with reading(str(path)):
+        if isinstance(where, RemoteFolder):
+            return _opened(zarr.storage.FsspecStore.from_url(where.url, read_only=True), "r")
+        return _opened(zarr.storage.LocalStore(path, read_only=True), "r")
+
+
+def open_copy(folder: Path) -> Any:  # noqa: ANN401 - as above
+    """Open the copy of a store for writing."""
+    return _opened(zarr.storage.LocalStore(folder), "r+")
+
+
+def _opened(store: Any, mode: Any) -> Any:  # noqa: ANN401 - as above
+    """Open a store without its consolidated metadata, which may be out of date."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of codecs and types that are not in the standard yet
+        try:
+            return zarr.open_group(store, mode=mode, use_consolidated=False)
+        except (FileNotFoundError, ValueError):
+            return zarr.open_array(store, mode=mode)
+
+
+@contextlib.contextmanager
+def reading(name: str, path: str | None = None) -> Iterator[None]:
+    """Turn a failure of zarr into an error in one line.
+
+    Args:
+        name: The store's name.
+        path: The array's path.
+
+    Raises:
+        DataError: Instead of what zarr raises.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        why = str(error) or type(error).__name__
+        raise DataError(f"cannot be read: {why}", path=name, field=path) from None
