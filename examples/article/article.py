@@ -57,6 +57,7 @@ def main() -> None:
     print(
         f"normal at 4: {min(losses):.2f} at epoch {np.argmin(losses)}, {losses[-1]:.2f} at the end"
     )
+    print("training loss", *(f"{loss:.2f}" for loss in watched["history"]["loss"][-6:]))
     draw(trained, watched, [float(level) for level in levels], given.picture)
 
 
@@ -119,7 +120,8 @@ def draw(
     epochs.semilogy(history["val_loss"], marker="", label="clean validation data")
     best = int(np.argmin(history["val_loss"]))
     epochs.axvline(best, color="0.6", linewidth=0.8, zorder=0)
-    epochs.annotate(f" least at epoch {best}", (best, history["loss"][1]))
+    of_axes = epochs.get_xaxis_transform()
+    epochs.text(best, 0.6, f" least at epoch {best}", transform=of_axes)
     epochs.legend()
     for model in MODELS:
         for axes, key in ((losses, "loss"), (slopes, "slope")):
@@ -128,15 +130,15 @@ def draw(
             axes.fill_between(levels, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     losses.set(title="Validation loss: median, least to most", xlabel="scale of the noise",
                xscale="log", yscale="log", xticks=levels, xticklabels=levels)  # fmt: skip
-    slopes.set(title="Slope learned; 2 is true", xlabel="scale of the noise",
+    slopes.set(title="Slope learned; 2 is true\ndotted: 2 var(x) / (var(x) + scale²)",
+               xlabel="scale of the noise",
                xscale="log", xticks=levels, xticklabels=levels)  # fmt: skip
     fine = np.geomspace(levels[0], levels[-1])
     variance = np.var(np.linspace(-10, 10, 100))
-    slopes.plot(fine, 2 * variance / (variance + fine**2), color="0.3", marker="", linestyle=":",
-                label="2 var(x) / (var(x) + scale²)")  # fmt: skip
-    for axes, place in ((losses, "lower right"), (slopes, "upper right")):
+    slopes.plot(fine, 2 * variance / (variance + fine**2), color="0.3", marker="", linestyle=":")
+    for axes in (losses, slopes):
         axes.minorticks_off()
-        axes.legend(loc=place)
+    losses.legend(loc="lower right")
     figure.savefig(picture, metadata={"Software": None})
 
 

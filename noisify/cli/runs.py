@@ -84,6 +84,8 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
     drawn = seed is None
     per_file, file = _file_rule(arguments, told, base.rng, several=several)
     base = replace(base, file=file)
+    if arguments.replicates is not None and base.rng != "noisify":
+        raise UsageError(f"--replicates needs noisify's own streams; drop --rng {base.rng}")
     found = []
     every = sweeps(arguments.sweeps)
     check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))

@@ -168,6 +168,10 @@ class TestNotes:
     [
         (("--per-file", "--same-noise"), "--per-file and --same-noise contradict each other"),
         (("--per-file", "--rng", "numpy"), "--per-file needs noisify's own streams"),
+        (
+            ("--replicates", 2, "--output-dir", "o", "--rng", "numpy"),
+            "--replicates needs noisify's own streams",
+        ),
     ],
 )
 def test_contradictions_are_refused(tables, options, message):
