@@ -33,7 +33,9 @@ LEVELS = (
 VARIABLES = (
     ("NOISIFY_SEED", "the seed, where --seed is not given"),
     ("NOISIFY_JOBS", "the number of workers, where --jobs is not given"),
+    ("NOISIFY_SHARD", "the part to make, where --shard is not given"),
     ("NOISIFY_PURE", "1: do without the compiled parts; the output is the same"),
+    ("NO_COLOR", "anything: no colours in --preview"),
     ("NOISIFY_TRACEBACK", "1: show where in the code an unexpected error arose"),
 )
 SEE = {"noisify": "noisify-compare", "noisify-compare": "noisify"}
