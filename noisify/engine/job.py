@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
@@ -219,7 +220,8 @@ def _task(
     else:
         sink = sinks.start(output, lambda: part.rewrite(output, noised))
     if plan.row_steps:
-        sink.expect_rows()
+        jobs, size = opened.workers_and_chunks()
+        sink.expect_rows(partial(loop.written_rows, source, plan, jobs, size))
     if wanted.mask is None:
         return loop.Task(plan, sink, output.name)
     if plan.row_steps or wanted.appended:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
@@ -155,6 +156,31 @@ class _Worker:
         return encoded, masked, tallies
 
 
+def written_rows(source: Source[Any], plan: Plan, jobs: int, size: int, rows: int) -> int:
+    """Return how many rows are written when a plan drops and repeats some.
+
+    The input is read for it only if a condition chooses the rows.
+
+    Args:
+        source: The data.
+        plan: The plan.
+        jobs: The number of worker threads.
+        size: The bytes of a chunk.
+        rows: The number of rows of the input.
+    """
+    noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
+    if all(step.where is None for step in plan.row_steps):
+        ranges = (Positions.range(at, min(at + size, rows)) for at in range(0, rows, size))
+        return sum(int(noiser.copies(some, {}).sum()) for some in ranges)
+
+    def copies(piece: DecodedPiece) -> int:
+        if piece.chunk.rows is None:
+            raise _large_row()
+        return int(noiser.copies(piece.chunk.rows, piece.row_conditions).sum())
+
+    return sum(_Reader(source, [plan], size, columns_together=True).map(copies, jobs))
+
+
 def _large_row() -> UsageError:
     return UsageError("a row is larger than a chunk, or not whole; give a larger --chunk-size")
 
@@ -203,7 +229,8 @@ class _Reader:
     ) -> Iterator[Result]:
         """Yield work(piece) for each piece, in order; if `placed`, results take no memory."""
         if self._part is None:
-            reading = self._source.read(self._groups, self._size)
+            read = self._source.read_rows if self._of_rows else self._source.read
+            reading = read(self._groups, self._size)
         else:
             reading = self._part.read(self._groups, self._size, self._halo)
         raws, in_flight = reading.pieces, reading.in_flight

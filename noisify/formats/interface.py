@@ -115,8 +115,8 @@ def not_cut(why: str) -> UsageError:
 def no_rows() -> UsageError:
     """Return the error for a format that has no rows to drop or repeat."""
     return UsageError(
-        f"models of whole rows need a table ({TABLES}), the first axis of an NPY array in C order, "
-        "or the frames of a WAV file"
+        f"models of whole rows need a table ({TABLES}), the first axis of the one array of an NPY "
+        "or NPZ file, or the frames of a WAV file"
     )
 
 
@@ -209,6 +209,10 @@ class Source(ABC, Generic[Raw]):
                 have some of the groups, and the next one the others.
             size: The target size of a piece in bytes.
         """
+
+    def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
+        """Read the file in pieces of whole rows, for models of these."""
+        return self.read(groups, size)
 
     @abstractmethod
     def decode(self, raw: Raw, wanted: Sequence[Field]) -> Chunk:
@@ -351,8 +355,12 @@ class Sink(ABC, Generic[Raw, Encoded]):
         """
         raise no_rows()
 
-    def expect_rows(self) -> None:
-        """Prepare for dropped or repeated rows, before any is written."""
+    def expect_rows(self, count: Callable[[int], int]) -> None:
+        """Prepare for dropped or repeated rows, before any is written.
+
+        Args:
+            count: Returns how many rows will be written of so many in the input.
+        """
 
     def finish(self) -> None:
         """Write the end of the file."""

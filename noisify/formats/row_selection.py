@@ -45,6 +45,43 @@ def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> 
     return rows[places_in_versions(copies, len(versions))].reshape(-1)
 
 
+class RowsOfBoxes:
+    """Where the rows of boxes go when some are dropped or repeated.
+
+    The boxes come in the order of their first rows; boxes of the same rows come one after another.
+    """
+
+    def __init__(self) -> None:
+        self._rows: slice | None = None
+        self._start = self._count = 0
+
+    def place(self, box: tuple[slice, ...], count: int) -> tuple[slice, ...]:
+        """Return where a box goes whose rows have become `count` rows."""
+        if box[0] != self._rows:
+            self._start += self._count
+            self._rows, self._count = box[0], count
+        return (slice(self._start, self._start + count), *box[1:])
+
+
+def with_copies_of_box(
+    versions: Sequence[NDArray[Any]], copies: NDArray[np.int64], box: tuple[slice, ...] | None
+) -> NDArray[Any]:
+    """Drop or repeat the rows of a piece, byte for byte; return the elements flat, or as a box.
+
+    Args:
+        versions: The elements of the piece in each version.
+        copies: How many times to write each row, shape (n,).
+        box: The box that the piece is of an array in Fortran order, or None.
+    """
+    dtype = versions[0].dtype
+    opaque = np.dtype(f"V{dtype.itemsize}")
+    found = with_copies([np.ascontiguousarray(one).view(opaque) for one in versions], copies)
+    values = found.view(dtype)
+    if box is None:
+        return values
+    return values.reshape(int(copies.sum()), *(cut.stop - cut.start for cut in box[1:]))
+
+
 def rows_of_parts(parts: Iterable[tuple[int, NDArray[np.int64] | None]]) -> NDArray[np.int64]:
     """Return the indices of the output rows of consecutive parts of a table.
 

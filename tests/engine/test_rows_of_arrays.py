@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,11 +131,113 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch, arguments,
     assert ["in.npy"] == [path.name for path in tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("array", [np.array(2.5), np.asfortranarray(np.zeros((9, 3)))])
-def test_an_array_without_rows_in_order_is_refused(tmp_path, array):
-    np.save(tmp_path / "in.npy", array)
+FORTRAN = {
+    "matrix": np.asfortranarray(ARRAYS["matrix"]),
+    "images": np.asfortranarray(ARRAYS["images"]),
+    "wide": np.asfortranarray(np.arange(64000, dtype=">f4").reshape(400, 160)),
+    "record": np.asfortranarray(np.repeat(RECORD[:, None], 4, axis=1)),
+}
+
+
+@pytest.mark.parametrize("cut", [(), ("--chunk-size", "64k", "-j", 3)], ids=["whole", "cut"])
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+@pytest.mark.parametrize("name", FORTRAN)
+def test_rows_of_arrays_in_fortran_order(tmp_path, name, model, cut):
+    before = FORTRAN[name]
+    np.save(tmp_path / "in.npy", before)
+
+    after = np.load(changed(tmp_path / "in.npy", *model, *cut))
+
+    assert after.flags.f_contiguous
+    rows = rows_of_a_table(tmp_path, len(before), *model)
+    np.testing.assert_array_equal(before[rows], after)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("cut", [(), ("--chunk-size", "8k", "-j", 3)], ids=["whole", "cut"])
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+@pytest.mark.parametrize("name", [*ARRAYS, "fortran"])
+def test_rows_of_the_one_array_of_an_archive(tmp_path, name, model, cut, save):
+    before = FORTRAN["images"] if name == "fortran" else ARRAYS[name]
+    save(tmp_path / "in.npz", data=before)
+
+    target = changed(tmp_path / "in.npz", *model, *cut)
+
+    with np.load(target) as arrays:
+        assert ["data"] == list(arrays)
+        after = arrays["data"]
+    assert zipfile.ZipFile(target).testzip() is None
+    assert before.dtype == after.dtype
+    assert (name == "fortran") == (after.flags.f_contiguous and after.ndim > 1)
+    rows = rows_of_a_table(tmp_path, len(before), *model)
+    np.testing.assert_array_equal(before[rows], after)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("fresh", ["fresh=true", "fresh=false"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_have_the_noise_of_an_npy_file(tmp_path, suffix, fresh, order):
+    matrix = ARRAYS["matrix"]
+    np.save(tmp_path / "c.npy", matrix)
+    source = tmp_path / f"in.{suffix}"
+    ordered = np.asarray(matrix, order=order)
+    (np.save if suffix == "npy" else np.savez)(source, ordered)
+    noise = ("--noise", "*=normal:1", "--noise", f"=duplicate-rows:50%,{fresh}")
+    if suffix == "npz":
+        np.savez(source, data=ordered)
+
+    found = np.load(changed(source, *noise))
+    after = found["data"] if suffix == "npz" else found
+
+    expected = np.load(changed(tmp_path / "c.npy", *noise))
+    np.testing.assert_array_equal(expected, after)
+
+
+@pytest.mark.parametrize("name", ["in.npz", "in.npy"])
+def test_all_rows_dropped(tmp_path, name):
+    matrix = FORTRAN["matrix"]
+    (np.savez if name == "in.npz" else np.save)(tmp_path / name, matrix)
+
+    found = np.load(changed(tmp_path / name, "-d", "drop-rows", "--rate", 1))
+    after = found["arr_0"] if name == "in.npz" else found
+
+    assert (0, 3) == after.shape
+
+
+def test_a_condition_chooses_rows_of_an_archive(tmp_path):
+    np.savez(tmp_path / "in.npz", data=ARRAYS["line"])
+
+    target = changed(tmp_path / "in.npz", "-d", "drop-rows", "--rate", 1, "--where", "data < 500",
+                     "--chunk-size", "4k")  # fmt: skip
+
+    np.testing.assert_array_equal(np.arange(500.0, 9999.0), np.load(target)["data"])
+
+
+def test_what_is_beside_the_array_in_an_archive_stays(tmp_path):
+    source = tmp_path / "in.npz"
+    np.savez(source, data=ARRAYS["line"])
+    with zipfile.ZipFile(source, "a") as archive:
+        archive.writestr("notes.txt", "some words")
+
+    with zipfile.ZipFile(changed(source, *DROP)) as archive:
+        assert ["data.npy", "notes.txt"] == archive.namelist()
+        assert b"some words" == archive.read("notes.txt")
+
+
+def test_an_archive_of_several_arrays_has_no_rows(tmp_path):
+    np.savez(tmp_path / "in.npz", a=np.zeros(9), b=np.zeros(9))
+
+    done = run(tmp_path / "in.npz", *DROP, "--seed", 1, "-o", tmp_path / "out.npz")
+
+    assert (2, 1) == (done.status, len(done.lines)), done.messages
+    assert "the one array of an NPY or NPZ file" in done.messages
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_an_array_without_axes_is_refused(tmp_path):
+    np.save(tmp_path / "in.npy", np.array(2.5))
 
     done = run(tmp_path / "in.npy", *DROP, "--seed", 1, "-o", tmp_path / "out.npy")
 
     assert (2, 1) == (done.status, len(done.lines)), done.messages
-    assert "the first axis of an NPY array in C order" in done.messages
+    assert "the first axis of the one array of an NPY or NPZ file" in done.messages

@@ -124,13 +124,17 @@ def repeated(header: Header, times: int) -> Header:
         return header
     if not header.shape or header.fortran:
         raise UsageError("--append needs an array with a first axis, in C order")
-    shape = (header.shape[0] * times, *header.shape[1:])
-    text = io.BytesIO()
+    return resized(header, header.shape[0] * times)
+
+
+def resized(header: Header, extent: int) -> Header:
+    """Return the header of an array with another first extent."""
+    shape, text = (extent, *header.shape[1:]), io.BytesIO()
     described = npy_format.dtype_to_descr(header.dtype)
     npy_format.write_array_header_2_0(
-        text, {"descr": described, "fortran_order": False, "shape": shape}
+        text, {"descr": described, "fortran_order": header.fortran, "shape": shape}
     )
-    return Header(text.getvalue(), shape, False, header.dtype)
+    return Header(text.getvalue(), shape, header.fortran, header.dtype)
 
 
 def with_extent(header: Header, extent: int) -> Header:

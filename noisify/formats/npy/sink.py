@@ -11,16 +11,16 @@ from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import can_write_at, write_all, write_all_at
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
-from noisify.formats.npy.header import Header, with_extent
+from noisify.formats.npy.header import Header, resized, with_extent
 from noisify.formats.npy.source import ArrayPiece
 from noisify.formats.numpy_fields import (
     put_back,
     raw_bytes,
 )
-from noisify.formats.row_selection import with_copies
+from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -58,22 +58,27 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self._other_rows = False
         self._mapped: mmap.mmap | None = None
         self._file: BinaryIO | None = None
+        self._rows_of_boxes: RowsOfBoxes | None = None
         if self._header.fortran and self._header.count:
-            self._open_map()
+            self._file = self._output.local_path().open("r+b")
         elif not bare:
             write_all(output.file, self._header.text)
 
-    def _open_map(self) -> None:
+    def _map(self, file: BinaryIO) -> mmap.mmap:
+        """Return a memory map of the output of an array in Fortran order, with its header."""
         size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
-        self._file = self._output.local_path().open("r+b")
-        reserve(self._file, size)
-        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
-        self._mapped[: len(self._header.text)] = self._header.text
+        reserve(file, size)
+        mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
+        mapped[: len(self._header.text)] = self._header.text
+        return mapped
 
     @override
-    def expect_rows(self) -> None:
-        """Rewrite the header with room for a longer shape."""
-        if self._header.count:
+    def expect_rows(self, count: Callable[[int], int]) -> None:
+        """Rewrite the header: with room for a longer shape, or in Fortran order with that shape."""
+        if self._file is not None:
+            self._header = resized(self._header, count(self._header.shape[0]))
+            self._rows_of_boxes = RowsOfBoxes()
+        elif self._header.count:
             self._other_rows = True
             self._header = with_extent(self._header, self._header.shape[0])
             self._output.file.seek(0)
@@ -82,9 +87,9 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     @override
     def with_rows(self, versions: Sequence[ArrayPiece], copies: NDArray[np.int64]) -> ArrayPiece:
         """Drop or repeat the rows of a piece along the first axis."""
-        header = self._header
-        found = with_copies([one.values.view(header.opaque) for one in versions], copies)
-        return ArrayPiece.of(found.view(header.dtype), versions[0].positions)
+        box = versions[0].box
+        values = with_copies_of_box([one.values for one in versions], copies, box)
+        return ArrayPiece.of(values, versions[0].positions, box)
 
     @override
     def encode(self, raw: ArrayPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> ArrayPiece:
@@ -98,13 +103,17 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     def write(self, encoded: ArrayPiece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
-        if self._mapped is None:
+        box = encoded.box
+        if self._file is None or box is None:
             self._written += encoded.values.size
             write_all(self._output.file, raw_bytes(encoded.values).data)
             return
-        if encoded.box is None:
-            raise AssertionError(encoded.positions)
-        write_box(self._header, self._mapped, len(self._header.text), encoded.box, encoded.values)
+        if self._mapped is None:
+            self._mapped = self._map(self._file)
+        if self._rows_of_boxes is not None:
+            box = self._rows_of_boxes.place(box, len(encoded.values))
+        if encoded.values.size:
+            write_box(self._header, self._mapped, len(self._header.text), box, encoded.values)
 
     @override
     def finish(self) -> None:

@@ -89,9 +89,8 @@ class NpySource(Source[ArrayPiece]):
 
     @cached_property
     def row_elements(self) -> int | None:  # type: ignore[override]
-        """The elements of a row along the first axis; None without axes or in Fortran order."""
-        header = self.header
-        return prod(header.shape[1:]) if header.shape and not header.fortran else None
+        """The elements of a row along the first axis; None without axes."""
+        return prod(self.header.shape[1:]) if self.header.shape else None
 
     def _check_size(self, found: int) -> None:
         expected = self.header.count * self.header.dtype.itemsize
@@ -174,8 +173,8 @@ class NpySource(Source[ArrayPiece]):
         """Decode the wanted fields."""
         columns = tuple(column_of(raw.values, raw.positions, field) for field in wanted)
         rows = None
-        if self.row_elements is not None and raw.box is None:
-            rows = raw.positions.in_rows(self.row_elements)
+        if self.row_elements is not None:
+            rows = rows_of(raw.positions, raw.box, self.row_elements)
         return Chunk(columns, rows=rows)
 
     @override
@@ -214,6 +213,19 @@ class NpySource(Source[ArrayPiece]):
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def rows_of(positions: Positions, box: tuple[slice, ...] | None, width: int) -> Positions | None:
+    """Return the rows along the first axis of a piece; None if it has no whole rows.
+
+    Args:
+        positions: The positions of consecutive elements.
+        box: The box of an array in Fortran order, whose rows go on in other boxes, or None.
+        width: The elements of a row.
+    """
+    if box is None:
+        return positions.in_rows(width)
+    return Positions.range(box[0].start, box[0].stop)
 
 
 def in_ranges(elements: range, count: int) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
@@ -15,14 +16,17 @@ from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import write_box
+from noisify.formats.npy.header import resized
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
 from noisify.formats.npz.zip_writer import ArchiveWriter, Packer, pack
 from noisify.formats.numpy_fields import put_back, raw_bytes
+from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
@@ -97,9 +101,15 @@ class NpzWriter:
         self._path = path
         self._file = open_written_behind(self._path)
         self._writer = ArchiveWriter(members, self._file, old)
-        self._growing = {array.member: _Growing(array, old is None, in_units) for array in arrays}
+        self._growing = {
+            array.member: _Growing(array, fresh=old is None, in_units=in_units) for array in arrays
+        }
         self._order = sorted(members, key=lambda member: member.start)
         self._next = 0
+
+    def start_anew(self, array: Array) -> None:
+        """Write a member from pieces, all of which differ from before."""
+        self._growing[array.member] = _Growing(array, fresh=True, in_units=True)
 
     def write(self, encoded: Encoded) -> None:
         """Write the arrays of a piece."""
@@ -153,14 +163,39 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
         chosen = dict.fromkeys(source.places[name].array for name in noised)
         arrays = [array for array in chosen if array.header.count * array.itemsize]
         for array in arrays:
-            if not array.member.writable:
-                raise UsageError(
-                    "is compressed in a way that noisify does not write; "
-                    "save the file with numpy.savez_compressed",
-                    field=array.name,
-                )
+            _check_writable(array)
+        self._arrays = source.arrays
+        self._resized: Array | None = None
+        self._rows_of_boxes = RowsOfBoxes()
         path, old = output.local_path(), source.archive
         super().__init__(path, old.members, arrays, old, in_units=in_units)
+
+    @override
+    def expect_rows(self, count: Callable[[int], int]) -> None:
+        """Start the only array anew, with another first extent."""
+        (old,) = self._arrays
+        if old.header.count:
+            _check_writable(old)
+            self._resized = replace(old, header=resized(old.header, count(old.header.shape[0])))
+            self.start_anew(self._resized)
+
+    @override
+    def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
+        """Drop or repeat the rows of a piece of the only array."""
+        every = [part.values for one in versions for part in one.parts.values()]
+        values = with_copies_of_box(every, copies, versions[0].box)
+        parts = {array: ArrayPart(values, None, changed=True) for array in versions[0].parts}
+        return Encoded(parts, versions[0].box)
+
+    @override
+    def write(self, encoded: Encoded) -> None:
+        """Write the arrays of a piece."""
+        box = encoded.box
+        if self._resized is not None and box is not None:
+            (part,) = encoded.parts.values()
+            box = self._rows_of_boxes.place(box, len(part.values))
+        if self._resized is None or any(part.values.size for part in encoded.parts.values()):
+            super().write(Encoded(encoded.parts, box))
 
     @override
     def encode(self, raw: ArchivePiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
@@ -169,11 +204,31 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
         for result in noisy:
             results.setdefault(self._places[result.column.field.name].array, []).append(result)
         parts = {}
+        if self._resized is not None:
+            (array,) = self._arrays
+            values = raw.values[array]
+            if own := results.get(array):
+                values = put_back(values, own, array.prefix)
+            return Encoded({array: ArrayPart(values, None, changed=True)}, raw.box)
         for array, own in results.items():
             values = put_back(raw.values[array], own, array.prefix)
             changed = any(result.changed.any() or result.erased is not None for result in own)
             parts[array] = part_of(array, raw, values, changed=changed)
         return Encoded(parts, raw.box)
+
+
+def _check_writable(array: Array) -> None:
+    """Refuse an array that is compressed in a way that is not written here.
+
+    Raises:
+        UsageError: If it is.
+    """
+    if not array.member.writable:
+        raise UsageError(
+            "is compressed in a way that noisify does not write; "
+            "save the file with numpy.savez_compressed",
+            field=array.name,
+        )
 
 
 class _Growing:
@@ -185,7 +240,7 @@ class _Growing:
         in_units: Whether to pack it in units.
     """
 
-    def __init__(self, array: Array, fresh: bool, in_units: bool) -> None:  # noqa: FBT001
+    def __init__(self, array: Array, *, fresh: bool, in_units: bool) -> None:
         self._array = array
         unit = array.unit * array.itemsize if in_units else None
         self._packer = Packer(deflated=array.member.deflated, unit=unit)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -24,7 +26,7 @@ from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import Reading, Source
 from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
-from noisify.formats.npy.source import field_array
+from noisify.formats.npy.source import field_array, rows_of
 from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import (
     arrow_of,
@@ -188,6 +190,23 @@ class NpzSource(Source[ArchivePiece]):
         """Read the elements of each group of fields, array after array."""
         return Reading(self._groups(groups, size))
 
+    @cached_property
+    def row_elements(self) -> int | None:  # type: ignore[override]
+        """The elements of a row along the first axis of the only array; None if there is none."""
+        if len(self.arrays) > 1 or self.fields[0].number is None:
+            return None
+        shape = self.arrays[0].header.shape
+        return prod(shape[1:]) if shape else None
+
+    @override
+    def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArchivePiece]:
+        """Read the only array in pieces of whole rows."""
+        itemsize = max(1, self.arrays[0].itemsize)
+        elements = size // itemsize
+        if (width := self.row_elements) and elements > width:
+            elements -= elements % width
+        return Reading(self.pieces(self.arrays, elements, box_elements(itemsize)))
+
     def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
             yield ArchivePiece(
@@ -276,7 +295,10 @@ class NpzSource(Source[ArchivePiece]):
     def decode(self, raw: ArchivePiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
         fields = self._by_array.at(raw.values, wanted)
-        return Chunk(tuple(self._column(raw, field) for field in fields))
+        rows = None
+        if self.row_elements is not None and raw.values:
+            rows = rows_of(raw.positions, raw.box, self.row_elements)
+        return Chunk(tuple(self._column(raw, field) for field in fields), rows=rows)
 
     def _column(self, raw: ArchivePiece, field: Field) -> Column:
         """Return a field of a piece."""

@@ -14,7 +14,7 @@ from noisify.formats.row_selection import with_copies
 from noisify.formats.wav.source import KEPT_IN_MEMORY, SamplesPiece
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
         write_all(self._output.file, encoded.data)
 
     @override
-    def expect_rows(self) -> None:
+    def expect_rows(self, count: Callable[[int], int]) -> None:
         """Prepare to update the sizes in the header at the end."""
         self._other_rows = True
 
