@@ -22,7 +22,7 @@ VERSION = 2
 
 def encoded(
     seed: int, field: str, model: str, lane: str, *, ordinal: int = 0, replicate: int = 0,
-    file: str = "",
+    file: str = "", series: int = 0,
 ) -> bytes:  # fmt: skip
     """Return the canonical encoding of a stream's name and a lane."""
     parts = [
@@ -34,8 +34,10 @@ def encoded(
         ordinal.to_bytes(8, "little"),
         lane.encode(),
     ]
-    if file:
+    if file or series:
         parts.append(file.encode())
+    if series:
+        parts.append(series.to_bytes(8, "little"))
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 

@@ -115,10 +115,11 @@ def unsure(word):
     lane=st.text("abc ", max_size=9),
     numbers=st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
     file=st.text(max_size=5),
+    series=st.integers(0, 3),
 )
-def test_names(seed, field, model, lane, numbers, file):
+def test_names(seed, field, model, lane, numbers, file, series):
     ordinal, replicate = numbers
-    more = {"ordinal": ordinal, "replicate": replicate, "file": file}
+    more = {"ordinal": ordinal, "replicate": replicate, "file": file, "series": series}
     expected = reference.stream(reference.encoded(seed, field, model, lane, **more))
     assert expected == vars_of(StreamName(seed, field, model, **more).stream(lane))
 
