@@ -63,6 +63,7 @@ def add_noise(
     file: str | None = None,
     replicate: SupportsIndex | None = None,
     rng: Rng | None = None,
+    key: str | Iterable[str] | None = None,
     start: SupportsIndex | None = None,
     jobs: int | None = None,
 ) -> Data:
@@ -101,6 +102,9 @@ def add_noise(
         replicate: The number of the noisy copy, from 0: `--replicates 3` makes the copies 0, 1
             and 2. Default 0.
         rng: "noisify", or "numpy" or "numpy-legacy" for the numbers of NumPy's generators.
+        key: A column, or several, whose values give each row its noise, instead of its number:
+            in any order, with rows left out or joined, a record has the same noise. 7, 7.0 and
+            "7" are one key.
         start: If the data are some rows of a larger table or array, the index of their first row
             in it, from 0; they get the noise that they have in the whole. Levels of the whole
             field are refused then, and models that look at neighbouring rows. Default: the data
@@ -135,6 +139,7 @@ def add_noise(
             "columns": columns, "exclude": exclude, "params": params, "clip": clip,
             "where": where, "noise": noise, "recipe": recipe, "preset": preset,
             "decimals": decimals, "seed": seed, "rng": rng, "file": file, "replicate": replicate,
+            "key": key,
         }
     )  # fmt: skip
     first = None if start is None else read_count("start", start, 0, limit=ROW_LIMIT)
@@ -165,6 +170,7 @@ def noisify_file(
     seed: SupportsIndex | None = None,
     per_file: bool | None = None,
     rng: Rng | None = None,
+    key: str | Iterable[str] | None = None,
     in_place: bool = False,
     read: ReadOptions | Mapping[str, Any] | None = None,
     jobs: int | None = None,
@@ -192,6 +198,7 @@ def noisify_file(
         per_file: Whether the file gets its own noise, by its name without folder and suffix;
             None: as the recipe says.
         rng: See `add_noise`.
+        key: See `add_noise`.
         in_place: Whether `output` may be `source`.
         read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
             nulls, encoding, decimal, thousands, skip_lines, comment, escape, ragged and strict.
@@ -221,7 +228,7 @@ def noisify_file(
             "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
             "columns": columns, "exclude": exclude, "params": params, "clip": clip,
             "where": where, "noise": noise, "recipe": recipe, "preset": preset,
-            "decimals": decimals, "seed": seed, "rng": rng,
+            "decimals": decimals, "seed": seed, "rng": rng, "key": key,
             "per_file": per_file, "source": source,
         }
     )  # fmt: skip
@@ -255,6 +262,7 @@ def noisy_copy(
     source = held if first is None else rows_from.RowsFrom(held, first)
     plan = _plan(held, request, workers) if first is None else _plan_of_rows(held, request, source)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
+    seen: list[str] = []
     (met,) = loop.run(
         source,
         [loop.Task(plan, held)],
@@ -262,8 +270,9 @@ def noisy_copy(
         size=loop.CHUNK_BYTES,
         measure=False,
         progress=lambda _: None,
+        note=seen.append,
     )
-    notes = [*plan.notes, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))]
+    notes = [*plan.notes, *seen, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))]
     return given_back(held.result()), list(map(printable, notes))
 
 

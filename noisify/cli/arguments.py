@@ -143,6 +143,11 @@ class Arguments:
         help_text="numpy and numpy-legacy give the very numbers of default_rng(N) and "
         "np.random.seed(N), fields in file order, on one thread. [default: noisify]",
     )  # fmt: skip
+    key: tuple[str, ...] = option(
+        "Noise", "--key", default=(), metavar="FIELD",
+        help_text="Noise follows the record: rows of one value in FIELD get the same noise, in any "
+        "order, file and format. Several fields: repeat it, or a,b. [default: the row number]",
+    )  # fmt: skip
     columns: tuple[str, ...] = option(
         "Fields", "-c", "--columns", default=(), metavar="SEL",
         help_text="Fields that get noise: names, globs, /regex/, :float :int :number :text :time, "

@@ -80,6 +80,7 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
         rng=arguments.rng or others.rng or "noisify",
         decimals=others.decimals if arguments.decimals is None else arguments.decimals,
         strict=arguments.read.strict or (told is not None and bool(told.strict)),
+        key=arguments.key or others.key,
     )
     drawn = seed is None
     per_file, file = _file_rule(arguments, told, base.rng, several=several)
@@ -133,7 +134,8 @@ def _file_rule(
                 )
             return False, told.file
     if rng == "noisify":
-        return several if wanted is None else wanted, ""
+        own = several and not (arguments.key or (told is not None and told.key))
+        return own if wanted is None else wanted, ""
     if wanted:
         raise UsageError(f"--per-file needs noisify's own streams; drop --rng {rng}")
     return False, ""

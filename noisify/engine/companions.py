@@ -93,10 +93,12 @@ class OtherFields:
     Attributes:
         companions: The fields it names, with their values before noise.
         before: For a multi-field model, the values of its fields before its spec.
+        record_keys: The indices of the rows by their keys; None: their numbers.
     """
 
     companions: Mapping[str, Companion]
     before: Mapping[str, list[_Values]]
+    record_keys: NDArray[np.uint64] | None = None
 
     def values(self, step: Step, at: int) -> dict[str, _Values]:
         """Return the values of the other fields of a multi-field model.

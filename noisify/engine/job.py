@@ -158,6 +158,7 @@ def _make(
                 measure=settings.measure,
                 progress=settings.progress,
                 part=part,
+                note=settings.note,
             )
         for task, found in zip(tasks, fields, strict=True):
             if part is None:  # other parts may have numbers

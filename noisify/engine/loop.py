@@ -18,6 +18,7 @@ import numpy as np
 
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
+    from noisify.engine import record_keys
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
+    from noisify.engine.record_keys import RecordKeys
     from noisify.formats.interface import MaskSink, NoisyColumn, Part, Sink, Source
     from noisify.plan.plan import Plan
+else:
+    record_keys = LazyModule("noisify.engine.record_keys")
 
 CHUNK_BYTES = 1 << 20
 _ELEMENT_BYTES = 8
@@ -74,6 +79,7 @@ def run(
     measure: bool,
     progress: Callable[[int], None],
     part: Part[Any] | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, FieldReport]]:
     """Carry out plans in one pass over the data.
 
@@ -85,6 +91,7 @@ def run(
         measure: Whether to measure the effects of noise, beyond counting.
         progress: Called with the bytes of each chunk done.
         part: The part of the data to work on; None: all of it.
+        note: Takes notes for the user on what was read.
 
     Returns:
         For each task, the effects of noise on each noisy field.
@@ -114,6 +121,8 @@ def run(
                 report[name] += tally
         del done, encoded, masked  # free them before the next ones are made
         progress(size_done)
+    for text in reader.notes():
+        note(text)
     return reports
 
 
@@ -137,17 +146,17 @@ class _Worker:
     def work(self, piece: DecodedPiece) -> tuple[Any, Any, dict[str, Any]]:
         """Return the encoded piece, its encoded mask, and tallies by field."""
         sink, chunk = self._task.sink, piece.chunk
-        noisy, tallies = self._noiser.apply(piece.extended, piece.conditions, chunk)
+        noisy, tallies = self._noiser.apply(piece.extended, piece.conditions, chunk, piece.keys)
         encoded = sink.encode(piece.raw, chunk, noisy)
         mask = self._task.mask
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy, encoded)
         if self._has_row_steps:
             if chunk.rows is None:
                 raise no_rows() if self._row_elements is None else _large_row()
-            copies = self._noiser.copies(chunk.rows, piece.row_conditions)
+            copies = self._noiser.copies(chunk.rows, piece.row_conditions, piece.keys)
             versions = [encoded]
             for noiser in self._fresh.values():
-                again, _ = noiser.apply(piece.extended, piece.conditions, chunk)
+                again, _ = noiser.apply(piece.extended, piece.conditions, chunk, piece.keys)
                 versions.append(sink.encode(piece.raw, chunk, again))
             encoded = sink.with_rows(versions, copies)
         elif sink.positional:
@@ -219,10 +228,12 @@ class _Reader:
         }
         self._of_rows = {step.where for plan in plans for step in plan.row_steps}
         self._halo = max((plan.halo for plan in plans), default=0)
+        self._keys = _record_keys(source, plans)
         groups = grouped(self._fields, steps)
         if source.reads_conditions:
             groups = [self._with_conditions(group) for group in groups]
-        self._groups = _with_columns_together(groups) if columns_together or self._halo else groups
+        together = columns_together or self._halo or self._keys is not None
+        self._groups = _with_columns_together(groups) if together else groups
 
     def map(
         self, work: Callable[[DecodedPiece], Result], jobs: int, *, placed: bool = False
@@ -253,6 +264,8 @@ class _Reader:
         for where, noised in self._conditions.items():
             if not names.isdisjoint(noised):
                 names |= where.fields
+        if self._keys is not None:
+            names |= set(self._keys.names)
         return [*group, *self._source.fields_called(names - {field.name for field in group})]
 
     def _decode(self, raw: object) -> DecodedPiece:
@@ -263,7 +276,20 @@ class _Reader:
             for where, noised in self._conditions.items()
             if where in self._of_rows or not here.isdisjoint(noised)
         }
-        return DecodedPiece(raw, chunk, conditions, chunk, conditions)
+        keys = None if self._keys is None else self._keys.indices(raw, chunk)
+        return DecodedPiece(raw, chunk, conditions, chunk, conditions, keys)
+
+    def notes(self) -> Sequence[str]:
+        """Return notes for the user on what was read."""
+        return () if self._keys is None else list(self._keys.notes())
+
+
+def _record_keys(source: Source[Any], plans: Sequence[Plan]) -> RecordKeys | None:
+    """Return the key of the plans, which is one for all; None without one."""
+    for plan in plans:
+        if plan.key:
+            return record_keys.RecordKeys(source, plan.key, strict=plan.strict)
+    return None
 
 
 def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:
@@ -303,7 +329,7 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
     fields = {name: FieldReport() for name in waiting}
 
     def work(piece: DecodedPiece) -> tuple[list[NoisyColumn], dict[str, Tally], dict[int, int]]:
-        done, tallies = noiser.apply(piece.extended, piece.conditions, piece.chunk)
+        done, tallies = noiser.apply(piece.extended, piece.conditions, piece.chunk, piece.keys)
         return done, tallies, _some_copies(noiser, piece, rows) if plan.row_steps else {}
 
     reader = _Reader(source, [plan], size, columns_together=True)  # they are shown side by side
@@ -327,7 +353,7 @@ def _some_copies(noiser: Noiser, piece: DecodedPiece, count: int) -> dict[int, i
     rows = piece.chunk.rows
     if rows is None:
         return {}
-    copies = noiser.copies(rows, piece.row_conditions)
+    copies = noiser.copies(rows, piece.row_conditions, piece.keys)
     which = np.arange(min(count, rows.size))
     if (copies[which] == 1).all() and (copies != 1).any():
         which = np.flatnonzero(copies != 1)[:count]

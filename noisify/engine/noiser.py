@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Plan, Step
     from noisify.streams.streams import NumpyGenerator, Variates
 
+    Keys = NDArray[np.uint64]
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
 
@@ -73,7 +74,8 @@ class Noiser:
             SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
         self._companions = {name for step in plan.field_steps for name in step.companions()}
-        self._alike = {} if generators or plan.decimals is not None else _alike(plan.field_steps)
+        alone = generators or plan.decimals is not None or plan.key
+        self._alike = {} if alone else _alike(plan.field_steps)
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
         self._measure = measure
@@ -84,6 +86,7 @@ class Noiser:
         chunk: Chunk,
         rows: Mapping[Condition, NDArray[np.bool_]] = NO_CONDITIONS,
         wanted: Chunk | None = None,
+        keys: Keys | None = None,
     ) -> tuple[list[NoisyColumn], dict[str, Tally]]:
         """Return the chunk's noisy columns, and a tally for each field.
 
@@ -91,6 +94,7 @@ class Noiser:
             chunk: The decoded fields.
             rows: For each condition of the plan, a mask of the rows for which it is true.
             wanted: The part of `chunk` without the halo; None for all of it.
+            keys: The indices of the rows by their keys; None: their numbers.
         """
         columns = chunk.by_field()
         whole = wanted is None or wanted is chunk
@@ -99,7 +103,7 @@ class Noiser:
             name: Companion(found) for name, found in columns.items() if name in self._companions
         }
         for steps in self._specs:
-            others = OtherFields(companions, _values_of(states) if steps.joint else {})
+            others = OtherFields(companions, _values_of(states) if steps.joint else {}, keys)
             for name in min(states, steps.by_field, key=len):  # iterate over the smaller one
                 if name in states and name in steps.by_field:
                     for at, state in enumerate(states[name]):
@@ -148,12 +152,15 @@ class Noiser:
         return states
 
     def copies(
-        self, rows: Positions, conditions: Mapping[Condition, NDArray[np.bool_]]
+        self,
+        rows: Positions,
+        conditions: Mapping[Condition, NDArray[np.bool_]],
+        keys: Keys | None = None,
     ) -> NDArray[np.int64]:
         """Return how many times to write each row, shape (n,)."""
         copies = np.ones(rows.size, np.int64)
         for step in self._plan.row_steps:
-            context = NoiseContext(self._variates(step, rows), ROW)
+            context = NoiseContext(self._variates(step, rows, keys), ROW)
             found = cast("RowModel", step.model).copies(context)
             if step.where is not None:
                 if len(conditions[step.where]) != rows.size:
@@ -184,7 +191,7 @@ class Noiser:
         hit = usable if step.where is None else both(usable, rows[step.where])
         positions = state.column.positions
         if len(state.columns) == 1:
-            variates = self._variates(step, positions)
+            variates = self._variates(step, positions, others.record_keys)
         else:
             names = [by_field[column.field.name].step.stream for column in state.columns]
             variates = JoinedVariates(names, positions)
@@ -194,7 +201,7 @@ class Noiser:
             replace(number, truncates=True) if step.truncate else number,
             floats,
             usable=hit if step.model.halo else usable,
-            others=lambda name: self._others_variates(step, name, positions),
+            others=lambda name: self._others_variates(step, name, positions, others.record_keys),
             columns=others.values(step, at) if step.model.multi_field else {},
             keys={name: others.companions[name].keys for name in asking.keys},
         )
@@ -259,9 +266,12 @@ class Noiser:
                 tally,
             )
 
-    def _others_variates(self, step: Step, name: str, positions: Positions) -> Variates:
+    def _others_variates(
+        self, step: Step, name: str, positions: Positions, keys: Keys | None
+    ) -> Variates:
         """Return the variates of the same model's stream of another field."""
-        return StreamVariates(replace(step.stream, field=self._streams.get(name, name)), positions)
+        stream = replace(step.stream, field=self._streams.get(name, name))
+        return StreamVariates(stream, positions, keys)
 
     def _applied(self, step: Step, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values after a step's model, applied to each series if there are several."""
@@ -274,9 +284,9 @@ class Noiser:
         """Return the variates of one series of a field."""
         return StreamVariates(replace(step.stream, series=number), positions)
 
-    def _variates(self, step: Step, positions: Positions) -> Variates:
+    def _variates(self, step: Step, positions: Positions, keys: Keys | None) -> Variates:
         if not self._generators:
-            return StreamVariates(step.stream, positions)
+            return StreamVariates(step.stream, positions, keys)
         if not positions.follows(self._reached[step]):
             raise UsageError(
                 f"--rng {self._plan.rng} draws in file order, and this array is not stored in it; "

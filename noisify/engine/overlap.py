@@ -32,6 +32,7 @@ class DecodedPiece:
         row_conditions: For each condition, a mask of the rows of the piece that meet it.
         extended: The decoded fields with the halo.
         conditions: For each condition, a mask of the elements of `extended` that meet it.
+        keys: The indices of the rows by their keys, shape (n,); None: their numbers.
     """
 
     raw: Any
@@ -39,6 +40,7 @@ class DecodedPiece:
     row_conditions: dict[Condition, NDArray[np.bool_]]
     extended: Chunk
     conditions: dict[Condition, NDArray[np.bool_]]
+    keys: NDArray[np.uint64] | None = None
 
 
 def extended(pieces: Iterable[DecodedPiece], halo: int) -> Iterator[DecodedPiece]:

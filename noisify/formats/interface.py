@@ -230,6 +230,10 @@ class Source(ABC, Generic[Raw]):
             UsageError: If the format has no rows, or the field cannot be compared.
         """
 
+    def key_values(self, raw: Raw, chunk: Chunk, names: Sequence[str]) -> dict[str, pa.Array]:
+        """Return fields of any kind as Arrow arrays, exactly or as the texts in the file."""
+        return self.condition_values(raw, chunk, names)
+
     def length(self, field: Field) -> int | None:  # noqa: ARG002 - read it all to tell
         """Return the number of elements of a field, or None if it is not known before reading."""
         return None

@@ -83,6 +83,7 @@ class Request:
     strict: bool = False
     replicate: int = 0
     file: str = ""
+    key: tuple[str, ...] = ()
 
 
 @frozen
@@ -145,6 +146,7 @@ class Plan:
         notes: Notes for the user, known before the run.
         named: The fields chosen by exact name for noise that is not zero.
         file: The file part of the streams' names; may be empty.
+        key: The fields whose values give each row its noise; empty: its number does.
     """
 
     steps: tuple[Step, ...]
@@ -157,6 +159,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     named: frozenset[str] = frozenset()
     file: str = ""
+    key: tuple[str, ...] = ()
 
     @cached_property
     def field_steps(self) -> tuple[Step, ...]:
@@ -235,6 +238,7 @@ class Plan:
         return {
             "seed": self.seed,
             **({"file": self.file} if self.file else {}),
+            **({"key": list(self.key)} if self.key else {}),
             "rng": self.rng,
             "decimals": self.decimals,
             "strict": self.strict,

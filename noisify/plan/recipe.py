@@ -32,6 +32,7 @@ from noisify.core.value_class import frozen
 from noisify.core.values import read_text, read_truth
 from noisify.plan import presets
 from noisify.plan.document_lines import DocumentLines
+from noisify.plan.record_key import read_key
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.words import WordsError, spec_from_words
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from noisify.plan.document_lines import Place
     from noisify.plan.plan import Decimals, NoiseSpec
 
-_TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "noise")
+_TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "key", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _MOST_BYTES = 1 << 26
@@ -60,6 +61,7 @@ class Recipe:
         strict: Whether cells that cannot be read are errors, or None if not given.
         file: The file part of the streams' names; may be empty.
         per_file: Whether each file gets noise of its own; None: not said.
+        key: The fields whose values give each row its noise; may be empty.
     """
 
     specs: tuple[NoiseSpec, ...] = ()
@@ -69,6 +71,7 @@ class Recipe:
     strict: bool | None = None
     file: str = ""
     per_file: bool | None = None
+    key: tuple[str, ...] = ()
 
 
 _DEEP_KEY = re.compile(
@@ -187,7 +190,7 @@ class _RecipeReader:
             "seed": read_seed, "rng": read_rng, "decimals": read_decimals,
             "strict": partial(read_truth, "strict"), "file": partial(read_text, "file"),
             "per_file": partial(read_truth, "per_file"),
-            "same_noise": partial(read_truth, "same_noise"),
+            "same_noise": partial(read_truth, "same_noise"), "key": read_key,
         }  # fmt: skip
         said: dict[str, Any] = {}
         for key, read in readers.items():

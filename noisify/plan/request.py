@@ -17,6 +17,7 @@ from noisify.plan import recipe as recipes
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.record_key import read_key
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.spec_text import parse_spec
 from noisify.plan.words import AMOUNTS, WORDS, exactly, in_common, spec_from_words, takes_no
@@ -35,7 +36,8 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
 
     Args:
         arguments: model, scale, sd, snr, rate, params, columns, exclude, clip, where, noise,
-            recipe, preset, decimals, seed, rng, file, replicate, and of a file per_file and source;
+            recipe, preset, decimals, seed, rng, file, key, replicate, and of a file per_file and
+            source;
             None: not said.
 
     Raises:
@@ -58,6 +60,7 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
         seed=new_seed() if seed is None else seed,
         rng=rng,
         file=file,
+        key=read_key(said["key"]) if "key" in said else told.key,
         decimals=read_decimals(said["decimals"]) if "decimals" in said else told.decimals,
         strict=bool(told.strict),
         replicate=replicate,

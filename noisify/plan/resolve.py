@@ -14,6 +14,7 @@ from noisify.plan.condition_types import check_types
 from noisify.plan.drafts import drafts_of
 from noisify.plan.fit import checked_clip, fit, statistics_for
 from noisify.plan.plan import Plan, Request, Step
+from noisify.plan.record_key import checked_key
 from noisify.plan.series import along_axis
 from noisify.streams.streams import StreamName
 
@@ -136,6 +137,7 @@ def _plan(
         left=left,
         notes=tuple(dict.fromkeys([*notes, *_hindered(fields, left)])),
         file=request.file,
+        key=checked_key(request, fields, steps),
     )
 
 

@@ -349,11 +349,26 @@ class DelimitedSource(Source[Block]):
                 there = parsed.valid
                 values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
             else:
-                found = csv_numbers.chosen(slices(raw.data, starts, ends))
-                in_quotes = csv_texts.quoted(raw.data, starts)
-                plain = self._as_utf8(found, in_quotes, well_quoted=not raw.odd)
-                values[field.name] = with_nulls(plain, self._parser.is_null(found))
+                values[field.name] = self._texts(raw, starts, ends)
         return values
+
+    @override
+    def key_values(self, raw: Block, chunk: Chunk, names: Sequence[str]) -> dict[str, pa.Array]:
+        """Return columns as texts, with their nulls; numbers with a decimal comma as float64."""
+        if self.notation.decimal != b".":
+            return self.condition_values(raw, chunk, names)
+        cells = within_quotes(raw, self.cells(raw, list(names)), [True] * len(names))
+        return {
+            name: self._texts(raw, cells.starts[:, at], cells.ends[:, at])
+            for at, name in enumerate(names)
+        }
+
+    def _texts(self, raw: Block, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
+        """Return cells as texts, with their nulls."""
+        found = csv_numbers.chosen(slices(raw.data, starts, ends))
+        in_quotes = csv_texts.quoted(raw.data, starts)
+        plain = self._as_utf8(found, in_quotes, well_quoted=not raw.odd)
+        return with_nulls(plain, self._parser.is_null(found))
 
     def _as_utf8(
         self, texts: pa.Array, in_quotes: NDArray[np.bool_], *, well_quoted: bool

@@ -1,0 +1,174 @@
+"""Give records the indices of their keys, and count keys that are missing or not unique."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.core.errors import DataError
+from noisify.core.lazy import LazyModule
+from noisify.streams import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.interface import Source
+
+    Uint64s = NDArray[np.uint64]
+else:
+    pa = LazyModule("pyarrow")
+    pc = LazyModule("pyarrow.compute")
+
+MOST_KEPT = 1 << 20
+"""Different keys that are remembered; of more, a sample chosen by their hash."""
+_SHORT_INTEGER = "^-?[0-9]{1,18}$"
+
+
+class RecordKeys:
+    """The key of a run: the fields whose values give each row its index.
+
+    Args:
+        source: The data.
+        names: The fields.
+        strict: Whether a missing key is an error.
+    """
+
+    def __init__(self, source: Source[Any], names: Sequence[str], *, strict: bool) -> None:
+        self._source = source
+        self.names = names
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._repeats = Repeats()
+        self._missing = 0
+
+    def indices(self, raw: Any, chunk: Chunk) -> Uint64s:  # noqa: ANN401 - the source's own
+        """Return the index of each row of a piece; a row without a key keeps its number.
+
+        Raises:
+            DataError: If a key is missing, with `strict`.
+        """
+        rows = chunk.rows
+        values = self._source.key_values(raw, chunk, self.names)
+        found = [_indices(values[name]) for name in self.names]
+        index = keys.combined([part for part, _ in found])
+        missing = np.logical_or.reduce([nulls for _, nulls in found])
+        where = np.flatnonzero(missing)
+        if len(where):
+            first = 0 if rows is None else int(rows.starts[0])
+            if self._strict:
+                raise DataError(
+                    f"row {first + int(where[0])} has no key; leave out --strict, and it keeps the "
+                    "noise of its row number",
+                    field=self.names[0],
+                )
+            index[where] = (first + where).astype(np.uint64)
+        with self._lock:
+            self._missing += len(where)
+            self._repeats.add(index[~missing] if len(where) else index)
+        return index
+
+    def notes(self) -> Iterator[str]:
+        """Yield notes on keys that are missing or not unique."""
+        key = ", ".join(self.names)
+        if self._missing:
+            yield (
+                f"rows without a key ({key}): {self._missing:,}; they get the noise of their row "
+                "number"
+            )
+        count, exact = self._repeats.count()
+        if count:
+            about = "" if exact else "about "
+            yield (
+                f"rows whose key ({key}) came before: {about}{count:,}; they get the same noise as "
+                "that row, unless --key names a field more"
+            )
+
+
+class Repeats:
+    """Counts how often values come again, in constant memory.
+
+    It counts exactly up to a million different values. Of more it counts those whose hash is in a
+    half, a quarter, ... of its range, and scales up; the result does not depend on the order.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._halvings = 0
+        self._kept = np.empty(0, np.uint64)
+        self._counts = np.empty(0, np.int64)
+        self._waiting: list[Uint64s] = []
+
+    def add(self, hashes: Uint64s) -> None:
+        """Add values, as their 64-bit hashes."""
+        self._waiting.append(self._sampled(hashes))
+        if sum(map(len, self._waiting)) > self._most // 4:
+            self._merge()
+
+    def count(self) -> tuple[int, bool]:
+        """Return how many values came before, and whether that is exact."""
+        self._merge()
+        return int((self._counts - 1).sum()) << self._halvings, not self._halvings
+
+    def _sampled(self, hashes: Uint64s) -> Uint64s:
+        return hashes if not self._halvings else hashes[self._in_sample(hashes)]
+
+    def _in_sample(self, hashes: Uint64s) -> NDArray[np.bool_]:
+        return (hashes >> np.uint64(64 - self._halvings)) == 0
+
+    def _merge(self) -> None:
+        """Count the values that wait, and sample fewer if there are too many."""
+        new, times = np.unique(np.concatenate([self._kept[:0], *self._waiting]), return_counts=True)
+        self._waiting = []
+        kept, inverse = np.unique(np.concatenate([self._kept, new]), return_inverse=True)
+        counts = np.zeros(len(kept), np.int64)
+        np.add.at(counts, inverse, np.concatenate([self._counts, times]))
+        while len(kept) > self._most:
+            self._halvings += 1
+            inside = self._in_sample(kept)
+            kept, counts = kept[inside], counts[inside]
+        self._kept, self._counts = kept, counts
+
+
+def _indices(values: pa.Array) -> tuple[Uint64s, NDArray[np.bool_]]:
+    """Return the indices of values, and a mask of those that are missing."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    kind = values.type
+    missing = np.asarray(values.is_null())
+    if pa.types.is_integer(kind):
+        whole = np.asarray(values.fill_null(0))
+        return keys.indices_of_integers(whole), missing
+    if pa.types.is_floating(kind):
+        floats = np.asarray(values.fill_null(0))
+        finite = np.isfinite(floats)
+        return keys.indices_of_floats(np.where(finite, floats, 0)), missing | ~finite
+    texts = _as_texts(values)
+    empty = np.asarray(pc.equal(pc.utf8_trim_whitespace(texts), "").fill_null(fill_value=False))
+    missing |= empty
+    present = texts.filter(pa.array(~missing))
+    found = np.zeros(len(values), np.uint64)
+    if pc.all(pc.match_substring_regex(present, _SHORT_INTEGER)).as_py() in {True, None}:
+        found[~missing] = keys.indices_of_integers(np.asarray(present.cast(pa.int64())))
+        return found, missing
+    encoded = present.dictionary_encode()
+    different = keys.indices_of_texts(encoded.dictionary.to_pylist())
+    found[~missing] = different[np.asarray(encoded.indices)]
+    return found, missing
+
+
+def _as_texts(values: pa.Array) -> pa.Array:
+    """Return values of any other type as texts."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        return pa.array([None if v is None else v.hex() for v in values.to_pylist()], pa.string())
+    if pa.types.is_date64(values.type):
+        values = values.cast(pa.timestamp("ms"))
+    return values.cast(pa.large_string())

@@ -1,0 +1,102 @@
+"""The indices of records by the value of their key, instead of by their row.
+
+Equal values have equal indices, whatever type holds them: 7, 7.0 and the text "7", true and
+"True", 2024-03-01 as a date, a midnight or a text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisify.streams.streams import index_of_key
+from noisify.streams.words import mix64
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Uint64s = NDArray[np.uint64]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+]00:?00|[+-]\d\d:?\d\d)?"
+)
+_LOWEST, _BEYOND = -(1 << 63), 1 << 64
+"""Whole numbers in this range are hashed as such; others as float64."""
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def meaning(text: str) -> int | str:
+    """Return what a key's text means: a whole number, or a text in one form for each value.
+
+    >>> [meaning(text) for text in ("7", "7.0", "007", "0.50", "True", "2024-03-01 00:00:00", "x ")]
+    [7, 7, 7, '0.5', 'true', '2024-03-01', 'x ']
+    """
+    plain = text.strip()
+    if _INTEGER.fullmatch(plain):
+        return _number(int(plain))
+    if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)):
+        return _number(value)
+    if plain.casefold() in {"true", "false"}:
+        return plain.casefold()
+    if time := _TIME.fullmatch(plain):
+        return _time(*time.groups())
+    return text
+
+
+def _number(value: float) -> int | str:
+    """Return a whole number as int, another as the shortest text that float64 reads back."""
+    if _LOWEST <= value < _BEYOND and value == int(value):
+        return int(value)
+    return repr(float(value))
+
+
+def _time(day: str, *parts: str | None) -> str:
+    """Return a time without what is zero: midnight, seconds, the end of a fraction."""
+    minute, second, rest, zone = (part or "" for part in parts)
+    fraction, zone = rest.rstrip("0"), zone.replace(":", "").replace("+0000", "Z")
+    clock = f"{minute or '00:00'}:{second or '00'}"
+    if clock == "00:00:00" and not fraction and not zone:
+        return day
+    return f"{day}T{clock}{'.' if fraction else ''}{fraction}{zone}"
+
+
+def index_of(text: str) -> int:
+    """Return the index of a key's text."""
+    found = meaning(text)
+    if isinstance(found, str):
+        return index_of_key(found)
+    return int(indices_of_integers(np.array([found % (1 << 64)], np.uint64))[0])
+
+
+def indices_of_integers(values: NDArray[Any]) -> Uint64s:
+    """Return the indices of whole numbers, int64 or uint64: mix64(value + 0x9E37…7C15)."""
+    return mix64(values.astype(np.uint64) + _STEP)
+
+
+def indices_of_texts(texts: list[str]) -> Uint64s:
+    """Return the indices of texts."""
+    return np.array([index_of(text) for text in texts], np.uint64)
+
+
+def indices_of_floats(values: NDArray[np.floating[Any]]) -> Uint64s:
+    """Return the indices of finite numbers, each as the shortest decimal of its width."""
+    wide = values.astype(np.float64)
+    whole = (wide == np.rint(wide)) & (np.abs(wide) < -_LOWEST)
+    found = np.empty(len(values), np.uint64)
+    found[whole] = indices_of_integers(wide[whole].astype(np.int64))
+    different, places = np.unique(values[~whole], return_inverse=True)
+    found[~whole] = indices_of_texts([str(value) for value in different])[places]
+    return found
+
+
+def combined(parts: list[Uint64s]) -> Uint64s:
+    """Return the indices of keys of several fields: h = mix64(h + 0x9E37…7C15) xor the next."""
+    found = parts[0]
+    for part in parts[1:]:
+        found = mix64(found + _STEP) ^ part
+    return found
