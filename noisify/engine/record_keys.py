@@ -120,7 +120,7 @@ class Repeats:
         return hashes if not self._halvings else hashes[self._in_sample(hashes)]
 
     def _in_sample(self, hashes: Uint64s) -> NDArray[np.bool_]:
-        return (hashes >> np.uint64(64 - self._halvings)) == 0
+        return np.asarray((hashes >> np.uint64(64 - self._halvings)) == 0)
 
     def _merge(self) -> None:
         """Count the values that wait, and sample fewer if there are too many."""
