@@ -81,7 +81,7 @@ def candidates(option: str, context: click.Context, typed: str) -> list[Completi
     if option in _FILES:
         return [CompletionItem(typed, type=_FILES[option])]
     head, offered = "", _words(option, context)
-    if option in {"columns", "exclude", "only"}:
+    if option in {"columns", "exclude", "key", "only"}:
         head, comma, typed = typed.rpartition(",")
         head, offered = head + comma, fields(context)
     elif option == "noise":

@@ -66,6 +66,7 @@ OPTIONS = _by_word({
     "type -c {}": "column cols col fields field features feature variables variable vars usecols "
     "columns-to-noise select key-vars keyvars dataset datasets keys include only target-columns "
     "k",
+    "type --key {}": "id id-column id-col record-id record-key key-column primary-key by-key",
     "type --exclude {}": "ignore except drop exclude-columns omit not",
     "type --where {}": "filter query condition rows if when subset mask-where",
     "type -d normal --sd {}": "gauss gaussian-noise awgn white-noise add-noise",

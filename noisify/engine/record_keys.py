@@ -26,8 +26,8 @@ else:
     pa = LazyModule("pyarrow")
     pc = LazyModule("pyarrow.compute")
 
-MOST_KEPT = 1 << 20
-"""Different keys that are remembered; of more, a sample chosen by their hash."""
+MOST_KEPT = 1 << 18
+"""Different keys that are remembered, 4 MB; of more, a sample chosen by their hash."""
 _SHORT_INTEGER = "^-?[0-9]{1,18}$"
 
 
@@ -94,7 +94,7 @@ class RecordKeys:
 class Repeats:
     """Counts how often values come again, in constant memory.
 
-    It counts exactly up to a million different values. Of more it counts those whose hash is in a
+    It counts exactly up to a quarter of a million different values. Of more it counts those whose hash is in a
     half, a quarter, ... of its range, and scales up; the result does not depend on the order.
     """
 

@@ -6,6 +6,7 @@ Equal values have equal indices, whatever type holds them: 7, 7.0 and the text "
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+]00:?00|[+-]\d\d:?\d\d)?"
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:?\d\d)?"
 )
 _LOWEST, _BEYOND = -(1 << 63), 1 << 64
 """Whole numbers in this range are hashed as such; others as float64."""
@@ -56,10 +57,16 @@ def _number(value: float) -> int | str:
 
 
 def _time(day: str, *parts: str | None) -> str:
-    """Return a time without what is zero: midnight, seconds, the end of a fraction."""
+    """Return a time in UTC or without a zone, without what is zero: midnight, ends of fractions."""
     minute, second, rest, zone = (part or "" for part in parts)
-    fraction, zone = rest.rstrip("0"), zone.replace(":", "").replace("+0000", "Z")
     clock = f"{minute or '00:00'}:{second or '00'}"
+    if zone and zone != "Z":
+        try:
+            there = dt.datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(dt.UTC)
+        except (ValueError, OverflowError):  # no such day, or beyond the years of the library
+            return f"{day}T{clock}.{rest}{zone}"
+        day, clock, zone = there.date().isoformat(), there.time().isoformat(), "Z"
+    fraction = rest.rstrip("0")
     if clock == "00:00:00" and not fraction and not zone:
         return day
     return f"{day}T{clock}{'.' if fraction else ''}{fraction}{zone}"
