@@ -94,8 +94,8 @@ class RecordKeys:
 class Repeats:
     """Counts how often values come again, in constant memory.
 
-    It counts exactly up to a quarter of a million different values. Of more it counts those whose hash is in a
-    half, a quarter, ... of its range, and scales up; the result does not depend on the order.
+    It counts exactly up to a quarter of a million different values. Of more it counts those whose
+    hash is in a half, a quarter, ... of its range, and scales up; the order does not matter.
     """
 
     def __init__(self, most: int = MOST_KEPT) -> None:
