@@ -58,6 +58,7 @@ def drafts_of(
     notes: list[str] = []
     left: dict[str, str] = {}
     views: dict[str, Field] = {}
+    places = _places(fields)
     for number, spec in enumerate(request.specs):
         model_class = registry.find(spec.model).load()
         check_level(model_class, {name: getattr(spec, name) for name in AMOUNTS})
@@ -66,7 +67,7 @@ def drafts_of(
                 raise UsageError(f"{model_class.name} works on whole rows; leave the fields out")
             drafts.append(Draft(spec, number, ROWS, make(model_class, spec.parameters)))
             continue
-        chosen = _chosen(spec, model_class, fields)
+        chosen = _named(spec, places) or _chosen(spec, model_class, fields)
         found = _noisable(_unhindered(chosen, left), model_class, left)
         found = _of_unit(spec, found, chosen, left)
         notes += _passed_over(spec, chosen, found, left)
@@ -87,6 +88,24 @@ def drafts_of(
             named = field_.name in chosen.named and not _is_none(spec)
             drafts.append(Draft(fitted, number, field_, model, named))
     return drafts, left, notes
+
+
+def _places(fields: Sequence[Field]) -> dict[str, tuple[int, Field]]:
+    """Return the place in the file of each field whose name has no other meaning, by its name."""
+    aliases = {alias for field_ in fields for alias in field_.aliases}
+    return {f.name: (place, f) for place, f in enumerate(fields) if f.name not in aliases}
+
+
+def _named(spec: NoiseSpec, places: Mapping[str, tuple[int, Field]]) -> Choice | None:
+    """Return the fields of a spec that names all of them exactly, and None for another.
+
+    A report on a wide table has a spec for each field: a search of all fields for each of them
+    would take the square of their number.
+    """
+    if not spec.columns or spec.exclude or not all(name in places for name in spec.columns):
+        return None
+    found = sorted({places[name][0]: places[name][1] for name in spec.columns}.items())
+    return Choice(tuple(field_ for _, field_ in found), frozenset(spec.columns))
 
 
 def _chosen(spec: NoiseSpec, model: type[Model], fields: Sequence[Field]) -> Choice:
@@ -240,7 +259,9 @@ def _within_reach(
     left: dict[str, str],
 ) -> list[Field]:
     """Return the fields that have one value for each row of a condition."""
-    names = frozenset[str]() if where is None else where.fields
+    if where is None:
+        return found
+    names = where.fields
     tables = {field_.table for field_ in fields if field_.name in names}
     kept = [field_ for field_ in found if tables <= {field_.table}]
     for field_ in found:

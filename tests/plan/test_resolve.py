@@ -10,8 +10,10 @@ from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.noise.level import Absolute, FromField, OfField, Percent, parse
+from noisify.plan import drafts
 from noisify.plan import resolve as resolve_module
 from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.selectors import choose
 from noisify.statistics.survey import FieldStatistics
 from noisify.streams.streams import StreamName
 
@@ -406,3 +408,33 @@ def test_zero_noise_needs_no_field(tmp_path):
 
     assert (0, path.read_bytes()) == (done.status, done.output)
     assert 2 == run(path, "-s", 1, "--seed", 1).status
+
+
+def test_exact_names_are_looked_up_where_a_search_for_each_would_take_the_square(monkeypatch):
+    monkeypatch.setattr(drafts, "choose", lambda *_: pytest.fail("searched"))
+    specs = [NoiseSpec(columns=("err", "temp"), scale=Absolute(1.0))]
+
+    found, _, _ = drafts.drafts_of(Request(tuple(specs), seed=1), TABLE)
+
+    assert ["temp", "err"] == [draft.field.name for draft in found]
+
+
+@pytest.mark.parametrize(
+    ("columns", "exclude"),
+    [
+        (("temp", "!err"), ()),
+        (("t*",), ()),
+        (("temp,err",), ()),
+        (("temp", "err"), ("err",)),
+        (("other name",), ()),
+    ],
+    ids=str,
+)
+def test_what_is_more_than_exact_names_is_searched(columns, exclude):
+    aliased = Field("x", "float", "float64", FLOAT, aliases=("other name",))
+    spec = NoiseSpec(columns=columns, exclude=exclude, scale=Absolute(1.0))
+
+    found, _, _ = drafts.drafts_of(Request((spec,), seed=1), (*TABLE, aliased))
+
+    expected = choose((*TABLE, aliased), columns, exclude).fields
+    assert list(expected) == [draft.field for draft in found]
