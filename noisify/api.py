@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
@@ -20,7 +21,7 @@ from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from noisify.core.chunk import Field
@@ -142,8 +143,11 @@ def add_noise(
             "key": key,
         }
     )  # fmt: skip
-    first = None if start is None else read_count("start", start, 0, limit=ROW_LIMIT)
-    noisy, notes = noisy_copy(data, request, jobs, first)
+    within = None
+    if start is not None:
+        first = read_count("start", start, 0, limit=ROW_LIMIT)
+        within = partial(rows_from.RowsFrom, first=first)
+    noisy, notes = noisy_copy(data, request, jobs, within)
     for note in notes:
         warnings.warn(note, NoisifyWarning, stacklevel=2)
     return noisy
@@ -247,7 +251,10 @@ def noisify_file(
 
 
 def noisy_copy(
-    data: Data, request: Request, jobs: int | None, first: int | None = None
+    data: Data,
+    request: Request,
+    jobs: int | None,
+    within: Callable[[InMemory[Any, Any]], Source[Any]] | None = None,
 ) -> tuple[Data, list[str]]:
     """Return a noisy copy of data in memory, and notes on noise that changed nothing.
 
@@ -255,12 +262,16 @@ def noisy_copy(
         data: The data.
         request: The noise.
         jobs: The number of worker threads; None: one for each processor.
-        first: The index of their first row in the whole; None: they are the whole.
+        within: Places the data in the whole that they are a part of; None: they are the whole.
     """
     held, given_back = hold(data)
     workers = _workers(jobs)
-    source = held if first is None else rows_from.RowsFrom(held, first)
-    plan = _plan(held, request, workers) if first is None else _plan_of_rows(held, request, source)
+    if within is None:
+        source: Source[Any] = held
+        plan = _plan(held, request, workers)
+    else:
+        source = within(held)
+        plan = _plan_of_rows(held, request, source)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     seen: list[str] = []
     (met,) = loop.run(

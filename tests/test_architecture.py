@@ -22,7 +22,7 @@ LAYERS = (
     {"comparison"},
     {"plots"},
     {"api", "cli", "models"},
-    {"dataset", "sklearn"},
+    {"dask", "dataset", "sklearn"},
 )
 """The folders, from the ground up: each imports those below it, none beside or above it."""
 

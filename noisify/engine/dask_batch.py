@@ -89,7 +89,8 @@ class DaskCluster:
 
     def slots(self) -> int:
         """Return how many tasks run at once."""
-        return max(1, sum(self.client.nthreads().values()))
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
 
     def check_workers(self) -> None:
         """Refuse workers whose noise might differ from that of this machine.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.formats.interface import Source
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from noisify.core.chunk import Chunk, Column, Field, Positions
+    from noisify.core.chunk import Chunk, Column, Field
     from noisify.formats.interface import Reading
     from noisify.formats.memory import InMemory
     from noisify.plan.plan import Plan
@@ -97,6 +100,47 @@ class RowsFrom(Source[Any]):
     def condition_values(self, raw: Any, chunk: Chunk, names: Iterable[str]) -> dict[str, pa.Array]:
         """Return fields as Arrow arrays."""
         return self._held.condition_values(raw, chunk, names)
+
+
+class BlockOf(RowsFrom):
+    """An array in memory that is a block of a larger one.
+
+    Args:
+        held: The block.
+        shape: The shape of the whole.
+        box: Where the block is in it, a slice for each axis.
+    """
+
+    def __init__(
+        self, held: InMemory[Any, Any], shape: tuple[int, ...], box: tuple[slice, ...]
+    ) -> None:
+        super().__init__(held, 0)
+        self._shape = shape
+        self._positions = Positions.box(shape, box)
+
+    @override
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Any]:
+        """Read the block in one piece."""
+        return self._held.read(groups, max(1, self._held.rows * self._held.row_bytes))
+
+    @override
+    def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:
+        """Decode the block, with positions in the whole."""
+        chunk = self._held.decode(raw, wanted)
+        within = {
+            width: Positions(
+                np.asarray(self._positions.starts) * width, self._positions.length * width
+            )
+            for width in {int(column.field.table) for column in chunk.columns}
+        }
+        columns = [replace(c, positions=within[int(c.field.table)]) for c in chunk.columns]
+        return replace(chunk, columns=tuple(columns))
+
+    @override
+    def series_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the shape of the whole."""
+        width = int(field.table)
+        return (*self._shape, width) if width > 1 else self._shape
 
 
 def refuse_survey(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
