@@ -41,8 +41,8 @@ STREAM_VERSION = 2
 """Increase it whenever the same command would give different noise than before."""
 _STRIP = 1 << 14
 """Elements whose variates are computed together; the intermediate results fit the cache."""
-_PURE_STRIP = 1 << 16
-"""The same for normal and uniform variates without the compiled part."""
+_LARGE_STRIP = 1 << 16
+"""The same for variates of which some are made again: each time takes many short steps."""
 
 
 @frozen
@@ -206,47 +206,47 @@ class IndexedVariates(Variates):
 
     def exponential(self, lane: str) -> Floats:
         """Return exponential variates."""
-        return self._made(lambda lanes: distributions.exponential(lanes(lane)))
+        return self._made(lambda lanes: distributions.exponential(lanes(lane)), _STRIP)
 
     def laplace(self, lane: str) -> Floats:
         """Return Laplace variates."""
-        return self._made(lambda lanes: distributions.laplace(lanes(lane)))
+        return self._made(lambda lanes: distributions.laplace(lanes(lane)), _STRIP)
 
     def logistic(self, lane: str) -> Floats:
         """Return logistic variates."""
-        return self._made(lambda lanes: distributions.logistic(lanes(lane)))
+        return self._made(lambda lanes: distributions.logistic(lanes(lane)), _STRIP)
 
     def gumbel(self, lane: str) -> Floats:
         """Return Gumbel variates."""
-        return self._made(lambda lanes: distributions.gumbel(lanes(lane)))
+        return self._made(lambda lanes: distributions.gumbel(lanes(lane)), _STRIP)
 
     def triangular(self, lane: str) -> Floats:
         """Return triangular variates."""
-        return self._made(lambda lanes: distributions.triangular(lanes(lane)))
+        return self._made(lambda lanes: distributions.triangular(lanes(lane)), _STRIP)
 
     def cauchy(self, lane: str) -> Floats:
         """Return Cauchy variates."""
-        return self._made(lambda lanes: distributions.cauchy(lanes, lane))
+        return self._made(lambda lanes: distributions.cauchy(lanes, lane), _LARGE_STRIP)
 
     def lognormal(self, lane: str, sigma: float) -> Floats:
         """Return lognormal variates."""
-        return self._made(lambda lanes: distributions.lognormal(lanes(lane), sigma))
+        return self._made(lambda lanes: distributions.lognormal(lanes(lane), sigma), _LARGE_STRIP)
 
     def gamma(self, lane: str, shape: float) -> Floats:
         """Return gamma variates."""
-        return self._made(lambda lanes: distributions.gamma(lanes, lane, shape))
+        return self._made(lambda lanes: distributions.gamma(lanes, lane, shape), _LARGE_STRIP)
 
     def student_t(self, lane: str, df: float) -> Floats:
         """Return variates of Student's t."""
-        return self._made(lambda lanes: distributions.student_t(lanes, lane, df))
+        return self._made(lambda lanes: distributions.student_t(lanes, lane, df), _LARGE_STRIP)
 
     def _quick(self, lane: str, make: Callable[[Words], Floats]) -> Floats:
         """Return variates that the compiled part makes all at once."""
         if compiled.in_use():
             return make(self._words(lane, self._index()))
-        return self._made(lambda lanes: make(lanes(lane)), _PURE_STRIP)
+        return self._made(lambda lanes: make(lanes(lane)), _LARGE_STRIP)
 
-    def _made(self, make: Callable[[Lanes], Floats], strip: int = _STRIP) -> Floats:
+    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:
         """Return variates, made for a strip of the elements at a time."""
         index = self._index()
         if len(index) <= strip:
@@ -303,7 +303,7 @@ class JoinedVariates(IndexedVariates):
     def _index(self) -> Index:
         return _indices(self.positions)
 
-    def _made(self, make: Callable[[Lanes], Floats], strip: int = 0) -> Floats:  # noqa: ARG002
+    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:  # noqa: ARG002
         return self._strip(make, self._index())
 
 

@@ -117,6 +117,7 @@ class TestIndices:
         with (
             mock.patch.dict(os.environ, {PURE: pure}),
             mock.patch("noisify.streams.streams._STRIP", SMALL_STRIP),
+            mock.patch("noisify.streams.streams._LARGE_STRIP", SMALL_STRIP),
         ):
             whole = draw(variates(Positions.range(0, TOTAL)), distribution)
             pieces = [
