@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Decimals = int | Literal["keep"] | None
 
 
+_WITH_HALO = 1 << 19
+"""Elements of pieces that are held several at a time, for models that look at neighbours."""
+
+
 @frozen
 class NoiseSpec:
     """One kind of noise on some fields, as requested.
@@ -115,6 +119,14 @@ class Step:
         """How far, in elements of the field, the step looks beyond an element."""
         return self.model.halo * (1 if self.series is None else self.series.stride)
 
+    @property
+    def piece_elements(self) -> int:
+        """The least elements that a piece should have, as each series costs some time in each."""
+        if self.series is None:
+            return 0
+        comfortable = self.series.comfortable
+        return max(self.halo, min(comfortable, _WITH_HALO)) if self.halo else comfortable
+
     def companions(self) -> frozenset[str]:
         """Return the other fields whose values this step needs."""
         if self.model.multi_field:
@@ -196,10 +208,7 @@ class Plan:
     @property
     def piece_elements(self) -> int:
         """The least elements that pieces should have, for models that work along an axis."""
-        along = [step for step in self.field_steps if step.series is not None]
-        return max(
-            (step.halo or step.series.comfortable for step in along if step.series), default=0
-        )
+        return max((step.piece_elements for step in self.field_steps), default=0)
 
     def conditions(self) -> set[Condition]:
         """Return the conditions on rows that steps have."""

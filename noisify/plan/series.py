@@ -49,7 +49,7 @@ class Series:
 
     @property
     def comfortable(self) -> int:
-        """How many elements of the array a piece should have, for models that draw whole blocks."""
+        """How many elements of the array a piece should have: a series costs some time in each."""
         return min(MOST_ELEMENTS, BLOCK // 2 * self.stride)
 
     def parts(
