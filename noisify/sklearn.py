@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NOISE = (
     "model", "scale", "sd", "snr", "rate", "columns", "exclude", "params", "clip", "where", "noise",
-    "recipe", "preset", "decimals",
+    "recipe", "preset", "decimals", "key",
 )  # fmt: skip
 """The parameters that say which noise, as `add_noise` takes them."""
 _FITTED, _TRANSFORMED = ("fit", "both"), ("transform", "both")
@@ -45,7 +45,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     some. The noise is that of `add_noise` on a DataFrame with these columns.
 
     Args:
-        model: As for `noisify.add_noise`; likewise the arguments up to `decimals`.
+        model: As for `noisify.add_noise`; likewise the arguments up to `key`.
         scale: See `add_noise`.
         sd: See `add_noise`.
         snr: See `add_noise`.
@@ -59,6 +59,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         recipe: See `add_noise`.
         preset: See `add_noise`.
         decimals: See `add_noise`.
+        key: See `add_noise`; a row then has the same noise wherever it stands, in whatever data.
         during: "fit": noise is in what `fit_transform` returns; "transform": in what `transform`
             returns; "both". Where both get it, the same row number has the same noise.
         random_state: An integer is the seed, as for `add_noise`. A `RandomState`, or None for
@@ -97,6 +98,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         recipe: RecipeLike | None = None,
         preset: str | Iterable[str] | None = None,
         decimals: int | None = None,
+        key: str | Iterable[str] | None = None,
         during: Literal["fit", "transform", "both"] = "fit",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.recipe = recipe
         self.preset = preset
         self.decimals = decimals
+        self.key = key
         self.during = during
         self.random_state = random_state
 

@@ -143,6 +143,15 @@ class TestNoise:
 
         assert set(noisy["city"]) == {"Rome", "Oslo"}
 
+    def test_follows_the_record_by_its_key(self):
+        frame = FRAME.assign(id=[f"r{n}" for n in range(200)])
+        noise = AddNoise(scale=1, key="id", during="both", random_state=1)
+        noisy = noise.fit_transform(frame)
+
+        some = frame.sample(50, random_state=0)
+
+        assert noise.transform(some).equals(noisy.loc[some.index])
+
     def test_keeps_nan(self):
         data = np.array([[1.0], [np.nan], [3.0]])
 
