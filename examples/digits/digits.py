@@ -22,7 +22,7 @@ IMAGES = {
     "salt and pepper": [models.SaltAndPepper(rate=rate) for rate in (0.05, 0.1, 0.2, 0.3, 0.4)],
     "shot": [models.Poisson(count=count) for count in (30, 10, 5, 3, 1)],
 }
-LABELS = [models.Flip(rate=rate) for rate in (0.1, 0.2, 0.3, 0.4, 0.5)]
+LABELS = [models.LabelFlip(rate=rate) for rate in (0.1, 0.2, 0.3, 0.4, 0.5)]
 
 
 def main() -> None:
