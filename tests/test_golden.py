@@ -43,3 +43,18 @@ def test_the_digests_of_many_rows_and_all_formats_are_those_kept(pure):
     command = [sys.executable, FOLDER / "digests.py"]
     done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE)
     assert json.loads((FOLDER / "digests.json").read_text("utf-8")) == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("swap-bits", "bit-flip"),
+        ("flip", "label-flip"),
+        ("jitter", "timing-jitter"),
+        ("time-swap", "day-month-swap"),
+    ],
+)
+def test_an_old_name_makes_the_noise_of_the_new_one(old, new):
+    arguments = [old if argument == new else argument for argument in MAKE["arguments"](new)]
+    done = run(FOLDER / "table.csv", *arguments)
+    assert (FOLDER / f"{new}.csv").read_bytes() == done.output
