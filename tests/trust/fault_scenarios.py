@@ -134,6 +134,8 @@ def scenarios(scale: int = 1) -> dict[str, Scenario]:
     both = ["--mask", "m.csv", "--report", "r.json"]
     add("csv, mask, report", {"in.csv": csv}, "in.csv", "-o", "out.csv", *both)
     add("hdf5, mask", {"in.h5": hdf5}, "in.h5", "-o", "out.h5", "--mask", "m.h5")
+    values = ["--mask", "m.h5", "--mask-values"]
+    add("npy, mask of values", {"in.npy": npy}, "in.npy", "-o", "out.npy", *values)
     sweep = ["--sweep", "sd=0.1,1"]
     found["csv sweep"] = Scenario(
         {"in.csv": csv}, ["in.csv", "--output-dir", "out", *sweep, "--seed", "1"]
