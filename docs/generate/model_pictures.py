@@ -151,7 +151,7 @@ def _histogram(change: NDArray[np.float64]) -> Iterator[str]:
     change = change[change != 0] if few else change
     reach = float(np.quantile(np.abs(change), 0.98)) if len(change) else 0.0
     reach = reach if reach > 0 else float(np.abs(change).max(initial=0.0))
-    title = "the change, where it is not 0" if few else "the change, after - before"
+    title = "the change where not 0" if few else "the change, after - before"
     yield _text(SIDE_LEFT, TOP - 14, title, "title")
     yield _frame(SIDE_LEFT, SIDE_WIDTH)
     if not reach:
