@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisify.core.packing import Packing
 
 BLOCK = 8192
-"""Elements in one noise block, the unit of random streams and of order-independent statistics."""
+"""Elements in one block, the unit of order-independent statistics and of sequences such as ar1."""
 
 Kind = Literal["float", "int", "complex", "decimal", "bool", "text", "time", "other"]
 NUMBER_KINDS = frozenset({"float", "int", "complex", "decimal"})

@@ -168,7 +168,7 @@ def _different(columns: list[Column]) -> Counter[str]:
 
 
 def _joint_pieces(together: list[Field], columns: Mapping[str, list[Column]]) -> BlockPieces | None:
-    """Return the joint values of several fields, cut at the borders of noise blocks."""
+    """Return the joint values of several fields, cut at the borders of blocks."""
     if any(field.name not in columns for field in together):
         return None
     merged = [merged_floats(columns[field.name]) for field in together]

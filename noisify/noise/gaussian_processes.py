@@ -2,7 +2,7 @@
 
 A first-order process x[t + 1] = rho x[t] + step z[t + 1] is Markov: given its values at two
 places, the values between depend on nothing else. So it is drawn from coarse to fine. The values at
-the first element of every noise block, its *skeleton*, form such a process too, with rho**8192.
+the first element of every block of 8,192, its *skeleton*, form such a process too, with rho**8192.
 Between two of them a block runs freely from the first and is then bent to meet the second (a
 Gaussian bridge). The skeleton is drawn in the same way from its own skeleton, rung by rung, up to
 a rung whose points are independent or fit in one block. A block needs its own variates and a few
@@ -119,7 +119,7 @@ class Stream:
 
 
 def values_of_block(stream: Stream, process: Process, block: int) -> NDArray[np.float64]:
-    """Return a process at the elements of one noise block and at the next block's first.
+    """Return a process at the elements of one block and at the next block's first.
 
     Args:
         stream: The variates of this process alone.
@@ -176,7 +176,7 @@ def _point(stream: Stream, process: Process, number: int, index: int) -> float:
 def _skeleton_block(
     stream: Stream, process: Process, number: int, block: int
 ) -> NDArray[np.float64]:
-    """Return one block of a skeleton, cached because a thousand noise blocks in a row need it."""
+    """Return one block of a skeleton, cached because a thousand blocks in a row need it."""
     values = _run(stream, process, number, block)
     values.setflags(write=False)
     return values

@@ -271,7 +271,7 @@ class Stuck(RateModel):
     axis: int = parameters.axis()
 
     def __post_init__(self) -> None:
-        """Check that a run is no longer than a noise block."""
+        """Check that a run is no longer than a block."""
         super().__post_init__()
         if self.run > BLOCK:
             raise ParameterError(f"run {self.run} of {self.name} is longer than {BLOCK}", "run")
