@@ -49,8 +49,10 @@ NOISE = {
     "rows": ("-d", "drop-rows", "--rate", "20%"),
     "repeated": ("-d", "duplicate-rows", "--rate", "20%"),
     "conditional": ("-s", "1", "--where", "id > 100"),
+    "key": ("-s", "1", "--key", "id"),
+    "axis": ("-d", "ar1", "-s", "1", "-p", "axis=-1"),
 }
-TABLE_NOISE = {"text", "rows", "repeated", "conditional"}
+TABLE_NOISE = {"text", "rows", "repeated", "conditional", "key"}
 ARRAY_NOISE = [name for name in NOISE if name not in TABLE_NOISE]
 
 
