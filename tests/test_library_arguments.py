@@ -115,8 +115,8 @@ class TestSeveralSpecs:
     CASES = (
         ({"noise": "x=laplace:0.5,loc=1"}, ["--noise", "x=laplace:0.5,loc=1"]),
         (
-            {"noise": ["x,y=normal:5%", "*=missing:60%"]},
-            ["--noise", "x,y=normal:5%", "--noise", "*=missing:60%"],
+            {"noise": ["x,y=normal:5%", "*=missing:40%"]},
+            ["--noise", "x,y=normal:5%", "--noise", "*=missing:40%"],
         ),
         (
             {"noise": [{"fields": ("x", "y"), "model": "uniform", "sd": 0.5, "clip": (1, 3)}]},

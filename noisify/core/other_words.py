@@ -111,7 +111,7 @@ OPTIONS = _by_word({
     "standardize relative scale-by-std",
     "type --strict": "fail errors raise-errors strict-mode",
     "type --ragged keep": "ignore-errors on-bad-lines error-bad-lines flexible",
-    "type --rng {}": "generator bit-generator prng engine",
+    "type --rng {}": "generator bit-generator prng",
 })  # fmt: skip
 """What to type instead of an unknown option, keyed without dashes."""
 
