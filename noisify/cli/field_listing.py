@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _HEADS = ("field", "kind", "type", "values", "nulls", "min", "max", "sd", "noise by default")
 _NEEDED = frozenset({"sd", "range"})
+_NEEDED_OF_COMPLEX = frozenset({"sd"})  # they have no order
 _MEASURED = NUMBER_KINDS | {"time"}
 
 
@@ -42,7 +43,11 @@ def field_listing(path: str, settings: Settings) -> str:
         opened.spool("its fields are counted")
         found = survey(
             opened.source,
-            dict.fromkeys((field for field in measured if not field.hindrance), _NEEDED),
+            {
+                field: _NEEDED_OF_COMPLEX if field.kind == "complex" else _NEEDED
+                for field in measured
+                if not field.hindrance
+            },
             jobs=settings.jobs,
             size=settings.chunk_bytes,
             progress=settings.progress,

@@ -58,6 +58,8 @@ class NumberType:
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
         """Return the number type of a NumPy dtype in native byte order, or None."""
+        if dtype.kind not in "fiucb":
+            return None  # some of them, such as StringDType, have no byte order
         native = dtype.newbyteorder("=")
         match dtype.kind:
             case "f":
@@ -66,10 +68,8 @@ class NumberType:
                 return cls("int", native)
             case "c":
                 return cls("complex", native)
-            case "b":
-                return cls("bool", native)
             case _:
-                return None
+                return cls("bool", native)
 
     @classmethod
     def time(cls, tick: int, *, bits: int = 64, span: int = 0) -> NumberType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 """Files of which a folder that is a Zarr store has one."""
+_WRITABLE = stat.S_IWUSR
 
 
 class RemoteFolder:
@@ -80,7 +82,7 @@ def is_zarr(folder: Path) -> bool:
 
 
 def copy_folder(folder: Path, target: Path) -> None:
-    """Copy all that is in a folder, local or remote, into an existing one.
+    """Copy all that is in a folder, local or remote, into an existing one, to be written to.
 
     Raises:
         DataError: If there is something in it that is no file and no folder.
@@ -100,4 +102,14 @@ def copy_folder(folder: Path, target: Path) -> None:
             made.mkdir(parents=True, exist_ok=True)
         else:
             shutil.copyfile(path, made)
-        shutil.copymode(path, made)
+        made.chmod(stat.S_IMODE(path.stat().st_mode) | _WRITABLE)
+
+
+def copy_modes(folder: Path, target: Path) -> None:
+    """Give the copies of all that is in a local folder the modes of the originals."""
+    if isinstance(folder, RemoteFolder):
+        return
+    for path in walk(folder):
+        made = target / path.relative_to(folder)
+        if made.exists():
+            shutil.copymode(path, made)

@@ -16,6 +16,7 @@ from noisify.core.errors import NoisifyError
 from noisify.core.lazy_libraries import shutil, tempfile
 
 _temporary: set[Path] = set()
+_OWN = 0o700
 
 
 def register(path: Path) -> Path:
@@ -44,7 +45,10 @@ def remove(path: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a temporary folder as far as possible, trying twice."""
     if folder.is_dir():
-        for _ in range(2):
+        for _attempt in range(2):
+            with contextlib.suppress(OSError):
+                for place, _, _ in os.walk(folder):
+                    Path(place).chmod(_OWN)  # a copy of a folder that is not to be written
             shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         unregister(folder)

@@ -43,6 +43,13 @@ def test_what_is_said_to_get_noise_gets_it(tmp_path, name):
     assert said == set(json.loads(report.read_text())["fields"])
 
 
+def test_complex_numbers_have_no_minimum(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(6) * (1 + 2j))
+    done = run(tmp_path / "x.npy", "--list-fields")
+    assert (done.status, done.messages) == (0, "")
+    assert done.output.decode().splitlines()[2].split()[3:7] == ["6", "0", "-", "-"]
+
+
 def test_standard_input_is_listed():
     assert "x      float" in listed("-", given=b"x\n1.5\n")
 

@@ -49,7 +49,7 @@ def _stored(path: str, array: Any, shown: str) -> StoredArray:  # noqa: ANN401 -
 
     def read(box: Box) -> NDArray[Any]:
         with reading(shown, path):
-            return np.asarray(array[box], dtype).reshape(box_shape(box))
+            return np.asarray(array[box], dtype, order="C").reshape(box_shape(box))
 
     unit = tuple(max(1, extent) for extent in array.shards or array.chunks)
     return StoredArray(ArrayType(path or ARRAY_NAME, array.shape, dtype), unit, read)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import NoisifyError
-from noisify.files.folder_input import copy_folder
+from noisify.files.folder_input import copy_folder, copy_modes
 from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.interface import Sink
 from noisify.formats.numpy_fields import put_back
@@ -106,13 +106,14 @@ class ZarrSink(Sink["DatasetsPiece", NoisyPiece]):
         return self._scratch[path][1]
 
     def finish(self) -> None:
-        """Write the arrays that were unpacked, and sync all files."""
+        """Write the arrays that were unpacked, sync all files, and protect what was protected."""
         with self._writing():
             for finish, noisy in self._scratch.values():
                 finish(self, noisy)
             for place, _, names in os.walk(self._folder):
                 for name in names:
                     _sync(Path(place) / name)
+            copy_modes(self._source.folder, self._folder)
 
     def close(self) -> None:
         """Remove what is temporary."""

@@ -34,7 +34,7 @@ class ZarrStorage(LibraryStorage):
     @override
     def read(self, origin: Any, box: Box) -> NDArray[Any]:
         """Return a box."""
-        values = np.asarray(origin.array(self.path)[box], self.dtype)
+        values = np.asarray(origin.array(self.path)[box], self.dtype, order="C")
         return values.reshape(box_shape(box))
 
     @override

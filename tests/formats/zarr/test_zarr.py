@@ -305,6 +305,51 @@ def test_scalars_empty_arrays_texts_and_records(tmp_path):
     assert (found["r"][:]["a"] != records["a"]).all()
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_texts_of_variable_length_are_copied(tmp_path, version):
+    root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=version)
+    root.create_array("name", shape=(3,), dtype=str)[:] = ["a", "bb", "ccc"]
+    root.create_array("x", shape=(3,), dtype="f8")[:] = 1.0
+    listed = run(tmp_path / "in.zarr", "--list-fields")
+    assert (listed.status, listed.messages) == (0, "")
+    done = run(tmp_path / "in.zarr", "-o", tmp_path / "out.zarr", "-s", 1, "--seed", 1)
+    assert done.status == 0, done.messages
+    assert all(name.startswith("x/") for name in changed(*tmp_path.glob("*.zarr")))
+    done = run(tmp_path / "in.zarr", "-o", tmp_path / "out.npz", "-s", 1)
+    assert (done.status, len(done.lines)) == (2, 1)
+    assert "field 'name'" in done.messages
+
+
+def test_arrays_in_fortran_order(tmp_path):
+    root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    values = VALUES[:20]
+    records = np.zeros((6, 5), [("a", "<f8"), ("b", "<i4")])
+    records["b"] = np.arange(30).reshape(6, 5)
+    root.create_array("x", shape=values.shape, dtype="f8", chunks=(7, 9), order="F")[:] = values
+    root.create_array("r", shape=(6, 5), dtype=records.dtype, chunks=(4, 3), order="F")[:] = records
+    np.savez(tmp_path / "in.npz", x=values, r=records)
+    for suffix in (".npz", ".zarr"):
+        done = run(tmp_path / f"in{suffix}", "-o", tmp_path / f"out{suffix}", "-s", 1, "--seed", 1)
+        assert done.status == 0, done.messages
+    found = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    with np.load(tmp_path / "out.npz") as expected:
+        for name in ("x", "r"):
+            np.testing.assert_array_equal(expected[name], found[name][...])
+
+
+@pytest.mark.parametrize("options", [("-o", "out.zarr"), ("--in-place",)])
+def test_what_is_not_to_be_written_stays_so(store, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    for path in store.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o440)
+    modes = {path.relative_to(store): path.stat().st_mode for path in store.rglob("*")}
+    done = run("in.zarr", *options, "-s", 1, "--seed", 1)
+    assert done.status == 0, done.messages
+    out = tmp_path / options[-1] if "-o" in options else store
+    assert {path.relative_to(out): path.stat().st_mode for path in out.rglob("*")} == modes
+    assert {path.name for path in tmp_path.iterdir()} == {"in.zarr", out.name}
+
+
 def test_a_folder_of_stores_is_an_input_for_each(tmp_path):
     for name in ("one", "two"):
         root = zarr.open_group(tmp_path / "in" / f"{name}.zarr", mode="w")
