@@ -128,6 +128,7 @@ def test_a_task_may_run_twice_at_once(tmp_path, inputs, on_dask, monkeypatch):
     assert contents(tmp_path / "local") == contents(tmp_path / "dask")
 
 
+@pytest.mark.slow
 def test_workers_may_die(tmp_path, inputs, on_dask, monkeypatch):
     started = dask_batch._work
     mark = tmp_path / "died"

@@ -16,10 +16,13 @@ EXAMPLES = ROOT / "examples"
 SAMPLES = ROOT / "sample_data"
 ACTION = yaml.safe_load((EXAMPLES / "github-action" / "noise.yml").read_text(encoding="utf-8"))
 JOB = ACTION["jobs"]["noise"]
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("make", "bash", "gzip", "zcat")),
-    reason="needs make, bash, gzip and zcat",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(shutil.which(tool) is None for tool in ("make", "bash", "gzip", "zcat")),
+        reason="needs make, bash, gzip and zcat",
+    ),
+]
 
 
 def shell(command, folder, environment):

@@ -37,6 +37,7 @@ def test_a_golden_file_has_noise(case):
     assert (FOLDER / f"{case}.csv").read_bytes() != (FOLDER / "table.csv").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pure", ["", "1"], ids=["compiled", "pure"])
 def test_the_digests_of_many_rows_and_all_formats_are_those_kept(pure):
     variables = {**os.environ, PURE: pure}

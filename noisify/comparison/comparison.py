@@ -57,7 +57,7 @@ def compare(before: object, after: object, settings: Settings | None = None) -> 
     >>> line = np.linspace(-10, 10, 1000)
     >>> found = compare(line, add_noise(line, snr=20, seed=1)).fields["data"]
     >>> found.changed, round(found.snr, 1), round(found.correlation, 3)
-    (1000, 20.2, 0.995)
+    (1000, 20.1, 0.995)
     """
     settings = settings or Settings(jobs=default_jobs())
     with ExitStack() as stack:

@@ -27,6 +27,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @linux
 def test_many_files_come_out_as_one_process_makes_them(tmp_path):
     tables = write_tables(tmp_path / "in", 3)

@@ -464,7 +464,16 @@ def test_the_compressed_bytes_depend_only_on_the_data(tmp_path: Path, name: str)
     assert DECOMPRESS[name](written.pop()) == LARGE
 
 
-@pytest.mark.parametrize("sizes", [[0], [1], [1 << 20], [(1 << 20) + 1], [1 << 19] * 5])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [0],
+        [1],
+        [1 << 20],
+        pytest.param([(1 << 20) + 1], marks=pytest.mark.slow),
+        pytest.param([1 << 19] * 5, marks=pytest.mark.slow),
+    ],
+)
 def test_one_member_of_any_size_is_written(name: str, sizes: list[int]) -> None:
     out = io.BytesIO()
     file = CompressedFile(out, CODECS[name].at_level(None), 3)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 TABLE = b"x,name\n0.5,a\n1.5,b\n"
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+MOSTLY_SLOW = [
+    pytest.param(number, marks=() if number == signal.SIGTERM else pytest.mark.slow)
+    for number in STOPPED
+]
 
 
 @pytest.fixture
@@ -346,7 +350,7 @@ def test_a_signal_during_a_read_keeps_the_old_output(target: Path, number: signa
     assert target.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", MOSTLY_SLOW, ids=lambda number: number.name)
 @pytest.mark.parametrize("name", ["data.csv", "data.npy", "fortran.npy", "data.parquet", "data.h5"])
 def test_a_signal_during_the_work_keeps_the_old_output(
     tmp_path: Path, name: str, number: signal.Signals

@@ -337,6 +337,7 @@ main(sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_kill_between_parts_and_completion_leaves_no_object(lake, large, tmp_path, number):
     (tmp_path / "t.csv").write_bytes(large)

@@ -22,6 +22,7 @@ from noisify.streams.streams import StreamName, StreamVariates
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 DRAWS = 200_000
 SHAPES = Missing.SHAPES
+SLOW = pytest.mark.slow
 NORMAL = np.random.default_rng(5).standard_normal(DRAWS)
 
 
@@ -150,7 +151,9 @@ def expected_mean_of_lost(shape, rate):
 class TestNotAtRandom:
     @pytest.mark.parametrize("mechanism", [{"mechanism": "mnar"}, {"mechanism": "mar", "by": "x"}])
     @pytest.mark.parametrize("shape", SHAPES)
-    @pytest.mark.parametrize("rate", [0.05, 0.3, 0.8])
+    @pytest.mark.parametrize(
+        "rate", [0.05, pytest.param(0.3, marks=SLOW), pytest.param(0.8, marks=SLOW)]
+    )
     def test_loses_its_rate_of_the_values_of_its_shape(self, mechanism, shape, rate):
         model = settled(NORMAL, rate=rate, shape=shape, **mechanism)
         missing = lost(model, NORMAL, x=NORMAL)

@@ -120,6 +120,7 @@ def test_both_ways_give_the_same_bytes(
     assert outcome(pure) == outcome(compiled)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(table=tables(), noise=st.sampled_from(NOISE), read=st.sampled_from(READ))
 @pytest.mark.parametrize("way", ["", "1"], ids=["compiled", "pure"])

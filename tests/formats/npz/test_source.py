@@ -350,6 +350,7 @@ def test_an_archive_of_nothing_passes_through(tmp_path: Path) -> None:
     assert (tmp_path / "empty.npz").read_bytes() == (tmp_path / "out.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_more_members_than_sixteen_bits_count(tmp_path: Path) -> None:
     source, count = tmp_path / "many.npz", 65_600
     with zipfile.ZipFile(source, "w") as archive:

@@ -111,7 +111,7 @@ def long_lists(rows: int) -> pa.Table:
     return pa.table({"x": np.arange(rows) * 1.0, "l": lists})
 
 
-@pytest.mark.parametrize("size", [1, 999, 5000])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 999, 5000])
 def test_elements_are_counted_through_the_row_groups(tmp_path: Path, size: int) -> None:
     table = long_lists(5000)
     source = tmp_path / "data.parquet"
