@@ -24,15 +24,15 @@ body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 64rem; background: 
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; color: var(--faint); }
-pre { background: var(--box); padding: .75rem 1rem; overflow-x: auto; border-radius: 4px;
-  font-size: .85rem; }
+pre { background: var(--box); padding: .75rem 1rem; border-radius: 4px; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 img { width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
-@media print { body { max-width: none; } pre { white-space: pre-wrap; } }
+@media print { body { max-width: none; } }
 """
 
 
