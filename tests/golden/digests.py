@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
+import struct
 import sys
 import tempfile
+import wave
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +108,7 @@ def of_formats(folder: Path) -> Iterator[tuple[str, str]]:
     with h5py.File(folder / "out.h5") as file:
         yield "hdf5", _of_array(file["x"][:])
     yield from _of_arrow(folder, pa.table({"x": x, "n": (x * 1000).astype(np.int64)}))
+    yield from _of_signals(folder, (x * 1000).astype("<u2").reshape(100, 200))
 
 
 def _of_arrow(folder: Path, columns: pa.Table) -> Iterator[tuple[str, str]]:
@@ -117,6 +121,44 @@ def _of_arrow(folder: Path, columns: pa.Table) -> Iterator[tuple[str, str]]:
     run(folder / "in.arrow", "-o", folder / "out.arrow", *options)
     with pa.ipc.open_file(str(folder / "out.arrow")) as reader:
         yield "arrow", _of_table(reader.read_all())
+
+
+def _of_signals(folder: Path, samples: np.ndarray[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the digests of a sound of two channels and of images of 200 x 100 pixels."""
+    with wave.open(str(folder / "in.wav"), "wb") as sound:
+        sound.setparams((2, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(samples.astype("<i2").tobytes())
+    run(folder / "in.wav", "-o", folder / "out.wav", "--snr", "20")
+    yield "wav", digest((folder / "out.wav").read_bytes())
+    (folder / "in.png").write_bytes(_png(samples))
+    run(folder / "in.png", "-o", folder / "out.png", "-d", "impulse", "--rate", "5%")
+    _, _, packed = (folder / "out.png").read_bytes().partition(b"IDAT")
+    yield "png", digest(zlib.decompressobj().decompress(packed))
+    (folder / "in.tif").write_bytes(_tiff(samples))
+    run(folder / "in.tif", "-o", folder / "out.tif", "-d", "speckle", "-s", "10%")
+    yield "tiff", digest((folder / "out.tif").read_bytes())
+
+
+def _png(samples: np.ndarray[Any, Any]) -> bytes:
+    """Return a grey image of 16 bits as PNG."""
+    height, width = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def _tiff(samples: np.ndarray[Any, Any]) -> bytes:
+    """Return a grey image of 16 bits as TIFF, in one strip."""
+    height, width = samples.shape
+    data = samples.astype("<u2").tobytes()
+    tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: 8, 278: height, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + directory
 
 
 def _of_array(array: np.ndarray[Any, Any]) -> str:
