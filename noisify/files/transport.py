@@ -47,18 +47,22 @@ class Location:
         path: What the file system calls the file.
 
     Raises:
-        UsageError: If what the URL needs is not installed, or its scheme is unknown.
+        UsageError: If it names nothing, what it needs is not installed, or its scheme is unknown.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        if not url.startswith(f"{urls.scheme(url)}://"):  # two names of one file would be two files
+            raise UsageError(f"write {urls.scheme(url)}:// in small letters", path=url)
+        if not urls.path_of(url).partition("://")[2].strip("/"):
+            raise UsageError("names no file", path=url)
         try:
             core: Any = import_module("fsspec.core")
             with remote_errors(url, "read"):
                 self.system, self.path = core.url_to_fs(url)
         except ImportError:
             raise _not_installed(url) from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # a TypeError of a class that wants more settings
             raise _unknown(url, error) from None
 
     def look_up(self) -> dict[str, Any]:
@@ -113,9 +117,16 @@ class Location:
             return cast("BinaryIO", self.system.open(self.path, "rb", block_size=0))
 
     def matches(self) -> list[str]:
-        """Return the URLs of the files that match it as a glob, sorted."""
-        with remote_errors(self.url, "read"):
-            found = self.system.glob(self.path, detail=True)
+        """Return the URLs of the files that match it as a glob, sorted.
+
+        Raises:
+            UsageError: If it is a glob that the file system does not search, as of all buckets.
+        """
+        try:
+            with remote_errors(self.url, "read"):
+                found = self.system.glob(self.path, detail=True)
+        except ValueError as error:
+            raise _unknown(self.url, error) from None
         names = sorted(name for name, about in found.items() if about["type"] == "file")
         start = f"{urls.scheme(self.url)}://"
         return [name if "://" in name else start + name for name in names]
@@ -220,7 +231,7 @@ def _not_installed(url: str) -> UsageError:
     return UsageError(f"{kind}:// URLs need a library that is not installed; {install}", path=url)
 
 
-def _unknown(url: str, error: ValueError) -> NoisifyError:
+def _unknown(url: str, error: Exception) -> NoisifyError:
     """Return the error for a URL that fsspec does not take."""
     kind = urls.scheme(url)
     if "rotocol not known" not in str(error):

@@ -476,6 +476,16 @@ def test_an_unknown_scheme_is_refused():
     assert "unknown scheme htp://; did you mean 'http'?" in done.messages
 
 
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3:///", "s3://*/t.csv", "S3://lake/t.csv", "http://", "github://owner/t"]
+)
+def test_what_is_no_url_of_a_file_is_refused(tmp_path, url):
+    done = run(url, "-o", tmp_path / "n.csv", *NOISE)
+    assert (done.status, len(done.lines)) == (2, 1), done.messages
+    assert done.messages.startswith(f"noisify: {url}: ")
+
+
 def test_web_servers_are_only_read(tmp_path):
     (tmp_path / "t.csv").write_bytes(TABLE)
     done = run(tmp_path / "t.csv", "-o", "https://host/n.csv", "-s", 1, "--seed", 1)
