@@ -262,7 +262,7 @@ def noisy_copy(
         data: The data.
         request: The noise.
         jobs: The number of worker threads; None: one for each processor.
-        within: Places the data in the whole that they are a part of; None: they are the whole.
+        within: Places the data in the whole that they are a part of, or None if they are the whole.
     """
     held, given_back = hold(data)
     workers = _workers(jobs)

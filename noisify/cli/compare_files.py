@@ -42,9 +42,9 @@ def compare_files(
         claims: What has to hold, as `--assert` takes it.
         only: Lists of the only fields that may have changed; none: any may.
         as_json: Whether to print JSON.
-        plot: Where to draw what changed; None: nowhere.
-        html: Where to write a page of it; None: nowhere.
-        from_format: The format of both; None: as their names and first bytes say.
+        plot: Where to draw what changed, or None to write none.
+        html: Where to write a page of it, or None to write none.
+        from_format: The format of both, or None to tell it from their names and first bytes.
         jobs: Worker threads; None: one for each processor.
         quiet: Whether to print nothing.
 

@@ -237,7 +237,7 @@ def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
 
 
 def _comparable(before: Field, after: Field) -> tuple[Field, Field] | None:
-    """Return two fields as types that can be compared; None: there are none."""
+    """Return two fields as types that can be compared, or None if there are none."""
     one, other = before.number, after.number
     if one is None or other is None:
         return None

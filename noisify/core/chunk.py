@@ -114,7 +114,7 @@ class Positions:
             yield block, indices[first:last] - block * BLOCK, slice(first, last)
 
     def in_rows(self, width: int) -> Positions | None:
-        """Return which rows of `width` elements these are; None: they are no whole rows.
+        """Return which rows of `width` elements these are, or None if they are no whole rows.
 
         >>> Positions.range(6, 12).in_rows(3)
         Positions(starts=(2,), length=2)
@@ -206,7 +206,7 @@ class Column:
             come as two columns over the same positions.
         positions: Their indices in the field.
         values: Shape (n,), `number.dtype`; arbitrary where `valid` is False.
-        valid: Shape (n,), mask of elements that are present and numeric; None: all.
+        valid: Shape (n,), mask of elements that are present and numeric, or None for all.
         nulls: Number of null elements.
         unparseable: Number of elements that do not parse as the field's type.
         first_unparseable: The text of the first of them.

@@ -26,7 +26,7 @@ class MemoryBound:
     chunk where the system reports it. Allocations in between go unnoticed.
 
     Args:
-        most: Bytes of the resident set; None: no bound.
+        most: Bytes of the resident set, or None for no bound.
     """
 
     def __init__(self, most: int | None = None) -> None:

@@ -41,10 +41,10 @@ class NoiseContext:
         variates: The random numbers at the chunk's positions.
         number: The type of the values.
         companions: Other fields' values at the same positions, as float64, for `@field` levels.
-        saturated: Mask of elements that saturated so far; None: none.
+        saturated: Mask of elements that saturated so far, or None if there are none.
         usable: Mask of elements that are present and finite; the others hold a placeholder, and
             what a model returns for them is discarded. None: all.
-        erased: Mask of elements that the model has made null; None: none.
+        erased: Mask of elements that the model has made null, or None if there are none.
         others: Returns the variates of this model's stream of another field, by field name.
         columns: Other fields' values before this spec, and their usable masks, by field name.
         keys: Other fields' original values as texts, by field name; null is an empty text.

@@ -47,7 +47,7 @@ class NoiseSpec:
         snr: The signal-to-noise ratio in dB, instead of `scale`.
         parameters: The model's other parameters, as typed.
         clip: Bounds for what noise produces, in the field's unit.
-        where: Which rows get noise; None: all.
+        where: Which rows get noise, or None for all.
         stream: Which of the streams of this model on a field to draw from; None: the next one.
         unit: "image" if numbers are shares of full scale (1 of floats, 255 of uint8); None: as is.
         optional: Whether a selector that matches no field is passed over.
@@ -99,7 +99,7 @@ class Step:
         model: The model.
         stream: The name of its random stream.
         clip: Bounds for what noise produces.
-        where: Which rows get noise; None: all.
+        where: Which rows get noise, or None for all.
         spec: The number of its spec; fields of one spec are processed together.
         truncate: Whether noisy integers are rounded down, not half to even.
         series: The series that get noise of their own; None: the field as a whole.

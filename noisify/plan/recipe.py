@@ -60,7 +60,7 @@ class Recipe:
         decimals: How noisy numbers are rounded, or None if not given.
         strict: Whether cells that cannot be read are errors, or None if not given.
         file: The file part of the streams' names; may be empty.
-        per_file: Whether each file gets noise of its own; None: not said.
+        per_file: Whether each file gets noise of its own, or None if not said.
         key: The fields whose values give each row its noise; may be empty.
     """
 

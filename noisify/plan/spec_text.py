@@ -42,7 +42,7 @@ def parse_spec(text: str, place: str | None = None) -> NoiseSpec:
 
     Args:
         text: The text.
-        place: The prefix of error messages; None: the option and the text.
+        place: The prefix of error messages, or None for the option and the text.
 
     Raises:
         UsageError: If anything in it makes no sense.

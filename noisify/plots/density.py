@@ -66,7 +66,7 @@ Univariate Distributions"."""
 
 
 def of_steps(steps: Sequence[Step]) -> Law | None:
-    """Return the density of a field's noise; None: it is not one model of absolute scale."""
+    """Return the density of a field's noise, or None if it is not one model of absolute scale."""
     if len(steps) != 1:
         return None
     model = steps[0].model
@@ -81,7 +81,7 @@ def of_steps(steps: Sequence[Step]) -> Law | None:
 
 
 def normal(mean: float, sd: float) -> Law | None:
-    """Return the normal density of a mean and an sd; None: the sd is not above 0."""
+    """Return the normal density of a mean and an sd, or None if the sd is not above 0."""
     if not 0 < sd < math.inf:
         return None
     return Law("normal of the same sd", lambda x: np.asarray(_normal((x - mean) / sd, 0.0) / sd))

@@ -34,7 +34,7 @@ def draw(panel: SubFigure, sample: Sample, figures: NumberFigures, law: Law | No
         panel: Where.
         sample: What is shown.
         figures: What was measured.
-        law: The density to lay over the change; None: none.
+        law: The density to lay over the change, or None if there are none.
     """
     panel.suptitle(title(sample.name, figures), x=0.01, ha="left", fontweight="bold")
     grid = panel.add_gridspec(2 if figures.largest > 0 else 1, 3)

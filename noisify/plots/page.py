@@ -81,7 +81,7 @@ def draw(
         after: As for `plot`.
         steps: What each field got; empty where that is not known.
         settings: How to read files.
-        found: Their comparison; None: they are compared here.
+        found: Their comparison, or None to compare them here.
     """
     settings = settings or Settings(jobs=default_jobs())
     with ExitStack() as stack:

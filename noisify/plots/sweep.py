@@ -93,7 +93,7 @@ def _curve(axes: Axes, points: Sequence[Point], key: str, number: int) -> None:
 
 
 def _number(level: str) -> float | None:
-    """Return a level's number, without its unit; None: it has none."""
+    """Return a level's number, without its unit, or None if it has none."""
     digits = level.rstrip("abcdefghijklmnopqrstuvwxyz%")
     try:
         return float(digits)

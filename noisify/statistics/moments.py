@@ -90,7 +90,7 @@ class Moments:
 
         Args:
             row: Shape (n,).
-            valid: Shape (n,), mask of the values that count; None: all.
+            valid: Shape (n,), mask of the values that count, or None for all.
             found: Their moments as far as plain arithmetic gives them.
         """
         values = row if valid is None else row[valid]
@@ -134,7 +134,7 @@ class Moments:
 
         Args:
             row: Shape (n,), in the units of these moments.
-            valid: Shape (n,), mask of the values that count; None: all.
+            valid: Shape (n,), mask of the values that count, or None for all.
         """
         if not _is_narrow(self.count, self.centre, self.deviations):
             return self

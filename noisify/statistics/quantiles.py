@@ -56,7 +56,7 @@ class Keys:
 
     Attributes:
         high: Shape (n,), the sort keys of the float64 values.
-        low: Shape (n,), integers minus the float64 below them; None: all 0.
+        low: Shape (n,), integers minus the float64 below them, or None if all are 0.
         whole: Whether the values are integers.
     """
 

@@ -204,7 +204,7 @@ class Survey:
         Args:
             positions: The positions of the values.
             values: Shape (n,), float64 or complex128.
-            valid: Mask of the values to use; None: all.
+            valid: Mask of the values to use, or None for all.
             whole: The values as integers, if they all are.
             texts: Counts the different values, as texts.
         """

@@ -61,7 +61,7 @@ class BlockPieces:
         Args:
             positions: The positions of the values.
             values: Shape (n,) or, for several fields, (n, k).
-            valid: Shape (n,), mask of the values that count; None: all.
+            valid: Shape (n,), mask of the values that count, or None for all.
         """
         full: list[tuple[int, slice]] = []
         parts: list[_PartOfBlock] = []
@@ -95,7 +95,7 @@ def _moments_of(
 
     Args:
         blocks: Shape (b, n) or, for several fields, (b, n, k).
-        valid: Shape (b, n), mask of the elements that count; None: all.
+        valid: Shape (b, n), mask of the elements that count, or None for all.
     """
     if blocks.ndim == 2:  # noqa: PLR2004 - one field
         return Moments.of_rows(blocks, valid)

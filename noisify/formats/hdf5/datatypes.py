@@ -85,10 +85,10 @@ class Leaf:
     Attributes:
         path: The names of the members that lead to it; empty: it is the element.
         shape: How often it is there in each element, where there are array types on the way.
-        dtype: Its dtype, in the file's byte order; None: noise cannot change it.
+        dtype: Its dtype, in the file's byte order, or None if noise cannot change it.
         kind: What it holds.
         title: What messages say that it holds.
-        bits: Where its value is in its bytes; None: it takes all of them.
+        bits: Where its value is in its bytes, or None if it takes all of them.
     """
 
     path: tuple[str, ...]
@@ -178,7 +178,7 @@ def _is_exact(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
 
 
 def element_dtype(kind: h5t.TypeID, address_bytes: int) -> np.dtype[Any] | None:
-    """Return a dtype of the parts of elements that noise can change; None: there are none.
+    """Return a dtype of the parts of elements that noise can change, or None if there are none.
 
     They are where they are in the file. The HDF5 library tells of a datatype as it is in memory,
     where what points to data elsewhere has another size.

@@ -41,8 +41,8 @@ class Declared:
 
     Attributes:
         number: The type of the values, unpacked.
-        missing: Which codes are missing; None: none.
-        packing: How the values are packed; None: they are not.
+        missing: Which codes are missing, or None if there are none.
+        packing: How the values are packed, or None if they are not.
     """
 
     number: NumberType
@@ -144,7 +144,7 @@ def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
 
 
 def _packing(codes: NumberType, attributes: dict[str, Any]) -> Packing | None:
-    """Return how values are packed; None: not, or by what is no scale."""
+    """Return how values are packed, or None if they are not, or by what is no scale."""
     if not {_SCALE, _OFFSET} & set(attributes):
         return None
     scales = [*_numbers(attributes.get(_SCALE, 1.0))]
@@ -200,7 +200,7 @@ def _default_fill(dataset: h5py.Dataset, kinds: _Kinds) -> list[int | float]:
 def _bounds(
     kinds: _Kinds, packing: Packing | None, attributes: dict[str, Any]
 ) -> tuple[int | float | None, int | float | None]:
-    """Return the least and the largest valid code; None: there is no such bound.
+    """Return the least and the largest valid code, or None if there is no such bound.
 
     Bounds of packed whole numbers that are floats are bounds of the unpacked values.
     """

@@ -106,7 +106,7 @@ def _dataset_in(group: h5py.Group, name: str) -> int | None:
 
 
 def found_in(group: h5py.Group, name: str) -> object:
-    """Return what has a name in a group; None: nothing, or what is in another file or nowhere."""
+    """Return what has a name in a group, or None for what is in another file or nowhere."""
     try:
         return own_object(group, name)
     except UNREADABLE:

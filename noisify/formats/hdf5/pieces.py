@@ -68,7 +68,7 @@ class Cut:
         shape: Their common shape; one of an array type may have further dimensions.
         elements: About how many elements of that shape a piece has.
         unit: The shape of what is never cut, whole in all dimensions but its first long one.
-        in_flight: How many pieces may be in memory; None: as many as are of use.
+        in_flight: How many pieces may be in memory, or None for as many as are of use.
     """
 
     storages: tuple[Storage, ...]

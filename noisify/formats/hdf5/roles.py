@@ -95,7 +95,7 @@ class Roles:
 
         Args:
             address: The dataset's address.
-            member: The member; None: the dataset itself.
+            member: The member, or None for the dataset itself.
         """
         own = "" if member is None else self._members.get((address, member), "")
         return own or self._by_address.get(address, "")

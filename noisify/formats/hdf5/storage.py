@@ -197,7 +197,7 @@ class LibraryStorage(Storage):
     nothing to convert: what it converts, it may lose.
 
     Attributes:
-        chunks: The shape of their chunks; None: there are none.
+        chunks: The shape of their chunks, or None if there are none.
         kind: The dataset's datatype.
         rounds: Whether a filter does not keep every value as it is.
     """
@@ -293,7 +293,7 @@ class Chunked(Storage):
         pipeline: The filters they pass.
         filters_edges: Whether the chunks pass them too that go on beyond the dataset's end.
         is_written: Whether any chunk is in the file.
-        fill: The bytes of an element of a chunk that is not; None: not known.
+        fill: The bytes of an element of a chunk that is not, or None if not known.
     """
 
     chunks: tuple[int, ...]

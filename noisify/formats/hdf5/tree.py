@@ -142,7 +142,7 @@ def held_elsewhere(dataset: h5py.Dataset) -> str:
 
 
 def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what a path leads to without leaving the file; None: nothing, or another file.
+    """Return what a path leads to without leaving the file, or None for nothing or another file.
 
     External links, and soft links by way of one, are not opened. Each step starts at the group that
     the last one led to: from the root it would take the longer, the deeper that is.

@@ -42,7 +42,7 @@ class ArrayPart:
 
     Attributes:
         values: The elements.
-        packed: The units that they are, packed; None: they are not whole units.
+        packed: The units that they are, packed, or None if they are not whole units.
         changed: Whether any is other than before.
     """
 
@@ -85,7 +85,7 @@ class NpzWriter:
         path: The file to write; it is there.
         members: All members, in the order of the directory.
         arrays: The arrays that are written from pieces.
-        old: The archive to copy the other members from; None: there are no others.
+        old: The archive to copy the other members from, or None if there are no others.
         in_units: Whether to pack in units, which can be done by several threads.
     """
 
@@ -265,7 +265,7 @@ class _Growing:
         """Write what comes first.
 
         Args:
-            file: Where to write; None: a temporary file.
+            file: Where to write, or None for a temporary file.
         """
         with temporary_space():
             if file is None:

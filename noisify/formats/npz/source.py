@@ -164,7 +164,7 @@ class NpzSource(Source[ArchivePiece]):
                     yield field
 
     def _array(self, member: Member) -> Array | None:
-        """Return the array that a member is; None: it is something else."""
+        """Return the array that a member is, or None if it is something else."""
         if not member.readable:
             return None
         with self.archive.open(member) as file, self.archive.reading(member.name):
@@ -333,7 +333,7 @@ class NpzSource(Source[ArchivePiece]):
         return place.array.header.count * place.width
 
     def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return an array's shape; None: the field is a member of its records."""
+        """Return an array's shape, or None if the field is a member of its records."""
         return None if field.member else self.places[field.name].array.header.shape
 
     def series_shape(self, field: Field) -> tuple[int, ...]:

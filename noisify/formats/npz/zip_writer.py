@@ -58,7 +58,7 @@ class Packer:
 
     Args:
         deflated: Whether to compress.
-        unit: Bytes of a unit; None: all is one unit, as other software packs it.
+        unit: Bytes of a unit, or None if all is one unit, as other software packs it.
     """
 
     def __init__(self, *, deflated: bool, unit: int | None) -> None:
@@ -129,7 +129,7 @@ class ArchiveWriter:
     Args:
         members: The members, in the order of the directory.
         file: Where to write; it can seek.
-        old: The other archive, whose end is kept too; None: there is none.
+        old: The other archive, whose end is kept too, or None if there is none.
 
     Attributes:
         comment: The comment of the new archive.

@@ -226,7 +226,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         source: The folder that was read.
         output: The folder to write.
         noised: The fields that get noise.
-        files: The indices of the data files to write; None: all.
+        files: The indices of the data files to write, or None for all.
         others: Whether to copy the files that are not data.
     """
 
@@ -275,7 +275,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         self._sink(source).write(encoded)
 
     def _finish_before(self, path: Path | None) -> None:
-        """Finish the files before `path`, including those without rows; None: all files."""
+        """Finish the files before `path`, including those without rows, or None for all files."""
         while self._left and self._left[0] != path:
             done = self._left.pop(0)
             if done not in self._open:
