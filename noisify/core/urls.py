@@ -81,3 +81,13 @@ def redacted(text: str) -> str:
     if "://" not in text:
         return text
     return _QUERY.sub(r"\1?…", _PASSWORD.sub(r"\1***@", text))
+
+
+def without_password(text: str, url: str) -> str:
+    """Hide the name and password of a URL in a text that repeats a part of it.
+
+    >>> without_password("no bucket 'me:secret@lake'", "s3://me:secret@lake/day1.csv")
+    "no bucket '***@lake'"
+    """
+    user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return text.replace(f"{user}@", "***@") if user else text

@@ -208,7 +208,8 @@ def _explained(url: str, done: str, error: BaseException) -> NoisifyError:
         code = f" ({status})" if status else ""
         why = f"is not there{code}; check the URL"
     else:
-        why = f"cannot be {done}: {str(error) or type(error).__name__}"
+        text = urls.without_password(str(error), url)
+        why = f"cannot be {done}: {text or type(error).__name__}"
     return NoisifyError(why, path=url)
 
 
@@ -235,7 +236,8 @@ def _unknown(url: str, error: Exception) -> NoisifyError:
     """Return the error for a URL that fsspec does not take."""
     kind = urls.scheme(url)
     if "rotocol not known" not in str(error):
-        return UsageError(f"is not a valid URL: {error}", path=url)
+        text = urls.without_password(str(error), url)
+        return UsageError(f"is not a valid URL: {text}", path=url)
     return UsageError(
         f"unknown scheme {kind}://{did_you_mean(kind, _USUAL)} (usual are "
         f"{', '.join(f'{each}://' for each in _USUAL)}); for a local file of that name put ./ "

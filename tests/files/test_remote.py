@@ -486,6 +486,15 @@ def test_what_is_no_url_of_a_file_is_refused(tmp_path, url):
     assert done.messages.startswith(f"noisify: {url}: ")
 
 
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize("name", ["t.csv", "*.csv"])
+def test_a_library_that_repeats_a_password_is_not_repeated(tmp_path, name):
+    done = run(f"s3://me:pass-word@lake/{name}", "-o", tmp_path / "n.csv", *NOISE)
+    assert len(done.lines) == 1
+    assert "***@lake" in done.messages
+    assert "pass-word" not in done.messages
+
+
 def test_web_servers_are_only_read(tmp_path):
     (tmp_path / "t.csv").write_bytes(TABLE)
     done = run(tmp_path / "t.csv", "-o", "https://host/n.csv", "-s", 1, "--seed", 1)
