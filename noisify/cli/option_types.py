@@ -166,6 +166,13 @@ class WordType(ParamType):
             f"(there are {', '.join(self._words)})"
         )
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Return the words that begin as typed."""
+        found = click.shell_completion.CompletionItem
+        return [found(word) for word in self._words if word.startswith(incomplete)]
+
 
 class Read(ParamType):
     """A value read by the function that also reads it in recipes and for the library.

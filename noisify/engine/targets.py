@@ -32,9 +32,15 @@ def open_target(
     settings: Settings,
     inputs: Sequence[str | Path],
 ) -> Output:
-    """Open an output for an input, a folder if the input is a folder."""
+    """Open an output for an input, a folder if the input is a folder.
+
+    Raises:
+        UsageError: If the output cannot be written where it is to be.
+    """
     if opened.input.is_folder and opened.input.path is not None:
         local = opened.input.path if isinstance(opened.input.path, Path) else None
+        if is_url(target) and settings.in_place:
+            raise UsageError("is a folder by URL, which --in-place cannot replace", path=target)
         if is_url(target):
             return remote_folder_output.RemoteFolderOutput(local, str(target))
         return folder_output.FolderOutput(

@@ -37,7 +37,11 @@ def offered(*words):
         (["--noise", "x=pin"], ["x=pink"]),
         (["--sweep", "sn"], ["snr="]),
         (["--list-f"], ["--list-fields"]),
-        (["--rng", "numpy-"], []),
+        (["--rng", "numpy-"], ["numpy-legacy"]),
+        (["--decimals", "k"], []),
+        (["--engine", ""], ["local", "dask"]),
+        (["--ragged", "k"], ["keep"]),
+        (["--completion", "z"], ["zsh"]),
     ],
 )
 def test_words_are_offered(words, expected):

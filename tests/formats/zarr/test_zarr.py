@@ -399,6 +399,15 @@ def test_a_folder_that_is_there_is_not_written_into(lake, store):
     assert before == lake.objects()
 
 
+def test_a_store_by_url_is_not_replaced_in_place(lake, store):
+    upload(lake, store)
+    before = lake.objects()
+    done = run("s3://lake/in.zarr", "--in-place", "-s", 1, "--seed", 1)
+    assert (done.status, len(done.lines)) == (2, 1)
+    assert "--in-place" in done.messages
+    assert lake.objects() == before
+
+
 def test_a_failed_upload_leaves_nothing(lake, store, monkeypatch):
     from noisify.files import transport  # noqa: PLC0415 - only here
 
