@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, TypeVar
 
 import dask.array as da
 import dask.dataframe as dd
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from noisify.plan.request import RecipeLike, SpecLike
 
 Collection = TypeVar("Collection")
+DaskObject: TypeAlias = Any
+"""A collection of Dask, which has no types."""
 
 
 def add_noise(
@@ -92,7 +94,7 @@ def add_noise(
     )
 
 
-def _noisy_array(array: Any, request: Request) -> Any:  # noqa: ANN401 - Dask has no types
+def _noisy_array(array: DaskObject, request: Request) -> DaskObject:
     if any(np.isnan(extent) for axis in array.chunks for extent in axis):
         raise UsageError("the array has chunks of unknown size; call its compute_chunk_sizes()")
     empty = np.empty((0,) * array.ndim, array.dtype)
@@ -114,7 +116,7 @@ def _noisy_block(
     return noisy
 
 
-def _noisy_table(table: Any, request: Request) -> Any:  # noqa: ANN401 - Dask has no types
+def _noisy_table(table: DaskObject, request: Request) -> DaskObject:
     meta = _noisy_partition(table._meta, request, 0)  # noqa: SLF001 - as Dask's own
     parts = table.to_delayed()
     lengths: Any = delayed(list)([delayed(len)(part) for part in parts])

@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from noisify.engine.batch import BatchProgress
     from noisify.engine.open_input import Settings
 
+Future: TypeAlias = Any
+"""A future of Dask, which has no types."""
 BATCH_BYTES = 256 << 20
 """Bytes of the small files that one task takes: some seconds, where a task costs a millisecond."""
 BATCH_FILES = 256
@@ -180,7 +182,7 @@ def process_all_on(
     )  # fmt: skip
     expected = fingerprint()
 
-    def submit(batch: list[FileJob]) -> Any:  # noqa: ANN401 - a future
+    def submit(batch: list[FileJob]) -> Future:
         return cluster.client.submit(_work, batch, plain, expected, pure=False)
 
     for batch, done in _in_order(cluster, batches, submit, _TASKS_A_SLOT * slots, progress):
@@ -229,7 +231,7 @@ def _in_order(
         cluster.client.cancel([future for _, future in waiting])
 
 
-def _wait(future: Any) -> None:  # noqa: ANN401 - a future
+def _wait(future: Future) -> None:
     """Wait for a future, a second at most, so that signals are seen."""
     distributed = import_module("distributed")
     try:
@@ -238,7 +240,7 @@ def _wait(future: Any) -> None:  # noqa: ANN401 - a future
         return
 
 
-def _result(future: Any) -> list[FileResult] | NoisifyError:  # noqa: ANN401 - a future
+def _result(future: Future) -> list[FileResult] | NoisifyError:
     """Return the results of a task, or why it has none."""
     error = future.exception()
     if error is None:

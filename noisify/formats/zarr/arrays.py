@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.formats.arrays import Box, Parts
+    from noisify.formats.zarr.store import ZarrObject
 
 _IN_NUMPY = "biufcMmSUV"
 _CHUNK_BYTES = 1 << 20
@@ -42,7 +43,7 @@ def opened(source: Input) -> Iterator[ArrayFile]:
     yield ArrayFile(arrays, _lost(tree))
 
 
-def _stored(path: str, array: Any, shown: str) -> StoredArray:  # noqa: ANN401 - zarr's own
+def _stored(path: str, array: ZarrObject, shown: str) -> StoredArray:
     dtype = np.dtype(array.dtype)
     if dtype.kind not in _IN_NUMPY:
         raise UsageError(f"holds {dtype}, which other formats do not", field=path)
@@ -76,7 +77,7 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
     return _Arrays({array.name: _made(root, array) for array in arrays})
 
 
-def _made(root: Any, array: ArrayType) -> Any:  # noqa: ANN401 - zarr's own
+def _made(root: ZarrObject, array: ArrayType) -> ZarrObject:
     dtype = array.dtype.newbyteorder("=")
     try:
         with warnings.catch_warnings():

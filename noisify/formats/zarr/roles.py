@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from noisify.core.dtypes import NumberType
-    from noisify.formats.zarr.store import Tree
+    from noisify.formats.zarr.store import Tree, ZarrObject
 
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
 _CF = {
@@ -83,13 +83,13 @@ class Roles:
             self._note(group, ["mask"], "a mask of missing values")
 
 
-def dimensions_of(array: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - zarr's of any version
+def dimensions_of(array: ZarrObject) -> tuple[str, ...] | None:
     """Return the names of an array's dimensions, as xarray writes them; None if it has none."""
     named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
     return tuple(map(str, named)) if isinstance(named, list | tuple) else None
 
 
-def declarations(array: Any, number: NumberType) -> dict[str, Any]:  # noqa: ANN401 - as above
+def declarations(array: ZarrObject, number: NumberType) -> dict[str, Any]:
     """Return the attributes of an array, with its `_FillValue` as xarray reads it.
 
     In version 2 the fill value of xarray's arrays is their `_FillValue`; that of other arrays is

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.storage import Unpacked
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.zarr.source import ZarrSource
+    from noisify.formats.zarr.store import ZarrObject
 
 
 class ZarrSink(Sink["DatasetsPiece", NoisyPiece]):
@@ -46,7 +47,7 @@ class ZarrSink(Sink["DatasetsPiece", NoisyPiece]):
         copy_folder(source.folder, self._folder)
         self._arrays: dict[str, Any] = {}
 
-    def array(self, path: str) -> Any:  # noqa: ANN401 - zarr's of any version
+    def array(self, path: str) -> ZarrObject:
         """Return an array of the copy, which writes chunks of its fill value too."""
         if path not in self._arrays:
             with zarr.config.set({"array.write_empty_chunks": True}):

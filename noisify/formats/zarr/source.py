@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.formats.hdf5.pieces import Cut
     from noisify.formats.hdf5.storage import Storage, Unpacked
+    from noisify.formats.zarr.store import ZarrObject
 
 _COPIES = 3
 """How often a chunk is in memory: as it is stored, unpacked and with noise."""
@@ -100,7 +101,7 @@ class ZarrSource(Source[DatasetsPiece]):
         members = {name: place.member for name, place in self.places.items() if place.member}
         return with_member_streams(found, members)
 
-    def _fields_of(self, path: str, array: Any, roles: Roles) -> Iterator[Field]:  # noqa: ANN401
+    def _fields_of(self, path: str, array: ZarrObject, roles: Roles) -> Iterator[Field]:
         name, dtype = path or ARRAY_NAME, np.dtype(array.dtype)
         structure = roles.structure.get(path, "")
         for field in fields_of(dtype, name):
@@ -121,7 +122,7 @@ class ZarrSource(Source[DatasetsPiece]):
                 self.places[whole] = Place(path, member, width)
             yield found
 
-    def array(self, path: str) -> Any:  # noqa: ANN401 - zarr's of any version
+    def array(self, path: str) -> ZarrObject:
         """Return an array."""
         return self._tree.arrays[path]
 

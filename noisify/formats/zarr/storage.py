@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.hdf5.boxes import Box
+    from noisify.formats.zarr.store import ZarrObject
 
 
 @frozen
@@ -25,7 +26,7 @@ class ZarrStorage(LibraryStorage):
     """Elements in the chunks of an array, or in shards of several chunks, each of them a file."""
 
     @classmethod
-    def of(cls, path: str, array: Any) -> ZarrStorage:  # noqa: ANN401 - zarr's of any version
+    def of(cls, path: str, array: ZarrObject) -> ZarrStorage:
         """Return the storage of an array."""
         unit = tuple(max(1, extent) for extent in array.shards or array.chunks)
         kind = cast("h5py.h5t.TypeID", None)  # only HDF5's have one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["UNREADABLE", "Tree", "open_copy", "open_store", "reading", "zarr"]
+__all__ = ["UNREADABLE", "Tree", "ZarrObject", "open_copy", "open_store", "reading", "zarr"]
 
+ZarrObject: TypeAlias = Any
+"""An array, a group or a store of zarr, whose types are those of its version."""
+Mode: TypeAlias = Literal["r", "r+", "w"]
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError)
 """What zarr and its codecs raise where they cannot read; its own errors are ValueErrors."""
 
@@ -42,7 +45,7 @@ class Tree:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, root: Any) -> Tree:  # noqa: ANN401 - zarr's types are those of its version
+    def of(cls, root: ZarrObject) -> Tree:
         """Walk a store."""
         if isinstance(root, zarr.Array):
             return cls({"": root}, {})
@@ -53,7 +56,7 @@ class Tree:
         return cls(arrays, attributes)
 
 
-def open_store(path: Path) -> Any:  # noqa: ANN401 - as above
+def open_store(path: Path) -> ZarrObject:
     """Open the array or group of a folder, local or remote, for reading.
 
     Raises:
@@ -66,12 +69,12 @@ def open_store(path: Path) -> Any:  # noqa: ANN401 - as above
         return _opened(zarr.storage.LocalStore(path, read_only=True), "r")
 
 
-def open_copy(folder: Path) -> Any:  # noqa: ANN401 - as above
+def open_copy(folder: Path) -> ZarrObject:
     """Open the copy of a store for writing."""
     return _opened(zarr.storage.LocalStore(folder), "r+")
 
 
-def _opened(store: Any, mode: Any) -> Any:  # noqa: ANN401 - as above
+def _opened(store: ZarrObject, mode: Mode) -> ZarrObject:
     """Open a store without its consolidated metadata, which may be out of date."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of codecs and types that are not in the standard yet
