@@ -28,6 +28,7 @@ else:
 
 MOST_KEPT = 1 << 18
 """Different keys that are remembered, 4 MB; of more, a sample chosen by their hash."""
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _SHORT_INTEGER = "^-?[0-9]{1,18}$"
 
 
@@ -167,8 +168,18 @@ def _as_texts(values: pa.Array) -> pa.Array:
     """Return values of any other type as texts."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+    kind = values.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _of_fixed_bytes(kind):
         return pa.array([None if v is None else v.hex() for v in values.to_pylist()], pa.string())
+    if pa.types.is_duration(kind):
+        unit = _NANOSECONDS[kind.unit]
+        counts = values.cast(pa.int64()).to_pylist()
+        return pa.array([None if v is None else str(v * unit) for v in counts], pa.large_string())
     if pa.types.is_date64(values.type):
         values = values.cast(pa.timestamp("ms"))
     return values.cast(pa.large_string())
+
+
+def _of_fixed_bytes(kind: pa.DataType) -> bool:
+    """Return whether a type is of bytes of one length; decimals count as such in Arrow."""
+    return pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind)

@@ -26,6 +26,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:?\d\d)?"
 )
+_TIME_OF_DAY = re.compile(r"(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?")
 _LOWEST, _BEYOND = -(1 << 63), 1 << 64
 """Whole numbers in this range are hashed as such; others as float64."""
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -46,6 +47,8 @@ def meaning(text: str) -> int | str:
         return plain.casefold()
     if time := _TIME.fullmatch(plain):
         return _time(*time.groups())
+    if clock := _TIME_OF_DAY.fullmatch(plain):
+        return _clock(*clock.groups())
     return text
 
 
@@ -70,6 +73,11 @@ def _time(day: str, *parts: str | None) -> str:
     if clock == "00:00:00" and not fraction and not zone:
         return day
     return f"{day}T{clock}{'.' if fraction else ''}{fraction}{zone}"
+
+
+def _clock(minute: str, second: str | None, fraction: str | None) -> str:
+    """Return a time of day with its seconds, without the last zeros of their fraction."""
+    return f"{minute}:{second or '00'}.{fraction or ''}".rstrip("0").rstrip(".")
 
 
 def index_of(text: str) -> int:
