@@ -125,6 +125,16 @@ def test_more_shards_than_records_leave_some_empty(tmp_path):
     assert 0 in [output.stat().st_size for output in outputs]
 
 
+@pytest.mark.parametrize("options", [(), ("--comment", "#")])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=repr)
+def test_a_last_record_longer_than_a_shard_is_in_one(tmp_path, options, end):
+    source = tmp_path / "a.csv"
+    source.write_bytes(f"x,note\n1.5,{'a' * 30}\n2.5,{'b' * 99}{end}".encode())
+    options = ("-c", "x", "-d", "timing-jitter", "-s", 1, "-q", *options)
+
+    assert whole(source, *options) == joined(shards(source, 5, *options))
+
+
 @pytest.mark.parametrize("noise", ARRAY_NOISE)
 @pytest.mark.parametrize("shape", [(1000,), (100, 3, 5), ()], ids=str)
 def test_the_shards_of_an_array_are_joined_by_cat(tmp_path, shape, noise):

@@ -71,10 +71,8 @@ def test_a_dry_run_names_elements_of_an_array_by_their_place(tmp_path):
 def test_a_dry_run_shows_no_parameter_without_a_value(table):
     done = run(table, "-c", "x", "-d", "missing", "--seed", 1, "-n")
 
-    assert (
-        "  x: missing, rate 0.01, mechanism mcar, shape right, burst 1, axis 0\n"
-        in done.output.decode()
-    )
+    said = "  x: missing, rate 0.01, mechanism mcar, shape right, burst 1, axis 0\n"
+    assert said in done.output.decode()
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,14 @@ class CsvPart(Part[Block]):
         before = next(one for one in reversed(self._before) if one.row <= max(0, first.row - halo))
         after = blocks(stop, self._size) if stop.offset < self._size else ()
         pieces = chain(blocks(before, first.offset), blocks(first, stop.offset), after)
-        start_line = self._source.line_of(first)
-        stop_line = self._source.line_of(stop)
+        start_line, stop_line = self._line_of(first), self._line_of(stop)
         return Reading(
             pieces, in_flight, beyond=lambda block: not start_line <= block.line < stop_line
         )
+
+    def _line_of(self, start: RecordStart) -> float:
+        """Return the line of a start; the end of the file is after a last line without line end."""
+        return self._source.line_of(start) + (start.offset >= self._size)
 
     @override
     def rewrite(self, output: Output, noised: frozenset[str]) -> DelimitedSink:
