@@ -81,6 +81,20 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _ZARR)
 
 
+def names_in(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files in a folder, local or remote, and of folders in a local one."""
+    where: Any = folder
+    if isinstance(where, RemoteFolder):
+        yield from where.names()
+    else:
+        yield from (path.relative_to(folder).as_posix() for path in walk(folder))
+
+
+def is_description(name: str) -> bool:
+    """Return whether a file in a Zarr store describes an array or a group."""
+    return name.rpartition("/")[2] in _ZARR
+
+
 def copy_folder(folder: Path, target: Path) -> None:
     """Copy all that is in a folder, local or remote, into an existing one, to be written to.
 

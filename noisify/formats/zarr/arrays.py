@@ -38,7 +38,7 @@ def opened(source: Input) -> Iterator[ArrayFile]:
     if source.path is None:
         raise AssertionError(source.name)
     with reading(source.name):
-        tree = Tree.of(open_store(source.path))
+        tree = Tree.of(open_store(source.path), source.path)
     arrays = [_stored(path, array, source.name) for path, array in tree.arrays.items()]
     yield ArrayFile(arrays, _lost(tree))
 
@@ -57,7 +57,9 @@ def _stored(path: str, array: ZarrObject, shown: str) -> StoredArray:
 
 
 def _lost(tree: Tree) -> UsageError | None:
-    """Return the error of an attribute, which no other format of arrays holds."""
+    """Return the error of what no other format of arrays would hold: attributes, and the unread."""
+    for path, why in tree.unreadable.items():
+        return UsageError(f"cannot be read: {why}", field=path)
     attributes = tree.attributes | {path: dict(one.attrs) for path, one in tree.arrays.items()}
     for path, names in attributes.items():
         for name in names:

@@ -17,7 +17,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.hdf5.boxes import box_shape
-from noisify.formats.hdf5.datasets import as_declared
+from noisify.formats.hdf5.datasets import as_declared, unreadable_field
 from noisify.formats.hdf5.declared import declared_by
 from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
 from noisify.formats.hdf5.rechunk import RechunkedStorage
@@ -83,7 +83,7 @@ class ZarrSource(Source[DatasetsPiece]):
         self._rechunked: dict[str, RechunkedStorage] = {}
         self._by_path = FieldsByPlace(self._path_of)
         with reading(self.name):
-            self._tree = Tree.of(open_store(self.folder))
+            self._tree = Tree.of(open_store(self.folder), self.folder)
         self.places: dict[str, Place] = {}
         self.fields = self._find_fields()
         self.empty = bool(self.places) and not any(map(self.length, self.fields))
@@ -94,6 +94,7 @@ class ZarrSource(Source[DatasetsPiece]):
         for path, array in self._tree.arrays.items():
             with reading(self.name, path):
                 found += self._fields_of(path, array, roles)
+        found += [unreadable_field(path, why) for path, why in self._tree.unreadable.items()]
         names = Counter(field.name for field in found)
         if found and names.most_common(1)[0][1] > 1:
             twice = names.most_common(1)[0][0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import warnings
 from dataclasses import field
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
-from noisify.files.folder_input import RemoteFolder
+from noisify.files.folder_input import RemoteFolder, is_description, names_in
 
 try:
     import zarr
@@ -45,15 +46,40 @@ class Tree:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, root: ZarrObject) -> Tree:
-        """Walk a store."""
+    def of(cls, root: ZarrObject, folder: Path) -> Tree:
+        """Walk a store.
+
+        Args:
+            root: The store, open.
+            folder: Its folder, local or remote.
+        """
         if isinstance(root, zarr.Array):
             return cls({"": root}, {})
-        members = sorted(root.members(max_depth=None))
+        unreadable: dict[str, str] = {}
+        try:
+            members = sorted(root.members(max_depth=None))
+        except UNREADABLE:
+            members, unreadable = _one_by_one(root, folder)
         arrays = {path: item for path, item in members if isinstance(item, zarr.Array)}
         groups = {path: item for path, item in members if isinstance(item, zarr.Group)}
         attributes = {path: dict(group.attrs) for path, group in {"": root, **groups}.items()}
-        return cls(arrays, attributes)
+        return cls(arrays, attributes, unreadable)
+
+
+def _one_by_one(
+    root: ZarrObject, folder: Path
+) -> tuple[list[tuple[str, ZarrObject]], dict[str, str]]:
+    """Return what can be read in a store, and why the rest cannot, by path."""
+    members, unreadable = [], {}
+    described = {name.rpartition("/")[0] for name in names_in(folder) if is_description(name)}
+    for path in sorted(described - {""}):
+        try:
+            members.append((path, root[path]))
+        except JSONDecodeError:  # it is damaged, not of a kind that zarr does not know
+            raise
+        except UNREADABLE as error:
+            unreadable[path] = str(error) or type(error).__name__
+    return members, unreadable
 
 
 def open_store(path: Path) -> ZarrObject:

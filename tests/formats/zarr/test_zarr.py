@@ -320,6 +320,25 @@ def test_texts_of_variable_length_are_copied(tmp_path, version):
     assert "field 'name'" in done.messages
 
 
+def test_an_array_that_zarr_does_not_read_is_copied(store, tmp_path):
+    place = store / "n" / "zarr.json"
+    about = json.loads(place.read_text())
+    place.write_text(json.dumps({**about, "codecs": [{"name": "unknown"}]}))
+    done = run(store, "-o", tmp_path / "out.zarr", "-s", 1, "--seed", 1)
+    assert done.status == 0, done.messages
+    differing = changed(store, tmp_path / "out.zarr")
+    assert {name.partition("/")[0] for name in differing} == {"rows", "columns", "tiles"}
+    for options in (("-o", tmp_path / "n.zarr", "-c", "n"), ("-o", tmp_path / "n.npz", "-c", "n")):
+        done = run(store, *options, "-s", 1, "--seed", 1)
+        assert (done.status, len(done.lines)) == (2, 1)
+        assert "field 'n'" in done.messages
+        assert "cannot be read" in done.messages
+    place.write_text("{")
+    done = run(store, "-o", tmp_path / "n.zarr", "-s", 1, "--seed", 1)
+    assert (done.status, len(done.lines)) == (3, 1)
+    assert not (tmp_path / "n.zarr").exists()
+
+
 def test_arrays_in_fortran_order(tmp_path):
     root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
     values = VALUES[:20]
