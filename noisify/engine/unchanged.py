@@ -152,7 +152,7 @@ def _too_little(step: Step, usable: int, decimals: object) -> str:
     if model.level == "rate":
         rate = float(getattr(model, "rate", 0.0))
         return f"{model.name} at rate {rate:g} found nothing to change in {what}"
-    if model.level != "scale":
+    if model.level != "scale" or model.halo:  # a neighbour's value may be the same
         return f"{model.name} found nothing to change in {what}"
     coarse = _rounding(step.field, decimals)
     because = coarse or f"it is below the last digit of {step.field.type_name}"

@@ -69,6 +69,12 @@ def write(folder: Path, suffix: str) -> Path:
         (
             ".csv",
             "same",
+            ["-c", "same", "-d", "timing-jitter", "-s", "1"],
+            "timing-jitter found nothing to change in 40 elements",
+        ),
+        (
+            ".csv",
+            "same",
             ["-c", "same", "-s", "1", "--clip", "7.5,7.5"],
             "--clip holds every element where it is",
         ),
