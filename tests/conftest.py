@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 from csv_text import NOT_BUILT
@@ -7,6 +8,9 @@ from page_examples import environment_for
 from servers import Lake, s3_server
 
 from noisify.core import native
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which commands would inherit
 
 # netCDF4 else points it to filters of its own, which h5py would take for those of hdf5plugin
 os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5's default
