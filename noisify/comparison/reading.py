@@ -23,6 +23,8 @@ CHUNK_BYTES = 1 << 20
 _MOST_WAITING = 1 << 25
 """Elements that are kept until those before them come, in files that do not store them in order."""
 _LABELS = frozenset({"text", "bool"})
+_SHARES = 4
+"""Of the memory that pieces may take: two files, and the values of both that are compared."""
 
 
 @frozen
@@ -47,8 +49,9 @@ class Side:
         """Yield the values of fields that have elements in common, some consecutive ones a time."""
         source = self.source
         reading = source.read([fields], CHUNK_BYTES)
+        in_flight = reading.in_flight and max(1, reading.in_flight // _SHARES)
         chunks = ordered_map(
-            lambda raw: source.decode(raw, fields), reading.pieces, self.jobs, reading.in_flight
+            lambda raw: source.decode(raw, fields), reading.pieces, self.jobs, in_flight
         )
         return _in_order(chunks, self.name)
 
