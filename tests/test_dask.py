@@ -15,6 +15,8 @@ from run_command import run
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
 from noisify.engine import dask_batch  # noqa: E402 - needs distributed
 
+pytestmark = pytest.mark.slow
+
 SEED = ("--seed", 5)
 RNG = np.random.default_rng(1)
 

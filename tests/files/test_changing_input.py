@@ -21,6 +21,8 @@ from run_command import run
 from noisify.cli.messages import Progress
 from noisify.engine import loop
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -21,6 +21,8 @@ import noisify
 from noisify.files import remote_output, transport
 from noisify.files.remote import RemoteFile
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'noisify-cli[remote]'")
 pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'noisify-cli[remote]'")
 h5py = pytest.importorskip("h5py")

@@ -24,6 +24,8 @@ from noisify.formats.hdf5 import storage, tree
 from noisify.formats.hdf5.tree import own_object
 from noisify.plan.condition import parse
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 _ACCESSED, _OPENED = 0x1, 0x20
 SECRET = np.frombuffer(b"the canary sings, every word 48 bytes in all ....", "f8", 5)
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's"),
+]
 
 
 @contextmanager

@@ -352,7 +352,14 @@ class TestAgainstTheRowOrder:
 
     @pytest.mark.usefixtures("little_memory")
     @pytest.mark.parametrize("chunks", SHAPES, ids=str)
-    @pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
+    @pytest.mark.parametrize(
+        "compression",
+        [
+            pytest.param(None, marks=pytest.mark.slow),
+            "gzip",
+            pytest.param("lzf", marks=pytest.mark.slow),
+        ],
+    )
     def test_gives_the_noise_of_the_elements(self, tmp_path, chunks, compression, unrolled):
         source = make(tmp_path / "in.h5", chunks=chunks, compression=compression, shuffle=True)
 

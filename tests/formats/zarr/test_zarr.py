@@ -395,6 +395,7 @@ def upload(lake, folder):
         lake.put(f"in.zarr/{name}", data)
 
 
+@pytest.mark.slow
 def test_a_store_on_s3_gets_the_noise_of_the_local_one(lake, store, tmp_path):
     upload(lake, store)
     options = ("-s", "0.1sd", "--seed", 1)
