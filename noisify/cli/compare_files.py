@@ -10,7 +10,7 @@ import click
 
 from noisify.cli.html_report import write_comparison
 from noisify.cli.picture import PictureFile, check_picture
-from noisify.cli.process import resume_gc, tune_malloc
+from noisify.cli.process import begin_work
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
 from noisify.core.errors import NoisifyError, UsageError
@@ -61,8 +61,7 @@ def compare_files(
             raise UsageError("--plot reads both files again; give both by name")
     read = [Claim.read(text) for text in claims]
     settings = Settings(from_format=from_format, jobs=jobs or default_jobs())
-    tune_malloc()
-    resume_gc()
+    begin_work()
     found = compare(clean, noisy, settings)
     if plot is not None:
         with PictureFile(plot, clobber=True) as picture:

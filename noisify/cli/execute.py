@@ -19,7 +19,7 @@ from noisify.cli.messages import Notes, preview_text, say
 from noisify.cli.names import expanded, with_local_names
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
-from noisify.cli.process import resume_gc, tune_malloc
+from noisify.cli.process import begin_work
 from noisify.cli.resuming import finished_outputs, unfinished
 from noisify.cli.runs import runs_of
 from noisify.cli.shards import check_shard, of_shard
@@ -63,8 +63,7 @@ def execute(arguments: Arguments) -> None:
         NoisifyError: If anything fails.
     """
     check_stopped()  # a signal may have been lost in an import
-    tune_malloc()
-    resume_gc()
+    begin_work()
     arguments = with_local_names(arguments)
     inputs: Sequence[str] = expanded(arguments.inputs) or (STANDARD_OUTPUT,)
     if arguments.inputs == () and sys.stdin is not None and sys.stdin.isatty():

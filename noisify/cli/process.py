@@ -17,7 +17,13 @@ _LARGEST = 1 << 25
 """Blocks up to this size are kept; glibc's own dynamic threshold reaches it too."""
 
 
-def tune_malloc() -> None:
+def begin_work() -> None:
+    """Prepare the process for a run, once the command line has been read."""
+    _tune_malloc()
+    _resume_gc()
+
+
+def _tune_malloc() -> None:
     """Make glibc keep freed memory instead of returning it to the system.
 
     A run allocates blocks of the same sizes again and again; returning and clearing them each time
@@ -37,7 +43,7 @@ def pause_gc(*, own_process: bool) -> None:
     """Turn off garbage collection during imports and at exit.
 
     Imported modules stay, and what is left at exit goes with the process; searching all of it takes
-    a fifth of a small run's time. `resume_gc` turns collection on again.
+    a fifth of a small run's time. `begin_work` turns collection on again.
 
     Args:
         own_process: Whether the process belongs to the command; otherwise nothing is done.
@@ -47,7 +53,7 @@ def pause_gc(*, own_process: bool) -> None:
         atexit.register(gc.freeze)
 
 
-def resume_gc() -> None:
+def _resume_gc() -> None:
     """Turn on garbage collection, for objects created from now on."""
     if not gc.isenabled():
         gc.freeze()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
@@ -85,7 +86,7 @@ def check_writable(url: str) -> None:
         )
 
 
-class _Upload(io.RawIOBase):
+class _Upload(io.RawIOBase, ABC):
     """Takes the bytes of a remote file, from start to end.
 
     Args:
@@ -102,13 +103,13 @@ class _Upload(io.RawIOBase):
         """Return True."""
         return True
 
+    @abstractmethod
     def commit(self) -> None:
         """Make what was written the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def discard(self) -> None:
         """Drop what was written."""
-        raise NotImplementedError
 
 
 class _Parts(_Upload):

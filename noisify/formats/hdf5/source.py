@@ -8,26 +8,23 @@ their order, whatever their chunks: `storage` has the ways in which they are rea
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import re
-from collections import Counter
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
 
-from noisify.core.chunk import Chunk, Positions
+from noisify.core.chunk import Positions
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
-from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.hdf5.boxes import box_shape
 from noisify.formats.hdf5.datasets import (
     fields_at,
     rounding_filter,
     storage_of,
     unreadable_field,
 )
+from noisify.formats.hdf5.datasets_source import DatasetsSource, check_names
 from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
@@ -44,11 +41,12 @@ from noisify.formats.hdf5.tree import (
     reading,
     reason,
 )
-from noisify.formats.interface import FieldArray, Reading, Source
-from noisify.formats.numpy_fields import arrow_of, column_of, with_member_streams
+from noisify.formats.interface import FieldArray
+from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from noisify.core.chunk import Column, Field
@@ -64,12 +62,13 @@ _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
 
 
-class Hdf5Source(Source[DatasetsPiece]):
+class Hdf5Source(DatasetsSource):
     """An open HDF5 file."""
 
-    reads_conditions = True
+    lazy_storage = Contiguous
 
     def __init__(self, source: Input) -> None:
+        super().__init__()
         source.spool()
         self.name = source.name
         self.path: Path = source.path  # type: ignore[assignment]
@@ -79,7 +78,6 @@ class Hdf5Source(Source[DatasetsPiece]):
         self._rounded: set[str] = set()
         self._storages: dict[str, Storage] = {}
         self._rechunked: dict[str, RechunkedStorage] = {}
-        self._by_path = FieldsByPlace(self._path_of)
         self._bytes = self.path.open("rb", buffering=0)
         self._library: LibraryFile | None = None
         if source.is_remote:
@@ -145,10 +143,7 @@ class Hdf5Source(Source[DatasetsPiece]):
         if rounded:
             shown = ", ".join(rounded[:_SHOWN]) + ", …" * (len(rounded) > _SHOWN)
             self.notes.append(f"filters that round values round their noise too: {shown}")
-        names = Counter(field.name for field in found)
-        if found and names.most_common(1)[0][1] > 1:
-            twice = names.most_common(1)[0][0]
-            raise DataError(f"has two fields called {twice!r}; rename one", path=self.name)
+        check_names(found, self.name)
         places = self.stored.items()
         members = {name: place.member for name, place in places if place.member is not None}
         return with_member_streams(found, members)
@@ -161,21 +156,15 @@ class Hdf5Source(Source[DatasetsPiece]):
         """Return a dataset."""
         return self._objects.dataset(path).id
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
-        """Read the elements of each group of fields, dataset after dataset, in their order."""
-        together = united(groups, self._path_of)  # what shares a dataset: it is written once
-        cuts = [self._cut(fields, size) for fields in together]
-        storages = itertools.chain.from_iterable(found.storages for found in cuts)
-        limits = [found.in_flight for found in cuts if found.in_flight is not None]
-        return Reading(
-            itertools.chain.from_iterable(self._pieces(found) for found in cuts),
-            in_flight=min(limits, default=None),
-            lazy=all(isinstance(storage, Contiguous) for storage in storages),
-        )
-
+    @override
     def _path_of(self, field: Field) -> str:
         return self.stored[field.name].path
 
+    @override
+    def _reading(self, path: str) -> AbstractContextManager[None]:
+        return reading(self.name, path)
+
+    @override
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
         paths = dict.fromkeys(self.stored[field.name].path for field in fields)
         values = sum(self.stored[field.name].count for field in fields)
@@ -208,6 +197,7 @@ class Hdf5Source(Source[DatasetsPiece]):
                 self._rechunked[path] = RechunkedStorage.of(storage, self)
         return self._rechunked[path]
 
+    @override
     def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
         for box, start, count in found.boxes():
             parts = []
@@ -216,17 +206,8 @@ class Hdf5Source(Source[DatasetsPiece]):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
             yield DatasetsPiece(tuple(parts), box, start, count)
 
-    def decode(self, raw: DatasetsPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the piece's fields in native byte order."""
-        unpacked = {}
-        for storage, part in raw.parts:
-            with reading(self.name, storage.path):
-                unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
-        fields = self._by_path.at(unpacked, wanted)
-        return Chunk(tuple(self._column(raw, unpacked, field) for field in fields), unpacked)
-
+    @override
     def _column(self, raw: DatasetsPiece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
-        """Return a field of a piece whose datasets are unpacked."""
         place = self.stored[field.name]
         values = unpacked[place.path].values
         width = values.size // raw.count
@@ -241,23 +222,6 @@ class Hdf5Source(Source[DatasetsPiece]):
         dtype = h5py.opaque_dtype(place.dtype) if place.dtype.kind in "Mm" else place.dtype
         rounded = field.name in self._rounded
         return FieldArray(field.name, place.shape, dtype, rounded=rounded)
-
-    @override
-    def condition_values(
-        self, raw: DatasetsPiece, chunk: Chunk, names: Iterable[str]
-    ) -> dict[str, Any]:
-        """Return fields of the piece as Arrow arrays, null where they are missing."""
-        return {
-            field.name: arrow_of(self._column(raw, chunk.layout, field))
-            for field in self.fields_called(names)
-        }
-
-    def size_of(self, raw: DatasetsPiece) -> int:
-        """Return the bytes of a piece's elements."""
-        return sum(
-            math.prod(box_shape(box_in(storage, raw.box))) * storage.dtype.itemsize
-            for storage, _ in raw.parts
-        )
 
     def length(self, field: Field) -> int:
         """Return the number of elements of a field."""

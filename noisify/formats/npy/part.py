@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
 from noisify.formats.interface import Part, Reading, not_cut
 from noisify.formats.npy.sink import NpySink
-from noisify.formats.npy.source import ArrayPiece, in_ranges
+from noisify.formats.npy.source import ArrayPiece, ranges_with_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +44,7 @@ class NpyPart(Part[ArrayPiece]):
     def read(self, groups: Sequence[Sequence[Field]], size: int, halo: int) -> Reading[ArrayPiece]:
         """Read consecutive elements."""
         header, mine = self._source.header, self._elements
-        before = range(max(0, mine.start - halo), mine.start)
-        after = range(mine.stop, min(mine.stop + halo, header.count))
-        count = self._source.piece_elements(size)
-        ranges = chain.from_iterable(in_ranges(each, count) for each in (before, mine, after))
+        ranges = ranges_with_halo(mine, halo, header.count, self._source.piece_elements(size))
         return Reading(
             self._source.pieces_at(ranges if header.dtype.itemsize else ()),
             lazy=True,

@@ -234,6 +234,16 @@ def in_ranges(elements: range, count: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + count, elements.stop)
 
 
+def ranges_with_halo(
+    elements: range, halo: int, total: int, count: int
+) -> Iterator[tuple[int, int]]:
+    """Cut a part of `total` elements, and up to `halo` on either side, into separate ranges."""
+    before = range(max(0, elements.start - halo), elements.start)
+    after = range(elements.stop, min(elements.stop + halo, total))
+    for each in (before, elements, after):
+        yield from in_ranges(each, count)
+
+
 def field_array(name: str, header: Header, path: str) -> FieldArray:
     """Return the array of a field; `path` is its member if the array is structured."""
     member = member_of(np.empty(0, header.dtype), path)

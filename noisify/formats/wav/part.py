@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
 from noisify.formats.interface import Part, Reading
-from noisify.formats.npy.source import in_ranges
+from noisify.formats.npy.source import ranges_with_halo
 from noisify.formats.wav.sink import WavSink
 from noisify.formats.wav.source import SamplesPiece
 
@@ -43,11 +42,9 @@ class WavPart(Part[SamplesPiece]):
     ) -> Reading[SamplesPiece]:
         """Read consecutive samples; the last part reads what follows them too."""
         mine, header = self._samples, self._source.header
-        before = range(max(0, mine.start - halo), mine.start)
-        after = range(mine.stop, min(mine.stop + halo, self._count))
         frame = header.samples.width * header.channels
         count = max(1, size // frame) * header.channels
-        ranges = chain.from_iterable(in_ranges(each, count) for each in (before, mine, after))
+        ranges = ranges_with_halo(mine, halo, self._count, count)
         if self.share.is_last:
             self._source.read_rest()
         return Reading(

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.chunk import Chunk, Positions
-from noisify.core.errors import DataError
+from noisify.core.chunk import Positions
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.hdf5.boxes import box_shape
 from noisify.formats.hdf5.datasets import as_declared, unreadable_field
+from noisify.formats.hdf5.datasets_source import DatasetsSource, check_names
 from noisify.formats.hdf5.declared import declared_by
 from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
 from noisify.formats.hdf5.rechunk import RechunkedStorage
-from noisify.formats.interface import FieldArray, Reading, Source
+from noisify.formats.interface import FieldArray
 from noisify.formats.numpy_fields import (
     ARRAY_NAME,
-    arrow_of,
     column_of,
     fields_of,
     member_of,
@@ -35,7 +30,8 @@ from noisify.formats.zarr.storage import ZarrStorage
 from noisify.formats.zarr.store import Tree, open_store, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from noisify.core.chunk import Column, Field
@@ -64,7 +60,7 @@ class Place:
     width: int
 
 
-class ZarrSource(Source[DatasetsPiece]):
+class ZarrSource(DatasetsSource):
     """An open Zarr store, a folder.
 
     Attributes:
@@ -72,16 +68,16 @@ class ZarrSource(Source[DatasetsPiece]):
         places: The location of each field that can get noise, by name.
     """
 
-    reads_conditions = True
+    lazy_storage = ZarrStorage
 
     def __init__(self, source: Input) -> None:
+        super().__init__()
         if source.path is None:
             raise AssertionError(source.name)
         self.name = source.name
         self.folder: Path = source.path
         self._memory = source.memory
         self._rechunked: dict[str, RechunkedStorage] = {}
-        self._by_path = FieldsByPlace(self._path_of)
         with reading(self.name):
             self._tree = Tree.of(open_store(self.folder), self.folder)
         self.places: dict[str, Place] = {}
@@ -95,10 +91,7 @@ class ZarrSource(Source[DatasetsPiece]):
             with reading(self.name, path):
                 found += self._fields_of(path, array, roles)
         found += [unreadable_field(path, why) for path, why in self._tree.unreadable.items()]
-        names = Counter(field.name for field in found)
-        if found and names.most_common(1)[0][1] > 1:
-            twice = names.most_common(1)[0][0]
-            raise DataError(f"has two fields called {twice!r}; rename one", path=self.name)
+        check_names(found, self.name)
         members = {name: place.member for name, place in self.places.items() if place.member}
         return with_member_streams(found, members)
 
@@ -127,19 +120,15 @@ class ZarrSource(Source[DatasetsPiece]):
         """Return an array."""
         return self._tree.arrays[path]
 
+    @override
     def _path_of(self, field: Field) -> str:
         return self.places[field.name].path
 
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
-        """Read the elements of each group of fields, array after array, in their order."""
-        cuts = [self._cut(fields, size) for fields in united(groups, self._path_of)]
-        limits = [found.in_flight for found in cuts if found.in_flight is not None]
-        return Reading(
-            itertools.chain.from_iterable(map(self._pieces, cuts)),
-            in_flight=min(limits, default=None),
-            lazy=all(isinstance(one, ZarrStorage) for found in cuts for one in found.storages),
-        )
+    @override
+    def _reading(self, path: str) -> AbstractContextManager[None]:
+        return reading(self.name, path)
 
+    @override
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
         paths = dict.fromkeys(self._path_of(field) for field in fields)
         storages = [ZarrStorage.of(path, self.array(path)) for path in paths]
@@ -158,6 +147,7 @@ class ZarrSource(Source[DatasetsPiece]):
                 self._rechunked[path] = RechunkedStorage.of(storage, self)  # type: ignore[arg-type]
         return self._rechunked[path]
 
+    @override
     def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
         for box, start, count in found.boxes():
             parts: list[tuple[Storage, Any]] = []
@@ -169,15 +159,7 @@ class ZarrSource(Source[DatasetsPiece]):
                     parts.append((storage, storage.read(self, inside)))  # type: ignore[arg-type]
             yield DatasetsPiece(tuple(parts), box, start, count)
 
-    def decode(self, raw: DatasetsPiece, wanted: Sequence[Field]) -> Chunk:
-        """Return the piece's fields in native byte order."""
-        unpacked = {}
-        for storage, part in raw.parts:
-            with reading(self.name, storage.path):
-                unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
-        fields = self._by_path.at(unpacked, wanted)
-        return Chunk(tuple(self._column(raw, unpacked, field) for field in fields), unpacked)
-
+    @override
     def _column(self, raw: DatasetsPiece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
         place = self.places[field.name]
         values = unpacked[place.path].values
@@ -191,23 +173,6 @@ class ZarrSource(Source[DatasetsPiece]):
         array = self.array(place.path)
         member = member_of(np.empty(0, np.dtype(array.dtype)), place.member)
         return FieldArray(field.name, array.shape + member.shape[1:], member.dtype)
-
-    @override
-    def condition_values(
-        self, raw: DatasetsPiece, chunk: Chunk, names: Iterable[str]
-    ) -> dict[str, Any]:
-        """Return fields of the piece as Arrow arrays, null where they are missing."""
-        return {
-            field.name: arrow_of(self._column(raw, chunk.layout, field))
-            for field in self.fields_called(names)
-        }
-
-    def size_of(self, raw: DatasetsPiece) -> int:
-        """Return the bytes of a piece's elements."""
-        return sum(
-            math.prod(box_shape(box_in(storage, raw.box))) * storage.dtype.itemsize
-            for storage, _ in raw.parts
-        )
 
     def length(self, field: Field) -> int:
         """Return the number of elements of a field."""
