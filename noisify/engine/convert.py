@@ -16,16 +16,16 @@ from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.files.input import Input
 from noisify.files.temporary import new_temporary_path, remove, remove_folder
+from noisify.formats.whole_writer import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.formats import FormatEntry, arrays, tables
+    from noisify.formats import FormatEntry, arrays
     from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import Table
 else:
     arrays = LazyModule("noisify.formats.arrays")
-    tables = LazyModule("noisify.formats.tables")
 
 _UNDECIDED = {".txt", ".tab"}
 """Suffixes of text tables that do not tell the delimiter."""
@@ -130,7 +130,7 @@ def _convert_arrays(
         if file.lost is not None:
             raise file.lost
         kinds = [replace(array.type, fortran=False) for array in file.arrays]
-        arrays.write_arrays(file.arrays, new.load_whole().create(path, kinds))
+        write_whole(arrays.parts_of(file.arrays), new.load_whole().create(path, kinds))
     return ()
 
 
@@ -149,7 +149,7 @@ def _convert_table(
     table: Table = whole.prepared(old.load_whole().read(source, options))
     with path.open("wb") as file:
         writer = whole.create(file, table.schema, *([delimiter] if delimiter else []))
-        tables.write_table(table.batches, writer)
+        write_whole(table.batches, writer)
     return table.hints
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.files.output import Output
     from noisify.formats import mask as mask_files
-    from noisify.formats.interface import MaskSink, Part, Sink
+    from noisify.formats.interface import Part, Sink
+    from noisify.formats.mask import MaskSink
 else:
     mask_files = LazyModule("noisify.formats.mask")
 

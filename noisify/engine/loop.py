@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
     from noisify.engine.record_keys import RecordKeys
-    from noisify.formats.interface import MaskSink, NoisyColumn, Part, Sink, Source
+    from noisify.formats.interface import NoisyColumn, Part, Sink, Source
+    from noisify.formats.mask import MaskSink
     from noisify.plan.plan import Plan
 else:
     record_keys = LazyModule("noisify.engine.record_keys")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,9 +11,10 @@ import numpy as np
 from noisify.core.chunk import Positions, boxes
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind, write_all_at
+from noisify.formats.whole_writer import WholeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Box: TypeAlias = tuple[slice, ...]
 Parts: TypeAlias = Mapping[str, "tuple[Positions, NDArray[Any]]"]
 """Some elements of arrays, by array name: their positions and their values, flat."""
+ArrayWriter: TypeAlias = WholeWriter[Parts]
+"""A file of arrays being created; every element of every array is written once."""
 
 _PIECE_ELEMENTS = 1 << 20
 
@@ -98,36 +100,6 @@ class ArrayFile:
     run: str = ""
 
 
-class ArrayWriter(ABC):
-    """A file of arrays being created; every element of every array is written once.
-
-    Attributes:
-        names_runs: Whether a mask of this format can hold the text of its run.
-    """
-
-    names_runs = False
-
-    def encode(self, parts: Parts) -> Any:  # noqa: ANN401 - each format has its own
-        """Encode elements for `write`; called in worker threads."""
-        return parts
-
-    @abstractmethod
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Write elements of some arrays."""
-
-    def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run; only if `names_runs`."""
-        raise AssertionError(text)
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Complete the file."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close what is open, also after a failure."""
-
-
 class PlacedArrays(ArrayWriter):
     """Writes uncompressed arrays in C order to given offsets of an existing file.
 
@@ -159,16 +131,12 @@ class PlacedArrays(ArrayWriter):
         self._file.close()
 
 
-def write_arrays(arrays: Sequence[StoredArray], writer: ArrayWriter) -> None:
-    """Write arrays one after the other, and complete the file."""
-    try:
-        for array in arrays:
-            for piece in array.pieces():
-                writer.write(writer.encode({array.type.name: piece}))
-            array.release()
-        writer.finish()
-    finally:
-        writer.close()
+def parts_of(arrays: Iterable[StoredArray]) -> Iterator[Parts]:
+    """Yield the elements of arrays, one array after the other."""
+    for array in arrays:
+        for piece in array.pieces():
+            yield {array.type.name: piece}
+        array.release()
 
 
 def boxes_at(shape: tuple[int, ...], positions: Positions) -> list[Box]:

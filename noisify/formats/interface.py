@@ -8,7 +8,7 @@ run in worker threads and must not touch shared state, except idempotent caches.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ Raw = TypeVar("Raw")
 """A piece of a file as it is read."""
 Encoded = TypeVar("Encoded")
 """A piece of a file as it is written."""
+AnyPiece: TypeAlias = Any
+"""A piece of some file, as its format reads or writes it."""
 
 
 @frozen
@@ -279,7 +281,7 @@ class Source(ABC, Generic[Raw]):
         """
         return column.values
 
-    def as_read(self, raw: Raw, encoded: Any) -> Raw:  # noqa: ANN401 - what the sink encodes
+    def as_read(self, raw: Raw, encoded: AnyPiece) -> Raw:
         """Return an encoded piece as it will be read from the output; only for text tables."""
         raise AssertionError(raw, encoded)
 
@@ -369,32 +371,6 @@ class Sink(ABC, Generic[Raw, Encoded]):
     def finish(self) -> None:
         """Write the end of the file."""
 
-    def close(self) -> None:
-        """Close what is open, also after a failure."""
-
-
-class MaskSink(ABC):
-    """A mask being written."""
-
-    @abstractmethod
-    def encode(
-        self,
-        raw: Any,  # noqa: ANN401 - the source's
-        chunk: Chunk,
-        noisy: Sequence[NoisyColumn],
-        encoded: Any,  # noqa: ANN401 - what the noisy data's sink encoded
-    ) -> Any:  # noqa: ANN401
-        """Encode the mask of a piece, for `write`."""
-
-    @abstractmethod
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Write the mask of a piece."""
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Complete the file."""
-
-    @abstractmethod
     def close(self) -> None:
         """Close what is open, also after a failure."""
 

@@ -8,6 +8,7 @@ NAME and NAME.original for each noisy member NAME.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
+from noisify.core.overriding import override
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.interface import MaskSink, NoisyColumn
+from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask_run import ChangedSum, run_of
 from noisify.formats.numpy_fields import column_of, stored
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter
     from noisify.formats.arrow import columns as arrow_columns
-    from noisify.formats.interface import FieldArray, Source
+    from noisify.formats.interface import AnyPiece, FieldArray, Source
     from noisify.formats.tables import TableWriter
 else:
     arrow_columns = LazyModule("noisify.formats.arrow.columns")
@@ -138,7 +140,7 @@ def open_mask(
     return TableMask(of, source, fields, rows, schema, values=values)
 
 
-class _NewMask(MaskSink):
+class MaskSink(ABC):
     """A mask being written; one with values names its run.
 
     Args:
@@ -163,6 +165,19 @@ class _NewMask(MaskSink):
         self._names_run = values and writer.names_runs
         self._total = ChangedSum()
 
+    @abstractmethod
+    def encode(
+        self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
+    ) -> tuple[Any, ChangedSum]:
+        """Encode the mask of a piece, for `write`.
+
+        Args:
+            raw: The piece as the source read it.
+            chunk: The chunk decoded from it.
+            noisy: Its noisy columns.
+            encoded: What the noisy data's sink encoded.
+        """
+
     def write(self, encoded: tuple[Any, ChangedSum]) -> None:
         """Write the mask of a piece."""
         data, total = encoded
@@ -177,11 +192,11 @@ class _NewMask(MaskSink):
         self._writer.finish()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, also after a failure."""
         self._writer.close()
 
 
-class TableMask(_NewMask):
+class TableMask(MaskSink):
     """The mask of a table, being written.
 
     Args:
@@ -209,12 +224,9 @@ class TableMask(_NewMask):
         self._schema = schema
         self._types = {field.name: source.original_type(field) for field in fields}
 
+    @override
     def encode(
-        self,
-        raw: Any,  # noqa: ANN401 - the source's
-        chunk: Chunk,
-        noisy: Sequence[NoisyColumn],
-        encoded: Any,  # noqa: ANN401 - what the noisy data's sink encoded
+        self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
     ) -> tuple[Any, ChangedSum]:
         """Encode the mask of a piece."""
         changed = changed_by_field(noisy)
@@ -234,11 +246,11 @@ class TableMask(_NewMask):
 
     def _sum(
         self,
-        raw: Any,  # noqa: ANN401
+        raw: AnyPiece,
         chunk: Chunk,
         noisy: Sequence[NoisyColumn],
         changed: Mapping[str, NDArray[np.bool_]],
-        encoded: Any,  # noqa: ANN401
+        encoded: AnyPiece,
     ) -> ChangedSum:
         """Sum up the changed values as they will be read from the noisy file."""
         total = ChangedSum()
@@ -255,7 +267,7 @@ class TableMask(_NewMask):
 
     def _originals(
         self,
-        raw: Any,  # noqa: ANN401 - the source's
+        raw: AnyPiece,
         chunk: Chunk,
         column: Column,
         which: NDArray[np.bool_],
@@ -276,7 +288,7 @@ class TableMask(_NewMask):
 
 def cells_where(
     source: Source[Any],
-    raw: Any,  # noqa: ANN401 - the source's
+    raw: AnyPiece,
     names: Sequence[str],
     which: NDArray[np.bool_],
 ) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
@@ -349,7 +361,7 @@ def views(mask: NDArray[Any], member: str | None) -> tuple[NDArray[np.bool_], ND
     return mask[flag], mask[original if original in names else flag]
 
 
-class ArraysMask(_NewMask):
+class ArraysMask(MaskSink):
     """The mask of a file of arrays, being written.
 
     Args:
@@ -374,12 +386,9 @@ class ArraysMask(_NewMask):
         self._arrays = arrays
         self._compared = [name for name, place in places.items() if not place.rounded]
 
+    @override
     def encode(
-        self,
-        raw: Any,  # noqa: ANN401, ARG002 - the source's
-        chunk: Chunk,  # noqa: ARG002
-        noisy: Sequence[NoisyColumn],
-        encoded: Any,  # noqa: ANN401, ARG002 - what the noisy data's sink encoded
+        self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
     ) -> tuple[Any, ChangedSum]:
         """Encode the mask of a piece."""
         total = ChangedSum()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy_pyarrow import pa
 from noisify.core.value_class import frozen
+from noisify.formats.whole_writer import WholeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,34 +81,8 @@ def with_texts(schema: pa.Schema) -> pa.Schema:
     return schema
 
 
-class TableWriter(ABC):
-    """A table being created.
-
-    Attributes:
-        names_runs: Whether a mask of this format can hold the text of its run.
-    """
-
-    names_runs = False
-
-    def encode(self, batch: pa.RecordBatch) -> Any:  # noqa: ANN401 - each format has its own
-        """Encode rows for `write`; called in worker threads."""
-        return batch
-
-    @abstractmethod
-    def write(self, encoded: Any) -> None:  # noqa: ANN401
-        """Write some rows."""
-
-    def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run; only if `names_runs`."""
-        raise AssertionError(text)
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Complete the file."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close what is open, also after a failure."""
+TableWriter: TypeAlias = WholeWriter["pa.RecordBatch"]
+"""A table being created."""
 
 
 class ArrowWriter(TableWriter):
@@ -144,16 +118,6 @@ class ArrowWriter(TableWriter):
         if self._writer is not None:
             with suppress(OSError, pa.ArrowException):
                 self._writer.close()
-
-
-def write_table(batches: Iterable[pa.RecordBatch], writer: TableWriter) -> None:
-    """Write the rows of a table, and complete the file."""
-    try:
-        for batch in batches:
-            writer.write(writer.encode(batch))
-        writer.finish()
-    finally:
-        writer.close()
 
 
 def named(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:

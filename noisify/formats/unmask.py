@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayFile, StoredArray
     from noisify.formats.arrow import columns as arrow_columns
-    from noisify.formats.interface import FieldArray, Sink, Source
+    from noisify.formats.interface import AnyPiece, FieldArray, Sink, Source
 else:
     arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
@@ -53,7 +53,9 @@ class Originals(ABC):
         self._total = ChangedSum()
 
     @abstractmethod
-    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+    def put_back(
+        self, raw: AnyPiece, source: Source[Any], sink: Sink[Any, Any]
+    ) -> tuple[AnyPiece, int]:
         """Encode the next raw piece with its original values; return it and how many changed."""
 
     def check(self) -> None:
@@ -171,7 +173,9 @@ class TableOriginals(Originals):
             rows -= taken[-1].num_rows
         return pa.Table.from_batches(taken) if taken else pa.table({})
 
-    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+    def put_back(
+        self, raw: AnyPiece, source: Source[Any], sink: Sink[Any, Any]
+    ) -> tuple[AnyPiece, int]:
         """Encode the next raw piece with its original values; return it and how many changed."""
         fields = [field for group in self.groups for field in group]
         chunk = source.decode(raw, fields)
@@ -295,7 +299,9 @@ class ArrayOriginals(Originals):
         for key, place in places.items():
             self._places[key], self._arrays[key] = place, found
 
-    def put_back(self, raw: Any, source: Source[Any], sink: Sink[Any, Any]) -> tuple[Any, int]:  # noqa: ANN401
+    def put_back(
+        self, raw: AnyPiece, source: Source[Any], sink: Sink[Any, Any]
+    ) -> tuple[AnyPiece, int]:
         """Encode the next raw piece with its original values; return it and how many changed."""
         chunk = source.decode(raw, [field for group in self.groups for field in group])
         noisy = [self._restored(column) for column in chunk.columns]

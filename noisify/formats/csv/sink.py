@@ -232,9 +232,6 @@ class DelimitedSink(Sink["Block", Encoded]):
         """Write the bytes that end the encoding, if it needs any."""
         self._file.flush()
 
-    def close(self) -> None:
-        """Do nothing: the output closes its file."""
-
 
 def _bytes_and_offsets(texts: pa.Array) -> tuple[memoryview, NDArray[np.int32]]:
     """Return the bytes of texts, and the start of each and the end of the last in them."""

@@ -445,9 +445,6 @@ class DelimitedSource(Source[Block]):
         """Return the bytes of a block in the file."""
         return self.text.original_size(raw.data)
 
-    def close(self) -> None:
-        """Do nothing: the file is open only while it is read."""
-
 
 def block_size(groups: Sequence[Sequence[Field]], size: int) -> tuple[int, int | None]:
     """Return how many bytes a block has, and how many may be in flight, if not as usual."""

@@ -372,12 +372,6 @@ class _TextWriter(TableWriter):
         """Write some lines."""
         self._file.write(encoded)
 
-    def finish(self) -> None:
-        """Do nothing: a table has no end mark."""
-
-    def close(self) -> None:
-        """Do nothing: the caller closes the file."""
-
 
 def check_type(field: pa.Field) -> None:
     """Refuse a column of a type that a text table cannot hold.

@@ -114,9 +114,6 @@ class _FortranArray(ArrayWriter):
                 part = values.reshape([cut.stop - cut.start for cut in box])
                 write_box(header, self._mapped, len(header.text), box, part)
 
-    def finish(self) -> None:
-        """Do nothing: the file is complete."""
-
     def close(self) -> None:
         """Close the map."""
         self._mapped.close()

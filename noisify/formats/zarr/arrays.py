@@ -123,9 +123,3 @@ class _Arrays(ArrayWriter):
                 count = int(np.prod(shape))
                 array[box] = values[done : done + count].reshape(shape)
                 done += count
-
-    def finish(self) -> None:
-        """Do nothing: all is written."""
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
