@@ -216,9 +216,10 @@ def _task(
             "files says; give -o the name of a file, without compression"
         )
     if part is None:
-        sink = sinks.start(
-            output, lambda: form.rewrite(source, output, 1 + wanted.appended, noised)
+        rewrite = (
+            partial(form.append, passes=1 + wanted.appended) if wanted.appended else form.rewrite
         )
+        sink = sinks.start(output, lambda: rewrite(source, output, noised=noised))
     else:
         sink = sinks.start(output, lambda: part.rewrite(output, noised))
     if plan.row_steps:

@@ -122,16 +122,6 @@ def no_rows() -> UsageError:
     )
 
 
-def one_pass(title: str, passes: int) -> None:
-    """Refuse to write the input in several passes.
-
-    Raises:
-        UsageError: If there are several passes.
-    """
-    if passes > 1:
-        raise UsageError(f"--append is for {TABLES}, and NPY, not for {title} files")
-
-
 @frozen
 class Reading(Generic[Raw]):
     """One pass over a file.
@@ -383,26 +373,41 @@ class Format(ABC, Generic[OpenSource]):
 
     Attributes:
         title: The format's name in messages.
+        without_rows: Why its contents cannot be repeated as rows, if it holds several arrays.
     """
 
     title: str
+    without_rows: str = ""
 
     @abstractmethod
     def open_source(self, source: Input, options: ReadOptions) -> OpenSource:
         """Open an input; raise `DataError` if it is not of this format."""
 
     @abstractmethod
-    def rewrite(
-        self, source: OpenSource, output: Output, passes: int, noised: frozenset[str]
-    ) -> Sink[Any, Any]:
+    def rewrite(self, source: OpenSource, output: Output, noised: frozenset[str]) -> Sink[Any, Any]:
         """Open a sink that rewrites a source of this format.
 
         Args:
             source: The input.
             output: Where to write.
-            passes: How many times the whole input will be written, one after the other.
             noised: The fields that get noise.
         """
+
+    def append(
+        self,
+        source: OpenSource,  # noqa: ARG002 - most are not appended to
+        output: Output,  # noqa: ARG002
+        passes: int,  # noqa: ARG002
+        noised: frozenset[str],  # noqa: ARG002
+    ) -> Sink[Any, Any]:
+        """Open a sink that rewrites the whole input several times, one after the other.
+
+        Raises:
+            UsageError: If there are no rows that could follow.
+        """
+        if self.without_rows:
+            raise UsageError(f"--append needs rows, which {TABLES} have; {self.without_rows}")
+        raise UsageError(f"--append is for {TABLES}, and NPY, not for {self.title} files")
 
     def cut(self, source: OpenSource, share: Share, jobs: int) -> Part[Any]:  # noqa: ARG002 - most are not cut
         """Cut a file into parts, and return one of them.
@@ -421,4 +426,4 @@ class Format(ABC, Generic[OpenSource]):
         self, source: OpenSource, output: Output, noised: frozenset[str]
     ) -> Sink[Any, Any]:
         """Open a sink that rewrites a noisy source with its original values."""
-        return self.rewrite(source, output, 1, noised)
+        return self.rewrite(source, output, noised)

@@ -32,7 +32,6 @@ from noisify.formats.interface import (
     Reading,
     Sink,
     Source,
-    one_pass,
 )
 from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, stored
 
@@ -400,15 +399,8 @@ class PngFormat(Format[PngSource]):
         return PngSource(source)
 
     @override
-    def rewrite(
-        self,
-        source: PngSource,
-        output: Output,
-        passes: int,
-        noised: frozenset[str],
-    ) -> PngSink:
+    def rewrite(self, source: PngSource, output: Output, noised: frozenset[str]) -> PngSink:
         """Start a PNG file with the chunks of the source."""
-        one_pass(self.title, passes)
         return PngSink(source, output)
 
 

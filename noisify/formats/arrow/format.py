@@ -25,14 +25,15 @@ class ArrowFormat(Format[ArrowSource]):
         return ArrowSource(source)
 
     @override
-    def rewrite(
-        self,
-        source: ArrowSource,
-        output: Output,
-        passes: int = 1,  # further batches simply follow
-        noised: frozenset[str] = frozenset(),
-    ) -> ArrowSink:
+    def rewrite(self, source: ArrowSource, output: Output, noised: frozenset[str]) -> ArrowSink:
         """Open a file or stream for writing, with the schema of the source."""
+        return ArrowSink(source, output, noised)
+
+    @override
+    def append(
+        self, source: ArrowSource, output: Output, passes: int, noised: frozenset[str]
+    ) -> ArrowSink:
+        """Open the same sink: further record batches simply follow."""
         return ArrowSink(source, output, noised)
 
 

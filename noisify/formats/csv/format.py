@@ -28,13 +28,16 @@ class CsvFormat(Format[DelimitedSource]):
 
     @override
     def rewrite(
-        self,
-        source: DelimitedSource,
-        output: Output,
-        passes: int = 1,  # the header is written once however many follow
-        noised: frozenset[str] = frozenset(),
+        self, source: DelimitedSource, output: Output, noised: frozenset[str]
     ) -> DelimitedSink:
         """Open a table for writing, with the header and layout of the source."""
+        return DelimitedSink(source, output)
+
+    @override
+    def append(
+        self, source: DelimitedSource, output: Output, passes: int, noised: frozenset[str]
+    ) -> DelimitedSink:
+        """Open the same sink: further records simply follow."""
         return DelimitedSink(source, output)
 
     @override

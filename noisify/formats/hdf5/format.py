@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
-from noisify.formats.interface import TABLES, Format
+from noisify.formats.interface import Format
 
 if TYPE_CHECKING:
     from noisify.files.input import Input
@@ -20,24 +19,15 @@ class Hdf5Format(Format[Hdf5Source]):
     """A tree of datasets."""
 
     title = "HDF5"
+    without_rows = "the datasets of an HDF5 file share none"
 
     @override
     def open_source(self, source: Input, options: ReadOptions) -> Hdf5Source:
         """Open an HDF5 file."""
         return Hdf5Source(source)
 
-    def rewrite(
-        self, source: Hdf5Source, output: Output, passes: int, noised: frozenset[str]
-    ) -> Hdf5Sink:
-        """Start a copy of the source.
-
-        Raises:
-            UsageError: If it is to be written several times, one after another.
-        """
-        if passes > 1:
-            raise UsageError(
-                f"--append needs rows, which {TABLES} have; the datasets of an HDF5 file share none"
-            )
+    def rewrite(self, source: Hdf5Source, output: Output, noised: frozenset[str]) -> Hdf5Sink:
+        """Start a copy of the source."""
         positional = bool(noised) and source.is_contiguous(noised)
         return Hdf5Sink(source.path, source.stored, output, positional=positional)
 

@@ -29,20 +29,20 @@ class NpyFormat(Format[NpySource]):
         return NpySource(source)
 
     @override
-    def rewrite(
-        self,
-        source: NpySource,
-        output: Output,
-        passes: int = 1,
-        noised: frozenset[str] = frozenset(),
+    def rewrite(self, source: NpySource, output: Output, noised: frozenset[str]) -> NpySink:
+        """Open an NPY file for writing, with the header of the source."""
+        return NpySink(source.header, output, positional=source.lazy)
+
+    @override
+    def append(
+        self, source: NpySource, output: Output, passes: int, noised: frozenset[str]
     ) -> NpySink:
-        """Open an NPY file for writing, with the header of the source.
+        """Open an NPY file of the array repeated along its first axis.
 
         Raises:
-            UsageError: If the array cannot be repeated along its first axis for several passes.
+            UsageError: If it cannot be repeated.
         """
-        positional = passes == 1 and source.lazy
-        return NpySink(repeated(source.header, passes), output, positional=positional)
+        return NpySink(repeated(source.header, passes), output)
 
     @override
     def cut(self, source: NpySource, share: Share, jobs: int) -> NpyPart:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noisify.core.errors import UsageError
 from noisify.core.overriding import override
-from noisify.formats.interface import TABLES, Format
+from noisify.formats.interface import Format
 from noisify.formats.npz.sink import NpzSink
 from noisify.formats.npz.source import NpzSource
 
@@ -20,24 +19,15 @@ class NpzFormat(Format[NpzSource]):
     """An archive of arrays."""
 
     title = "NPZ"
+    without_rows = "the arrays of an NPZ file share none"
 
     @override
     def open_source(self, source: Input, options: ReadOptions) -> NpzSource:
         """Open an NPZ file."""
         return NpzSource(source)
 
-    def rewrite(
-        self, source: NpzSource, output: Output, passes: int, noised: frozenset[str]
-    ) -> NpzSink:
-        """Start an NPZ file like the source.
-
-        Raises:
-            UsageError: If it is to be written several times, one after another.
-        """
-        if passes > 1:
-            raise UsageError(
-                f"--append needs rows, which {TABLES} have; the arrays of an NPZ file share none"
-            )
+    def rewrite(self, source: NpzSource, output: Output, noised: frozenset[str]) -> NpzSink:
+        """Start an NPZ file like the source."""
         return NpzSink(source, output, noised)
 
     def restore_into(self, source: NpzSource, output: Output, noised: frozenset[str]) -> NpzSink:

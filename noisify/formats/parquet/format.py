@@ -40,22 +40,29 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
         return ParquetSource(source.path, source.name)
 
     def rewrite(
+        self, source: ParquetSource | DatasetSource, output: Output, noised: frozenset[str]
+    ) -> ParquetSink | DatasetSink:
+        """Open a Parquet file, or a folder of them, for writing, with the schema of the source."""
+        if isinstance(source, ParquetSource):
+            return ParquetSink(source, output, noised)
+        return DatasetSink(source, cast("FolderOutput", output), noised)
+
+    @override
+    def append(
         self,
         source: ParquetSource | DatasetSource,
         output: Output,
-        passes: int = 1,
-        noised: frozenset[str] = frozenset(),
-    ) -> ParquetSink | DatasetSink:
-        """Open a Parquet file, or a folder of them, for writing, with the schema of the source.
+        passes: int,
+        noised: frozenset[str],
+    ) -> ParquetSink:
+        """Open the same sink for a file: further row groups simply follow.
 
         Raises:
-            UsageError: If a folder is to be written in more than one pass.
+            UsageError: If the source is a folder.
         """
-        if isinstance(source, ParquetSource):
-            return ParquetSink(source, output, noised)  # row groups may follow row groups
-        if passes > 1:
+        if not isinstance(source, ParquetSource):
             raise UsageError("--append is for one file, not for a folder")
-        return DatasetSink(source, cast("FolderOutput", output), noised)
+        return ParquetSink(source, output, noised)
 
     @override
     def cut(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
-from noisify.formats.interface import Format, one_pass
+from noisify.formats.interface import Format
 from noisify.formats.tiff.source import TiffSink, TiffSource
 
 if TYPE_CHECKING:
@@ -25,15 +25,8 @@ class TiffFormat(Format[TiffSource]):
         return TiffSource(source)
 
     @override
-    def rewrite(
-        self,
-        source: TiffSource,
-        output: Output,
-        passes: int,
-        noised: frozenset[str],
-    ) -> TiffSink:
+    def rewrite(self, source: TiffSource, output: Output, noised: frozenset[str]) -> TiffSink:
         """Copy the source, to overwrite its samples."""
-        one_pass(self.title, passes)
         return TiffSink(source, output)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
-from noisify.formats.interface import Format, one_pass
+from noisify.formats.interface import Format
 from noisify.formats.wav.part import WavPart
 from noisify.formats.wav.sink import WavSink
 from noisify.formats.wav.source import WavSource
@@ -28,15 +28,8 @@ class WavFormat(Format[WavSource]):
         return WavSource(source)
 
     @override
-    def rewrite(
-        self,
-        source: WavSource,
-        output: Output,
-        passes: int,
-        noised: frozenset[str],
-    ) -> WavSink:
+    def rewrite(self, source: WavSource, output: Output, noised: frozenset[str]) -> WavSink:
         """Start a WAV file with the header of the source."""
-        one_pass(self.title, passes)
         return WavSink(source, output)
 
     @override

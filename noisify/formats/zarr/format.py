@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError
 from noisify.core.overriding import override
-from noisify.formats.interface import TABLES, Format
+from noisify.formats.interface import Format
 from noisify.formats.zarr.sink import ZarrSink
 from noisify.formats.zarr.source import ZarrSource
 
@@ -21,6 +21,7 @@ class ZarrFormat(Format[ZarrSource]):
     """A tree of arrays in a folder."""
 
     title = "Zarr"
+    without_rows = "the arrays of a Zarr store share none"
 
     @override
     def open_source(self, source: Input, options: ReadOptions) -> ZarrSource:
@@ -33,22 +34,9 @@ class ZarrFormat(Format[ZarrSource]):
             raise DataError("is a file, and a Zarr store is a folder; unpack it", path=source.name)
         return ZarrSource(source)
 
-    def rewrite(
-        self,
-        source: ZarrSource,
-        output: Output,
-        passes: int,
-        noised: frozenset[str],  # noqa: ARG002 - each chunk tells
-    ) -> ZarrSink:
-        """Start a copy of the source.
-
-        Raises:
-            UsageError: If it is to be written several times, one after another.
-        """
-        if passes > 1:
-            raise UsageError(
-                f"--append needs rows, which {TABLES} have; the arrays of a Zarr store share none"
-            )
+    @override
+    def rewrite(self, source: ZarrSource, output: Output, noised: frozenset[str]) -> ZarrSink:
+        """Start a copy of the source."""
         return ZarrSink(source, cast("FolderOutput", output))
 
 
