@@ -11,10 +11,10 @@ import numpy as np
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.overriding import override
+from noisify.formats.array_source import ArraySource, field_array
 from noisify.formats.memory import RangesInMemory
 from noisify.formats.numpy_fields import (
     ARRAY_NAME,
-    arrow_array,
     column_of,
     fields_of,
     member_of,
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Field
-    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.interface import FieldArray, NoisyColumn
 
 
-class ArrayInMemory(RangesInMemory[None]):
+class ArrayInMemory(ArraySource[range], RangesInMemory[None]):
     """A NumPy array and its noisy copy.
 
     Args:
@@ -48,40 +48,27 @@ class ArrayInMemory(RangesInMemory[None]):
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
         """Decode some elements."""
         positions = Positions.range(raw.start, raw.stop)
-        values = self._flat[raw.start : raw.stop]
+        values = self.elements(raw)
         return Chunk(tuple(column_of(values, positions, field) for field in wanted))
 
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.rows * int(field.table)
+    @override
+    def elements(self, raw: range) -> NDArray[Any]:
+        """Return some elements."""
+        return self._flat[raw.start : raw.stop]
 
-    def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the array's shape; None if the field is a member of a structured array."""
-        return None if field.member else self._array.shape
-
-    def series_shape(self, field: Field) -> tuple[int, ...]:
-        """Return the array's shape, and the elements of a member that is an array itself."""
-        width = int(field.table)
-        return (*self._array.shape, width) if width > 1 else self._array.shape
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the array of a field, with its member."""
+        return field_array(ARRAY_NAME, self._array.shape, self._array.dtype, field.name)
 
     @override
     def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> None:
         """Store noisy elements in the copy; chunks do not share elements."""
         if noisy:
-            self._noisy[raw.start : raw.stop] = put_back(self._flat[raw.start : raw.stop], noisy)
+            self._noisy[raw.start : raw.stop] = put_back(self.elements(raw), noisy)
 
     def write(self, encoded: None) -> None:
         """Do nothing: `encode` has stored the elements."""
-
-    @override
-    def condition_values(
-        self,
-        raw: range,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return the array, or members of a structured one, as Arrow arrays."""
-        return {name: arrow_array(self._flat[raw.start : raw.stop], name) for name in names}
 
     def result(self) -> NDArray[Any]:
         """Return the noisy array, with the class, shape and order of the original."""

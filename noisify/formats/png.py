@@ -26,14 +26,14 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
+from noisify.formats.array_source import ArraySource
 from noisify.formats.interface import (
     FieldArray,
     Format,
     Reading,
     Sink,
-    Source,
 )
-from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, stored
+from noisify.formats.numpy_fields import ARRAY_NAME, stored
 
 try:
     from PIL import Image
@@ -41,7 +41,7 @@ except ImportError:
     raise UsageError("PNG files need Pillow; pip install 'noisify-cli[images]'") from None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -267,7 +267,7 @@ _COPIES = 7
 """Copies of the pixels in memory at worst: compressed, decompressed and noisy."""
 
 
-class PngSource(Source[PixelsPiece]):
+class PngSource(ArraySource[PixelsPiece]):
     """An open PNG file, its pixels in memory."""
 
     def __init__(self, source: Input) -> None:
@@ -322,27 +322,13 @@ class PngSource(Source[PixelsPiece]):
         return FieldArray(field.name, self.shape.array, self.pixels.dtype)
 
     @override
-    def condition_values(
-        self,
-        raw: PixelsPiece,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return the elements as an Arrow array."""
-        return {name: arrow_array(raw.values, name) for name in names}
+    def elements(self, raw: PixelsPiece) -> NDArray[Any]:
+        """Return the elements of a piece."""
+        return raw.values
 
     def size_of(self, raw: PixelsPiece) -> int:
         """Return a piece's share of the file's size."""
         return len(self.data) * raw.values.size // self.pixels.size
-
-    @override
-    def length(self, field: Field) -> int:
-        """Return the number of elements."""
-        return int(self.pixels.size)
-
-    def array_shape(self, field: Field) -> tuple[int, ...]:  # noqa: ARG002
-        """Return the shape: rows, columns and, if there are several, samples of a pixel."""
-        return self.shape.array
 
 
 class PngSink(Sink[PixelsPiece, PixelsPiece | None]):

@@ -6,13 +6,17 @@ import ast
 import io
 from math import prod
 from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
 
 from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
+from noisify.formats.array_source import field_array
+
+if TYPE_CHECKING:
+    from noisify.formats.interface import FieldArray
 
 FIRST_BYTES = 12
 """The bytes that tell the length of the header: magic, version and length."""
@@ -51,6 +55,10 @@ class Header:
     def opaque(self) -> np.dtype[Any]:
         """A dtype of the same size that is copied byte for byte."""
         return np.dtype(f"V{self.dtype.itemsize}")
+
+    def field_array(self, name: str, path: str) -> FieldArray:
+        """Return the array as that of a field; see `array_source.field_array`."""
+        return field_array(name, self.shape, self.dtype, path, fortran=self.fortran)
 
 
 def read_header(head: bytes, name: str) -> Header:

@@ -13,16 +13,11 @@ from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into, read_into_at
-from noisify.formats.interface import FieldArray, Reading, Source
+from noisify.formats.array_source import ArraySource
+from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
-from noisify.formats.npy.header import Header, header_length, read_header
-from noisify.formats.numpy_fields import (
-    ARRAY_NAME,
-    arrow_array,
-    column_of,
-    fields_of,
-    member_of,
-)
+from noisify.formats.npy.header import header_length, read_header
+from noisify.formats.numpy_fields import ARRAY_NAME, column_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +26,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.files.input import Input
+    from noisify.formats.interface import FieldArray
 
 
 _LEAST_ITEM = 4
@@ -64,7 +60,7 @@ class ArrayPiece:
         return self.read()
 
 
-class NpySource(Source[ArrayPiece]):
+class NpySource(ArraySource[ArrayPiece]):
     """An open NPY file."""
 
     def __init__(self, source: Input) -> None:
@@ -180,34 +176,16 @@ class NpySource(Source[ArrayPiece]):
     @override
     def array_of(self, field: Field) -> FieldArray:
         """Return the array of a field, with its member."""
-        return field_array(ARRAY_NAME, self.header, field.name)
+        return self.header.field_array(ARRAY_NAME, field.name)
 
     @override
-    def condition_values(
-        self,
-        raw: ArrayPiece,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return the array, or members of a structured one, as Arrow arrays."""
-        return {name: arrow_array(raw.values, name) for name in names}
+    def elements(self, raw: ArrayPiece) -> NDArray[Any]:
+        """Return the elements of a piece."""
+        return raw.values
 
     def size_of(self, raw: ArrayPiece) -> int:
         """Return the size of a piece in bytes."""
         return int(raw.values.nbytes)
-
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.header.count * int(field.table)
-
-    def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the array's shape; None if the field is a member of a structured array."""
-        return None if field.member else self.header.shape
-
-    def series_shape(self, field: Field) -> tuple[int, ...]:
-        """Return the array's shape, and the elements of a member that is an array itself."""
-        width = int(field.table)
-        return (*self.header.shape, width) if width > 1 else self.header.shape
 
     def close(self) -> None:
         """Close the file."""
@@ -242,10 +220,3 @@ def ranges_with_halo(
     after = range(elements.stop, min(elements.stop + halo, total))
     for each in (before, elements, after):
         yield from in_ranges(each, count)
-
-
-def field_array(name: str, header: Header, path: str) -> FieldArray:
-    """Return the array of a field; `path` is its member if the array is structured."""
-    member = member_of(np.empty(0, header.dtype), path)
-    where = None if header.dtype.names is None else path
-    return FieldArray(name, header.shape, member.dtype, where, member.shape[1:], header.fortran)

@@ -22,11 +22,12 @@ from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import write_all
+from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.interface import Reading, Source
+from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
-from noisify.formats.npy.source import field_array, rows_of
+from noisify.formats.npy.source import rows_of
 from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import (
     arrow_of,
@@ -92,12 +93,10 @@ class Place:
     Attributes:
         array: The array that it is, or is in.
         path: The member of a structured array that it is.
-        width: Its elements in each element of the array.
     """
 
     array: Array
     path: str
-    width: int
 
 
 @frozen
@@ -115,7 +114,7 @@ class ArchivePiece:
     box: Box | None = None
 
 
-class NpzSource(Source[ArchivePiece]):
+class NpzSource(ArraySource[ArchivePiece]):
     """An open NPZ file."""
 
     reads_conditions = True
@@ -309,7 +308,7 @@ class NpzSource(Source[ArchivePiece]):
     def array_of(self, field: Field) -> FieldArray:
         """Return the array that a field is, or is a member of."""
         place = self.places[field.name]
-        return field_array(place.array.name, place.array.header, place.path)
+        return place.array.header.field_array(place.array.name, place.path)
 
     @override
     def condition_values(
@@ -326,21 +325,6 @@ class NpzSource(Source[ArchivePiece]):
             values.nbytes * array.member.info.compress_size // max(1, array.member.info.file_size)
             for array, values in raw.values.items()
         )
-
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        place = self.places[field.name]
-        return place.array.header.count * place.width
-
-    def array_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return an array's shape, or None if the field is a member of its records."""
-        return None if field.member else self.places[field.name].array.header.shape
-
-    def series_shape(self, field: Field) -> tuple[int, ...]:
-        """Return the array's shape, and the elements of a member that is an array itself."""
-        place = self.places[field.name]
-        shape = place.array.header.shape
-        return (*shape, place.width) if place.width > 1 else shape
 
     def close(self) -> None:
         """Close the file, and remove what was unpacked of it."""
@@ -362,18 +346,16 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
     file_name = array.member.name
     if dtype.hasobject:
         field = Field(array.name, "other", "pickled Python objects", nullable=False)
-        yield field, Place(array, "", 1)
+        yield field, Place(array, "")
         return
     for field in fields_of(dtype, array.name):
-        width = int(field.table)
         name, other = field.name, file_name
         if dtype.names is not None:
             name, other = array.prefix + field.name, f"{file_name}.{field.name}"
-        table = f"{array.header.shape} of {width}"
+        table = f"{array.header.shape} of {field.table}"
         aliases = (other,) if other != name else ()
-        yield replace(field, name=name, table=table, aliases=aliases), Place(
-            array, field.name, width
-        )  # fmt: skip
+        found = replace(field, name=name, table=table, aliases=aliases)
+        yield found, Place(array, field.name)
 
 
 def whole_units(arrays: Iterable[Array], elements: int) -> int:

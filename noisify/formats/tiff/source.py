@@ -30,8 +30,9 @@ from noisify.core.missing import Missing
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
-from noisify.formats.interface import TABLES, FieldArray, Reading, Sink, Source
-from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, kind_of_dtype, stored
+from noisify.formats.array_source import ArraySource
+from noisify.formats.interface import TABLES, FieldArray, Reading, Sink
+from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
 
 try:
@@ -83,11 +84,6 @@ class Series:
     alpha: tuple[int, ...]
     samples: int
     plane: int
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
 
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return a mask of the elements that may get noise; None for all."""
@@ -244,7 +240,7 @@ class _WithoutDescriptor(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
-class TiffSource(Source[SeriesPiece]):
+class TiffSource(ArraySource[SeriesPiece]):
     """An open TIFF file."""
 
     def __init__(self, source: Input) -> None:
@@ -335,35 +331,27 @@ class TiffSource(Source[SeriesPiece]):
         return FieldArray(field.name, series.shape, series.dtype)
 
     @override
+    def elements(self, raw: SeriesPiece) -> NDArray[Any]:
+        """Return the elements of a piece."""
+        return raw.values
+
+    @override
     def condition_values(
-        self,
-        raw: SeriesPiece,
-        chunk: Chunk,
-        names: Iterable[str],
+        self, raw: SeriesPiece, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, Any]:
         """Return the elements as an Arrow array.
 
         Raises:
             UsageError: If the condition is on another image.
         """
-        found = {}
-        for name in names:
-            if name != raw.name:
-                raise UsageError("--where cannot compare one image of a TIFF file with another")
-            found[name] = arrow_array(raw.values, name)
-        return found
+        names = list(names)
+        if set(names) - {raw.name}:
+            raise UsageError("--where cannot compare one image of a TIFF file with another")
+        return super().condition_values(raw, chunk, names)
 
     def size_of(self, raw: SeriesPiece) -> int:
         """Return the size of a piece in bytes."""
         return int(raw.values.nbytes)
-
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.series[field.name].count
-
-    def array_shape(self, field: Field) -> tuple[int, ...]:
-        """Return the shape of an image: pages, rows, columns, samples, without extents of 1."""
-        return self.series[field.name].shape
 
 
 def _check_pages(file: tifffile.TiffFile) -> None:

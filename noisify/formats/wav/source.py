@@ -22,8 +22,9 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
-from noisify.formats.interface import FieldArray, Reading, Source
-from noisify.formats.numpy_fields import ARRAY_NAME, arrow_array, kind_of_dtype
+from noisify.formats.array_source import ArraySource
+from noisify.formats.interface import FieldArray, Reading
+from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
 from noisify.formats.wav.header import read_header
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class SamplesPiece:
     positions: Positions
 
 
-class WavSource(Source[SamplesPiece]):
+class WavSource(ArraySource[SamplesPiece]):
     """An open WAV file."""
 
     def __init__(self, source: Input) -> None:
@@ -164,8 +165,7 @@ class WavSource(Source[SamplesPiece]):
         """Decode the samples."""
         number = self.header.samples.number
         columns = tuple(
-            Column(field, number, raw.positions, self.header.samples.decode(raw.raw))
-            for field in wanted
+            Column(field, number, raw.positions, self.elements(raw)) for field in wanted
         )
         return Chunk(columns, rows=raw.positions.in_rows(self.header.channels))
 
@@ -184,14 +184,9 @@ class WavSource(Source[SamplesPiece]):
         return FieldArray(field.name, shape, self.header.samples.number.dtype)
 
     @override
-    def condition_values(
-        self,
-        raw: SamplesPiece,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
-        """Return the samples as an Arrow array."""
-        return {name: arrow_array(self.header.samples.decode(raw.raw), name) for name in names}
+    def elements(self, raw: SamplesPiece) -> NDArray[Any]:
+        """Return the samples of a piece."""
+        return self.header.samples.decode(raw.raw)
 
     def size_of(self, raw: SamplesPiece) -> int:
         """Return the size of a piece in bytes."""
@@ -202,10 +197,16 @@ class WavSource(Source[SamplesPiece]):
         """Return the number of samples; None for a stream of unknown length."""
         return self._count
 
-    def array_shape(self, field: Field) -> tuple[int, ...] | None:  # noqa: ARG002
+    @override
+    def array_shape(self, field: Field) -> tuple[int, ...] | None:
         """Return the numbers of frames and channels; None for a stream of unknown length."""
         channels = self.header.channels
         return None if self._count is None else (self._count // channels, channels)
+
+    @override
+    def series_shape(self, field: Field) -> tuple[int, ...] | None:
+        """Return the numbers of frames and channels; None for a stream of unknown length."""
+        return self.array_shape(field)
 
     def close(self) -> None:
         """Discard `rest`; the file is open only while it is read."""
