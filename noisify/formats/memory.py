@@ -67,6 +67,6 @@ class RangesInMemory(InMemory[range, Encoded]):
         return len(raw) * self.row_bytes
 
     @override
-    def length(self, field: Field) -> int:
+    def length(self, field: Field) -> int | None:
         """Return the number of rows."""
         return self.rows
