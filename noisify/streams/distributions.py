@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisify.kernels.elementary import exp, log
-from noisify.streams.words import opened
+from noisify.streams.words import open_uniform_of
 from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def exponential(words: Words) -> Floats:
 def laplace(words: Words) -> Floats:
     """Return Laplace variates of scale 1: exponential ones with a sign."""
     raw = words.raw()
-    return _signed(np.negative(log(opened(raw))), raw)
+    return _signed(np.negative(log(_opened(raw))), raw)
 
 
 def logistic(words: Words) -> Floats:
     """Return logistic variates of scale 1, by inverting the distribution of the magnitude."""
     raw = words.raw()
-    share = opened(raw)
+    share = _opened(raw)
     return _signed(log((1 + share) / (1 - share)), raw)
 
 
@@ -75,7 +75,7 @@ def gumbel(words: Words) -> Floats:
 def triangular(words: Words) -> Floats:
     """Return triangular variates on -1 to 1 with mode 0: 1 - the root of a uniform, with a sign."""
     raw = words.raw()
-    return _signed(1 - np.sqrt(opened(raw)), raw)
+    return _signed(1 - np.sqrt(_opened(raw)), raw)
 
 
 def cauchy(lanes: Lanes, lane: str) -> Floats:
@@ -136,6 +136,13 @@ def student_t(lanes: Lanes, lane: str, df: float) -> Floats:
     with np.errstate(divide="ignore", over="ignore"):  # a tiny df has no finite variates
         spread = np.sqrt(half / gamma(lanes, f"{lane} gamma", half))
         return normal(lanes(lane)) * spread
+
+
+def _opened(words: Uint64s) -> Floats:
+    """Return the variates uniform on (0, 1) of words."""
+    out = np.empty(len(words))
+    open_uniform_of(words.copy(), out)
+    return out
 
 
 def _signed(magnitudes: Floats, words: Uint64s) -> Floats:

@@ -19,7 +19,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.streams import compiled, distributions
+from noisify.streams import distributions
 from noisify.streams.limits import LEGACY_SEED_LIMIT
 from noisify.streams.words import Stream, Words
 from noisify.streams.ziggurat import normal
@@ -198,11 +198,11 @@ class IndexedVariates(Variates):
 
     def uniform(self, lane: str) -> Floats:
         """Return variates uniform on [0, 1)."""
-        return self._quick(lane, Words.uniform)
+        return self._words(lane, self._index()).uniform()
 
     def normal(self, lane: str) -> Floats:
         """Return standard normal variates."""
-        return self._quick(lane, normal)
+        return normal(self._words(lane, self._index()))
 
     def exponential(self, lane: str) -> Floats:
         """Return exponential variates."""
@@ -239,12 +239,6 @@ class IndexedVariates(Variates):
     def student_t(self, lane: str, df: float) -> Floats:
         """Return variates of Student's t."""
         return self._made(lambda lanes: distributions.student_t(lanes, lane, df), _LARGE_STRIP)
-
-    def _quick(self, lane: str, make: Callable[[Words], Floats]) -> Floats:
-        """Return variates that the compiled part makes all at once."""
-        if compiled.in_use():
-            return make(self._words(lane, self._index()))
-        return self._made(lambda lanes: make(lanes(lane)), _LARGE_STRIP)
 
     def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:
         """Return variates, made for a strip of the elements at a time."""

@@ -15,7 +15,7 @@ from noisify.core.value_class import frozen
 from noisify.streams import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     Index: TypeAlias = range | Uint64s
     """Indices of elements: consecutive ones, or any of 0 to 2**64 - 1, shape (n,)."""
 
+STRIP = 1 << 15
+"""Words made together; they and what is made of them fit the cache."""
+_WORD = (1 << 64) - 1
+_UNUSED_BITS = np.uint64(11)
+_EXPONENT_BITS = np.uint64(12)
+"""Bits of the sign and the exponent of float64."""
+_ONE = np.array(1.0).view(np.uint64)[()]
+"""The bits of 1."""
 _MIX = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
@@ -96,22 +104,52 @@ class Words:
         """Return the words, stream after stream, shape (k * n,)."""
         out = np.empty(self.size, np.uint64)
         if not compiled.fill("words", self.starts, self.increments, self.index, out):
-            self._fill(out)
+            for here, words in self.strips():
+                out[here] = words
         return out
 
     def uniform(self) -> Floats:
         """Return variates uniform on [0, 1): multiples of 2**-53."""
         out = np.empty(self.size)
         if not compiled.fill("uniform", self.starts, self.increments, self.index, out):
-            np.multiply(whole(self.raw(), 11), 2.0**-53, out=out)
+            for here, words in self.strips():
+                np.right_shift(words, _UNUSED_BITS, out=words)
+                np.multiply(words.view(np.int64), 2.0**-53, out=out[here])
         return out
 
     def open_uniform(self) -> Floats:
         """Return variates uniform on (0, 1): odd multiples of 2**-53."""
         out = np.empty(self.size)
-        if compiled.fill("open_uniform", self.starts, self.increments, self.index, out):
-            return out
-        return opened(self.raw())
+        if not compiled.fill("open_uniform", self.starts, self.increments, self.index, out):
+            for here, words in self.strips():
+                open_uniform_of(words, out[here])
+        return out
+
+    def strips(self) -> Iterator[tuple[slice, Uint64s]]:
+        """Yield the words in order, with their places in `raw()`, at most STRIP at a time.
+
+        The next strip overwrites the last one, and the caller may, too.
+        """
+        if self.starts.shape != (1, 1):
+            words = mix64(_states(self))
+            for first in range(0, self.size, STRIP):
+                yield slice(first, first + STRIP), words[first : first + STRIP]
+            return
+        length = min(self.size, STRIP)
+        states, spare = np.empty(length, np.uint64), np.empty(length, np.uint64)
+        (start,), (increment,) = self.starts[0], self.increments[0]
+        steps = np.arange(length, dtype=np.uint64) * increment
+        for first in range(0, self.size, STRIP):
+            index = self.index[first : first + STRIP]
+            words = states[: len(index)]
+            if isinstance(index, range):
+                state = int(start) + index.start * int(increment)
+                np.add(steps[: len(index)], np.uint64(state & _WORD), out=words)
+            else:
+                np.multiply(index, increment, out=words)
+                words += start
+            _mix(words, spare[: len(index)])
+            yield slice(first, first + len(index)), words
 
     def retry(self, number: int) -> Words:
         """Return the words at the same indices of the streams' retry streams of a number from 1."""
@@ -124,38 +162,37 @@ class Words:
 
     def at(self, which: NDArray[np.intp]) -> Words:
         """Return some of these words by their places in `raw()`."""
-        if self.starts.ndim == 1:
-            streams = which
-            places = which
-        else:
+        if self.starts.shape == (1, 1):
+            return Words(self.starts, self.increments, _part(self.index, which))
+        streams, places = which, which
+        if self.starts.ndim > 1:
             streams, places = np.divmod(which, len(self.index))
         starts, increments = self.starts.reshape(-1), self.increments.reshape(-1)
-        return Words(starts[streams], increments[streams], _indices(self.index)[places])
-
-    def _fill(self, out: Uint64s) -> None:
-        shape = np.broadcast_shapes(self.starts.shape, (len(self.index),))
-        states = out.reshape(shape)
-        np.multiply(_indices(self.index), self.increments, out=states)
-        states += self.starts
-        _mix(states)
+        return Words(starts[streams], increments[streams], _part(self.index, places))
 
 
-def _indices(index: Index) -> Uint64s:
+def _states(words: Words) -> Uint64s:
+    """Return the states of several streams, shape (k * n,)."""
+    states = _part(words.index, np.arange(len(words.index))) * words.increments
+    states += words.starts
+    return states.reshape(-1)
+
+
+def _part(index: Index, which: NDArray[np.intp]) -> Uint64s:
     if isinstance(index, range):
-        return np.arange(index.start, index.stop, dtype=np.uint64)
-    return index
+        return which.astype(np.uint64) + np.uint64(index.start & _WORD)
+    return index[which]
 
 
 def mix64(states: Uint64s) -> Uint64s:
     """Return the words of some states."""
     words = states.copy()
-    _mix(words)
+    _mix(words, np.empty_like(words))
     return words
 
 
-def _mix(words: Uint64s) -> None:
-    """Turn states into words in place."""
-    spare = np.empty_like(words)
+def _mix(words: Uint64s, spare: Uint64s) -> None:
+    """Turn states into words in place; `spare` is overwritten."""
     for shift, factor in _MIX:
         np.right_shift(words, shift, out=spare)
         words ^= spare
@@ -164,14 +201,11 @@ def _mix(words: Uint64s) -> None:
     words ^= spare
 
 
-def whole(words: Uint64s, shift: int) -> Floats:
-    """Return words shifted right by at least 11 as float64, exactly."""
-    return (words >> np.uint64(shift)).view(np.int64).astype(np.float64)
+def open_uniform_of(words: Uint64s, out: Floats) -> None:
+    """Fill `out` with the variates uniform on (0, 1) of words, which are overwritten.
 
-
-def opened(words: Uint64s) -> Floats:
-    """Return variates uniform on (0, 1) of words, whose 12 low bits are not used."""
-    out = whole(words, 12)
-    out += 0.5
-    out *= 2.0**-52
-    return out
+    The upper 52 bits become the significand of a number from 1 to 2, exactly.
+    """
+    words >>= _EXPONENT_BITS
+    words |= _ONE
+    np.subtract(words.view(np.float64), 1 - 2.0**-53, out=out)

@@ -13,7 +13,7 @@ import numpy as np
 
 from noisify.kernels.elementary import exp, log
 from noisify.streams import compiled, ziggurat_tables
-from noisify.streams.words import Words, whole
+from noisify.streams.words import STRIP, Words, open_uniform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +29,13 @@ class _Tables(NamedTuple):
     """The ziggurat's tables.
 
     Attributes:
-        factors: By slot: the layer's right edge over 2**52, with the sign.
+        edges: By slot: the layer's right edge, with the sign.
         inner: By slot: the right edge of the layer above, where the sure part of this one ends.
-        edges: By layer: the right edge.
         heights: By layer: the density at the right edge, and at the next layer's.
     """
 
-    factors: Floats
-    inner: Floats
     edges: Floats
+    inner: Floats
     heights: Floats
 
 
@@ -45,14 +43,14 @@ class _Tables(NamedTuple):
 def _tables() -> _Tables:
     edges = np.array([float.fromhex(text) for text in ziggurat_tables.EDGES])
     heights = np.array([float.fromhex(text) for text in ziggurat_tables.HEIGHTS])
-    factors = edges[:-1] * 2.0**-52
-    return _Tables(np.concatenate([factors, -factors]), np.tile(edges[1:], 2), edges, heights)
+    outer, inner = edges[:-1], edges[1:]
+    return _Tables(np.concatenate([outer, -outer]), np.tile(inner, 2), heights)
 
 
 def normal(words: Words) -> Floats:
     """Return standard normal variates, one for each of some words."""
     out = np.empty(words.size)
-    if compiled.fill("normal", words.starts, words.increments, words.index, out):
+    if not len(out) or compiled.fill("normal", words.starts, words.increments, words.index, out):
         return out
     return _normal(words, 0)
 
@@ -64,25 +62,37 @@ def _normal(words: Words, used: int) -> Floats:
         words: The first word of each.
         used: How many retry streams each has used.
     """
-    tables = _tables()
-    first = (words.retry(used) if used else words).raw()
-    slots = (first & _SLOT).view(np.int64)
-    out = whole(first, 12)
-    out += 0.5
-    out *= tables.factors.take(slots)
-    unsure = np.flatnonzero(np.abs(out) >= tables.inner.take(slots))
-    layers = slots[unsure] % _LAYERS
+    out, unsure, layers = _candidates(words.retry(used) if used else words)
     tail, wedge = unsure[layers == 0], unsure[layers > 0]
     if len(tail):
         out[tail] = np.copysign(_tail(words.at(tail), used), out[tail])
     if len(wedge):
         layers = layers[layers > 0]
         x, share = out[wedge], words.at(wedge).retry(used + 1).uniform()
-        low, high = tables.heights[layers], tables.heights[layers + 1]
+        low, high = _tables().heights[layers], _tables().heights[layers + 1]
         again = wedge[low + share * (high - low) >= exp(x * x * -0.5)]
         if len(again):
             out[again] = _normal(words.at(again), used + 2)
     return out
+
+
+def _candidates(words: Words) -> tuple[Floats, NDArray[np.intp], NDArray[np.int64]]:
+    """Return a variate for each word, the places of those that are not sure, and their layers."""
+    tables, out = _tables(), np.empty(words.size)
+    most = min(words.size, STRIP)
+    slots, looked_up, unsure = np.empty(most, np.int64), np.empty(most), np.empty(most, bool)
+    places, layers = [], []
+    for here, strip in words.strips():
+        x, slot, edge = out[here], slots[: len(strip)], looked_up[: len(strip)]
+        np.bitwise_and(strip, _SLOT, out=slot.view(np.uint64))
+        open_uniform_of(strip, x)
+        x *= tables.edges.take(slot, out=edge, mode="clip")  # "raise" would copy once more
+        tables.inner.take(slot, out=edge, mode="clip")
+        size = np.abs(x, out=strip.view(np.float64))
+        place = np.flatnonzero(np.greater_equal(size, edge, out=unsure[: len(strip)]))
+        places.append(place + here.start)
+        layers.append(slot[place] % _LAYERS)
+    return out, np.concatenate(places), np.concatenate(layers)
 
 
 def _tail(words: Words, used: int) -> Floats:
@@ -90,7 +100,7 @@ def _tail(words: Words, used: int) -> Floats:
 
     Marsaglia (1964), "Generating a variable from the tail of the normal distribution".
     """
-    edge = _tables().edges[1]
+    edge = _tables().inner[0]
     beyond = log(words.retry(used + 1).open_uniform()) / -edge
     depth = log(words.retry(used + 2).open_uniform()) * -2.0
     again = np.flatnonzero(depth <= beyond * beyond)
