@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
-from h5py import h5d, h5z
+from h5py import h5a, h5d, h5z
 
 from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
-from noisify.core.value_class import frozen
+from noisify.formats.datasets.declared import ATTRIBUTES, Declared, as_declared, declared_by
+from noisify.formats.datasets.stored import Stored
 from noisify.formats.hdf5.datatypes import (
     TEXT,
-    BitField,
     element_dtype,
     has_known_size,
     holds_pointers,
@@ -24,12 +24,11 @@ from noisify.formats.hdf5.datatypes import (
     leaves,
     size_in_file,
 )
-from noisify.formats.hdf5.declared import declared_of
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.roles import is_bare_dimension
-from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Storage
+from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage
 from noisify.formats.hdf5.texts import Texts
 from noisify.formats.hdf5.tree import held_elsewhere
 from noisify.formats.numpy_fields import value_type
@@ -37,11 +36,10 @@ from noisify.formats.numpy_fields import value_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from h5py.h5p import PropDCID
     from h5py.h5t import TypeID
 
-    from noisify.formats.hdf5.declared import Declared
+    from noisify.formats.datasets.storage import Storage
     from noisify.formats.hdf5.object_headers import HeaderFile
     from noisify.formats.hdf5.roles import Roles
 
@@ -63,30 +61,6 @@ _UNWRITTEN_TIMES = 100
 _REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that is not part of the HDF5 library."""
-
-
-@frozen
-class Stored:
-    """The location and type of a field in the file.
-
-    Attributes:
-        path: The path of its dataset.
-        member: The dotted path of its member in a compound type, or None for the whole dataset.
-        shape: The shape of the dataset, followed by that of the member.
-        dtype: Its dtype in the file.
-        bits: The bits of its bytes that hold the value, or None for all.
-    """
-
-    path: str
-    member: str | None
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    bits: BitField | None = None
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
 
 
 def fields_at(
@@ -139,32 +113,34 @@ def fields_at(
             hindrance=hindrance if leaf.dtype is not None else "",
         )
         if number is not None and member is None:
-            field = as_declared(field, declared_of(dataset, number, netcdf=roles.netcdf))
+            field = as_declared(field, _declared_of(dataset, number, netcdf=roles.netcdf))
         yield field, stored
 
 
-def unreadable_field(path: str, why: str) -> Field:
-    """Return the field of an unreadable object."""
-    return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
+def _declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> Declared:
+    """Return what the attributes of a dataset say of its values.
+
+    NetCDF's default fill value counts for bytes only where the dataset is filled with it.
+
+    Args:
+        dataset: The dataset.
+        number: The type of its elements as stored.
+        netcdf: Whether NetCDF's default fill values count.
+    """
+    if number.kind not in {"int", "float"} or not (netcdf or h5a.get_num_attrs(dataset.id)):
+        return Declared(number)
+    attributes = {name: _read(dataset, name) for name in ATTRIBUTES.intersection(dataset.attrs)}
+    defined = dataset.id.get_create_plist().fill_value_defined()
+    filled = number.dtype.itemsize > 1 or defined == h5d.FILL_VALUE_USER_DEFINED
+    return declared_by(attributes, number, has_default_fill=netcdf and filled)
 
 
-def as_declared(field: Field, declared: Declared) -> Field:
-    """Add what the attributes of its dataset declare to a field: missing values and packing."""
-    missing, packing = declared.missing, declared.packing
-    kind, title = field.kind, field.type_name
-    if packing is not None:
-        kind, title = "float", f"float64 packed in {packing.codes.dtype}"
-    elif declared.number != field.number:
-        title = str(declared.number.dtype)
-    return replace(
-        field,
-        kind=kind,
-        type_name=title,
-        number=declared.number,
-        missing=missing,
-        packing=packing,
-        nullable=field.nullable or (missing is not None and missing.marker is not None),
-    )
+def _read(dataset: h5py.Dataset, name: str) -> object:
+    """Return an attribute; None if it is of a type that h5py does not read."""
+    try:
+        return dataset.attrs[name]
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def _not_measured(path: str, dataset: h5py.Dataset, roles: Roles) -> str:

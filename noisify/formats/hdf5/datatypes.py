@@ -15,12 +15,11 @@ import numpy as np
 from h5py import h5t
 
 from noisify.core.value_class import frozen
+from noisify.formats.datasets.stored import BitField
 from noisify.formats.numpy_fields import kind_of_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from noisify.core.chunk import Kind
 
@@ -48,34 +47,6 @@ TEXT = np.dtype(object)
 def is_text(kind: h5t.TypeID) -> bool:
     """Return whether elements are texts of variable length."""
     return isinstance(kind, h5t.TypeStringID) and bool(kind.is_variable_str())
-
-
-@frozen
-class BitField:
-    """Where the value of an integer is in its bytes, if it does not take all of them.
-
-    Attributes:
-        offset: The number of its lowest bit.
-        precision: How many bits it has.
-    """
-
-    offset: int
-    precision: int
-
-    def extract(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Return the integers in their stored bytes, in native byte order."""
-        width = 8 * stored.dtype.itemsize
-        above = stored.dtype.type(width - self.offset - self.precision)
-        extracted: NDArray[Any] = (stored << above) >> stored.dtype.type(width - self.precision)
-        return extracted
-
-    def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return stored bytes with other integers in them; the bits around these stay."""
-        bits = stored.view(f"u{stored.dtype.itemsize}")
-        new = values.astype(stored.dtype, copy=False).view(bits.dtype)
-        mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)
-        inserted: NDArray[Any] = (bits & ~mask) | ((new << bits.dtype.type(self.offset)) & mask)
-        return inserted.view(stored.dtype)
 
 
 @frozen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -12,36 +11,29 @@ from h5py import h5i
 
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.overriding import override
 from noisify.files.write_behind import open_written_behind, write_all, write_all_at
+from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
-from noisify.formats.hdf5.pieces import NoisyPiece, box_in
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.timestamps import restore_times
 from noisify.formats.hdf5.tree import PathOpener, close_file, open_file
-from noisify.formats.interface import Sink
-from noisify.formats.mask import changed_by_field
-from noisify.formats.numpy_fields import member_of, put_back, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import h5py
-    from numpy.typing import NDArray
 
-    from noisify.core.chunk import Chunk
     from noisify.files.output import Output
-    from noisify.formats.hdf5.chunk_file import ChunkFile
-    from noisify.formats.hdf5.datasets import Stored
-    from noisify.formats.hdf5.pieces import DatasetsPiece
-    from noisify.formats.hdf5.storage import Target, Unpacked
-    from noisify.formats.interface import NoisyColumn
+    from noisify.formats.datasets.pieces import NoisyPiece
+    from noisify.formats.datasets.stored import Stored
 
 _COPY_BYTES = 1 << 20
 
 
-class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
+class Hdf5Sink(DatasetsSink):
     """A copy of an HDF5 file, in which datasets are overwritten.
 
     What is overwritten at its place in the file need not be copied before: the rest is copied
@@ -62,9 +54,9 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         *,
         positional: bool = False,
     ) -> None:
+        super().__init__(stored)
         self._source = source
         self._size = source.stat().st_size
-        self._stored = stored
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
@@ -74,7 +66,6 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         self.positional = positional
         self._written: dict[str, tuple[int, int]] = {}
         self._noting = Lock()
-        self._scratch: dict[str, tuple[Callable[[Target, ChunkFile], None], ChunkFile]] = {}
         self._touched: dict[str, None] = {}
         self._changed: set[str] = set()
         self._raw = open_written_behind(self._path)
@@ -113,50 +104,13 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
         if start < stop:
             raise DataError("became shorter while it was read")
 
-    def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
-        """Return a piece's datasets with their noisy fields in them."""
-        by_path: dict[str, list[NoisyColumn]] = {}
-        for result in noisy:
-            place = self._stored[result.column.field.name]
-            by_path.setdefault(place.path, []).append(result)
-        packed = []
-        for storage, _ in raw.parts:
-            if columns := by_path.get(storage.path):
-                before: Unpacked = chunk.layout[storage.path]
-                columns = [self._in_bits(result, before.values) for result in columns]
-                values = put_back(before.values, columns, f"{storage.path}.")
-                box = box_in(storage, raw.box)
-                packed.append((storage, storage.pack(before, values, box)))
-        changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
-        return NoisyPiece(tuple(packed), raw.box, changed)
-
-    def _in_bits(self, result: NoisyColumn, before: NDArray[Any]) -> NoisyColumn:
-        """Return a noisy column with its integers in the bits that they have in the file."""
-        place = self._stored[result.column.field.name]
-        if place.bits is None:
-            return result
-        member = before if place.member is None else member_of(before, place.member)
-        old = member.reshape(-1).astype(member.dtype.newbyteorder("="))
-        values = place.bits.insert(old, stored(result, old.dtype))
-        field = replace(result.column.field, missing=None, packing=None)
-        column = replace(result.column, field=field)
-        return replace(result, column=column, values=values, erased=None)
-
-    def write_at_position(self, encoded: NoisyPiece) -> NoisyPiece:
-        """Write the datasets of a piece; what changed is left to be noted."""
-        self._write_parts(encoded)
-        return replace(encoded, parts=())
-
+    @override
     def write(self, encoded: NoisyPiece) -> None:
         """Write the datasets of a piece to their places."""
-        self._write_parts(encoded)
+        super().write(encoded)
         self._changed |= encoded.changed
 
-    def _write_parts(self, encoded: NoisyPiece) -> None:
-        with self._writing():
-            for storage, packed in encoded.parts:
-                storage.write(self, packed, box_in(storage, encoded.box))
-
+    @override
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """Let a failure of the HDF5 library, or one kept from it, name the output."""
@@ -194,19 +148,10 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
             finally:
                 h5i.dec_ref(dataset)  # closing it may write
 
-    def scratch(
-        self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
-    ) -> ChunkFile:
-        """Return where the noisy elements of a dataset are kept until all are there."""
-        if path not in self._scratch:
-            self._scratch[path] = finish, elements.copy()
-        return self._scratch[path][1]
-
     def finish(self) -> None:
         """Complete the copy, and close it, which writes what the library still holds."""
         with self._writing():
-            for finish, noisy in self._scratch.values():
-                finish(self, noisy)
+            self._write_scratch()
             self._copy_the_rest()
             if self._file is not None:
                 with delayed_signals():
@@ -239,8 +184,7 @@ class Hdf5Sink(Sink["DatasetsPiece", NoisyPiece]):
     def close(self) -> None:
         """Close the copy, whatever happens."""
         try:
-            for _, noisy in self._scratch.values():
-                noisy.close()
+            super().close()
             self._raw.close()
         finally:
             self._close_library()

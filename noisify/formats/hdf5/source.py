@@ -8,29 +8,21 @@ their order, whatever their chunks: `storage` has the ways in which they are rea
 from __future__ import annotations
 
 import contextlib
-import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
 
-from noisify.core.chunk import Positions
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
-from noisify.formats.hdf5.datasets import (
-    fields_at,
-    rounding_filter,
-    storage_of,
-    unreadable_field,
-)
-from noisify.formats.hdf5.datasets_source import DatasetsSource, check_names
+from noisify.formats.datasets.source import DatasetsSource, unreadable_field
+from noisify.formats.hdf5.datasets import fields_at, rounding_filter, storage_of
 from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
-from noisify.formats.hdf5.pieces import DatasetsPiece, box_in, cut
-from noisify.formats.hdf5.rechunk import RechunkedStorage
 from noisify.formats.hdf5.roles import Roles
-from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage
+from noisify.formats.hdf5.storage import Contiguous
 from noisify.formats.hdf5.tree import (
     NO_MEMORY,
     UNREADABLE,
@@ -41,23 +33,18 @@ from noisify.formats.hdf5.tree import (
     reading,
     reason,
 )
-from noisify.formats.interface import FieldArray
-from noisify.formats.numpy_fields import column_of, with_member_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from noisify.core.chunk import Column, Field
+    from noisify.core.chunk import Field
     from noisify.files.input import Input
-    from noisify.formats.hdf5.datasets import Stored
-    from noisify.formats.hdf5.pieces import Cut
-    from noisify.formats.hdf5.storage import Storage, Unpacked
+    from noisify.formats.datasets.storage import Storage
+    from noisify.formats.interface import FieldArray
 
 _SHOWN = 5
-_COPIES = 3
-"""How often a chunk is in memory: as it is stored, unpacked and with noise."""
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 """What the HDF5 library says where the system could not read."""
 
@@ -65,19 +52,13 @@ _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
 class Hdf5Source(DatasetsSource):
     """An open HDF5 file."""
 
-    lazy_storage = Contiguous
-
     def __init__(self, source: Input) -> None:
-        super().__init__()
         source.spool()
-        self.name = source.name
+        super().__init__(source)
         self.path: Path = source.path  # type: ignore[assignment]
-        self._memory = source.memory
-        self.stored: dict[str, Stored] = {}
         self.notes: list[str] = []
         self._rounded: set[str] = set()
         self._storages: dict[str, Storage] = {}
-        self._rechunked: dict[str, RechunkedStorage] = {}
         self._bytes = self.path.open("rb", buffering=0)
         self._library: LibraryFile | None = None
         if source.is_remote:
@@ -99,7 +80,6 @@ class Hdf5Source(DatasetsSource):
         except BaseException:  # a signal too must not leave the file open
             self.close()
             raise
-        self.empty = bool(self.stored) and not any(part.count for part in self.stored.values())
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
@@ -143,10 +123,7 @@ class Hdf5Source(DatasetsSource):
         if rounded:
             shown = ", ".join(rounded[:_SHOWN]) + ", …" * (len(rounded) > _SHOWN)
             self.notes.append(f"filters that round values round their noise too: {shown}")
-        check_names(found, self.name)
-        places = self.stored.items()
-        members = {name: place.member for name, place in places if place.member is not None}
-        return with_member_streams(found, members)
+        return self._described(found)
 
     def opened(self) -> BinaryIO:
         """Return the file, to be read past the HDF5 library."""
@@ -157,28 +134,21 @@ class Hdf5Source(DatasetsSource):
         return self._objects.dataset(path).id
 
     @override
-    def _path_of(self, field: Field) -> str:
-        return self.stored[field.name].path
-
-    @override
     def _reading(self, path: str) -> AbstractContextManager[None]:
         return reading(self.name, path)
 
     @override
-    def _cut(self, fields: Sequence[Field], size: int) -> Cut:
-        paths = dict.fromkeys(self.stored[field.name].path for field in fields)
-        values = sum(self.stored[field.name].count for field in fields)
-        storages = [self._storage(path) for path in paths]
-        for storage in storages:
-            if storage.unit is not None:
-                count = math.prod(storage.unit) * storage.dtype.itemsize
-                self._memory.require(_COPIES * count, f"a chunk of {storage.path}")
-        return cut(storages, values, size, self._rechunk)
+    @contextlib.contextmanager
+    def _reading_in_order(self, path: str) -> Iterator[None]:
+        """Turn a failure of the HDF5 library into an error; raise one kept from it."""
+        with self._checked(), reading(self.name, path):
+            yield
 
+    @override
     def _storage(self, path: str) -> Storage:
         if path not in self._storages:
             headers = HeaderFile(self._bytes, *header_sizes(self._file))
-            with self._checked(), reading(self.name, path):
+            with self._reading_in_order(path):
                 item, address = self._objects.dataset(path), self._objects.address(path)
                 self._storages[path] = storage_of(path, item, address, headers)
         return self._storages[path]
@@ -188,53 +158,21 @@ class Hdf5Source(DatasetsSource):
         paths = {self.stored[name].path for name in names}
         return all(isinstance(self._storage(path), Contiguous) for path in paths)
 
-    def _rechunk(self, storage: Storage) -> Storage:
-        path = storage.path
-        if not isinstance(storage, Chunked | LibraryStorage) or storage.chunks is None:
-            return storage
-        if path not in self._rechunked:
-            with self._checked(), reading(self.name, path):
-                self._rechunked[path] = RechunkedStorage.of(storage, self)
-        return self._rechunked[path]
-
-    @override
-    def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
-        for box, start, count in found.boxes():
-            parts = []
-            for storage in found.storages:
-                with self._checked(), reading(self.name, storage.path):
-                    parts.append((storage, storage.read(self, box_in(storage, box))))
-            yield DatasetsPiece(tuple(parts), box, start, count)
-
-    @override
-    def _column(self, raw: DatasetsPiece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
-        place = self.stored[field.name]
-        values = unpacked[place.path].values
-        width = values.size // raw.count
-        here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
-        extract = None if place.bits is None else place.bits.extract
-        return column_of(values, here, field, place.member, extract)
-
     @override
     def array_of(self, field: Field) -> FieldArray:
         """Return the dataset that a field's mask has, whether the field is one or a member."""
-        place = self.stored[field.name]
-        dtype = h5py.opaque_dtype(place.dtype) if place.dtype.kind in "Mm" else place.dtype
-        rounded = field.name in self._rounded
-        return FieldArray(field.name, place.shape, dtype, rounded=rounded)
+        array = super().array_of(field)
+        dtype = h5py.opaque_dtype(array.dtype) if array.dtype.kind in "Mm" else array.dtype
+        return replace(array, dtype=dtype, rounded=field.name in self._rounded)
 
-    def length(self, field: Field) -> int:
-        """Return the number of elements of a field."""
-        return self.stored[field.name].count
-
+    @override
     def array_shape(self, field: Field) -> tuple[int, ...]:
-        """Return a dataset's shape."""
+        """Return a dataset's shape, that of a member included."""
         return self.stored[field.name].shape
 
     def close(self) -> None:
         """Close the file, and remove what was unpacked."""
-        for rechunked in self._rechunked.values():
-            rechunked.elements.close()
+        super().close()
         self._bytes.close()
         close_file(self._file)
 

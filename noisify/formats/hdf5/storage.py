@@ -1,15 +1,11 @@
 """How the elements of an HDF5 dataset are stored, and how they are read and written back.
 
-Every storage hands out boxes of consecutive elements. `read` and `write` are serial; `unpack` and
-`pack` run in worker threads: what needs no order is left to them. So does `write` where all that is
-written is contiguous.
+Contiguous bytes are read and written past the HDF5 library. It reads and writes chunks as bytes, if
+their filters are known here.
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import h5py
@@ -20,7 +16,7 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into_at
-from noisify.formats.hdf5.boxes import (
+from noisify.formats.datasets.boxes import (
     Corner,
     box_shape,
     corners,
@@ -28,6 +24,7 @@ from noisify.formats.hdf5.boxes import (
     overlap,
     same_bytes,
 )
+from noisify.formats.datasets.storage import InChunks, Storage, Unpacked
 from noisify.formats.hdf5.filters import NO_FILTERS
 
 if TYPE_CHECKING:
@@ -36,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats.hdf5.boxes import Box
-    from noisify.formats.hdf5.chunk_file import ChunkFile
+    from noisify.formats.datasets.boxes import Box
+    from noisify.formats.datasets.chunk_file import ChunkFile
     from noisify.formats.hdf5.filters import Buffer, Pipeline
 
 _NOT_THERE = "not allocated"
@@ -63,95 +60,9 @@ class Target(Protocol):
         """Write bytes of a contiguous dataset to a place in the file."""
         ...
 
-    def scratch(
-        self, path: str, elements: ChunkFile, finish: Callable[[Target, ChunkFile], None]
-    ) -> ChunkFile:
-        """Return where the noisy elements of a dataset are kept until all are there.
-
-        Args:
-            path: The dataset's path.
-            elements: Its elements without noise.
-            finish: Called with the target and what this returns when all are there.
-        """
-        ...
-
     def dataset(self, path: str) -> AbstractContextManager[h5d.DatasetID]:
         """Open a dataset of it, while no signal can raise."""
         ...
-
-
-@frozen
-class Unpacked:
-    """A box of elements.
-
-    Attributes:
-        values: The elements, in the box's shape, as they are in the file.
-        edge_chunks: Whole chunks that go on beyond the dataset's end, by their first corner.
-        skipped: For chunks that did not pass all filters, which; by their first corner.
-    """
-
-    values: NDArray[Any]
-    edge_chunks: dict[Corner, NDArray[Any]] = field(default_factory=dict)
-    skipped: dict[Corner, int] = field(default_factory=dict)
-
-
-@frozen
-class Storage(ABC):
-    """A dataset's elements in a file.
-
-    Attributes:
-        path: The dataset's path.
-        shape: Its shape; an array type's comes last.
-        rank: Its own dimensions, without those of an array type.
-        dtype: What of an element noise can change; see `datatypes`.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    rank: int
-    dtype: np.dtype[Any]
-
-    @property
-    def unit(self) -> tuple[int, ...] | None:
-        """The shape of the pieces that no box should cut; None: any box will do."""
-        return None
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def element_bytes(self) -> int:
-        """The bytes that an element takes in memory."""
-        return self.dtype.itemsize
-
-    @property
-    def whole(self) -> np.dtype[Any]:
-        """The dtype to move elements by: all of their bytes, those between members too."""
-        return self.dtype if self.dtype.names is None else np.dtype(f"V{self.dtype.itemsize}")
-
-    @abstractmethod
-    def read(self, origin: Origin, box: Box) -> Any:  # noqa: ANN401
-        """Return a box as it is in the file."""
-
-    def unpack(self, raw: Any, box: Box) -> Unpacked:  # noqa: ANN401, ARG002
-        """Return a box's elements."""
-        return Unpacked(raw)
-
-    def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> Any:  # noqa: ANN401, ARG002
-        """Return what `write` takes.
-
-        Args:
-            before: The box's elements.
-            values: What is to be there instead, in the same shape and dtype.
-            box: The box.
-        """
-        return values
-
-    @abstractmethod
-    def write(self, target: Target, packed: Any, box: Box) -> None:  # noqa: ANN401
-        """Write a box."""
 
 
 @frozen
@@ -161,6 +72,8 @@ class Contiguous(Storage):
     Attributes:
         offset: Where they start in the file.
     """
+
+    for_workers = True
 
     offset: int
 
@@ -190,26 +103,19 @@ class Contiguous(Storage):
 
 
 @frozen
-class LibraryStorage(Storage):
+class LibraryStorage(InChunks):
     """Elements that only the HDF5 library knows to read: compact, unwritten, or behind its filters.
 
     They are read and written as whole elements of the dataset's own datatype, so the library has
     nothing to convert: what it converts, it may lose.
 
     Attributes:
-        chunks: The shape of their chunks, or None if there are none.
         kind: The dataset's datatype.
         rounds: Whether a filter does not keep every value as it is.
     """
 
-    chunks: tuple[int, ...] | None
     kind: h5py.h5t.TypeID
     rounds: bool
-
-    @property
-    def unit(self) -> tuple[int, ...]:
-        """The shape of a chunk, or of an element."""
-        return self.chunks or (1,) * self.rank + self.shape[self.rank :]
 
     def read(self, origin: Origin, box: Box) -> NDArray[Any]:
         """Return a box."""
@@ -219,24 +125,6 @@ class LibraryStorage(Storage):
         values = np.empty(box_shape(box), self.dtype)
         dataset.read(*_spaces(dataset, box[: self.rank]), values, self.kind)
         return values
-
-    def pack(
-        self, before: Unpacked, values: NDArray[Any], box: Box
-    ) -> list[tuple[Box, NDArray[Any]]]:
-        """Return each chunk that is other than before, or all if there are no chunks."""
-        old, new = before.values.view(self.whole), values.view(self.whole)
-        if self.chunks is None:
-            return [] if same_bytes(old, new) else [(box, values)]
-        changed = []
-        for corner in corners(box, self.chunks):
-            outer, _ = overlap(corner, self.chunks, box)
-            if not same_bytes(old[outer], new[outer]):
-                part = tuple(
-                    slice(cut.start + inner.start, cut.start + inner.stop)
-                    for cut, inner in zip(box, outer, strict=True)
-                )
-                changed.append((part, values[outer]))
-        return changed
 
     @override
     def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
@@ -285,7 +173,7 @@ Chunks = list[tuple[Corner, int, "Buffer | None"]]
 
 
 @frozen
-class Chunked(Storage):
+class Chunked(InChunks):
     """Elements in chunks that are read and written directly, and (un)packed by the workers.
 
     Attributes:
@@ -301,11 +189,6 @@ class Chunked(Storage):
     filters_edges: bool
     is_written: bool
     fill: bytes | None
-
-    @property
-    def unit(self) -> tuple[int, ...]:
-        """The shape of a chunk."""
-        return self.chunks
 
     def read(self, origin: Origin, box: Box) -> Chunks:
         """Return the chunks of a box, still filtered."""
@@ -346,24 +229,24 @@ class Chunked(Storage):
 
     def _decoded(self, corner: Corner, mask: int, data: Buffer | None) -> NDArray[Any]:
         if data is None:
-            return self.filled()
+            return self._filled()
         try:
-            return self.from_bytes(self.pipeline.decode(data, self.not_passed(corner, mask)))
+            return self._from_bytes(self.pipeline.decode(data, self._not_passed(corner, mask)))
         except ValueError as error:
-            raise self.broken_chunk(error) from None
+            raise self._broken_chunk(error) from None
 
-    def not_passed(self, corner: Corner, skipped: int) -> int:
+    def _not_passed(self, corner: Corner, skipped: int) -> int:
         """Return which filters a chunk has not passed, whatever it says of itself."""
         ends = zip(corner, self.chunks, self.shape, strict=True)
         if self.filters_edges or all(at + step <= extent for at, step, extent in ends):
             return skipped
         return NO_FILTERS
 
-    def broken_chunk(self, error: ValueError) -> DataError:
+    def _broken_chunk(self, error: ValueError) -> DataError:
         """Return the error of a chunk that is not what its filters make."""
         return DataError(f"has a chunk that cannot be read: {error}", field=self.path)
 
-    def filled(self) -> NDArray[Any]:
+    def _filled(self) -> NDArray[Any]:
         """Return a chunk that is not in the file.
 
         Raises:
@@ -379,7 +262,7 @@ class Chunked(Storage):
         chunk[...] = np.frombuffer(self.fill, self.whole).reshape(self.chunks[self.rank :])
         return chunk.view(self.dtype)
 
-    def from_bytes(self, data: Buffer) -> NDArray[Any]:
+    def _from_bytes(self, data: Buffer) -> NDArray[Any]:
         """Return a chunk's elements from its bytes; ValueError if there are too few or many."""
         return np.frombuffer(data, self.dtype).reshape(self.chunks)
 
@@ -395,10 +278,10 @@ class Chunked(Storage):
             if corner in before.edge_chunks:
                 chunk = before.edge_chunks[corner].copy()
                 chunk[inner] = new[outer]
-            packed += self.packed_chunk(corner, before.skipped.get(corner, 0), chunk)
+            packed += self._packed_chunk(corner, before.skipped.get(corner, 0), chunk)
         return packed
 
-    def packed_chunk(
+    def _packed_chunk(
         self,
         corner: Corner,
         skipped: int,
@@ -413,7 +296,7 @@ class Chunked(Storage):
             chunk: Its elements.
             used: Told the bytes that were read, after each filter.
         """
-        not_passed = self.not_passed(corner, skipped)
+        not_passed = self._not_passed(corner, skipped)
         now_skipped, data = self.pipeline.encode(_bytes_of(chunk), not_passed, used)
         if not_passed == now_skipped:
             return [(corner, skipped, data)]
@@ -426,6 +309,34 @@ class Chunked(Storage):
         for corner, skipped, data in packed:
             with target.dataset(self.path) as dataset:
                 dataset.write_direct_chunk(corner[: self.rank], data, skipped)
+
+    @override
+    def unpack_chunk(self, origin: Origin, box: Box, elements: ChunkFile) -> int:
+        """Put a chunk into a temporary file; return which filters it did not pass.
+
+        No more than two versions of it are in memory: a chunk may be all that fits.
+        """
+        ((corner, mask, data),) = self.read(origin, box)
+        if data is None:
+            elements.put(corner, self._filled())
+            return mask
+        try:
+            for undo in self.pipeline.undoing(self._not_passed(corner, mask)):
+                data = undo(data)
+            elements.put(corner, self._from_bytes(data))
+        except ValueError as error:
+            raise self._broken_chunk(error) from None
+        return mask
+
+    @override
+    def pack_chunk(self, target: Target, box: Box, noisy: ChunkFile, skipped: int) -> None:
+        """Write a chunk from a temporary file."""
+        corner = tuple(cut.start for cut in box)
+        chunk = noisy.chunk(corner)
+        packed = self._packed_chunk(corner, skipped, chunk, noisy.used)
+        del chunk
+        self.write(target, packed, box)
+        noisy.used(sum(len(data) for _, _, data in packed if data is not None))
 
 
 def _bytes_of(values: NDArray[Any]) -> Buffer:

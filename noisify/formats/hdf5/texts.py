@@ -10,13 +10,14 @@ from h5py import h5s, h5t
 
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.formats.hdf5.storage import Storage
+from noisify.formats.datasets.storage import Storage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noisify.formats.hdf5.boxes import Box
-    from noisify.formats.hdf5.storage import Origin, Target, Unpacked
+    from noisify.formats.datasets.boxes import Box
+    from noisify.formats.datasets.storage import Unpacked
+    from noisify.formats.hdf5.storage import Origin, Target
 
 _LEAST_BYTES = 64
 """What a text takes in memory at least."""

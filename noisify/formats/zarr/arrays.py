@@ -10,8 +10,9 @@ import numpy as np
 
 from noisify.core.errors import UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
-from noisify.formats.hdf5.boxes import box_shape
+from noisify.formats.datasets.boxes import box_shape
 from noisify.formats.numpy_fields import ARRAY_NAME
+from noisify.formats.zarr.storage import read_box, unit_of
 from noisify.formats.zarr.store import Tree, open_store, reading, zarr
 
 if TYPE_CHECKING:
@@ -50,10 +51,9 @@ def _stored(path: str, array: ZarrObject, shown: str) -> StoredArray:
 
     def read(box: Box) -> NDArray[Any]:
         with reading(shown, path):
-            return np.asarray(array[box], dtype, order="C").reshape(box_shape(box))
+            return read_box(array, dtype, box)
 
-    unit = tuple(max(1, extent) for extent in array.shards or array.chunks)
-    return StoredArray(ArrayType(path or ARRAY_NAME, array.shape, dtype), unit, read)
+    return StoredArray(ArrayType(path or ARRAY_NAME, array.shape, dtype), unit_of(array), read)
 
 
 def _lost(tree: Tree) -> UsageError | None:

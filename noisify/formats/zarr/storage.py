@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.formats.hdf5.boxes import box_shape
-from noisify.formats.hdf5.storage import LibraryStorage, Unpacked
+from noisify.formats.datasets.boxes import box_shape
+from noisify.formats.datasets.storage import InChunks, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import h5py
     from numpy.typing import NDArray
 
-    from noisify.formats.hdf5.boxes import Box
+    from noisify.formats.datasets.boxes import Box
+    from noisify.formats.datasets.storage import Origin, Target
     from noisify.formats.zarr.store import ZarrObject
 
 
 @frozen
-class ZarrStorage(LibraryStorage):
+class ZarrStorage(InChunks):
     """Elements in the chunks of an array, or in shards of several chunks, each of them a file."""
+
+    for_workers = True
 
     @classmethod
     def of(cls, path: str, array: ZarrObject) -> ZarrStorage:
         """Return the storage of an array."""
-        unit = tuple(max(1, extent) for extent in array.shards or array.chunks)
-        kind = cast("h5py.h5t.TypeID", None)  # only HDF5's have one
-        return cls(path, array.shape, array.ndim, np.dtype(array.dtype), unit, kind, rounds=False)
+        return cls(path, array.shape, array.ndim, np.dtype(array.dtype), unit_of(array))
 
     @override
-    def read(self, origin: Any, box: Box) -> NDArray[Any]:
-        """Return a box."""
-        values = np.asarray(origin.array(self.path)[box], self.dtype, order="C")
-        return values.reshape(box_shape(box))
+    def read(self, origin: Origin, box: Box) -> Callable[[], NDArray[Any]]:
+        """Return a function with which the worker reads a box."""
+        return partial(read_box, origin.array(self.path), self.dtype, box)
 
     @override
     def unpack(self, raw: Callable[[], NDArray[Any]], box: Box) -> Unpacked:
@@ -44,7 +44,17 @@ class ZarrStorage(LibraryStorage):
         return Unpacked(raw())
 
     @override
-    def write(self, target: Any, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
+    def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
         """Write chunks."""
         for part, values in packed:
             target.array(self.path)[part] = values
+
+
+def unit_of(array: ZarrObject) -> tuple[int, ...]:
+    """Return the shape of what of an array is in one file: a chunk, or a shard of several."""
+    return tuple(max(1, extent) for extent in array.shards or array.chunks)
+
+
+def read_box(array: ZarrObject, dtype: np.dtype[Any], box: Box) -> NDArray[Any]:
+    """Read a box of an array."""
+    return np.asarray(array[box], dtype, order="C").reshape(box_shape(box))

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.hdf5 import chunk_file, filters, pieces, rechunk
+from noisify.formats.datasets import chunk_file, pieces, rechunk
+from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32
 from noisify.formats.hdf5.timestamps import checksum
 

@@ -160,7 +160,7 @@ def test_untouched_arrays_chunks_and_metadata_keep_their_bytes(store, tmp_path, 
 
 
 def test_chunks_against_the_order_of_elements_are_unpacked_first(tmp_path, monkeypatch):
-    monkeypatch.setattr("noisify.formats.hdf5.pieces._MEMORY", 10_000)
+    monkeypatch.setattr("noisify.formats.datasets.pieces._MEMORY", 10_000)
     values = np.random.default_rng(0).normal(size=(300, 40))
     root = zarr.open_group(tmp_path / "in.zarr", mode="w")
     root.create_array("x", shape=values.shape, dtype="f8", chunks=(300, 1))[:] = values

@@ -15,14 +15,14 @@ from noisify.core.errors import NoisifyError
 from noisify.files.mapping import drop_from_memory, map_file, reserve
 from noisify.files.temporary import temporary_folder
 from noisify.files.write_behind import write_all
-from noisify.formats.hdf5.boxes import box_shape, chunk_number, same_bytes
+from noisify.formats.datasets.boxes import box_shape, chunk_number, same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.formats.hdf5.boxes import Box, Corner
+    from noisify.formats.datasets.boxes import Box, Corner
 
 _COPY_BYTES = 1 << 20
 _TILE_BYTES = 1 << 23

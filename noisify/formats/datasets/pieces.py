@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import boxes
 from noisify.core.value_class import frozen
-from noisify.formats.hdf5.boxes import box_shape, first_element
-from noisify.formats.hdf5.storage import Contiguous
+from noisify.formats.datasets.boxes import box_shape, first_element
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from noisify.formats.hdf5.boxes import Box
-    from noisify.formats.hdf5.storage import Storage
+    from noisify.formats.datasets.boxes import Box
+    from noisify.formats.datasets.storage import Storage
 
 _MEMORY = 128 << 20
 """Bytes that the pieces in memory may take where chunks ask for pieces larger than wished."""
@@ -106,7 +105,7 @@ def cut(
     count = max(1, math.prod(shape))
     width = max(1, sum(s.count * s.element_bytes for s in storages) // count)
     weight = _COPIES * width + _VALUE_BYTES * -(-values // count)
-    if sum(not isinstance(storage, Contiguous) for storage in storages) > 1:
+    if sum(not storage.for_workers for storage in storages) > 1:
         size = _PIECE_BYTES
     wished = max(1, size // width)
     unit = _consecutive(shape, _common_unit(storages, shape))

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from h5py import h5a, h5d
 
 from noisify.core.missing import Missing
 from noisify.core.packing import PHYSICAL, Packing
@@ -19,14 +18,13 @@ from noisify.core.value_class import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import h5py
-
+    from noisify.core.chunk import Field
     from noisify.core.dtypes import NumberType
 
 _FILL, _MISSING = "_FillValue", "missing_value"
 _RANGE, _LEAST, _MOST = "valid_range", "valid_min", "valid_max"
 _SCALE, _OFFSET, _UNSIGNED = "scale_factor", "add_offset", "_Unsigned"
-_ATTRIBUTES = frozenset({_FILL, _MISSING, _RANGE, _LEAST, _MOST, _SCALE, _OFFSET, _UNSIGNED})
+ATTRIBUTES = frozenset({_FILL, _MISSING, _RANGE, _LEAST, _MOST, _SCALE, _OFFSET, _UNSIGNED})
 _DEFAULT_FILLS: dict[str, int | float] = {
     "i1": -127, "u1": 255, "i2": -32767, "u2": 65535, "i4": -2147483647, "u4": 4294967295,
     "i8": -9223372036854775806, "u8": 18446744073709551614,
@@ -57,48 +55,27 @@ class _Kinds(NamedTuple):
     codes: NumberType
 
 
-def declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> Declared:
-    """Return what the attributes of a dataset say of its values.
-
-    Args:
-        dataset: The dataset.
-        number: The type of its elements as stored.
-        netcdf: Whether NetCDF's default fill values count.
-    """
-    bare = not (netcdf or h5a.get_num_attrs(dataset.id))
-    if bare or number.kind not in {"int", "float"}:
-        return Declared(number)
-    names = _ATTRIBUTES.intersection(dataset.attrs)
-    attributes = {name: _read(dataset, name) for name in names}
-    return _declared(number, attributes, dataset if netcdf else None)
-
-
-def declared_by(attributes: Mapping[str, object], number: NumberType) -> Declared:
-    """Return what attributes by name say of values, whose type as stored is `number`."""
-    known = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
-    if not known or number.kind not in {"int", "float"}:
-        return Declared(number)
-    return _declared(number, known, None)
-
-
-def _declared(
-    number: NumberType, attributes: dict[str, Any], filled: h5py.Dataset | None
+def declared_by(
+    attributes: Mapping[str, object], number: NumberType, *, has_default_fill: bool = False
 ) -> Declared:
-    """Return what attributes say of values.
+    """Return what attributes by name say of values.
 
     Args:
+        attributes: The attributes; others than those of the conventions are ignored.
         number: The type of the values as stored.
-        attributes: The attributes.
-        filled: The dataset whose default fill value counts; None: none does.
+        has_default_fill: Whether NetCDF's default fill value counts if they name none.
     """
-    codes = _signed_as_declared(number, attributes.get(_UNSIGNED))
+    known = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
+    if number.kind not in {"int", "float"} or not (known or has_default_fill):
+        return Declared(number)
+    codes = _signed_as_declared(number, known.get(_UNSIGNED))
     kinds = _Kinds(number, codes)
-    packing = _packing(codes, attributes)
-    fills = _fills(kinds, attributes)
+    packing = _packing(codes, known)
+    fills = _fills(kinds, known)
     values = [value for value in fills if math.isfinite(value)]
-    if filled is not None and _FILL not in attributes:
-        values += _default_fill(filled, kinds)
-    low, high = _bounds(kinds, packing, attributes)
+    if has_default_fill and _FILL not in known:
+        values += _default_fill(kinds)
+    low, high = _bounds(kinds, packing, known)
     missing = None
     if values or fills or low is not None or high is not None:
         marker = fills[0] if fills else None
@@ -106,12 +83,23 @@ def _declared(
     return Declared(codes if packing is None else PHYSICAL, missing, packing)
 
 
-def _read(dataset: h5py.Dataset, name: str) -> object:
-    """Return an attribute; None if it is of a type that h5py does not read."""
-    try:
-        return dataset.attrs[name]
-    except (OSError, TypeError, ValueError):
-        return None
+def as_declared(field: Field, declared: Declared) -> Field:
+    """Add what the attributes of its dataset declare to a field: missing values and packing."""
+    missing, packing = declared.missing, declared.packing
+    kind, title = field.kind, field.type_name
+    if packing is not None:
+        kind, title = "float", f"float64 packed in {packing.codes.dtype}"
+    elif declared.number != field.number:
+        title = str(declared.number.dtype)
+    return replace(
+        field,
+        kind=kind,
+        type_name=title,
+        number=declared.number,
+        missing=missing,
+        packing=packing,
+        nullable=field.nullable or (missing is not None and missing.marker is not None),
+    )
 
 
 def _numbers(value: object) -> Iterator[int | float]:
@@ -186,14 +174,10 @@ def _whole_code(kinds: _Kinds, value: int) -> int | None:
     return None
 
 
-def _default_fill(dataset: h5py.Dataset, kinds: _Kinds) -> list[int | float]:
-    """Return NetCDF's default fill value; of bytes only where they are filled with it."""
-    stored = kinds.stored.dtype
-    fill = _DEFAULT_FILLS.get(stored.str[1:])
-    defined = dataset.id.get_create_plist().fill_value_defined()
-    if fill is None or (stored.itemsize == 1 and defined != h5d.FILL_VALUE_USER_DEFINED):
-        return []
-    code = _code(kinds, fill)
+def _default_fill(kinds: _Kinds) -> list[int | float]:
+    """Return NetCDF's default fill value, if there is one."""
+    fill = _DEFAULT_FILLS.get(kinds.stored.dtype.str[1:])
+    code = None if fill is None else _code(kinds, fill)
     return [] if code is None else [code]
 
 

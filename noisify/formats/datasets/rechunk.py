@@ -1,0 +1,85 @@
+"""Datasets whose chunks run against the order of the elements.
+
+A chunk of a thousand rows of one column each holds elements from all over the dataset. To have them
+in order, in pieces that fit into memory, the chunks are unpacked into a temporary file, one after
+another, where a part of each can be read; noisy elements go to a copy of it, which is packed again
+when all are there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.overriding import override
+from noisify.core.value_class import frozen
+from noisify.formats.datasets.boxes import corners, same_bytes
+from noisify.formats.datasets.chunk_file import ChunkFile
+from noisify.formats.datasets.storage import InChunks, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from noisify.formats.datasets.boxes import Box, Corner
+    from noisify.formats.datasets.storage import Origin, Target, Unpacked
+
+
+@frozen
+class RechunkedStorage(Storage):
+    """A dataset whose elements are in a temporary file meanwhile.
+
+    Attributes:
+        base: How it is really stored.
+        elements: All of its elements.
+        skipped: For chunks that did not pass all filters, which; by their first corner.
+    """
+
+    base: InChunks
+    elements: ChunkFile
+    skipped: dict[Corner, int]
+
+    @classmethod
+    def of(cls, base: InChunks, origin: Origin) -> RechunkedStorage:
+        """Unpack all chunks of a dataset."""
+        elements = ChunkFile(base.path, base.shape, base.unit, base.whole)
+        skipped: dict[Corner, int] = {}
+        try:
+            for box in _chunk_boxes(base):
+                if mask := base.unpack_chunk(origin, box, elements):
+                    skipped[tuple(cut.start for cut in box)] = mask
+        except BaseException:  # a signal too must not leave the file
+            elements.close()
+            raise
+        return cls(base.path, base.shape, base.rank, base.dtype, base, elements, skipped)
+
+    @override
+    def read(self, origin: Origin, box: Box) -> NDArray[Any]:
+        """Return a box of the temporary file."""
+        return self.elements.read(box).view(self.dtype)
+
+    @override
+    def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> NDArray[Any] | None:
+        """Return the box's elements, or None if all are as before."""
+        return None if same_bytes(before.values, values) else values
+
+    def write(self, target: Target, packed: NDArray[Any] | None, box: Box) -> None:
+        """Write a box to the target's temporary file."""
+        if packed is not None:
+            target.scratch(self).write(box, packed.view(self.whole))
+
+    def finish(self, target: Target, noisy: ChunkFile) -> None:
+        """Pack all chunks that differ from before again, and write them."""
+        for box in _chunk_boxes(self.base):
+            corner = tuple(cut.start for cut in box)
+            if not self.elements.same_chunk(noisy, corner):
+                self.base.pack_chunk(target, box, noisy, self.skipped.get(corner, 0))
+
+
+def _chunk_boxes(base: InChunks) -> Iterator[Box]:
+    """Yield the box of each chunk, cut where the dataset ends."""
+    for corner in corners(tuple(slice(0, extent) for extent in base.shape), base.unit):
+        yield tuple(
+            slice(at, min(at + step, extent))
+            for at, step, extent in zip(corner, base.unit, base.shape, strict=True)
+        )

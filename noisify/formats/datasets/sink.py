@@ -1,0 +1,106 @@
+"""A copy of a file of datasets in which some are overwritten, in HDF5 files and Zarr stores."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.overriding import override
+from noisify.formats.datasets.pieces import DatasetsPiece, NoisyPiece, box_in
+from noisify.formats.interface import Sink
+from noisify.formats.mask import changed_by_field
+from noisify.formats.numpy_fields import ARRAY_NAME, member_of, put_back, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Chunk
+    from noisify.formats.datasets.chunk_file import ChunkFile
+    from noisify.formats.datasets.rechunk import RechunkedStorage
+    from noisify.formats.datasets.storage import Storage, Unpacked
+    from noisify.formats.datasets.stored import Stored
+    from noisify.formats.interface import NoisyColumn
+
+
+class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
+    """A copy of a file of datasets, in which datasets are overwritten.
+
+    Args:
+        stored: The location of each field in the file.
+    """
+
+    def __init__(self, stored: Mapping[str, Stored]) -> None:
+        self._stored = stored
+        self._scratch: dict[str, tuple[RechunkedStorage, ChunkFile]] = {}
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[None]:
+        """Let a failure to write name the output."""
+
+    @override
+    def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
+        """Return a piece's datasets with their noisy fields in them."""
+        by_path: dict[str, list[NoisyColumn]] = {}
+        for result in noisy:
+            place = self._stored[result.column.field.name]
+            by_path.setdefault(place.path, []).append(result)
+        packed = []
+        for storage, _ in raw.parts:
+            if columns := by_path.get(storage.path):
+                before: Unpacked = chunk.layout[storage.path]
+                columns = [self._in_bits(result, before.values) for result in columns]
+                values = put_back(before.values, columns, f"{storage.path or ARRAY_NAME}.")
+                box = box_in(storage, raw.box)
+                packed.append((storage, storage.pack(before, values, box)))
+        changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
+        return NoisyPiece(tuple(packed), raw.box, changed)
+
+    def _in_bits(self, result: NoisyColumn, before: NDArray[Any]) -> NoisyColumn:
+        """Return a noisy column with its integers in the bits that they have in the file."""
+        place = self._stored[result.column.field.name]
+        if place.bits is None:
+            return result
+        member = before if place.member is None else member_of(before, place.member)
+        old = member.reshape(-1).astype(member.dtype.newbyteorder("="))
+        values = place.bits.insert(old, stored(result, old.dtype))
+        field = replace(result.column.field, missing=None, packing=None)
+        column = replace(result.column, field=field)
+        return replace(result, column=column, values=values, erased=None)
+
+    @override
+    def write_at_position(self, encoded: NoisyPiece) -> NoisyPiece:
+        """Write the datasets that need no order; the others, and what changed, are for `write`."""
+        self._write([part for part in encoded.parts if part[0].for_workers], encoded)
+        rest = tuple(part for part in encoded.parts if not part[0].for_workers)
+        return replace(encoded, parts=rest)
+
+    @override
+    def write(self, encoded: NoisyPiece) -> None:
+        """Write the datasets of a piece to their places."""
+        self._write(encoded.parts, encoded)
+
+    def _write(self, parts: Sequence[tuple[Storage, Any]], encoded: NoisyPiece) -> None:
+        with self._writing():
+            for storage, packed in parts:
+                storage.write(self, packed, box_in(storage, encoded.box))
+
+    def scratch(self, storage: RechunkedStorage) -> ChunkFile:
+        """Return where the noisy elements of a dataset are kept until all are there."""
+        if storage.path not in self._scratch:
+            self._scratch[storage.path] = storage, storage.elements.copy()
+        return self._scratch[storage.path][1]
+
+    def _write_scratch(self) -> None:
+        """Write the datasets that were unpacked."""
+        for storage, noisy in self._scratch.values():
+            storage.finish(self, noisy)
+
+    @override
+    def close(self) -> None:
+        """Remove what is temporary."""
+        for _, noisy in self._scratch.values():
+            noisy.close()

@@ -1,0 +1,183 @@
+"""Read datasets that come together in pieces: what HDF5 files and Zarr stores have in common."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.chunk import Chunk, Field, Positions
+from noisify.core.errors import DataError
+from noisify.core.overriding import override
+from noisify.formats.array_source import ArraySource
+from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.datasets.boxes import box_shape
+from noisify.formats.datasets.pieces import DatasetsPiece, box_in, cut
+from noisify.formats.datasets.rechunk import RechunkedStorage
+from noisify.formats.datasets.storage import InChunks
+from noisify.formats.interface import FieldArray, Reading
+from noisify.formats.numpy_fields import arrow_of, column_of, with_member_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from noisify.core.chunk import Column
+    from noisify.files.input import Input
+    from noisify.formats.datasets.pieces import Cut
+    from noisify.formats.datasets.storage import Storage, Unpacked
+    from noisify.formats.datasets.stored import Stored
+
+_COPIES = 3
+"""How often a chunk is in memory: as it is stored, unpacked and with noise."""
+
+
+class DatasetsSource(ArraySource[DatasetsPiece]):
+    """An open file of datasets.
+
+    Attributes:
+        name: The file's name in errors.
+        stored: The location of each field that can get noise, by name.
+    """
+
+    reads_conditions = True
+
+    def __init__(self, source: Input) -> None:
+        self.name = source.name
+        self.stored: dict[str, Stored] = {}
+        self._memory = source.memory
+        self._by_path = FieldsByPlace(self._path_of)
+        self._rechunked: dict[str, RechunkedStorage] = {}
+
+    @abstractmethod
+    def _storage(self, path: str) -> Storage:
+        """Return how a dataset is stored."""
+
+    @abstractmethod
+    def _reading(self, path: str) -> AbstractContextManager[None]:
+        """Turn a failure to read a dataset into an error in one line."""
+
+    def _reading_in_order(self, path: str) -> AbstractContextManager[None]:
+        """Do the same as `_reading` on the one thread that reads the file."""
+        return self._reading(path)
+
+    def _path_of(self, field: Field) -> str:
+        return self.stored[field.name].path
+
+    def _described(self, found: Sequence[Field]) -> tuple[Field, ...]:
+        """Return the fields that were found, with the random streams of their members.
+
+        Raises:
+            DataError: If two fields have one name.
+        """
+        for name, count in Counter(field.name for field in found).most_common(1):
+            if count > 1:
+                raise DataError(f"has two fields called {name!r}; rename one", path=self.name)
+        places = self.stored.items()
+        members = {name: place.member for name, place in places if place.member is not None}
+        self.empty = bool(self.stored) and not any(place.count for _, place in places)
+        return with_member_streams(found, members)
+
+    @override
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
+        """Read the elements of each group of fields, dataset after dataset, in their order."""
+        together = united(groups, self._path_of)  # what shares a dataset: it is written once
+        cuts = [self._cut(fields, size) for fields in together]
+        storages = itertools.chain.from_iterable(found.storages for found in cuts)
+        limits = [found.in_flight for found in cuts if found.in_flight is not None]
+        return Reading(
+            itertools.chain.from_iterable(map(self._pieces, cuts)),
+            in_flight=min(limits, default=None),
+            lazy=all(storage.for_workers for storage in storages),
+        )
+
+    def _cut(self, fields: Sequence[Field], size: int) -> Cut:
+        """Decide how the datasets of some fields are cut into pieces of about `size` bytes."""
+        paths = dict.fromkeys(map(self._path_of, fields))
+        storages = [self._storage(path) for path in paths]
+        for storage in storages:
+            if storage.unit is not None:
+                count = math.prod(storage.unit) * storage.dtype.itemsize
+                self._memory.require(_COPIES * count, f"a chunk of {storage.path}")
+        values = sum(self.stored[field.name].count for field in fields)
+        return cut(storages, values, size, self._rechunk)
+
+    def _rechunk(self, storage: Storage) -> Storage:
+        """Unpack a dataset whose chunks run against the order of its elements."""
+        path = storage.path
+        if not isinstance(storage, InChunks) or not storage.chunks:
+            return storage
+        if path not in self._rechunked:
+            with self._reading_in_order(path):
+                self._rechunked[path] = RechunkedStorage.of(storage, self)
+        return self._rechunked[path]
+
+    def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
+        """Yield the pieces of datasets that come together."""
+        for box, start, count in found.boxes():
+            parts = []
+            for storage in found.storages:
+                with self._reading_in_order(storage.path):
+                    parts.append((storage, storage.read(self, box_in(storage, box))))
+            yield DatasetsPiece(tuple(parts), box, start, count)
+
+    @override
+    def decode(self, raw: DatasetsPiece, wanted: Sequence[Field]) -> Chunk:
+        """Return the piece's fields in native byte order."""
+        unpacked = {}
+        for storage, part in raw.parts:
+            with self._reading(storage.path):
+                unpacked[storage.path] = storage.unpack(part, box_in(storage, raw.box))
+        fields = self._by_path.at(unpacked, wanted)
+        return Chunk(tuple(self._column(raw, unpacked, field) for field in fields), unpacked)
+
+    def _column(self, raw: DatasetsPiece, unpacked: Mapping[str, Unpacked], field: Field) -> Column:
+        """Return a field of a piece whose datasets are unpacked."""
+        place = self.stored[field.name]
+        values = unpacked[place.path].values
+        width = values.size // raw.count
+        here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
+        extract = None if place.bits is None else place.bits.extract
+        return column_of(values, here, field, place.member, extract)
+
+    @override
+    def condition_values(
+        self, raw: DatasetsPiece, chunk: Chunk, names: Iterable[str]
+    ) -> dict[str, Any]:
+        """Return fields of the piece as Arrow arrays, null where they are missing."""
+        return {
+            field.name: arrow_of(self._column(raw, chunk.layout, field))
+            for field in self.fields_called(names)
+        }
+
+    def size_of(self, raw: DatasetsPiece) -> int:
+        """Return the bytes of a piece's elements."""
+        return sum(
+            math.prod(box_shape(box_in(storage, raw.box))) * storage.dtype.itemsize
+            for storage, _ in raw.parts
+        )
+
+    @override
+    def array_of(self, field: Field) -> FieldArray:
+        """Return the dataset that a field's mask has, whether the field is one or a member."""
+        place = self.stored[field.name]
+        return FieldArray(field.name, place.shape, place.dtype)
+
+    @override
+    def length(self, field: Field) -> int:
+        """Return the number of elements of a field; 0 if it cannot get noise."""
+        place = self.stored.get(field.name)
+        return 0 if place is None else place.count
+
+    @override
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        for rechunked in self._rechunked.values():
+            rechunked.elements.close()
+
+
+def unreadable_field(path: str, why: str) -> Field:
+    """Return the field of an unreadable object."""
+    return Field(path, "other", "something unreadable", hindrance=f"cannot be read: {why}")
