@@ -1,4 +1,4 @@
-"""What is compared with what, and what has to be reached: the table of issue 6, line by line."""
+"""What is compared with what, and how many times as fast noisify has to be."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from noisify.cli.shown_values import shown_duration, shown_seconds
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, printable
 from noisify.core.urls import redacted
@@ -28,7 +29,7 @@ _MEASURED = NUMBER_KINDS | {"time"}
 def field_listing(path: str, settings: Settings) -> str:
     """Return a table of a file's fields: a line each, and whether it gets noise by default.
 
-    Nulls count NaN and infinite values too. Minimum, maximum and sd of times are in seconds.
+    Nulls count NaN and infinite values too. Times are shown as dates, their sd with a unit.
 
     Args:
         path: The file's path, or `-`.
@@ -76,19 +77,23 @@ def _row(
     if statistics is None:
         return (name, field.kind, field.type_name, *(["-"] * 5), default)
     nulls = statistics.length - statistics.count
-    numbers = (statistics.low, statistics.high, statistics.sd)
+    shown = shown_seconds if field.kind == "time" else _shown_number
+    spread = shown_duration if field.kind == "time" else "{:.6g}".format
     return (
         name,
         field.kind,
         field.type_name,
         f"{statistics.length:,}",
         f"{nulls:,}",
-        *(
-            "-" if math.isnan(number) or math.isinf(number) else f"{number:.6g}"
-            for number in numbers
-        ),
+        *(shown(number, field) if math.isfinite(number) else "-" for number in (
+            statistics.low, statistics.high)),
+        spread(statistics.sd) if math.isfinite(statistics.sd) else "-",
         default,
-    )
+    )  # fmt: skip
+
+
+def _shown_number(number: float, _field: Field) -> str:
+    return f"{number:.6g}"
 
 
 _WHY_NOT = {

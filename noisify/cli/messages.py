@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from noisify.cli.shown_values import shown_duration, shown_value
 from noisify.core.errors import printable
 from noisify.noise import level
+from noisify.noise.rows import RowModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +93,7 @@ def _measured(field: FieldReport, kind: str) -> str:
     if kind in {"text", "bool"} or sd is None or field.changed == field.erased:
         return ""
     if kind == "time":
-        return f", sd {sd:.4g} s"
+        return f", sd {shown_duration(sd)}"
     return f", sd {sd:.4g}" + ("" if ratio is None else f", SNR {ratio:.2f} dB")
 
 
@@ -123,7 +125,10 @@ def plan_lines(name: str, format_name: str, plan: Plan) -> list[str]:
     """Return the lines that say what a plan does: its noise field by field, what is left alone."""
     file = f", file {plan.file!r}" if plan.file else ""
     lines = [f"plan for {name} ({format_name}), seed {plan.seed}{file}, rng {plan.rng}"]
-    lines += [f"  {step.field.name}: {describe(step)}" for step in plan.steps]
+    lines += [
+        f"  {'rows' if isinstance(step.model, RowModel) else step.field.name}: {describe(step)}"
+        for step in plan.steps
+    ]
     lines += [f"  {field}: left alone, {why}" for field, why in plan.left.items()]
     return lines
 
@@ -154,22 +159,12 @@ def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
     rows = []
     for at in range(len(column.values)):
         there = column.valid is None or bool(column.valid[at])
-        before = shown_value(column.values[at], column.number.decimal_scale) if there else "(left)"
-        after = shown_value(result.values[at], column.number.decimal_scale) if there else "(left)"
+        before = shown_value(column.values[at], column) if there else "(left)"
+        after = shown_value(result.values[at], column) if there else "(left)"
         if result.erased is not None and result.erased[at]:
             after = "(missing)"
         rows.append((str(int(places[at])), before, after))
     return rows
-
-
-def shown_value(value: object, decimal_scale: int) -> str:
-    """Return a value as text; a decimal is given unscaled, with its digits after the point."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    if decimal_scale:
-        digits = f"{abs(int(str(plain))):0{decimal_scale + 1}d}"
-        sign = "-" if str(plain).startswith("-") else ""
-        return f"{sign}{digits[:-decimal_scale]}.{digits[-decimal_scale:]}"
-    return printable(str(value) if isinstance(value, np.float32) else str(plain))
 
 
 class Progress:

@@ -6,13 +6,13 @@ import os
 import shutil
 import sys
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 import numpy as np
 
-from noisify.cli.messages import plan_lines, shown_value
-from noisify.core.dtypes import SECOND
+from noisify.cli.messages import plan_lines
+from noisify.cli.shown_values import shown_value
 from noisify.core.errors import printable
 from noisify.core.value_class import frozen
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.core.chunk import Column, Field, Positions
+    from noisify.core.chunk import Column, Positions
     from noisify.engine.loop import Preview
     from noisify.engine.open_input import OpenInput
     from noisify.formats.interface import NoisyColumn
@@ -35,13 +35,6 @@ _GAP = "  "
 _MARK = "*"
 _CHANGED, _SAME, _TITLE = "1;35", "2", "1"
 """Colours (SGR codes): bold magenta, faint, bold."""
-_UNITS: dict[int, Literal["D", "s", "ms", "us", "ns"]] = {
-    86400 * SECOND: "D",
-    SECOND: "s",
-    10**6: "ms",
-    10**3: "us",
-    1: "ns",
-}
 
 
 def preview(opened: OpenInput, plan: Plan, found: Preview) -> str:
@@ -165,19 +158,7 @@ def _cells(columns: Sequence[NoisyColumn]) -> list[_Cell]:
 
 def _shown(value: Any, column: Column) -> str:  # noqa: ANN401 - of any dtype
     """Return a value as text, of limited length."""
-    number = column.number
-    if number.kind == "time":
-        return _time(int(value), column.field, number.tick, daily=bool(number.span))
-    return _shortened(shown_value(value, number.decimal_scale), _LONGEST_CELL)
-
-
-def _time(ticks: int, field: Field, tick: int, *, daily: bool) -> str:
-    """Return a time, date, time of day or duration as text."""
-    if "delta" in field.type_name or "duration" in field.type_name:
-        return f"{ticks * tick / SECOND:g} s"
-    unit = max(known for known in _UNITS if tick % known == 0)
-    text = str(np.datetime64(ticks * (tick // unit), _UNITS[unit]))
-    return text.partition("T")[2] if daily else text
+    return _shortened(shown_value(value, column), _LONGEST_CELL)
 
 
 def _shortened(text: str, longest: int) -> str:

@@ -70,3 +70,24 @@ def test_a_file_that_is_missing_is_an_error():
     done = run("nosuch.csv", "--list-fields")
     assert 1 == done.status
     assert "nosuch.csv" in done.messages
+
+
+def test_times_are_shown_as_dates_and_durations(tmp_path):
+    table = tmp_path / "days.csv"
+    table.write_text("day,x\n2024-03-01T06:00:00Z,1\n2024-03-01T10:00:00Z,2\n")
+
+    listed = run(table, "--list-fields").output.decode().splitlines()
+    tried = run(table, "-c", "day", "-s", "90s", "--seed", 1, "--dry-run").output.decode()
+
+    assert listed[2].split()[5:8] == ["2024-03-01T06:00:00", "2024-03-01T10:00:00", "2h"]
+    assert "    0  2024-03-01T06:00:00  2024-03-01T05:57:51\n" in tried
+
+
+def test_a_day_beyond_numpys_seconds_is_shown_in_seconds(tmp_path):
+    path = tmp_path / "days.npy"
+    np.save(path, np.array([2**62, 0], "M8[D]"))
+
+    assert run(path, "--list-fields").output.decode().splitlines()[2].split()[5:7] == [
+        "1970-01-01",
+        "3.9845e+23s",
+    ]

@@ -79,7 +79,7 @@ def test_a_dry_run_shows_no_parameter_without_a_value(table):
     ("options", "shown"),
     [
         (["-c", "x", "-s", "1"], "normal noise on x (400 of 400, sd 1."),
-        (["-c", "day", "-s", "9d"], " s); left alone"),
+        (["-c", "day", "-s", "9d"], "d); left alone"),
         (["-c", "word", "-d", "flip", "--rate", "20%"], " of 400); left alone"),
         (["-c", "word", "-d", "typo", "--rate", "20%"], " of 400); left alone"),
         (["-c", "x", "-d", "missing", "--rate", "20%"], " of 400); left alone"),

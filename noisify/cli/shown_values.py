@@ -1,0 +1,79 @@
+"""Values, times and durations as they are shown in dry runs, previews and lists of fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from noisify.core.dtypes import SECOND
+from noisify.core.errors import printable
+
+if TYPE_CHECKING:
+    from noisify.core.chunk import Column, Field
+
+_TICKS: dict[int, Literal["D", "s", "ms", "us", "ns"]] = {
+    86400 * SECOND: "D",
+    SECOND: "s",
+    10**6: "ms",
+    10**3: "us",
+    1: "ns",
+}
+"""NumPy's units of time by their nanoseconds."""
+_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
+
+
+def shown_value(value: Any, column: Column) -> str:  # noqa: ANN401 - of any dtype
+    """Return a value of a column as text, times as dates and decimals with their point."""
+    number = column.number
+    if number.kind == "time":
+        return shown_time(int(value), column.field)
+    plain = value.item() if isinstance(value, np.generic) else value
+    if scale := number.decimal_scale:
+        digits = f"{abs(int(str(plain))):0{scale + 1}d}"
+        sign = "-" if str(plain).startswith("-") else ""
+        return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
+    return printable(str(value) if isinstance(value, np.float32) else str(plain))
+
+
+def shown_time(ticks: int, field: Field) -> str:
+    """Return a date, time of day or duration as text.
+
+    Args:
+        ticks: Its ticks, as the field stores it.
+        field: Its field.
+    """
+    number = field.number
+    if _is_duration(field):
+        return f"{ticks * number.tick / SECOND:.12g}s"
+    unit = max(known for known in _TICKS if number.tick % known == 0)
+    text = str(np.datetime64(ticks * (number.tick // unit), _TICKS[unit]))
+    return text.partition("T")[2] if number.span else text
+
+
+def shown_seconds(seconds: float, field: Field) -> str:
+    """Return a date, time of day or duration as text; a date or time to the whole second.
+
+    Args:
+        seconds: Its seconds, as a float.
+        field: Its field.
+    """
+    if _is_duration(field):
+        return shown_duration(seconds)
+    if abs(seconds) > np.iinfo(np.int64).max:
+        return f"{seconds:.6g}s"
+    text = str(np.datetime64(round(seconds), "s"))
+    if field.number.span:
+        return text.partition("T")[2]
+    return text.partition("T")[0] if field.number.tick % (86400 * SECOND) == 0 else text
+
+
+def shown_duration(seconds: float) -> str:
+    """Return a duration in the largest unit that it fills, to six digits: `2.88675h`."""
+    size = abs(seconds)
+    unit, length = next((one for one in _UNITS if size >= one[1]), ("s", 1.0))
+    return f"{seconds / length:.6g}{unit}"
+
+
+def _is_duration(field: Field) -> bool:
+    return "delta" in field.type_name or "duration" in field.type_name
