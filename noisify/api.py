@@ -16,13 +16,15 @@ from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
+from noisify.plan.noise_options import NoiseOptions, show_options
 from noisify.plan.read_options import read_options
 from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Unpack
 
     from noisify.core.chunk import Field
     from noisify.engine import rows_from, survey
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
-    from noisify.plan.request import RecipeLike, SpecLike
     from noisify.plan.run_words import Rng
     from noisify.statistics.survey import FieldStatistics
 else:
@@ -43,30 +44,19 @@ else:
 Data = TypeVar("Data")
 
 
+@show_options
 def add_noise(
     data: Data,
     model: ModelName | ModelSpec | None = None,
     *,
-    scale: float | str | None = None,
-    sd: float | str | None = None,
-    snr: float | str | None = None,
-    rate: float | str | None = None,
-    columns: str | int | Iterable[str | int] | None = None,
-    exclude: str | int | Iterable[str | int] | None = None,
-    params: Mapping[str, Any] | None = None,
-    clip: tuple[float | None, float | None] | None = None,
-    where: str | None = None,
-    noise: SpecLike | Iterable[SpecLike] | None = None,
-    recipe: RecipeLike | None = None,
-    preset: str | Iterable[str] | None = None,
     decimals: int | None = None,
     seed: SupportsIndex | None = None,
     file: str | None = None,
     replicate: SupportsIndex | None = None,
     rng: Rng | None = None,
-    key: str | Iterable[str] | None = None,
     start: SupportsIndex | None = None,
     jobs: int | None = None,
+    **options: Unpack[NoiseOptions],
 ) -> Data:
     """Return a noisy copy of an array or a table.
 
@@ -96,6 +86,9 @@ def add_noise(
         recipe: The path of a recipe or a report, or its contents as a mapping.
         preset: Ready-made noise, as listed by `noisify --list-presets`, such as
             "sensor-faults:2"; or several.
+        key: A column, or several, whose values give each row its noise, instead of its number:
+            in any order, with rows left out or joined, a record has the same noise. 7, 7.0 and
+            "7" are one key.
         decimals: Digits to round noisy floats to.
         seed: 0 to 2**128 - 1, of any integer type; None: the recipe's, or a new one each time.
         file: A name that gives the data its own noise: "day1" gives the noise
@@ -103,9 +96,6 @@ def add_noise(
         replicate: The number of the noisy copy, from 0: `--replicates 3` makes the copies 0, 1
             and 2. Default 0.
         rng: "noisify", or "numpy" or "numpy-legacy" for the numbers of NumPy's generators.
-        key: A column, or several, whose values give each row its noise, instead of its number:
-            in any order, with rows left out or joined, a record has the same noise. 7, 7.0 and
-            "7" are one key.
         start: If the data are some rows of a larger table or array, the index of their first row
             in it, from 0; they get the noise that they have in the whole. Levels of the whole
             field are refused then, and models that look at neighbouring rows. Default: the data
@@ -135,14 +125,8 @@ def add_noise(
     array([ 4.932, 10.646])
     """
     request = request_from(
-        {
-            "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
-            "columns": columns, "exclude": exclude, "params": params, "clip": clip,
-            "where": where, "noise": noise, "recipe": recipe, "preset": preset,
-            "decimals": decimals, "seed": seed, "rng": rng, "file": file, "replicate": replicate,
-            "key": key,
-        }
-    )  # fmt: skip
+        options, model=model, decimals=decimals, seed=seed, rng=rng, file=file, replicate=replicate
+    )
     within = None
     if start is not None:
         first = read_count("start", start, 0, limit=ROW_LIMIT)
@@ -153,60 +137,37 @@ def add_noise(
     return noisy
 
 
+@show_options
 def noisify_file(
     source: str | Path,
     output: str | Path,
     model: ModelName | ModelSpec | None = None,
     *,
-    scale: float | str | None = None,
-    sd: float | str | None = None,
-    snr: float | str | None = None,
-    rate: float | str | None = None,
-    columns: str | Iterable[str] | None = None,
-    exclude: str | Iterable[str] | None = None,
-    params: Mapping[str, Any] | None = None,
-    clip: tuple[float | None, float | None] | None = None,
-    where: str | None = None,
-    noise: SpecLike | Iterable[SpecLike] | None = None,
-    recipe: RecipeLike | None = None,
-    preset: str | Iterable[str] | None = None,
     decimals: Decimals = None,
     seed: SupportsIndex | None = None,
     per_file: bool | None = None,
     rng: Rng | None = None,
-    key: str | Iterable[str] | None = None,
     in_place: bool = False,
     read: ReadOptions | Mapping[str, Any] | None = None,
     jobs: int | None = None,
+    **options: Unpack[NoiseOptions],
 ) -> RunReport:
     r"""Write a noisy copy of a file: the command, as a function.
 
     Args:
         source: A CSV, TSV, NPY, Parquet or HDF5 file; `-` for standard input.
         output: The file to create or replace atomically; `-` for standard output.
-        model: As for `add_noise`; likewise the arguments up to `rng`.
-        scale: See `add_noise`.
-        sd: See `add_noise`.
-        snr: See `add_noise`.
-        rate: See `add_noise`.
-        columns: See `add_noise`.
-        exclude: See `add_noise`.
-        params: See `add_noise`.
-        clip: See `add_noise`.
-        where: See `add_noise`.
-        noise: See `add_noise`.
-        recipe: See `add_noise`.
-        preset: See `add_noise`.
+        model: See `add_noise`.
         decimals: Digits to round noisy floats to, or "keep" for as many as each CSV cell had.
         seed: See `add_noise`.
         per_file: Whether the file gets its own noise, by its name without folder and suffix;
             None: as the recipe says.
         rng: See `add_noise`.
-        key: See `add_noise`.
         in_place: Whether `output` may be `source`.
         read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
             nulls, encoding, decimal, thousands, skip_lines, comment, escape, ragged and strict.
         jobs: Worker threads; default: one for each processor.
+        **options: Which noise, and on which fields, as for `add_noise`: from `scale` to `key`.
 
     Returns:
         What was done and, measured on the output, what noise did; `as_json()` is the report that
@@ -228,19 +189,14 @@ def noisify_file(
     2
     """
     request = request_from(
-        {
-            "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
-            "columns": columns, "exclude": exclude, "params": params, "clip": clip,
-            "where": where, "noise": noise, "recipe": recipe, "preset": preset,
-            "decimals": decimals, "seed": seed, "rng": rng, "key": key,
-            "per_file": per_file, "source": source,
-        }
+        options, model=model, decimals=decimals, seed=seed, rng=rng, per_file=per_file,
+        source=source,
     )  # fmt: skip
-    options = read_options(read)
-    strict = options.strict or request.strict
-    keep = options.keep_decimals or request.decimals == "keep"
+    reading = read_options(read)
+    strict = reading.strict or request.strict
+    keep = reading.keep_decimals or request.decimals == "keep"
     settings = Settings(
-        read=replace(options, strict=strict, keep_decimals=keep),
+        read=replace(reading, strict=strict, keep_decimals=keep),
         in_place=read_truth("in_place", in_place),
         jobs=_workers(jobs),
         measure=True,

@@ -13,41 +13,33 @@ from dask.delayed import delayed
 from noisify.api import noisy_copy
 from noisify.core.errors import UsageError
 from noisify.engine.rows_from import BlockOf, RowsFrom
+from noisify.plan.noise_options import NoiseOptions, show_options
 from noisify.plan.request import request_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from typing import Unpack
 
     from numpy.typing import NDArray
 
     from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Request
-    from noisify.plan.request import RecipeLike, SpecLike
 
 Collection = TypeVar("Collection")
 DaskObject: TypeAlias = Any
 """A collection of Dask, which has no types."""
 
 
+@show_options
 def add_noise(
     collection: Collection,
     model: ModelName | ModelSpec | None = None,
     *,
-    scale: float | str | None = None,
-    sd: float | str | None = None,
-    rate: float | str | None = None,
-    columns: str | int | Iterable[str | int] | None = None,
-    exclude: str | int | Iterable[str | int] | None = None,
-    params: Mapping[str, Any] | None = None,
-    clip: tuple[float | None, float | None] | None = None,
-    where: str | None = None,
-    noise: SpecLike | Iterable[SpecLike] | None = None,
-    recipe: RecipeLike | None = None,
-    preset: str | Iterable[str] | None = None,
     decimals: int | None = None,
     seed: SupportsIndex | None = None,
     file: str | None = None,
+    **options: Unpack[NoiseOptions],
 ) -> Collection:
     """Return a lazy noisy copy of a Dask array, DataFrame or Series.
 
@@ -58,32 +50,17 @@ def add_noise(
 
     Args:
         collection: A `dask.array.Array` of known chunks, or a `dask.dataframe` DataFrame or Series.
-        model: As for `noisify.add_noise`; likewise all other arguments.
-        scale: See `noisify.add_noise`.
-        sd: See `noisify.add_noise`.
-        rate: See `noisify.add_noise`.
-        columns: See `noisify.add_noise`.
-        exclude: See `noisify.add_noise`.
-        params: See `noisify.add_noise`.
-        clip: See `noisify.add_noise`.
-        where: See `noisify.add_noise`.
-        noise: See `noisify.add_noise`.
-        recipe: See `noisify.add_noise`.
-        preset: See `noisify.add_noise`.
+        model: See `noisify.add_noise`.
         decimals: See `noisify.add_noise`.
         seed: See `noisify.add_noise`; without one, all chunks have the same new one.
         file: See `noisify.add_noise`.
+        **options: Which noise, and on which fields, as for `noisify.add_noise`: from `scale` to
+            `key`.
 
     Raises:
         UsageError: If an argument does not fit, or the noise needs the whole collection.
     """
-    request = request_from(
-        {
-            "model": model, "scale": scale, "sd": sd, "rate": rate, "columns": columns,
-            "exclude": exclude, "params": params, "clip": clip, "where": where, "noise": noise,
-            "recipe": recipe, "preset": preset, "decimals": decimals, "seed": seed, "file": file,
-        }
-    )  # fmt: skip
+    request = request_from(options, model=model, decimals=decimals, seed=seed, file=file)
     found: Any = collection
     if isinstance(found, da.Array):
         return _noisy_array(found, request)  # type: ignore[no-any-return]

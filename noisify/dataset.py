@@ -15,15 +15,16 @@ import numpy as np
 from noisify.api import noisy_copy
 from noisify.core.errors import NoisifyError, NoisifyWarning, UsageError, shown
 from noisify.core.values import read_count
+from noisify.plan.noise_options import NoiseOptions, show_options
 from noisify.plan.request import request_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Unpack
 
     from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Request
-    from noisify.plan.request import RecipeLike, SpecLike
 
 
 class Noisy:
@@ -36,27 +37,17 @@ class Noisy:
     Args:
         dataset: Anything with items by number or name: a list, an array, a torch `Dataset`, a
             Keras `PyDataset` (an item is then a batch).
-        model: As for `add_noise`; likewise the arguments up to `rng`. Levels such as "0.1sd" and
-            `snr` are of each item by itself; give a number for the same level everywhere.
+        model: See `add_noise`.
         part: Which part of an item gets noise: the number of one in a tuple or a list, or a key of
             a mapping. Default: the first of a tuple, or else the item itself.
-        scale: See `add_noise`.
-        sd: See `add_noise`.
-        snr: See `add_noise`.
-        rate: See `add_noise`.
-        columns: See `add_noise`.
-        exclude: See `add_noise`.
-        params: See `add_noise`.
-        clip: See `add_noise`.
-        where: See `add_noise`.
-        noise: See `add_noise`.
-        recipe: See `add_noise`.
-        preset: See `add_noise`.
         decimals: See `add_noise`.
         seed: See `add_noise`. Without one, a seed is drawn once, for the view.
         file: A name for the data set, such as "train"; another has other noise. Item i has then the
             noise of `file="train/i"`.
         epoch: The epoch to start with.
+        **options: Which noise, and on which fields, as for `add_noise`: from `scale` to `key`.
+            Levels such as "0.1sd" and `snr` are of each item by itself; give a number for the same
+            level everywhere.
 
     Attributes:
         dataset: The data set, without noise.
@@ -76,42 +67,25 @@ class Noisy:
     False
     """
 
+    @show_options
     def __init__(
         self,
         dataset: Any,
         model: ModelName | ModelSpec | None = None,
         *,
         part: int | str | None = None,
-        scale: float | str | None = None,
-        sd: float | str | None = None,
-        snr: float | str | None = None,
-        rate: float | str | None = None,
-        columns: str | int | Iterable[str | int] | None = None,
-        exclude: str | int | Iterable[str | int] | None = None,
-        params: Mapping[str, Any] | None = None,
-        clip: tuple[float | None, float | None] | None = None,
-        where: str | None = None,
-        noise: SpecLike | Iterable[SpecLike] | None = None,
-        recipe: RecipeLike | None = None,
-        preset: str | Iterable[str] | None = None,
         decimals: int | None = None,
         seed: SupportsIndex | None = None,
         file: str | None = None,
         epoch: SupportsIndex = 0,
+        **options: Unpack[NoiseOptions],
     ) -> None:
         if not hasattr(dataset, "__getitem__"):
             raise UsageError(
                 f"data set {shown(dataset)} has no items by number; give a list, an array, or a "
                 "data set with __getitem__"
             )
-        request = request_from(
-            {
-                "model": model, "scale": scale, "sd": sd, "snr": snr, "rate": rate,
-                "columns": columns, "exclude": exclude, "params": params, "clip": clip,
-                "where": where, "noise": noise, "recipe": recipe, "preset": preset,
-                "decimals": decimals, "seed": seed, "file": file,
-            }
-        )  # fmt: skip
+        request = request_from(options, model=model, decimals=decimals, seed=seed, file=file)
         if request.rng != "noisify":
             raise UsageError(f"items get noise of their own; drop rng {request.rng!r}")
         self._set(dataset, request, part, read_count("epoch", epoch, 0))

@@ -13,20 +13,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from noisify.api import noisy_copy, plan_for
 from noisify.core.errors import NoisifyWarning, UsageError, shown
 from noisify.core.values import is_list, whole_number
+from noisify.plan.noise_options import NAMES, NoiseOptions, check_options, show_options
 from noisify.plan.request import request_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from typing import Unpack
 
     from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
-    from noisify.plan.request import RecipeLike, SpecLike
 
-_NOISE = (
-    "model", "scale", "sd", "snr", "rate", "columns", "exclude", "params", "clip", "where", "noise",
-    "recipe", "preset", "decimals", "key",
-)  # fmt: skip
-"""The parameters that say which noise, as `add_noise` takes them."""
 _FITTED, _TRANSFORMED = ("fit", "both"), ("transform", "both")
 _SEEDS = 1 << 53
 
@@ -45,25 +40,14 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     some. The noise is that of `add_noise` on a DataFrame with these columns.
 
     Args:
-        model: As for `noisify.add_noise`; likewise the arguments up to `key`.
-        scale: See `add_noise`.
-        sd: See `add_noise`.
-        snr: See `add_noise`.
-        rate: See `add_noise`.
-        columns: See `add_noise`; numbers count the columns of an array.
-        exclude: Likewise.
-        params: See `add_noise`.
-        clip: See `add_noise`.
-        where: See `add_noise`.
-        noise: See `add_noise`.
-        recipe: See `add_noise`.
-        preset: See `add_noise`.
-        decimals: See `add_noise`.
-        key: See `add_noise`; a row then has the same noise wherever it stands, in whatever data.
+        model: See `noisify.add_noise`.
+        decimals: See `noisify.add_noise`.
         during: "fit": noise is in what `fit_transform` returns; "transform": in what `transform`
             returns; "both". Where both get it, the same row number has the same noise.
         random_state: An integer is the seed, as for `add_noise`. A `RandomState`, or None for
             NumPy's own, draws a new one at each `fit`.
+        **options: Which noise, and on which fields, as for `noisify.add_noise`: from `scale` to
+            `key`. Numbers in `columns` and `exclude` count the columns of an array.
 
     Attributes:
         seed_: The seed.
@@ -81,42 +65,20 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [0.1, 1.0]
     """
 
+    @show_options
     def __init__(
         self,
         model: ModelName | ModelSpec | None = None,
         *,
-        scale: float | str | None = None,
-        sd: float | str | None = None,
-        snr: float | str | None = None,
-        rate: float | str | None = None,
-        columns: str | int | Iterable[str | int] | None = None,
-        exclude: str | int | Iterable[str | int] | None = None,
-        params: Mapping[str, Any] | None = None,
-        clip: tuple[float | None, float | None] | None = None,
-        where: str | None = None,
-        noise: SpecLike | Iterable[SpecLike] | None = None,
-        recipe: RecipeLike | None = None,
-        preset: str | Iterable[str] | None = None,
         decimals: int | None = None,
-        key: str | Iterable[str] | None = None,
         during: Literal["fit", "transform", "both"] = "fit",
         random_state: int | np.random.RandomState | None = None,
+        **options: Unpack[NoiseOptions],
     ) -> None:
+        check_options(options)
+        self.__dict__.update(dict.fromkeys(NAMES) | options)
         self.model = model
-        self.scale = scale
-        self.sd = sd
-        self.snr = snr
-        self.rate = rate
-        self.columns = columns
-        self.exclude = exclude
-        self.params = params
-        self.clip = clip
-        self.where = where
-        self.noise = noise
-        self.recipe = recipe
-        self.preset = preset
         self.decimals = decimals
-        self.key = key
         self.during = during
         self.random_state = random_state
 
@@ -165,10 +127,10 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _fit(self, X: Any) -> Any:
         self._check_during()
         X = self._checked(X, reset=True)
-        said = {name: getattr(self, name) for name in _NOISE}
+        options = {name: getattr(self, name) for name in NAMES}
         if not _is_table(X):
-            said |= self._columns_of_array()
-        request = request_from({**said, "seed": self._seed()})
+            options |= self._columns_of_array()
+        request = request_from(options, model=self.model, decimals=self.decimals, seed=self._seed())
         self.seed_ = request.seed
         self.plan_ = {"plan": plan_for(self._table(X), request, None).as_json()}
         return X

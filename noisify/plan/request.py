@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
-from os import PathLike
 from typing import Any
 
 from noisify.core.errors import UsageError, shown
@@ -16,6 +15,7 @@ from noisify.plan import presets
 from noisify.plan import recipe as recipes
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
+from noisify.plan.noise_options import check_options
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.record_key import read_key
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
@@ -23,27 +23,24 @@ from noisify.plan.spec_text import parse_spec
 from noisify.plan.words import AMOUNTS, WORDS, exactly, in_common, spec_from_words, takes_no
 from noisify.streams.limits import new_seed
 
-SpecLike = str | ModelSpec | Mapping[str, Any]
-"""A noise spec: the text of `--noise`, a model, or the words of a recipe's table."""
-RecipeLike = str | PathLike[str] | Mapping[str, Any]
-"""The path of a recipe, or the contents of a recipe or a report."""
-
 _OF_ONE_SPEC = ("model", "scale", "sd", "snr", "rate", "params", "columns")
 
 
-def request_from(arguments: Mapping[str, Any]) -> Request:
+def request_from(options: Mapping[str, Any], **more: object) -> Request:
     """Return the request for the arguments of a call.
 
     Args:
-        arguments: model, scale, sd, snr, rate, params, columns, exclude, clip, where, noise,
-            recipe, preset, decimals, seed, rng, file, key, replicate, and of a file per_file and
-            source;
-            None: not said.
+        options: `NoiseOptions`; one that is None counts as left out, like those of `more`.
+        **more: The caller's other arguments: model, decimals, seed, rng, file, replicate, and of a
+            file `per_file` and `source`.
 
     Raises:
         UsageError: If an argument is invalid.
+        TypeError: If an option is unknown.
     """
-    said = {key: value for key, value in arguments.items() if value is not None}
+    check_options(options)
+    arguments = {**options, **more}
+    said: dict[str, Any] = {key: one for key, one in arguments.items() if one is not None}
     told = _recipe(said["recipe"]) if "recipe" in said else recipes.Recipe()
     seed = read_seed(said["seed"]) if "seed" in said else told.seed
     rng = read_rng(said["rng"]) if "rng" in said else told.rng or "noisify"
