@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from noisify.core.dtypes import SECOND
+from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import printable
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def shown_value(value: Any, column: Column) -> str:  # noqa: ANN401 - of any dty
     """Return a value of a column as text, times as dates and decimals with their point."""
     number = column.number
     if number.kind == "time":
-        return shown_time(int(value), column.field)
+        return shown_time(int(value), column.field, number)
     plain = value.item() if isinstance(value, np.generic) else value
     if scale := number.decimal_scale:
         digits = f"{abs(int(str(plain))):0{scale + 1}d}"
@@ -36,14 +36,14 @@ def shown_value(value: Any, column: Column) -> str:  # noqa: ANN401 - of any dty
     return printable(str(value) if isinstance(value, np.float32) else str(plain))
 
 
-def shown_time(ticks: int, field: Field) -> str:
+def shown_time(ticks: int, field: Field, number: NumberType) -> str:
     """Return a date, time of day or duration as text.
 
     Args:
         ticks: Its ticks, as the field stores it.
         field: Its field.
+        number: The type of the ticks.
     """
-    number = field.number
     if _is_duration(field):
         return f"{ticks * number.tick / SECOND:.12g}s"
     unit = max(known for known in _TICKS if number.tick % known == 0)
@@ -63,9 +63,10 @@ def shown_seconds(seconds: float, field: Field) -> str:
     if abs(seconds) > np.iinfo(np.int64).max:
         return f"{seconds:.6g}s"
     text = str(np.datetime64(round(seconds), "s"))
-    if field.number.span:
+    number = field.number or NumberType.time(SECOND)
+    if number.span:
         return text.partition("T")[2]
-    return text.partition("T")[0] if field.number.tick % (86400 * SECOND) == 0 else text
+    return text.partition("T")[0] if number.tick % (86400 * SECOND) == 0 else text
 
 
 def shown_duration(seconds: float) -> str:
