@@ -20,6 +20,7 @@ from noisify.engine.counts import Tally
 from noisify.engine.series import apply_to_each
 from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
+from noisify.noise.level import Absolute, PerElement
 from noisify.noise.model import NoiseContext
 from noisify.streams.streams import JoinedVariates, SequentialVariates, StreamVariates
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Positions
+    from noisify.noise.model import Model
     from noisify.noise.rows import RowModel
     from noisify.plan.condition import Condition
     from noisify.plan.plan import Plan, Step
@@ -193,8 +195,9 @@ class Noiser:
         if len(state.columns) == 1:
             variates = self._variates(step, positions, others.record_keys)
         else:
-            names = [by_field[column.field.name].step.stream for column in state.columns]
-            variates = JoinedVariates(names, positions)
+            steps = [by_field[column.field.name].step for column in state.columns]
+            variates = JoinedVariates([each.stream for each in steps], positions)
+            step = replace(step, model=_joint_model([each.model for each in steps], positions))
         number = state.column.number
         context = NoiseContext(
             variates,
@@ -243,21 +246,22 @@ class Noiser:
         if erased is not None:
             all_changed |= erased
         alike = state.there is None and noisy.dtype.kind in "iu"  # equal ones have equal bytes
-        states = (state.nonfinite, erased, state.clipped, state.saturated, state.met)
-        rows = [_each(which, len(columns)) for which in (noisy, all_changed, *states)]
-        for column, values, changed, nonfinite, gone, clipped, saturated, met in zip(
-            columns, *rows, strict=True
+        rows = [_each(which, len(columns)) for which in (noisy, all_changed, erased)]
+        masks = (all_changed, state.nonfinite, erased, state.clipped, state.saturated, state.met)
+        counts = [_counts(which, len(columns)) for which in masks]
+        for column, values, changed, gone, moved, nonfinite, lost, clipped, saturated, met in zip(
+            columns, *rows, *counts, strict=True
         ):
             tally = Tally(
                 elements=column.positions.size,
-                nulls=column.nulls + _count(nonfinite),
+                nulls=column.nulls + nonfinite,
                 unparseable=column.unparseable,
                 first_unparseable=column.first_unparseable,
-                met=_count(met),
-                changed=_count(changed),
-                erased=_count(gone),
-                clipped=_count(clipped),
-                saturated=_count(saturated),
+                met=met,
+                changed=moved,
+                erased=lost,
+                clipped=clipped,
+                saturated=saturated,
             )
             complete = tally.changed == tally.elements or alike
             after = values if complete else np.where(changed, values, column.values)
@@ -316,13 +320,29 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
         by_field.setdefault(step.field.name, []).append(step)
     numbers: dict[tuple[Any, ...], int] = {}
     return {
-        name: numbers.setdefault(
-            tuple([(s.spec, s.model, s.clip, s.field.missing, s.field.packing) for s in own]),
-            len(numbers),
-        )
+        name: numbers.setdefault(tuple([_kind(step) for step in own]), len(numbers))
         for name, own in by_field.items()
         if all(s.model.independent and s.where is None and not s.companions() for s in own)
     }
+
+
+def _kind(step: Step) -> tuple[Any, ...]:
+    """Return what distinguishes a step from others, but for its field and an absolute level."""
+    model, field = step.model, step.field
+    own = [one for one in vars(model).items() if not isinstance(one[1], Absolute)]
+    return step.spec, step.clip, field.missing, field.packing, type(model), *own
+
+
+def _joint_model(models: Sequence[Model], positions: Positions) -> Model:
+    """Return one model for fields whose models are alike, at the same positions."""
+    first = models[0]
+    changes = {}
+    for name, value in vars(first).items():
+        if isinstance(value, Absolute):
+            amounts = np.array([getattr(model, name).value for model in models])
+            if (amounts != value.value).any():
+                changes[name] = PerElement(amounts.repeat(positions.size))
+    return replace(first, **changes) if changes else first
 
 
 def _values_of(states: Mapping[str, list[ColumnState]]) -> dict[str, list[_Values]]:
@@ -337,8 +357,12 @@ def _each(values: NDArray[Any] | None, count: int) -> Iterable[Any]:
     return repeat(None, count) if values is None else values.reshape(count, -1)
 
 
-def _count(which: NDArray[np.bool_] | None) -> int:
-    return 0 if which is None else int(np.count_nonzero(which))
+def _counts(which: NDArray[np.bool_] | None, count: int) -> Iterable[int]:
+    """Count the elements of a mask in each column; None counts none."""
+    if which is None:
+        return repeat(0, count)
+    counts: list[int] = np.count_nonzero(which.reshape(count, -1), axis=1).tolist()
+    return counts
 
 
 def _measured(noisy: list[NoisyColumn]) -> Tally:

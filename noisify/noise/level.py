@@ -17,6 +17,9 @@ from noisify.core.value_class import frozen
 from noisify.kernels.decimal_functions import digits, power
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from noisify.statistics.survey import FieldStatistics
 
 STATISTICS = ("sd", "iqr", "range")
@@ -126,7 +129,18 @@ class Duration:
         return f"{_digits(self.seconds)}s"
 
 
-Level = Absolute | Percent | OfField | FromField | Duration
+@frozen
+class PerElement:
+    """An absolute amount for each element, in the field's unit, shape (n,)."""
+
+    values: NDArray[np.float64]
+
+    def times(self, factor: float) -> PerElement:
+        """Return this level times a factor."""
+        return PerElement(self.values * factor)
+
+
+Level = Absolute | Percent | OfField | FromField | Duration | PerElement
 Rate = float
 SPANS = {
     "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
@@ -156,7 +170,7 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
     >>> parse("5%"), parse("1%range")
     (Percent(share=0.05), OfField(factor=0.01, statistic='range'))
     """
-    if isinstance(text, Absolute | Percent | OfField | FromField | Duration):
+    if isinstance(text, Absolute | Percent | OfField | FromField | Duration | PerElement):
         return text
     typed = str(text).strip()
     if (span := _SPAN.fullmatch(typed)) and float(span["number"]) >= 0:

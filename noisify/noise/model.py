@@ -79,6 +79,8 @@ class NoiseContext:
         match level:
             case levels.Absolute(value):
                 return value
+            case levels.PerElement(amounts):
+                return amounts
             case levels.Percent(share):
                 return _held(magnitude(self.number.to_float(values)), share)
             case levels.Duration(seconds):

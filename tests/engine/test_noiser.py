@@ -9,9 +9,10 @@ from noisify.core.chunk import BLOCK, Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
 from noisify.engine.noiser import Noiser
 from noisify.noise.additive import Normal
-from noisify.noise.level import Absolute, FromField, Percent
+from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.plan.plan import NoiseSpec, Plan, Request
 from noisify.plan.resolve import resolve
+from noisify.statistics.survey import FieldStatistics
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
 
@@ -29,12 +30,17 @@ def column(values, number=FLOAT64, valid=None, name="x", start=0, decimals=None)
     )
 
 
-def apply(columns, *specs, decimals=None, seed=42, measure=False, **sizes):
+def apply(columns, *specs, decimals=None, seed=42, measure=False, sds=(), **sizes):
     """Return the noisy columns of one chunk, and the tallies by field."""
     columns = columns if isinstance(columns, list) else [columns]
     fields = list(dict.fromkeys(column.field for column in columns))
     request = Request(specs, seed=seed, decimals=decimals)
-    plan = resolve(request, fields, lambda _: pytest.fail("no level here needs a first pass"))
+
+    def survey(needs):
+        found = zip(needs, sds, strict=True)  # fails unless levels that need a first pass have sds
+        return {field.name: FieldStatistics(len(sds), 0.0, sd) for field, sd in found}
+
+    plan = resolve(request, fields, survey)
     return Noiser(plan, {}, measure=measure, **sizes).apply(Chunk(tuple(columns)))
 
 
@@ -367,6 +373,16 @@ class TestTogether:
             },
         )
 
+    @pytest.mark.parametrize("dtype", ["f8", "f4", "i2"])
+    @pytest.mark.parametrize("model", ["normal", "uniform", "exponential"])
+    @pytest.mark.parametrize("sds", [(1.0, 2.0, 2.0, 3.0), (0.0, 0.5, 1e39, 1e300)])
+    def test_makes_no_difference_if_each_has_a_scale_of_its_own(self, dtype, model, sds):
+        columns = self.columns(NumberType.of_dtype(np.dtype(dtype)))
+        specs = [NoiseSpec(model, columns=("x*",), scale=OfField(0.5, "sd"))]
+        alone = self.applied(columns, specs, 1, sds=sds)
+        assert alone == self.applied(columns, specs, 1 << 16, sds=sds)
+        assert alone == self.applied(columns, specs, 13, sds=sds)
+
     @pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "i8"])
     @pytest.mark.parametrize(
         "specs",
@@ -414,6 +430,16 @@ class TestTogether:
         self.applied(self.columns(FLOAT64), [NoiseSpec(columns=("x*",), scale=Absolute(1.0))],
                      1 << 16)  # fmt: skip
         assert [24] == sizes
+
+    def test_is_what_happens_if_each_has_a_scale_of_its_own(self, monkeypatch):
+        scales = []
+        add = Normal.scaled
+        monkeypatch.setattr(
+            Normal, "scaled", lambda *given: scales.append(given[-1].tolist()) or add(*given)
+        )
+        specs = [NoiseSpec(columns=("x*",), scale=OfField(2.0, "sd"))]
+        self.applied(self.columns(FLOAT64), specs, 1 << 16, sds=(1.0, 2.0, 3.0, 3.0))
+        assert [[2.0] * 6 + [4.0] * 6 + [6.0] * 12] == scales
 
     def test_fields_of_other_noise_or_type_are_worked_on_apart(self):
         columns = self.columns(FLOAT64)[:2] + self.columns(NumberType.of_dtype(np.dtype("i8")))[2:]
