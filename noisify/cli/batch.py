@@ -6,12 +6,13 @@ import contextlib
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import click
 
 from noisify.cli.engines import results_of
 from noisify.cli.messages import Notes, Progress, say, summary_line
+from noisify.cli.side_file import SideFile
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy import LazyModule
@@ -22,8 +23,6 @@ from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
 from noisify.files.new_folder import NewFolder
-from noisify.files.output import naming, open_output
-from noisify.files.write_behind import write_all
 from noisify.noise import registry
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ def _report_file(
     )
 
 
-class _ReportFile:
+class _ReportFile(SideFile):
     """A JSON report, written as the runs end: an object for one output, otherwise a list.
 
     Args:
@@ -260,35 +259,22 @@ class _ReportFile:
 
     def __init__(self, path: str, count: int, *, clobber: bool) -> None:
         codec = of_name(path)
-        self._path = path
         compression = codec.at_level(None) if codec else None
-        self._output = open_output(path, clobber=clobber, compression=compression)
+        super().__init__(path, clobber=clobber, compression=compression)
         self._is_list = count > 1
         self._started = False
-
-    def __enter__(self) -> Self:
-        self._output.__enter__()
-        return self
 
     def add(self, reports: Sequence[RunReport]) -> None:
         """Write the reports of one input."""
         for report in reports:
-            if not self._is_list:
-                self._write(report.as_text())
-                continue
-            text = report.as_text().rstrip()
-            self._write((",\n  " if self._started else "[\n  ") + text.replace("\n", "\n  "))
-            self._started = True
+            text = report.as_text()
+            if self._is_list:
+                start = ",\n  " if self._started else "[\n  "
+                text = start + text.rstrip().replace("\n", "\n  ")
+                self._started = True
+            self.write(text.encode())
 
-    def _write(self, text: str) -> None:
-        with naming(self._path):
-            write_all(self._output.file, text.encode())
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            if self._is_list and error[0] is None:
-                self._write("\n]\n")
-        except BaseException:  # a signal too must not leave a partial file
-            self._output.discard()
-            raise
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+    def finish(self) -> None:
+        """Write the end of the list."""
+        if self._is_list:
+            self.write(b"\n]\n")

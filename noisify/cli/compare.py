@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,6 @@ from noisify.cli.option_types import GroupedCommand, GroupedOption
 from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from noisify.cli import completion
 else:
     completion = LazyModule("noisify.cli.completion")
@@ -70,24 +68,10 @@ OPTIONS = (
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed or an assertion does not hold, 2 usage, 3 bad data.",
 )
-def compare(
-    clean: str,
-    noisy: str,
-    claims: Sequence[str],
-    only: Sequence[str],
-    as_json: bool,  # noqa: FBT001 - click passes flags so
-    plot: str | None,
-    html: str | None,
-    from_format: str | None,
-    jobs: int | None,
-    quiet: bool,  # noqa: FBT001 - likewise
-) -> None:
+def compare(**given: Any) -> None:  # noqa: ANN401 - of several types
     """Compare a noisy file with the clean one, field by field, whatever their formats."""
     run = import_module("noisify.cli.compare_files")  # imports NumPy, which help does not need
-    run.compare_files(
-        clean, noisy, claims, only, as_json=as_json, plot=plot, html=html,
-        from_format=from_format, jobs=jobs, quiet=quiet,
-    )  # fmt: skip
+    run.compare_files(**given)
 
 
 compare.examples = EXAMPLES

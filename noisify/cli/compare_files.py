@@ -65,9 +65,8 @@ def compare_files(
     found = compare(clean, noisy, settings)
     if plot is not None:
         with PictureFile(plot, clobber=True) as picture:
-            picture.write(
-                import_module("noisify.plots.page").draw(clean, noisy, {}, settings, found)
-            )
+            page = import_module("noisify.plots.page")
+            picture.draw(page.draw(clean, noisy, {}, settings, found))
     if html is not None:
         write_comparison(html, clean, noisy, found, settings)
     if not quiet:

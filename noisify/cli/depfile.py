@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from noisify.cli.side_file import SideFile
 from noisify.core.errors import UsageError
 from noisify.core.urls import is_url, local_name
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
-from noisify.files.write_behind import write_all
+from noisify.files.output import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SPECIAL = re.compile(r"\\*[ \t#:]|\$")
 
 
-class Depfile:
+class Depfile(SideFile):
     """A dependency file, written once all outputs are complete.
 
     For each input it has a rule that names its outputs, the input and the recipe; of a folder, the
@@ -48,30 +48,17 @@ class Depfile:
             if name == STANDARD_OUTPUT or is_url(name):
                 raise UsageError("--depfile is for outputs that are files; name one with -o FILE")
         recipe = [] if arguments.recipe is None else _read(arguments.recipe)
-        self._path = path
         self._content = _rules(
             [
                 (names, [*_read(source), *recipe])
                 for source, names in zip(inputs, outputs, strict=True)
             ]
         ).encode("utf-8", "surrogateescape")
-        self._output = open_output(path, clobber=not arguments.no_clobber)
+        super().__init__(path, clobber=not arguments.no_clobber)
 
-    def __enter__(self) -> Self:
-        """Open the file early, so that an unwritable one fails before the work."""
-        self._output.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Write the file on success, discard it after an error."""
-        try:
-            if error[0] is None:
-                with naming(self._path):
-                    write_all(self._output.file, self._content)
-        except BaseException:  # a signal too must not leave a partial file
-            self._output.discard()
-            raise
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+    def finish(self) -> None:
+        """Write the rules."""
+        self.write(self._content)
 
 
 def _read(source: str) -> list[str]:

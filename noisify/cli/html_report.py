@@ -6,14 +6,14 @@ import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from noisify.cli.picture import settings_to_compare, sweep_picture
+from noisify.cli.side_file import SideFile
 from noisify.comparison.comparison import compare
 from noisify.comparison.figures import NumberFigures
 from noisify.core.errors import NoisifyError
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
-from noisify.files.write_behind import write_all
+from noisify.files.output import STANDARD_OUTPUT
 from noisify.plan.recipe_text import as_toml
 from noisify.plots.html import Page
 
@@ -40,7 +40,7 @@ _NUMBER_KEYS = (
 _LABEL_KEYS = ("compared", "changed", "lost", "added")
 
 
-class HtmlReport:
+class HtmlReport(SideFile):
     """The HTML file of `--report`, written once all outputs are complete.
 
     Args:
@@ -54,34 +54,21 @@ class HtmlReport:
     def __init__(
         self, path: str, found: Sequence[Run], settings: Settings, *, clobber: bool, in_place: bool
     ) -> None:
+        super().__init__(path, clobber=clobber)
         self._settings = settings
-        self._path = path
         self._found = found
         self._in_place = in_place
-        self._output = open_output(path, clobber=clobber)
         self._reports: list[RunReport] = []
-
-    def __enter__(self) -> Self:
-        """Open the file early, so that an unwritable one fails before the work."""
-        self._output.__enter__()
-        return self
 
     def add(self, reports: Sequence[RunReport]) -> None:
         """Add the reports of one input."""
         self._reports += reports
 
-    def __exit__(self, *error: object) -> None:
-        """Write the page on success, discard it after an error."""
-        try:
-            if error[0] is None:
-                with naming(self._path):
-                    write_all(self._output.file, self._page().encode("utf-8", "backslashreplace"))
-        except BaseException:  # a signal too must not leave a partial file
-            self._output.discard()
-            raise
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+    def finish(self) -> None:
+        """Write the page."""
+        self.write(_encoded(self._page()))
 
-    def _page(self) -> str:
+    def _page(self) -> Page:
         first = self._reports[0]
         more = f" and {len(self._reports) - 1:,} more" if len(self._reports) > 1 else ""
         page = Page(
@@ -95,7 +82,7 @@ class HtmlReport:
             self._add_runs(page)
         notes = [note for report in self._reports for note in report.notes(verbose=True)]
         page.lines("Notes", list(dict.fromkeys(notes)))
-        return page.content()
+        return page
 
     def _add_run(self, page: Page, report: RunReport) -> None:
         page.code("Recipe: save as recipe.toml, use with --recipe", as_toml(report.plan.as_json()))
@@ -163,8 +150,12 @@ def write_comparison(
         _add_picture(
             page, lambda plots: plots.draw(clean, noisy, {}, settings, found), "noisify.plots.page"
         )
-    with open_output(path) as output, naming(path):
-        write_all(output.file, page.content().encode("utf-8", "backslashreplace"))
+    with SideFile(path, clobber=True) as file:
+        file.write(_encoded(page))
+
+
+def _encoded(page: Page) -> bytes:
+    return page.content().encode("utf-8", "backslashreplace")
 
 
 def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from noisify.cli.output_names import in_folder
-from noisify.files.output import naming, open_output
-from noisify.files.write_behind import write_all
+from noisify.cli.side_file import SideFile
 from noisify.noise import registry
 from noisify.noise.level import DEFAULT
 from noisify.noise.parameters import takes_level
@@ -28,7 +27,7 @@ _COLUMNS = ("file", "model", "level", "replicate", "changed", "snr_db")
 _LEVELS = (*AMOUNTS, "rate")
 
 
-class Index:
+class Index(SideFile):
     """Lists each output with its model, level and measured changes.
 
     `changed` counts the elements of all fields; `snr_db` is the mean of the fields' achieved
@@ -45,15 +44,14 @@ class Index:
         self, folder: str, found: Sequence[Run], shard: Share | None, *, clobber: bool
     ) -> None:
         name = NAME if shard is None else f"index-{shard.number}-of-{shard.count}.csv"
-        self.path = in_folder(folder, name)
+        super().__init__(in_folder(folder, name), clobber=clobber)
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
-        self._output = open_output(self.path, clobber=clobber)
 
     def __enter__(self) -> Self:
         """Open the file and write its header."""
-        self._output.__enter__()
-        self._write(self._columns)
+        super().__enter__()
+        self._write_row(self._columns)
         return self
 
     def add(self, reports: Sequence[RunReport], found: Sequence[Run]) -> None:
@@ -71,17 +69,12 @@ class Index:
                 "changed": sum(field.changed for field in report.fields.values()),
                 "snr_db": f"{sum(known) / len(known):.6g}" if known else "",
             }
-            self._write([row[column] for column in self._columns])
+            self._write_row([row[column] for column in self._columns])
 
-    def _write(self, row: Sequence[object]) -> None:
+    def _write_row(self, row: Sequence[object]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(row)
-        with naming(self.path):
-            write_all(self._output.file, text.getvalue().encode("utf-8", "surrogateescape"))
-
-    def __exit__(self, *error: object) -> None:
-        """Commit the file on success, discard it after an error."""
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+        self.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _level(spec: NoiseSpec) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from noisify.cli.side_file import SideFile
 from noisify.core.errors import UsageError
 from noisify.engine.open_input import Settings
-from noisify.files.output import STANDARD_OUTPUT, naming, open_output
-from noisify.files.write_behind import write_all
+from noisify.files.output import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _TEXT_FORMATS = frozenset({"csv", "tsv"})
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-class PictureFile:
+class PictureFile(SideFile):
     """A plot file, written once all outputs are complete.
 
     Args:
@@ -37,24 +37,12 @@ class PictureFile:
 
     def __init__(self, path: str, *, clobber: bool) -> None:
         check_picture(path)
-        self._path = path
-        self._output = open_output(path, clobber=clobber)
+        super().__init__(path, clobber=clobber)
 
-    def __enter__(self) -> Self:
-        """Open the file early, so that an unwritable one fails before the work."""
-        self._output.__enter__()
-        return self
-
-    def write(self, figure: Figure) -> None:
+    def draw(self, figure: Figure) -> None:
         """Write a figure to the file."""
         style = import_module("noisify.plots.style")
-        content = style.rendered(figure, Path(self._path).suffix[1:].lower())
-        with naming(self._path):
-            write_all(self._output.file, content)
-
-    def __exit__(self, *error: object) -> None:
-        """Commit the file on success, discard it after an error."""
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+        self.write(style.rendered(figure, Path(self.path).suffix[1:].lower()))
 
 
 class RunPicture(PictureFile):
@@ -93,17 +81,12 @@ class RunPicture(PictureFile):
         """Add the reports of one input."""
         self._reports += reports
 
-    def __exit__(self, *error: object) -> None:
-        """Draw the plot on success."""
-        try:
-            if error[0] is None and self._reports:
-                self.write(self._draw())
-        except BaseException:  # a signal too must not leave a partial file
-            self._output.discard()
-            raise
-        super().__exit__(*error)
+    def finish(self) -> None:
+        """Draw the plot."""
+        if self._reports:
+            self.draw(self._figure())
 
-    def _draw(self) -> Figure:
+    def _figure(self) -> Figure:
         if len(self._reports) > 1:
             return sweep_picture(self._reports, self._found)
         (report,) = self._reports

@@ -1,0 +1,51 @@
+"""Files that are written beside the outputs: reports, plots, lists and dependency files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from noisify.files.output import naming, open_output
+from noisify.files.write_behind import write_all
+
+if TYPE_CHECKING:
+    from noisify.files.codecs import Compression
+
+
+class SideFile:
+    """A file that is committed once all outputs are complete, and discarded after an error.
+
+    Args:
+        path: The file.
+        clobber: Whether an existing file may be replaced.
+        compression: How to compress it, or None.
+
+    Attributes:
+        path: The same.
+    """
+
+    def __init__(self, path: str, *, clobber: bool, compression: Compression | None = None) -> None:
+        self.path = path
+        self._output = open_output(path, clobber=clobber, compression=compression)
+
+    def __enter__(self) -> Self:
+        """Open the file early, so that an unwritable one fails before the work."""
+        self._output.__enter__()
+        return self
+
+    def write(self, content: bytes) -> None:
+        """Write some bytes to the file."""
+        with naming(self.path):
+            write_all(self._output.file, content)
+
+    def finish(self) -> None:
+        """Write what is left to write after all outputs are complete."""
+
+    def __exit__(self, *error: object) -> None:
+        """Finish and commit the file on success, discard it after an error."""
+        try:
+            if error[0] is None:
+                self.finish()
+        except BaseException:  # a signal too must not leave a partial file
+            self._output.discard()
+            raise
+        self._output.__exit__(*error)  # type: ignore[arg-type]
