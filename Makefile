@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED := $(wildcard noisify/*/*.[ch]pp noisify/*/*/*.[ch]pp)
 
-.PHONY: demo docs examples gallery readme test test-all test-matrix trust fuzz soak check sanitize fix bench bench-full wheel clean
+.PHONY: demo docs engines examples gallery readme test test-all test-matrix trust fuzz soak check sanitize fix bench bench-full wheel clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python sample_data/demo.py
@@ -23,6 +23,12 @@ examples:
 	$(MAKE) VENV=$(EXAMPLES_VENV) $(EXAMPLES_VENV)/.installed-examples
 	PATH="$(EXAMPLES_BIN):$$PATH" TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 $(MAKE) -C examples \
 	    PYTHON=$(EXAMPLES_BIN)/python $(if $(SMALL),SMALL=--small OUT=$(abspath build/examples))
+
+# Spark, Ray Data, Snakemake and polars, in an environment of their own; Spark needs Java.
+ENGINES_VENV ?= .venv-engines
+engines: $(VENV)/.installed-test
+	$(MAKE) VENV=$(ENGINES_VENV) $(ENGINES_VENV)/.installed-engines
+	ENGINES_PYTHON=$(abspath $(ENGINES_VENV))/bin/python $(BIN)/python -m pytest -m "" tests/test_engines.py
 
 # What is written from the code: pages of docs/, man pages, the stubs of the models.
 readme: $(VENV)/.installed
@@ -118,7 +124,7 @@ wheel: $(VENV)/bin/python
 	NOISIFY_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) $(EXAMPLES_VENV) build noisify/*/_*.so noisify/*/*/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(EXAMPLES_VENV) $(ENGINES_VENV) build noisify/*/_*.so noisify/*/*/_*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
