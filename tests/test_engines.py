@@ -26,6 +26,8 @@ EXAMPLES = ROOT / "examples" / "engines"
 PYTHON = os.environ.get("ENGINES_PYTHON", sys.executable)
 NOISE = ("-c", "x,y", "-s", "0.5", "--seed", "42")
 PARTITIONS = (1, 3, 8)
+# Not packed: Spark's library for Snappy takes some machines' C library for another one.
+SPARK_OPTIONS = "--conf spark.sql.parquet.compression.codec=uncompressed pyspark-shell"
 EACH = "import runpy, sys\nfor sys.argv in {}: runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
@@ -36,6 +38,7 @@ def variables(environment, tmp_path):
         **environment,
         "PYTHONPATH": str(ROOT),
         "PYSPARK_PYTHON": PYTHON,
+        "PYSPARK_SUBMIT_ARGS": SPARK_OPTIONS,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "HOME": str(tmp_path),
@@ -48,7 +51,8 @@ def table(tmp_path):
     rng = np.random.default_rng(1)
     columns = {"id": rng.permutation(300), "x": rng.normal(size=300), "y": rng.normal(size=300)}
     path = tmp_path / "table.parquet"
-    pq.write_table(pa.table({**columns, "name": ["a", "b", None] * 100}), path, row_group_size=70)
+    data = pa.table({**columns, "name": ["a", "b", None] * 100})
+    pq.write_table(data, path, row_group_size=70, compression="none")
     return path
 
 
