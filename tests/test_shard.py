@@ -1,8 +1,10 @@
 """Shards of one run, joined, are the bytes of the run."""
 
 import gzip
+import json
 import shutil
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -306,11 +308,11 @@ def test_files_that_are_read_from_the_start_only_are_not_cut(tmp_path):
     for source, options, why in (
         (packed, (), "it is compressed (gzip)"),
         (fortran, (), "it is in Fortran order"),
-        (zipped, (), "it is a NPZ file: only CSV, TSV, Parquet, NPY and WAV files are"),
+        (zipped, (), "it is a NPZ file: only CSV, TSV, Parquet, NPY, WAV and contiguous"),
     ):
         done = run(source, "-o", tmp_path / f"out{source.suffix}", *shard, *options)
         assert 2 == done.status
-        assert f"cannot be cut into parts: {why}; with --output-dir DIR" in done.messages
+        assert f"cannot be cut into parts: {why}" in done.messages
     done = run(*shard, given=PLAIN.encode())
     assert "cannot be cut into parts: it is not a file" in done.messages
     done = run(rows, "-o", tmp_path / "o.npy", "--seed", 1, "--shard", "1/2", "-d", "drop-rows")
@@ -329,3 +331,104 @@ def test_errors_tell_the_line_in_the_whole_file(tmp_path):
     assert 3 == done.status
     assert expected.messages == done.messages
     assert ":502: " in done.messages or "line 502" in done.messages
+
+
+def hdf5(path):
+    """Make a file of several contiguous datasets, and of some that are not."""
+    with h5py.File(path, "w") as file:
+        file["x"] = RNG.normal(size=(100, 3, 5))
+        file["group/y"] = RNG.normal(size=100).astype(">f4")
+        file["group/err"] = np.abs(RNG.normal(size=100))
+        file["group/flag"] = np.arange(100) % 3
+        file["table"] = np.rec.array([(n, n / 7, [n] * 3) for n in range(100)], "i4,f8,(3,)f4")
+        file["one"] = 1.5
+        file["empty"] = np.empty((0, 3))
+        file["wide"] = RNG.normal(size=(1, 1000))
+        file.create_dataset("chunks", data=np.ones(100), chunks=(30,), compression="gzip")
+        file.attrs["title"] = "kept"
+
+
+FLAGGED = "`group/flag` == 1"
+CONTIGUOUS = ("--exclude", "chunks")
+
+
+@pytest.mark.parametrize("noise", ARRAY_NOISE)
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_the_shards_of_an_hdf5_file_are_joined_by_cat(tmp_path, noise, count):
+    source = tmp_path / "in.h5"
+    hdf5(source)
+    noise = (*NOISE[noise], *CONTIGUOUS, "--chunk-size", "1k", "-q")
+
+    outputs = shards(source, count, *noise)
+
+    assert whole(source, *noise) == joined(outputs)
+    assert source.read_bytes() != joined(outputs)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        ("--noise", "group/y=normal:@group/err"), ("-c", "group/y", "--where", FLAGGED),
+        ("-c", "group/y,group/err", "--where", f"{FLAGGED} and chunks == 1", "-s", "1"),
+        ("-c", "group/y,group/err", "-d", "correlated"),
+        ("-c", "group/y,group/err", "-d", "shuffle", "--rate", "50%", "--where", FLAGGED),
+        ("-c", "table.f1", "-s", "1"), ("-c", "table.f2,x", "-s", "1"), ("-c", "wide,one"),
+        ("-c", "group/flag", "-s", 1),
+        ("--noise", "group/y=normal:1", "--noise", "group/err=missing:20%", "--clip", "0,1"),
+    ],
+)  # fmt: skip
+def test_so_they_are_where_datasets_need_each_other(tmp_path, noise):
+    source = tmp_path / "in.h5"
+    hdf5(source)
+
+    outputs = shards(source, 7, *noise, "--chunk-size", "200", "-q")
+
+    assert whole(source, *noise, "-q") == joined(outputs)
+    assert source.read_bytes() != joined(outputs)
+
+
+def test_the_reports_of_shards_add_up(tmp_path):
+    source = tmp_path / "in.h5"
+    hdf5(source)
+    noise = ("-c", "group/y,group/err", "--where", "`group/flag` == 1", "-s", "1", "--seed", 5)
+
+    def counts(*options):
+        assert 0 == run(source, *noise, "--report", tmp_path / "r.json", *options).status
+        found = json.loads((tmp_path / "r.json").read_text())["fields"]
+        return {name: (one["count"], one["changed"]) for name, one in found.items()}
+
+    expected = counts("-o", tmp_path / "whole.h5")
+    parts = [counts("-o", tmp_path / "part.h5", "--shard", f"{n}/5") for n in range(1, 6)]
+
+    for name, both in expected.items():
+        assert both == tuple(map(sum, zip(*(part[name] for part in parts), strict=True)))
+
+
+def test_shards_of_hdf5_need_contiguous_data(tmp_path):
+    source = tmp_path / "in.h5"
+    hdf5(source)
+
+    done = run(source, "-o", tmp_path / "o.h5", "--seed", 1, "-s", 1, "--shard", "1/2")
+
+    assert (2, 1) == (done.status, len(done.lines))
+    assert "cannot be cut into parts: it has 'chunks' in chunks, compressed" in done.messages
+    assert ["in.h5"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_contiguous_netcdf_is_cut_too(tmp_path):
+    netcdf = pytest.importorskip("netCDF4")
+    source = tmp_path / "in.nc"
+    with netcdf.Dataset(source, "w") as file:
+        file.createDimension("time", 50)
+        file.createDimension("lat", 4)
+        for name, kind in (("tas", "f4"), ("pr", "i2")):
+            made = file.createVariable(name, kind, ("time", "lat"), fill_value=-9)
+            made[:] = RNG.normal(size=(50, 4)) * 10
+        file["pr"].scale_factor = 0.5
+
+    outputs = shards(source, 4, "-s", "0.1sd")
+
+    assert whole(source, "-s", "0.1sd") == joined(outputs)
+    (tmp_path / "joined.nc").write_bytes(joined(outputs))
+    with netcdf.Dataset(tmp_path / "joined.nc") as file:
+        assert (50, 4) == file["tas"].shape

@@ -11,7 +11,8 @@ A first pass over the data (`survey.py`) is the same loop without noise, encode 
 
 from __future__ import annotations
 
-from itertools import dropwhile, groupby, islice, takewhile
+from dataclasses import replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
     from noisify.engine.record_keys import RecordKeys
-    from noisify.formats.interface import NoisyColumn, Part, Sink, Source
+    from noisify.formats.interface import NoisyColumn, Part, Reading, Sink, Source
     from noisify.formats.mask import MaskSink
     from noisify.plan.plan import Plan
 else:
@@ -250,13 +251,12 @@ class _Reader:
             few = reading.lazy and placed  # of the pieces waiting take memory
             together = max(1, min(_BATCH_PIECES, _BATCH_BYTES // self._size)) if few else 1
             yield from ordered_map(
-                lambda raw: work(self._decode(raw)), raws, jobs, in_flight, together
+                lambda raw: work(_own(self._decode(raw), reading)), raws, jobs, in_flight, together
             )
             return
         decoded = ordered_map(self._decode, raws, jobs, in_flight)
         surrounded = extended(decoded, self._halo)
-        from_here = dropwhile(lambda piece: reading.beyond(piece.raw), surrounded)
-        within = takewhile(lambda piece: not reading.beyond(piece.raw), from_here)
+        within = (_own(piece, reading) for piece in surrounded if not reading.beyond(piece.raw))
         yield from ordered_map(work, within, jobs, in_flight)
 
     def _with_conditions(self, group: Sequence[Field]) -> list[Field]:
@@ -283,6 +283,16 @@ class _Reader:
     def notes(self) -> Sequence[str]:
         """Return notes for the user on what was read."""
         return () if self._keys is None else list(self._keys.notes())
+
+
+def _own(piece: DecodedPiece, reading: Reading[Any]) -> DecodedPiece:
+    """Return a piece of whose fields only those are written that belong to the part."""
+    if reading.owns is None:
+        return piece
+    own = [one for one in piece.chunk.columns if reading.owns(piece.raw, one.field)]
+    if len(own) == len(piece.chunk.columns):
+        return piece
+    return replace(piece, chunk=replace(piece.chunk, columns=tuple(own)))
 
 
 def _record_keys(source: Source[Any], plans: Sequence[Plan]) -> RecordKeys | None:

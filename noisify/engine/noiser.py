@@ -95,7 +95,8 @@ class Noiser:
         Args:
             chunk: The decoded fields.
             rows: For each condition of the plan, a mask of the rows for which it is true.
-            wanted: The part of `chunk` without the halo; None for all of it.
+            wanted: The part of `chunk` without the halo, and without fields that are not written;
+                None for all of it.
             keys: The indices of the rows by their keys; None: their numbers.
         """
         columns = chunk.by_field()
@@ -113,8 +114,8 @@ class Noiser:
         inner = columns if wanted is None or whole else wanted.by_field()
         noisy: list[NoisyColumn] = []
         tallies: dict[str, Tally] = {}
-        for name, found in states.items():
-            for at, state in enumerate(found):
+        for name in filter(inner.__contains__, states):
+            for at, state in enumerate(states[name]):
                 lone = len(state.columns) == 1
                 for result, tally in self._results(
                     state, [inner[name][at]] if lone else state.columns

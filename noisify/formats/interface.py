@@ -103,7 +103,7 @@ TABLES = "CSV, TSV, Parquet and Arrow IPC"
 """The formats that hold tables, as messages list them."""
 
 
-CUT = "CSV, TSV, Parquet, NPY and WAV"
+CUT = "CSV, TSV, Parquet, NPY, WAV and contiguous HDF5"
 """The formats that are cut into parts, as messages list them."""
 
 
@@ -134,12 +134,15 @@ class Reading(Generic[Raw]):
             memory.
         beyond: Whether a piece is outside of the part that is read, and only there for models that
             look at neighbours.
+        owns: Whether a field of a piece belongs to the part that is read; others are only there
+            for models that look at other fields. None: all do.
     """
 
     pieces: Iterator[Raw]
     in_flight: int | None = None
     lazy: bool = False
     beyond: Callable[[Raw], bool] = lambda _: False
+    owns: Callable[[Raw, Field], bool] | None = None
 
 
 class Part(ABC, Generic[Raw]):

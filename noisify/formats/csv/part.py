@@ -16,7 +16,7 @@ from noisify.formats.csv.types import Block
 from noisify.formats.interface import Part, Reading, not_cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from noisify.core.chunk import Field
@@ -101,7 +101,7 @@ class CsvPart(Part[Block]):
         if not halo:
             return Reading(blocks(first, stop.offset), in_flight)
         before = next(one for one in reversed(self._before) if one.row <= max(0, first.row - halo))
-        after = blocks(stop, self._size) if stop.offset < self._size else ()
+        after = _rows_of(blocks(stop, self._size), halo) if stop.offset < self._size else ()
         pieces = chain(blocks(before, first.offset), blocks(first, stop.offset), after)
         start_line, stop_line = self._line_of(first), self._line_of(stop)
         return Reading(
@@ -116,6 +116,15 @@ class CsvPart(Part[Block]):
     def rewrite(self, output: Output, noised: frozenset[str]) -> DelimitedSink:
         """Open a sink for the records; only the first part has the header."""
         return DelimitedSink(self._source, output, self.share)
+
+
+def _rows_of(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
+    """Yield blocks until they have so many rows."""
+    for block in blocks:
+        yield block
+        rows -= block.rows
+        if rows <= 0:
+            return
 
 
 def _record_starts(

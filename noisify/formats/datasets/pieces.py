@@ -35,12 +35,15 @@ class DatasetsPiece:
         box: The part of the datasets they are.
         start: The index of the first.
         count: How many.
+        owned: The paths of the datasets that the part of the file has these elements of, which is
+            read; None: all.
     """
 
     parts: tuple[tuple[Storage, Any], ...]
     box: Box
     start: int
     count: int
+    owned: frozenset[str] | None = None
 
 
 @frozen
@@ -76,10 +79,34 @@ class Cut:
     unit: tuple[int, ...]
     in_flight: int | None
 
-    def boxes(self) -> Iterator[tuple[Box, int, int]]:
-        """Yield the box of each piece, the index of its first element, and how many it has."""
-        for box in boxes(self.shape, self.elements, self.unit):
+    @property
+    def rows(self) -> int:
+        """The number of rows, along the first axis that is longer than one element."""
+        return self.shape[long_axis(self.shape)] if self.shape else 1
+
+    def boxes(self, rows: range | None = None) -> Iterator[tuple[Box, int, int]]:
+        """Yield the box of each piece, the index of its first element, and how many it has.
+
+        Args:
+            rows: The rows to cut into pieces; None: all.
+        """
+        for box in self._boxes_of(range(self.rows) if rows is None else rows):
             yield box, first_element(self.shape, box), math.prod(box_shape(box))
+
+    def _boxes_of(self, rows: range) -> Iterator[Box]:
+        if not self.shape:
+            yield ()
+            return
+        axis = long_axis(self.shape)
+        part = (*self.shape[:axis], len(rows), *self.shape[axis + 1 :])
+        for box in boxes(part, self.elements, self.unit):
+            here = slice(box[axis].start + rows.start, box[axis].stop + rows.start)
+            yield (*box[:axis], here, *box[axis + 1 :])
+
+
+def long_axis(shape: Sequence[int]) -> int:
+    """Return the first axis that is longer than one element, or else the last."""
+    return next((at for at, extent in enumerate(shape) if extent > 1), max(0, len(shape) - 1))
 
 
 def box_in(storage: Storage, box: Box) -> Box:

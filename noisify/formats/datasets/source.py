@@ -21,7 +21,7 @@ from noisify.formats.interface import FieldArray, Reading
 from noisify.formats.numpy_fields import arrow_of, column_of, with_member_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from noisify.core.chunk import Column
@@ -48,7 +48,7 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         self.name = source.name
         self.stored: dict[str, Stored] = {}
         self._memory = source.memory
-        self._by_path = FieldsByPlace(self._path_of)
+        self._by_path = FieldsByPlace(self.path_of)
         self._rechunked: dict[str, RechunkedStorage] = {}
 
     @abstractmethod
@@ -63,7 +63,8 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         """Do the same as `_reading` on the one thread that reads the file."""
         return self._reading(path)
 
-    def _path_of(self, field: Field) -> str:
+    def path_of(self, field: Field) -> str:
+        """Return the path of a field's dataset."""
         return self.stored[field.name].path
 
     def _described(self, found: Sequence[Field]) -> tuple[Field, ...]:
@@ -83,19 +84,28 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[DatasetsPiece]:
         """Read the elements of each group of fields, dataset after dataset, in their order."""
-        together = united(groups, self._path_of)  # what shares a dataset: it is written once
+        return self.read_pieces(groups, size, self.pieces)
+
+    def read_pieces(
+        self,
+        groups: Sequence[Sequence[Field]],
+        size: int,
+        pieces: Callable[[Cut], Iterator[DatasetsPiece]],
+    ) -> Reading[DatasetsPiece]:
+        """Read what `pieces` yields of each group of fields."""
+        together = united(groups, self.path_of)  # what shares a dataset: it is written once
         cuts = [self._cut(fields, size) for fields in together]
         storages = itertools.chain.from_iterable(found.storages for found in cuts)
         limits = [found.in_flight for found in cuts if found.in_flight is not None]
         return Reading(
-            itertools.chain.from_iterable(map(self._pieces, cuts)),
+            itertools.chain.from_iterable(map(pieces, cuts)),
             in_flight=min(limits, default=None),
             lazy=all(storage.for_workers for storage in storages),
         )
 
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
         """Decide how the datasets of some fields are cut into pieces of about `size` bytes."""
-        paths = dict.fromkeys(map(self._path_of, fields))
+        paths = dict.fromkeys(map(self.path_of, fields))
         storages = [self._storage(path) for path in paths]
         for storage in storages:
             if storage.unit is not None:
@@ -114,9 +124,9 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
                 self._rechunked[path] = RechunkedStorage.of(storage, self)
         return self._rechunked[path]
 
-    def _pieces(self, found: Cut) -> Iterator[DatasetsPiece]:
-        """Yield the pieces of datasets that come together."""
-        for box, start, count in found.boxes():
+    def pieces(self, found: Cut, rows: range | None = None) -> Iterator[DatasetsPiece]:
+        """Yield the pieces of datasets that come together, of all rows or some."""
+        for box, start, count in found.boxes(rows):
             parts = []
             for storage in found.storages:
                 with self._reading_in_order(storage.path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
+from noisify.formats.hdf5.part import Hdf5Part
 from noisify.formats.hdf5.sink import Hdf5Sink
 from noisify.formats.hdf5.source import Hdf5Source
 from noisify.formats.interface import Format
 
 if TYPE_CHECKING:
+    from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.read_options import ReadOptions
@@ -30,6 +32,11 @@ class Hdf5Format(Format[Hdf5Source]):
         """Start a copy of the source."""
         positional = bool(noised) and source.is_contiguous(noised)
         return Hdf5Sink(source.path, source.stored, output, positional=positional)
+
+    @override
+    def cut(self, source: Hdf5Source, share: Share, jobs: int) -> Hdf5Part:
+        """Return a share of the bytes."""
+        return Hdf5Part(source, share)
 
 
 FORMAT = Hdf5Format()

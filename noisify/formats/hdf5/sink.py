@@ -44,6 +44,8 @@ class Hdf5Sink(DatasetsSink):
         stored: Where each field of it is.
         output: Where to write.
         positional: Whether nothing is written but what has its position in the file.
+        span: The bytes of the file that are written; None: all of them. Others need all to have
+            their position.
     """
 
     def __init__(
@@ -53,10 +55,11 @@ class Hdf5Sink(DatasetsSink):
         output: Output,
         *,
         positional: bool = False,
+        span: range | None = None,
     ) -> None:
         super().__init__(stored)
         self._source = source
-        self._size = source.stat().st_size
+        self._span = range(source.stat().st_size) if span is None else span
         self._path = output.local_path()
         self._name = output.name
         self._file: Any = None
@@ -75,29 +78,30 @@ class Hdf5Sink(DatasetsSink):
         if self._copied:
             return
         self._copied = True
-        place = 0
+        place, end = self._span.start, self._span.stop
         with self._source.open("rb", 0) as old:
-            for start, stop in (*sorted(self._written.values()), (self._size, self._size)):
+            for start, stop in (*sorted(self._written.values()), (end, end)):
                 self._copy(old, place, start)
                 place = max(place, stop)
-        os.truncate(self._path, self._size)
+        os.truncate(self._path, len(self._span))
 
     def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
-        """Copy some bytes from the same place of the source, in the kernel where it can.
+        """Copy some bytes of the source to their place, in the kernel where it can.
 
         Raises:
             DataError: If the source has become shorter.
         """
+        first = self._span.start
         if hasattr(os, "copy_file_range"):
             with contextlib.suppress(OSError):  # not between all file systems
                 while start < stop and (
                     copied := os.copy_file_range(
-                        old.fileno(), self._raw.fileno(), stop - start, start, start
+                        old.fileno(), self._raw.fileno(), stop - start, start, start - first
                     )
                 ):
                     start += copied
         old.seek(start)
-        self._raw.seek(start)
+        self._raw.seek(start - first)
         while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
             write_all(self._raw, data)
             start += len(data)
@@ -126,7 +130,7 @@ class Hdf5Sink(DatasetsSink):
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
         """Write bytes of a contiguous dataset, all of which will be written, to their place."""
-        write_all_at(self._raw, data, start)
+        write_all_at(self._raw, data, start - self._span.start)
         stop = start + len(data)
         with self._noting:
             first, last = self._written.get(path, (start, stop))

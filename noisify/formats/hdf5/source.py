@@ -153,10 +153,15 @@ class Hdf5Source(DatasetsSource):
                 self._storages[path] = storage_of(path, item, address, headers)
         return self._storages[path]
 
+    def contiguous(self, names: Iterable[str]) -> dict[str, Contiguous]:
+        """Return those datasets of some fields that have their place in the file, by path."""
+        paths = sorted({self.stored[name].path for name in names})
+        every = {path: self._storage(path) for path in paths}
+        return {path: one for path, one in every.items() if isinstance(one, Contiguous)}
+
     def is_contiguous(self, names: Iterable[str]) -> bool:
         """Return whether the datasets of some fields all have their place in the file."""
-        paths = {self.stored[name].path for name in names}
-        return all(isinstance(self._storage(path), Contiguous) for path in paths)
+        return {self.stored[name].path for name in names} == set(self.contiguous(names))
 
     @override
     def array_of(self, field: Field) -> FieldArray:
