@@ -21,6 +21,7 @@ import pytest
 from run_command import COMMAND, clean_environment, noisy, normal_noise, run, run_process
 
 from noisify.cli.command import noisify as command
+from noisify.files.input import HEAD_BYTES
 from noisify.noise.registry import MODELS
 from noisify.streams import limits
 
@@ -442,10 +443,10 @@ def test_quiet_does_not_silence_errors(table: Path) -> None:
 
 
 def slow_run(*arguments: str, terminal: bool, until: str = "") -> str:
-    """Return standard error of a run whose input comes for two seconds, or until a text is told."""
+    """Return standard error of a run whose input comes for 1.5 s, or until a text is told."""
     reading, writing = pty.openpty() if terminal else os.pipe()
     with subprocess.Popen(
-        [*COMMAND, "-s", "1", "--seed", "1", "--chunk-size", "100", *arguments],
+        [*COMMAND, "-s", "1", "--seed", "1", "--chunk-size", "4096", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=writing,
@@ -454,8 +455,9 @@ def slow_run(*arguments: str, terminal: bool, until: str = "") -> str:
         os.close(writing)
         assert process.stdin is not None
         text = b""
-        for _ in range(300 if until else 20):
-            process.stdin.write(b"0.5\n" * 100)
+        process.stdin.write(b"0.5\n" * (HEAD_BYTES // 4))  # work begins when the head is there
+        for _ in range(300 if until else 15):
+            process.stdin.write(b"0.5\n" * 1024)
             process.stdin.flush()
             time.sleep(0.1)
             if select.select([reading], [], [], 0)[0]:
