@@ -3,10 +3,10 @@ import signal
 
 import pytest
 from csv_text import NOT_BUILT
-from hypothesis import settings
 from page_examples import environment_for
 from servers import Lake, s3_server
 
+from examples import draw_all
 from noisify.core import native
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell
@@ -15,11 +15,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a 
 # netCDF4 else points it to filters of its own, which h5py would take for those of hdf5plugin
 os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5's default
 
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.load_profile("ci")
-
 BY_THEMSELVES = {"test_native", "test_both_ways"}
 BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1", id="pure")]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw all examples of properties where the slow tests run too."""
+    draw_all(not config.option.markexpr)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

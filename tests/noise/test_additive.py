@@ -10,8 +10,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
-from hypothesis import given, settings
+from hypothesis import given
 
+from examples import examples
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
@@ -128,7 +129,7 @@ class TestAdditive:
         assert (entry.name in THEORY) != issubclass(entry.load(), Asymmetric)
 
     @pytest.mark.parametrize("kind", ["f8", "i8", "c16"])
-    @settings(max_examples=15)  # for each of many models and types
+    @examples(15)  # for each of many models and types
     @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, entry, kind, cuts):
         number, model = NUMBERS[kind], make(entry, scale=Percent(0.5), loc=1.0)

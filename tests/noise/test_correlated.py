@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, run
 
+from examples import examples
 from noisify import add_noise
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
@@ -37,7 +38,7 @@ def make(share=1.0, fields=FIELDS, covariance=COVARIANCE):
 
 class TestEachField:
     @pytest.mark.parametrize("kind", ["f8", "i8"])
-    @settings(max_examples=20)
+    @examples(20)
     @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, kind, cuts):
         number = NUMBERS[kind]

@@ -11,8 +11,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, number_types, same, some_values
-from hypothesis import given, settings
+from hypothesis import given
 
+from examples import examples
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles
@@ -216,7 +217,7 @@ class TestQuantile:
 @names
 class TestEveryModel:
     @pytest.mark.parametrize("kind", ["f8", "i8", "u1"])
-    @settings(max_examples=15)
+    @examples(15)
     @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, name, kind, cuts):
         number, model = NUMBERS[kind], make(name)

@@ -13,7 +13,7 @@ from run_command import noisy, run
 
 from noisify.noise import registry
 
-ROWS = 700
+ROWS = 400
 MIXED = "device,income,spending,species,birthday,name,first_name,surname,count\n" + "".join(
     f"d{i % 3},{1000 + i * 37 % 501}.5,{i * 53 % 401}.25,{('setosa', 'virginica')[i % 2]},"
     f'199{i % 10}-0{1 + i % 9}-0{1 + i % 7},"Zoé, Brown{i}",Zoé,Brown{i},{i % 50}\n'

@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import SIZE, apply, check_share, context_for, number_types, same, some_values
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise import impulse, jitter
@@ -75,7 +76,7 @@ def number_for(name):
 class TestEveryModel:
     @names
     @pytest.mark.parametrize("kind", ["f8", "i8"])
-    @settings(max_examples=15)
+    @examples(15)
     @given(cuts=cuts_anywhere)
     def test_does_not_depend_on_the_chunks(self, name, kind, cuts):
         number = NUMBERS[kind]

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from apply_model import SIZE, TEXT, apply, context_for
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise.labels import CategorySwap, LabelFlip, Shuffle
@@ -69,7 +70,7 @@ def check_shares(expected, actual):
 
 @every_model
 class TestEveryLabelModel:
-    @settings(max_examples=15)  # for each of many models and types
+    @examples(15)  # for each of many models and types
     @given(cuts=st.lists(st.integers(0, SIZE), max_size=3))
     def test_does_not_depend_on_the_chunks(self, dtype, model, cuts):
         values, ends = some_labels(dtype, SIZE), [0, *sorted(cuts), SIZE]

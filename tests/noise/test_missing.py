@@ -20,7 +20,7 @@ from noisify.noise.model import NoiseContext
 from noisify.streams.streams import StreamName, StreamVariates
 
 FLOAT64 = NumberType.of_dtype(np.dtype("f8"))
-DRAWS = 200_000
+DRAWS = 40_000
 SHAPES = Missing.SHAPES
 SLOW = pytest.mark.slow
 NORMAL = np.random.default_rng(5).standard_normal(DRAWS)
@@ -178,7 +178,7 @@ class TestNotAtRandom:
             settled(x, rate=0.3, mechanism="mnar") for x in (NORMAL, NORMAL * 1024 + 4096)
         )
         different = lost(model, NORMAL) != lost(other, NORMAL * 1024 + 4096)
-        assert different.mean() < 1e-4
+        assert different.sum() < 3
 
     @pytest.mark.parametrize("kind", ["i8", "u8", "f4", "decimal"])
     def test_takes_all_real_numbers(self, kind):

@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, SIZE, number_types, same
-from hypothesis import given, settings
+from hypothesis import given
 
+from examples import examples
 from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
@@ -229,7 +230,7 @@ class TestEveryModelAtWork:
         assert erased.any() or not same(values, noisy)
 
     @on_usual_types
-    @settings(max_examples=5)
+    @examples(5)
     @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, entry, number, cuts):
         values, model = some_values(number, SIZE), example(entry, number, SIZE)

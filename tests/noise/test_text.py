@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import apply
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
@@ -49,7 +50,7 @@ def check_equally_likely(counts, expected):
 
 @models
 class TestEveryTextModel:
-    @settings(max_examples=15)  # for each of many models and types
+    @examples(15)  # for each of many models and types
     @given(cuts=st.lists(st.integers(0, SIZE), max_size=3))
     def test_does_not_depend_on_the_chunks(self, model, cuts):
         values, noisy = some_texts(SIZE), model(rate=0.05)

@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, SIZE, apply, noise, number_types, same, some_values
-from hypothesis import given, settings
+from hypothesis import given
 
+from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise import gaussian_processes, power_law, registry
@@ -46,7 +47,7 @@ def make(name, **parameters):
 @names
 class TestEveryModel:
     @pytest.mark.parametrize("kind", ["f8", "i8", "c16"])
-    @settings(max_examples=15)
+    @examples(15)
     @given(cuts=CUTS)
     def test_does_not_depend_on_the_chunks(self, name, kind, cuts):
         number, model = NUMBERS[kind], make(name, scale=Percent(0.5), loc=1.0)

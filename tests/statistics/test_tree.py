@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from noisify.core.chunk import BLOCK, Positions, WholeNumbers
 from noisify.kernels import sums
 from noisify.statistics.moments import JointMoments, Moments
@@ -63,7 +64,7 @@ def bits(moments):
 
 class TestTree:
     @pytest.mark.parametrize("values", PARTS.values(), ids=PARTS)
-    @settings(max_examples=25)
+    @examples(25)
     @given(ends=cuts, order=st.randoms(use_true_random=False), missing=st.sampled_from([0, 0.2, 1]))
     def test_any_cut_in_any_order_on_any_number_of_machines(self, values, ends, order, missing):
         valid = None if not missing else np.random.default_rng(len(ends)).random(SIZE) >= missing
@@ -141,7 +142,7 @@ FIELDS = {
 
 class TestSurveys:
     @pytest.mark.parametrize(("values", "unit"), FIELDS.values(), ids=FIELDS)
-    @settings(max_examples=25)
+    @examples(25)
     @given(ends=cuts, order=st.randoms(use_true_random=False), limit=st.sampled_from([10, 1 << 20]))
     def test_add_up_whatever_part_each_process_had(self, values, unit, ends, order, limit):
         valid = np.random.default_rng(3).random(len(values)) < 0.9

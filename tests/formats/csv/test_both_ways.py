@@ -8,10 +8,11 @@ from unittest import mock
 
 import pytest
 from csv_text import NOT_BUILT, quoted
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
+from examples import examples
 from noisify.core.native import PURE
 from noisify.formats.csv import numbers
 
@@ -100,7 +101,7 @@ def both(table: bytes, *options: object) -> tuple[Done, Done]:
     return compiled, pure
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(
     table=tables(),
     noise=st.sampled_from(NOISE),
@@ -121,7 +122,7 @@ def test_both_ways_give_the_same_bytes(
 
 
 @pytest.mark.slow
-@settings(max_examples=200)
+@examples(200)
 @given(table=tables(), noise=st.sampled_from(NOISE), read=st.sampled_from(READ))
 @pytest.mark.parametrize("way", ["", "1"], ids=["compiled", "pure"])
 def test_no_way_depends_on_the_size_of_the_blocks(

@@ -12,10 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from run_command import run
 
+from examples import examples
 from noisify.core import native
 from noisify.core.errors import DataError
 from noisify.formats.csv import native as csv_compiled
@@ -106,7 +107,7 @@ def tables(draw):
 
 
 class TestCut:
-    @settings(max_examples=600)
+    @examples(600)
     @given(ANY | tables(), st.booleans())
     @example(b"a\r", False)
     @example(b"a\r", True)
@@ -150,7 +151,7 @@ class TestCut:
 
 
 class TestScan:
-    @settings(max_examples=600)
+    @examples(600)
     @given(ANY | tables(), st.data())
     @example(b"", None)
     @example(b"a,", None)
@@ -255,7 +256,7 @@ def neighbours_and_midpoint(value):
 
 
 class TestFloats:
-    @settings(max_examples=600)
+    @examples(600)
     @given(
         st.text("0123456789+-.eE \t_xnaift,", max_size=12)
         | st.from_regex(DECIMAL_NUMBER, fullmatch=True)
@@ -286,7 +287,7 @@ class TestFloats:
         assert read.valid is None
         assert bits([float(text) for text in HALFWAY]) == bits(read.values)
 
-    @settings(max_examples=300)
+    @examples(300)
     @given(
         st.floats(0, allow_infinity=False, allow_nan=False).filter(lambda v: v < sys.float_info.max)
     )

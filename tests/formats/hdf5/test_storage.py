@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from conformance import FormatConformance
 from h5py import h5d, h5p, h5s, h5t, h5z
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
+from examples import examples
 from noisify.formats.datasets import chunk_file, pieces, rechunk
 from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 VALUES = np.linspace(-3, 5, 2000).reshape(40, 50)
 CHUNKS = (7, 11)
-SMALL = ("--chunk-size", 8)
+SMALL = ("--chunk-size", 72)
 
 
 class Hdf5Conformance(FormatConformance):
@@ -457,7 +458,7 @@ def no_room(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data())
 def test_a_temporary_file_of_chunks_gives_any_box_back(data):
     rank = data.draw(st.integers(1, 4))
