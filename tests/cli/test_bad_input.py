@@ -198,7 +198,9 @@ def test_a_file_name_that_is_not_utf8_gives_no_traceback(tmp_path: Path) -> None
     assert (1, 1) == (done.status, len(done.lines))
 
 
-@pytest.mark.parametrize("suffix", BINARY)
+@pytest.mark.parametrize(
+    "suffix", [pytest.param(s, marks=() if s == "h5" else pytest.mark.slow) for s in BINARY]
+)
 def test_no_traceback_and_no_warning_reaches_the_user(tmp_path: Path, suffix: str) -> None:
     source = tmp_path / f"data.{suffix}"
     source.write_bytes(GOOD[suffix][: len(GOOD[suffix]) // 2])

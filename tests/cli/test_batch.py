@@ -201,8 +201,15 @@ class TestOutputs:
         assert "is an input too" in done.messages
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [
+        (signal.SIGINT, 1),
+        (signal.SIGTERM, 2),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_leaves_whole_files_only(tmp_path, out, number, jobs):
     endless = tmp_path / "in" / "endless.csv"
     tables = [*write_tables(tmp_path / "in"), endless]

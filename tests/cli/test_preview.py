@@ -89,7 +89,7 @@ def test_wide_characters_take_two_places(table):
     ("variables", "coloured"),
     [
         ({}, True),
-        ({"NO_COLOR": "1"}, False),
+        pytest.param({"NO_COLOR": "1"}, False, marks=pytest.mark.slow),
         ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
         ({"TERM": "dumb"}, False),
         ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),

@@ -57,10 +57,14 @@ STOPS = {
     "a copy killed": (lambda _, copies: os.kill(copies[0], signal.SIGKILL), 1),
     "killed": (lambda process, _: process.kill(), -9),
 }
+QUICK_STOPS = {"interrupted at a terminal", "a copy killed"}
 
 
 @linux
-@pytest.mark.parametrize("how", STOPS)
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param(how, marks=() if how in QUICK_STOPS else pytest.mark.slow) for how in STOPS],
+)
 def test_a_stop_leaves_whole_files_only_and_no_process(tmp_path, how):
     write_tables(tmp_path / "in", 600)
     out = tmp_path / "out"

@@ -8,16 +8,18 @@ import resource
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_command import COMMAND, clean_environment, names, noisy, run, run_process
+from run_command import COMMAND, clean_environment, names, noisy, run
 
 from noisify.core.errors import NoisifyError
 from noisify.files import write_behind
@@ -332,7 +334,7 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[bytes]) -
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", MOSTLY_SLOW, ids=lambda number: number.name)
 def test_a_signal_during_a_read_keeps_the_old_output(target: Path, number: signal.Signals) -> None:
     with start("-o", target, "-s", 1, "--seed", 1, "--no-header") as process:
         assert process.stdin is not None
@@ -375,7 +377,12 @@ def test_a_signal_during_the_work_keeps_the_old_output(
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("data.csv", ".gz"), ("data.csv", ".xz"), ("fortran.npy", ".zst"), ("data.h5", ".gz")],
+    [
+        ("data.csv", ".gz"),
+        pytest.param("data.csv", ".xz", marks=pytest.mark.slow),
+        pytest.param("fortran.npy", ".zst", marks=pytest.mark.slow),
+        ("data.h5", ".gz"),
+    ],
 )
 def test_a_signal_while_an_output_is_compressed_keeps_the_old_one(
     tmp_path: Path, name: str, suffix: str
@@ -399,7 +406,7 @@ def test_a_signal_while_an_output_is_compressed_keeps_the_old_one(
     assert target.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("number", STOPPED, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", MOSTLY_SLOW, ids=lambda number: number.name)
 def test_a_signal_while_standard_input_is_spooled_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -522,7 +529,15 @@ needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is
 
 @needs_full
 @pytest.mark.parametrize(
-    "arguments", [(), ("--dry-run",), ("--help",), ("--list-models",), ("--version",)], ids=str
+    "arguments",
+    [
+        (),
+        pytest.param(("--dry-run",), marks=pytest.mark.slow),
+        ("--help",),
+        pytest.param(("--list-models",), marks=pytest.mark.slow),
+        pytest.param(("--version",), marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_a_full_standard_output_gets_one_line(table: Path, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -546,7 +561,7 @@ def test_a_full_device_gets_one_line(tmp_path: Path, suffix: str) -> None:
     source = tmp_path / f"data.{suffix}"
     write_binary(source, 1000)
 
-    done = run_process(source, "-o", "/dev/full", "-s", 1, "--seed", 1)
+    done = run(source, "-o", "/dev/full", "-s", 1, "--seed", 1)
 
     assert (1, ["noisify: /dev/full: cannot be written: No space left on device"]) == (
         done.status,
@@ -610,16 +625,14 @@ def unmeasured_environment(variables: Mapping[str, str] | None = None) -> dict[s
 
 def run_limited(*arguments: object, given: bytes = b"", **variables: str) -> tuple[int, list[str]]:
     """Run with files limited to 20,000 bytes, as if the disk were full."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=given,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-        env=unmeasured_environment(variables),
-        preexec_fn=limit_file_size,
-    )
-    return done.returncode, done.stderr.decode().splitlines()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with mock.patch.object(tempfile, "tempdir", None):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            done = run(*arguments, given=given, variables=variables)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return done.status, done.lines
 
 
 def too_long(folder: Path, name: str) -> tuple[Path, Path]:

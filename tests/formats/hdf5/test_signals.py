@@ -39,7 +39,9 @@ main(arguments)
 """
 
 
-@pytest.mark.parametrize("nth", [1, 5, 6])
+@pytest.mark.parametrize(
+    "nth", [pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(6, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", ["readinto", "write", "seek"])
 def test_a_signal_in_a_call_of_the_library_waits_for_its_end(
     tmp_path: Path, name: str, nth: int
