@@ -3,10 +3,10 @@ import signal
 
 import pytest
 from csv_text import NOT_BUILT
+from example_counts import draw_all
 from page_examples import environment_for
 from servers import Lake, s3_server
 
-from examples import draw_all
 from noisify.core import native
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell

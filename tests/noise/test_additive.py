@@ -10,9 +10,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
+from example_counts import examples
 from hypothesis import given
 
-from examples import examples
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface

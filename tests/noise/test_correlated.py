@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, noise, number_types, same, some_values
+from example_counts import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, run
 
-from examples import examples
 from noisify import add_noise
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError

@@ -11,9 +11,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, FLOAT64, SIZE, apply, number_types, same, some_values
+from example_counts import examples
 from hypothesis import given
 
-from examples import examples
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
 from noisify.noise import counts, discrete_quantiles

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import SIZE, apply, check_share, context_for, number_types, same, some_values
+from example_counts import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise import impulse, jitter

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from apply_model import SIZE, TEXT, apply, context_for
+from example_counts import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise.labels import CategorySwap, LabelFlip, Shuffle

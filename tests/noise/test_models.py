@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, SIZE, number_types, same
+from example_counts import examples
 from hypothesis import given
 
-from examples import examples
 from noisify.core.chunk import Positions
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError

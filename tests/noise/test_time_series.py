@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from apply_model import CUTS, SIZE, apply, noise, number_types, same, some_values
+from example_counts import examples
 from hypothesis import given
 
-from examples import examples
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
 from noisify.noise import gaussian_processes, power_law, registry

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from example_counts import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
 from noisify.core.chunk import BLOCK, Positions, WholeNumbers
 from noisify.kernels import sums
 from noisify.statistics.moments import JointMoments, Moments

@@ -8,11 +8,11 @@ from unittest import mock
 
 import pytest
 from csv_text import NOT_BUILT, quoted
+from example_counts import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
-from examples import examples
 from noisify.core.native import PURE
 from noisify.formats.csv import numbers
 

@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from example_counts import examples
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from run_command import run
 
-from examples import examples
 from noisify.core import native
 from noisify.core.errors import DataError
 from noisify.formats.csv import native as csv_compiled

@@ -13,12 +13,12 @@ import hdf5plugin
 import numpy as np
 import pytest
 from conformance import FormatConformance
+from example_counts import examples
 from h5py import h5d, h5p, h5s, h5t, h5z
 from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from examples import examples
 from noisify.formats.datasets import chunk_file, pieces, rechunk
 from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32

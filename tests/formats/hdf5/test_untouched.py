@@ -15,10 +15,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from example_counts import one_in
 from h5py import h5d, h5p, h5s, h5t, h5z
 from run_command import normal_noise, run
-
-from examples import one_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
