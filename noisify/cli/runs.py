@@ -11,16 +11,16 @@ from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, unknown_parameter
-from noisify.plan import presets
+from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.condition import parse as parse_condition
 from noisify.plan.file_part import file_part
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.spec_text import parse_spec
-from noisify.plan.words import AMOUNTS, check_level, in_common, spec_from_words
+from noisify.plan.words import AMOUNTS, check_level, spec_from_words
 from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from noisify.cli.arguments import Arguments
     from noisify.noise.model import Model
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 else:
     recipe = LazyModule("noisify.plan.recipe")  # TOML and JSON
 
-_FLAGS = ("model", "scale", "sd", "snr", "rate", "loc", "df", "parameters", "columns")
+_FLAGS = {
+    "model": "--dist", "scale": "--scale", "sd": "--sd", "snr": "--snr", "rate": "--rate",
+    "loc": "--loc", "df": "--df", "parameters": "--param", "columns": "--columns",
+}  # fmt: skip
+"""The attributes of `Arguments` that describe one noise spec, and their flags."""
 
 
 @frozen
@@ -107,7 +111,7 @@ def _check_swept(arguments: Arguments) -> None:
     typed = dict(arguments.parameters)
     for key, _ in arguments.sweeps:
         for name in AMOUNTS if key in AMOUNTS else (key,):
-            by = "-p" if name in typed else "--dist" if name == "model" else f"--{name}"
+            by = "-p" if name in typed else _FLAGS.get(name, f"--{name}")
             flag = getattr(arguments, name) if name in _FLAGS else None
             if name in typed or flag is not None:
                 raise UsageError(f"{key} is given twice, by --sweep and {by}; keep one")
@@ -147,30 +151,20 @@ def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
     Raises:
         UsageError: If flags that describe noise are combined with any of those.
     """
-    if told is None and not arguments.presets and not arguments.noise:
+    sources: dict[str, Sequence[NoiseSpec]] = {}
+    if told is not None:
+        sources["--recipe"] = told.specs
+    if arguments.presets:
+        sources["--preset"] = specs_of_presets(arguments.presets)
+    if arguments.noise:
+        sources["--noise"] = [parse_spec(text) for text in arguments.noise]
+    if not sources:
         return (_spec_of_flags(arguments),)
-    specs = [] if told is None else list(told.specs)
-    specs += [spec_from_words(words) for name in arguments.presets for words in presets.find(name)]
-    specs += [parse_spec(text) for text in arguments.noise]
-    flags = [name for name in _FLAGS if getattr(arguments, name) not in (None, ())]
-    if (
-        arguments.presets
-        and not arguments.noise
-        and arguments.recipe is None
-        and flags == ["columns"]
-    ):
-        flags = []  # a preset leaves the fields open
-        specs = [
-            spec if spec.columns else replace(spec, columns=arguments.columns) for spec in specs
-        ]
-    if flags:
-        names = {"model": "--dist", "parameters": "--param"}
-        source = "--recipe" if arguments.recipe else "--preset" if arguments.presets else "--noise"
-        raise UsageError(
-            f"{names.get(flags[0], '--' + flags[0])} does not go with {source}, which says it all; "
-            "put it there"
-        )
-    return in_common(specs, arguments.exclude, arguments.clip, _condition(arguments.where))
+    flags = [_FLAGS[name] for name in _FLAGS if getattr(arguments, name) not in (None, ())]
+    common = NoiseSpec(
+        exclude=arguments.exclude, clip=arguments.clip, where=_condition(arguments.where)
+    )
+    return combined(sources, flags, arguments.columns, common)
 
 
 def _condition(text: str | None) -> Condition | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.values import is_list, read_count, read_path, read_text, read_truth, texts
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, takes_level
-from noisify.plan import presets
 from noisify.plan import recipe as recipes
+from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.noise_options import check_options
@@ -20,8 +19,11 @@ from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.record_key import read_key
 from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.spec_text import parse_spec
-from noisify.plan.words import AMOUNTS, WORDS, exactly, in_common, spec_from_words, takes_no
+from noisify.plan.words import AMOUNTS, WORDS, exactly, spec_from_words, takes_no
 from noisify.streams.limits import new_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _OF_ONE_SPEC = ("model", "scale", "sd", "snr", "rate", "params", "columns")
 
@@ -78,26 +80,19 @@ def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
 
 def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ...]:
     """Return the noise specs in order: of recipe, presets and noise, or else of the arguments."""
-    sources = [key for key in ("recipe", "preset", "noise") if key in said]
+    sources: dict[str, Sequence[NoiseSpec]] = {}
+    if "recipe" in said:
+        sources["recipe"] = told.specs
+    if "preset" in said:
+        sources["preset"] = specs_of_presets(texts("preset", said["preset"]))
+    if "noise" in said:
+        sources["noise"] = _noise(said["noise"])
     if not sources:
         return (_spec_of_arguments(said),)
-    specs = [*told.specs]
-    if "preset" in said:
-        names = texts("preset", said["preset"])
-        specs += [spec_from_words(words) for name in names for words in presets.find(name)]
-    specs += _noise(said["noise"]) if "noise" in said else []
     others = [key for key in _OF_ONE_SPEC if key in said]
-    if sources == ["preset"] and others == ["columns"]:  # it says what noise, not on which fields
-        columns = _selectors("columns", said["columns"])
-        specs = [spec if spec.columns else replace(spec, columns=columns) for spec in specs]
-    elif others:
-        raise UsageError(
-            f"{others[0]} does not go with {sources[0]}, which says it all; put it there"
-        )
-    common = spec_from_words(
-        {key: said[key] for key in ("exclude", "clip", "where") if key in said}
-    )
-    return in_common(specs, common.exclude, common.clip, common.where)
+    columns = _selectors("columns", said["columns"]) if "columns" in said else ()
+    common = {key: said[key] for key in ("exclude", "clip", "where") if key in said}
+    return combined(sources, others, columns, spec_from_words(common))
 
 
 def _spec_of_arguments(said: Mapping[str, Any]) -> NoiseSpec:

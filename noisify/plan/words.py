@@ -7,7 +7,6 @@ come to a mapping of words, and `spec_from_words` makes a `NoiseSpec` of it.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +23,6 @@ from noisify.noise.parameters import (
     takes_level,
     unknown_parameter,
 )
-from noisify.plan.condition import parse as parse_condition
 from noisify.plan.plan import NoiseSpec
 from noisify.plan.word_values import (
     read_clip,
@@ -37,10 +35,9 @@ from noisify.plan.word_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from noisify.noise.model import Model
-    from noisify.plan.condition import Condition
 
 Value = TypeVar("Value")
 AMOUNTS = ("scale", "sd", "snr")
@@ -120,37 +117,6 @@ def check_level(model: type[Model], amounts: Mapping[str, object]) -> None:
     said = next((name for name in AMOUNTS if amounts.get(name) is not None), None)
     if said is not None and not takes_level(model):
         raise takes_no(model, said)
-
-
-def in_common(
-    specs: Sequence[NoiseSpec],
-    exclude: Sequence[str],
-    clip: tuple[float, float] | None,
-    where: Condition | None,
-) -> tuple[NoiseSpec, ...]:
-    """Return specs with the settings common to all of them applied.
-
-    Args:
-        specs: The specs.
-        exclude: Selectors of fields to leave out.
-        clip: Bounds for the specs that have none.
-        where: A condition that rows must meet besides that of the spec.
-    """
-    return tuple(
-        replace(
-            spec,
-            exclude=(*spec.exclude, *exclude),
-            clip=spec.clip if spec.clip is not None else clip,
-            where=_both(spec.where, where),
-        )
-        for spec in specs
-    )
-
-
-def _both(one: Condition | None, other: Condition | None) -> Condition | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return parse_condition(f"({one.text}) and ({other.text})")
 
 
 def exactly(name: str) -> str:
