@@ -7,6 +7,7 @@ at any index, in any order.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,12 +154,10 @@ class Words:
 
     def retry(self, number: int) -> Words:
         """Return the words at the same indices of the streams' retry streams of a number from 1."""
-        double = np.uint64(2 * number)
-        starts = mix64(self.starts - self.increments * double)
-        increments = mix64(self.starts - self.increments * (double + np.uint64(1))) | np.uint64(1)
-        regular = np.bitwise_count(increments ^ increments >> np.uint64(1)) < _FEWEST_CHANGES
-        increments[regular] ^= np.uint64(_ALTERNATING)
-        return Words(starts, increments, self.index)
+        if self.starts.shape != (1, 1):
+            return Words(*_retried(self.starts, self.increments, number), self.index)
+        (start,), (increment,) = self.starts.tolist(), self.increments.tolist()
+        return Words(*_retried_once(*start, *increment, number), self.index)
 
     def at(self, which: NDArray[np.intp]) -> Words:
         """Return some of these words by their places in `raw()`."""
@@ -169,6 +168,22 @@ class Words:
             streams, places = np.divmod(which, len(self.index))
         starts, increments = self.starts.reshape(-1), self.increments.reshape(-1)
         return Words(starts[streams], increments[streams], _part(self.index, places))
+
+
+def _retried(starts: Uint64s, increments: Uint64s, number: int) -> tuple[Uint64s, Uint64s]:
+    """Return the starts and the increments of the streams' retry streams."""
+    double = np.uint64(2 * number)
+    other_starts = mix64(starts - increments * double)
+    others = mix64(starts - increments * (double + np.uint64(1))) | np.uint64(1)
+    regular = np.bitwise_count(others ^ others >> np.uint64(1)) < _FEWEST_CHANGES
+    others[regular] ^= np.uint64(_ALTERNATING)
+    return other_starts, others
+
+
+@lru_cache(maxsize=256)
+def _retried_once(start: int, increment: int, number: int) -> tuple[Uint64s, Uint64s]:
+    """Return the same for one stream, which many chunks ask for."""
+    return _retried(np.array([[start]], np.uint64), np.array([[increment]], np.uint64), number)
 
 
 def _states(words: Words) -> Uint64s:
