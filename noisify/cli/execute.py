@@ -20,9 +20,7 @@ from noisify.cli.names import expanded, with_local_names
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import begin_work
-from noisify.cli.resuming import finished_outputs, unfinished
 from noisify.cli.runs import runs_of
-from noisify.cli.shards import check_shard, of_shard
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     from noisify.cli import index as listing
     from noisify.cli import preview as preview_page
+    from noisify.cli import resuming, shards
     from noisify.cli.arguments import Arguments
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
 else:
     listing = LazyModule("noisify.cli.index")
     preview_page = LazyModule("noisify.cli.preview")
+    resuming = LazyModule("noisify.cli.resuming")
+    shards = LazyModule("noisify.cli.shards")
     recipe_text = LazyModule("noisify.plan.recipe_text")
     restore = LazyModule("noisify.engine.restore")
 
@@ -75,7 +76,8 @@ def execute(arguments: Arguments) -> None:
     if arguments.list_fields:
         _list_fields(inputs, arguments, notes)
     elif arguments.restore is not None:
-        check_shard(arguments, ())
+        if arguments.shard is not None:
+            shards.check_shard(arguments, ())
         _restore(inputs, arguments, notes)
     else:
         status = _make_noise(inputs, arguments, notes)
@@ -103,7 +105,8 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
         _note_files(inputs, found, arguments, notes)
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
-    check_shard(arguments, found)
+    if arguments.shard is not None:
+        shards.check_shard(arguments, found)
     check_engine(arguments, inputs)
     outputs = targets(inputs, found, arguments)
     index = None
@@ -115,13 +118,13 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)
     if arguments.shard is not None and arguments.output_dir is not None:
-        inputs, outputs = of_shard(arguments.shard, inputs, outputs)
+        inputs, outputs = shards.of_shard(arguments.shard, inputs, outputs)
         if not inputs:
             notes.add(f"shard {arguments.shard} has no file: there are fewer files than shards")
             return 0
-    finished = finished_outputs(arguments, found)
+    finished = resuming.finished_outputs(arguments, found) if arguments.resume else None
     if finished is not None:
-        inputs, outputs = unfinished(finished, inputs, outputs, notes)
+        inputs, outputs = resuming.unfinished(finished, inputs, outputs, notes)
         if not inputs:
             return 0
     return make_outputs(

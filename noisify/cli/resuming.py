@@ -22,14 +22,12 @@ _REFUSED = {
 }
 
 
-def finished_outputs(arguments: Arguments, found: Sequence[Run]) -> FinishedOutputs | None:
-    """Return the records of finished outputs, or None without --resume.
+def finished_outputs(arguments: Arguments, found: Sequence[Run]) -> FinishedOutputs:
+    """Return the records of finished outputs.
 
     Raises:
         UsageError: If the run cannot be resumed.
     """
-    if not arguments.resume:
-        return None
     if arguments.output_dir is None:
         raise UsageError("--resume is for the files of --output-dir DIR")
     for place in (arguments.output_dir, *arguments.inputs):

@@ -25,13 +25,11 @@ _REFUSED = (
 
 
 def check_shard(arguments: Arguments, found: Sequence[Run]) -> None:
-    """Refuse options that shards of one run cannot have.
+    """Refuse options that a shard of a run cannot have.
 
     Raises:
         UsageError: If there is one, or the shards would each draw a seed of their own.
     """
-    if arguments.shard is None:
-        return
     for name, why in _REFUSED:
         if getattr(arguments, name):
             raise UsageError(f"{why} (--shard {arguments.shard})")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+://)[^\s/@:]*:[^\s/]*@")
-_QUERY = re.compile(r"((?:https?|abfss?|az|adl)://[^\s?#'\"]+)\?[^\s'\"]*[^\s'\".,:;)]")
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]+)://"
+_USER_INFO = r"([A-Za-z][A-Za-z0-9+.-]+://)[^\s/@:]*:[^\s/]*@"
+_QUERY = r"((?:https?|abfss?|az|adl)://[^\s?#'\"]+)\?[^\s'\"]*[^\s'\".,:;)]"
 _WITH_QUERY = {"http", "https"}
 
 
@@ -26,7 +26,7 @@ def scheme(name: str | Path) -> str:
     text = os.fspath(name)
     if "://" not in text:
         return ""
-    found = _SCHEME.match(text)
+    found = re.match(_SCHEME, text)
     return found[1].lower() if found else ""
 
 
@@ -80,7 +80,7 @@ def redacted(text: str) -> str:
     """
     if "://" not in text:
         return text
-    return _QUERY.sub(r"\1?…", _PASSWORD.sub(r"\1***@", text))
+    return re.sub(_QUERY, r"\1?…", re.sub(_USER_INFO, r"\1***@", text))
 
 
 def without_password(text: str, url: str) -> str:

@@ -17,7 +17,6 @@ from noisify.core.lazy import LazyModule
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
-from noisify.engine.series import apply_to_each
 from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.level import Absolute, PerElement
@@ -40,8 +39,10 @@ if TYPE_CHECKING:
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
 
+    from noisify.engine import series
     from noisify.statistics import tree
 else:
+    series = LazyModule("noisify.engine.series")
     tree = LazyModule("noisify.statistics.tree")
 
 
@@ -283,7 +284,7 @@ class Noiser:
         if step.series is None:
             return step.model.apply(values, context)
         variates_of = partial(self._variates_of_series, step)
-        return apply_to_each(step.model, values, context, step.series, variates_of)
+        return series.apply_to_each(step.model, values, context, step.series, variates_of)
 
     def _variates_of_series(self, step: Step, number: int, positions: Positions) -> Variates:
         """Return the variates of one series of a field."""

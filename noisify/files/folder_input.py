@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from noisify.core import urls
 from noisify.core.errors import DataError
+from noisify.core.lazy_libraries import shutil
 from noisify.files.folder_output import walk
 from noisify.files.transport import Location, remote_errors
 

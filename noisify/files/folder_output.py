@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.lazy_libraries import shutil
 from noisify.files.exchange import exchange
 from noisify.files.file_output import (
     FileOutput,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noisify.core.lazy import LazyModule
 from noisify.kernels.decimal_functions import (
     digits,
     expm1,
@@ -20,14 +21,15 @@ from noisify.kernels.decimal_functions import (
 )
 from noisify.noise import level, parameters
 from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, with_headroom
-from noisify.noise.normal_quantile import normal_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noisify.noise import normal_quantile
     from noisify.noise.level import Level
     from noisify.streams.streams import Variates
-
+else:
+    normal_quantile = LazyModule("noisify.noise.normal_quantile")
 
 _MEDIAN = 0.5
 _NO_VARIANCE = 2.0
@@ -248,7 +250,7 @@ class TruncatedNormal(IndependentNoise):
         # Draw both halves in the lower tail, where float64 resolves probabilities best.
         depth = np.where(upper, 1 - uniform, uniform)
         tail, mass = _tail_and_mass(self.cut)
-        z = normal_quantile(tail + depth * mass)
+        z = normal_quantile.normal_quantile(tail + depth * mass)
         np.clip(z, -self.cut, 0.0, out=z)
         return np.negative(z, out=z, where=upper)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.kernels.elementary import magnitude
+from noisify.core.lazy import LazyModule
 from noisify.noise import level as levels
 from noisify.noise.parameters import ParameterError, parameters_of, unknown_parameter
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
+    from noisify.kernels import elementary
     from noisify.noise.level import Level
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
+else:
+    elementary = LazyModule("noisify.kernels.elementary")
 
 REAL = frozenset({"float", "int", "decimal"})
 NUMBERS = REAL | {"complex"}
@@ -82,11 +85,11 @@ class NoiseContext:
             case levels.PerElement(amounts):
                 return amounts
             case levels.Percent(share):
-                return _held(magnitude(self.number.to_float(values)), share)
+                return _held(elementary.magnitude(self.number.to_float(values)), share)
             case levels.Duration(seconds):
                 return seconds
             case levels.FromField(name, factor):
-                return _held(magnitude(self.companions[name]), factor)
+                return _held(elementary.magnitude(self.companions[name]), factor)
             case levels.OfField():
                 raise UsageError(f"level {level} needs the statistics of the whole field")
 

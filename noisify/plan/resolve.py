@@ -10,23 +10,27 @@ from typing import TYPE_CHECKING
 from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.lazy import LazyModule
 from noisify.plan.condition_types import check_types
 from noisify.plan.drafts import drafts_of
 from noisify.plan.fit import checked_clip, fit, statistics_for
 from noisify.plan.plan import Plan, Request, Step
 from noisify.plan.record_key import checked_key
-from noisify.plan.series import along_axis
 from noisify.streams.streams import StreamName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from noisify.noise.model import Model
+    from noisify.plan import series
     from noisify.plan.condition import Condition
     from noisify.plan.drafts import Draft
-    from noisify.plan.series import Shapes
+    from noisify.plan.series import Series, Shapes
     from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
+else:
+    series = LazyModule("noisify.plan.series")
 
 
 def _no_shape(_: Field) -> None:
@@ -51,16 +55,23 @@ def resolve(
     for spec in request.specs:
         _check_condition(spec.where, fields)
     drafts, left, notes = drafts_of(request, fields)
-    along = [along_axis(draft.model, draft.field, shape_of) for draft in drafts]
+    along = [_along_axis(draft, shape_of) for draft in drafts]
     drafts = [draft._replace(model=model) for draft, (model, _) in zip(drafts, along, strict=True)]
     needed = _needed(drafts, fields)
     statistics = survey(needed) if needed else {}
     steps = [
-        dataclasses.replace(step, series=series)
-        for step, (_, series) in zip(_steps(request, drafts, statistics, notes), along, strict=True)
+        dataclasses.replace(step, series=found)
+        for step, (_, found) in zip(_steps(request, drafts, statistics, notes), along, strict=True)
     ]
     named = frozenset(draft.field.name for draft in drafts if draft.named)
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
+
+
+def _along_axis(draft: Draft, shape_of: Shapes) -> tuple[Model, Series | None]:
+    """Return a draft's model, fitted to the series of the field if it works along an axis."""
+    if draft.model.followed_axis is None:
+        return draft.model, None
+    return series.along_axis(draft.model, draft.field, shape_of)
 
 
 def _needed(drafts: Sequence[Draft], fields: Sequence[Field]) -> dict[Field, frozenset[str]]:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from noisify.kernels.elementary import exp, log
-from noisify.streams import compiled, ziggurat_tables
+from noisify.core.lazy import LazyModule
+from noisify.streams import compiled
 from noisify.streams.words import STRIP, Words, open_uniform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noisify.kernels import elementary
+    from noisify.streams import ziggurat_tables
+
     Floats = NDArray[np.float64]
+else:  # the compiled part does without
+    elementary = LazyModule("noisify.kernels.elementary")
+    ziggurat_tables = LazyModule("noisify.streams.ziggurat_tables")
 
 _LAYERS = 256
 _SLOT = np.uint64(2 * _LAYERS - 1)
@@ -70,7 +76,7 @@ def _normal(words: Words, used: int) -> Floats:
         layers = layers[layers > 0]
         x, share = out[wedge], words.at(wedge).retry(used + 1).uniform()
         low, high = _tables().heights[layers], _tables().heights[layers + 1]
-        again = wedge[low + share * (high - low) >= exp(x * x * -0.5)]
+        again = wedge[low + share * (high - low) >= elementary.exp(x * x * -0.5)]
         if len(again):
             out[again] = _normal(words.at(again), used + 2)
     return out
@@ -101,8 +107,8 @@ def _tail(words: Words, used: int) -> Floats:
     Marsaglia (1964), "Generating a variable from the tail of the normal distribution".
     """
     edge = _tables().inner[0]
-    beyond = log(words.retry(used + 1).open_uniform()) / -edge
-    depth = log(words.retry(used + 2).open_uniform()) * -2.0
+    beyond = elementary.log(words.retry(used + 1).open_uniform()) / -edge
+    depth = elementary.log(words.retry(used + 2).open_uniform()) * -2.0
     again = np.flatnonzero(depth <= beyond * beyond)
     out = np.asarray(edge + beyond)
     if len(again):
