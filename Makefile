@@ -41,8 +41,10 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 	@echo "the pages are in build/docs/index.html"
 
-# Every worker has to find the same tests in the same order, whatever the order of a set.
-PYTEST := PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto
+# Every worker has to find the same tests in the same order, whatever the order of a set. Bytecode
+# is kept: the tests start hundreds of processes.
+TESTED := PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=
+PYTEST := $(TESTED) $(BIN)/python -m pytest --numprocesses auto
 test: $(VENV)/.installed-test
 	$(PYTEST)
 
@@ -79,7 +81,7 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m coverage erase
-	PYTHONHASHSEED=0 $(BIN)/python -m coverage run -m pytest --numprocesses auto
+	$(TESTED) $(BIN)/python -m coverage run -m pytest --numprocesses auto
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,14 +28,17 @@ LAYERS = (
 """The folders, from the ground up: each imports those below it, none beside or above it."""
 
 
-def sources():
-    """Return the syntax tree of every module, by its dotted name without the package's."""
-    return {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(
-            ".__init__"
-        ): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
+PATHS = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+"""The file of every module, by its dotted name without the package's."""
+
+
+@cache
+def modules():
+    """Return the syntax tree of every module by its name."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 
 def for_type_checkers(tree):
@@ -68,17 +72,20 @@ def ours(names):
     return {name.removeprefix("noisify.") for name in names if name.startswith("noisify.")}
 
 
-MODULES = sources()
-INNER = {name: ours(imports(tree)) for name, tree in MODULES.items()}
-SEEN = {
-    name: {
-        imported if imported in MODULES else imported.rpartition(".")[0]
-        for imported in ours(imports(tree, typing=True))
+@cache
+def imported():
+    """Return the names that each module imports when it runs."""
+    return {name: ours(imports(tree)) for name, tree in modules().items()}
+
+
+@cache
+def seen():
+    """Return the modules that each module imports, for type checkers as well."""
+    names = {name: ours(imports(tree, typing=True)) for name, tree in modules().items()}
+    return {
+        module: {name if name in PATHS else name.rpartition(".")[0] for name in found} & set(PATHS)
+        for module, found in names.items()
     }
-    & set(MODULES)
-    for name, tree in MODULES.items()
-}
-"""The modules that each module imports, for type checkers as well."""
 
 
 def folder(module):
@@ -94,7 +101,7 @@ def reached(module):
     """Return all modules that a module imports, and those that these import."""
     found, todo = set(), [module]
     while todo:
-        new = SEEN[todo.pop()] - found
+        new = seen()[todo.pop()] - found
         found |= new
         todo += new
     return found
@@ -102,8 +109,8 @@ def reached(module):
 
 def cycles():
     """Return each set of modules that import each other."""
-    below = {module: reached(module) for module in MODULES}
-    found = [{m for m in below[one] if one in below[m]} for one in MODULES if one in below[one]]
+    below = {module: reached(module) for module in PATHS}
+    found = [{m for m in below[one] if one in below[m]} for one in PATHS if one in below[one]]
     return [cycle for n, cycle in enumerate(found) if cycle not in found[:n]]
 
 
@@ -111,27 +118,25 @@ def importers(of, among=""):
     """Return the modules below a name that import from below another."""
     return {
         module
-        for module, imported in INNER.items()
-        if f"{module}.".startswith(among) and any(f"{name}.".startswith(of) for name in imported)
+        for module, names in imported().items()
+        if f"{module}.".startswith(among) and any(f"{name}.".startswith(of) for name in names)
     }
 
 
 def test_the_map_of_imports_sees_what_there_is():
-    assert "core.chunk.BLOCK" in INNER["statistics.tree"]
-    assert "core.chunk" in SEEN["statistics.tree"]
-    assert {"cli", "noise.additive", "formats.interface"} <= set(MODULES)
+    assert "core.chunk.BLOCK" in imported()["statistics.tree"]
+    assert "core.chunk" in seen()["statistics.tree"]
+    assert {"cli", "noise.additive", "formats.interface"} <= set(PATHS)
 
 
-@pytest.mark.parametrize(
-    "module", [name for name in MODULES if name not in {"__init__", "__main__"}]
-)
-def test_every_module_imports_only_its_folder_and_folders_below(module):
-    wrong = {
-        name
-        for name in SEEN[module]
+def test_every_module_imports_only_its_folder_and_folders_below():
+    upwards_or_sideways = {
+        f"{module} imports {name}"
+        for module in PATHS.keys() - {"__init__", "__main__"}
+        for name in seen()[module]
         if folder(name) != folder(module) and layer(name) >= layer(module)
     }
-    assert set() == wrong, f"{module} imports upwards or sideways"
+    assert set() == upwards_or_sideways
 
 
 def test_no_modules_import_each_other():
@@ -153,15 +158,15 @@ def test_no_model_imports_a_format_or_does_io(part):
 
 @pytest.mark.parametrize("library", ["pyarrow", "pandas", "h5py", "io", "os", "pathlib", "click"])
 def test_no_model_imports_a_library_that_reads_files(library):
-    modules = [tree for name, tree in MODULES.items() if name.startswith("noise.")]
-    assert modules
-    assert not any(library == name.split(".")[0] for tree in modules for name in imports(tree))
+    models = [tree for name, tree in modules().items() if name.startswith("noise.")]
+    assert models
+    assert not any(library == name.split(".")[0] for tree in models for name in imports(tree))
 
 
 def test_only_the_command_knows_click():
     users = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if "click" in {i.split(".")[0] for i in imports(tree)}
     }
     assert users
@@ -179,11 +184,11 @@ def test_every_folder_says_in_three_lines_what_is_in_it(folder):
 
 def test_no_module_is_called_utils():
     bins = {"utils", "util", "helpers", "common", "misc"}
-    assert set() == bins & {part for name in MODULES for part in name.split(".")}
+    assert set() == bins & {part for name in PATHS for part in name.split(".")}
 
 
 def test_no_module_keeps_to_itself_what_all_should_import():
-    assert set() == {name for name in MODULES if "import *" in ast.unparse(MODULES[name])}
+    assert set() == {name for name in PATHS if "import *" in ast.unparse(modules()[name])}
 
 
 HEAVY = ("numpy", "pandas", "pyarrow", "h5py")
