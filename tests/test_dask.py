@@ -2,15 +2,17 @@
 
 import json
 import os
+import socket
 import sys
 import threading
+from contextlib import suppress
 
 import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_command import run
+from run_command import run, run_process
 
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
 from noisify.engine import dask_batch  # noqa: E402 - needs distributed
@@ -217,3 +219,15 @@ def test_without_dask_the_extra_is_named(tmp_path, inputs, monkeypatch):
 
     assert (2, 1) == (done.status, len(done.lines))
     assert "pip install 'noisify-cli[dask]'" in done.messages
+
+
+def test_a_cluster_of_its_own_starts_beside_others(tmp_path, inputs):
+    with socket.socket() as other:
+        with suppress(OSError):  # already taken
+            other.bind(("127.0.0.1", 8787))  # Dask's port for its pages
+        other.listen()
+        out = ("--output-dir", tmp_path / "out", *SEED, "-s", "1", "--engine", "dask", "-j", 1)
+
+        done = run_process(*inputs[:2], *out)
+
+    assert (0, "") == (done.status, done.messages)

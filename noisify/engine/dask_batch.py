@@ -68,6 +68,7 @@ class DaskCluster:
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server's
                     host="127.0.0.1",
                     silence_logs="CRITICAL",
                 )
