@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Context
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _DECIMAL128 = 128
 """The widths in bits of decimals that are read as machine integers."""
 
 
+@lru_cache(maxsize=256)
 def kind_of(kind: pa.DataType) -> Kind:
     """Return the kind of values in a column of an Arrow type."""
     tests: tuple[tuple[Any, Kind], ...] = (
@@ -54,8 +56,12 @@ def number_type(kind: pa.DataType) -> NumberType | None:
 _TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
 
 
+@lru_cache(maxsize=256)
 def value_type(kind: pa.DataType) -> NumberType | None:
-    """Return the number type of an Arrow type, or None if no model can work on its values."""
+    """Return the number type of an Arrow type, or None if no model can work on its values.
+
+    Columns of one type get the same object, by which the noiser finds those to process together.
+    """
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if pa.types.is_temporal(plain):
         return _time_type(plain)

@@ -1,6 +1,6 @@
-"""Encode a single column chunk: let Arrow write it as a file of its own, and extract it.
+"""Encode column chunks: let Arrow write them as a file of their own, and extract them.
 
-The chunk fits any other file whose column has the same physical type and levels. So only noisy
+A chunk fits any other file whose column has the same physical type and levels. So only noisy
 columns are re-encoded, in their old style, and all others keep their bytes.
 """
 
@@ -22,7 +22,7 @@ from noisify.formats.parquet import thrift
 from noisify.formats.parquet.thrift import I64, LIST, Items, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from decimal import Decimal
 
 MOST_ROWS = 64 << 20
@@ -172,13 +172,27 @@ def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
     raise UsageError(f"is stored as {stored}, which cannot be written; leave it out")
 
 
-def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None) -> dict[str, Any]:
-    """Return the writer options that encode a new column chunk in the style of an old one.
+@frozen
+class Style:
+    """How to encode column chunks; those of one style may be encoded together.
+
+    Attributes:
+        options: The options of Arrow's writer.
+        filtered: Whether to add a Bloom filter.
+    """
+
+    options: tuple[tuple[str, Any], ...]
+    filtered: bool
+
+
+def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None, fit: Fit) -> Style:
+    """Return how to encode a new column chunk in the style of an old one.
 
     Args:
         chunk: The old chunk.
         rows: The number of rows of the new chunk.
         page: The header of the old chunk's first page, or None if it has none.
+        fit: How to write its type.
     """
     encodings = set(chunk.encodings)
     dictionary = chunk.has_dictionary_page or any("DICTIONARY" in name for name in encodings)
@@ -186,16 +200,19 @@ def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None) -> d
         dictionary = False  # noisy floats hardly ever repeat
     found = [name for name in ("BYTE_STREAM_SPLIT", *_DELTA) if name in encodings]
     indexed = chunk.has_column_index and chunk.has_offset_index and rows <= MOST_ROWS
-    return {
+    sorts = fit.raw is None  # bytes do not sort as the decimals they encode
+    options = {
         "compression": _codec(chunk.compression),
         "use_dictionary": dictionary,
         "column_encoding": found[0] if found and not dictionary else None,
-        "write_statistics": bool(chunk.is_stats_set),
-        "write_page_index": bool(indexed),
+        "write_statistics": bool(chunk.is_stats_set) and sorts,
+        "write_page_index": bool(indexed) and sorts,
         "data_page_version": "2.0" if page is not None and page.get(1) == _PAGE_V2 else "1.0",
         "write_page_checksum": page is not None and _CHECKSUM in page,
         "store_schema": False,
+        **dict(fit.options),
     }
+    return Style(tuple(options.items()), chunk.bloom_filter_offset is not None)
 
 
 _PAGE_V2 = 3
@@ -208,37 +225,33 @@ def _codec(name: str) -> str:
 
 
 def encode(
-    arrays: Sequence[pa.Array],
-    fit: Fit,
-    style: dict[str, Any],
-    *,
-    filtered: bool,
+    columns: Sequence[tuple[Fit, Sequence[pa.Array]]],
+    style: Style,
     write: Callable[[Any], Any] | None = None,
-) -> Encoded:
-    """Encode a column chunk.
+) -> list[Encoded]:
+    """Encode column chunks.
 
     Args:
-        arrays: At least one array of its values, in order, reduced to a single leaf.
-        fit: How to write its type.
-        style: Further options of Arrow's writer.
-        filtered: Whether to add a Bloom filter.
+        columns: For each column, how to write its type, and at least one array of its values, in
+            order, reduced to a single leaf. Several columns must have at most `MOST_ROWS` rows.
+        style: How to encode them.
         write: Called with the bytes of pages as they are made; None to return them.
     """
     kept: list[bytes] = []
-    arrays = [fit.storable(values) for values in arrays]
-    kind = arrays[0].type
-    schema = fit.schema(kind)
-    # Slices may have different dictionaries, and Arrow would then stop using one.
-    column = pa.chunked_array(arrays, kind).unify_dictionaries()
-    table = pa.Table.from_arrays([column], schema=schema)
-    if fit.raw is not None:  # bytes do not sort as the decimals they encode
-        style = {**style, "write_statistics": False, "write_page_index": False}
-    bloom = {_path(schema.field(0)): {"ndv": max(1, table.num_rows)}} if filtered else None
+    fields, values = [], []
+    for number, (fit, arrays) in enumerate(columns):
+        storable = [fit.storable(each) for each in arrays]
+        kind = storable[0].type
+        fields.append(pa.field(f"{_NAME}{number}", kind, nullable=fit.nullable))
+        # Slices may have different dictionaries, and Arrow would then stop using one.
+        values.append(pa.chunked_array(storable, kind).unify_dictionaries())
+    schema = pa.schema(fields)
+    table = pa.Table.from_arrays(values, schema=schema)
+    rows = max(1, table.num_rows)
+    bloom = {_path(each): {"ndv": rows} for each in fields} if style.filtered else None
     file = _Parted(write or kept.append)
-    writer = pq.ParquetWriter(
-        file, schema, bloom_filter_options=bloom, **{**style, **dict(fit.options)}
-    )
-    writer.write_table(table, row_group_size=max(1, table.num_rows))
+    writer = pq.ParquetWriter(file, schema, bloom_filter_options=bloom, **dict(style.options))
+    writer.write_table(table, row_group_size=rows)
     size = file.end_pages()
     writer.close()
     return _taken_out(file.rest, size, b"".join(kept))
@@ -291,22 +304,16 @@ class _Parted:
         """Do nothing: there is nothing to close."""
 
 
-def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
-    """Extract a column chunk from the file it was written as.
+def _taken_out(rest: bytearray, size: int, pages: bytes) -> list[Encoded]:
+    """Extract the column chunks from the file they were written as.
 
     Args:
-        rest: The bytes after its pages.
-        size: The size of its pages.
-        pages: The bytes of its pages, or empty if they have been passed on.
+        rest: The bytes after their pages.
+        size: The size of their pages.
+        pages: The bytes of their pages, or empty if they have been passed on.
     """
     footer_size = int.from_bytes(rest[-8:-4], "little")
-    footer, _ = thrift.read(bytes(rest[-8 - footer_size : -8]), depth=1 + parts.CHUNK_DEPTH)
-    groups = [group[parts.CHUNKS].values[0] for group in footer[parts.GROUPS].values]
-    about = groups[0][parts.METADATA]
-    if len(groups) > 1:
-        about = _joined([chunk[parts.METADATA] for chunk in groups])
-    if about[parts.STORED] != size:
-        raise AssertionError("a Parquet file of one column holds its pages and nothing else")
+    groups = list(_groups(bytes(rest[-8 - footer_size : -8])))
     before = PAGES_AT + size
 
     def part(span: parts.Span | None) -> bytes | None:
@@ -314,12 +321,39 @@ def _taken_out(rest: bytearray, size: int, pages: bytes) -> Encoded:
             return None
         return bytes(rest[span.start - before : span.start - before + span.size])
 
-    column_index, offset_index = (part(span) for span in parts.index_spans(groups[0]))
-    start = about.get(parts.BLOOM_FILTER)
-    bloom = None
-    if start is not None and len(groups) == 1:
-        bloom = part(parts.Span(start, about[parts.BLOOM_FILTER_LENGTH]))
-    return Encoded(pages, about, column_index, offset_index, bloom)
+    encoded = []
+    at = PAGES_AT
+    for chunk in groups[0]:
+        about = chunk[parts.METADATA]
+        column_index, offset_index = (part(span) for span in parts.index_spans(chunk))
+        start = about.get(parts.BLOOM_FILTER)
+        bloom = None
+        if start is not None and len(groups) == 1:
+            bloom = part(parts.Span(start, about[parts.BLOOM_FILTER_LENGTH]))
+        if len(groups) > 1:
+            about = _joined([chunk[parts.METADATA] for (chunk,) in groups])
+        stored = about[parts.STORED]
+        if parts.first_page(about) != at:
+            raise AssertionError("the column chunks of a Parquet file follow each other")
+        own = pages[at - PAGES_AT : at - PAGES_AT + stored]
+        parts.move(about, PAGES_AT - at)
+        if offset_index is not None:
+            offset_index = parts.moved(offset_index, PAGES_AT - at)
+        encoded.append(Encoded(own, about, column_index, offset_index, bloom))
+        at += stored
+    if at != before:
+        raise AssertionError("a new Parquet file holds its pages and nothing else")
+    return encoded
+
+
+def _groups(footer: bytes) -> Iterator[list[Record]]:
+    """Yield the column chunks of each row group of a file that Arrow has written."""
+    reader = thrift.Reader(footer)
+    while (head := reader.header()) is not None and head[0] != parts.GROUPS:
+        reader.skip(head[1])
+    _, count = reader.list_header()
+    for _ in range(count):
+        yield reader.record(parts.CHUNK_DEPTH)[parts.CHUNKS].values
 
 
 def _joined(chunks: Sequence[Record]) -> Record:

@@ -203,8 +203,7 @@ class Footer:
             raise self._encrypted()
         about = chunk[METADATA]
         size = about.get(STORED, 0)
-        offsets = [about.get(number) or 0 for number in (DATA_PAGE, DICTIONARY_PAGE)]
-        start = min((offset for offset in offsets if offset), default=0)
+        start = first_page(about)
         if not size or not start:  # a row group without rows has no pages
             return Span(len(MAGIC), 0)
         if start < len(MAGIC) or size < 0 or start + size > self.start:
@@ -281,6 +280,12 @@ def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:
     if not isinstance(filter_bytes, int):
         raise _nonsense("a Bloom filter has no size")
     return Span(start, size + filter_bytes)
+
+
+def first_page(about: Record) -> int:
+    """Return the offset of the first page of a chunk by its ColumnMetaData; 0 if it has none."""
+    offsets = [about.get(number) or 0 for number in (DATA_PAGE, DICTIONARY_PAGE)]
+    return min((offset for offset in offsets if offset), default=0)
 
 
 def index_spans(chunk: Record) -> tuple[Span | None, Span | None]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.parquet.column_chunk import Encoded, Fit
+    from noisify.formats.parquet.column_chunk import Encoded, Fit, Style
     from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
 _ALONE_BYTES = 64 << 20
@@ -162,20 +162,27 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         """
         encoded = {}
         if piece.whole:
-            encoded = {leaf: self._encoded([arrays[leaf]], piece.group, leaf) for leaf in changed}
+            encoded = self._encoded({leaf: [arrays[leaf]] for leaf in changed}, piece.group)
         bare = replace(piece, arrays=None)  # free the old values while the new ones wait
         return EncodedSlice(bare, arrays, frozenset(changed), encoded)
 
     def _encoded(
         self,
-        arrays: Sequence[pa.Array],
+        arrays: Mapping[int, Sequence[pa.Array]],
         group: int,
-        leaf: int,
         write: Callable[[Any], Any] | None = None,
-    ) -> Encoded:
-        rows = sum(map(len, arrays))
-        style, filtered = self._source.style(group, leaf, rows)
-        return encode(arrays, self._fit(leaf), style, filtered=filtered, write=write)
+    ) -> dict[int, Encoded]:
+        """Encode leaves of a row group, those of one style at once."""
+        fits = {leaf: self._fit(leaf) for leaf in arrays}
+        rows = max((sum(map(len, each)) for each in arrays.values()), default=0)
+        alike: dict[Style, list[int]] = {}
+        for leaf, style in self._source.styles(group, fits, rows).items():
+            alike.setdefault(style, []).append(leaf)
+        encoded: dict[int, Encoded] = {}
+        for style, leaves in alike.items():
+            made = encode([(fits[leaf], arrays[leaf]) for leaf in leaves], style, write)
+            encoded.update(zip(leaves, made, strict=True))
+        return encoded
 
     def with_rows(
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
@@ -329,12 +336,12 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             for leaf in sorted(changed):
                 for other in islice(ahead, pa.cpu_count() - len(futures)):
                     futures[other] = pool.submit(
-                        lambda leaf: self._encoded(load(leaf), group, leaf), other
+                        lambda leaf: self._encoded({leaf: load(leaf)}, group)[leaf], other
                     )
                 if leaf in made:
                     yield made[leaf]
                 elif leaf in large:
-                    yield self._encoded(load(leaf), group, leaf, self._file.write)
+                    yield self._encoded({leaf: load(leaf)}, group, self._file.write)[leaf]
                 else:
                     yield futures.pop(leaf).result()
 

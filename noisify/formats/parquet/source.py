@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.core.chunk import Field
-    from noisify.formats.parquet.column_chunk import Fit
+    from noisify.formats.parquet.column_chunk import Fit, Style
     from noisify.formats.parquet.footer import ChunkSize
 
 MEMORY_BUDGET = 64 << 20
@@ -457,32 +457,37 @@ class ParquetSource(Source[RowGroupSlice]):
         except UsageError as error:
             raise UsageError(error.message, path=self.name, field=about.name) from None
 
-    def style(self, group: int, leaf: int, rows: int) -> tuple[dict[str, Any], bool]:
-        """Return the writer options that keep a leaf's encoding, and if it has a Bloom filter.
+    def styles(self, group: int, fits: Mapping[int, Fit], rows: int) -> dict[int, Style]:
+        """Return how to encode leaves of a row group as they are encoded now.
 
-        Call this only after reading the leaf: Arrow aborts on damaged metadata (see `sizes`).
+        Call this only after reading the leaves: Arrow aborts on damaged metadata (see `sizes`).
 
         Args:
             group: The index of the row group.
-            leaf: The index of the leaf.
+            fits: How to write the type of each leaf.
             rows: The number of rows to write.
         """
-        chunk = self.metadata.row_group(group).column(leaf)
-        if leaf not in self._page_headers:
-            self._page_headers[leaf] = self._page_header(chunk.data_page_offset)
-        style = style_of(chunk, rows, self._page_headers[leaf])
+        about = self.metadata.row_group(group)
+        chunks = {leaf: about.column(leaf) for leaf in fits}
+        unknown = [leaf for leaf in fits if leaf not in self._page_headers]
+        if unknown:
+            with self.path.open("rb") as file:
+                for leaf in unknown:
+                    file.seek(chunks[leaf].data_page_offset)
+                    self._page_headers[leaf] = _page_header(file.read(_LONGEST_HEADER))
+        headers = self._page_headers
         if needs_plain_pages(self.metadata.created_by):
-            style["data_page_version"] = "1.0"
-        return style, chunk.bloom_filter_offset is not None
-
-    def _page_header(self, at: int) -> thrift.Record | None:
-        with self.path.open("rb") as file:
-            file.seek(at)
-            try:
-                return thrift.read_until(file.read(_LONGEST_HEADER), 4)
-            except ValueError:
-                return None
+            headers = dict.fromkeys(headers)
+        return {leaf: style_of(chunks[leaf], rows, headers[leaf], fits[leaf]) for leaf in fits}
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+def _page_header(data: bytes) -> thrift.Record | None:
+    """Return the header of a page up to its checksum, or None if it cannot be read."""
+    try:
+        return thrift.read_until(data, 4)
+    except ValueError:
+        return None

@@ -116,14 +116,28 @@ class Reader:
         self._number = after
 
     def record(self, depth: int = _DEEPEST) -> Record:
-        """Read a record."""
-        found = Record()
-        number = self._number
-        self._number = 0
-        while (head := self.header()) is not None:
-            found.fields[head[0]] = head[1], self.value(head[1], depth)
-        self._number = number
-        return found
+        """Read a record; most time goes into its integers, which need no call."""
+        fields: dict[int, tuple[int, Any]] = {}
+        data, at, number = self._data, self.at, 0
+        try:
+            while head := data[at]:
+                kind = head & 15
+                at += 1
+                if head > _LONG_LIST:
+                    number += head >> 4
+                else:
+                    number, at = _zigzag(data, at)
+                if kind in INTEGERS:
+                    value, at = _zigzag(data, at)
+                    fields[number] = kind, value
+                else:
+                    self.at = at
+                    fields[number] = kind, self.value(kind, depth)
+                    at = self.at
+        except IndexError:
+            raise _too_short() from None
+        self.at = at + 1
+        return Record(fields)
 
     def header(self) -> tuple[int, int] | None:
         """Read the number and wire type of the next field; None at the end of the record."""
@@ -204,8 +218,8 @@ class Reader:
         return value
 
     def _zigzag(self) -> int:
-        value, self.at = _varint(self._data, self.at)
-        return (value >> 1) ^ -(value & 1)
+        value, self.at = _zigzag(self._data, self.at)
+        return value
 
 
 def _too_short() -> ValueError:
@@ -224,6 +238,15 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return value, at + 1
 
 
+def _zigzag(data: bytes, at: int) -> tuple[int, int]:
+    """Decode a signed integer; return it and the offset of its end."""
+    byte = data[at]
+    if byte < _MORE:
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
 def _end(data: bytes, at: int, kind: int) -> int:
     """Return the offset of the end of a value.
 
@@ -238,7 +261,11 @@ def _end(data: bytes, at: int, kind: int) -> int:
             at += 1
             if head <= _LONG_LIST:  # a long header: the field's number follows
                 at = _end(data, at, I16)
-            if head & 15 > FALSE:
+            if head & 15 in INTEGERS:
+                while data[at] & _MORE:
+                    at += 1
+                at += 1
+            elif head & 15 > FALSE:
                 at = _end(data, at, head & 15)
         return at + 1
     if kind == BINARY:
