@@ -3,7 +3,7 @@ import signal
 
 import pytest
 from csv_text import NOT_BUILT
-from example_counts import draw_all
+from example_counts import draw_all, leave_out
 from page_examples import environment_for
 from servers import Lake, s3_server
 
@@ -22,6 +22,12 @@ BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1",
 def pytest_configure(config: pytest.Config) -> None:
     """Draw all examples of properties where the slow tests run too."""
     draw_all(not config.option.markexpr)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the most of the cases of tests that have very many."""
+    leave_out(items)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

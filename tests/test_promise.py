@@ -106,6 +106,7 @@ def test_noise_depends_on_seed_field_and_position_only(tmp_path: Path, suffix: s
     assert expected.tobytes() == pressure.tobytes()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("suffix", ["parquet", "npy", "h5"])
 @pytest.mark.parametrize("level", LEVELS[:6])
 def test_a_level_comes_to_the_same_in_every_format(
@@ -140,6 +141,7 @@ def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 @pytest.mark.parametrize("size", ["1", "37", "4k", "1GiB"])
@@ -151,6 +153,7 @@ def test_jobs_and_chunk_size_do_not_change_a_table(
     assert expected == noisy(small_csv, *level, "--jobs", jobs, "--chunk-size", size)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(

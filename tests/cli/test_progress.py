@@ -107,6 +107,7 @@ def impatient(monkeypatch):
 
 @pytest.mark.usefixtures("impatient")
 class TestRuns:
+    @pytest.mark.one_in(2)
     @pytest.mark.parametrize(
         "options",
         [

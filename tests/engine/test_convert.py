@@ -270,6 +270,7 @@ def read_array(path):
         return file["data"][()]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("values", ARRAY_CASES)
 @pytest.mark.parametrize("new", ARRAYS)
 @pytest.mark.parametrize("old", ARRAYS)

@@ -551,6 +551,7 @@ def inner_file(folder: Path, kind: str) -> bytes:
     return content
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.usefixtures("spool")
 @pytest.mark.parametrize("kind", ["npy", "fortran.npy", "npz", "parquet", "h5"])
 @pytest.mark.parametrize("level", ["0.5", "0.1sd"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
-import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import pytest
 
 QUICK_SHARE = 5
 _all_are_drawn = False
@@ -29,11 +31,12 @@ def examples(count: int) -> Callable[[Any], Any]:
     return settings(max_examples=count if _all_are_drawn else max(3, count // QUICK_SHARE))
 
 
-def one_in(every: int, cases: Iterable[Any]) -> list[Any]:
-    """Mark all but each `every`th `pytest.param` slow: many cases that differ in two things."""
-    return [
-        case
-        if at % every == 0
-        else pytest.param(*case.values, id=case.id, marks=(*case.marks, pytest.mark.slow))
-        for at, case in enumerate(cases)
-    ]
+def leave_out(items: Iterable[pytest.Item]) -> None:
+    """Mark as slow all but one in so many cases of the tests that say `one_in(count)`.
+
+    Which ones stay hangs on the case's name only.
+    """
+    for item in items:
+        marker = item.get_closest_marker("one_in")
+        if marker is not None and crc32(item.nodeid.encode()) % marker.args[0]:
+            item.add_marker("slow")

@@ -35,6 +35,7 @@ def drawn(folder, name, *arguments):
     return path
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "arguments", "height"),
     [

@@ -174,6 +174,7 @@ def test_only_the_chosen_dataset_changes(survey: Path, choice: str, changed: str
     assert [changed] == changed_between(survey, noisy_file(survey, "-s", 5, "-c", choice))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("storage", STORAGE)
 @pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4", "<f2", "<i4", ">i8"])
 @pytest.mark.parametrize("size", ["1MiB", "64"])

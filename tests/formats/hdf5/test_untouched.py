@@ -15,7 +15,6 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from example_counts import one_in
 from h5py import h5d, h5p, h5s, h5t, h5z
 from run_command import normal_noise, run
 
@@ -265,7 +264,8 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "layout", "filters"), one_in(3, storages(PLAIN, LAYOUTS)))
+@pytest.mark.one_in(3)
+@pytest.mark.parametrize(("kind", "layout", "filters"), storages(PLAIN, LAYOUTS))
 def test_members_of_fixed_size_stay(tmp_path, kind, layout, filters):
     x = 0 if layout.endswith("unwritten") else 2.5
     check(tmp_path, lambda *to: make_plain(to[0], PLAIN[kind], layout, filters, to[1]), x, filters)
@@ -277,9 +277,8 @@ POINTER_LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "layout", "filters"), one_in(2, storages(POINTERS, POINTER_LAYOUTS))
-)
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize(("name", "layout", "filters"), storages(POINTERS, POINTER_LAYOUTS))
 def test_members_that_point_elsewhere_stay(tmp_path, name, layout, filters):
     check(tmp_path, lambda *to: make_pointers(to[0], name, layout, filters, to[1]), 2.5, filters)
 

@@ -35,6 +35,7 @@ def write(path: Path, table: pa.Table, writer: str, **options: Any) -> Path:
     return path
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("pages", ["1.0", "2.0"])
 @pytest.mark.parametrize("writer", WRITERS)
