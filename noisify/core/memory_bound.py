@@ -14,8 +14,6 @@ _COPIES = 8
 _MORE_IN_FLIGHT = 2
 """Chunks in memory besides one per worker."""
 _USUAL_CHUNK, _SMALLEST_CHUNK = 1 << 20, 1 << 16
-_RESERVE = 16 * _MB
-"""Bytes kept free for modules that are imported later."""
 _STATUS, _STATM = Path("/proc/self/status"), Path("/proc/self/statm")
 
 
@@ -27,10 +25,12 @@ class MemoryBound:
 
     Args:
         most: Bytes of the resident set, or None for no bound.
+        reserve: Bytes kept free for modules that are imported later.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, reserve: int = 16 * _MB) -> None:
         self.most = most
+        self._reserve = reserve
 
     def check(self) -> None:
         """Check that the process has stayed within the bound.
@@ -78,10 +78,10 @@ class MemoryBound:
         """
         if self.most is None:
             return jobs, size
-        room = (self._room() - _RESERVE) // (_COPIES * (1 + outputs))
+        room = (self._room() - self._reserve) // (_COPIES * (1 + outputs))
         if room < min(size, _SMALLEST_CHUNK):
             taken = _resident()
-            needed = taken + _RESERVE + _SMALLEST_CHUNK * _COPIES * (1 + outputs)
+            needed = taken + self._reserve + _SMALLEST_CHUNK * _COPIES * (1 + outputs)
             raise NoisifyError(
                 f"takes {_megabytes(taken)} of memory before the first chunk, and --max-memory "
                 f"{_megabytes(self.most)} leaves too little; allow at least {_megabytes(needed)}"

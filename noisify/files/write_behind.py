@@ -131,7 +131,7 @@ class WrittenBehind(InPieces):
                 self._preallocated = start + _PREALLOCATED_BYTES
         self.start_writing()
         if short:
-            _preallocate(self._descriptor, start, _PREALLOCATED_BYTES)
+            preallocate(self._descriptor, start, _PREALLOCATED_BYTES)
 
     def start_writing(self) -> None:
         """Ask the system to start writing its cached pages of the file, where that is supported.
@@ -164,11 +164,11 @@ class WrittenBehind(InPieces):
             os.close(self._descriptor)
 
 
-def _preallocate(descriptor: int, start: int, size: int) -> None:
-    """Preallocate space if the disk has plenty free; the file's size does not change."""
+def preallocate(descriptor: int, start: int, size: int, min_free: int = _MIN_FREE_BYTES) -> None:
+    """Preallocate space if the disk has `min_free` bytes free; the file's size does not change."""
     if (allocate := _linux_function("fallocate64") or _linux_function("fallocate")) is not None:
         disk = os.fstatvfs(descriptor)
-        if disk.f_bavail * disk.f_frsize >= _MIN_FREE_BYTES:
+        if disk.f_bavail * disk.f_frsize >= min_free:
             allocate(descriptor, _FALLOC_FL_KEEP_SIZE, start, size)
 
 

@@ -23,10 +23,9 @@ MB = 1 << 20
 
 @pytest.fixture
 def small_process(monkeypatch):
-    """Pretend that the process uses 10 MB and that later imports need none."""
+    """Pretend that the process uses 10 MB."""
     monkeypatch.setattr(memory_bound, "_resident", lambda: 10 * MB)
     monkeypatch.setattr(memory_bound, "_peak", lambda: 10 * MB)
-    monkeypatch.setattr(memory_bound, "_RESERVE", 0)
 
 
 @pytest.mark.usefixtures("small_process")
@@ -43,21 +42,21 @@ def small_process(monkeypatch):
     ],
 )
 def test_fits_workers_and_chunks_to_the_bound(most, jobs, size, fitted):
-    bound = MemoryBound(most and most * MB)
+    bound = MemoryBound(most and most * MB, reserve=0)
 
     assert fitted == bound.fit(jobs, size)
 
 
 @pytest.mark.usefixtures("small_process")
 def test_outputs_of_one_reading_take_room_each():
-    assert (1, MB // 2) == MemoryBound(10 * MB + 8 * MB).fit(4, MB, outputs=1)
-    assert (1, MB // 4) == MemoryBound(10 * MB + 8 * MB).fit(4, MB, outputs=3)
+    assert (1, MB // 2) == MemoryBound(10 * MB + 8 * MB, reserve=0).fit(4, MB, outputs=1)
+    assert (1, MB // 4) == MemoryBound(10 * MB + 8 * MB, reserve=0).fit(4, MB, outputs=3)
 
 
 @pytest.mark.usefixtures("small_process")
 def test_a_bound_below_current_use_names_a_sufficient_one():
     with pytest.raises(NoisifyError, match="leaves too little; allow at least 11MB"):
-        MemoryBound(9 * MB).fit(1, MB)
+        MemoryBound(9 * MB, reserve=0).fit(1, MB)
 
 
 def test_a_bound_never_changes_the_output(tmp_path):
