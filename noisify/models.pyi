@@ -359,8 +359,7 @@ class Bias(ModelSpec):
 
     The scale is the standard deviation of the offsets over many fields or keys. Within one offset
     nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
-    error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
-    variate at the index that a BLAKE2b hash of the key gives.
+    error; Laird and Ware (1982), "Random-effects models for longitudinal data".
 
     Args:
         scale: standard deviation of the offsets, as a level

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.core.dtypes import SECOND, NumberType
 from noisify.core.errors import printable
+from noisify.core.time_text import is_duration, time_text
 
 if TYPE_CHECKING:
     from noisify.core.chunk import Column, Field
 
-_TICKS: dict[int, Literal["D", "s", "ms", "us", "ns"]] = {
-    86400 * SECOND: "D",
-    SECOND: "s",
-    10**6: "ms",
-    10**3: "us",
-    1: "ns",
-}
-"""NumPy's units of time by their nanoseconds."""
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 
 
@@ -44,11 +37,9 @@ def shown_time(ticks: int, field: Field, number: NumberType) -> str:
         field: Its field.
         number: The type of the ticks.
     """
-    if _is_duration(field):
+    if is_duration(field):
         return f"{ticks * number.tick / SECOND:.12g}s"
-    unit = max(known for known in _TICKS if number.tick % known == 0)
-    text = str(np.datetime64(ticks * (number.tick // unit), _TICKS[unit]))
-    return text.partition("T")[2] if number.span else text
+    return time_text(ticks, number)
 
 
 def shown_seconds(seconds: float, field: Field) -> str:
@@ -58,7 +49,7 @@ def shown_seconds(seconds: float, field: Field) -> str:
         seconds: Its seconds, as a float.
         field: Its field.
     """
-    if _is_duration(field):
+    if is_duration(field):
         return shown_duration(seconds)
     if abs(seconds) > np.iinfo(np.int64).max:
         return f"{seconds:.6g}s"
@@ -74,7 +65,3 @@ def shown_duration(seconds: float) -> str:
     size = abs(seconds)
     unit, length = next((one for one in _UNITS if size >= one[1]), ("s", 1.0))
     return f"{seconds / length:.6g}{unit}"
-
-
-def _is_duration(field: Field) -> bool:
-    return "delta" in field.type_name or "duration" in field.type_name

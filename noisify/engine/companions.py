@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Column, merged_floats
+from noisify.core.lazy import LazyModule
+from noisify.core.time_text import is_duration, time_text
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.plan.plan import Step
+    from noisify.streams import keys
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
+else:
+    keys = LazyModule("noisify.streams.keys")
 
 
 @frozen
@@ -29,7 +34,7 @@ class StepNeeds:
         step: The step.
         numbers: The fields whose values it uses as numbers, unless its model is multi-field.
         levels: Those of them that hold levels.
-        keys: The fields whose values it uses as texts.
+        keys: The fields whose values it uses as keys.
     """
 
     step: Step
@@ -77,13 +82,39 @@ class Companion:
         return merged_floats(self.columns)[1:]
 
     @cached_property
-    def keys(self) -> NDArray[Any]:
-        """Its values as texts, the same for every format; empty where missing."""
-        texts = np.full(len(self.columns[0].values), "", object)
+    def keys(self) -> NDArray[np.uint64]:
+        """The indices of its values as keys, by value as for --key; missing ones share one."""
+        found = np.full(len(self.columns[0].values), keys.MISSING, np.uint64)
         for column in self.columns:
-            there = np.ones(len(texts), bool) if column.valid is None else column.valid
-            texts[there] = [str(value) for value in column.values[there].tolist()]
-        return texts
+            there = slice(None) if column.valid is None else column.valid
+            found[there] = _key_indices(column.values[there], column)
+        return found
+
+
+def _key_indices(values: NDArray[Any], column: Column) -> NDArray[np.uint64]:
+    """Return the indices of some values of a column as keys."""
+    number = column.number
+    if number.kind == "int":
+        return keys.indices_of_integers(values)
+    if number.kind == "float":
+        finite = np.isfinite(values)
+        return np.where(finite, keys.indices_of_floats(np.where(finite, values, 0)), keys.MISSING)
+    texts = _key_texts(values.tolist(), column)
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return keys.indices_of_texts(list(numbers))[[numbers[text] for text in texts]]
+
+
+def _key_texts(values: list[Any], column: Column) -> list[str]:
+    """Return values as texts that mean the same in every format; blanks are empty."""
+    number = column.number
+    if number.kind == "decimal":
+        return [f"{value}E-{number.decimal_scale}" for value in values]
+    if number.kind != "time":
+        return ["" if (text := str(value)).isspace() else text for value in values]
+    if is_duration(column.field):
+        return [str(ticks * number.tick) for ticks in values]
+    zone = "Z" if "tz=" in column.field.type_name else ""
+    return [time_text(ticks, number) + zone for ticks in values]
 
 
 @frozen

@@ -52,7 +52,7 @@ def _try_out(step: Step, generator: NumpyGenerator) -> None:
         raise UsageError("this model needs noisify's own streams; drop --rng")
     variates = _OneDraw(generator, Positions.range(0, 1))
     companions = dict.fromkeys(step.companions(), np.zeros(1))
-    keys = dict.fromkeys(step.model.key_fields(), np.full(1, "", object))
+    keys = dict.fromkeys(step.model.key_fields(), np.zeros(1, np.uint64))
     context = NoiseContext(variates, number, companions, keys=keys)
     step.model.apply(np.zeros(1, number.dtype), context)
 

@@ -50,7 +50,7 @@ class NoiseContext:
         erased: Mask of elements that the model has made null, or None if there are none.
         others: Returns the variates of this model's stream of another field, by field name.
         columns: Other fields' values before this spec, and their usable masks, by field name.
-        keys: Other fields' original values as texts, by field name; null is an empty text.
+        keys: The indices of other fields' original values as keys, by field name.
     """
 
     variates: Variates
@@ -63,7 +63,7 @@ class NoiseContext:
     columns: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]] = dataclasses.field(
         default_factory=dict
     )
-    keys: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    keys: Mapping[str, NDArray[np.uint64]] = dataclasses.field(default_factory=dict)
 
     def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
         """Return the mask of elements hit, shape (n,); those hit at a lower rate are among them."""
@@ -231,7 +231,7 @@ class Model(ABC):
         return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
 
     def key_fields(self) -> frozenset[str]:
-        """Return the companions whose values are used as texts, not as numbers."""
+        """Return the companions whose values are keys, not numbers."""
         return frozenset()
 
 

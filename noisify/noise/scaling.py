@@ -23,7 +23,6 @@ from noisify.noise.model import (
     with_headroom,
 )
 from noisify.noise.parameters import ParameterError
-from noisify.streams.streams import index_of_key
 from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
@@ -297,8 +296,7 @@ class Bias(Model):
 
     The scale is the standard deviation of the offsets over many fields or keys. Within one offset
     nothing varies, so --sd and --snr refuse it. JCGM 200:2012 (VIM), 2.17, systematic measurement
-    error; Laird and Ware (1982), "Random-effects models for longitudinal data". A key's z is the
-    variate at the index that a BLAKE2b hash of the key gives.
+    error; Laird and Ware (1982), "Random-effects models for longitudinal data".
     """
 
     name: ClassVar[str] = "bias"
@@ -348,11 +346,7 @@ class Bias(Model):
         if self.by is None:
             (first,) = normal(context.variates.stream(lane).words(range(1)))
             return float(first)
-        keys = context.keys[self.by]
-        different = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        indices = np.array([index_of_key(key) for key in different], np.uint64)
-        offsets = normal(context.variates.stream(lane).words(indices))
-        return offsets[[different[key] for key in keys]]
+        return normal(context.variates.stream(lane).words(context.keys[self.by]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,7 +133,8 @@ def _plan(
         for name in step.companions():
             _check_companion(name, step, fields)
             if name not in read:
-                read[name] = next(other for other in fields if other.name == name)
+                other = next(other for other in fields if other.name == name)
+                read[name] = _as_key(other) if name in step.model.key_fields() else other
     chosen = {step.field.name for step in steps}
     for field_ in fields:
         if field_.name not in chosen:
@@ -150,6 +151,14 @@ def _plan(
         file=request.file,
         key=checked_key(request, fields, steps),
     )
+
+
+def _as_key(field_: Field) -> Field:
+    """Return a field of keys, with the times of a text file as their texts, whose zone counts."""
+    texts = [view for view in field_.views if view.kind == "text"]
+    if field_.kind != "time" or not texts:
+        return field_
+    return dataclasses.replace(field_, kind="text", number=texts[0])
 
 
 def _hindered(fields: Sequence[Field], left: Mapping[str, str]) -> Iterator[str]:

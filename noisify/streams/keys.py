@@ -29,6 +29,8 @@ _TIME = re.compile(
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?")
 _LOWEST, _BEYOND = -(1 << 63), 1 << 64
 """Whole numbers in this range are hashed as such; others as float64."""
+MISSING = index_of_key("")
+"""The index of a missing key of `bias`."""
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -1,8 +1,8 @@
 """Print a digest of what each model makes of 20,000 rows, and each format of the same numbers.
 
 `digests.json` holds those of the first release; with --write this script renews it. It needs only
-what noisify needs, so that it runs under every Python, NumPy and C library of the matrix: see
-../matrix.py.
+what noisify needs, and zarr, so that it runs under every Python, NumPy and C library of the matrix:
+see ../matrix.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
+import zarr
 
 from noisify.cli import main as noisify
 
@@ -107,6 +108,12 @@ def of_formats(folder: Path) -> Iterator[tuple[str, str]]:
     run(folder / "in.h5", "-o", folder / "out.h5", "-d", "student-t", "-s", "0.1sd")
     with h5py.File(folder / "out.h5") as file:
         yield "hdf5", _of_array(file["x"][:])
+    for version in (2, 3):
+        given, made = folder / f"in{version}.zarr", folder / f"out{version}.zarr"
+        group = zarr.create_group(store=given, zarr_format=version)
+        group.create_array("x", data=x, chunks=(3000,))
+        run(given, "-o", made, "-d", "logistic", "-s", "0.1sd")
+        yield f"zarr {version}", _of_array(zarr.open_group(store=made, mode="r")["x"][:])
     yield from _of_arrow(folder, pa.table({"x": x, "n": (x * 1000).astype(np.int64)}))
     yield from _of_signals(folder, (x * 1000).astype("<u2").reshape(100, 200))
 

@@ -142,7 +142,7 @@ def outcome(model, values, number, positions, seed=7):
     at = np.concatenate([np.arange(start, start + positions.length) for start in positions.starts])
     other = some_values(number, SIZE + 1)[at + 1]
     floats = np.asarray(at * 37 % 81, float)
-    keys = np.array([str(index % 7) for index in at], object)
+    keys = np.array([index % 7 for index in at], np.uint64)
     streams = {
         name: StreamVariates(StreamName(seed, name, model.name), positions)
         for name in ("data", "other", "")

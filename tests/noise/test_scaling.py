@@ -18,6 +18,7 @@ from noisify.noise import registry
 from noisify.noise.level import Absolute, Duration, FromField, OfField, Percent
 from noisify.noise.model import NoiseContext
 from noisify.statistics.survey import FieldStatistics
+from noisify.streams.keys import indices_of_texts
 from noisify.streams.streams import (
     SequentialVariates,
     numpy_generator,
@@ -35,7 +36,7 @@ def make(name, **parameters):
 
 def drawn(model, number, size, start=0, seed=7, field="data", **others):
     positions = Positions.range(start, start + size)
-    keys = {name: np.asarray(values, object) for name, values in others.items()}
+    keys = {name: indices_of_texts(list(k)) for name, k in others.items() if name != "err"}
     floats = {name: values for name, values in others.items() if name == "err"}
     return context_for(
         model, number, positions, seed=seed, field=field, companions=floats, keys=keys
@@ -329,7 +330,7 @@ class TestBias:
     @pytest.mark.parametrize("by", [None, "k"])
     def test_refuses_a_sequential_stream(self, by):
         variates = SequentialVariates(numpy_generator("numpy", 1), Positions.range(0, 2))
-        context = NoiseContext(variates, FLOAT64, keys={"k": np.array(["a", "b"], object)})
+        context = NoiseContext(variates, FLOAT64, keys={"k": np.zeros(2, np.uint64)})
         with pytest.raises(UsageError, match="needs noisify's own streams; drop --rng"):
             make("bias", scale=Absolute(1.0), by=by).apply(np.zeros(2), context)
 
