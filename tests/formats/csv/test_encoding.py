@@ -41,6 +41,8 @@ WORDS = {
     "big5": "許功蓋",
     "hz": "中文~",
 }
+SINGLE_BYTE = {"iso8859-15", "cp037", "cp500"}
+"""Encodings in which each byte is a character."""
 
 
 def table(encoding: str) -> str:
@@ -249,6 +251,7 @@ def test_any_bytes_come_back_the_same_or_are_refused(data: bytes, codec: str, bl
         with text.open() as stream:
             inner = b"".join(iter(lambda: stream.read(4), b""))
     except DataError:
+        assert codec not in SINGLE_BYTE
         return
     writer = text.writer(cast("BinaryIO", written))
     for line in inner.splitlines(keepends=True):
