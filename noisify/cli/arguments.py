@@ -15,6 +15,8 @@ from noisify.cli.option_types import (
     CLIP,
     DECIBELS,
     DECIMALS,
+    FILE,
+    FOLDER,
     FORMAT,
     LEVEL,
     SEED,
@@ -117,7 +119,7 @@ class Arguments:
         "repeatable, in order, in the place of the options above and -c.",
     )  # fmt: skip
     recipe: str | None = option(
-        "Noise", "--recipe", default=None, metavar="FILE",
+        "Noise", "--recipe", default=None, kind=FILE, metavar="FILE",
         help_text="Noise specs and seed from a TOML file ([[noise]] tables), or from a --report.",
     )  # fmt: skip
     presets: tuple[str, ...] = option(
@@ -159,12 +161,12 @@ class Arguments:
         help_text="Fields to leave alone.",
     )  # fmt: skip
     output: str | None = option(
-        "Output", "-o", "--output", default=None, metavar="FILE",
+        "Output", "-o", "--output", default=None, kind=FILE, metavar="FILE",
         help_text="Write to FILE, replaced in one step when all is done. [default: standard "
         "output]",
     )  # fmt: skip
     output_dir: str | None = option(
-        "Output", "--output-dir", default=None, metavar="DIR",
+        "Output", "--output-dir", default=None, kind=FOLDER, metavar="DIR",
         help_text="Write each INPUT's noisy copy into DIR, made if need be.",
     )  # fmt: skip
     name_template: str | None = option(
@@ -195,21 +197,21 @@ class Arguments:
         help_text="Round noisy numbers to N decimals, or to as many as each cell had.",
     )  # fmt: skip
     report: str | None = option(
-        "Output", "--report", default=None, metavar="FILE.json|html",
+        "Output", "--report", default=None, kind=FILE, metavar="FILE.json|html",
         help_text="Write what was done, and what noise did to each field, measured on the output; "
         "as HTML with pictures.",
     )  # fmt: skip
     plot: str | None = option(
-        "Output", "--plot", default=None, metavar="FILE.png|svg|pdf",
+        "Output", "--plot", default=None, kind=FILE, metavar="FILE.png|svg|pdf",
         help_text="Draw what noise did: fields before and after; of a sweep, curves.",
     )  # fmt: skip
     depfile: str | None = option(
-        "Output", "--depfile", default=None, metavar="FILE.d",
+        "Output", "--depfile", default=None, kind=FILE, metavar="FILE.d",
         help_text="Write what each output was made of, recipe and files of folders included, as "
         "rules for Make to include.",
     )  # fmt: skip
     mask: str | None = option(
-        "Output", "--mask", default=None, metavar="FILE",
+        "Output", "--mask", default=None, kind=FILE, metavar="FILE",
         help_text="Write which elements changed, in the format of FILE's suffix.",
     )  # fmt: skip
     mask_values: bool = option(
@@ -217,7 +219,7 @@ class Arguments:
         help_text="Add the original values to the mask, for --restore.",
     )  # fmt: skip
     restore: str | None = option(
-        "Output", "--restore", default=None, metavar="MASK",
+        "Output", "--restore", default=None, kind=FILE, metavar="MASK",
         help_text="Restore the original values: INPUT is a noisy file, MASK its mask with values.",
     )  # fmt: skip
     sweeps: tuple[tuple[str, str], ...] = option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisify.cli.option_types import GroupedCommand, GroupedOption
+from noisify.cli.option_types import FILE, GroupedCommand, GroupedOption
 from noisify.core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ OPTIONS = (
         ["--json", "as_json"], group="Output", is_flag=True, help="Print the figures as JSON."
     ),
     GroupedOption(
-        ["--plot"], group="Output", metavar="FILE.png|svg|pdf",
+        ["--plot"], group="Output", type=FILE, metavar="FILE.png|svg|pdf",
         help="Draw what changed: fields before and after.",
     ),
     GroupedOption(
-        ["--html"], group="Output", metavar="FILE.html",
+        ["--html"], group="Output", type=FILE, metavar="FILE.html",
         help="Write the figures and pictures as a page.",
     ),
     GroupedOption(

@@ -34,8 +34,6 @@ _MAGIC = b"PAR1"
 _SCHEMA, _NAME, _CHILDREN = 2, 4, 5
 """Fields of `FileMetaData` and `SchemaElement` in parquet.thrift."""
 _PARAMETER = re.compile(r"^        (\w+): ", re.MULTILINE)
-_FILES = {"recipe": "file", "output": "file", "report": "file", "plot": "file", "html": "file",
-          "depfile": "file", "mask": "file", "restore": "file", "output_dir": "dir"}  # fmt: skip
 
 
 def scripts(shell: str) -> str:
@@ -78,15 +76,13 @@ def candidates(option: str, context: click.Context, typed: str) -> list[Completi
         context: What has been typed before.
         typed: The start of the value.
     """
-    if option in _FILES:
-        return [CompletionItem(typed, type=_FILES[option])]
     head, offered = "", _words(option, context)
     if option in {"columns", "exclude", "key", "only"}:
         head, comma, typed = typed.rpartition(",")
         head, offered = head + comma, fields(context)
     elif option == "noise":
         field, equals, model = typed.partition("=")
-        head, offered = (field + "=", _models()) if equals else ("", _and("=", fields(context)))
+        head, offered = (field + "=", _models()) if equals else ("", _with_equals(fields(context)))
         typed = model if equals else typed
     return [CompletionItem(head + word) for word in offered if word.startswith(typed)]
 
@@ -99,7 +95,7 @@ def _words(option: str, context: click.Context) -> Iterable[str]:
     if option in {"from_format", "to_format"}:
         return [entry.name for entry in formats.FORMATS]
     if option in {"parameters", "sweeps"}:
-        own = _and("=", _parameters(context.params.get("model") or "normal"))
+        own = _with_equals(_parameters(context.params.get("model") or "normal"))
         swept = ["model=", "scale=", "sd=", "snr=", "rate="] if option == "sweeps" else []
         return list(dict.fromkeys([*swept, *own]))
     return ()
@@ -109,8 +105,8 @@ def _models() -> list[str]:
     return [entry.name for entry in registry.MODELS]
 
 
-def _and(end: str, words: Iterable[str]) -> list[str]:
-    return [word + end for word in words]
+def _with_equals(words: Iterable[str]) -> list[str]:
+    return [f"{word}=" for word in words]
 
 
 def _parameters(model: str) -> list[str]:

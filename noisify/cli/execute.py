@@ -16,7 +16,7 @@ from noisify.cli.batch import make_outputs
 from noisify.cli.engines import check_engine
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
-from noisify.cli.names import expanded, with_local_names
+from noisify.cli.names import expanded
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import begin_work
@@ -65,7 +65,6 @@ def execute(arguments: Arguments) -> None:
     """
     check_stopped()  # a signal may have been lost in an import
     begin_work()
-    arguments = with_local_names(arguments)
     inputs: Sequence[str] = expanded(arguments.inputs) or (STANDARD_OUTPUT,)
     if arguments.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from noisify.cli.shown_values import shown_duration, shown_seconds
+from noisify.comparison.listing import text_table
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, printable
 from noisify.core.urls import redacted
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from noisify.statistics.survey import FieldStatistics
 
 _HEADS = ("field", "kind", "type", "values", "nulls", "min", "max", "sd", "noise by default")
+_TEXTS = (0, 1, 2, len(_HEADS) - 1)
+"""Columns of texts; the others are numbers."""
 _NEEDED = frozenset({"sd", "range"})
 _NEEDED_OF_COMPLEX = frozenset({"sd"})  # they have no order
 _MEASURED = NUMBER_KINDS | {"time"}
@@ -56,7 +59,7 @@ def field_listing(path: str, settings: Settings) -> str:
         opened.tell()
         chosen, why = _default_choice(fields)
     rows = [_row(field, found.get(field.name), chosen) for field in fields]
-    lines = [f"{redacted(path)} ({opened.format.name})", *_table([_HEADS, *rows])]
+    lines = [f"{redacted(path)} ({opened.format.name})", *text_table([_HEADS, *rows], _TEXTS)]
     return "\n".join([*lines, *([why] if why else []), ""])
 
 
@@ -116,17 +119,3 @@ def _why_not(field: Field) -> str:
     if field.number is None and not field.views:
         return "no: cannot get noise"
     return _WHY_NOT.get(field.kind, "no")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines in columns, numbers to the right."""
-    text = {0, 1, 2, len(_HEADS) - 1}
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if at in text else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines

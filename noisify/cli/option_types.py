@@ -12,6 +12,7 @@ from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.lazy import LazyModule
 from noisify.core.share import Share
+from noisify.core.urls import local_name
 from noisify.core.values import read_bounds
 
 if TYPE_CHECKING:
@@ -193,6 +194,27 @@ class Read(ParamType):
         return self._read(value, param.opts[-1] if param is not None else self.name)
 
 
+class FileName(ParamType):
+    """The name of a file or a folder; a `file:` URL becomes its path.
+
+    Args:
+        name: "file" or "dir", what a shell offers.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the path or the URL."""
+        return local_name(str(value))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Let the shell offer files or folders."""
+        return [click.shell_completion.CompletionItem(incomplete, type=self.name)]
+
+
 class ModelType(Read):
     """A model's name or alias."""
 
@@ -230,6 +252,7 @@ SEED = Read("n", lambda text, _: run_words.read_seed(text))
 CLIP = Read("lo,hi", _read_clip)
 DECIMALS = Read("n|keep", _read_decimals)
 SHARE = Read("k/n", _read_share)
+FILE, FOLDER = FileName("file"), FileName("dir")
 
 _LONGEST_SIZE = 30
 """The most characters of a size."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from noisify import formats
 from noisify.core import urls
-from noisify.core.errors import UsageError
+from noisify.core.errors import UsageError, exists_error
 from noisify.files.codecs import inner_suffix, split_name
 from noisify.files.output import STANDARD_OUTPUT
 
@@ -106,7 +106,7 @@ def _check_taken(found: Sequence[str], inputs: Sequence[str], *, clobber: bool) 
         if there in known:
             raise _input_too(target)
         if not clobber and there is not None:
-            raise UsageError("exists, and --no-clobber keeps it", path=target)
+            raise exists_error(target)
 
 
 def _input_too(target: str) -> UsageError:

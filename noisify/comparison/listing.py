@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noisify.comparison.figures import NumberFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from noisify.comparison.figures import Figures, LabelFigures
 
@@ -27,10 +27,10 @@ def field_lines(fields: Mapping[str, Figures]) -> list[str]:
     """Return what changed in each field: tables of numbers, then labels, then what is identical."""
     lines: list[str] = []
     for table in number_tables(fields):
-        lines += ["", *_table(table)]
+        lines += ["", *text_table(table)]
     for name, figures in label_fields(fields).items():
         lines += ["", label_line(name, figures)]
-        more = _table(confusion(figures)) if figures.labels else example_lines(figures)
+        more = text_table(confusion(figures)) if figures.labels else example_lines(figures)
         lines += ["  " + line for line in more]
     for line in identical_lines(fields):
         lines += ["", line]
@@ -91,7 +91,7 @@ def _change_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
     share = f" {figures.changed / figures.compared:.1%}" if figures.compared else ""
     moved = (figures.change_mean, figures.change_sd, figures.rmse, figures.largest)
     return (
-        _short(name, _LONGEST_NAME),
+        cut_end(name, _LONGEST_NAME),
         f"{figures.changed:,}{share}",
         f"{figures.lost:,}",
         f"{figures.added:,}",
@@ -113,7 +113,7 @@ def _value_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
     ]
     form = ".10g" if figures.is_time else ".4g"
     shown = (f"{_number(before, form)} > {_number(after, form)}" for before, after in pairs)
-    return (_short(name, _LONGEST_NAME), *shown)
+    return (cut_end(name, _LONGEST_NAME), *shown)
 
 
 def label_line(name: str, figures: LabelFigures) -> str:
@@ -125,7 +125,7 @@ def label_line(name: str, figures: LabelFigures) -> str:
 
 def confusion(figures: LabelFigures) -> list[tuple[str, ...]]:
     """Return a table of how often each label became each other one, heads first."""
-    heads = [_short(label, _LONGEST_LABEL) for label in figures.labels]
+    heads = [cut_end(label, _LONGEST_LABEL) for label in figures.labels]
     rows = [
         (head, *(f"{count:,}" for count in counts))
         for head, counts in zip(heads, figures.confusion, strict=True)
@@ -133,20 +133,20 @@ def confusion(figures: LabelFigures) -> list[tuple[str, ...]]:
     return [("before \\ after", *heads), *rows]
 
 
-def example_lines(figures: LabelFigures) -> list[str]:
-    """Return what some texts became."""
+def example_lines(figures: LabelFigures, most: int = _LONGEST_TEXT) -> list[str]:
+    """Return what some texts became, each cut to `most` characters."""
     return [
-        f"{_short(before, _LONGEST_TEXT)!r} became {_short(after, _LONGEST_TEXT)!r}, {count:,}x"
+        f"{cut_end(before, most)!r} became {cut_end(after, most)!r}, {count:,}x"
         for before, after, count in figures.examples
     ]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines in columns: the first to the left, others to the right."""
+def text_table(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> list[str]:
+    """Return rows as lines with aligned columns, to the right except those of `left`."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if at == 0 else cell.rjust(width)
+            cell.ljust(width) if at in left else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
@@ -157,5 +157,6 @@ def _number(value: float, form: str = ".4g") -> str:
     return "-" if math.isnan(value) else format(value, form)
 
 
-def _short(text: str, most: int) -> str:
+def cut_end(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; … stands for what is cut off."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -113,6 +113,19 @@ class DataError(NoisifyError):
     exit_status = 3
 
 
+def exists_error(path: str | Path) -> UsageError:
+    """Return the error for an existing file that --no-clobber keeps."""
+    return UsageError("exists, and --no-clobber keeps it", path=path)
+
+
+def changed_error(path: str) -> DataError:
+    """Return the error for an input that changed during the run."""
+    return DataError(
+        "was changed while it was read, so no output was made; try again when nothing writes to it",
+        path=path,
+    )
+
+
 class NoisifyWarning(UserWarning):
     """Requested noise had no effect."""
 

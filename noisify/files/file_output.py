@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import NoisifyError, exists_error
 from noisify.files.output_interface import Output
 from noisify.files.temporary import register, remove, unregister
 from noisify.files.write_behind import WrittenBehind, open_written_behind, written_behind
@@ -46,7 +46,7 @@ class FileOutput(Output):
         self._unsynced = unsynced
         self._synced = False
         if not clobber and self._target.exists():
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
+            raise exists_error(self.name)
         self._temporary = self._target.with_name(f"{new_name_beside(self._target)}.tmp")
         self.file = _NOTHING
 
@@ -133,7 +133,7 @@ class FileOutput(Output):
         try:
             os.link(self._temporary, self._target)
         except FileExistsError:
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name) from None
+            raise exists_error(self.name) from None
         remove(self._temporary)
 
     def discard(self) -> None:

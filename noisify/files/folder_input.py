@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from noisify.core import urls
-from noisify.core.errors import DataError
+from noisify.core.errors import DataError, changed_error
 from noisify.core.lazy_libraries import shutil
 from noisify.files.folder_output import walk
 from noisify.files.transport import Location, remote_errors
@@ -66,11 +66,7 @@ class RemoteFolder:
         """
         self._location.forget()
         if self._list() != self._found:
-            raise DataError(
-                "was changed while it was read, so no output was made; try again when nothing "
-                "writes to it",
-                path=str(self),
-            )
+            raise changed_error(str(self))
 
 
 def is_zarr(folder: Path) -> bool:

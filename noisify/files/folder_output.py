@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.lazy_libraries import shutil
 from noisify.files.exchange import exchange
 from noisify.files.file_output import (
@@ -63,7 +63,7 @@ class FolderOutput(Output):
         if self._target.exists() and not self._target.is_dir():
             raise UsageError("is a file, and the output is a folder", path=self.name)
         if self._target.exists() and not clobber:
-            raise UsageError("exists, and --no-clobber keeps it", path=self.name)
+            raise exists_error(self.name)
         if self._target.exists() and any(self._target.iterdir()):
             raise UsageError("is a folder with files in it; give another name", path=self.name)
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
-from noisify.core.errors import DataError, NoisifyError
+from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import shutil
 from noisify.core.memory_bound import UNBOUNDED
@@ -282,11 +282,7 @@ class Input:
             return
         held = None if self._held is None else _state(os.fstat(self._held.fileno()))
         if _states(self._watched) != self._seen or held not in {None, *self._seen.values()}:
-            raise DataError(
-                "was changed while it was read, so no output was made; try again when nothing "
-                "writes to it",
-                path=self.name,
-            )
+            raise changed_error(self.name)
 
     def close(self) -> None:
         """Close the files and remove the temporary ones; failing to close is ignored."""

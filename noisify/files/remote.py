@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
-from noisify.core.errors import DataError, NoisifyError
+from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.overriding import override
 from noisify.files.folder_input import RemoteFolder, is_zarr
 from noisify.files.transport import Location, remote_errors, version_of
@@ -120,11 +120,7 @@ class RemoteFile:
             raise self._failure
         found = self._location.look_up()
         if (found.get("size"), version_of(found)) != (self._size, self._version):
-            raise DataError(
-                "was changed while it was read, so no output was made; try again when nothing "
-                "writes to it",
-                path=str(self),
-            )
+            raise changed_error(str(self))
 
 
 class RangeReader(io.RawIOBase):

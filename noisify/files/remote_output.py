@@ -12,11 +12,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.overriding import override
 from noisify.files.staged_output import StagedOutput
 from noisify.files.temporary import new_temporary_path, remove
-from noisify.files.transport import Location, exists_error, remote_errors
+from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
     from pathlib import Path

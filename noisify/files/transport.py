@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
-from noisify.core.errors import NoisifyError, UsageError, did_you_mean
+from noisify.core.errors import NoisifyError, UsageError, did_you_mean, exists_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,11 +156,6 @@ def remote_errors(url: str, done: str) -> Iterator[None]:
         raise exists_error(url) from None
     except _failures() as error:
         raise _explained(url, done, error) from None
-
-
-def exists_error(url: str) -> UsageError:
-    """Return the error for a file that --no-clobber keeps."""
-    return UsageError("exists, and --no-clobber keeps it", path=url)
 
 
 def _failures() -> tuple[type[BaseException], ...]:

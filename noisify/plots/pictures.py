@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisify.comparison.listing import cut_end, example_lines
 from noisify.plots.style import DIVERGING, SEQUENTIAL, bare
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ def draw_labels(panel: SubFigure, name: str, figures: LabelFigures) -> None:
         return
     axes = panel.add_subplot()
     axes.set_axis_off()
-    lines = [
-        f"{_short(before)!r} became {_short(after)!r}, {count:,}x"
-        for before, after, count in figures.examples
-    ]
+    lines = example_lines(figures, _SHORTENED)
     axes.text(0.02, 0.95, "\n".join(lines), va="top", family="monospace")
 
 
@@ -129,7 +127,7 @@ def _confusion(axes: Axes, figures: LabelFigures) -> None:
     counts = np.array(figures.confusion, float)
     rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(rows, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    names = [_short(label) for label in figures.labels]
+    names = [cut_end(label, _SHORTENED) for label in figures.labels]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("after")
@@ -141,7 +139,3 @@ def _confusion(axes: Axes, figures: LabelFigures) -> None:
                 column, row, f"{int(count):,}", ha="center", va="center",
                 color="white" if dark else "black",
             )  # fmt: skip
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHORTENED else f"{text[: _SHORTENED - 1]}…"

@@ -144,3 +144,10 @@ def test_is_kept_from_being_replaced(folder):
 
     assert done.status != 0
     assert (folder / "out.d").read_text() == "mine"
+
+
+def test_of_a_url_of_a_file_is_that_file(folder):
+    done = run("in.csv", "-o", "out.csv", "-s", 1, "--depfile", (folder / "out.d").as_uri(), "-q")
+
+    assert (done.status, done.messages) == (0, "")
+    assert (folder / "out.d").read_text() == "out.csv: in.csv\n\nin.csv:\n"
