@@ -237,7 +237,7 @@ def noisy_copy(
         size=loop.CHUNK_BYTES,
         measure=False,
         progress=lambda _: None,
-        note=seen.append,
+        keyed=lambda tally: seen.extend(tally.notes()),
     )
     notes = [*plan.notes, *seen, *(f"field {name!r}: {why}" for name, why in unchanged(plan, met))]
     return given_back(held.result()), list(map(printable, notes))

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import signal
+import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -27,7 +29,7 @@ RNG = np.random.default_rng(1)
 def cluster():
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1",
             silence_logs="CRITICAL",
         ) as found,
     ):  # fmt: skip
@@ -115,40 +117,154 @@ def test_shards_and_resume_go_with_it(tmp_path, inputs, on_dask):
         assert data == (tmp_path / "out" / name).read_bytes()
 
 
-def test_a_task_may_run_twice_at_once(tmp_path, inputs, on_dask, monkeypatch):
-    started = dask_batch._work
+def make_twice(monkeypatch):
+    """Let each task run twice at the same time on its worker."""
+    started = dask_batch._tried
 
-    def twice(files, settings, expected):
-        other = threading.Thread(target=started, args=(files, settings, expected))
+    def twice(*job):
+        other = threading.Thread(target=started, args=job)
         other.start()
-        results = started(files, settings, expected)
+        found = started(*job)
         other.join()
-        return results
+        return found
 
-    monkeypatch.setattr(dask_batch, "_work", twice)
+    monkeypatch.setattr(dask_batch, "_tried", twice)
+
+
+def kill_a_worker(monkeypatch, mark, which):
+    """Let the worker of the first task that is told by `which(work, item)` die in it, once."""
+    started = dask_batch._tried
+
+    def dies_once(work, item, expected):
+        if which(work, item) and not mark.exists():
+            mark.touch()
+            started(work, item, expected)
+            os._exit(1)
+        return started(work, item, expected)
+
+    monkeypatch.setattr(dask_batch, "_tried", dies_once)
+
+
+def test_a_task_may_run_twice_at_once(tmp_path, inputs, on_dask, monkeypatch):
+    make_twice(monkeypatch)
     assert 0 == run(*inputs, "--output-dir", tmp_path / "dask", *SEED, "-s", "1", *on_dask).status
     assert 0 == run(*inputs, "--output-dir", tmp_path / "local", *SEED, "-s", "1").status
 
     assert contents(tmp_path / "local") == contents(tmp_path / "dask")
 
 
-@pytest.mark.slow
 def test_workers_may_die(tmp_path, inputs, on_dask, monkeypatch):
-    started = dask_batch._work
     mark = tmp_path / "died"
-
-    def dies_once(files, settings, expected):
-        if any("day4" in one.path for one in files) and not mark.exists():
-            mark.touch()
-            os._exit(1)
-        return started(files, settings, expected)
-
-    monkeypatch.setattr(dask_batch, "_work", dies_once)
+    kill_a_worker(monkeypatch, mark, lambda _, item: "day4" in str(item))
     done = run(*inputs, "--output-dir", tmp_path / "dask", *SEED, "-s", "1", *on_dask)
 
     assert (0, True) == (done.status, mark.exists())
     assert 0 == run(*inputs, "--output-dir", tmp_path / "local", *SEED, "-s", "1").status
     assert contents(tmp_path / "local") == contents(tmp_path / "dask")
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Return inputs that are cut into parts of 20 KB."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    x = RNG.normal(size=(3000, 2))
+    rows = "".join(f'{n},"{a}",{b}\n' for n, (a, b) in enumerate(x.tolist()))
+    (folder / "quoted.csv").write_text(f"id,x,y\n{rows}")
+    np.save(folder / "cube.npy", x)
+    table = pa.table({"x": x[:, 0], "y": x[:, 1], "name": ["a"] * len(x)})
+    pq.write_table(table, folder / "table.parquet", row_group_size=500)
+    (folder / "dataset").mkdir()
+    for number in range(3):
+        pq.write_table(table.slice(1000 * number, 1000), folder / "dataset" / f"{number}.parquet")
+    return sorted(folder.iterdir())
+
+
+PARTS = ("--part-size", "20k")
+LEVELS = {
+    "absolute": ("-s", "0.5"),
+    "of the whole field": ("-s", "0.1iqr"),
+    "with a halo": ("-d", "shuffle", "--rate", "50%", "-c", "x"),
+    "sweep": ("--sweep", "scale=0.1,0.2sd"),
+}
+
+
+def compare_parts(tmp_path, large, on_dask, *noise):
+    for source in large:
+        noise_of = noise if source.suffix != ".npy" else [one for one in noise if one != "x"]
+        noise_of = [one for one in noise_of if source.suffix != ".npy" or one != "-c"]
+        local = run(source, "--output-dir", tmp_path / "local", *SEED, *noise_of)
+        done = run(source, "--output-dir", tmp_path / "dask", *SEED, *noise_of, *on_dask, *PARTS)
+        assert (0, local.messages) == (done.status, done.messages)
+
+    assert contents(tmp_path / "local") == contents(tmp_path / "dask")
+    assert not list((tmp_path / "dask").rglob(".*"))
+
+
+@pytest.mark.parametrize("noise", LEVELS.values(), ids=LEVELS)
+def test_large_files_are_cut(tmp_path, large, on_dask, noise):
+    compare_parts(tmp_path, large, on_dask, *noise)
+
+
+def test_their_parts_may_be_made_twice_at_once(tmp_path, large, on_dask, monkeypatch):
+    make_twice(monkeypatch)
+    compare_parts(tmp_path, large, on_dask, "-s", "0.1sd")
+
+
+@pytest.mark.parametrize("stage", ["_scan", "_survey", "_make_part", "_copy"])
+def test_workers_may_die_in_their_parts(tmp_path, large, on_dask, monkeypatch, stage):
+    mark = tmp_path / "died"
+    kill_a_worker(monkeypatch, mark, lambda work, _: work.__name__ == stage)
+    chosen = [path for path in large if path.suffix == ".csv"]
+
+    compare_parts(tmp_path, chosen, on_dask, "-s", "0.1sd")
+    assert mark.exists()
+
+
+def test_several_large_files_are_made_side_by_side(tmp_path, large, inputs, on_dask):
+    common = (*large, *inputs, *SEED, "-s", "1", "-v", "-c", ":float")
+    local = run(*common, "--output-dir", tmp_path / "out", "--report", tmp_path / "local.json")
+    (tmp_path / "out").rename(tmp_path / "local")
+
+    report = ("--report", tmp_path / "dask.json")
+    done = run(*common, "--output-dir", tmp_path / "out", *report, *on_dask, *PARTS)
+
+    assert (0, local.messages) == (done.status, done.messages)
+    assert contents(tmp_path / "local") == contents(tmp_path / "out")
+    assert (tmp_path / "local.json").read_text() == (tmp_path / "dask.json").read_text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on_dask, how, suffix):
+    source = next(path for path in large if path.suffix == suffix)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    command = [sys.executable, "-m", "noisify", source, "-o", folder / f"o{suffix}", *SEED,
+               "-s", "0.1sd", *on_dask, "--part-size", "1k"]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as client:
+        while not any(folder.iterdir()):
+            assert client.poll() is None
+        client.send_signal(how)
+
+    assert client.returncode != 0
+    assert not (folder / f"o{suffix}").exists()
+    if how == signal.SIGINT:
+        assert not list(folder.iterdir())
+
+
+def test_what_a_part_cannot_read_is_told_once(tmp_path, large, on_dask):
+    source = large[-2]
+    lines = source.read_text().splitlines(keepends=True)
+    lines[2500] = "1,2\n"
+    source.write_text("".join(lines))
+    local = run(source, "-o", tmp_path / "o.csv", *SEED, "-s", "0.1sd")
+
+    done = run(source, "-o", tmp_path / "o.csv", *SEED, "-s", "0.1sd", *on_dask, *PARTS)
+
+    assert (3, local.messages) == (done.status, done.messages)
+    assert "line 2501" in done.messages
+    assert not list(tmp_path.glob("*o.csv*"))
 
 
 def test_a_worker_of_another_version_is_refused_by_name(tmp_path, inputs, on_dask, monkeypatch):
@@ -181,6 +297,7 @@ def test_no_clobber_is_looked_at_before_a_task_that_may_run_twice(tmp_path, inpu
         (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler is for --engine dask; add it"),
         (("--engine", "dask"), "--engine dask reads and writes named files"),
         (("--engine", "dask", "--in-place"), "--in-place would add noise twice"),
+        (("--part-size", "1M"), "--part-size is for --engine dask; add it"),
         (("--engine", "spark", "-o", "x"), "no engine is called 'spark'"),
     ],
 )

@@ -275,6 +275,11 @@ class Arguments:
         "Run", "--scheduler", default=None, metavar="ADDRESS|FILE.json",
         help_text="Dask's scheduler, such as tcp://head:8786. [default: a cluster of this machine]",
     )  # fmt: skip
+    part_size: int | None = option(
+        "Run", "--part-size", default=None, kind=SizeType("part size"), metavar="SIZE",
+        help_text="With --engine dask, cut larger files into parts of SIZE for the workers to "
+        "share, if their format allows. [default: 256MiB]",
+    )  # fmt: skip
     shard: Share | None = option(
         "Run", "--shard", default=None, kind=SHARE, metavar="K/N", envvar="NOISIFY_SHARD",
         help_text="Make the K-th of N parts, from 1: of the file with -o, where joined parts are "

@@ -17,7 +17,7 @@ from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
-from noisify.engine.batch import FileJob, FileResult, size_of
+from noisify.engine.batch import FileJob, FileResult, naming_file, size_of
 from noisify.engine.job import OutputRequest
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
@@ -84,7 +84,7 @@ def make_outputs(
     if arguments.plot is not None:
         picture = pictures.RunPicture(arguments, inputs, found, settings)
     made_of = _made_of(inputs, outputs, arguments)
-    outcome = _Outcome(found, arguments, notes, report, index, picture)
+    outcome = _Outcome(found, arguments, notes, report, index, picture, several=len(inputs) > 1)
     with outcome.told(len(inputs)), ExitStack() as kept:
         for opened in (_folder(arguments), report, index, picture, made_of, progress):
             if opened is not None:
@@ -155,7 +155,10 @@ class _Outcome:
         report: _ReportFile | html_report.HtmlReport | None,
         index: Index | None,
         picture: pictures.RunPicture | None,
+        *,
+        several: bool,
     ) -> None:
+        self._several = several
         self.done = self.status = 0
         self._complete: list[str] = []
         self._found = found
@@ -179,7 +182,7 @@ class _Outcome:
         self.done += 1
         self._complete += [report.output for report in result.reports]
         for note in result.notes:
-            self._notes.add(note)
+            self._notes.add(naming_file(result.path, note) if self._several else note)
         for report in result.reports:
             self._note_cells_left(report)
             if not self._quiet and (self._verbose or sys.stderr.isatty()):

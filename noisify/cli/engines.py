@@ -31,6 +31,8 @@ def check_engine(arguments: Arguments, inputs: Sequence[str]) -> None:
     if arguments.engine != "dask":
         if arguments.scheduler is not None:
             raise UsageError("--scheduler is for --engine dask; add it")
+        if arguments.part_size is not None:
+            raise UsageError("--part-size is for --engine dask; add it")
         return
     if arguments.in_place:
         raise UsageError(
@@ -63,7 +65,14 @@ def results_of(
     if arguments.engine == "dask":
         cluster = dask_batch.DaskCluster(arguments.scheduler, settings.jobs)
         kept.callback(cluster.close)
-        return dask_batch.process_all_on(cluster, files, settings, progress, count=count)
+        return dask_batch.process_all_on(
+            cluster,
+            files,
+            settings,
+            progress,
+            count=count,
+            part_bytes=arguments.part_size or dask_batch.BATCH_BYTES,
+        )
     if count > 1:
         return process_all(files, settings, progress, count=count)
     return (_alone(one, settings, progress) for one in files)

@@ -148,13 +148,10 @@ def _alone(one: FileJob, settings: Settings) -> FileResult:
     """Make the outputs of one file with all threads."""
     notes: list[str] = []
 
-    def note(text: str) -> None:
-        notes.append(naming_file(one.path, text))
-
     try:
-        reports = process(one.path, one.wanted, replace(settings, note=note))
+        reports = process(one.path, one.wanted, replace(settings, note=notes.append))
     except (NoisifyError, OSError, MemoryError) as error:
-        return FileResult(one.path, (), notes, _as_failure(error, one.path))
+        return FileResult(one.path, (), notes, as_failure(error, one.path))
     return FileResult(one.path, reports, notes)
 
 
@@ -244,7 +241,7 @@ class _Attempt:
         try:
             step(self._outputs)
         except (NoisifyError, OSError, MemoryError) as error:
-            self._failure = _as_failure(error, self.file.path)
+            self._failure = as_failure(error, self.file.path)
             self.discard()
 
     def discard(self) -> None:
@@ -255,8 +252,7 @@ class _Attempt:
     def result(self) -> FileResult:
         """Return the result of the file."""
         reports = self._reports if self._failure is None else ()
-        notes = [naming_file(self.file.path, note) for note in self.notes]
-        return FileResult(self.file.path, reports, notes, self._failure)
+        return FileResult(self.file.path, reports, self.notes, self._failure)
 
 
 def naming_file(path: str, note: str) -> str:
@@ -264,7 +260,7 @@ def naming_file(path: str, note: str) -> str:
     return note if path in note else f"{path}: {note}"
 
 
-def _as_failure(error: NoisifyError | OSError | MemoryError, path: str) -> NoisifyError:
+def as_failure(error: NoisifyError | OSError | MemoryError, path: str) -> NoisifyError:
     """Convert an exception to an error that names the file."""
     if isinstance(error, NoisifyError):
         return error.at(path)

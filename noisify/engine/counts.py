@@ -74,17 +74,29 @@ class FieldReport(Counts):
     signal: MomentsTree | None = field(default=None, repr=False)
     change: MomentsTree | None = field(default=None, repr=False)
 
+    def _add_counts(self, other: Counts) -> None:
+        self.elements += other.elements
+        self.nulls += other.nulls
+        self.unparseable += other.unparseable
+        self.first_unparseable = self.first_unparseable or other.first_unparseable
+        self.met += other.met
+        self.changed += other.changed
+        self.erased += other.erased
+        self.clipped += other.clipped
+        self.saturated += other.saturated
+
+    def merge(self, other: FieldReport) -> None:
+        """Add the totals of the elements that follow."""
+        self._add_counts(other)
+        if other.signal is not None and other.change is not None:
+            self.signal = self.signal or tree.MomentsTree()
+            self.change = self.change or tree.MomentsTree()
+            self.signal.merge(other.signal)
+            self.change.merge(other.change)
+
     def __iadd__(self, tally: Tally) -> Self:
         """Add one chunk."""
-        self.elements += tally.elements
-        self.nulls += tally.nulls
-        self.unparseable += tally.unparseable
-        self.first_unparseable = self.first_unparseable or tally.first_unparseable
-        self.met += tally.met
-        self.changed += tally.changed
-        self.erased += tally.erased
-        self.clipped += tally.clipped
-        self.saturated += tally.saturated
+        self._add_counts(tally)
         if tally.signal is not None and tally.change is not None:
             self.signal = self.signal or tree.MomentsTree()
             self.change = self.change or tree.MomentsTree()

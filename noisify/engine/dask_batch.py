@@ -1,21 +1,25 @@
-"""Process many files on a Dask cluster: a file a task, small files together.
+"""Process many files on a Dask cluster: small files together in a task, large ones in parts.
 
-A task is the pipeline of one machine on some whole files, with one thread. It may run more than
-once, even at the same time: outputs are a function of the plan, and get their names in one step. So
-a task that is repeated makes the same bytes again. Results come in the order of the files.
+A task is the pipeline of one machine on some whole files, or on a part of one, with one thread. It
+may run more than once, even at the same time: outputs are a function of the plan, and get their
+names in one step. So a task that is repeated makes the same bytes again. Results come in the order
+of the files. A thread of the client leads the tasks of each large file.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import hashlib
+import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
@@ -25,6 +29,7 @@ from noisify.core.lazy_libraries import json, metadata
 from noisify.core.urls import is_url
 from noisify.core.version import VERSION
 from noisify.engine.batch import FileJob, FileResult, in_one_thread
+from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 
 if TYPE_CHECKING:
@@ -40,6 +45,8 @@ BATCH_BYTES = 256 << 20
 BATCH_FILES = 256
 _TASKS_A_SLOT = 4
 _ATTEMPTS = 3
+_LEADERS = 32
+"""The most files to cut at once."""
 _SECONDS_TO_ANSWER = 10
 _VECTOR = 4096
 """Elements of the test vector of each kind of random number."""
@@ -160,6 +167,7 @@ def process_all_on(
     progress: BatchProgress,
     *,
     count: int,
+    part_bytes: int = BATCH_BYTES,
 ) -> Iterator[FileResult]:
     """Make the outputs of many files on a cluster, and yield the result of each, in order.
 
@@ -169,6 +177,7 @@ def process_all_on(
         settings: The settings; each task has one thread.
         progress: Receives the progress.
         count: The number of files.
+        part_bytes: The size of the parts into which larger files are cut.
     """
     cluster.check_workers()
     names: dict[str, str] = {}
@@ -177,75 +186,211 @@ def process_all_on(
     slots = cluster.slots()
     together = max(1, min(BATCH_FILES, count // (_TASKS_A_SLOT * slots)))
     batches = _batches((_absolute(one, names) for one in files), together)
+    shown = count == 1
     plain = replace(
-        settings, jobs=1, note=_nothing, progress=_nothing, passes=_nothing, unsynced=None,
-        clobber=True,
-    )  # fmt: skip
-    expected = fingerprint()
-
-    def submit(batch: list[FileJob]) -> Future:
-        return cluster.client.submit(_work, batch, plain, expected, pure=False)
-
-    for batch, done in _in_order(cluster, batches, submit, _TASKS_A_SLOT * slots, progress):
-        results = (
-            done
-            if isinstance(done, list)
-            else [FileResult(one.path, (), (), done) for one in batch]
-        )
-        yield from (_as_typed(result, names) for result in results)
-        for one in batch:
-            progress.end(one.size or 0)
+        settings,
+        note=_nothing,
+        progress=settings.progress if shown else _nothing,
+        passes=settings.passes if shown else _nothing,
+        unsynced=None,
+    )
+    with _Leaders(cluster, plain, part_bytes, progress) as leaders:
+        for batch, done in _in_order(batches, leaders.start, _TASKS_A_SLOT * slots, progress):
+            yield from (_as_typed(result, names) for result in done)
+            for one in batch:
+                progress.end(one.size or 0)
 
 
 def _in_order(
-    cluster: DaskCluster,
     batches: Iterator[list[FileJob]],
-    submit: Callable[[list[FileJob]], Any],
+    start: Callable[[list[FileJob]], Work],
     most: int,
     progress: BatchProgress,
-) -> Iterator[tuple[list[FileJob], list[FileResult] | NoisifyError]]:
+) -> Iterator[tuple[list[FileJob], list[FileResult]]]:
     """Yield each batch with its results, in order, while others are at work.
 
     Args:
-        cluster: The cluster.
         batches: The batches.
-        submit: Starts the work on a batch.
+        start: Starts the work on a batch.
         most: The most batches to have at work, or finished and not yet yielded.
         progress: Asked whether to stop.
     """
-    waiting: deque[tuple[list[FileJob], Any]] = deque()
+    waiting: deque[tuple[list[FileJob], Work]] = deque()
     try:
         while True:
             for batch in islice(batches, most - len(waiting)):
-                waiting.append((batch, submit(batch)))
+                waiting.append((batch, start(batch)))
             if not waiting:
                 return
-            batch, future = waiting[0]
-            while not future.done():
+            batch, work = waiting[0]
+            while not work.done():
                 progress.check()
-                _wait(future)
+                work.wait()
             waiting.popleft()
-            done = _result(future)
-            future.release()
-            yield batch, done
+            yield batch, work.results(batch)
     finally:
-        cluster.client.cancel([future for _, future in waiting])
+        for _, work in waiting:
+            work.cancel()
 
 
-def _wait(future: Future) -> None:
-    """Wait for a future, a second at most, so that signals are seen."""
-    distributed = import_module("distributed")
-    try:
-        distributed.wait(future, timeout=1)
-    except (TimeoutError, distributed.TimeoutError):
-        return
+class _Task:
+    """A task on the cluster.
+
+    Args:
+        cluster: The cluster.
+        work: The function; it is tried again if input or output fails.
+        item: Its argument.
+    """
+
+    def __init__(self, cluster: DaskCluster, work: Callable[[Any], Any], item: object) -> None:
+        self._future: Future = cluster.client.submit(_tried, work, item, fingerprint(), pure=False)
+        self.done: Callable[[], bool] = self._future.done
+
+    def wait(self) -> None:
+        """Wait until it is done, a second at most, so that signals are seen."""
+        distributed = import_module("distributed")
+        try:
+            distributed.wait(self._future, timeout=1)
+        except (TimeoutError, distributed.TimeoutError):
+            return
+
+    def result(self) -> Any:  # noqa: ANN401 - of the function
+        """Return the result, and release it on the cluster.
+
+        Raises:
+            NoisifyError: If the task failed.
+        """
+        try:
+            error = self._future.exception()
+            if error is None:
+                return self._future.result()
+            raise _failure(error)
+        finally:
+            self._future.release()
+
+    def results(self, batch: list[FileJob]) -> list[FileResult]:
+        """Return the results of a batch of whole files."""
+        try:
+            return self.result()  # type: ignore[no-any-return]
+        except NoisifyError as error:
+            return [FileResult(one.path, (), (), error) for one in batch]
+
+    def cancel(self) -> None:
+        """Cancel the task if it has not started."""
+        self._future.cancel()
 
 
-def _result(future: Future) -> list[FileResult] | NoisifyError:
-    """Return the results of a task, or why it has none."""
-    error = future.exception()
-    if error is None:
-        return future.result()  # type: ignore[no-any-return]
+class _Lead:
+    """A thread that leads the tasks of a file.
+
+    Args:
+        future: The thread's result.
+    """
+
+    def __init__(self, future: concurrent.futures.Future[list[FileResult]]) -> None:
+        self._future = future
+        self.done = future.done
+        self.cancel = future.cancel
+
+    def wait(self) -> None:
+        """Wait until it is done, a second at most."""
+        concurrent.futures.wait([self._future], timeout=1)
+
+    def results(self, _: list[FileJob]) -> list[FileResult]:
+        """Return the results."""
+        return self._future.result()
+
+
+Work: TypeAlias = _Task | _Lead
+
+
+class _Leaders:
+    """Starts the work on batches: in a task, or in the tasks of a file that may be cut.
+
+    Args:
+        cluster: The cluster.
+        settings: The settings.
+        part_bytes: The size of a part.
+        progress: Told the size of a file that is cut.
+    """
+
+    def __init__(
+        self, cluster: DaskCluster, settings: Settings, part_bytes: int, progress: BatchProgress
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._part_bytes = part_bytes
+        self._progress = progress
+        self._slots = cluster.slots()
+        self._leading = 0
+        self._counting = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(min(_LEADERS, self._slots), "noisify-lead")
+
+    def start(self, batch: list[FileJob]) -> Work:
+        """Start the work on a batch."""
+        if len(batch) > 1 or not may_be_cut(batch[0], self._settings, self._part_bytes):
+            return _Task(self._cluster, *self._whole(batch))
+        self._progress.begin(batch[0].size or 0)
+        return _Lead(self._threads.submit(self._lead, batch[0]))
+
+    def _whole(self, batch: list[FileJob]) -> tuple[Callable[[Any], Any], object]:
+        """Return the work on whole files and its argument."""
+        plain = replace(self._settings, jobs=1, progress=_nothing, passes=_nothing, clobber=True)
+        return _work, (batch, plain)
+
+    def _lead(self, one: FileJob) -> list[FileResult]:
+        """Make the outputs of a file in parts, or as a whole if it is not cut."""
+        with self._counting:
+            self._leading += 1
+        try:
+            result = process_in_parts(one, self._settings, self._part_bytes, self)
+            if result is not None:
+                return [result]
+            work, item = self._whole([one])
+            return list(chain.from_iterable(self.map(work, [item])))
+        except NoisifyError as error:
+            return [FileResult(one.path, (), (), error)]
+        finally:
+            with self._counting:
+                self._leading -= 1
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield work(item) for each item, in order, carried out by the cluster.
+
+        Raises:
+            NoisifyError: If a task failed, or the run is stopped.
+        """
+        items = iter(items)
+        waiting: deque[_Task] = deque()
+        try:
+            while True:
+                most = max(2, _TASKS_A_SLOT * self._slots // max(1, self._leading))
+                for item in islice(items, max(0, most - len(waiting))):
+                    waiting.append(_Task(self._cluster, work, item))
+                if not waiting:
+                    return
+                while not waiting[0].done():
+                    if self._stopping.is_set():
+                        raise NoisifyError("was stopped")
+                    waiting[0].wait()
+                yield waiting.popleft().result()
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the threads; they remove what is not complete."""
+        self._stopping.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _failure(error: BaseException) -> NoisifyError:
+    """Return why a task has no result."""
     if isinstance(error, NoisifyError):
         return error
     if type(error).__name__ == "KilledWorker":
@@ -255,17 +400,31 @@ def _result(future: Future) -> list[FileResult] | NoisifyError:
     return NoisifyError(f"its worker failed: {type(error).__name__}: {error}")
 
 
-def _work(files: list[FileJob], settings: Settings, expected: dict[str, str]) -> list[FileResult]:
-    """Make the outputs of some files; runs on a worker.
+def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -> Any:  # noqa: ANN401 - of the function
+    """Do some work, three times if input or output fails; runs on a worker.
 
     Raises:
-        NoisifyError: If this worker's noise might differ from that of the client.
+        NoisifyError: If it fails, or this worker's noise might differ from that of the client.
     """
     if (mine := fingerprint()) != expected:
         raise _unlike(import_module("distributed").get_worker().address, mine, expected)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return work(item)
+        except OSError:
+            continue
+        except NoisifyError as error:
+            if not _is_worth_a_try(error):
+                raise
+    return work(item)
+
+
+def _work(job: tuple[list[FileJob], Settings]) -> list[FileResult]:
+    """Make the outputs of some files; runs on a worker."""
+    files, settings = job
     results = in_one_thread(files, settings)
     for _ in range(_ATTEMPTS - 1):
-        failed = {result.path for result in results if _is_worth_a_try(result)}
+        failed = {result.path for result in results if _is_worth_a_try(result.failure)}
         if not failed:
             break
         again = iter(in_one_thread([one for one in files if one.path in failed], settings))
@@ -273,9 +432,9 @@ def _work(files: list[FileJob], settings: Settings, expected: dict[str, str]) ->
     return results
 
 
-def _is_worth_a_try(result: FileResult) -> bool:
-    """Return whether a file failed in input or output, not for its data or the request."""
-    return type(result.failure) is NoisifyError
+def _is_worth_a_try(failure: NoisifyError | None) -> bool:
+    """Return whether a failure is of input or output, not of the data or the request."""
+    return type(failure) is NoisifyError
 
 
 def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:

@@ -82,11 +82,11 @@ def write_outputs(
 ) -> list[RunReport]:
     """Write the noisy outputs of one input, as `process` does; closing `outputs` commits them."""
     appended = max(one.appended for one in wanted)
-    passes = -(-len(wanted) // AT_ONCE) * (1 + appended)
+    passes = passes_for(len(wanted)) * (1 + appended)
     try:
         with OpenInput(path, settings, [one.target for one in wanted], passes) as opened:
             try:
-                reports = _make_all(path, opened, wanted, passes, settings, outputs)
+                reports = make_all(path, opened, wanted, passes, settings, outputs)
             except (NoisifyError, OSError):
                 opened.input.check_unchanged()  # a change may be why it failed
                 raise
@@ -99,7 +99,12 @@ def write_outputs(
         raise error.at("standard input" if str(path) == "-" else path) from None
 
 
-def _make_all(
+def passes_for(outputs: int) -> int:
+    """Return how often an input is read to make so many outputs."""
+    return -(-outputs // AT_ONCE)
+
+
+def make_all(
     path: str | Path,
     opened: OpenInput,
     wanted: Sequence[OutputRequest],
@@ -159,8 +164,10 @@ def _make(
                 measure=settings.measure,
                 progress=settings.progress,
                 part=part,
-                note=settings.note,
+                keyed=partial(setattr, opened, "keys"),
             )
+            for note in () if opened.keys is None else opened.keys.notes():
+                settings.note(note)
         for task, found in zip(tasks, fields, strict=True):
             if part is None:  # other parts may have numbers
                 check_named(task.plan, found)
@@ -207,7 +214,7 @@ def _task(
     part: Part[Any] | None,
 ) -> loop.Task:
     """Open an output and its mask for a plan."""
-    output = outputs.open(open_target(opened, wanted.target, settings, inputs))
+    output = outputs.open(open_target(opened, wanted.target, settings, inputs, part))
     noised = frozenset(field.name for field in plan.noised)
     form, source = opened.format.load(), opened.source
     if plan.row_steps and source.row_elements is not None and not can_write_at(output.file):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from noisify.engine import record_keys
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
-    from noisify.engine.record_keys import RecordKeys
+    from noisify.engine.record_keys import KeyTally, RecordKeys
     from noisify.formats.interface import NoisyColumn, Part, Reading, Sink, Source
     from noisify.formats.mask import MaskSink
     from noisify.plan.plan import Plan
@@ -81,7 +81,7 @@ def run(
     measure: bool,
     progress: Callable[[int], None],
     part: Part[Any] | None = None,
-    note: Callable[[str], None] = lambda _: None,
+    keyed: Callable[[KeyTally], None] = lambda _: None,
 ) -> list[dict[str, FieldReport]]:
     """Carry out plans in one pass over the data.
 
@@ -93,7 +93,7 @@ def run(
         measure: Whether to measure the effects of noise, beyond counting.
         progress: Called with the bytes of each chunk done.
         part: The part of the data to work on; None: all of it.
-        note: Takes notes for the user on what was read.
+        keyed: Takes what was found about the keys of rows, if there are some.
 
     Returns:
         For each task, the effects of noise on each noisy field.
@@ -123,8 +123,8 @@ def run(
                 report[name] += tally
         del done, encoded, masked  # free them before the next ones are made
         progress(size_done)
-    for text in reader.notes():
-        note(text)
+    if reader.keys is not None:
+        keyed(reader.keys.tally)
     return reports
 
 
@@ -230,11 +230,11 @@ class _Reader:
         }
         self._of_rows = {step.where for plan in plans for step in plan.row_steps}
         self._halo = max((plan.halo for plan in plans), default=0)
-        self._keys = _record_keys(source, plans)
+        self.keys = _record_keys(source, plans)
         groups = grouped(self._fields, steps)
         if source.reads_conditions:
             groups = [self._with_conditions(group) for group in groups]
-        together = columns_together or self._halo or self._keys is not None
+        together = columns_together or self._halo or self.keys is not None
         self._groups = _with_columns_together(groups) if together else groups
 
     def map(
@@ -265,8 +265,8 @@ class _Reader:
         for where, noised in self._conditions.items():
             if not names.isdisjoint(noised):
                 names |= where.fields
-        if self._keys is not None:
-            names |= set(self._keys.names)
+        if self.keys is not None:
+            names |= set(self.keys.names)
         return [*group, *self._source.fields_called(names - {field.name for field in group})]
 
     def _decode(self, raw: object) -> DecodedPiece:
@@ -277,12 +277,8 @@ class _Reader:
             for where, noised in self._conditions.items()
             if where in self._of_rows or not here.isdisjoint(noised)
         }
-        keys = None if self._keys is None else self._keys.indices(raw, chunk)
+        keys = None if self.keys is None else self.keys.indices(raw, chunk)
         return DecodedPiece(raw, chunk, conditions, chunk, conditions, keys)
-
-    def notes(self) -> Sequence[str]:
-        """Return notes for the user on what was read."""
-        return () if self._keys is None else list(self._keys.notes())
 
 
 def _own(piece: DecodedPiece, reading: Reading[Any]) -> DecodedPiece:

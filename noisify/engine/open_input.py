@@ -29,10 +29,28 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.core.share import Share
     from noisify.engine import survey
+    from noisify.engine.record_keys import KeyTally
+    from noisify.files.output import Output
     from noisify.formats.interface import Part, Source
     from noisify.statistics.survey import FieldStatistics
 else:
     survey = LazyModule("noisify.engine.survey")
+
+
+@frozen
+class Known:
+    """What is known of a whole input before a part of it is worked on.
+
+    Attributes:
+        statistics: Statistics of its fields, by what was asked for.
+        bounds: Where the part is, as its format says it; None: not known.
+        output: Opens an output of the part, given its path, the part's place in it, and the
+            input's path; None: as the output of a whole input.
+    """
+
+    statistics: dict[object, Mapping[str, FieldStatistics]] = field(default_factory=dict)
+    bounds: Any = None
+    output: Callable[[Path, int | None, Path | None], Output] | None = None
 
 
 @frozen
@@ -55,6 +73,7 @@ class Settings:
         passes: Told before each pass over an input how many are still to come, and how many bytes
             the pass counts; 0: as many as the file has.
         share: The part of the input to work on; None: all of it.
+        known: What is known of the whole input.
         unsynced: Takes the folders of new files, for the caller to sync; None: each is synced.
     """
 
@@ -72,6 +91,7 @@ class Settings:
     progress: Callable[[int], None] = lambda _: None
     passes: Callable[[int, int], None] = lambda *_: None
     share: Share | None = None
+    known: Known = field(default_factory=Known)
     unsynced: set[Path] | None = None
 
 
@@ -83,6 +103,10 @@ class OpenInput:
         settings: How to read it.
         outputs: What will be written; an input of another format is converted first.
         later_passes: How often it will be read once it is planned.
+
+    Attributes:
+        surveyed: Statistics of fields, by what was asked for.
+        keys: What a pass over it found about the keys of its rows.
     """
 
     def __init__(
@@ -96,7 +120,9 @@ class OpenInput:
         self.input.memory = settings.memory
         self.codec = self.input.codec
         self._settings = settings
-        self._surveyed: dict[Any, Mapping[str, FieldStatistics]] = {}
+        self.surveyed: dict[object, Mapping[str, FieldStatistics]] = {}
+        self.surveyed |= settings.known.statistics
+        self.keys: KeyTally | None = None
         self._told: set[str] = set()
         self._later_passes = later_passes
         self._hints: Sequence[str] | None = None
@@ -225,7 +251,8 @@ class OpenInput:
                     f"{plan.row_steps[0].model.name} changes the length that the start of "
                     f"{self.format.title} files says; it does not go with --shard"
                 )
-        return self.format.load().cut(self.source, share, self._settings.jobs)
+        bounds = self._settings.known.bounds
+        return self.format.load().cut(self.source, share, self._settings.jobs, bounds)
 
     def tell(self) -> None:
         """Say what the user should know of the source, as far as it has been read."""
@@ -237,23 +264,22 @@ class OpenInput:
 
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         key = tuple(sorted((field.name, tuple(sorted(need))) for field, need in needs.items()))
-        if key not in self._surveyed:
-            self._surveyed[key] = self._survey_anew(needs)
-        return self._surveyed[key]
+        if key not in self.surveyed:
+            self.surveyed[key] = self._survey_anew(needs)
+        return self.surveyed[key]
 
     def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
-        jobs, size = self.workers_and_chunks()
-        return survey.survey(
-            self.source,
+        return survey.in_passes(
             needs,
-            jobs=jobs,
-            size=size,
-            progress=self._settings.progress,
-            expect=lambda count: self._settings.passes(
-                count + self._later_passes, self.bytes_of(needs)
-            ),
+            self.survey_pass,
+            lambda count: self._settings.passes(count + self._later_passes, self.bytes_of(needs)),
         )
+
+    def survey_pass(self, surveys: survey.Surveys) -> None:
+        """Read the input once to collect statistics."""
+        jobs, size = self.workers_and_chunks()
+        surveys.read(self.source, jobs=jobs, size=size, progress=self._settings.progress)
 
     def workers_and_chunks(self, outputs: int = 1) -> tuple[int, int]:
         """Return how many workers, and chunks of how many bytes, there is memory for."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -46,8 +47,7 @@ class RecordKeys:
         self.names = names
         self._strict = strict
         self._lock = threading.Lock()
-        self._repeats = Repeats()
-        self._missing = 0
+        self.tally = KeyTally(names)
 
     def indices(self, raw: Any, chunk: Chunk) -> Uint64s:  # noqa: ANN401 - the source's own
         """Return the index of each row of a piece; a row without a key keeps its number.
@@ -71,25 +71,9 @@ class RecordKeys:
                 )
             index[where] = (first + where).astype(np.uint64)
         with self._lock:
-            self._missing += len(where)
-            self._repeats.add(index[~missing] if len(where) else index)
+            self.tally.missing += len(where)
+            self.tally.repeats.add(index[~missing] if len(where) else index)
         return index
-
-    def notes(self) -> Iterator[str]:
-        """Yield notes on keys that are missing or not unique."""
-        key = ", ".join(self.names)
-        if self._missing:
-            yield (
-                f"rows without a key ({key}): {self._missing:,}; they get the noise of their row "
-                "number"
-            )
-        count, exact = self._repeats.count()
-        if count:
-            about = "" if exact else "about "
-            yield (
-                f"rows whose key ({key}) came before: {about}{count:,}; they get the same noise as "
-                "that row, unless --key names a field more"
-            )
 
 
 class Repeats:
@@ -108,33 +92,86 @@ class Repeats:
 
     def add(self, hashes: Uint64s) -> None:
         """Add values, as their 64-bit hashes."""
-        self._waiting.append(self._sampled(hashes))
+        self._waiting.append(self._sampled(hashes)[0])
         if sum(map(len, self._waiting)) > self._most // 4:
-            self._merge()
+            self._merge_waiting()
+
+    def merge(self, other: Repeats) -> None:
+        """Add the values that another one counted."""
+        other._merge_waiting()
+        self._merge_waiting()
+        self._halvings = max(self._halvings, other._halvings)
+        inside = self._sampled(other._kept, other._counts)
+        mine = self._sampled(self._kept, self._counts)
+        self._count(np.append(mine[0], inside[0]), np.append(mine[1], inside[1]))
 
     def count(self) -> tuple[int, bool]:
         """Return how many values came before, and whether that is exact."""
-        self._merge()
+        self._merge_waiting()
         return int((self._counts - 1).sum()) << self._halvings, not self._halvings
 
-    def _sampled(self, hashes: Uint64s) -> Uint64s:
-        return hashes if not self._halvings else hashes[self._in_sample(hashes)]
+    def _sampled(self, *columns: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Return the rows of columns whose first is a hash in the sample."""
+        if not self._halvings:
+            return columns
+        inside = self._in_sample(columns[0])
+        return tuple(column[inside] for column in columns)
 
     def _in_sample(self, hashes: Uint64s) -> NDArray[np.bool_]:
         return np.asarray((hashes >> np.uint64(64 - self._halvings)) == 0)
 
-    def _merge(self) -> None:
-        """Count the values that wait, and sample fewer if there are too many."""
+    def _merge_waiting(self) -> None:
+        """Count the values that wait."""
         new, times = np.unique(np.concatenate([self._kept[:0], *self._waiting]), return_counts=True)
         self._waiting = []
-        kept, inverse = np.unique(np.concatenate([self._kept, new]), return_inverse=True)
+        self._count(np.append(self._kept, new), np.append(self._counts, times))
+
+    def _count(self, hashes: Uint64s, times: NDArray[np.int64]) -> None:
+        """Keep some hashes, which may repeat; sample fewer if there are too many."""
+        kept, inverse = np.unique(hashes, return_inverse=True)
         counts = np.zeros(len(kept), np.int64)
-        np.add.at(counts, inverse, np.concatenate([self._counts, times]))
+        np.add.at(counts, inverse, times)
         while len(kept) > self._most:
             self._halvings += 1
-            inside = self._in_sample(kept)
-            kept, counts = kept[inside], counts[inside]
+            kept, counts = self._sampled(kept, counts)
         self._kept, self._counts = kept, counts
+
+
+@dataclass
+class KeyTally:
+    """What was found about the keys of some rows.
+
+    Attributes:
+        names: The fields of the key.
+        missing: The number of rows without a key.
+        repeats: Counts the rows whose key came before.
+    """
+
+    names: Sequence[str]
+    missing: int = 0
+    repeats: Repeats = field(default_factory=Repeats)
+
+    def __iadd__(self, other: KeyTally) -> Self:
+        """Add what was found about other rows."""
+        self.missing += other.missing
+        self.repeats.merge(other.repeats)
+        return self
+
+    def notes(self) -> Iterator[str]:
+        """Yield notes on keys that are missing or not unique."""
+        key = ", ".join(self.names)
+        if self.missing:
+            yield (
+                f"rows without a key ({key}): {self.missing:,}; they get the noise of their row "
+                "number"
+            )
+        count, exact = self.repeats.count()
+        if count:
+            about = "" if exact else "about "
+            yield (
+                f"rows whose key ({key}) came before: {about}{count:,}; they get the same noise as "
+                "that row, unless --key names a field more"
+            )
 
 
 def _indices(values: pa.Array) -> tuple[Uint64s, NDArray[np.bool_]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Column, Field
     from noisify.engine.parallel import Item
-    from noisify.formats.interface import Source
+    from noisify.formats.interface import Part, Source
     from noisify.statistics.survey import FieldStatistics
 
 _TWO_PASSES = frozenset({"iqr", "scores"})
@@ -46,12 +46,31 @@ def survey(
         progress: Called with the bytes of each chunk done.
         expect: Called before each pass with the number of passes to come, as far as known.
     """
+
+    def read(surveys: Surveys) -> None:
+        surveys.read(source, jobs=jobs, size=size, progress=progress)
+
+    return in_passes(needs, read, expect)
+
+
+def in_passes(
+    needs: Mapping[Field, frozenset[str]],
+    read: Callable[[Surveys], None],
+    expect: Callable[[int], None],
+) -> dict[str, FieldStatistics]:
+    """Collect the statistics of fields, in as many passes over the data as necessary.
+
+    Args:
+        needs: The names of the statistics that each field needs.
+        read: Carries out a pass.
+        expect: Called before each pass with the number of passes to come, as far as known.
+    """
     surveys = Surveys.of(needs)
     two_passes = any(need & _TWO_PASSES for need in needs.values())
     passes = 0
     while not surveys.done:
         expect(2 if two_passes and not passes else 1)
-        surveys.read(source, jobs=jobs, size=size, progress=progress)
+        read(surveys)
         surveys.end_pass()
         passes += 1
     return surveys.results()
@@ -92,9 +111,15 @@ class Surveys:
         return all(one.done for one in self.surveys.values())
 
     def read(
-        self, source: Source[Any], *, jobs: int, size: int, progress: Callable[[int], None]
+        self,
+        source: Source[Any],
+        *,
+        jobs: int,
+        size: int,
+        progress: Callable[[int], None],
+        part: Part[Any] | None = None,
     ) -> None:
-        """Collect what this pass needs from a source's chunks."""
+        """Collect what this pass needs from the chunks of a source, or of a part of it."""
         pending = [one for one in self.fields if not self.surveys[one.name].done]
 
         def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
@@ -111,7 +136,7 @@ class Surveys:
 
         groups = [[one] for one in pending if one not in self.together]
         groups += [self.together] if self.together else []
-        reading = source.read(groups, size)
+        reading = source.read(groups, size) if part is None else part.read(groups, size, halo=0)
         for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
             for name, seen in looked.items():
                 with_field(name, self.surveys[name].merge, seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisify import formats
 from noisify.core.errors import UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noisify.files import folder_output, remote_folder_output
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
+    from noisify.formats.interface import Part
 else:
     folder_output = LazyModule("noisify.files.folder_output")
     remote_folder_output = LazyModule("noisify.files.remote_folder_output")
@@ -31,12 +32,22 @@ def open_target(
     target: str | Path,
     settings: Settings,
     inputs: Sequence[str | Path],
+    part: Part[Any] | None = None,
 ) -> Output:
     """Open an output for an input, a folder if the input is a folder.
+
+    Args:
+        opened: The input.
+        target: The output.
+        settings: The settings.
+        inputs: The inputs that it must not be.
+        part: The part of the input that is worked on; None: all of it.
 
     Raises:
         UsageError: If the output cannot be written where it is to be.
     """
+    if part is not None and settings.known.output is not None:
+        return settings.known.output(Path(target), part.place, opened.input.path)
     if opened.input.is_folder and opened.input.path is not None:
         local = opened.input.path if isinstance(opened.input.path, Path) else None
         if is_url(target) and settings.in_place:

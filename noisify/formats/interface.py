@@ -18,6 +18,7 @@ from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -150,9 +151,16 @@ class Part(ABC, Generic[Raw]):
 
     Attributes:
         share: Which part it is.
+        place: The offset of its bytes in the whole output, if that is known before they are
+            written.
     """
 
     share: Share
+    place: int | None = None
+
+    def ragged(self) -> int:
+        """Return the number of rows of the part that were found too short or too long."""
+        return 0
 
     @abstractmethod
     def read(self, groups: Sequence[Sequence[Field]], size: int, halo: int) -> Reading[Raw]:
@@ -186,6 +194,7 @@ class Source(ABC, Generic[Raw]):
             it applies to, for a piece to have their values.
         row_elements: The number of elements of a row along the first axis of the file's only array;
             None if the file has other rows, or none.
+        ragged_elsewhere: How many rows of it others found to be too short or too long.
     """
 
     fields: tuple[Field, ...]
@@ -194,6 +203,7 @@ class Source(ABC, Generic[Raw]):
     empty: bool = False
     reads_conditions: bool = False
     row_elements: int | None = None
+    ragged_elsewhere: int = 0
 
     @abstractmethod
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
@@ -377,9 +387,13 @@ class Format(ABC, Generic[OpenSource]):
     Attributes:
         title: The format's name in messages.
         without_rows: Why its contents cannot be repeated as rows, if it holds several arrays.
+        scans: Whether a file must be read to find where it can be cut; see `scan`.
+        joins: Whether the parts of a file are joined by `join`; else byte by byte.
     """
 
     title: str
+    scans: bool = False
+    joins: bool = False
     without_rows: str = ""
 
     @abstractmethod
@@ -412,18 +426,47 @@ class Format(ABC, Generic[OpenSource]):
             raise UsageError(f"--append needs rows, which {TABLES} have; {self.without_rows}")
         raise UsageError(f"--append is for {TABLES}, and NPY, not for {self.title} files")
 
-    def cut(self, source: OpenSource, share: Share, jobs: int) -> Part[Any]:  # noqa: ARG002 - most are not cut
+    def parts(self, source: OpenSource, most: int) -> int:  # noqa: ARG002 - most are not cut
+        """Return into how many parts a file can be cut, up to `most`; 1: it cannot be cut."""
+        return 1
+
+    def scan(self, source: OpenSource, share: Share) -> object:
+        """Read a share of a file's bytes to find where the file can be cut; if `scans`."""
+        raise AssertionError(source, share)
+
+    def bounds(self, source: OpenSource, scanned: Sequence[Any], halo: int) -> Sequence[object]:  # noqa: ARG002
+        """Return where the parts are, for `cut`.
+
+        Args:
+            source: The file.
+            scanned: What `scan` found in each share of the file, one for each part.
+            halo: The number of elements that are read on either side of a part.
+        """
+        return [None] * len(scanned)
+
+    def cut(
+        self,
+        source: OpenSource,  # noqa: ARG002 - most are not cut
+        share: Share,  # noqa: ARG002
+        jobs: int,  # noqa: ARG002
+        bounds: Any = None,  # noqa: ANN401, ARG002 - the format's own
+    ) -> Part[Any]:
         """Cut a file into parts, and return one of them.
 
         Args:
             source: The file.
             share: Which of them.
             jobs: The number of threads to look for its bounds with.
+            bounds: Where it is, as `bounds` found; None: look for it.
 
         Raises:
             UsageError: If the file cannot be cut.
         """
         raise not_cut(f"is a {self.title} file: only {CUT} files are")
+
+    def join(self, source: OpenSource, parts: Sequence[Path], output: Output) -> None:
+        """Write the whole output from the files of its parts; if `joins`."""
+        raise AssertionError(source, parts, output)
 
     def restore_into(
         self, source: OpenSource, output: Output, noised: frozenset[str]

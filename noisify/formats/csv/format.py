@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisify.core.overriding import override
-from noisify.formats.csv.part import CsvPart
+from noisify.formats.csv.part import CsvPart, bounds_of, find_bounds, scan_share
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
+    from noisify.formats.csv.part import CsvBounds
     from noisify.formats.read_options import ReadOptions
 
 
@@ -21,6 +24,7 @@ class CsvFormat(Format[DelimitedSource]):
     """CSV and TSV tables."""
 
     title = "CSV"
+    scans = True
 
     def open_source(self, source: Input, options: ReadOptions) -> DelimitedSource:
         """Open a CSV or TSV file."""
@@ -41,9 +45,28 @@ class CsvFormat(Format[DelimitedSource]):
         return DelimitedSink(source, output)
 
     @override
-    def cut(self, source: DelimitedSource, share: Share, jobs: int) -> CsvPart:
+    def parts(self, source: DelimitedSource, most: int) -> int:
+        """Return `most`, if the file can be read from the middle."""
+        return 1 if source.text.path is None else most
+
+    @override
+    def scan(self, source: DelimitedSource, share: Share) -> object:
+        """Look for record starts in a share of the file's bytes."""
+        return scan_share(source, share)
+
+    @override
+    def bounds(
+        self, source: DelimitedSource, scanned: Sequence[Any], halo: int
+    ) -> Sequence[CsvBounds]:
+        """Return where the records of each part start."""
+        return bounds_of(source, scanned, halo)
+
+    @override
+    def cut(
+        self, source: DelimitedSource, share: Share, jobs: int, bounds: CsvBounds | None = None
+    ) -> CsvPart:
         """Return the records that start in a share of the file's bytes."""
-        return CsvPart(source, share, jobs)
+        return CsvPart(source, share, bounds or find_bounds(source, share, jobs))
 
 
 FORMAT = CsvFormat()

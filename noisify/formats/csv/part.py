@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from functools import partial
 from itertools import chain, islice, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisify.core.overriding import override
+from noisify.core.share import Share
 from noisify.core.threads import thread_pool
+from noisify.core.value_class import frozen
+from noisify.files.input import read_fully
 from noisify.formats.csv.record_starts import Composition, RecordStart, Scanned, scan
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import block_size
@@ -17,10 +21,8 @@ from noisify.formats.interface import Part, Reading, not_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from noisify.core.chunk import Field
-    from noisify.core.share import Share
     from noisify.files.output import Output
     from noisify.formats.csv.source import DelimitedSource
 
@@ -29,68 +31,41 @@ PIECE_BYTES = 4 << 20
 _PIECES_A_THREAD = 4
 
 
+@frozen
+class CsvBounds:
+    """Where a part starts and ends.
+
+    Attributes:
+        before: Record starts before it, in order, from which to read what a halo reaches.
+        first: Its first record.
+        stop: The first record after it, or the end of the file.
+    """
+
+    before: Sequence[RecordStart]
+    first: RecordStart
+    stop: RecordStart
+
+
 class CsvPart(Part[Block]):
     """The records of a CSV file that start in one of several equal ranges of its bytes.
 
     Args:
         source: The file.
         share: Which part it is.
-        jobs: The number of threads to count the records before it with.
-
-    Raises:
-        UsageError: If its encoding cannot be read from the middle.
+        bounds: Where it is.
     """
 
-    def __init__(self, source: DelimitedSource, share: Share, jobs: int) -> None:
-        path = source.text.path
-        if path is None:
-            raise not_cut(
-                "is in an encoding that is only read from the start; convert it to UTF-8 first"
-            )
+    def __init__(self, source: DelimitedSource, share: Share, bounds: CsvBounds) -> None:
         self.share = share
         self._source = source
-        self._size = path.stat().st_size
-        begin = len(source.prefix)
-        mine = share.of(max(0, self._size - begin))
-        self._begin = RecordStart(begin, 0, 0)
-        self._end = RecordStart(self._size, -1, math.inf)
-        dialect = source.dialect
-        if dialect.comment or dialect.escape or len(dialect.delimiter) > 1:
-            starts = self._starts_in_order()
-        else:
-            cuts = [mine.start + begin, mine.stop + begin]
-            starts = _record_starts(path, begin, self._size, cuts, dialect.delimiter, jobs)
-        self._find(starts, mine.start + begin, mine.stop + begin)
+        self._size = size_of(source)
+        self._before, self._first, self._stop = bounds.before, bounds.first, bounds.stop
 
-    def _find(self, starts: Iterator[RecordStart], start: int, stop: int) -> None:
-        """Find the first record at or after each of two offsets.
-
-        Args:
-            starts: Record starts in order; the last is the end of the file.
-            start: Where the part may start.
-            stop: Where the next part may start.
-        """
-        self._before = [self._begin]
-        self._first, self._stop = self._begin, self._end
-        if not self.share.is_first:
-            for self._first in starts:
-                if self._first.offset >= start:
-                    break
-                self._before.append(self._first)
-        if not self.share.is_last:
-            later = chain([self._first], starts)
-            self._stop = next((one for one in later if one.offset >= stop), self._first)
-
-    def _starts_in_order(self) -> Iterator[RecordStart]:
-        """Yield record starts, by reading the file from its start."""
-        size = min(PIECE_BYTES, max(1, self._size // (_PIECES_A_THREAD * self.share.count)))
-        here = self._begin
-        for block in self._source.blocks_between(here, self._size, size):
-            yield here
-            here = RecordStart(
-                here.offset + len(block.data), here.row + block.rows, here.line + block.lines
-            )
-        yield here
+    @override
+    def ragged(self) -> int:
+        """Return the number of records of the part that were found too short or too long."""
+        stop = math.inf if self.share.is_last else self._stop.row
+        return self._source.ragged_rows(self._first.row, stop)
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int, halo: int) -> Reading[Block]:
@@ -127,34 +102,154 @@ def _rows_of(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
             return
 
 
+def size_of(source: DelimitedSource) -> int:
+    """Return the size of a file in bytes.
+
+    Raises:
+        UsageError: If its encoding cannot be read from the middle.
+    """
+    if source.text.path is None:
+        raise not_cut(
+            "is in an encoding that is only read from the start; convert it to UTF-8 first"
+        )
+    return source.text.path.stat().st_size
+
+
+def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
+    """Find a part, by counting the records before it.
+
+    Args:
+        source: The file.
+        share: Which part it is.
+        jobs: The number of threads to count with.
+    """
+    size, begin = size_of(source), len(source.prefix)
+    mine = _range_of(share, begin, size)
+    if _is_read_in_order(source):
+        starts = _starts_in_order(source, share.count)
+    else:
+        starts = _record_starts(source, [mine.start, mine.stop], jobs)
+    needed = begin if share.count == 1 else mine.start if share.is_last else mine.stop
+    found = [RecordStart(begin, 0, 0)]
+    while found[-1].offset < needed:
+        found.append(next(starts))
+    return _bounds(found, share, begin, size)
+
+
+def scan_share(source: DelimitedSource, share: Share) -> list[Scanned] | list[RecordStart]:
+    """Look for record starts in a share of a file's bytes; in all of it, if there is no other way.
+
+    Args:
+        source: The file.
+        share: Which share.
+    """
+    if _is_read_in_order(source):
+        return list(_starts_in_order(source, share.count)) if share.is_first else []
+    begin, size = len(source.prefix), size_of(source)
+    mine = _range_of(share, begin, size)
+    borders = [*range(mine.start, mine.stop, PIECE_BYTES), mine.stop]
+    return [_scan_piece(source, piece) for piece in pairwise(borders)]
+
+
+def bounds_of(
+    source: DelimitedSource, scanned: Sequence[Sequence[Any]], halo: int
+) -> list[CsvBounds]:
+    """Return where all parts of a file are, from what was found in its shares.
+
+    Args:
+        source: The file.
+        scanned: What `scan_share` returned for each share.
+        halo: How many records before a part are read too.
+    """
+    begin, size = len(source.prefix), size_of(source)
+    starts = [RecordStart(begin, 0, 0)]
+    if _is_read_in_order(source):
+        starts += scanned[0]
+    else:
+        composition = Composition(begin)
+        found = map(composition.add, chain.from_iterable(scanned))
+        starts += [start for start in found if start is not None]
+        starts.append(composition.end())
+    shares = [Share(number, len(scanned)) for number in range(1, len(scanned) + 1)]
+    return [_bounds(starts, share, begin, size, halo) for share in shares]
+
+
+def _bounds(
+    starts: Sequence[RecordStart], share: Share, begin: int, size: int, halo: int | None = None
+) -> CsvBounds:
+    """Return where a part is.
+
+    Args:
+        starts: Record starts in order, from that of the file; at the end the file's end.
+        share: Which part.
+        begin: The offset of the first record.
+        size: The size of the file.
+        halo: How many records before it are read too; None: that is not known yet.
+    """
+    mine = _range_of(share, begin, size)
+    at = 0 if share.is_first else bisect_left(starts, mine.start, key=lambda one: one.offset)
+    first = starts[at]
+    before = starts[: max(1, at)]
+    if halo is not None:
+        nearest = bisect_right(before, max(0, first.row - halo), key=lambda one: one.row)
+        before = before[nearest - 1 : nearest]
+    if share.is_last:
+        return CsvBounds(before, first, RecordStart(size, -1, math.inf))
+    return CsvBounds(
+        before, first, starts[bisect_left(starts, mine.stop, key=lambda one: one.offset)]
+    )
+
+
+def _range_of(share: Share, begin: int, size: int) -> range:
+    """Return a share of the bytes from the first record to the end of the file."""
+    mine = share.of(max(0, size - begin))
+    return range(begin + mine.start, begin + mine.stop)
+
+
+def _is_read_in_order(source: DelimitedSource) -> bool:
+    """Return whether records are only found by reading a file from its start."""
+    dialect = source.dialect
+    return bool(dialect.comment or dialect.escape) or len(dialect.delimiter) > 1
+
+
+def _starts_in_order(source: DelimitedSource, parts: int) -> Iterator[RecordStart]:
+    """Yield record starts, several for each of some parts, by reading a file from its start."""
+    total = size_of(source)
+    size = min(PIECE_BYTES, max(1, total // (_PIECES_A_THREAD * parts)))
+    here = RecordStart(len(source.prefix), 0, 0)
+    for block in source.blocks_between(here, total, size):
+        yield here
+        here = RecordStart(
+            here.offset + len(block.data), here.row + block.rows, here.line + block.lines
+        )
+    yield here
+
+
 def _record_starts(
-    path: Path, begin: int, size: int, cuts: Sequence[int], delimiter: bytes, jobs: int
+    source: DelimitedSource, cuts: Sequence[int], jobs: int
 ) -> Iterator[RecordStart]:
     """Yield the first record start in each piece of a file, and its end.
 
     Args:
-        path: The file.
-        begin: The offset of the first record.
-        size: The size of the file.
+        source: The file.
         cuts: Offsets at which a piece must start.
-        delimiter: The delimiter.
         jobs: The number of threads.
     """
+    begin, size = len(source.prefix), size_of(source)
     borders = sorted({*range(begin, size, PIECE_BYTES), *cuts, size})
     pieces = pairwise(border for border in borders if begin <= border <= size)
     composition = Composition(begin)
     with thread_pool(jobs, "noisify-count") as pool:
         while some := list(islice(pieces, _PIECES_A_THREAD * jobs)):
-            for scanned in pool.map(partial(_scan_piece, path, delimiter), some):
+            for scanned in pool.map(partial(_scan_piece, source), some):
                 start = composition.add(scanned)
                 if start is not None:
                     yield start
     yield composition.end()
 
 
-def _scan_piece(path: Path, delimiter: bytes, piece: tuple[int, int]) -> Scanned:
+def _scan_piece(source: DelimitedSource, piece: tuple[int, int]) -> Scanned:
     """Look for records in a range of a file's bytes."""
     start, stop = piece
-    with path.open("rb", buffering=0) as file:
-        file.seek(start)
-        return scan(file.read(stop - start), delimiter)
+    with source.text.open_at(start, stop) as file:
+        return scan(read_fully(file, stop - start), source.dialect.delimiter)

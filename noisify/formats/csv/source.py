@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -88,11 +89,15 @@ class DelimitedSource(Source[Block]):
 
     def notes_of_reading(self) -> list[str]:
         """Return a note on the rows read so far that were too short or too long."""
-        count = sum(self._ragged_rows.values())
+        count = self.ragged_rows(0, math.inf) + self.ragged_elsewhere
         if not count:
             return []
         rows = f"{count:,} row" + ("" if count == 1 else "s")
         return [f"{rows} of {self._name} too short or too long, left alone"]
+
+    def ragged_rows(self, start: int, stop: float) -> int:
+        """Return how many rows read so far, of some, were too short or too long."""
+        return sum(count for row, count in self._ragged_rows.items() if start <= row < stop)
 
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
         """Guess each column's type from a sample."""

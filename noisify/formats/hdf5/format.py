@@ -34,7 +34,7 @@ class Hdf5Format(Format[Hdf5Source]):
         return Hdf5Sink(source.path, source.stored, output, positional=positional)
 
     @override
-    def cut(self, source: Hdf5Source, share: Share, jobs: int) -> Hdf5Part:
+    def cut(self, source: Hdf5Source, share: Share, jobs: int, bounds: None = None) -> Hdf5Part:
         """Return a share of the bytes."""
         return Hdf5Part(source, share)
 

@@ -45,7 +45,14 @@ class NpyFormat(Format[NpySource]):
         return NpySink(repeated(source.header, passes), output)
 
     @override
-    def cut(self, source: NpySource, share: Share, jobs: int) -> NpyPart:
+    def parts(self, source: NpySource, most: int) -> int:
+        """Return as many as wanted, of one row at least; arrays in Fortran order are not cut."""
+        header = source.header
+        rows = header.shape[0] if header.shape and not header.fortran else 1
+        return max(1, min(most, rows))
+
+    @override
+    def cut(self, source: NpySource, share: Share, jobs: int, bounds: None = None) -> NpyPart:
         """Return a share of the rows along the first axis."""
         return NpyPart(source, share)
 

@@ -39,6 +39,8 @@ class NpyPart(Part[ArrayPiece]):
         width = header.count // max(1, rows)
         mine = share.of(rows)
         self._elements = range(mine.start * width, mine.stop * width)
+        before = mine.start * width * header.dtype.itemsize
+        self.place = 0 if share.is_first else len(header.text) + before
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int, halo: int) -> Reading[ArrayPiece]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -298,7 +299,8 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         for path in tree.others:
             self._output.copy(path, path.relative_to(folder))
         for path in tree.links:
-            (self._output.folder / path.relative_to(folder)).symlink_to(path.readlink())
+            with suppress(FileExistsError):  # a part of a folder may be written twice
+                (self._output.folder / path.relative_to(folder)).symlink_to(path.readlink())
 
     def close(self) -> None:
         """Discard the files that are not finished."""

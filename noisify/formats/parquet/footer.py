@@ -79,6 +79,9 @@ class Footer:
         name: The file's name in errors.
         writer: The software that wrote it (`created_by`).
 
+    Attributes:
+        short_by: How many bytes chunks may be longer than the writer says.
+
     Raises:
         DataError: If the footer is missing or damaged, or the file cannot be copied in parts.
     """
@@ -95,7 +98,7 @@ class Footer:
         self.start = end - size
         file.seek(self.start)
         self._data = file.read(size)
-        self._short_by = _SHORT_BY if _SHORT_CHUNKS.match(writer) else 0
+        self.short_by = _SHORT_BY if _SHORT_CHUNKS.match(writer) else 0
         self._before = Record()
         self._count = 0
         self._starts = [0]
@@ -208,7 +211,7 @@ class Footer:
             return Span(len(MAGIC), 0)
         if start < len(MAGIC) or size < 0 or start + size > self.start:
             raise DataError("has a column chunk that is not inside the file", path=self._name)
-        return Span(start, min(size + self._short_by, self.start - start))
+        return Span(start, min(size + self.short_by, self.start - start))
 
     def written(self, groups: list[bytes], rows: int) -> bytes:
         """Return the bytes of the same footer with other row groups, up to the end of the file.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.formats.interface import Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
-from noisify.formats.parquet.part import DatasetPart, ParquetPart
-from noisify.formats.parquet.sink import ParquetSink
+from noisify.formats.parquet.part import DatasetPart, ParquetPart, join_files
+from noisify.formats.parquet.read_back import is_doubtful
+from noisify.formats.parquet.sink import ParquetSink, PartSink
 from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from noisify.core.share import Share
     from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
@@ -24,6 +28,7 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
     """A Parquet file, or a folder of files that make one table."""
 
     title = "Parquet"
+    joins = True
 
     @override
     def open_source(
@@ -65,13 +70,43 @@ class ParquetFormat(Format[ParquetSource | DatasetSource]):
         return ParquetSink(source, output, noised)
 
     @override
+    def parts(self, source: ParquetSource | DatasetSource, most: int) -> int:
+        """Return as many as wanted, of one row group of a file, or one file of a folder, at least.
+
+        A file of a writer that made mistakes is not cut, since it is read back as a whole.
+        """
+        if isinstance(source, DatasetSource):
+            return max(1, min(most, len(source.rows)))
+        doubtful = source.footer.short_by or is_doubtful(source.metadata.created_by)
+        return 1 if doubtful else max(1, min(most, source.metadata.num_row_groups))
+
+    @override
+    def bounds(
+        self, source: ParquetSource | DatasetSource, scanned: Sequence[Any], halo: int
+    ) -> Sequence[type[ParquetSink]]:
+        """Return what writes the files of parts that are to be joined."""
+        return [PartSink] * len(scanned)
+
+    @override
     def cut(
-        self, source: ParquetSource | DatasetSource, share: Share, jobs: int
+        self,
+        source: ParquetSource | DatasetSource,
+        share: Share,
+        jobs: int,
+        bounds: type[ParquetSink] | None = None,
     ) -> ParquetPart | DatasetPart:
         """Return a share of a file's row groups, or of a folder's files."""
         if isinstance(source, ParquetSource):
-            return ParquetPart(source, share)
+            return ParquetPart(source, share, bounds or ParquetSink)
         return DatasetPart(source, share)
+
+    @override
+    def join(
+        self, source: ParquetSource | DatasetSource, parts: Sequence[Path], output: Output
+    ) -> None:
+        """Write one file with the row groups of all parts."""
+        if isinstance(source, ParquetSource):
+            join_files(source, parts, output)
 
 
 FORMAT = ParquetFormat()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
 from noisify.core.overriding import override
+from noisify.core.share import Share
 from noisify.formats.interface import Part, Reading
 from noisify.formats.parquet.dataset import DatasetSink
 from noisify.formats.parquet.sink import ParquetSink
@@ -13,9 +15,9 @@ from noisify.formats.parquet.source import RowGroupSlice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from noisify.core.chunk import Field
-    from noisify.core.share import Share
     from noisify.files.folder_output import FolderOutput
     from noisify.files.output import Output
     from noisify.formats.parquet.dataset import DatasetSource
@@ -28,14 +30,18 @@ class ParquetPart(Part[RowGroupSlice]):
     Args:
         source: The file.
         share: Which part it is.
+        sink: Writes its file.
     """
 
-    def __init__(self, source: ParquetSource, share: Share) -> None:
+    def __init__(
+        self, source: ParquetSource, share: Share, sink: type[ParquetSink] = ParquetSink
+    ) -> None:
         self.share = share
         self._source = source
+        self._sink = sink
         every = range(source.metadata.num_row_groups)
         self._rows = [source.metadata.row_group(index).num_rows for index in every]
-        self._groups = share.of_sizes(
+        self.groups = share.of_sizes(
             [sum(chunk.stored for chunk in source.sizes(index)) for index in every]
         )
 
@@ -44,16 +50,30 @@ class ParquetPart(Part[RowGroupSlice]):
         self, groups: Sequence[Sequence[Field]], size: int, halo: int
     ) -> Reading[RowGroupSlice]:
         """Read slices of the row groups, and of those around them that the halo reaches."""
-        wider = widened(self._groups, self._rows, halo)
+        wider = widened(self.groups, self._rows, halo)
         pieces = self._source.pieces(groups, Counter(), wider)
         return Reading(
-            pieces, self._source.in_flight, beyond=lambda piece: piece.group not in self._groups
+            pieces, self._source.in_flight, beyond=lambda piece: piece.group not in self.groups
         )
 
     @override
     def rewrite(self, output: Output, noised: frozenset[str]) -> ParquetSink:
         """Open a sink for a file with these row groups only."""
-        return ParquetSink(self._source, output, noised)
+        return self._sink(self._source, output, noised)
+
+
+def join_files(source: ParquetSource, parts: Sequence[Path], output: Output) -> None:
+    """Write one file with the row groups of its parts' files.
+
+    Args:
+        source: The file that was read.
+        parts: The file of each part, by `PartSink`.
+        output: Where to write.
+    """
+    with closing(ParquetSink(source, output, frozenset())) as sink:
+        for number, part in enumerate(parts, 1):
+            sink.add(part, ParquetPart(source, Share(number, len(parts))).groups)
+        sink.finish()
 
 
 class DatasetPart(Part[RowGroupSlice]):

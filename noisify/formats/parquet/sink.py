@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from noisify.core.arrow_arrays import rows_of
 from noisify.core.errors import DataError
+from noisify.core.overriding import override
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, noisy_values
@@ -18,7 +19,7 @@ from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.interface import Sink
 from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
-from noisify.formats.parquet.footer import MAGIC, Span
+from noisify.formats.parquet.footer import MAGIC, Footer, Span
 from noisify.formats.parquet.read_back import is_doubtful, read_back
 from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
 from noisify.formats.row_selection import places_in_versions, rows_of_parts
@@ -26,6 +27,7 @@ from noisify.formats.row_selection import places_in_versions, rows_of_parts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -116,6 +118,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         self._output = output
         self._file = WholeWrites(output)
         self._old = source.path.open("rb")
+        self._footer = source.footer
         self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
         self._fits: dict[int, Fit] = {}
         for name in noised:
@@ -250,6 +253,40 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             rows = self._source.metadata.row_group(number).num_rows
             self._close(self._open(number), rows, set())
 
+    def add(self, part: Path, groups: range) -> None:
+        """Add the row groups of a part's file; see `PartSink`.
+
+        Args:
+            part: The file.
+            groups: The indices of its row groups in the source.
+        """
+        rows = [self._source.metadata.row_group(number).num_rows for number in groups]
+        if not part.stat().st_size:
+            for number, count in zip(groups, rows, strict=True):
+                if self._unchanged is None:
+                    self._close(self._open(number), count, set())
+                else:
+                    self._unchanged.append(number)
+            return
+        self._start()
+        with part.open("rb") as file:
+            others = self._old, self._footer
+            self._old = file
+            self._footer = Footer(file, str(part), self._source.metadata.created_by)
+            for number in range(len(self._footer)):
+                group = self._open(number)
+                self._close(group, group.record[footer.GROUP_ROWS], set())
+                self._indexes[-1] = list(map(self._loaded, self._indexes[-1]))
+            self._old, self._footer = others
+
+    def _loaded(self, index: _Index) -> _Index:
+        """Return page indexes as bytes."""
+
+        def load(data: Span | bytes | None) -> bytes | None:
+            return b"".join(footer.pieces(self._old, data)) if isinstance(data, Span) else data
+
+        return replace(index, column=load(index.column), offset=load(index.offset))
+
     def _open(self, number: int) -> _Group:
         """Return the row group being written, started if necessary.
 
@@ -257,7 +294,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             number: Its index in the old file.
         """
         if self._group is None:
-            self._group = _Group(number, self._source.footer.group(number), self._file.tell())
+            self._group = _Group(number, self._footer.group(number), self._file.tell())
         if self._group.number != number:
             raise AssertionError(f"row group {self._group.number} has not been closed")
         return self._group
@@ -276,7 +313,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         group.changed |= changed
         for leaf in range(group.done, stop):
             chunk = group.chunks[leaf]
-            span = self._source.footer.span(chunk)
+            span = self._footer.span(chunk)
             here = self._file.tell()
             if leaf in changed:
                 one = next(encoded)
@@ -424,6 +461,16 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def close(self) -> None:
         """Close the old file."""
         self._old.close()
+
+
+class PartSink(ParquetSink):
+    """The file of a part that will be joined with others; empty if nothing in it changed."""
+
+    @override
+    def finish(self) -> None:
+        """Write the footer, unless nothing changed."""
+        if self._unchanged is None:
+            super().finish()
 
 
 def _describe(chunk: Record, encoded: Encoded, start: int) -> None:

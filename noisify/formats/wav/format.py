@@ -33,7 +33,13 @@ class WavFormat(Format[WavSource]):
         return WavSink(source, output)
 
     @override
-    def cut(self, source: WavSource, share: Share, jobs: int) -> WavPart:
+    def parts(self, source: WavSource, most: int) -> int:
+        """Return as many as wanted, of one frame at least."""
+        frames = (source.length(source.fields[0]) or 0) // source.header.channels
+        return max(1, min(most, frames))
+
+    @override
+    def cut(self, source: WavSource, share: Share, jobs: int, bounds: None = None) -> WavPart:
         """Return a share of the frames."""
         return WavPart(source, share)
 

@@ -35,6 +35,8 @@ class WavPart(Part[SamplesPiece]):
         mine = share.of(self._count // channels)
         stop = self._count if share.is_last else mine.stop * channels  # perhaps a partial frame
         self._samples = range(mine.start * channels, stop)
+        before = mine.start * channels * source.header.samples.width
+        self.place = 0 if share.is_first else len(source.head()) + before
 
     @override
     def read(

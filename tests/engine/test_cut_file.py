@@ -1,0 +1,163 @@
+"""Files that are made in parts have the bytes of files that are made as a whole.
+
+The parts are made here in this process, from pickled jobs, each twice, as on a cluster.
+"""
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from run_command import run
+
+from noisify.cli import engines
+from noisify.engine.cut_file import may_be_cut, process_in_parts
+from noisify.formats.csv import part as csv_part
+
+ROWS = 400
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(ROWS, 3))
+
+
+class Twice:
+    """Does the work of each item twice, with what a worker would be sent."""
+
+    def map(self, work, items):
+        for item in items:
+            sent = pickle.dumps((work, item))
+            for _ in range(2):
+                function, argument = pickle.loads(sent)  # noqa: S301 - made here
+                found = pickle.dumps(function(argument))
+            yield pickle.loads(found)  # noqa: S301
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Return the options with which a command makes files in parts, and count those cut."""
+    cut = []
+
+    class Cluster:
+        def __init__(self, *_):
+            pass
+
+        def close(self):
+            pass
+
+    def process_all_on(_, files, settings, *__, part_bytes, **___):
+        for one in files:
+            assert may_be_cut(one, settings, part_bytes)
+            result = process_in_parts(one, settings, part_bytes, Twice())
+            assert result is not None
+            cut.append(one.path)
+            yield result
+
+    monkeypatch.setattr(engines.dask_batch, "DaskCluster", Cluster)
+    monkeypatch.setattr(engines.dask_batch, "process_all_on", process_all_on)
+    monkeypatch.setattr(csv_part, "PIECE_BYTES", 500)
+    return ("--engine", "dask", "--part-size", "1500")
+
+
+def table(quoted):
+    mark, inside = ('"', "b,\n") if quoted else ("", "b ")
+    rows = (f"{n},{mark}{n / 7:.3f}{mark},{mark}a {inside}{n % 5}{mark}\n" for n in range(ROWS))
+    return "id,x,note\n" + "".join(rows)
+
+
+def make_inputs(folder):
+    folder.mkdir()
+    (folder / "plain.csv").write_text(table(quoted=False))
+    (folder / "quoted.csv").write_bytes(table(quoted=True).replace("\n", "\r\n").encode())
+    comments = table(quoted=True).replace('7"\n', '7"\n# "\n')
+    (folder / "comments.csv").write_text(comments)
+    frame = {"id": np.arange(ROWS), "x": X[:, 0], "y": X[:, 1].astype("f4"),
+             "note": [f"text {n % 5}" for n in range(ROWS)],
+             "many": [[n / 2] * (n % 3) for n in range(ROWS)]}  # fmt: skip
+    pq.write_table(
+        pa.table(frame), folder / "table.parquet", row_group_size=70, write_page_index=True
+    )
+    (folder / "folder").mkdir()
+    for number in range(4):
+        some = pa.table(frame).slice(100 * number, 100)
+        pq.write_table(some, folder / "folder" / f"{number}.parquet", row_group_size=60)
+    (folder / "folder" / "_readme").write_text("as it is")
+    (folder / "folder" / "_link").symlink_to("_readme")
+    np.save(folder / "array.npy", X)
+    soundfile.write(folder / "sound.wav", X[:, :2] / 5, 8000, "FLOAT")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cut") / "in"
+    make_inputs(folder)
+    return folder
+
+
+TABLES = ["plain.csv", "quoted.csv", "comments.csv", "table.parquet", "folder"]
+ARRAYS = ["array.npy", "sound.wav"]
+NOISE = {
+    "absolute": ("-s", "0.5"),
+    "default": (),
+    "sd": ("-s", "0.1sd"),
+    "iqr": ("-s", "0.1iqr"),
+    "snr": ("--snr", "10"),
+    "relative": ("-s", "5%"),
+    "pink": ("-d", "pink", "-s", "1"),
+    "ar1": ("-d", "ar1", "-s", "1"),
+    "drift": ("-d", "drift", "-s", "1"),
+    "shuffle": ("-d", "shuffle", "--rate", "50%", "-p", "window=32"),
+    "stuck": ("-d", "stuck", "--rate", "50%", "-p", "run=20"),
+    "jitter": ("-d", "timing-jitter", "-s", "2"),
+    "copula": ("-d", "salt-and-pepper", "--rate", "5%"),
+    "laplace": ("-d", "laplace", "-s", "0.1range"),
+    "nothing": ("-d", "impulse", "--rate", "0"),
+}
+OF_TABLES = {
+    "missing": ("-d", "missing", "--rate", "20%"),
+    "typo": ("-d", "typo", "--rate", "50%", "-c", "note"),
+    "swap": ("-d", "category-swap", "--rate", "50%", "-c", "note"),
+    "drop-rows": ("-d", "drop-rows", "--rate", "20%"),
+    "duplicate-rows": ("-d", "duplicate-rows", "--rate", "20%"),
+    "where": ("-s", "0.1sd", "--where", "id > 100 and note != 'text 1'"),
+    "key": ("-s", "1", "--key", "note"),
+}
+
+
+def contents(place):
+    if not place.is_dir():
+        return place.read_bytes()
+    files = (path for path in place.rglob("*") if path.is_file())
+    return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}
+
+
+def compare(inputs, tmp_path, in_parts, name, *noise):
+    source = inputs / name
+    local = run(source, "-o", tmp_path / "local" / name, "--seed", 5, *noise)
+    cut = run(source, "-o", tmp_path / "cut" / name, "--seed", 5, *noise, *in_parts)
+
+    messages = cut.messages.replace("/cut/", "/local/")
+    assert f"{local.status} {local.messages}" == f"{cut.status} {messages}"
+    assert contents(tmp_path / "local" / name) == contents(tmp_path / "cut" / name)
+    assert [name] == [path.name for path in (tmp_path / "cut").iterdir()]
+    return local
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path):
+    for name in ("local", "cut"):
+        (tmp_path / name).mkdir()
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+@pytest.mark.parametrize("name", [*TABLES, *ARRAYS])
+def test_the_bytes_are_those_of_the_whole(inputs, tmp_path, in_parts, name, noise):
+    chosen = ("-c", "x") if name in TABLES else ()
+    assert 0 == compare(inputs, tmp_path, in_parts, name, *chosen, *noise).status
+
+
+@pytest.mark.parametrize("noise", OF_TABLES.values(), ids=OF_TABLES)
+@pytest.mark.parametrize("name", TABLES)
+def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noise):
+    chosen = () if "-c" in noise or "rows" in noise[1] else ("-c", "x")
+    compare(inputs, tmp_path, in_parts, name, *chosen, *noise)
