@@ -2,8 +2,8 @@
 
 import json
 import os
-import socket
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -173,7 +173,7 @@ def large(tmp_path):
     (folder / "quoted.csv").write_text(f"id,x,y\n{rows}")
     np.save(folder / "cube.npy", x)
     table = pa.table({"x": x[:, 0], "y": x[:, 1], "name": ["a"] * len(x)})
-    pq.write_table(table, folder / "table.parquet", row_group_size=500)
+    pq.write_table(table, folder / "rows.parquet", row_group_size=500)
     (folder / "dataset").mkdir()
     for number in range(3):
         pq.write_table(table.slice(1000 * number, 1000), folder / "dataset" / f"{number}.parquet")
