@@ -23,7 +23,7 @@ TABLE = "id,income,lat,when,segment\n" + "".join(
     for i in range(20)
 )
 FIELDS = "(the file has id, income, lat, when, segment)"
-FORMAT_NAMES = "(there are csv, tsv, parquet, arrow, npy, npz, hdf5, zarr, wav, png, tiff)"
+FORMAT_NAMES = f"(there are {', '.join(entry.name for entry in FORMATS)})"
 FOR_EACH = "different noise for different fields is "
 FOR_EACH += "--noise income=normal:5% --noise lat=normal:0.001"
 NO_TIME = "when (holds time, and level {} is not a time such as 90s)"
