@@ -273,6 +273,7 @@ def test_a_shard_is_a_number_of_a_count(value):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--preview",), "--preview shows the start of the whole file; leave out --shard"),
         (("-o", "out.csv"), "--shard needs a seed that all shards have; add --seed N"),
         (("--seed", 1, "--in-place"), "--in-place replaces whole files"),
         (("--seed", 1, "-o", "out.csv", "--append"), "--append writes the input several times"),

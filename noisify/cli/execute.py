@@ -100,12 +100,12 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     found = runs_of(arguments, several=len(inputs) > 1 or is_folder)
     if _prints_recipe(arguments) and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
+    if arguments.shard is not None and not arguments.dry_run:
+        shards.check_shard(arguments, found)
     if arguments.dry_run or arguments.preview:
         _note_files(inputs, found, arguments, notes)
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
-    if arguments.shard is not None:
-        shards.check_shard(arguments, found)
     check_engine(arguments, inputs)
     outputs = targets(inputs, found, arguments)
     index = None
@@ -283,5 +283,7 @@ def _preview(
                 sys.stdout.write(preview_page.preview(opened, plan, shown))
             else:
                 sys.stdout.write(preview_text(name, kind, plan, shown.columns) + "\n")
+            for text in shown.notes:
+                tell(text)
             for field, why in unchanged(plan, shown.fields):
                 tell(f"{name}, field {field!r}: {why}")

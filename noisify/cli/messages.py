@@ -143,6 +143,8 @@ def describe(step: Step) -> str:
         for k, v in step.as_json().items()
         if k not in {"field", "model", "clip", "where"} and v is not None
     }
+    if step.series is None:
+        values.pop("axis", None)
     settings = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
     clip = "" if step.clip is None else f", clipped to {step.clip[0]:g}..{step.clip[1]:g}"
     where = "" if step.where is None else f", where {step.where.text}"

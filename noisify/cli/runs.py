@@ -76,26 +76,28 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
         told = recipe.load(arguments.recipe)
     specs = _specs(arguments, told)
 
+    every = sweeps(arguments.sweeps)
+    check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))
+    swept_to = [swept_specs(specs, swept) for swept in every]
+
     others = told if told is not None else arguments
     seed = others.seed if arguments.seed is None else arguments.seed
+    drawn = seed is None and any(_draws(spec) for found in swept_to for spec in found)
     base = Request(
         specs,
-        seed=new_seed() if seed is None else seed,
+        seed=new_seed() if drawn else seed or 0,
         rng=arguments.rng or others.rng or "noisify",
         decimals=others.decimals if arguments.decimals is None else arguments.decimals,
         strict=arguments.read.strict or (told is not None and bool(told.strict)),
         key=arguments.key or others.key,
     )
-    drawn = seed is None
     per_file, file = _file_rule(arguments, told, base.rng, several=several)
     base = replace(base, file=file)
     if arguments.replicates is not None and base.rng != "noisify":
         raise UsageError(f"--replicates needs noisify's own streams; drop --rng {base.rng}")
     found = []
-    every = sweeps(arguments.sweeps)
-    check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))
-    for swept in every:
-        request = replace(base, specs=swept_specs(specs, swept))
+    for swept, own in zip(every, swept_to, strict=True):
+        request = replace(base, specs=own)
         if arguments.replicates is None or arguments.append:
             found.append(Run(request, swept, None, drawn, per_file))
             continue
@@ -104,6 +106,11 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
             for number in range(arguments.replicates)
         ]
     return found
+
+
+def _draws(spec: NoiseSpec) -> bool:
+    """Return whether a spec's noise depends on the seed."""
+    return registry.find(spec.model).load().random
 
 
 def _check_swept(arguments: Arguments) -> None:
@@ -178,7 +185,9 @@ def _spec_of_flags(arguments: Arguments) -> NoiseSpec:
     model = registry.find(name).load()
     amounts = {key: getattr(arguments, key) for key in AMOUNTS}
     if arguments.rate is not None and "rate" not in parameters_of(model):
-        raise UsageError(f"{name} noise reaches every element: give it a scale, not a rate")
+        raise UsageError(
+            f"{name} noise reaches every element: say how much with {model.level}, not a rate"
+        )
     check_level(model, amounts)
     parameters = _parameters(arguments, model)
     own_fields = parameters.pop("fields", None)

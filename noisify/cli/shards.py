@@ -20,6 +20,7 @@ _REFUSED = (
     ("append", "--append writes the input several times; write the copies by --replicates"),
     ("mask", "--mask is of a whole file, not of a part; make it with one run"),
     ("restore", "--restore takes a whole file, not a part"),
+    ("preview", "--preview shows the start of the whole file; leave out --shard"),
     ("plot", "--plot is of a whole run, not of a part; make it with one run"),
 )
 

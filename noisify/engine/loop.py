@@ -314,11 +314,13 @@ class Preview(NamedTuple):
         fields: The effects of noise on each field, as far as it was read.
         copies: How many times some rows are written, by their indices; empty without models of
             whole rows.
+        notes: Notes on the keys of the rows that were read.
     """
 
     columns: list[NoisyColumn]
     fields: dict[str, FieldReport]
     copies: Mapping[int, int]
+    notes: Sequence[str]
 
 
 def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
@@ -352,7 +354,8 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
         waiting -= {n for n, columns in found.items() if any(c.changed.any() for c in columns)}
         if not waiting:
             break
-    return Preview([column for columns in found.values() for column in columns], fields, copies)
+    shown = [column for columns in found.values() for column in columns]
+    return Preview(shown, fields, copies, reader.notes())
 
 
 def _some_copies(noiser: Noiser, piece: DecodedPiece, count: int) -> dict[int, int]:

@@ -153,6 +153,7 @@ class Model(ABC):
         multi_field: Whether it works on a spec's fields together, named by a parameter `fields`.
         independent: Whether `apply` may get the concatenated elements of several fields: it uses
             only each element's value and variates, never `context.variates.positions`.
+        random: Whether its noise depends on the seed.
         unmeasured: Why it has no `moments`, if it has none.
         example: The options that `--explain` shows after `noisify data.csv -d MODEL`.
     """
@@ -164,6 +165,7 @@ class Model(ABC):
     erases: ClassVar[bool] = False
     multi_field: ClassVar[bool] = False
     independent: ClassVar[bool] = False
+    random: ClassVar[bool] = True
     example: ClassVar[str] = "-s 0.1"
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 

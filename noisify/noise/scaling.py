@@ -115,6 +115,7 @@ class Rounding(Model):
     family: ClassVar[str] = "amplitude"
     takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "step"
+    random: ClassVar[bool] = False
     example: ClassVar[str] = "-p bits=8"
 
     step: float | None = parameters.number("distance between levels, in the field's unit", above=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from run_command import run
@@ -71,8 +73,23 @@ def test_a_dry_run_names_elements_of_an_array_by_their_place(tmp_path):
 def test_a_dry_run_shows_no_parameter_without_a_value(table):
     done = run(table, "-c", "x", "-d", "missing", "--seed", 1, "-n")
 
-    said = "  x: missing, rate 0.01, mechanism mcar, shape right, burst 1, axis 0\n"
+    said = "  x: missing, rate 0.01, mechanism mcar, shape right, burst 1\n"
     assert said in done.output.decode()
+
+
+def test_a_dry_run_shows_the_axis_of_an_array_of_several(tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((4, 5)))
+    done = run(tmp_path / "in.npy", "-d", "ar1", "-s", 1, "-p", "axis=1", "-n")
+    assert "ar1, scale 1, loc 0, rho 0.9, axis 1\n" in done.output.decode()
+
+
+def test_noise_without_chance_draws_no_seed(tmp_path):
+    given = b"x\n1.3\n"
+    done = run("-d", "rounding", "-p", "step=0.5", "--report", tmp_path / "r.json", given=given)
+    assert (b"x\n1.5\n", "") == (done.output, done.messages)
+    assert 0 == json.loads((tmp_path / "r.json").read_text("utf-8"))["seed"]
+    done = run("--noise", "x=rounding,step=0.5", "--noise", "x=normal:0", given=given)
+    assert "noisify: seed " in done.messages
 
 
 @pytest.mark.parametrize(

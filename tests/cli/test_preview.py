@@ -202,6 +202,12 @@ def test_long_texts_are_cut(tmp_path):
     assert 80 > max(map(len, lines))
 
 
+@pytest.mark.parametrize("shown", ["--preview", "-n"])
+def test_records_without_a_key_get_a_note(shown):
+    done = run("--key", "k", "-c", "x", "-s", 1, "--seed", 1, shown, given=b"k,x\na,1.0\n,1.0\n")
+    assert "rows without a key (k): 1; they get the noise of their row number" in done.messages
+
+
 def test_mistakes_are_those_of_a_run(table):
     done = run(table, "-c", "nothing", "--preview")
 
