@@ -355,7 +355,8 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
         if not waiting:
             break
     shown = [column for columns in found.values() for column in columns]
-    return Preview(shown, fields, copies, reader.notes())
+    notes = () if reader.keys is None else tuple(reader.keys.tally.notes())
+    return Preview(shown, fields, copies, notes)
 
 
 def _some_copies(noiser: Noiser, piece: DecodedPiece, count: int) -> dict[int, int]:
