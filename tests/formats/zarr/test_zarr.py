@@ -452,3 +452,19 @@ def test_a_preview_reads_the_chunks_that_it_shows(lake, store, monkeypatch):
     monkeypatch.setattr(RemoteFolder, "copy", None)
     done = run("s3://lake/in.zarr", "-c", "rows/x", "--dry-run", "-s", "0.1sd", "--seed", 1)
     assert done.status == 0, done.messages
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("noise", [("-s", 1), ("-d", "random-walk", "-s", 1)])
+def test_records_that_are_a_whole_store_get_the_noise_of_an_npy_file(tmp_path, noise):
+    records = np.zeros((6, 4), [("a", "<f8"), ("b", "<f4")])
+    np.save(tmp_path / "in.npy", records)
+    made = zarr.create_array(tmp_path / "in.zarr", shape=(6, 4), dtype=records.dtype, chunks=(2, 4),
+                             zarr_format=2)  # fmt: skip
+    made[:] = records
+    for suffix in (".npy", ".zarr"):
+        done = run(tmp_path / f"in{suffix}", "-o", tmp_path / f"out{suffix}", *noise, "--seed", 1)
+        assert done.status == 0, done.messages
+    expected = np.load(tmp_path / "out.npy")
+    assert (expected["a"] != 0).any()
+    np.testing.assert_array_equal(expected, zarr.open_array(tmp_path / "out.zarr", mode="r")[:])
