@@ -19,8 +19,7 @@ import pytest
 from run_command import run
 
 from noisify.formats.arrays import ArrayType
-from noisify.formats.npy.arrays import new_header
-from noisify.formats.npy.header import read_header
+from noisify.formats.npy.header import new_header, read_header
 
 if TYPE_CHECKING:
     from pathlib import Path

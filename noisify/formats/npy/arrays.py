@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy_format
 
 from noisify.core.errors import UsageError
-from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import open_written_behind, write_all
 from noisify.formats.arrays import (
     ArrayFile,
@@ -20,8 +17,8 @@ from noisify.formats.arrays import (
     StoredArray,
     boxes_at,
 )
-from noisify.formats.npy.boxes import read_box, write_box
-from noisify.formats.npy.header import Header
+from noisify.formats.npy.boxes import BoxedFile, fortran_unit, read_box
+from noisify.formats.npy.header import new_header
 from noisify.formats.npy.source import NpySource
 from noisify.formats.numpy_fields import ARRAY_NAME
 
@@ -34,11 +31,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.formats.arrays import Box, Parts
-
-_FORTRAN_ROWS = 64
-_ALIGNMENT = 64
-_LONGEST_COUNT = 4
-"""The bytes of the header's length in NPY 2.0 and 3.0."""
+    from noisify.formats.npy.header import Header
 
 
 @contextmanager
@@ -68,7 +61,7 @@ def stored_array(name: str, header: Header, file: BinaryIO, start: int, shown: s
             return np.empty([cut.stop - cut.start for cut in box], header.dtype)
         return read_box(header, file, start, box, shown)
 
-    unit = (_FORTRAN_ROWS, *(1 for _ in header.shape[1:])) if header.fortran else None
+    unit = fortran_unit(header.shape) if header.fortran else None
     return StoredArray(kind, unit, read)
 
 
@@ -100,45 +93,17 @@ class _FortranArray(ArrayWriter):
     """An array in Fortran order, written box by box through a memory map of its file."""
 
     def __init__(self, path: Path, header: Header) -> None:
-        self._header = header
+        self._shape = header.shape
         self._file = open_written_behind(path)
-        reserve(self._file, len(header.text) + header.count * header.dtype.itemsize)
-        self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
-        self._mapped[: len(header.text)] = header.text
+        self._array = BoxedFile(header, self._file, header.text)
 
     def write(self, encoded: Parts) -> None:
         """Write a box."""
-        header = self._header
         for positions, values in encoded.values():
-            for box in boxes_at(header.shape, positions):
-                part = values.reshape([cut.stop - cut.start for cut in box])
-                write_box(header, self._mapped, len(header.text), box, part)
+            for box in boxes_at(self._shape, positions):
+                self._array.write(box, values.reshape([cut.stop - cut.start for cut in box]))
 
     def close(self) -> None:
-        """Close the map."""
-        self._mapped.close()
+        """Close the file."""
+        self._array.close()
         self._file.close()
-
-
-def new_header(array: ArrayType) -> Header:
-    """Return the NPY header of an array, in the lowest version that can describe it.
-
-    Raises:
-        UsageError: If no version can describe its members.
-    """
-    try:
-        described = npy_format.dtype_to_descr(array.dtype)
-        text = repr({"descr": described, "fortran_order": array.fortran, "shape": array.shape})
-        encoded = text.encode()
-    except ValueError as error:  # including UnicodeEncodeError
-        raise UsageError(
-            f"has members that an NPY header cannot describe: {error}", field=array.name
-        ) from None
-    version, count = (1, 2) if text.isascii() else (3, _LONGEST_COUNT)
-    if version == 1 and len(text) + _ALIGNMENT >= 1 << 16:
-        version, count = 2, _LONGEST_COUNT
-    magic = npy_format.magic(version, 0)
-    padding = -(len(magic) + count + len(encoded) + 1) % _ALIGNMENT
-    length = len(encoded) + padding + 1
-    whole = magic + length.to_bytes(count, "little") + encoded + b" " * padding + b"\n"
-    return Header(whole, array.shape, array.fortran, array.dtype)

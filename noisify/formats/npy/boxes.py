@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from noisify.core.chunk import Positions, boxes
 from noisify.core.errors import DataError
 from noisify.files.input import read_runs_at
-from noisify.files.mapping import drop_from_memory
+from noisify.files.mapping import drop_from_memory, map_file, reserve
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
@@ -36,8 +36,12 @@ def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice
         shape: The array's shape.
         elements: The most elements that a box may have.
     """
-    unit = (_FORTRAN_ROWS, *(1 for _ in shape[1:]))[: len(shape)]
-    yield from boxes(shape, elements, unit)
+    yield from boxes(shape, elements, fortran_unit(shape))
+
+
+def fortran_unit(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of boxes that should not be cut further in Fortran order."""
+    return (_FORTRAN_ROWS, *(1 for _ in shape[1:]))[: len(shape)]
 
 
 def read_box(
@@ -68,17 +72,40 @@ def read_box(
     return ordered.reshape([cut.stop - cut.start for cut in box]).view(header.dtype)
 
 
-def write_box(
-    header: Header, mapped: mmap.mmap, start: int, box: tuple[slice, ...], values: NDArray[Any]
-) -> None:
-    """Write a box of a memory-mapped array, and drop its pages from memory."""
-    array = mapped_array(header, mapped, start)
-    part = array[box]
-    opaque = values.view(header.opaque)
-    for runs in _few_runs(part.shape):
-        part[runs] = opaque[runs]
-        drop_from_memory(mapped)
-    del array, part
+class BoxedFile:
+    """The file of an array that is written box by box through a memory map.
+
+    Args:
+        header: The array's header.
+        file: The file; it is empty, and stays open.
+        prefix: The bytes before the array.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+
+    def __init__(self, header: Header, file: BinaryIO, prefix: bytes) -> None:
+        self._start = len(prefix)
+        reserve(file, self._start + header.count * header.dtype.itemsize)
+        self._mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
+        self._mapped[: self._start] = prefix
+        self._header = header
+
+    def write(self, box: tuple[slice, ...], values: NDArray[Any]) -> None:
+        """Write a box, and drop its pages from memory."""
+        header = self._header
+        order: Any = "F" if header.fortran else "C"
+        array: NDArray[Any] = np.ndarray(
+            header.shape, header.opaque, self._mapped, self._start, order=order
+        )
+        part, opaque = array[box], values.view(header.opaque)  # with the bytes between members
+        for runs in _few_runs(part.shape):
+            part[runs] = opaque[runs]
+            drop_from_memory(self._mapped)
+
+    def close(self) -> None:
+        """Close the map."""
+        self._mapped.close()
 
 
 def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -88,9 +115,3 @@ def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """
     for rest in boxes(shape[1:], _RUNS):
         yield (slice(None), *rest)
-
-
-def mapped_array(header: Header, mapped: mmap.mmap, start: int) -> NDArray[Any]:
-    """Return a memory-mapped array of opaque elements, which keep the bytes between members."""
-    order: Any = "F" if header.fortran else "C"
-    return np.ndarray(header.shape, header.opaque, mapped, start, order=order)

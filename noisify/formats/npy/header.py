@@ -16,13 +16,12 @@ from noisify.core.value_class import frozen
 from noisify.formats.array_source import field_array
 
 if TYPE_CHECKING:
+    from noisify.formats.arrays import ArrayType
     from noisify.formats.interface import FieldArray
 
 FIRST_BYTES = 12
 """The bytes that tell the length of the header: magic, version and length."""
 _LONGEST_HEADER = 1 << 24
-_SIZE_BYTES = 4
-"""The bytes of the header's length in NPY 2.0 and 3.0."""
 _LONGEST_EXTENT = 20
 """The digits of the largest extent."""
 _ALIGNMENT = 64
@@ -146,11 +145,46 @@ def resized(header: Header, extent: int) -> Header:
 def with_extent(header: Header, extent: int) -> Header:
     """Return the header of an array with another first extent; its length is always the same."""
     shape = (extent, *header.shape[1:])
-    described = npy_format.dtype_to_descr(header.dtype)
-    text = repr({"descr": described, "fortran_order": False, "shape": shape})
-    encoded = text.encode()
-    start = npy_format.magic(2 if text.isascii() else 3, 0)
-    most = len(encoded) - len(str(extent)) + _LONGEST_EXTENT
-    size = most + -(len(start) + _SIZE_BYTES + most + 1) % _ALIGNMENT + 1
-    whole = start + size.to_bytes(_SIZE_BYTES, "little") + encoded.ljust(size - 1) + b"\n"
-    return Header(whole, shape, False, header.dtype)
+    text = _described(shape, header.dtype, fortran=False)
+    room = _LONGEST_EXTENT - len(str(extent))
+    return Header(_framed(text, 2 if text.isascii() else 3, room), shape, False, header.dtype)
+
+
+def new_header(array: ArrayType) -> Header:
+    """Return the NPY header of an array, in the lowest version that can describe it.
+
+    Raises:
+        UsageError: If no version can describe its members.
+    """
+    try:
+        text = _described(array.shape, array.dtype, fortran=array.fortran)
+        text.encode()
+    except ValueError as error:  # including UnicodeEncodeError
+        raise UsageError(
+            f"has members that an NPY header cannot describe: {error}", field=array.name
+        ) from None
+    version = 1 if text.isascii() else 3
+    if version == 1 and len(text) + _ALIGNMENT >= 1 << 16:
+        version = 2
+    return Header(_framed(text, version), array.shape, array.fortran, array.dtype)
+
+
+def _described(shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool) -> str:
+    """Return the text of a header."""
+    described = npy_format.dtype_to_descr(dtype)
+    return repr({"descr": described, "fortran_order": fortran, "shape": shape})
+
+
+def _framed(text: str, version: int, room: int = 0) -> bytes:
+    """Return the bytes of a header: magic, length and text, padded to a multiple of 64 bytes.
+
+    Args:
+        text: The text.
+        version: The major version of the format.
+        room: The number of bytes to leave for a longer text.
+    """
+    start, encoded = npy_format.magic(version, 0), text.encode()
+    size_bytes = 2 if version == 1 else 4
+    most = len(encoded) + room + 1
+    size = most + -(len(start) + size_bytes + most) % _ALIGNMENT
+    return start + size.to_bytes(size_bytes, "little") + encoded.ljust(size - 1) + b"\n"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
 from math import prod
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.overriding import override
-from noisify.files.mapping import map_file, reserve
 from noisify.files.write_behind import can_write_at, write_all, write_all_at
 from noisify.formats.interface import Sink
-from noisify.formats.npy.boxes import write_box
+from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import Header, resized, with_extent
 from noisify.formats.npy.source import ArrayPiece
 from noisify.formats.numpy_fields import (
@@ -56,21 +54,13 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self.positional = positional and can_write_at(output.file)
         self._written = 0
         self._other_rows = False
-        self._mapped: mmap.mmap | None = None
+        self._array: BoxedFile | None = None
         self._file: BinaryIO | None = None
         self._rows_of_boxes: RowsOfBoxes | None = None
         if self._header.fortran and self._header.count:
             self._file = self._output.local_path().open("r+b")
         elif not bare:
             write_all(output.file, self._header.text)
-
-    def _map(self, file: BinaryIO) -> mmap.mmap:
-        """Return a memory map of the output of an array in Fortran order, with its header."""
-        size = len(self._header.text) + self._header.count * self._header.dtype.itemsize
-        reserve(file, size)
-        mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
-        mapped[: len(self._header.text)] = self._header.text
-        return mapped
 
     @override
     def expect_rows(self, count: Callable[[int], int]) -> None:
@@ -108,12 +98,12 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
             self._written += encoded.values.size
             write_all(self._output.file, raw_bytes(encoded.values).data)
             return
-        if self._mapped is None:
-            self._mapped = self._map(self._file)
+        if self._array is None:
+            self._array = BoxedFile(self._header, self._file, self._header.text)
         if self._rows_of_boxes is not None:
             box = self._rows_of_boxes.place(box, len(encoded.values))
         if encoded.values.size:
-            write_box(self._header, self._mapped, len(self._header.text), box, encoded.values)
+            self._array.write(box, encoded.values)
 
     @override
     def finish(self) -> None:
@@ -124,8 +114,8 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
             write_all_at(self._output.file, memoryview(text), 0)
 
     def close(self) -> None:
-        """Close the map, if there is one."""
+        """Close the file of an array in Fortran order."""
         if self._file is not None:
             self._file.close()
-        if self._mapped is not None:
-            self._mapped.close()
+        if self._array is not None:
+            self._array.close()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
-from noisify.formats.npy.arrays import new_header, stored_array
+from noisify.formats.npy.arrays import stored_array
+from noisify.formats.npy.header import new_header
 from noisify.formats.npz.sink import ArrayPart, Encoded, NpzWriter, part_of
 from noisify.formats.npz.source import ArchivePiece, Array, NpzSource
 from noisify.formats.npz.zip_archive import new_member

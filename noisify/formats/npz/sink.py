@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import tempfile
 from dataclasses import replace
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.mapping import map_file, reserve
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
-from noisify.formats.npy.boxes import write_box
+from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import resized
 from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
 from noisify.formats.npz.zip_writer import ArchiveWriter, Packer, pack
@@ -345,18 +343,16 @@ class _Boxes:
     """A temporary file in which an array's boxes come together."""
 
     def __init__(self, array: Array) -> None:
-        self._header = array.header
         self._file: BinaryIO = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
         try:
-            reserve(self._file, array.header.count * array.itemsize)
-            self._mapped = map_file(self._file.fileno(), mmap.ACCESS_WRITE)
+            self._array = BoxedFile(array.header, self._file, b"")
         except BaseException:  # a full disk, or a signal
             self._file.close()
             raise
 
     def write(self, box: Box, values: NDArray[Any]) -> None:
         """Write a box."""
-        write_box(self._header, self._mapped, 0, box, values)
+        self._array.write(box, values)
 
     def read(self, start: int) -> Iterator[memoryview]:
         """Yield the array's bytes in the order of the file, from a place on."""
@@ -366,5 +362,5 @@ class _Boxes:
 
     def close(self) -> None:
         """Remove the file."""
-        self._mapped.close()
+        self._array.close()
         self._file.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -13,13 +12,14 @@ from noisify.core.chunk import Positions, boxes
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
+from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
+    from noisify.formats.datasets.boxes import Box
 
 
 @frozen
@@ -150,17 +150,9 @@ class Tiles:
 
     def _parts(self, box: Box) -> Iterator[tuple[int, Box, Box]]:
         """Yield the offset of each tile of a box, its part of the box, and the part it covers."""
-        axes = list(zip(box, self.tile, self.shape, strict=True))
-        counts = [-(-extent // step) for _, step, extent in axes]
-        for at in product(*(range(cut.start, cut.stop, step) for cut, step, _ in axes)):
-            places = [start // step for start, (_, step, _) in zip(at, axes, strict=True)]
-            number = int(np.ravel_multi_index(places, counts))
-            sizes = [
-                min(step, cut.stop - start) for start, (cut, step, _) in zip(at, axes, strict=True)
-            ]
-            starts = [start - cut.start for start, (cut, _, _) in zip(at, axes, strict=True)]
-            inner = tuple(slice(s, s + size) for s, size in zip(starts, sizes, strict=True))
-            yield self.offsets[number], inner, tuple(slice(size) for size in sizes)
+        for corner in corners(box, self.tile):
+            number = chunk_number(self.shape, self.tile, corner)
+            yield self.offsets[number], *overlap(corner, self.tile, box)
 
     def _tile(self, file: BinaryIO, offset: int) -> NDArray[Any]:
         tile = np.empty(self.tile, self.dtype)
@@ -171,7 +163,7 @@ class Tiles:
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
         """Read the elements of a place."""
         box = place.box or ()
-        values = np.empty([cut.stop - cut.start for cut in box], self.dtype)
+        values = np.empty(box_shape(box), self.dtype)
         for offset, inner, used in self._parts(box):
             values[inner] = self._tile(file, offset)[used]
         return values.reshape(-1)
@@ -179,7 +171,7 @@ class Tiles:
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:
         """Overwrite the elements of a place; keep the padding of tiles."""
         box = place.box or ()
-        values = values.reshape([cut.stop - cut.start for cut in box])
+        values = values.reshape(box_shape(box))
         for offset, inner, used in self._parts(box):
             tile = self._tile(old, offset)
             tile[used] = values[inner]
