@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noisify.core.arrow_arrays import rows_of
+from noisify.core.lazy_pyarrow import pa
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +32,17 @@ def places_in_versions(copies: NDArray[np.int64], versions: int) -> NDArray[np.i
     firsts = np.repeat(np.cumsum(copies) - copies, copies)
     numbers = np.arange(len(rows)) - firsts
     return np.minimum(numbers, versions - 1) * len(copies) + rows
+
+
+def rows_of_versions(
+    versions: Sequence[Mapping[int, pa.Array]], copies: NDArray[np.int64]
+) -> dict[int, pa.Array]:
+    """Drop or repeat the rows of Arrow columns, given by index in each version."""
+    places = places_in_versions(copies, len(versions))
+    return {
+        number: rows_of(pa.concat_arrays([columns[number] for columns in versions]), places)
+        for number in versions[0]
+    }
 
 
 def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> NDArray[Any]:

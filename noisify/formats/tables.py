@@ -11,7 +11,7 @@ from noisify.core.value_class import frozen
 from noisify.formats.whole_writer import WholeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 @frozen
@@ -89,24 +89,26 @@ class ArrowWriter(TableWriter):
     """A table being written by one of Arrow's writers.
 
     Args:
-        writer: Arrow's writer.
+        open_writer: Opens Arrow's writer.
         title: The format's name in messages.
+
+    Raises:
+        UsageError: From all methods, if the format cannot hold a column.
     """
 
-    def __init__(self, writer: Any, title: str) -> None:  # noqa: ANN401 - Arrow's have no base
-        self._writer: Any = writer
+    def __init__(self, open_writer: Callable[[], Any], title: str) -> None:
         self._title = title
+        self._writer = self._held(open_writer)
 
-    def write(self, encoded: pa.RecordBatch) -> None:
-        """Write a record batch, or a row group of Parquet.
-
-        Raises:
-            UsageError: If the format cannot hold it.
-        """
+    def _held(self, do: Callable[..., Any], *content: object) -> Any:  # noqa: ANN401
         try:
-            self._writer.write_batch(encoded)
+            return do(*content)
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise UsageError(f"cannot be held by {self._title}: {error}") from None
+
+    def write(self, encoded: pa.RecordBatch) -> None:
+        """Write a record batch, or a row group of Parquet."""
+        self._held(self._writer.write_batch, encoded)
 
     def finish(self) -> None:
         """Write the end of the file."""

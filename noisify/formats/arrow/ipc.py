@@ -19,12 +19,13 @@ from noisify.core.arrow_arrays import array, bytes_of, is_opaque, rows_of
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.files.input import read_fully
 from noisify.formats.arrow.messages import first_batch, largest_body, schema_bytes
 from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.arrow.tables import Slice, TableReader, type_in_mask
 from noisify.formats.interface import Reading, Sink, Source
-from noisify.formats.row_selection import places_in_versions, rows_of_parts
+from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -222,13 +223,7 @@ class _Readable(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            return self._stream.read()
-        pieces = []
-        while size and (piece := self._stream.read(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
+        return self._stream.read() if size < 0 else read_fully(self._stream, size)
 
     def close(self) -> None:
         """Leave the stream open: the input closes it."""
@@ -290,13 +285,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]
     ) -> EncodedSlice:
         """Drop or repeat the rows of a slice; see `DelimitedSink.with_rows`."""
-        places = places_in_versions(copies, len(versions))
-        columns = {
-            number: rows_of(
-                pa.concat_arrays([version.columns[number] for version in versions]), places
-            )
-            for number in versions[0].columns
-        }
+        columns = rows_of_versions([version.columns for version in versions], copies)
         return replace(versions[0], columns=columns, copies=copies)
 
     def write(self, encoded: EncodedSlice) -> None:

@@ -6,11 +6,13 @@ The tables and their field numbers are those of Arrow's Message.fbs and Schema.f
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 _CONTINUATION = b"\xff\xff\xff\xff"
@@ -45,22 +47,13 @@ def first_batch(file: BinaryIO, at: int) -> BatchStyle:
         at: The offset of the first message.
     """
     style = BatchStyle()
-    while True:
-        file.seek(at)
-        start, legacy, size = _message_start(file.read(8))
-        file.seek(at + start)
-        data = file.read(max(0, size))
-        if size <= 0 or len(data) < size:
-            return style
-        try:
-            message = _Table.root(data)
+    with suppress(struct.error):
+        for message, legacy in _messages(file, at):
             kind = message.number(_HEADER_TYPE, "B")
             style = BatchStyle(message.number(_VERSION, "h"), legacy=legacy)
             if kind in {_DICTIONARY_BATCH, _RECORD_BATCH}:
                 return BatchStyle(style.version, _codec(message, kind), legacy)
-            at += start + size + message.number(_BODY_LENGTH, "q")
-        except struct.error:
-            return style
+    return style
 
 
 def largest_body(file: BinaryIO, at: int) -> int:
@@ -71,20 +64,26 @@ def largest_body(file: BinaryIO, at: int) -> int:
         at: The offset of the first message.
     """
     largest = 0
+    with suppress(struct.error):
+        for message, _ in _messages(file, at):
+            largest = max(largest, message.number(_BODY_LENGTH, "q"))
+    return largest
+
+
+def _messages(file: BinaryIO, at: int) -> Iterator[tuple[_Table, bool]]:
+    """Yield each message, and whether it lacks the continuation mark."""
     while True:
         file.seek(at)
-        start, _, size = _message_start(file.read(8))
+        start, legacy, size = _message_start(file.read(8))
         file.seek(at + start)
         data = file.read(max(0, size))
         if size <= 0 or len(data) < size:
-            return largest
-        try:
-            body = _Table.root(data).number(_BODY_LENGTH, "q")
-        except struct.error:
-            return largest
+            return
+        message = _Table.root(data)
+        yield message, legacy
+        body = message.number(_BODY_LENGTH, "q")
         if body < 0:
-            return largest
-        largest = max(largest, body)
+            return
         at += start + size + body
 
 

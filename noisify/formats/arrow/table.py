@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError
 from noisify.formats.arrow.ipc import validate
 from noisify.formats.mask_run import KEY
 from noisify.formats.read_options import ReadOptions
@@ -66,10 +66,7 @@ def mask_schema(schema: pa.Schema) -> pa.Schema:
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
     """Create an Arrow IPC file."""
-    try:
-        return _IpcWriter(pa.ipc.new_file(file, schema), schema)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise UsageError(f"cannot be held by Arrow: {error}") from None
+    return _IpcWriter(file, schema)
 
 
 class _IpcWriter(ArrowWriter):
@@ -77,8 +74,8 @@ class _IpcWriter(ArrowWriter):
 
     names_runs = True
 
-    def __init__(self, writer: Any, schema: pa.Schema) -> None:  # noqa: ANN401 - as its base's
-        super().__init__(writer, "Arrow")
+    def __init__(self, file: Any, schema: pa.Schema) -> None:  # noqa: ANN401 - a path, or like a file
+        super().__init__(lambda: pa.ipc.new_file(file, schema), "Arrow")
         self._schema = schema
 
     def name_run(self, text: str) -> None:

@@ -17,12 +17,12 @@ from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError
 from noisify.files.remote import for_library
 from noisify.formats.arrow.nested import values_at
+from noisify.formats.parquet.read_back import leaf_batches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LATEST = np.iinfo(np.int64).max // SECOND
-_ROWS = 1 << 16
 
 
 def int96_leaves(metadata: pq.FileMetaData) -> frozenset[int]:
@@ -46,11 +46,8 @@ def check_int96(path: Path, name: str, leaf: int) -> None:
     opened = for_library(path)
     with pq.ParquetFile(opened, coerce_int96_timestamp_unit="s", pre_buffer=False) as file:
         field = file.metadata.schema.column(leaf).path
-        groups = list(range(file.num_row_groups))
         try:
-            for batch in file.reader.iter_batches(
-                _ROWS, row_groups=groups, column_indices=[leaf], use_threads=False
-            ):
+            for batch in leaf_batches(file, leaf):
                 values, _ = values_at(batch.column(0), ())
                 seconds = to_numpy(values.view(pa.int64()))
                 if (validity(values) & (abs(seconds) >= _LATEST)).any():

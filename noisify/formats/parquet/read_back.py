@@ -7,6 +7,7 @@ is kept, although the old writer did not write the noisy pages.
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from noisify.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _CURRENT = re.compile(
@@ -51,7 +52,7 @@ def read_back(path: Path, leaves: Iterable[int]) -> None:
     with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
         for leaf in leaves:
             try:
-                _read(file, leaf)
+                deque(leaf_batches(file, leaf), maxlen=0)
             except (pa.ArrowException, OSError) as error:
                 raise UsageError(
                     "could not be read after noise, since readers treat files created by "
@@ -61,9 +62,10 @@ def read_back(path: Path, leaves: Iterable[int]) -> None:
                 ) from None
 
 
-def _read(file: pq.ParquetFile, leaf: int) -> None:
-    groups = list(range(file.num_row_groups))
-    for _ in file.reader.iter_batches(
-        _ROWS, row_groups=groups, column_indices=[leaf], use_threads=False
-    ):
-        pass
+def leaf_batches(file: pq.ParquetFile, leaf: int) -> Iterator[pa.RecordBatch]:
+    """Read a leaf column of all row groups, some rows at a time."""
+    every = list(range(file.num_row_groups))
+    batches: Iterator[pa.RecordBatch] = file.reader.iter_batches(
+        _ROWS, row_groups=every, column_indices=[leaf], use_threads=False
+    )
+    return batches

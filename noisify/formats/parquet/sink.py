@@ -22,7 +22,7 @@ from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Footer, Span
 from noisify.formats.parquet.read_back import is_doubtful, read_back
 from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
-from noisify.formats.row_selection import places_in_versions, rows_of_parts
+from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -193,11 +193,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         """Drop or repeat the rows of a slice; see `DelimitedSink.with_rows`."""
         if (copies == 1).all():
             return versions[0]
-        places = places_in_versions(copies, len(versions))
-        arrays = {
-            leaf: rows_of(pa.concat_arrays([version.arrays[leaf] for version in versions]), places)
-            for leaf in versions[0].arrays
-        }
+        arrays = rows_of_versions([version.arrays for version in versions], copies)
         return replace(versions[0], arrays=arrays, encoded={}, copies=copies)
 
     def write(self, encoded: EncodedSlice) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import without_views
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError
 from noisify.formats.mask_run import KEY
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.read_options import ReadOptions
@@ -55,10 +55,7 @@ def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a pat
     Raises:
         UsageError: If it cannot hold a column.
     """
-    try:
-        return _ParquetWriter(pq.ParquetWriter(file, schema), "Parquet")
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise UsageError(f"cannot be held by Parquet: {error}") from None
+    return _ParquetWriter(lambda: pq.ParquetWriter(file, schema), "Parquet")
 
 
 class _ParquetWriter(ArrowWriter):
