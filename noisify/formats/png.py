@@ -244,30 +244,11 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
 
 
-@frozen
-class PixelsPiece:
-    """Some consecutive elements of the array of pixels.
-
-    Attributes:
-        values: The elements, flat.
-        positions: Their positions.
-    """
-
-    values: NDArray[Any]
-    positions: Positions
-
-    @property
-    def place(self) -> slice:
-        """Their range in the flat array."""
-        start = int(self.positions.starts[0])
-        return slice(start, start + self.positions.length)
-
-
 _COPIES = 7
 """Copies of the pixels in memory at worst: compressed, decompressed and noisy."""
 
 
-class PngSource(ArraySource[PixelsPiece]):
+class PngSource(ArraySource[range]):
     """An open PNG file, its pixels in memory."""
 
     def __init__(self, source: Input) -> None:
@@ -291,26 +272,22 @@ class PngSource(ArraySource[PixelsPiece]):
             yield f"{name} has one transparent color; pixels that noise takes from it are opaque"
 
     @override
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[PixelsPiece]:
-        """Read consecutive elements."""
-        return Reading(self._pieces(size))
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:
+        """Read ranges of elements."""
+        every = range(self.pixels.size)
+        step = max(1, size // self.pixels.itemsize)
+        return Reading(every[start : start + step] for start in every[::step])
 
-    def _pieces(self, size: int) -> Iterator[PixelsPiece]:
-        flat = self.pixels.reshape(-1)
-        step = max(1, size // flat.itemsize)
-        for start in range(0, flat.size, step):
-            values = flat[start : start + step]
-            yield PixelsPiece(values, Positions.range(start, start + values.size))
-
-    def decode(self, raw: PixelsPiece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
         """Decode the elements; those of an alpha channel are not valid."""
         valid = None
         if self.shape.has_alpha:
             channels = _CHANNELS[self.shape.color]
-            valid = np.arange(raw.place.start, raw.place.stop) % channels != channels - 1
+            valid = np.arange(raw.start, raw.stop) % channels != channels - 1
+        values, here = self.elements(raw), Positions.range(raw.start, raw.stop)
         return Chunk(
             tuple(
-                Column(field, field.number, raw.positions, raw.values, valid)
+                Column(field, field.number, here, values, valid)
                 for field in wanted
                 if field.number is not None
             )
@@ -322,16 +299,16 @@ class PngSource(ArraySource[PixelsPiece]):
         return FieldArray(field.name, self.shape.array, self.pixels.dtype)
 
     @override
-    def elements(self, raw: PixelsPiece) -> NDArray[Any]:
-        """Return the elements of a piece."""
-        return raw.values
+    def elements(self, raw: range) -> NDArray[Any]:
+        """Return some elements."""
+        return self.pixels.reshape(-1)[raw.start : raw.stop]
 
-    def size_of(self, raw: PixelsPiece) -> int:
+    def size_of(self, raw: range) -> int:
         """Return a piece's share of the file's size."""
-        return len(self.data) * raw.values.size // self.pixels.size
+        return len(self.data) * len(raw) // self.pixels.size
 
 
-class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
+class PngSink(Sink[range, "tuple[range, NDArray[Any]] | None"]):
     """A PNG file being written: the source's chunks around the noisy pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
@@ -341,20 +318,21 @@ class PngSink(Sink[PixelsPiece, PixelsPiece | None]):
 
     @override
     def encode(
-        self, raw: PixelsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
-    ) -> PixelsPiece | None:
-        """Put the noisy values into the elements; None if none changed."""
+        self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> tuple[range, NDArray[Any]] | None:
+        """Return the noisy elements with their range; None if none changed."""
         if not noisy or not noisy[0].changed.any():
             return None
-        return PixelsPiece(stored(noisy[0], raw.values.dtype), raw.positions)
+        return raw, stored(noisy[0], self._source.pixels.dtype)
 
-    def write(self, encoded: PixelsPiece | None) -> None:
+    def write(self, encoded: tuple[range, NDArray[Any]] | None) -> None:
         """Store some elements."""
         if encoded is None:
             return
         if self._pixels is None:
             self._pixels = self._source.pixels.copy()
-        self._pixels.reshape(-1)[encoded.place] = encoded.values
+        here, values = encoded
+        self._pixels.reshape(-1)[here.start : here.stop] = values
 
     def finish(self) -> None:
         """Write the file."""

@@ -9,6 +9,7 @@ written back in their own encoding. A file that would not round-trip to the same
 from __future__ import annotations
 
 import codecs
+import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import DataError, UsageError
@@ -167,7 +168,7 @@ def _undecodable(error: UnicodeDecodeError, codec: str, before: int, name: str) 
     )
 
 
-class _Decoded:
+class _Decoded(io.RawIOBase):
     """A stream that transcodes a file to UTF-8 and checks that each piece round-trips."""
 
     def __init__(self, stream: BinaryIO, codec: str, name: str, block_bytes: int) -> None:
@@ -183,7 +184,7 @@ class _Decoded:
         self._ready = b""
         self._at_end = False
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:  # type: ignore[override]
         """Return `count` bytes, fewer only at the end."""
         parts = [self._ready]
         there = len(self._ready)
@@ -235,36 +236,26 @@ class _Decoded:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
-
-    def __enter__(self) -> BinaryIO:
-        """Return itself."""
-        return cast("BinaryIO", self)
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
+        super().close()
 
 
-class _Bounded:
+class _Bounded(io.RawIOBase):
     """The next `count` bytes of a stream."""
 
     def __init__(self, stream: BinaryIO, count: int) -> None:
         self._stream = stream
         self._left = count
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:  # type: ignore[override]
         """Return `count` bytes, fewer only at the end."""
         data = read_fully(self._stream, min(count, self._left))
         self._left -= len(data)
         return data
 
-    def __enter__(self) -> BinaryIO:
-        """Return itself."""
-        return cast("BinaryIO", self)
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the stream."""
         self._stream.close()
+        super().close()
 
 
 class _Encoded:

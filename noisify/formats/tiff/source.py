@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import math
 import shutil
 import struct
 from math import prod
@@ -26,11 +25,11 @@ import numpy as np
 from noisify.core.chunk import Chunk, Column, Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
-from noisify.core.missing import Missing
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.array_source import ArraySource
+from noisify.formats.datasets.declared import declared_by
 from noisify.formats.interface import TABLES, FieldArray, Reading, Sink
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype, stored
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
+    from noisify.core.missing import Missing
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
@@ -124,9 +124,8 @@ def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: in
         page.samplesperpixel - len(extra) + at for at, kind in enumerate(extra) if kind in _ALPHA
     )
     plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
-    return Series(
-        layout, dtype, series.shape, _missing(page, dtype), alpha, page.samplesperpixel, plane
-    )
+    missing = _missing(page, NumberType.of_dtype(dtype.newbyteorder("=")))
+    return Series(layout, dtype, series.shape, missing, alpha, page.samplesperpixel, plane)
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
@@ -150,21 +149,12 @@ def _check_kind(page: tifffile.TiffPage) -> None:
         raise DataError("has samples that are not one after the other; save it as RGB first")
 
 
-def _missing(page: tifffile.TiffPage, dtype: np.dtype[Any]) -> Missing | None:
+def _missing(page: tifffile.TiffPage, number: NumberType | None) -> Missing | None:
     """Return the nodata value of a page; None if it has none, or the dtype cannot hold it."""
     text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
-    with contextlib.suppress(ValueError, OverflowError):
-        value = int(text) if text.lstrip("+-").isdecimal() else float(text)
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            held = value == int(value) and limits.min <= value <= limits.max
-            return Missing((int(value),), marker=int(value)) if held else None
-        with np.errstate(over="ignore"):
-            number = float(dtype.type(value))
-        if math.isfinite(number) or not math.isfinite(value):
-            values = (number,) if math.isfinite(number) else ()
-            return Missing(values, marker=number)
-    return None
+    if number is None or len(text.replace(",", " ").split()) != 1:
+        return None
+    return declared_by({"_FillValue": text}, number).missing
 
 
 def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
