@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.csv.cells import is_well_quoted
-from noisify.formats.csv.comments import end_of_line
+from noisify.formats.csv.reference_scan import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Re
         del lines[-1]
         if len(lines) <= _SNIFFED_RECORDS:
             return None
-    elif lines and not whole and lines[-1][-1:] not in {b"\n", b"\r"}:
+    elif lines and not whole and not lines[-1].endswith(b"\n"):
         del lines[-1]
     starts = accumulate(map(len, lines), initial=0)
     bare = window.splitlines()
@@ -127,26 +127,9 @@ def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Re
 
 
 def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record]:
-    pattern = dialect.cells()
-    position = start = 0
-    cells: list[bytes] = []
-    while position < len(text) or cells:
-        if not cells and dialect.is_comment(text, position):
-            position = end_of_line(text, position, at_end=True) or len(text)
-            start = position
-            continue
-        match = pattern.match(text, position)
-        if match is None:
-            return
-        position = match.end()
-        cells.append(match[1])
-        if match[2] == dialect.delimiter and len(cells) <= MOST_COLUMNS:
-            continue
-        if not match[2] and not whole:
-            return
-        if cells != [b""]:
-            yield Record(start, tuple(cells))
-        cells, start = [], position
+    for record in walk(text, dialect, at_end=whole, most=MOST_COLUMNS):
+        if record.spans and not record.open:
+            yield Record(record.start, tuple(record.cells(text)))
 
 
 class Start:

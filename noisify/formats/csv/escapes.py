@@ -7,10 +7,12 @@ refused rather than cut into the wrong cells.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
 from noisify.formats.csv.cells import is_well_quoted
+from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.types import count_lines
 
 if TYPE_CHECKING:
@@ -62,22 +64,10 @@ def refuse_escapes(data: bytes, dialect: Dialect, name: str, line: int, *, at_en
     """
     if dialect.escape or dialect.backslash_is_text or _ESCAPED_QUOTE not in data:
         return
-    pattern = dialect.cells()
-    start = position = 0
-    cells: list[bytes] = []
-    while position < len(data):
-        match = pattern.match(data, position)
-        if match is None:
-            if at_end and _ESCAPED_QUOTE in data[start:]:
-                raise refusal(name, line + count_lines(data, start))
-            return
-        cells.append(match[1])
-        position = match.end()
-        if match[2] == dialect.delimiter:
-            continue
-        if looks_escaped(cells):
-            raise refusal(name, line + count_lines(data, start))
-        cells, start = [], position
+    for record in walk(data, replace(dialect, comment=b""), at_end=True):
+        unclosed = record.open and at_end and _ESCAPED_QUOTE in data[record.start :]
+        if unclosed or (not record.open and looks_escaped(record.cells(data))):
+            raise refusal(name, line + count_lines(data, record.start))
 
 
 def refusal(name: str, line: int) -> DataError:

@@ -26,6 +26,7 @@ from noisify.formats.csv.delimiters import (
     sniff,
 )
 from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal
+from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 
@@ -377,29 +378,24 @@ def first_record(
     Raises:
         DataError: If a quote in it is never closed, or it has too many cells.
     """
-    pattern = dialect.cells()
-    cells: list[bytes] = []
-    while True:
-        while not cells and dialect.is_comment(head, position):
-            position = end_of_line(head, position, at_end=True) or len(head)
-        match = pattern.match(head, position)
-        if match is None:
+    for record in walk(head, dialect, position, at_end=True, most=MOST_COLUMNS):
+        if record.open:
             advice = ""
-            if not dialect.escape and not dialect.backslash_is_text and b'\\"' in head[position:]:
+            if (
+                not dialect.escape
+                and not dialect.backslash_is_text
+                and b'\\"' in head[record.stop :]
+            ):
                 advice = f"; {ADVICE}"
             raise DataError(
                 f"has a quote in its first record that is never closed{advice}", path=name
             )
-        cells.append(match[1])
-        position = match.end()
-        if len(cells) > MOST_COLUMNS:
+        if len(record.spans) > MOST_COLUMNS:
             raise DataError(
                 f"has more than {MOST_COLUMNS:,} columns; swap its rows and columns, or save it as "
                 "NPY",
                 path=name,
             )
-        if match[2] == dialect.delimiter:
-            continue
-        if cells != [b""] or position >= len(head):
-            return cells, position
-        cells = []
+        if record.spans:
+            return record.cells(head), record.stop
+    return [b""], len(head)

@@ -19,7 +19,7 @@ from noisify.formats.csv import native
 from noisify.formats.csv.cells import QUOTE
 from noisify.formats.csv.comments import blanked
 from noisify.formats.csv.escapes import masked, refuse_escapes
-from noisify.formats.csv.reference_scan import ExactCutter
+from noisify.formats.csv.reference_scan import cut_exactly
 from noisify.formats.csv.types import (
     CR,
     LF,
@@ -151,8 +151,9 @@ class RecordReader:
 
     def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
         """Return the same as `cut`, cell by cell."""
-        cutter = ExactCutter(self._dialect, self._columns, self._name, self._line)
-        cells, used = cutter.cut(data, at_end=at_end)
+        cells, used = cut_exactly(
+            data, self._dialect, self._columns, self._name, self._line, at_end=at_end
+        )
         if not used:
             return None
         return Block(
@@ -249,8 +250,7 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
         if found is not None:
             return Cells(*found)
         if block.odd:
-            cutter = ExactCutter(dialect, columns, name, block.line)
-            cells, _ = cutter.cut(block.data, at_end=True)
+            cells, _ = cut_exactly(block.data, dialect, columns, name, block.line, at_end=True)
     characters = np.frombuffer(data, np.uint8)
     if cells is not None:
         starts, ends, uneven = cells.starts[:, wanted], cells.ends[:, wanted], cells.ragged

@@ -22,7 +22,7 @@ from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation, other_notations
 from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
 from noisify.formats.csv.record_starts import RecordStart
-from noisify.formats.csv.reference_scan import end_of_record
+from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
 from noisify.formats.csv.types import CR, LF, Block, Cells, Layout, count_lines
@@ -438,7 +438,8 @@ class DelimitedSource(Source[Block]):
         ends = np.array(ends + csv_texts.quoted(data, cells.starts[:, -1]))
         if cells.ragged is not None:
             for row in np.flatnonzero(cells.ragged).tolist():
-                ends[row] = end_of_record(data, self.dialect, int(starts[row]))
+                record = next(walk(data, self.dialect, int(starts[row]), at_end=True))
+                ends[row] = len(data) if record.open else record.spans[-1][1]
         if data[-1] not in b"\r\n":
             data += self.line_end
         characters = np.frombuffer(data, np.uint8)
