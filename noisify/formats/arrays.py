@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from noisify.core.chunk import Positions, boxes
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import open_written_behind, write_all_at
 from noisify.formats.whole_writer import WholeWriter
@@ -106,11 +107,24 @@ class PlacedArrays(ArrayWriter):
     Args:
         path: The file.
         arrays: The offset and dtype of each array, by name.
+        run_at: The offset of the text of a mask's run, or None if there is none.
     """
 
-    def __init__(self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        arrays: Mapping[str, tuple[int, np.dtype[Any]]],
+        run_at: int | None = None,
+    ) -> None:
         self._file = open_written_behind(path)
         self._arrays = arrays
+        self._run_at = run_at
+        self.names_runs = run_at is not None
+
+    @override
+    def name_run(self, text: str) -> None:
+        """Write the text of a mask's run in its place."""
+        write_all_at(self._file, memoryview(text.encode()), self._run_at or 0)
 
     def write(self, encoded: Parts) -> None:
         """Write elements of some arrays to their places."""

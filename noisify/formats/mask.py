@@ -24,7 +24,7 @@ from noisify.core.overriding import override
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.interface import NoisyColumn
-from noisify.formats.mask_run import ChangedSum, run_of
+from noisify.formats.mask_run import BLANK, ChangedSum, run_of
 from noisify.formats.numpy_fields import column_of, stored
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def open_mask(
     if entry.shape == "arrays":
         places = {field.name: source.array_of(field) for field in fields}
         arrays = arrays_of(places.values(), values=values)
-        create = whole.create_with_run if values and fields else whole.create
-        writer = create(output.local_path(), list(arrays.values()))
+        run = BLANK if values and fields else ""
+        writer = whole.create(output.local_path(), list(arrays.values()), run)
         return ArraysMask(of, places, arrays, writer, values=values)
     schema = whole.mask_schema(schema_of(source, fields, values=values))
     delimiter = ("\t",) if entry.name == "tsv" else ()

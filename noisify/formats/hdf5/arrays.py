@@ -11,8 +11,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, UsageError
-from noisify.files.write_behind import write_all_at
-from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, PlacedArrays, StoredArray
+from noisify.formats.arrays import ArrayFile, ArrayType, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (
     PathOpener,
@@ -24,7 +23,7 @@ from noisify.formats.hdf5.tree import (
     stored_name,
     written_by_library,
 )
-from noisify.formats.mask_run import BLANK, KEY, LENGTH
+from noisify.formats.mask_run import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
-    from noisify.formats.arrays import Box
+    from noisify.formats.arrays import ArrayWriter, Box
     from noisify.formats.hdf5.tree import ObjectID
 
 
@@ -118,58 +117,29 @@ def _lost(tree: Tree, attributes: Mapping[str, Sequence[str]]) -> UsageError | N
     return None
 
 
-def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Start an HDF5 file in the place of an existing one, with a contiguous dataset for each array.
+def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWriter:
+    """Create an HDF5 file, replacing an existing one, with a contiguous dataset for each array.
 
     The datasets get their places first, one after the other, and are then written there past the
     HDF5 library.
 
+    Args:
+        path: The file.
+        arrays: The arrays.
+        run: The text of a mask's run until it is named, in an attribute, or empty for no mask.
+
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.
     """
+    run_at = None
     with delayed_signals(), written_by_library(path) as file:
-        places = _make_datasets(file, arrays)
-    return PlacedArrays(path, places)
-
-
-def create_with_run(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Start an HDF5 file as `create` does, with an attribute for the text of a mask's run."""
-    with delayed_signals(), written_by_library(path) as file:
-        file.attrs.create(KEY, BLANK.encode(), dtype=f"S{LENGTH}")
-        file.flush()
-        run = path.read_bytes().find(BLANK.encode())  # the file holds nothing else yet
-        places = _make_datasets(file, arrays)
-    return _PlacedDatasets(path, places, run)
-
-
-def _make_datasets(
-    file: h5py.File, arrays: Sequence[ArrayType]
-) -> dict[str, tuple[int, np.dtype[Any]]]:
-    """Make a dataset for each array; return the offset and dtype of those with elements."""
-    places = {array.name: (_make_dataset(file, array), array.dtype) for array in arrays}
-    return {name: (place, kind) for name, (place, kind) in places.items() if place is not None}
-
-
-class _PlacedDatasets(PlacedArrays):
-    """Contiguous datasets being written past the HDF5 library.
-
-    Args:
-        path: The file.
-        arrays: The offset and dtype of each dataset with elements, by name.
-        run: The offset of the text of a mask's run.
-    """
-
-    names_runs = True
-
-    def __init__(
-        self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]], run: int
-    ) -> None:
-        super().__init__(path, arrays)
-        self._run = run
-
-    def name_run(self, text: str) -> None:
-        """Write the text of a mask's run in its place."""
-        write_all_at(self._file, memoryview(text.encode()), self._run)
+        if run:
+            file.attrs.create(KEY, run.encode(), dtype=f"S{len(run)}")
+            file.flush()
+            run_at = path.read_bytes().find(run.encode())  # the file holds nothing else yet
+        made = {array.name: (_make_dataset(file, array), array.dtype) for array in arrays}
+    places = {name: (place, dtype) for name, (place, dtype) in made.items() if place is not None}
+    return PlacedArrays(path, places, run_at)
 
 
 def _make_dataset(file: h5py.File, array: ArrayType) -> int | None:

@@ -65,8 +65,8 @@ def stored_array(name: str, header: Header, file: BinaryIO, start: int, shown: s
     return StoredArray(kind, unit, read)
 
 
-def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Create an NPY file, replacing an existing one.
+def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWriter:  # noqa: ARG001
+    """Create an NPY file, replacing an existing one; it has no place for a mask's run.
 
     Raises:
         UsageError: If there is not exactly one array, or no header can describe it.
@@ -83,10 +83,6 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
     with path.open("wb", 0) as file:
         write_all(file, header.text)
     return PlacedArrays(path, {array.name: (len(header.text), header.dtype)})
-
-
-create_with_run = create
-"""Create a mask; an NPY file has no place for the text of its run."""
 
 
 class _FortranArray(ArrayWriter):
