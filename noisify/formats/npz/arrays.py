@@ -1,4 +1,4 @@
-"""NPZ files read whole, and created."""
+"""Read NPZ files as whole arrays, and create them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(source: Input) -> Iterator[ArrayFile]:
-    """Open an NPZ file for as long as its arrays are read; each is unpacked when it first is."""
+    """Open an NPZ file while its arrays are read; each is unpacked on first use."""
     with closing(NpzSource(source)) as archive:
         arrays = archive.arrays
         others = {member.name for member in archive.archive.members}
@@ -61,13 +61,9 @@ def _stored(archive: NpzSource, array: Array) -> StoredArray:
     return StoredArray(kind, None, read, lambda: archive.release(array))
 
 
-def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Start an NPZ file in the place of an existing one."""
+def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWriter:  # noqa: ARG001
+    """Create an NPZ file, replacing an existing one; a mask's run will be the archive's comment."""
     return _NewArchive(path, {kind.name: _new_array(kind) for kind in arrays})
-
-
-create_with_run = create
-"""Start a mask, which holds the text of its run as the comment of the archive."""
 
 
 def _new_array(kind: ArrayType) -> Array:
@@ -79,7 +75,7 @@ def _new_array(kind: ArrayType) -> Array:
 class _NewArchive(NpzWriter, ArrayWriter):
     """An archive of new arrays.
 
-    What comes in order is packed as it comes, the rest once all is there.
+    Elements in order are compressed as they come, others once all are there.
     """
 
     names_runs = True
@@ -91,11 +87,11 @@ class _NewArchive(NpzWriter, ArrayWriter):
         super().__init__(path, members, arrays.values(), None)
 
     def encode(self, parts: Parts) -> list[tuple[Array, Positions, ArrayPart]]:
-        """Return elements of some arrays, packed if they are whole units."""
+        """Return elements of some arrays, compressed if they are whole units."""
         return [(self._arrays[name], *self._packed(name, *part)) for name, part in parts.items()]
 
     def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run as the comment of the archive."""
+        """Write the text of a mask's run as the comment of the archive."""
         self._writer.comment = text.encode()
 
     def _packed(

@@ -1,4 +1,4 @@
-"""NPZ: what ties its source and sink together."""
+"""The NPZ format: ties its source and sink together."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class NpzFormat(Format[NpzSource]):
         return NpzSource(source)
 
     def rewrite(self, source: NpzSource, output: Output, noised: frozenset[str]) -> NpzSink:
-        """Start an NPZ file like the source."""
+        """Open an NPZ file for writing, like the source."""
         return NpzSink(source, output, noised)
 
     def restore_into(self, source: NpzSource, output: Output, noised: frozenset[str]) -> NpzSink:
-        """Start an NPZ file that is the original to the byte if NumPy wrote it with this zlib."""
+        """Open an NPZ file that is the original to the byte if NumPy wrote it with this zlib."""
         return NpzSink(source, output, noised, in_units=False)
 
 

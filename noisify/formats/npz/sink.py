@@ -1,4 +1,4 @@
-"""NPZ files being written: members packed anew, among others that are copied as they are."""
+"""Write NPZ files: noisy members are compressed anew, all others are copied."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 @frozen
 class ArrayPart:
-    """What becomes of some elements of an array.
+    """New elements of an array.
 
     Attributes:
         values: The elements.
-        packed: The units that they are, packed, or None if they are not whole units.
-        changed: Whether any is other than before.
+        packed: Their compressed units, or None if they are not whole units.
+        changed: Whether any element differs from before.
     """
 
     values: NDArray[Any]
@@ -51,11 +51,11 @@ class ArrayPart:
 
 @frozen
 class Encoded:
-    """What is to be written of a piece.
+    """A piece to be written.
 
     Attributes:
-        parts: What becomes of each array that may get noise.
-        box: The part of the arrays it is; None: consecutive elements, after the ones before.
+        parts: The new elements of each array that may get noise.
+        box: The box of the arrays, or None for elements that follow those before.
     """
 
     parts: Mapping[Array, ArrayPart]
@@ -63,7 +63,7 @@ class Encoded:
 
 
 def part_of(array: Array, raw: ArchivePiece, values: NDArray[Any], *, changed: bool) -> ArrayPart:
-    """Return new elements of an array for those of a piece, packed if they are whole units."""
+    """Return new elements for those of a piece, compressed if they are whole units."""
     if raw.box is not None or not array.member.deflated:
         return ArrayPart(values, None, changed)
     start = int(raw.positions.starts[0])
@@ -76,15 +76,15 @@ def part_of(array: Array, raw: ArchivePiece, values: NDArray[Any], *, changed: b
 class NpzWriter:
     """Writes some members of an archive from pieces of arrays, and copies the others.
 
-    Members are written in the order of their places in the old archive. One whose turn has not come
-    when its elements do, since it comes together with one before it, waits in a temporary file.
+    Members are written in their order in the old archive. A member whose elements come before its
+    turn, together with those of an earlier member, waits in a temporary file.
 
     Args:
-        path: The file to write; it is there.
+        path: The existing file to write.
         members: All members, in the order of the directory.
         arrays: The arrays that are written from pieces.
         old: The archive to copy the other members from, or None if there are no others.
-        in_units: Whether to pack in units, which can be done by several threads.
+        in_units: Whether to compress in units, which several threads can do.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class NpzWriter:
         self._next = 0
 
     def start_anew(self, array: Array) -> None:
-        """Write a member from pieces, all of which differ from before."""
+        """Write a member from pieces that all differ from before."""
         self._growing[array.member] = _Growing(array, fresh=True, in_units=True)
 
     def write(self, encoded: Encoded) -> None:
@@ -124,7 +124,7 @@ class NpzWriter:
                 self._advance()
 
     def _advance(self) -> None:
-        """Write the members whose turn it is."""
+        """Write the members whose turn has come."""
         while self._next < len(self._order):
             member = self._order[self._next]
             growing = self._growing.get(member)
@@ -137,7 +137,7 @@ class NpzWriter:
             self._next += 1
 
     def finish(self) -> None:
-        """Write the members that are left, and the directory."""
+        """Write the remaining members and the directory."""
         self._advance()
         size = self._writer.finish()
         self._file.close()
@@ -170,7 +170,7 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
 
     @override
     def expect_rows(self, count: Callable[[int], int]) -> None:
-        """Start the only array anew, with another first extent."""
+        """Write the only array anew, with another first extent."""
         (old,) = self._arrays
         if old.header.count:
             _check_writable(old)
@@ -216,7 +216,7 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
 
 
 def _check_writable(array: Array) -> None:
-    """Refuse an array that is compressed in a way that is not written here.
+    """Refuse an array whose compression method is not written here.
 
     Raises:
         UsageError: If it is.
@@ -230,12 +230,12 @@ def _check_writable(array: Array) -> None:
 
 
 class _Growing:
-    """A member on its way into the archive.
+    """A member being written.
 
     Args:
-        array: What it is to be.
-        fresh: Whether the archive had none before, which would stay if nothing changes.
-        in_units: Whether to pack it in units.
+        array: The array.
+        fresh: Whether to write it even if no element differs from before.
+        in_units: Whether to compress it in units.
     """
 
     def __init__(self, array: Array, *, fresh: bool, in_units: bool) -> None:
@@ -251,16 +251,16 @@ class _Growing:
 
     @property
     def started(self) -> bool:
-        """Whether anything of it is there."""
+        """Whether a part of it is written."""
         return self._file is not None
 
     @property
     def done(self) -> bool:
-        """Whether all of it is there."""
+        """Whether all of its elements have come."""
         return not self._left
 
     def start(self, file: BinaryIO | None) -> None:
-        """Write what comes first.
+        """Write the header.
 
         Args:
             file: Where to write, or None for a temporary file.
@@ -283,7 +283,7 @@ class _Growing:
             self._packer.add(self._file, data, packed)
 
     def add(self, part: ArrayPart, box: Box | None) -> None:
-        """Take some elements: the next ones, or from the first box on boxes of them."""
+        """Add elements: the next ones, or once a box has come only boxes."""
         self._changed |= part.changed
         self._left -= part.values.size
         if box is None:
@@ -309,10 +309,10 @@ class _Growing:
             self._packer.end(self._file)
 
     def place(self, writer: ArchiveWriter, file: BinaryIO) -> None:
-        """Put the finished member in its place in the archive: as it was, if nothing changed.
+        """Put the finished member into the archive, or copy the old one if nothing changed.
 
         Args:
-            writer: The archive's.
+            writer: The writer of the archive.
             file: The archive.
         """
         member = self._array.member
@@ -330,7 +330,7 @@ class _Growing:
         self.close()
 
     def close(self) -> None:
-        """Remove what is temporary."""
+        """Remove the temporary files."""
         if self._boxes is not None:
             self._boxes.close()
         if self._waiting is not None:
@@ -340,7 +340,7 @@ class _Growing:
 
 
 class _Boxes:
-    """A temporary file in which an array's boxes come together."""
+    """A temporary file of an array that comes in boxes."""
 
     def __init__(self, array: Array) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
@@ -355,7 +355,7 @@ class _Boxes:
         self._array.write(box, values)
 
     def read(self, start: int) -> Iterator[memoryview]:
-        """Yield the array's bytes in the order of the file, from a place on."""
+        """Yield the array's bytes from an offset on."""
         self._file.seek(start)
         while data := self._file.read(COPY_BYTES):
             yield memoryview(data)

@@ -1,8 +1,8 @@
-"""NPZ: a ZIP archive of NPY arrays. Members that get no noise keep their bytes, packed as they are.
+"""Read the arrays of NPZ files, which are ZIP archives of NPY files.
 
-A member that gets noise is unpacked, noised and packed again piece by piece. Where an array in
-Fortran order is among those that come together, they are unpacked into temporary files first, and
-their noisy versions are made in such files, since their elements are not read in the file's order.
+A member that gets noise is unpacked, noised and packed again piece by piece. If one of the arrays
+that are read together is in Fortran order, they are unpacked into temporary files first, and their
+noisy versions are made in such files, since their elements are not read in the file's order.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Array:
     """An array of the archive.
 
     Attributes:
-        name: Its name.
-        member: The archive's member that it is.
-        header: What that says of it.
+        name: The name of the array.
+        member: The archive's member.
+        header: The NPY header of the member.
     """
 
     name: str
@@ -72,27 +72,27 @@ class Array:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of an element."""
+        """The size of an element in bytes."""
         return self.header.dtype.itemsize
 
     @property
     def unit(self) -> int:
-        """Elements that are packed together: a power of two, whatever the chunk size."""
+        """The number of elements compressed together: a power of two, whatever the chunk size."""
         return 1 << max(0, (_UNIT_BYTES // max(1, self.itemsize)).bit_length() - 1)
 
     @property
     def prefix(self) -> str:
-        """What stands before the path of a member in the names of a structured array's fields."""
+        """The prefix of the fields of a structured array, before the path of the member."""
         return f"{self.name}."
 
 
 @frozen
 class Place:
-    """Where a field is.
+    """The location of a field.
 
     Attributes:
-        array: The array that it is, or is in.
-        path: The member of a structured array that it is.
+        array: The array.
+        path: The path of the field's member, if the array is structured.
     """
 
     array: Array
@@ -101,12 +101,12 @@ class Place:
 
 @frozen
 class ArchivePiece:
-    """Some elements of the arrays that come together.
+    """Some elements of arrays that are read together.
 
     Attributes:
-        values: For each array, the elements: 1-D, or the box.
-        positions: Where they stand in the arrays, in C order.
-        box: The part of the arrays they are; None: consecutive elements.
+        values: The elements of each array: 1-D, or the box.
+        positions: Their positions in the arrays, in C order.
+        box: The box of the arrays, or None for consecutive elements.
     """
 
     values: Mapping[Array, NDArray[Any]]
@@ -163,7 +163,7 @@ class NpzSource(ArraySource[ArchivePiece]):
                     yield field
 
     def _array(self, member: Member) -> Array | None:
-        """Return the array that a member is, or None if it is something else."""
+        """Return the array of a member, or None if the member is not an array."""
         if not member.readable:
             return None
         with self.archive.open(member) as file, self.archive.reading(member.name):
@@ -222,8 +222,8 @@ class NpzSource(ArraySource[ArchivePiece]):
 
         Args:
             arrays: The arrays.
-            elements: How many consecutive elements a piece should have.
-            in_box: How many elements a box should have at most, if one is in Fortran order.
+            elements: The number of consecutive elements of a piece.
+            in_box: The most elements of a box, if an array is in Fortran order.
         """
         if not any(array.header.count * array.itemsize for array in arrays):
             return
@@ -253,7 +253,7 @@ class NpzSource(ArraySource[ArchivePiece]):
             yield file
 
     def _fill(self, array: Array, file: BinaryIO, buffer: memoryview, *, last: bool) -> None:
-        """Read an array's next elements; at the last, its checksum is checked."""
+        """Read an array's next elements; the last read checks its checksum."""
         with self.archive.reading(array.member.name):
             whole = read_into(file, buffer) == len(buffer) and not (last and file.read(1))
         if not whole:
@@ -270,7 +270,7 @@ class NpzSource(ArraySource[ArchivePiece]):
                 yield ArchivePiece(values, Positions.box(shape, box), box)
 
     def unpacked(self, array: Array) -> io.FileIO:
-        """Open an array's data, which are unpacked into a temporary file before."""
+        """Unpack an array's data into a temporary file, if that is not done yet, and open it."""
         if array not in self._unpacked:
             path = self._unpacked[array] = new_temporary_path()
             with temporary_space(), new_file(path) as unpacked, self._data(array) as file:
@@ -284,7 +284,7 @@ class NpzSource(ArraySource[ArchivePiece]):
         return self._unpacked[array].open("rb", buffering=0)
 
     def release(self, array: Array) -> None:
-        """Remove what was unpacked of an array."""
+        """Remove the temporary file of an array."""
         if (path := self._unpacked.pop(array, None)) is not None:
             remove(path)
 
@@ -306,7 +306,7 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     @override
     def array_of(self, field: Field) -> FieldArray:
-        """Return the array that a field is, or is a member of."""
+        """Return the array of a field, with its member."""
         place = self.places[field.name]
         return place.array.header.field_array(place.array.name, place.path)
 
@@ -320,28 +320,28 @@ class NpzSource(ArraySource[ArchivePiece]):
         }
 
     def size_of(self, raw: ArchivePiece) -> int:
-        """Return the bytes of a piece, as packed."""
+        """Return the approximate size of a piece in the archive in bytes."""
         return sum(
             values.nbytes * array.member.info.compress_size // max(1, array.member.info.file_size)
             for array, values in raw.values.items()
         )
 
     def close(self) -> None:
-        """Close the file, and remove what was unpacked of it."""
+        """Close the file, and remove the temporary ones."""
         self.archive.close()
         for path in self._unpacked.values():
             remove(path)
 
 
 def _sparse_structure(names: set[str]) -> set[str]:
-    """Return the arrays that say where the elements of a sparse matrix of SciPy stand."""
+    """Return the names of the arrays that hold the structure of a SciPy sparse matrix."""
     if not names >= {"data", "shape", "format"}:
         return set()
     return {"shape", "format", "indices", "indptr", "row", "col", "offsets", "coords"}
 
 
 def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
-    """Yield the fields of an array, and where they are."""
+    """Yield the fields of an array with their locations."""
     dtype = array.header.dtype
     file_name = array.member.name
     if dtype.hasobject:
@@ -359,20 +359,20 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
 
 
 def whole_units(arrays: Iterable[Array], elements: int) -> int:
-    """Return a number of elements at most as large, in as many whole units as it can be."""
+    """Round a number of elements down to whole units, if a unit is not larger than that."""
     units = [array.unit for array in arrays if array.member.deflated and array.unit <= elements]
     return elements - elements % max(units, default=1)
 
 
 def new_file(path: Path) -> BinaryIO:
-    """Make a file that nobody else can read, and open it."""
+    """Create a file that nobody else can read, and open it."""
     path.touch(mode=0o600, exist_ok=False)
     return path.open("r+b", buffering=0)
 
 
 @contextmanager
 def temporary_space() -> Iterator[None]:
-    """Let a failure to write a temporary file say where that is.
+    """Name the folder of temporary files in the error of a failure to write one.
 
     Raises:
         NoisifyError: Instead of an OSError.

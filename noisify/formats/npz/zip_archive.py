@@ -1,8 +1,7 @@
-"""ZIP archives whose members are replaced one by one, while all others keep their bytes.
+"""Read ZIP archives with the exact bytes of the records around their members.
 
-The standard library reads archives; it cannot copy a member without packing it anew, which would
-change its bytes, so the records around the members are written here. What they look like is told in
-PKWARE's APPNOTE.TXT, sections 4.3 to 4.5.
+The standard library reads archives, but cannot copy a member without compressing it anew, which
+would change its bytes. The records are those of PKWARE's APPNOTE.TXT, sections 4.3 to 4.5.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _READABLE = frozenset(
     {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 )
 _FIRST_TIME = (0, 1 << 5 | 1)
-"""The time and the day of 1 January 1980, as ZIP has them."""
+"""The time and date fields for 1 January 1980."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +47,11 @@ class Member:
     """One member of an archive.
 
     Attributes:
-        info: What the standard library knows of it.
-        record: Its record in the archive's directory, to the byte.
-        head: What stands before its data, to the byte.
-        start: Where `head` starts in the file.
-        stop: Where whatever comes after it does.
+        info: The standard library's description.
+        record: The bytes of its record in the directory.
+        head: The bytes before its data.
+        start: The offset of `head` in the file.
+        stop: The offset of whatever follows it.
     """
 
     info: zipfile.ZipInfo
@@ -63,31 +62,31 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the member."""
         return self.info.filename
 
     @property
     def readable(self) -> bool:
-        """Whether it is compressed in a way that the standard library reads."""
+        """Whether the standard library reads its compression method."""
         return self.info.compress_type in _READABLE
 
     @property
     def writable(self) -> bool:
-        """Whether it is compressed in a way that is written here."""
+        """Whether its compression method is written here."""
         return self.info.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
     @property
     def deflated(self) -> bool:
-        """Whether it is compressed the usual way."""
+        """Whether it is compressed by Deflate."""
         return self.info.compress_type == zipfile.ZIP_DEFLATED
 
 
 def new_member(name: str, size: int, *, deflated: bool) -> Member:
-    """Return a member that is made anew, at the first time that ZIP knows, as `numpy.savez` does.
+    """Return a new member, dated 1 January 1980 as by `numpy.savez`.
 
     Args:
-        name: Its name.
-        size: Bytes of its data when unpacked.
+        name: The name of the member.
+        size: The uncompressed size of its data in bytes.
         deflated: Whether it is compressed.
     """
     info = zipfile.ZipInfo(name)
@@ -104,16 +103,16 @@ class Archive:
     """An open archive.
 
     Args:
-        path: Its file.
-        name: What to call it in errors.
+        path: The file.
+        name: The file's name in errors.
 
     Attributes:
-        path: Its file.
+        path: The file.
         members: Its members, in the order of its directory.
-        tail: Where the members end and the directory starts.
-        directory_size: Bytes of the directory.
-        comment: Its comment.
-        shift: By how much its offsets are less than they are, if something stands before it.
+        tail: The offset at which the members end and the directory starts.
+        directory_size: The size of the directory in bytes.
+        comment: The comment of the archive.
+        shift: The number of bytes before the archive, by which its offsets are too small.
 
     Raises:
         DataError: If it is broken, encrypted, or has two members of one name.
@@ -135,7 +134,7 @@ class Archive:
 
     @contextmanager
     def reading(self, member: str | None = None) -> Iterator[None]:
-        """Let whatever is wrong with the archive be one line that names it.
+        """Turn a failure to read the archive into an error in one line.
 
         Args:
             member: The member that is read.
@@ -204,14 +203,14 @@ class Archive:
 
     @contextmanager
     def open(self, member: Member) -> Iterator[BinaryIO]:
-        """Open a member's unpacked data, which are to be read under `reading`."""
+        """Open a member's uncompressed data, to be read within `reading`."""
         with self.reading(member.name):
             file = self._zip.open(member.info)
         with file:
             yield cast("BinaryIO", file)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the archive."""
         self._zip.close()
 
 
@@ -224,11 +223,11 @@ def _read_record(file: BinaryIO) -> bytes:
 
 
 def _read_end(file: BinaryIO, comment_size: int) -> tuple[int, int]:
-    """Return how many members the end of an archive says there are, and how long the directory is.
+    """Return the number of members and the directory's size according to the archive's end.
 
     Args:
         file: The archive.
-        comment_size: Bytes of its comment, which ends it.
+        comment_size: The size of its comment in bytes.
 
     Raises:
         BadZipFile: If the end is not where it should be.

@@ -1,4 +1,4 @@
-"""ZIP archives being written: members packed anew among others that keep their bytes."""
+"""Write ZIP archives of new members, and of others whose bytes are copied."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ZIP64 = 1
-"""The kind of extra field that holds what 32 bits cannot."""
+"""The kind of the extra field for sizes and offsets over 32 bits."""
 _FIELD_HEAD = struct.Struct("<2H")
 """The kind and the size of an extra field."""
 _ZIP64_VERSION = 45
 _COPY_BYTES = 1 << 20
 _PACKED_GROWS = 1 << 20
-"""Bytes by which packing may make 4 GiB larger, and more."""
+"""The most bytes by which compression may enlarge 4 GiB, and more."""
 
 
 @frozen
 class Sizes:
-    """What an archive's records say of a member's data.
+    """The sizes of a member's data.
 
     Attributes:
-        crc: The checksum of the unpacked data.
-        packed: Bytes as they stand in the archive.
-        unpacked: Bytes when unpacked.
+        crc: The checksum of the uncompressed data.
+        packed: The size in the archive in bytes.
+        unpacked: The uncompressed size in bytes.
     """
 
     crc: int
@@ -51,14 +51,14 @@ class Sizes:
 
 
 class Packer:
-    """Packs one member's data, which come in any pieces, into a file.
+    """Writes one member's data, which come in pieces of any size, into a file.
 
-    Deflated data are cut into units that are packed each on its own: so several threads can pack
-    them, and what comes out does not depend on the pieces.
+    Compressed data are cut into units, each compressed on its own. So several threads can compress
+    them, and the result does not depend on the pieces.
 
     Args:
         deflated: Whether to compress.
-        unit: Bytes of a unit, or None if all is one unit, as other software packs it.
+        unit: The size of a unit in bytes, or None for a single unit, as other software writes.
     """
 
     def __init__(self, *, deflated: bool, unit: int | None) -> None:
@@ -72,9 +72,9 @@ class Packer:
         """Write some data.
 
         Args:
-            file: Where to.
+            file: Where to write.
             data: The data.
-            packed: The units they are, packed, if they are whole units.
+            packed: Their compressed units, if they are whole units.
         """
         crc = zlib.crc32(data, self.sizes.crc)
         self.sizes = Sizes(crc, self.sizes.packed, self.sizes.unpacked + len(data))
@@ -95,11 +95,11 @@ class Packer:
         del self._waiting[:size]
 
     def end_unit(self, file: BinaryIO) -> None:
-        """Let a new unit start."""
+        """End the current unit."""
         self._pack_waiting(file, len(self._waiting))
 
     def end(self, file: BinaryIO) -> None:
-        """Write what comes last."""
+        """Write the rest."""
         if self._deflated:
             self.end_unit(file)
             self._write(file, self._stream.flush())  # an empty last block, if it packed nothing
@@ -114,7 +114,7 @@ def _stream() -> zlib._Compress:
 
 
 def pack(data: memoryview, unit: int) -> list[bytes]:
-    """Deflate data, unit by unit."""
+    """Compress data, unit by unit."""
     packed = []
     for start in range(0, len(data), max(1, unit)):
         packer = _stream()
@@ -124,7 +124,7 @@ def pack(data: memoryview, unit: int) -> list[bytes]:
 
 
 class ArchiveWriter:
-    """Writes an archive of members that are copied from another or made anew, each once.
+    """Writes an archive of members that are new, or copied from another archive.
 
     Args:
         members: The members, in the order of the directory.
@@ -159,18 +159,18 @@ class ArchiveWriter:
             self._place += len(data)
 
     def copy(self, member: Member) -> None:
-        """Write a member as it is."""
+        """Copy a member."""
         info = member.info
         sizes = Sizes(info.CRC, info.compress_size, info.file_size)
         self._records[member] = self._record(member, sizes, replaced=False)
         self._copy(member.start, member.stop)
 
     def begin(self, member: Member) -> None:
-        """Leave space for what stands before a member's data, and be where these start."""
+        """Move to where a member's data start, and leave space for the record before them."""
         self._file.seek(self._place + len(_new_head(member, Sizes(0, 0, 0))))
 
     def end(self, member: Member, sizes: Sizes) -> None:
-        """Write what stands before a member's data, now that these are there."""
+        """Write the record before a member's data, which are written."""
         head = _new_head(member, sizes)
         self._file.seek(self._place)
         write_all(self._file, head)
@@ -178,7 +178,7 @@ class ArchiveWriter:
         self._place += len(head) + sizes.packed
 
     def append(self, member: Member, packed: BinaryIO, sizes: Sizes) -> None:
-        """Write a member whose data are in a file."""
+        """Write a member from a file of its data."""
         self.begin(member)
         while data := packed.read(_COPY_BYTES):
             write_all(self._file, data)
@@ -193,7 +193,7 @@ class ArchiveWriter:
         return _new_record(member, sizes, offset, replaced=replaced)
 
     def finish(self) -> int:
-        """Write the directory, and return how long the archive is."""
+        """Write the directory, and return the size of the archive."""
         directory = b"".join(self._records[member] for member in self._members)
         start, old = self._place, self._old
         self._file.seek(start)
@@ -213,12 +213,12 @@ class ArchiveWriter:
 
 
 def _end(count: int, start: int, size: int, comment: bytes) -> bytes:
-    """Return what comes after the directory of so many members.
+    """Return the bytes after the directory.
 
     Args:
         count: The number of members.
-        start: Where the directory starts.
-        size: Its bytes.
+        start: The offset of the directory.
+        size: The size of the directory in bytes.
         comment: The archive's comment.
     """
     short = (
@@ -234,7 +234,7 @@ def _end(count: int, start: int, size: int, comment: bytes) -> bytes:
 
 
 def _new_head(member: Member, sizes: Sizes) -> bytes:
-    """Return what stands before a replaced member's data; its length depends on no size."""
+    """Return the record before a replaced member's data, whose length depends on no size."""
     magic, version, flags, *when, _, _, _, name_size, _ = LOCAL.unpack_from(member.head)
     name = member.head[LOCAL.size : LOCAL.size + name_size]
     old_extra = member.head[LOCAL.size + name_size :]
@@ -251,7 +251,7 @@ def _new_head(member: Member, sizes: Sizes) -> bytes:
 
 
 def _resigned(member: Member, crc: int, *, replaced: bool) -> bytes:
-    """Return a member's record in the directory with another checksum, and all else as it was."""
+    """Return a member's record in the directory with only another checksum."""
     fixed = list(CENTRAL.unpack_from(member.record))
     fixed[3] &= ~SIZES_FOLLOW if replaced else MOST_16
     fixed[7] = crc
@@ -263,8 +263,8 @@ def _new_record(member: Member, sizes: Sizes, offset: int, *, replaced: bool) ->
 
     Args:
         member: The member.
-        sizes: What to say of its data.
-        offset: Where it starts.
+        sizes: The sizes of its data.
+        offset: The offset of the member.
         replaced: Whether its data are new.
     """
     magic, made, version, flags, *when, _, _, _, name_size, extra_size, comment_size = (
@@ -291,7 +291,7 @@ def _new_record(member: Member, sizes: Sizes, offset: int, *, replaced: bool) ->
 
 
 def _without_zip64(extra: bytes) -> bytes:
-    """Return extra fields without the one of sizes; what is no field stays."""
+    """Return extra fields without that of sizes; bytes that are not a field stay."""
     kept = b""
     while len(extra) >= _FIELD_HEAD.size:
         kind, size = _FIELD_HEAD.unpack_from(extra)
