@@ -1,8 +1,8 @@
-"""HDF5 datatypes as NumPy dtypes: which parts of a dataset's elements noise can change.
+"""Map HDF5 datatypes to NumPy dtypes of the parts of an element that noise can change.
 
-Elements are looked at in the bytes they have in the file, through a dtype that has just the parts
-that are numbers, truth values, texts of fixed length or NumPy's times. So whatever else a compound
-holds (strings of variable length, references, what lies between members) is carried along.
+Elements keep the bytes that they have in the file. The dtype has only the parts that are numbers,
+booleans, texts of fixed length or NumPy's times, so whatever else a compound holds (strings of
+variable length, references, padding) is carried along.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _TITLES = {
 _UNUSUAL = "numbers of a type that NumPy does not have"
 _COMPLEX = getattr(h5t, "COMPLEX", None)  # from HDF5 2.0 on
 _TICKS = 8
-"""Bytes of a NumPy time."""
+"""The size of a NumPy time in bytes."""
 _COUNT, _INDEX = 4, 4
-"""Bytes of a list's length, and of its number among the objects of a heap."""
+"""The bytes of a list's length, and of its index among the objects of a heap."""
 
 
 TEXT = np.dtype(object)
@@ -51,15 +51,15 @@ def is_text(kind: h5t.TypeID) -> bool:
 
 @frozen
 class Leaf:
-    """A part of a dataset's elements that has no members itself.
+    """A part of a dataset's elements without members of its own.
 
     Attributes:
-        path: The names of the members that lead to it; empty: it is the element.
-        shape: How often it is there in each element, where there are array types on the way.
-        dtype: Its dtype, in the file's byte order, or None if noise cannot change it.
-        kind: What it holds.
-        title: What messages say that it holds.
-        bits: Where its value is in its bytes, or None if it takes all of them.
+        path: The names of the members that lead to it; empty if it is the whole element.
+        shape: The extents of the array types on the way.
+        dtype: Its dtype in the file's byte order, or None if noise cannot change it.
+        kind: Its kind of values.
+        title: The noun for its values in messages.
+        bits: The bits of its bytes that hold the value, or None for all.
     """
 
     path: tuple[str, ...]
@@ -108,7 +108,7 @@ def _leaf(kind: h5t.TypeID, path: tuple[str, ...], shape: tuple[int, ...]) -> Le
 
 
 def _numpy_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
-    """Return the dtype of numbers, truth values, texts of fixed length and times; else None."""
+    """Return the dtype of numbers, booleans, texts of fixed length and times; else None."""
     if isinstance(kind, h5t.TypeStringID):
         padded_with_nul = kind.get_strpad() in {h5t.STR_NULLPAD, h5t.STR_NULLTERM}
         fixed = not kind.is_variable_str() and padded_with_nul
@@ -131,7 +131,7 @@ def _numpy_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
 
 
 def _native(kind: h5t.TypeID) -> np.dtype[Any] | None:
-    """Return what h5py reads a datatype as, if it can."""
+    """Return the dtype that h5py reads a datatype as, or None if it cannot."""
     try:
         dtype: np.dtype[Any] = np.dtype(kind.dtype)
     except (TypeError, ValueError, AttributeError, KeyError):  # 3-byte integers, times, VAX order
@@ -140,7 +140,7 @@ def _native(kind: h5t.TypeID) -> np.dtype[Any] | None:
 
 
 def _is_exact(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
-    """Return whether elements of a datatype are, byte for byte, elements of a dtype."""
+    """Return whether elements of a datatype have the same bytes as elements of a dtype."""
     if dtype.kind in "SMm":
         return True
     if dtype.kind == "c" and kind.get_class() == _COMPLEX:
@@ -151,8 +151,8 @@ def _is_exact(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
 def element_dtype(kind: h5t.TypeID, address_bytes: int) -> np.dtype[Any] | None:
     """Return a dtype of the parts of elements that noise can change, or None if there are none.
 
-    They are where they are in the file. The HDF5 library tells of a datatype as it is in memory,
-    where what points to data elsewhere has another size.
+    Its offsets are those in the file. The HDF5 library gives those in memory, where pointers to
+    data elsewhere have another size.
 
     Args:
         kind: The HDF5 datatype.
@@ -182,7 +182,7 @@ def element_dtype(kind: h5t.TypeID, address_bytes: int) -> np.dtype[Any] | None:
 
 
 def _growth_before_members(kind: h5t.TypeCompoundID, address_bytes: int) -> dict[int, int]:
-    """Return by how much members are further on in the file than in memory, by their offset."""
+    """Return how many bytes later members are in the file than in memory, by their offset."""
     growth, before = {}, 0
     for _, member, offset in sorted(_members(kind), key=lambda part: part[2]):
         growth[offset] = before
@@ -191,7 +191,7 @@ def _growth_before_members(kind: h5t.TypeCompoundID, address_bytes: int) -> dict
 
 
 def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
-    """Return the bytes of an element of a datatype in the file."""
+    """Return the size of an element of a datatype in the file, in bytes."""
     size: int = kind.get_size()
     if isinstance(kind, h5t.TypeCompoundID):
         members = [member for _, member, _ in _members(kind)]
@@ -211,18 +211,18 @@ def size_in_file(kind: h5t.TypeID, address_bytes: int) -> int:
 
 
 def holds_pointers(kind: h5t.TypeID) -> bool:
-    """Return whether elements point to data elsewhere in the file: a list, a text, a region."""
+    """Return whether elements point to data elsewhere in the file, as lists and texts do."""
     return any(_is_list(part) or part.get_class() == h5t.REFERENCE for part in _parts(kind))
 
 
 def has_known_size(kind: h5t.TypeID) -> bool:
-    """Return whether `size_in_file` is right: references of HDF5 1.12 and later are longer."""
+    """Return whether `size_in_file` is right; references of HDF5 1.12 and later are longer."""
     references = (part for part in _parts(kind) if part.get_class() == h5t.REFERENCE)
     return all(part in (h5t.STD_REF_OBJ, h5t.STD_REF_DSETREG) for part in references)
 
 
 def _parts(kind: h5t.TypeID) -> Iterator[h5t.TypeID]:
-    """Yield the datatypes that elements consist of, which have no parts themselves."""
+    """Yield the datatypes of the innermost parts of elements."""
     if isinstance(kind, h5t.TypeCompoundID):
         for _, member, _ in _members(kind):
             yield from _parts(member)
@@ -240,7 +240,7 @@ def _is_list(kind: h5t.TypeID) -> bool:
 
 
 def lost_in_numpy(kind: h5t.TypeID) -> str:
-    """Return what a datatype says that no NumPy dtype can; empty: nothing."""
+    """Return the noun for what NumPy has no dtype for in a datatype; empty if there is nothing."""
     if isinstance(kind, h5t.TypeArrayID):
         return lost_in_numpy(kind.get_super())
     dtype = _native(kind)
@@ -256,7 +256,7 @@ def lost_in_numpy(kind: h5t.TypeID) -> str:
 
 
 def without_metadata(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return a dtype without what h5py adds to it and NumPy's files do not keep."""
+    """Return a dtype without the metadata of h5py, which NumPy's files do not keep."""
     if dtype.subdtype is not None:
         return np.dtype((without_metadata(dtype.base), dtype.shape))
     if dtype.names is None:

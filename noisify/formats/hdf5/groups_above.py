@@ -1,4 +1,4 @@
-"""The groups around an object, in which NetCDF looks for the variables that attributes name."""
+"""Look up the variables that NetCDF attributes name in the groups around an object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _LEVELS_OF_PATHS = 100
-"""The most groups to look in for a path of several names, which nothing limits otherwise."""
+"""The most groups to search for a path of several names."""
 
 
 @frozen
@@ -22,10 +22,11 @@ class _Level:
     """A group around an object.
 
     Attributes:
-        prefix: The start of the paths of all that is in it.
+        prefix: The prefix of the paths of its members.
         group: The group.
         names: The names of its links.
-        datasets: The addresses of the datasets that names were found to mean here; None: none.
+        datasets: The address found for each name looked up here, or None if there is no such
+            dataset.
     """
 
     prefix: str
@@ -35,10 +36,10 @@ class _Level:
 
 
 class GroupsAbove:
-    """The groups around the object that a walk through a file is at, group by group.
+    """The groups around the current object of a walk through a file.
 
-    Each name in each group is looked at once at most, so that it takes linear time however deep
-    groups are nested, and whatever attributes name.
+    Each name in each group is looked up once at most. So the time is linear, however deep groups
+    are nested, and whatever attributes name.
     """
 
     def __init__(self) -> None:
@@ -46,10 +47,10 @@ class GroupsAbove:
         self._by_name: dict[str, list[_Level]] = {}
 
     def enter(self, prefix: str, group: h5py.Group, names: Collection[str]) -> None:
-        """Enter a group; what is in it comes next.
+        """Enter a group, whose members come next.
 
         Args:
-            prefix: The start of the paths of all that is in it.
+            prefix: The prefix of the paths of its members.
             group: The group.
             names: The names of its links.
         """
@@ -61,17 +62,17 @@ class GroupsAbove:
             self._by_name.setdefault(name, []).append(level)
 
     def leave(self, path: str) -> h5py.Group:
-        """Leave the groups that an object is not in; return the group that it is in."""
+        """Leave the groups that do not contain an object; return the one that does."""
         while not path.startswith(self._levels[-1].prefix):
             for name in self._levels.pop().names:
                 self._by_name[name].pop()
         return self._levels[-1].group
 
     def dataset(self, name: str) -> int | None:
-        """Return the address of a dataset, looked for in each group, the innermost first.
+        """Return the address of a dataset, searching the innermost group first.
 
         Args:
-            name: Its name, or its path from a group.
+            name: The name of the dataset, or its path from a group.
         """
         if name.startswith("/"):
             return _dataset_in(self._levels[0].group, name)
@@ -106,7 +107,7 @@ def _dataset_in(group: h5py.Group, name: str) -> int | None:
 
 
 def found_in(group: h5py.Group, name: str) -> object:
-    """Return what has a name in a group, or None for what is in another file or nowhere."""
+    """Return the object of a name in a group, or None if it is missing or in another file."""
     try:
         return own_object(group, name)
     except UNREADABLE:

@@ -1,7 +1,7 @@
-"""A file that the HDF5 library reads or writes, which never tells it of a failure.
+"""A file object for the HDF5 library that hides failures from it.
 
-A failed write or close leaves the library with a file that it can neither finish nor forget: the
-process crashes later. So it is told that all went well, and the failure is raised afterwards.
+After a failed write or close, the library can neither finish nor forget the file, and the process
+crashes later. So the library is told of success, and the failure is raised afterwards.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ class LibraryFile:
         self._file = file
 
     def check(self) -> None:
-        """Raise what went wrong so far."""
+        """Raise the first failure, if there was one."""
         if self._failure is not None:
             raise self._failure
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to a place, and return it."""
+        """Move to an offset, and return it."""
         return self._tried(lambda: self._file.seek(offset, whence))
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the current offset."""
         return self._tried(self._file.tell)
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes, as `readinto` does; h5py knows a file by it."""
+        """Read as `readinto` does; h5py recognises file objects by this method."""
         buffer = bytearray(size)
         self.readinto(memoryview(buffer))
         return bytes(buffer)
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill a buffer, with zeros after a failure and the file's end."""
+        """Fill a buffer, with zeros after a failure or the end of the file."""
         view = memoryview(buffer).cast("B")
         count = self._tried(lambda: self._fill(view))
         view[count:] = bytes(len(view) - count)
@@ -73,14 +73,14 @@ class LibraryFile:
         return size
 
     def flush(self) -> None:
-        """Do nothing: nothing is kept back."""
+        """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
-        """Close the file, once the library has."""
+        """Close the file, after the library has closed it."""
         self._tried(lambda: self._file.close() or 0)
 
     def _tried(self, do: Callable[[], int]) -> int:
-        """Do something unless something has failed; return 0 and remember why if it fails."""
+        """Run an operation unless an earlier one failed; record its failure, and then return 0."""
         if self._failure is None:
             try:
                 return do()

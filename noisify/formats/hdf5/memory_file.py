@@ -1,7 +1,7 @@
-"""What only the HDF5 library can tell, asked of it in small files in memory.
+"""Run the HDF5 library's filters, and find its fill values, in small files in memory.
 
 Chunks pass its filters there as plain bytes. In the dataset itself the library would convert their
-elements, and follow what points elsewhere in the file.
+elements, and follow pointers into the file.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ def memory_file() -> Iterator[h5f.FileID]:
 
 
 def uncached() -> h5p.PropDAID:
-    """Return the properties to open a dataset with whose chunks are not kept in memory."""
+    """Return access properties that keep no chunks of a dataset in memory."""
     access = h5p.create(h5p.DATASET_ACCESS)
     access.set_chunk_cache(1, 0, 1.0)
     return access
 
 
 def fill_bytes(kind: h5t.TypeID, options: PropDCID, address_bytes: int) -> bytes | None:
-    """Return the bytes, in the file, of an element that has never been written.
+    """Return the bytes in the file of an element that has never been written.
 
-    The library is asked for a chunk of one such element: there is no other way to learn of all that
-    a compound's fill value holds.
+    The library writes a chunk of one such element, since it does not give a compound's fill value
+    whole.
 
     Args:
         kind: The dataset's datatype.
-        options: How it was created.
+        options: The dataset's creation properties.
         address_bytes: The bytes of an address in the file.
 
     Returns:
@@ -86,7 +86,7 @@ class LibraryPipeline(Pipeline):
         path: The path of the dataset whose chunks these are.
         chunk: The shape of a chunk.
         width: The bytes of an element.
-        flags: For each filter, whether a chunk may do without it.
+        flags: The flags of each filter: whether a chunk may skip it.
     """
 
     path: str
@@ -98,7 +98,7 @@ class LibraryPipeline(Pipeline):
     def of(
         cls, path: str, kind: h5t.TypeID, options: PropDCID, address_bytes: int
     ) -> LibraryPipeline | None:
-        """Return a dataset's pipeline, or None if its filters must know more than bytes."""
+        """Return a dataset's pipeline, or None if its filters need more than plain bytes."""
         flags = tuple(options.get_filter(at)[1] for at in range(options.get_nfilters()))
         filters = filters_of(options)
         width = size_in_file(kind, address_bytes)
@@ -122,7 +122,7 @@ class LibraryPipeline(Pipeline):
         )
 
     def undoing(self, skipped: int) -> Iterator[Callable[[Buffer], Buffer]]:
-        """Yield what to do to bytes from the file."""
+        """Yield the function that undoes all filters."""
 
         def undo(data: Buffer) -> Buffer:
             try:
@@ -148,7 +148,7 @@ class LibraryPipeline(Pipeline):
         return out
 
     def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
-        """Return which filters a chunk did not pass, and its bytes as they go to the file.
+        """Return which filters a chunk did not pass, and its bytes for the file.
 
         Raises:
             NoisifyError: If the filters do not give back what they are given.

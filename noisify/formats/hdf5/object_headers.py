@@ -1,4 +1,4 @@
-"""The headers of HDF5 objects, looked at past the HDF5 library for what it does not tell.
+"""Parse the headers of HDF5 objects for what the HDF5 library does not tell.
 
 The layouts are those of "Object Headers" in the HDF5 File Format Specification, version 3.
 """
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     import h5py
 
 SIGNATURE = b"OHDR"
-"""What a header of version 2 starts with; one of version 1 has none."""
+"""The start of a header of version 2; one of version 1 has no signature."""
 _PREFIX = 16
 _MESSAGE = 8
 _CONTINUATION, _LAYOUT = 0x10, 0x08
 _KEEPS_TIMES, _KEEPS_PHASES, _KEEPS_ORDER = 0x20, 0x10, 0x04
 _CHECKSUM = 4
 _FLAGS_SINCE = 4
-"""The version of the layout message from which on it has flags for chunks."""
+"""The first version of the layout message that has flags for chunks."""
 _CHUNKED, _EDGES_UNFILTERED = 2, 1
 
 
 @frozen
 class HeaderFile:
-    """An HDF5 file whose object headers are looked at.
+    """An HDF5 file whose object headers are parsed.
 
     Attributes:
         file: The open file, unbuffered.
-        base: Where its addresses count from: the size of the user block.
-        address_bytes: The bytes of an address in it.
-        length_bytes: The bytes of a length in it.
+        base: The offset of address 0: the size of the user block.
+        address_bytes: The bytes of an address.
+        length_bytes: The bytes of a length.
     """
 
     file: BinaryIO
@@ -54,7 +54,7 @@ class HeaderFile:
         return self.file.read(count)
 
     def number(self, address: int, count: int) -> int:
-        """Return the number that some bytes at an address are."""
+        """Return the little-endian number at an address."""
         return int.from_bytes(self.read(address, count), "little")
 
     def write(self, address: int, data: bytes) -> None:
@@ -64,19 +64,19 @@ class HeaderFile:
 
 
 def header_sizes(file: h5py.File) -> tuple[int, int, int]:
-    """Return what a `HeaderFile` of an open file is told of it besides."""
+    """Return the attributes of a `HeaderFile` besides the file."""
     return (file.userblock_size, *file.id.get_create_plist().get_sizes())
 
 
 @frozen
 class SecondVersion:
-    """What a header of version 2 says of itself.
+    """The start of a header of version 2.
 
     Attributes:
         keeps_times: Whether it holds times, after its flags.
-        messages: Where its messages start.
-        size: Their bytes; a checksum comes next.
-        prefix: The bytes that each message has before its data.
+        messages: The address of its messages.
+        size: The size of the messages in bytes; a checksum follows.
+        prefix: The bytes of a message before its data.
     """
 
     keeps_times: bool
@@ -86,7 +86,7 @@ class SecondVersion:
 
     @classmethod
     def read(cls, file: HeaderFile, address: int) -> SecondVersion | None:
-        """Return it, or None for a header of version 1."""
+        """Parse the start of a header; return None for one of version 1."""
         start = file.read(address, 6)
         if not start.startswith(SIGNATURE):
             return None
@@ -99,7 +99,7 @@ class SecondVersion:
 
 
 def messages(file: HeaderFile, address: int) -> Iterator[tuple[int, int]]:
-    """Yield the type of each message of an object's header, and where its data are."""
+    """Yield the type of each message of an object's header, and the address of its data."""
     second = SecondVersion.read(file, address)
     if second is not None:
         yield from _second_block(file, second.messages, second.size, second.prefix)
@@ -135,19 +135,19 @@ def _second_block(
 
 
 def _further(file: HeaderFile, at: int) -> tuple[int, int]:
-    """Return the address and the size of the block that a continuation message tells of."""
+    """Return the address and size of the block of a continuation message."""
     address = file.number(at, file.address_bytes)
     return address, file.number(at + file.address_bytes, file.length_bytes)
 
 
 def has_unfiltered_edges(file: HeaderFile, address: int) -> bool:
-    """Return whether chunks that go on beyond a dataset's end do not pass its filters.
+    """Return whether chunks that extend beyond a dataset's end skip its filters.
 
-    Nothing else tells: such a chunk says of itself that it has passed them all.
+    The filter masks of such chunks do not say so.
 
     Args:
         file: The file.
-        address: Where the dataset's header is.
+        address: The address of the dataset's header.
     """
     for kind, at in messages(file, address):
         if kind == _LAYOUT:

@@ -1,7 +1,7 @@
-"""The times in the headers of HDF5 objects, put back to what they were.
+"""Restore the times in the headers of HDF5 objects.
 
-The HDF5 library notes when a dataset's header changed, if the dataset was made to keep such times,
-and offers no way to say when. The same command would then give other bytes each time.
+The HDF5 library records when a dataset's header changed, if the dataset was created so, and offers
+no way to set that time. The same command would then give other bytes each time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MODIFIED = 0x12
 _TIMES_AT = 6
-"""Where a header of version 2 has its times, if it keeps any."""
+"""The offset of the times in a header of version 2, if it has any."""
 _WORD = 0xFFFFFFFF
 
 
@@ -32,7 +32,7 @@ def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
 
 
 def _modified_at(file: HeaderFile, address: int) -> int | None:
-    """Return where a header of version 1 has its time of modification, if it has one."""
+    """Return the address of the modification time in a header of version 1, or None."""
     for kind, at in messages(file, address):
         if kind == _MODIFIED:
             return at + 4  # after a version and three reserved bytes

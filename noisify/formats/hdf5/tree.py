@@ -1,4 +1,4 @@
-"""The tree of an HDF5 file: the paths of its datasets, whatever else it holds.
+"""Open HDF5 files, and walk through their groups and datasets.
 
 Names are bytes; those that are not UTF-8 are kept with surrogates. Only hard links are followed.
 """
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 _METADATA_BYTES = 1 << 16
 _LONGEST_WALK = 1000
-"""Links on the way of a path; soft links may lead in a circle."""
+"""The most links to follow for a path; soft links may lead in a circle."""
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
-"""What h5py raises where the HDF5 library cannot read a part of a file, or h5py not name it."""
+"""The exceptions of h5py for parts of a file that cannot be read."""
 
 NO_MEMORY = re.compile("unable to allocate|allocation failed|memory allocation")
-"""What the HDF5 library says where there was too little memory."""
+"""The messages of the HDF5 library when memory is short."""
 
 
 def open_file(path: Path | LibraryFile, mode: str) -> h5py.File:
-    """Open an HDF5 file that is gone through once, in order, whose metadata need not be kept.
+    """Open an HDF5 file with a small cache of metadata, since it is read once and in order.
 
-    The library counts what it keeps as it is on the disk. In memory an index of chunks takes nine
-    times that, and 18 MB would be kept.
+    The library counts the cache's size as on disk. In memory an index of chunks takes nine times
+    that, and 18 MB would be kept.
 
     Raises:
-        OSError: If it is none, or cannot be read.
+        OSError: If it is not an HDF5 file, or cannot be read.
     """
     file = h5py.File(path, mode)
     config = file.id.get_mdc_config()
@@ -55,14 +55,14 @@ def open_file(path: Path | LibraryFile, mode: str) -> h5py.File:
 
 
 def close_file(file: h5py.File) -> None:
-    """Close a file in which nothing was written, or by whose `LibraryFile` failures are told."""
+    """Close a file that was only read, or whose `LibraryFile` records failures."""
     with contextlib.suppress(OSError, RuntimeError):
         file.close()
 
 
 @contextlib.contextmanager
 def written_by_library(path: Path) -> Iterator[h5py.File]:
-    """Make an HDF5 file in the place of an existing one.
+    """Create an HDF5 file, replacing an existing one.
 
     Raises:
         OSError: If it cannot be written.
@@ -81,12 +81,12 @@ def written_by_library(path: Path) -> Iterator[h5py.File]:
 
 
 def stored_name(path: str) -> bytes:
-    """Return a path as it is in the file."""
+    """Return the bytes of a path in the file."""
     return path.encode("utf-8", "surrogateescape")
 
 
 def group_at(file: h5py.File, path: str) -> h5py.Group | None:
-    """Return a group of the file; None if there is none."""
+    """Return a group of the file, or None if there is no such group."""
     found = own_object(file, path)
     return found if isinstance(found, h5py.Group) else None
 
@@ -94,8 +94,8 @@ def group_at(file: h5py.File, path: str) -> h5py.Group | None:
 class PathOpener:
     """Opens objects by their paths, in time that does not grow with their depth.
 
-    The groups of the last path stay open, and the next path starts at the last of them that it
-    shares. From the root, the library would open every group of the path again.
+    The groups of the last path stay open, and the next path starts at the last one they share.
+    From the root, the library would open every group of the path again.
 
     Args:
         file: The file.
@@ -106,13 +106,13 @@ class PathOpener:
         self._opening = threading.Lock()
 
     def dataset(self, path: str) -> h5py.Dataset:
-        """Return a dataset, none of whose chunks is kept in memory."""
+        """Open a dataset without a cache of chunks."""
         with self._opening:
             group, name = self._parent(path)
             return h5py.Dataset(h5d.open(group, name, uncached()))
 
     def address(self, path: str) -> int:
-        """Return an object's address; to ask for its other properties takes longer."""
+        """Return an object's address, which takes less time than its other properties."""
         with self._opening:
             group, name = self._parent(path)
             return int(group.links.get_info(name).u)
@@ -131,9 +131,9 @@ class PathOpener:
 
 
 def held_elsewhere(dataset: h5py.Dataset) -> str:
-    """Return where a dataset's values are, if not in the dataset; empty: they are in it.
+    """Return where a dataset's values are if not in the dataset itself, else an empty string.
 
-    Nothing else is to be asked of such a dataset: even its shape may be that of other files.
+    Do not use such a dataset in any other way: even its shape may come from other files.
     """
     options = dataset.id.get_create_plist()
     if options.get_layout() == h5d.VIRTUAL:
@@ -142,10 +142,10 @@ def held_elsewhere(dataset: h5py.Dataset) -> str:
 
 
 def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what a path leads to without leaving the file, or None for nothing or another file.
+    """Return the object of a path, or None if it is missing or in another file.
 
-    External links, and soft links by way of one, are not opened. Each step starts at the group that
-    the last one led to: from the root it would take the longer, the deeper that is.
+    External links are not followed, neither are soft links by way of one. Each step starts at the
+    group of the last one: from the root, steps would take longer the deeper they are.
     """
     place, waiting = _start(group.id, stored_name(name))
     for _ in range(_LONGEST_WALK):
@@ -168,19 +168,19 @@ def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None
 
 
 def _start(group: h5g.GroupID, path: bytes) -> tuple[ObjectID, list[bytes]]:
-    """Return the group where a path from a group starts, and its names, the first one last."""
+    """Return the group where a path starts, and its names in reverse order."""
     start = h5g.open(group, b"/") if path.startswith(b"/") else group
     return start, [part for part in reversed(path.split(b"/")) if part not in {b"", b"."}]
 
 
 def reason(error: Exception) -> str:
-    """Return what an error says; a KeyError puts it in quotes."""
+    """Return the message of an error, without the quotes of a KeyError."""
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
 
 
 @contextlib.contextmanager
 def reading(name: str, path: str | None = None) -> Iterator[None]:
-    """Let a failure of the HDF5 library be one line.
+    """Turn a failure of the HDF5 library into an error in one line.
 
     Args:
         name: The file's name.
@@ -188,7 +188,7 @@ def reading(name: str, path: str | None = None) -> Iterator[None]:
 
     Raises:
         DataError: Instead of what h5py raises.
-        MemoryError: If there is too little.
+        MemoryError: If memory is short.
     """
     try:
         yield
@@ -201,12 +201,12 @@ def reading(name: str, path: str | None = None) -> Iterator[None]:
 
 @frozen
 class Tree:
-    """What is in a file.
+    """The contents of a file.
 
     Attributes:
-        datasets: The paths of its datasets, each under its first.
-        paths: The paths by which hard links reach each object, by its address.
-        unreadable: For what could not be opened, why not.
+        datasets: The first path of each dataset.
+        paths: The paths of hard links to each object, by its address.
+        unreadable: Why an object could not be opened, by path.
         links: The paths of soft and external links.
     """
 
@@ -217,14 +217,14 @@ class Tree:
 
     @classmethod
     def of(cls, file: h5py.File, look: Callable[[str, ObjectID], None] = lambda *_: None) -> Tree:
-        """Walk through a file, group by group, names in alphabetical order.
+        """Walk through a file, group by group, with names in alphabetical order.
 
-        Each object is opened in its group: by its whole path it would take the longer, the deeper
-        it is.
+        Each object is opened in its group: by its whole path, that would take longer the deeper it
+        is.
 
         Args:
             file: The file.
-            look: Called with each object's first path, and the object.
+            look: Called with each object's first path and the object.
         """
         tree = cls([], {h5o.get_info(file.id).addr: []}, {}, [])
         root = h5g.open(file.id, b"/")
@@ -256,7 +256,7 @@ class Tree:
         return names
 
     def _open(self, group: h5g.GroupID, name: bytes, path: str) -> ObjectID | None:
-        """Note what a link leads to; return the object if it was not met before."""
+        """Record the object of a link; return it if this is its first path."""
         try:
             link = group.links.get_info(name)
             if link.type != h5l.TYPE_HARD:
