@@ -1,4 +1,4 @@
-"""Boxes of elements of a dataset, and the chunks that they overlap."""
+"""Compute with boxes of elements, and the chunks that they overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Corner = tuple[int, ...]
 
 
 def same_bytes(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Return whether arrays of the same shape and dtype have the same bytes; most differ early."""
+    """Return whether arrays of the same shape and dtype have the same bytes."""
     while one.ndim and len(one) == 1:
         one, other = one[0], other[0]
     if not one.ndim:

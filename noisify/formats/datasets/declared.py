@@ -1,6 +1,6 @@
-"""What the attributes of a dataset say of its values: how they are packed, and which are missing.
+"""Read the attributes that declare how a dataset's values are packed, and which are missing.
 
-These are the attributes of NetCDF and its CF conventions, which other HDF5 files have too.
+They are those of NetCDF and its CF conventions, which other HDF5 files and Zarr stores have too.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _DEFAULT_FILLS: dict[str, int | float] = {
 
 @frozen
 class Declared:
-    """What a dataset's attributes say of its values.
+    """The declarations of a dataset's attributes.
 
     Attributes:
-        number: The type of the values, unpacked.
-        missing: Which codes are missing, or None if there are none.
-        packing: How the values are packed, or None if they are not.
+        number: The type of the unpacked values.
+        missing: The codes of missing values, or None if there are none.
+        packing: The packing of the values, or None if they are not packed.
     """
 
     number: NumberType
@@ -49,7 +49,7 @@ class Declared:
 
 
 class _Kinds(NamedTuple):
-    """The type of elements as stored, and as `_Unsigned` says to read them."""
+    """The type of elements as stored, and as `_Unsigned` declares them."""
 
     stored: NumberType
     codes: NumberType
@@ -58,7 +58,7 @@ class _Kinds(NamedTuple):
 def declared_by(
     attributes: Mapping[str, object], number: NumberType, *, has_default_fill: bool = False
 ) -> Declared:
-    """Return what attributes by name say of values.
+    """Return the declarations of attributes by name.
 
     Args:
         attributes: The attributes; others than those of the conventions are ignored.
@@ -84,7 +84,7 @@ def declared_by(
 
 
 def as_declared(field: Field, declared: Declared) -> Field:
-    """Add what the attributes of its dataset declare to a field: missing values and packing."""
+    """Add the declared missing values and packing to a field."""
     missing, packing = declared.missing, declared.packing
     kind, title = field.kind, field.type_name
     if packing is not None:
@@ -103,7 +103,7 @@ def as_declared(field: Field, declared: Declared) -> Field:
 
 
 def _numbers(value: object) -> Iterator[int | float]:
-    """Yield the numbers of an attribute, those written as text among them."""
+    """Yield the numbers of an attribute, also those written as text."""
     array = np.asarray(value).reshape(-1)
     if array.dtype.kind in "iuf":
         yield from array.tolist()
@@ -122,7 +122,7 @@ def _is_float(value: object) -> bool:
 
 
 def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
-    """Return the type of the codes: `_Unsigned` reads the same bits with or without a sign."""
+    """Return the type of the codes, whose bits `_Unsigned` may declare with or without sign."""
     words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
     word = words[0].lower() if len(words) == 1 else ""
     other = {("i", "true"): "u", ("u", "false"): "i"}.get((number.dtype.kind, word))
@@ -132,7 +132,7 @@ def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
 
 
 def _packing(codes: NumberType, attributes: dict[str, Any]) -> Packing | None:
-    """Return how values are packed, or None if they are not, or by what is no scale."""
+    """Return the packing of values, or None if they are not packed, or the scale is unusable."""
     if not {_SCALE, _OFFSET} & set(attributes):
         return None
     scales = [*_numbers(attributes.get(_SCALE, 1.0))]
@@ -145,7 +145,7 @@ def _packing(codes: NumberType, attributes: dict[str, Any]) -> Packing | None:
 
 
 def _fills(kinds: _Kinds, attributes: dict[str, Any]) -> list[int | float]:
-    """Return the codes that stand for missing elements; what no element can be is left out."""
+    """Return the codes of missing elements, without those that no element can have."""
     fills = []
     for name in (_FILL, _MISSING):
         for value in _numbers(attributes.get(name, ())):
@@ -156,7 +156,7 @@ def _fills(kinds: _Kinds, attributes: dict[str, Any]) -> list[int | float]:
 
 
 def _code(kinds: _Kinds, value: float) -> int | float | None:
-    """Return a value as one of the codes; None if it is none of them."""
+    """Return a value as a code, or None if there is no such code."""
     if kinds.codes.kind == "float":
         with np.errstate(over="ignore"):
             cast = float(kinds.codes.dtype.type(value))
@@ -212,6 +212,6 @@ def _unpacked_bounds(packing: Packing, given: Sequence[Any]) -> tuple[int | None
 
 
 def _bound(kinds: _Kinds, value: object) -> int | float | None:
-    """Return a bound as a code; None if it is not one number, or no code is beyond it."""
+    """Return a bound as a code; None if it is not one number, or not the value of a code."""
     numbers = [] if value is None else [*_numbers(value)]
     return _code(kinds, numbers[0]) if len(numbers) == 1 and math.isfinite(numbers[0]) else None

@@ -1,4 +1,4 @@
-"""How datasets that come together are cut into pieces that fit into memory."""
+"""Cut datasets that are read together into pieces that fit into memory."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from noisify.formats.datasets.storage import Storage
 
 _MEMORY = 128 << 20
-"""Bytes that the pieces in memory may take where chunks ask for pieces larger than wished."""
+"""The bytes of memory for pieces that must be larger than asked for, because of chunks."""
 _IN_FLIGHT = 3
-"""Pieces in memory, below which the workers would wait."""
+"""The fewest pieces in memory that keep the workers busy."""
 _COPIES = 3
-"""How often a piece's elements are in memory: packed, unpacked and with noise."""
+"""The copies of a piece's elements in memory: packed, unpacked and with noise."""
 _VALUE_BYTES = 24
-"""What a value takes besides, while noise is drawn and added: three doubles."""
+"""The further bytes of a value while noise is drawn and added: three doubles."""
 _PIECE_BYTES = 1 << 21
 
 
 @frozen
 class DatasetsPiece:
-    """Consecutive elements of datasets that come together.
+    """Consecutive elements of datasets that are read together.
 
     Attributes:
-        parts: How each dataset is stored, and its elements as they are in the file.
-        box: The part of the datasets they are.
-        start: The index of the first.
-        count: How many.
-        owned: The paths of the datasets that the part of the file has these elements of, which is
-            read; None: all.
+        parts: The storage of each dataset, and its elements as they are in the file.
+        box: The box of the datasets.
+        start: The index of the first element.
+        count: The number of elements.
+        owned: The paths of the datasets whose elements belong to the part of the file that is
+            read, or None for all.
     """
 
     parts: tuple[tuple[Storage, Any], ...]
@@ -48,12 +48,12 @@ class DatasetsPiece:
 
 @frozen
 class NoisyPiece:
-    """What is to be written of a piece.
+    """A piece to be written.
 
     Attributes:
-        parts: How each dataset is stored, and its elements as they go to the file.
-        box: The part of the datasets they are.
-        changed: The fields of which an element is other than before.
+        parts: The storage of each dataset, and its elements as they go to the file.
+        box: The box of the datasets.
+        changed: The fields of which an element has changed.
     """
 
     parts: tuple[tuple[Storage, Any], ...]
@@ -68,9 +68,9 @@ class Cut:
     Attributes:
         storages: The datasets.
         shape: Their common shape; one of an array type may have further dimensions.
-        elements: About how many elements of that shape a piece has.
-        unit: The shape of what is never cut, whole in all dimensions but its first long one.
-        in_flight: How many pieces may be in memory, or None for as many as are of use.
+        elements: The approximate number of elements of a piece, of that shape.
+        unit: The shape that is never cut: whole along all axes after its first long one.
+        in_flight: How many pieces may be in memory, or None for as many as are useful.
     """
 
     storages: tuple[Storage, ...]
@@ -85,10 +85,10 @@ class Cut:
         return self.shape[long_axis(self.shape)] if self.shape else 1
 
     def boxes(self, rows: range | None = None) -> Iterator[tuple[Box, int, int]]:
-        """Yield the box of each piece, the index of its first element, and how many it has.
+        """Yield the box of each piece, the index of its first element, and their number.
 
         Args:
-            rows: The rows to cut into pieces; None: all.
+            rows: The rows to cut into pieces, or None for all.
         """
         for box in self._boxes_of(range(self.rows) if rows is None else rows):
             yield box, first_element(self.shape, box), math.prod(box_shape(box))
@@ -117,15 +117,15 @@ def box_in(storage: Storage, box: Box) -> Box:
 def cut(
     storages: Sequence[Storage], values: int, size: int, rechunked: Callable[[Storage], Storage]
 ) -> Cut:
-    """Decide how datasets are cut into pieces.
+    """Decide how to cut datasets into pieces.
 
-    What is decided does not depend on `size` as soon as it would show: in the order in which the
-    chunks of several datasets come to lie in the output.
+    The pieces do not depend on `size` if the output would: by the order in which chunks of several
+    datasets are written.
 
     Args:
         storages: The datasets.
-        values: How many values get noise, in all of them.
-        size: Bytes that a piece should have.
+        values: The number of values that get noise in all of them.
+        size: The target size of a piece in bytes.
         rechunked: Unpacks a dataset whose chunks run against the order of its elements.
     """
     shape = min((storage.shape for storage in storages), key=len)

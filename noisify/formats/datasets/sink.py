@@ -39,7 +39,7 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[None]:
-        """Let a failure to write name the output."""
+        """Name the output in the error of a failure to write."""
 
     @override
     def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
@@ -101,6 +101,6 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
 
     @override
     def close(self) -> None:
-        """Remove what is temporary."""
+        """Remove the temporary files."""
         for _, noisy in self._scratch.values():
             noisy.close()

@@ -183,7 +183,7 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
 
     @override
     def close(self) -> None:
-        """Remove what was unpacked."""
+        """Remove the temporary files."""
         for rechunked in self._rechunked.values():
             rechunked.elements.close()
 

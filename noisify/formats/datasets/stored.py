@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @frozen
 class BitField:
-    """Where the value of an integer is in its bytes, if it does not take all of them.
+    """The bits of an integer's bytes that hold its value, if not all do.
 
     Attributes:
-        offset: The number of its lowest bit.
-        precision: How many bits it has.
+        offset: The number of the lowest bit.
+        precision: The number of bits.
     """
 
     offset: int
     precision: int
 
     def extract(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Return the integers in their stored bytes, in native byte order."""
+        """Extract integers from stored ones, which are in native byte order."""
         width = 8 * stored.dtype.itemsize
         above = stored.dtype.type(width - self.offset - self.precision)
         extracted: NDArray[Any] = (stored << above) >> stored.dtype.type(width - self.precision)
         return extracted
 
     def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return stored bytes with other integers in them; the bits around these stay."""
+        """Return stored integers with other values in them; the bits around these stay."""
         bits = stored.view(f"u{stored.dtype.itemsize}")
         new = values.astype(stored.dtype, copy=False).view(bits.dtype)
         mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)

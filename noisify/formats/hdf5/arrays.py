@@ -1,4 +1,4 @@
-"""HDF5 files read whole, dataset by dataset, and created."""
+"""Read HDF5 files as whole arrays, and create them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(source: Input) -> Iterator[ArrayFile]:
-    """Open an HDF5 file for as long as its datasets are read.
+    """Open an HDF5 file while its datasets are read.
 
     Raises:
-        UsageError: If a dataset holds what no array does.
+        UsageError: If a dataset holds values that no NumPy array can hold.
     """
     source.spool()
     if source.path is None:
@@ -105,7 +105,7 @@ def _attributes(item: ObjectID) -> list[str]:
 
 
 def _lost(tree: Tree, attributes: Mapping[str, Sequence[str]]) -> UsageError | None:
-    """Return the error of a link, a second name or an attribute, which no other format holds."""
+    """Return the error for a link, a second name or an attribute, which other formats lack."""
     for path in tree.links:
         return UsageError("is a link, which would be lost", field=path)
     for paths in tree.paths.values():
@@ -143,7 +143,7 @@ def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWrite
 
 
 def _make_dataset(file: h5py.File, array: ArrayType) -> int | None:
-    """Make a contiguous dataset whose space is there at once; return where, if it has elements."""
+    """Create a contiguous dataset with allocated space; return its offset if it has elements."""
     options = h5p.create(h5p.DATASET_CREATE)
     options.set_layout(h5d.CONTIGUOUS)
     options.set_alloc_time(h5d.ALLOC_TIME_EARLY)
@@ -160,7 +160,7 @@ def _type(array: ArrayType) -> h5t.TypeID:
     """Return the HDF5 datatype of an array.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If HDF5 has no such type.
     """
     try:
         return h5t.py_create(array.dtype, logical=True)

@@ -55,9 +55,9 @@ _ROUNDING = {
 }
 _WHOLE_NUMBERS = 2
 _UNWRITTEN_BYTES = 1 << 28
-"""Datasets with more unwritten bytes than this get no noise, ..."""
+"""Datasets with more unwritten bytes than this get no noise, if these are also more than"""
 _UNWRITTEN_TIMES = 100
-"""... if these are also more than this many times the written ones."""
+"""this many times the written bytes."""
 _REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that is not part of the HDF5 library."""
@@ -70,14 +70,14 @@ def fields_at(
     aliases: Mapping[int, Sequence[str]],
     roles: Roles,
 ) -> Iterator[tuple[Field, Stored | None]]:
-    """Yield the fields of a dataset, and where those are that can get noise.
+    """Yield the fields of a dataset, with the locations of those that can get noise.
 
     Args:
-        path: Its path.
+        path: The path of the dataset.
         dataset: The dataset.
-        address: Its address.
+        address: The address of the dataset.
         aliases: The paths of all objects, by their address.
-        roles: What datasets of the file are other than measurements.
+        roles: The roles of the file's datasets.
     """
     if is_bare_dimension(dataset):
         return
@@ -144,7 +144,7 @@ def _read(dataset: h5py.Dataset, name: str) -> object:
 
 
 def _not_measured(path: str, dataset: h5py.Dataset, roles: Roles) -> str:
-    """Return what a dataset holds instead of measurements; empty if it may hold some."""
+    """Return the noun for a dataset that holds no measurements, else an empty string."""
     if dataset.shape is None:
         return "nothing"
     return "a part of a PyTables index" if roles.is_in_index(path) else ""
@@ -163,13 +163,13 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
     """Return how a dataset is stored.
 
     Args:
-        path: Its path.
+        path: The path of the dataset.
         dataset: The dataset; it has elements that noise can change.
-        address: Its address.
-        headers: Its file, past the HDF5 library.
+        address: The address of the dataset.
+        headers: The file, to read it without the HDF5 library.
 
     Raises:
-        DataError: If it lies beyond the file's end.
+        DataError: If the file ends before the dataset does.
     """
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
@@ -216,7 +216,7 @@ def _has_unfiltered_edges(dataset: h5py.Dataset, address: int, headers: HeaderFi
 
 
 def _hindrance(dataset: h5py.Dataset) -> str:
-    """Return why no field of a dataset can get noise, by how it is stored; empty if they can."""
+    """Return why the storage of a dataset rules out noise, or an empty string."""
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
     if size := _unwritten_gibibytes(dataset, kind.get_size()):

@@ -1,4 +1,4 @@
-"""HDF5's own chunk filters outside its library, which runs them one at a time."""
+"""Run HDF5's own chunk filters in the workers; the HDF5 library runs one at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError:  # it is but faster
 
 Buffer = bytes | memoryview
 _ISAL_UP_TO = 6
-"""Deflate levels that isal stands in for, at a fifth of the time; above, size was to count."""
+"""The highest Deflate level for which isal is used, in a fifth of the time."""
 _WORDS = 1 << 12
 _ERROR: Any = zlib.error if isal_zlib is None else isal_zlib.error
 _MODULUS = 65535
@@ -36,15 +36,15 @@ class Filter:
     """One filter of a pipeline.
 
     Attributes:
-        code: Its number.
-        values: Its parameters.
+        code: The number of the filter.
+        values: The parameters.
     """
 
     code: int
     values: tuple[int, ...]
 
     def apply(self, data: Buffer) -> Buffer:
-        """Return filtered bytes."""
+        """Filter some bytes."""
         if self.code == h5z.FILTER_DEFLATE:
             return _deflated(data, self.values[0])
         if self.code == h5z.FILTER_SHUFFLE:
@@ -52,10 +52,10 @@ class Filter:
         return bytes(data) + fletcher32(data).to_bytes(_CHECKSUM, "little")
 
     def undo(self, data: Buffer) -> Buffer:
-        """Return the bytes that were filtered.
+        """Return the bytes before filtering.
 
         Raises:
-            ValueError: If they cannot have been.
+            ValueError: If the filter cannot have made these bytes.
         """
         if self.code == h5z.FILTER_DEFLATE:
             return _inflated(data)
@@ -65,46 +65,46 @@ class Filter:
 
 
 NO_FILTERS = -1
-"""Says of a chunk that it passed no filter at all: every bit is set."""
+"""The mask of a chunk that skipped all filters: every bit is set."""
 
 
 @frozen
 class Pipeline:
-    """The filters that a dataset's chunks pass on their way to the file.
+    """The filters of a dataset's chunks.
 
     Attributes:
-        filters: In the order in which they are applied.
+        filters: The filters, in the order in which they are applied.
     """
 
     filters: tuple[Filter, ...]
 
     def undoing(self, skipped: int) -> Iterator[Callable[[Buffer], Buffer]]:
-        """Yield what to do, one after the other, to bytes from the file.
+        """Yield the functions that undo the filters, in the order of undoing.
 
         Args:
-            skipped: The filters that the chunk did not pass: a bit each.
+            skipped: The filters that the chunk skipped: a bit each.
         """
         for at, one in reversed([*enumerate(self.filters)]):
             if not skipped >> at & 1:
                 yield one.undo
 
     def decode(self, data: Buffer, skipped: int) -> Buffer:
-        """Return a chunk's bytes from those in the file.
+        """Return a chunk's bytes before filtering.
 
         Raises:
-            ValueError: If the file's are not what the filters make.
+            ValueError: If the filters cannot have made the bytes in the file.
         """
         for undo in self.undoing(skipped):
             data = undo(data)
         return data
 
     def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
-        """Return which filters a chunk did not pass, and its bytes as they go to the file.
+        """Filter a chunk; return which filters it skipped, and its bytes for the file.
 
         Args:
-            data: Its bytes.
-            skipped: The filters that it did not pass before.
-            used: Told the bytes that were read, after each filter.
+            data: The bytes of the chunk.
+            skipped: The filters to skip: a bit each.
+            used: Called after each filter with the number of bytes that it read.
         """
         size = len(data)
         for at, one in enumerate(self.filters):
@@ -121,7 +121,7 @@ def filters_of(options: PropDCID) -> list[Filter]:
 
 
 def pipeline_of(options: PropDCID) -> Pipeline | None:
-    """Return a dataset's pipeline, or None if only the library knows a filter of it."""
+    """Return a dataset's pipeline, or None if a filter is not one of HDF5's own."""
     filters = filters_of(options)
     known = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
     return Pipeline(tuple(filters)) if known.issuperset(one.code for one in filters) else None
@@ -142,7 +142,7 @@ def _inflated(data: Buffer) -> Buffer:
 
 
 def _shuffled(data: Buffer, width: int) -> Buffer:
-    """Return all first bytes of elements, then all second ones, and so on; a rest comes last."""
+    """Return all first bytes of elements, then all second bytes, and so on; then the rest."""
     given = np.frombuffer(data, np.uint8)
     whole = len(given) // width * width
     out = np.empty_like(given)
@@ -161,7 +161,7 @@ def _unshuffled(data: Buffer, width: int) -> Buffer:
 
 
 def _checked(data: Buffer) -> Buffer:
-    """Return bytes without their checksum.
+    """Verify and remove a checksum.
 
     Before HDF5 1.6.3 big-endian machines wrote checksums of words with their bytes exchanged.
     """
@@ -176,7 +176,7 @@ def _checked(data: Buffer) -> Buffer:
 def fletcher32(data: Buffer) -> int:
     """Return HDF5's Fletcher checksum: of big-endian words of two bytes, modulo 65,535.
 
-    A sum is 0 only if all words are; otherwise 65,535 stands for it (ones' complement sums).
+    A sum is 0 only if all words are 0; otherwise 65,535 takes its place (ones' complement sums).
     """
     given = np.frombuffer(data, np.uint8)
     if len(given) % 2:

@@ -1,7 +1,7 @@
-"""The indexes that PyTables (and pandas with it) keeps of a table's columns, beside the table.
+"""Find the indexes that PyTables, and pandas with it, keeps of a table's columns.
 
-They are groups `_i_TABLE/COLUMN` of arrays with copies of the column's values. Noise is not for
-them; once their column has noise they are marked as out of date, or queries would find wrong rows.
+They are groups `_i_TABLE/COLUMN` of arrays with copies of the column's values. They get no noise.
+Those of columns with noise are marked as out of date, or queries would find wrong rows.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def index_of(file: h5py.File, path: str, member: str) -> str | None:
 
 
 def mark_out_of_date(file: h5py.File, path: str) -> None:
-    """Mark an index, so that it is not used before it is made anew."""
+    """Mark an index as out of date, so that PyTables rebuilds it before using it."""
     index = h5o.open(file.id, stored_name(path))
     truth: Any = np.array(1, np.int32)
     if h5a.exists(index, _OUT_OF_DATE):

@@ -1,8 +1,8 @@
-"""What datasets are other than measurements, by the conventions their file follows.
+"""Find datasets that are not measurements, by the conventions of their file.
 
 Axes (dimension scales, the coordinates of NetCDF's CF conventions, NeXus, NWB), indexes (pandas,
-AnnData) and categories have a role: noise is not for them unless they are named. The structure of a
-sparse matrix never gets any.
+AnnData) and categories have a role: they get noise only if they are named. The structure of a
+sparse matrix never gets noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.tree import ObjectID
 
 _DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
-"""How the name of a dimension scale starts that is there for its length alone."""
+"""The start of the name of a dimension scale without values."""
 _NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
 _NETCDF_OF_DATASETS = (b"_Netcdf4Dimid", b"_Netcdf4Coordinates")
 _CF = {
@@ -43,17 +43,17 @@ _CATEGORIES, _CODES = "categories", "categorical codes"
 
 
 def is_bare_dimension(dataset: h5py.Dataset) -> bool:
-    """Return whether a dataset is a dimension of NetCDF without a variable: it has no values."""
+    """Return whether a dataset is a NetCDF dimension without a variable, so without values."""
     return bool(
         h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION)
     )
 
 
 class Roles:
-    """What the datasets of a file are other than measurements.
+    """The roles of the datasets of a file.
 
     Attributes:
-        netcdf: Whether the file is one of NetCDF.
+        netcdf: Whether it is a NetCDF file.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Roles:
 
     @classmethod
     def of(cls, file: h5py.File) -> Roles:
-        """Return the roles that the attributes of the file itself and its first group tell of."""
+        """Return the roles that follow from the attributes of the file and its root group."""
         roles = cls()
         roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
         roles._nwb = "nwb_version" in file.attrs
@@ -76,7 +76,7 @@ class Roles:
         return roles
 
     def look_at(self, path: str, item: ObjectID) -> None:
-        """Take note of what an object tells of roles; what is in a group comes right after it."""
+        """Record the roles that follow from an object; a group's members come right after it."""
         if self._index is not None and not path.startswith(self._index):
             self._index = None
         if isinstance(item, h5g.GroupID):
@@ -91,7 +91,7 @@ class Roles:
             self._look_at_dataset(path, h5py.Dataset(item))
 
     def role(self, address: int, member: str | None) -> str:
-        """Return the role of a dataset, or of a member of it; empty: it has none.
+        """Return the role of a dataset or its member, or an empty string.
 
         Args:
             address: The dataset's address.
@@ -105,7 +105,7 @@ class Roles:
         return path in self._in_indexes
 
     def structure(self, address: int) -> str:
-        """Return what a dataset is if noise is never for it; empty: it may be."""
+        """Return what a dataset is if it never gets noise, else an empty string."""
         return self._structure.get(address, "")
 
     def _note(self, group: h5py.Group, names: Iterable[str], role: str) -> None:
@@ -172,7 +172,7 @@ class Roles:
             self._members[address_of(table), member] = _PANDAS
 
     def _note_named(self, dataset: h5py.Dataset, attributes: Iterable[str]) -> None:
-        """Note the variables that attributes of CF name: in the dataset's group, or above."""
+        """Record the variables that CF attributes name, in the dataset's group or one above."""
         for attribute in attributes:
             for word in _words(dataset.attrs, attribute):
                 if (address := self._above.dataset(word)) is not None:
@@ -199,7 +199,7 @@ class Roles:
 
 
 def _read(attributes: h5py.AttributeManager, name: str) -> object:
-    """Return an attribute; empty if h5py does not read it."""
+    """Return an attribute, or an empty string if h5py cannot read it."""
     try:
         return attributes[name]
     except (OSError, TypeError, ValueError, KeyError):
@@ -223,7 +223,7 @@ def _text(attributes: h5py.AttributeManager, name: str) -> str:
 def _words(
     attributes: h5py.AttributeManager, name: str, apart: str | None = r"[\s:,\[\]]+"
 ) -> list[str]:
-    """Return the names in an attribute: one a text, or several with signs between them."""
+    """Return the names in an attribute: each text is one, or is split by a pattern."""
     texts = list(_texts(_read(attributes, name)))
     if apart is None:
         return texts
@@ -231,7 +231,7 @@ def _words(
 
 
 def _unpickled_texts(attributes: h5py.AttributeManager, name: str) -> list[str]:
-    """Return the texts in a pickled attribute, which is looked through, not unpickled."""
+    """Return the texts in a pickled attribute without unpickling it."""
     if name not in attributes:
         return []
     data = _read(attributes, name)

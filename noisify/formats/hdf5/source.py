@@ -1,8 +1,8 @@
-"""HDF5: the file is copied as it is, then the chosen datasets are noised in the copy.
+"""Read HDF5 files. The output is a copy of the file in which chosen datasets are overwritten.
 
-So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements come in
-their order, whatever their chunks: `storage` has the ways in which they are read and written,
-`rechunk` the one for chunks that run against that order.
+So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements are read in
+their order, whatever their chunks: `storage` has the ways to read and write them,
+`datasets/rechunk` that for chunks that run against that order.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _DISK_FAILED = re.compile("errno = [0-9]+, error message = '([^']*)'")
-"""What the HDF5 library says where the system could not read."""
+"""The message of the HDF5 library when the system could not read."""
 
 
 class Hdf5Source(DatasetsSource):
@@ -83,7 +83,7 @@ class Hdf5Source(DatasetsSource):
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
-        """Let a signal wait while the HDF5 library reads a URL, then raise what failed there."""
+        """Delay signals while the HDF5 library reads a URL, then raise a failure kept from it."""
         if self._library is None:
             yield
             return
@@ -126,7 +126,7 @@ class Hdf5Source(DatasetsSource):
         return self._described(found)
 
     def opened(self) -> BinaryIO:
-        """Return the file, to be read past the HDF5 library."""
+        """Return the file, to be read without the HDF5 library."""
         return self._bytes
 
     def dataset(self, path: str) -> h5py.h5d.DatasetID:
@@ -160,7 +160,7 @@ class Hdf5Source(DatasetsSource):
         return {path: one for path, one in every.items() if isinstance(one, Contiguous)}
 
     def is_contiguous(self, names: Iterable[str]) -> bool:
-        """Return whether the datasets of some fields all have their place in the file."""
+        """Return whether the datasets of some fields are all contiguous."""
         return {self.stored[name].path for name in names} == set(self.contiguous(names))
 
     @override
@@ -176,14 +176,14 @@ class Hdf5Source(DatasetsSource):
         return self.stored[field.name].shape
 
     def close(self) -> None:
-        """Close the file, and remove what was unpacked."""
+        """Close the file, and remove the temporary ones."""
         super().close()
         self._bytes.close()
         close_file(self._file)
 
 
 def _unreadable(error: OSError, name: str) -> DataError:
-    """Return the error of a file that the HDF5 library does not open."""
+    """Return the error for a file that the HDF5 library does not open."""
     said = str(error)
     if "already open for write" in said or "consistency flags" in said:
         said = (

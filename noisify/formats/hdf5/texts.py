@@ -1,4 +1,4 @@
-"""Texts of variable length, which the HDF5 library keeps in heaps and datasets refer to."""
+"""Read and write texts of variable length, which are in heaps that datasets refer to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.storage import Origin, Target
 
 _LEAST_BYTES = 64
-"""What a text takes in memory at least."""
+"""The fewest bytes that a text takes in memory."""
 _MOST_AT_ONCE = 1 << 14
-"""Texts to write at once: their places take memory in the library."""
+"""The most texts to write at once: their places take memory in the library."""
 
 
 @frozen
@@ -32,7 +32,7 @@ class Texts(Storage):
     Attributes:
         chunks: The shape of their chunks, or None if there are none.
         kind: The dataset's datatype.
-        mean_bytes: A bound of the bytes of a text on average: its share of the file.
+        mean_bytes: The size of the file divided by the number of texts, in bytes.
     """
 
     chunks: tuple[int, ...] | None
