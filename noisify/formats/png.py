@@ -16,7 +16,7 @@ import struct
 import threading
 import warnings
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from noisify.formats.interface import (
     Sink,
 )
 from noisify.formats.numpy_fields import ARRAY_NAME, stored
+from noisify.formats.row_selection import with_copies
 
 try:
     from PIL import Image
@@ -41,7 +42,7 @@ except ImportError:
     raise UsageError("PNG files need Pillow; pip install 'noisify-cli[images]'") from None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -251,6 +252,8 @@ _COPIES = 7
 class PngSource(ArraySource[range]):
     """An open PNG file, its pixels in memory."""
 
+    row_elements: int
+
     def __init__(self, source: Input) -> None:
         with source.open() as file:
             self.data = file.read()
@@ -261,6 +264,7 @@ class PngSource(ArraySource[range]):
             self.pixels = unpacked(self.parts, self.shape)
         except DataError as error:
             raise error.at(source.name) from None
+        self.row_elements = self.pixels[0].size
         number = NumberType.of_dtype(self.pixels.dtype)
         self.fields = (Field(ARRAY_NAME, "int", str(self.pixels.dtype), number, nullable=False),)
         self.notes = list(self._notes(source.name))
@@ -273,9 +277,9 @@ class PngSource(ArraySource[range]):
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[range]:
-        """Read ranges of elements."""
+        """Read ranges of elements that are whole rows."""
         every = range(self.pixels.size)
-        step = max(1, size // self.pixels.itemsize)
+        step = max(1, size // self.pixels[0].nbytes) * self.row_elements
         return Reading(every[start : start + step] for start in every[::step])
 
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
@@ -285,13 +289,12 @@ class PngSource(ArraySource[range]):
             channels = _CHANNELS[self.shape.color]
             valid = np.arange(raw.start, raw.stop) % channels != channels - 1
         values, here = self.elements(raw), Positions.range(raw.start, raw.stop)
-        return Chunk(
-            tuple(
-                Column(field, field.number, here, values, valid)
-                for field in wanted
-                if field.number is not None
-            )
+        columns = tuple(
+            Column(field, field.number, here, values, valid)
+            for field in wanted
+            if field.number is not None
         )
+        return Chunk(columns, rows=here.in_rows(self.row_elements))
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -308,46 +311,67 @@ class PngSource(ArraySource[range]):
         return len(self.data) * len(raw) // self.pixels.size
 
 
-class PngSink(Sink[range, "tuple[range, NDArray[Any]] | None"]):
+NoisyRange: TypeAlias = "tuple[range, NDArray[Any]]"
+"""A range of elements, and the noisy elements."""
+
+
+class PngSink(Sink[range, NoisyRange]):
     """A PNG file being written: the source's chunks around the noisy pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
         self._source = source
         self._output = output
         self._pixels: NDArray[Any] | None = None
+        self._rows: list[NDArray[Any]] | None = None
 
     @override
-    def encode(
-        self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]
-    ) -> tuple[range, NDArray[Any]] | None:
-        """Return the noisy elements with their range; None if none changed."""
+    def expect_rows(self, count: Callable[[int], int]) -> None:
+        """Prepare to gather the rows."""
+        self._rows = []
+
+    @override
+    def with_rows(self, versions: Sequence[NoisyRange], copies: NDArray[np.int64]) -> NoisyRange:
+        """Drop or repeat the rows of a piece."""
+        ((here, *_), *_), every = versions, [values for _, values in versions]
+        return here, with_copies(every, copies)
+
+    @override
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyRange:
+        """Return the elements of a range, with noise."""
         if not noisy or not noisy[0].changed.any():
-            return None
+            return raw, self._source.elements(raw)
         return raw, stored(noisy[0], self._source.pixels.dtype)
 
-    def write(self, encoded: tuple[range, NDArray[Any]] | None) -> None:
+    def write(self, encoded: NoisyRange) -> None:
         """Store some elements."""
-        if encoded is None:
+        here, values = encoded
+        if self._rows is not None:
+            self._rows.append(values)
             return
         if self._pixels is None:
             self._pixels = self._source.pixels.copy()
-        here, values = encoded
         self._pixels.reshape(-1)[here.start : here.stop] = values
 
     def finish(self) -> None:
         """Write the file."""
-        data, parts = self._source.data, self._source.parts
-        if self._pixels is None:
+        data, parts, old = self._source.data, self._source.parts, self._source.pixels
+        pixels = old if self._pixels is None else self._pixels
+        if self._rows is not None:
+            pixels = np.concatenate(self._rows).reshape(-1, *old.shape[1:])
+        if np.array_equal(pixels, old):
             write_all(self._output.file, data)
             return
+        if not len(pixels):
+            raise UsageError("an image has at least one row, and none would be left")
         write_all(self._output.file, data[: parts[0].start])
         for last, part in zip((None, *parts), parts, strict=False):
             text = data[part.start : part.stop]
-            if part.kind == b"IHDR" and self._source.shape.interlaced:
-                text = _chunk(b"IHDR", part.body[:_INTERLACED_AT] + b"\0")
+            if part.kind == b"IHDR":
+                height = len(pixels).to_bytes(4)
+                text = _chunk(b"IHDR", part.body[:4] + height + part.body[8:_INTERLACED_AT] + b"\0")
             if part.kind == b"IDAT":
                 first = last is None or last.kind != b"IDAT"
-                text = packed(self._pixels) if first else b""
+                text = packed(pixels) if first else b""
             write_all(self._output.file, text)
         write_all(self._output.file, data[parts[-1].stop :])
 

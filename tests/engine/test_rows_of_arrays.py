@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from run_command import run
 
 if TYPE_CHECKING:
@@ -211,6 +212,41 @@ def test_a_condition_chooses_rows_of_an_archive(tmp_path):
                      "--chunk-size", "4k")  # fmt: skip
 
     np.testing.assert_array_equal(np.arange(500.0, 9999.0), np.load(target)["data"])
+
+
+@pytest.mark.parametrize("cut", [(), ("--chunk-size", "1k", "-j", 2)], ids=["whole", "cut"])
+@pytest.mark.parametrize("shape", [(300, 5), (300, 4, 3), (200, 7, 4)], ids=str)
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+def test_the_rows_of_a_png_are_those_of_its_array(tmp_path, model, shape, cut):
+    pixels = (np.arange(np.prod(shape)) % 251).astype("u1").reshape(shape)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    np.save(tmp_path / "in.npy", pixels)
+    noise = ("--noise", "data=normal:1") if shape[2:] != (4,) else ()  # alpha gets none
+    rows = ("--noise", f"={model[1]}:{model[3]}")
+
+    after = changed(tmp_path / "in.png", *noise, *rows, *cut)
+
+    expected = np.load(changed(tmp_path / "in.npy", *noise, *rows))
+    np.testing.assert_array_equal(expected, np.asarray(Image.open(after)))
+
+
+def test_a_png_that_keeps_its_rows_keeps_its_bytes(tmp_path):
+    Image.fromarray(np.arange(60, dtype="u1").reshape(20, 3)).save(tmp_path / "in.png")
+
+    after = changed(tmp_path / "in.png", "-d", "drop-rows", "--rate", 0)
+
+    assert (tmp_path / "in.png").read_bytes() == after.read_bytes()
+
+
+def test_a_png_without_rows_is_refused(tmp_path):
+    Image.fromarray(np.arange(60, dtype="u1").reshape(20, 3)).save(tmp_path / "in.png")
+
+    done = run(tmp_path / "in.png", "-d", "drop-rows", "--rate", "100%", "--seed", 1,
+               "-o", tmp_path / "out.png")  # fmt: skip
+
+    assert (2, 1) == (done.status, len(done.lines)), done.messages
+    assert "at least one row" in done.messages
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_what_is_beside_the_array_in_an_archive_stays(tmp_path):
