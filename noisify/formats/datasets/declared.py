@@ -32,6 +32,13 @@ _DEFAULT_FILLS: dict[str, int | float] = {
 }  # fmt: skip
 """NetCDF's NC_FILL_ constants (netcdf.h)."""
 
+CF_ROLES = {
+    "coordinates": "a coordinate", "bounds": "bounds of a coordinate",
+    "climatology": "bounds of a coordinate", "grid_mapping": "a grid mapping",
+    "cell_measures": "a measure of cells", "node_coordinates": "a coordinate",
+}  # fmt: skip
+"""The attributes that name other variables, and their roles (CF conventions, 5 to 7)."""
+
 
 @frozen
 class Declared:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import h5py
 from h5py import h5a, h5d, h5ds, h5g
 
+from noisify.formats.datasets.declared import CF_ROLES
 from noisify.formats.hdf5.groups_above import GroupsAbove, address_of, found_in
 from noisify.formats.hdf5.pytables import is_indexes
 
@@ -26,12 +27,6 @@ _DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 """The start of the name of a dimension scale without values."""
 _NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
 _NETCDF_OF_DATASETS = (b"_Netcdf4Dimid", b"_Netcdf4Coordinates")
-_CF = {
-    "coordinates": "a coordinate", "bounds": "bounds of a coordinate",
-    "climatology": "bounds of a coordinate", "grid_mapping": "a grid mapping",
-    "cell_measures": "a measure of cells", "node_coordinates": "a coordinate",
-}  # fmt: skip
-"""Attributes that name other variables, and what these are (CF conventions, 5 to 7)."""
 _AXIS = "a NeXus axis"
 _NWB_TIMES = ("timestamps", "starting_time")
 _NWB_INDEXES = {"VectorIndex", "ElementIdentifiers", "DynamicTableRegion"}
@@ -134,7 +129,7 @@ class Roles:
         if "pandas_type" in attributes:
             self._look_at_pandas(group, names)
         if "coordinates" in attributes:
-            self._note(group, _words(group.attrs, "coordinates"), _CF["coordinates"])
+            self._note(group, _words(group.attrs, "coordinates"), CF_ROLES["coordinates"])
 
     def _look_at_nexus(self, group: h5py.Group, attributes: set[str]) -> None:
         nexus = _text(group.attrs, "NX_class") if "NX_class" in attributes else ""
@@ -176,7 +171,7 @@ class Roles:
         for attribute in attributes:
             for word in _words(dataset.attrs, attribute):
                 if (address := self._above.dataset(word)) is not None:
-                    self._by_address.setdefault(address, _CF[attribute])
+                    self._by_address.setdefault(address, CF_ROLES[attribute])
 
     def _look_at_dataset(self, path: str, dataset: h5py.Dataset) -> None:
         parent = self._above.leave(path)
@@ -187,7 +182,7 @@ class Roles:
                 self.netcdf = True
             self._by_address.setdefault(address_of(dataset), "a dimension scale")
         names = set(dataset.attrs)
-        self._note_named(dataset, names.intersection(_CF))
+        self._note_named(dataset, names.intersection(CF_ROLES))
         if "axes" in names and "signal" in names:
             self._note(parent, _words(dataset.attrs, "axes"), _AXIS)
         if "axis" in names and "NX_class" in parent.attrs:

@@ -12,6 +12,8 @@ import posixpath
 import struct
 from typing import TYPE_CHECKING, Any
 
+from noisify.formats.datasets.declared import CF_ROLES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -19,12 +21,6 @@ if TYPE_CHECKING:
     from noisify.formats.zarr.store import Tree, ZarrObject
 
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
-_CF = {
-    "coordinates": "a coordinate", "bounds": "bounds of a coordinate",
-    "climatology": "bounds of a coordinate", "grid_mapping": "a grid mapping",
-    "cell_measures": "a measure of cells", "node_coordinates": "a coordinate",
-}  # fmt: skip
-"""Attributes that name other variables, and what these are (CF conventions, 5 to 7)."""
 _SPARSE_PARTS = {"data", "indices", "indptr"}
 
 
@@ -59,12 +55,12 @@ class Roles:
 
     def _note_words(self, group: str, attributes: Mapping[str, Any]) -> None:
         """Note the arrays that attributes name, in their group or one above."""
-        for name in _CF.keys() & attributes.keys():
+        for name in CF_ROLES.keys() & attributes.keys():
             for word in str(attributes[name]).replace(",", " ").replace(":", " ").split():
                 place = group
                 while place and posixpath.join(place, word) not in self._arrays:
                     place = posixpath.dirname(place)
-                self._note(place, [word], _CF[name])
+                self._note(place, [word], CF_ROLES[name])
 
     def _look_at_anndata(self, group: str, attributes: Mapping[str, Any]) -> None:
         names = {
