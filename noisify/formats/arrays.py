@@ -111,10 +111,7 @@ class PlacedArrays(ArrayWriter):
     """
 
     def __init__(
-        self,
-        path: Path,
-        arrays: Mapping[str, tuple[int, np.dtype[Any]]],
-        run_at: int | None = None,
+        self, path: Path, arrays: Mapping[str, tuple[int, np.dtype[Any]]], run_at: int | None = None
     ) -> None:
         self._file = open_written_behind(path)
         self._arrays = arrays

@@ -287,10 +287,7 @@ class TableMask(MaskSink):
 
 
 def cells_where(
-    source: Source[Any],
-    raw: AnyPiece,
-    names: Sequence[str],
-    which: NDArray[np.bool_],
+    source: Source[Any], raw: AnyPiece, names: Sequence[str], which: NDArray[np.bool_]
 ) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
     """Yield the rows and the bytes of some cells of each field of a text table."""
     cells = source.cells_where(raw, names, which)

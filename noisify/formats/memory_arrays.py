@@ -13,13 +13,7 @@ from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.array_source import ArraySource, field_array
 from noisify.formats.memory import RangesInMemory
-from noisify.formats.numpy_fields import (
-    ARRAY_NAME,
-    column_of,
-    fields_of,
-    member_of,
-    put_back,
-)
+from noisify.formats.numpy_fields import ARRAY_NAME, column_of, fields_of, member_of, put_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

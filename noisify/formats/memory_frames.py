@@ -72,12 +72,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
         return Chunk(tuple(found))
 
     @override
-    def condition_values(
-        self,
-        raw: range,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
+    def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
         """Return some rows of columns as Arrow arrays; NaN counts as null, as in pandas.
 
         Raises:
@@ -98,10 +93,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
 
     @override
     def encode(
-        self,
-        raw: range,
-        chunk: Chunk,
-        noisy: Sequence[NoisyColumn],
+        self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> tuple[range, list[NoisyColumn]]:
         """Return the noisy columns with their rows."""
         return raw, list(noisy)

@@ -58,12 +58,7 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
         return self._reader.decode(raw, wanted)
 
     @override
-    def condition_values(
-        self,
-        raw: Slice,
-        chunk: Chunk,
-        names: Iterable[str],
-    ) -> dict[str, Any]:
+    def condition_values(self, raw: Slice, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
         """Return some rows of fields as Arrow arrays."""
         return self._reader.condition_values(raw, names)
 

@@ -27,12 +27,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource
-from noisify.formats.interface import (
-    FieldArray,
-    Format,
-    Reading,
-    Sink,
-)
+from noisify.formats.interface import FieldArray, Format, Reading, Sink
 from noisify.formats.numpy_fields import ARRAY_NAME, stored
 from noisify.formats.row_selection import with_copies
 

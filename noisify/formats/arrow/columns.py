@@ -94,10 +94,7 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def column_of(
-    field: Field,
-    values: pa.Array,
-    positions: Positions,
-    inside: NDArray[np.bool_] | None = None,
+    field: Field, values: pa.Array, positions: Positions, inside: NDArray[np.bool_] | None = None
 ) -> Column:
     """Convert an Arrow array to a column; its values are arbitrary where it is null.
 

@@ -167,10 +167,7 @@ class ArrowSource(Source[Slice]):
 
     @override
     def condition_values(
-        self,
-        raw: Slice,
-        chunk: Chunk,
-        names: Iterable[str],
+        self, raw: Slice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return the values of fields, with decimals as float64."""
         return self.reader.condition_values(raw, names)

@@ -10,13 +10,7 @@ from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, column_of, comparable, noisy_values, whole
-from noisify.formats.arrow.nested import (
-    ROWS,
-    fields_and_leaves,
-    leaves_of,
-    values_at,
-    with_values,
-)
+from noisify.formats.arrow.nested import ROWS, fields_and_leaves, leaves_of, values_at, with_values
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -200,10 +200,7 @@ def format_floats(values: NDArray[np.float64]) -> tuple[NDArray[np.int32], bytea
 
 
 def splice(
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    changes: Iterable[Change],
+    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], changes: Iterable[Change]
 ) -> bytearray | None:
     """Replace the contents of changed cells; copy every other byte.
 

@@ -241,9 +241,7 @@ def _bytes_and_offsets(texts: pa.Array) -> tuple[memoryview, NDArray[np.int32]]:
 
 
 def _number(
-    values: NDArray[Any],
-    decimals: int | NDArray[Any] | None,
-    which: NDArray[np.bool_],
+    values: NDArray[Any], decimals: int | NDArray[Any] | None, which: NDArray[np.bool_]
 ) -> pa.Array:
     """Format numbers in the usual notation."""
     if values.dtype != np.float64:

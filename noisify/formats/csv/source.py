@@ -335,10 +335,7 @@ class DelimitedSource(Source[Block]):
 
     @override
     def condition_values(
-        self,
-        raw: Block,
-        chunk: Chunk,
-        names: Iterable[str],
+        self, raw: Block, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return numeric columns as float64 and others as text, with their nulls."""
         asked = set(names)

@@ -16,14 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisify.core.arrow_arrays import (
-    bools,
-    strings,
-    to_numpy,
-    validity,
-    with_nulls,
-    without_nulls,
-)
+from noisify.core.arrow_arrays import bools, strings, to_numpy, validity, with_nulls, without_nulls
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError

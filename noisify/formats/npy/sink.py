@@ -11,10 +11,7 @@ from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import Header, resized, with_extent
 from noisify.formats.npy.source import ArrayPiece
-from noisify.formats.numpy_fields import (
-    put_back,
-    raw_bytes,
-)
+from noisify.formats.numpy_fields import put_back, raw_bytes
 from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
 
 if TYPE_CHECKING:

@@ -98,11 +98,7 @@ class NpySource(ArraySource[ArrayPiece]):
             )
 
     @override
-    def read(
-        self,
-        groups: Sequence[Sequence[Field]],
-        size: int,
-    ) -> Reading[ArrayPiece]:
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArrayPiece]:
         """Read consecutive elements, or boxes of a Fortran-order array."""
         in_box = box_elements(max(1, self.header.dtype.itemsize))
         pieces = self.pieces(self.piece_elements(size), in_box)

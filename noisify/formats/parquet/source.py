@@ -38,10 +38,7 @@ from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
-from noisify.formats.parquet.pieces import (
-    shares_of,
-    without_overlap,
-)
+from noisify.formats.parquet.pieces import shares_of, without_overlap
 from noisify.formats.parquet.read_back import needs_plain_pages
 
 if TYPE_CHECKING:
@@ -194,10 +191,7 @@ class ParquetSource(Source[RowGroupSlice]):
         return Reading(self.pieces(groups, Counter()), self.in_flight)
 
     def pieces(
-        self,
-        wanted: Sequence[Sequence[Field]],
-        reached: Counter[str],
-        within: range | None = None,
+        self, wanted: Sequence[Sequence[Field]], reached: Counter[str], within: range | None = None
     ) -> Iterator[RowGroupSlice]:
         """Yield slices of row groups, in order.
 
@@ -227,12 +221,7 @@ class ParquetSource(Source[RowGroupSlice]):
             reached[ROWS] += self.metadata.row_group(index).num_rows
 
     def _of_group(
-        self,
-        index: int,
-        units: Sequence[tuple[int, ...]],
-        *,
-        lists: bool,
-        reached: Counter[str],
+        self, index: int, units: Sequence[tuple[int, ...]], *, lists: bool, reached: Counter[str]
     ) -> Iterator[RowGroupSlice]:
         """Yield the slices of a row group.
 
