@@ -332,7 +332,7 @@ def options() -> Iterator[click.Parameter]:
             yield from (_reading(name, how) for name, how in declared().items() if how.flag)
 
 
-def _reading(name: str, how: ReadOption) -> GroupedOption:
+def _reading(name: str, how: ReadOption[Any]) -> GroupedOption:
     """Return the command-line option for one of `ReadOptions`."""
     is_flag = isinstance(how.default, bool)
     kind = click.IntRange(0) if how.default == 0 and not is_flag else None

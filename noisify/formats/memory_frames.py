@@ -54,7 +54,8 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
                 continue
             series = self._frame.iloc[raw.start : raw.stop, self._places[field.name]]
             if _is_arrow(series.dtype):
-                found.append(_arrow_column(field, series, positions))
+                values = columns.whole(pa.array(series.array))
+                found.append(columns.column_of(field, values, positions))
                 continue
             missing = np.asarray(series.isna(), bool)
             if field.number.kind in {"text", "time"}:
@@ -153,11 +154,6 @@ def _words(
 def _is_arrow(dtype: object) -> TypeGuard[pd.ArrowDtype]:
     """Return whether a pandas dtype is backed by Arrow."""
     return hasattr(dtype, "pyarrow_dtype")
-
-
-def _arrow_column(field: Field, series: pd.Series[Any], positions: Positions) -> Column:
-    """Decode a column that is backed by Arrow."""
-    return columns.column_of(field, columns.whole(pa.array(series.array)), positions)
 
 
 def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: ExtensionArray) -> object:

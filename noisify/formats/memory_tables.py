@@ -11,19 +11,17 @@ from noisify.core.arrow_arrays import bytes_of
 from noisify.core.chunk import Chunk, Field
 from noisify.core.errors import UsageError
 from noisify.core.lazy_libraries import pl
-from noisify.core.overriding import override
-from noisify.formats.arrow.tables import TableReader
+from noisify.formats.arrow.tables import Slice, SliceSource
 from noisify.formats.interface import Reading
 from noisify.formats.memory import InMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from noisify.formats.arrow.tables import Slice
     from noisify.formats.interface import NoisyColumn
 
 
-class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
+class TableInMemory(SliceSource, InMemory[Slice, tuple[Any, set[int]]]):
     """An Arrow table and its noisy copy.
 
     Args:
@@ -32,41 +30,24 @@ class TableInMemory(InMemory["Slice", tuple[Any, set[int]]]):
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._reader = TableReader(table.schema)
+        self.describe(table.schema)
         self._pieces: list[Any] = []
         self._changed: set[int] = set()
         row_bytes = max(1, bytes_of(table) // max(1, table.num_rows))
-        self._describe(self._reader.fields, table.num_rows, row_bytes)
+        self._describe(self.fields, table.num_rows, row_bytes)
 
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Slice]:
         """Read slices of the table."""
         step = max(1, size // self.row_bytes)
         if not self.rows:
             return Reading(iter(()))
-        return Reading(self._reader.slices(self._table, step, groups, Counter()))
-
-    def size_of(self, raw: Slice) -> int:
-        """Return the approximate size of some rows in bytes."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:
-        """Return the number of rows; None for elements of lists, which are not counted."""
-        return self.rows if not field.table else None
-
-    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Decode some rows of the wanted columns."""
-        return self._reader.decode(raw, wanted)
-
-    @override
-    def condition_values(self, raw: Slice, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
-        """Return some rows of fields as Arrow arrays."""
-        return self._reader.condition_values(raw, names)
+        return Reading(self.slices(self._table, step, groups, Counter()))
 
     def encode(
         self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> tuple[Any, set[int]]:
         """Put the noisy values into some rows; return them and the indices of noisy columns."""
-        columns = self._reader.noisy_columns(chunk, noisy)
+        columns = self.noisy_columns(chunk, noisy)
         piece = self._table.slice(raw.offset, raw.rows)
         for number, column in columns.items():
             piece = piece.set_column(number, piece.schema.field(number), column)

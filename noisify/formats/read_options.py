@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import field, fields
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-@frozen(kw_only=True)
-class ReadOption:
+@frozen
+class ReadOption(Generic[Value]):
     """The declaration of an option.
 
     Attributes:
@@ -37,7 +37,7 @@ class ReadOption:
     """
 
     read: Callable[[str, Any], object]
-    default: object
+    default: Value
     flag: str = ""
     metavar: str | None = None
     help: str = ""
@@ -46,23 +46,9 @@ class ReadOption:
     choices: tuple[str, ...] = ()
 
 
-def _option(
-    flag: str,
-    metavar: str | None,
-    help_text: str,
-    default: Value,
-    read: Callable[[str, Any], object],
-    *,
-    repeatable: bool = False,
-    title: str = "",
-    choices: tuple[str, ...] = (),
-) -> Value:
-    """Declare an option; see `ReadOption`."""
-    declared = ReadOption(
-        flag=flag, metavar=metavar, help=help_text, default=default, read=read,
-        repeatable=repeatable, title=title, choices=choices,
-    )  # fmt: skip
-    return field(default=default, metadata={"option": declared})
+def _option(declared: ReadOption[Value]) -> Value:
+    """Declare an option as a field of a dataclass."""
+    return field(default=declared.default, metadata={"option": declared})
 
 
 def _read_ragged(name: str, value: object) -> str:
@@ -94,59 +80,51 @@ class ReadOptions:
         keep_decimals: Whether to count the decimals of each cell.
     """
 
-    delimiter: str | None = _option(
-        "--delimiter", "C",
+    delimiter: str | None = _option(ReadOption(
+        read_text, None, "--delimiter", "C",
         "Character between cells; \\t or tab for a tab. [default: by suffix, else sniffed]",
-        None, read_text,
-    )  # fmt: skip
-    header: bool = _option(
-        "--no-header", None, "No header: columns are called 1, 2, 3, ….",
-        True, read_truth,
-    )  # fmt: skip
-    nulls: tuple[str, ...] | None = _option(
-        "--na", "TEXT", "Text that means null, besides the empty cell and instead of the usual "
-        "ones; repeatable. [default: NA, null, NaN, …]",
-        None, read_texts, repeatable=True,
-    )  # fmt: skip
+    ))  # fmt: skip
+    header: bool = _option(ReadOption(
+        read_truth, True, "--no-header", None, "No header: columns are called 1, 2, 3, ….",
+    ))  # fmt: skip
+    nulls: tuple[str, ...] | None = _option(ReadOption(
+        read_texts, None, "--na", "TEXT", "Text that means null, besides the empty cell and "
+        "instead of the usual ones; repeatable. [default: NA, null, NaN, …]", repeatable=True,
+    ))  # fmt: skip
     encoding: str = _option(
-        "--encoding", "NAME", "Text encoding. [default: utf-8]", "utf-8", read_text
+        ReadOption(read_text, "utf-8", "--encoding", "NAME", "Text encoding. [default: utf-8]")
     )
-    decimal: str = _option(
-        "--decimal", "C", "Decimal mark of numbers: . or a comma. [default: .]", ".", read_text
-    )
-    thousands: str | None = _option(
-        "--thousands", "C",
+    decimal: str = _option(ReadOption(
+        read_text, ".", "--decimal", "C", "Decimal mark of numbers: . or a comma. [default: .]",
+    ))  # fmt: skip
+    thousands: str | None = _option(ReadOption(
+        read_text, None, "--thousands", "C",
         "Mark between groups of three digits. [default: none; such a cell is no number]",
-        None, read_text,
-    )  # fmt: skip
-    skip_lines: int = _option(
-        "--skip-lines", "N", "Lines before the table, passed through as they are.",
-        0, partial(read_count, least=0),
-    )  # fmt: skip
-    comment: str | None = _option(
-        "--comment", "TEXT", "Lines that start so pass through as they are.", None, read_text
-    )
-    escape: str | None = _option(
-        "--escape", "C", "Character that takes the meaning of the one after it, such as '\\'. "
-        "[default: none; quotes are doubled]",
-        None, read_text,
-    )  # fmt: skip
-    ragged: str = _option(
-        "--ragged", "error|keep",
+    ))  # fmt: skip
+    skip_lines: int = _option(ReadOption(
+        partial(read_count, least=0), 0, "--skip-lines", "N",
+        "Lines before the table, passed through as they are.",
+    ))  # fmt: skip
+    comment: str | None = _option(ReadOption(
+        read_text, None, "--comment", "TEXT", "Lines that start so pass through as they are.",
+    ))  # fmt: skip
+    escape: str | None = _option(ReadOption(
+        read_text, None, "--escape", "C", "Character that takes the meaning of the one after it, "
+        "such as '\\'. [default: none; quotes are doubled]",
+    ))  # fmt: skip
+    ragged: str = _option(ReadOption(
+        _read_ragged, "error", "--ragged", "error|keep",
         "What to do with a row of too few or too many cells. [default: error]",
-        "error", _read_ragged, title="way with ragged rows", choices=_RAGGED,
-    )  # fmt: skip
-    strict: bool = _option(
-        "--strict", None, "Fail at a cell that is not a number in a field that gets noise. "
-        "[default: leave it, and count it]",
-        False, read_truth,
-    )  # fmt: skip
-    keep_decimals: bool = field(
-        default=False, metadata={"option": ReadOption(read=read_truth, default=False)}
-    )
+        title="way with ragged rows", choices=_RAGGED,
+    ))  # fmt: skip
+    strict: bool = _option(ReadOption(
+        read_truth, False, "--strict", None, "Fail at a cell that is not a number in a field that "
+        "gets noise. [default: leave it, and count it]",
+    ))  # fmt: skip
+    keep_decimals: bool = _option(ReadOption(read_truth, False))
 
 
 @cache
-def declared() -> Mapping[str, ReadOption]:
+def declared() -> Mapping[str, ReadOption[Any]]:
     """Return the declaration of each option, by its name."""
     return {one.name: one.metadata["option"] for one in fields(ReadOptions)}

@@ -10,7 +10,7 @@ import io
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,14 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_fully
 from noisify.formats.arrow.messages import first_batch, largest_body, schema_bytes
-from noisify.formats.arrow.nested import ROWS, naming_note, values_at, with_values
+from noisify.formats.arrow.nested import naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.arrow.tables import Slice, TableReader, type_in_mask
-from noisify.formats.interface import Reading, Sink, Source
+from noisify.formats.arrow.tables import Slice, SliceSource, type_in_mask
+from noisify.formats.interface import Reading, Sink
 from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ _MORE_COPIES = 2
 _VERSIONS = {3: pa.ipc.MetadataVersion.V4, 4: pa.ipc.MetadataVersion.V5}
 
 
-class ArrowSource(Source[Slice]):
+class ArrowSource(SliceSource):
     """An open Arrow IPC file or stream.
 
     Args:
@@ -70,18 +70,17 @@ class ArrowSource(Source[Slice]):
                 "from start to end; the stream format is"
             )
         self.file_metadata = None
-        self.rows: int | None = None
+        self.rows = None
         try:
-            self._describe()
-            self.reader = TableReader(self.schema)
+            self._read_schema()
+            self.describe(self.schema)
         except (pa.ArrowException, OSError, ValueError) as error:
-            self._refuse(error)
-        self.fields = self.reader.fields
+            raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
         if note := naming_note(self.schema, self.name):
             self.notes.append(note)
         self.empty = self.rows == 0
 
-    def _describe(self) -> None:
+    def _read_schema(self) -> None:
         """Read the schema and the style of the batches, without consuming a stream."""
         head = self._input.head()
         if self.is_file:
@@ -112,9 +111,6 @@ class ArrowSource(Source[Slice]):
             return pa.OSFile(str(self._input.path))
         return pa.PythonFile(_Readable(self._input.open()), mode="r")
 
-    def _refuse(self, error: object) -> NoReturn:
-        raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
-
     @override
     def read(
         self,
@@ -132,7 +128,7 @@ class ArrowSource(Source[Slice]):
             self._input.memory.require(_MORE_COPIES * size_in_memory, "a record batch")
             if size_in_memory > WHOLE_BYTES:
                 step = max(_FEWEST_ROWS, batch.num_rows * SLICE_BYTES // size_in_memory)
-            yield from self.reader.slices(batch, max(1, step), groups, reached, metadata)
+            yield from self.slices(batch, max(1, step), groups, reached, metadata)
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, Any]]:
         """Yield each record batch with its custom metadata."""
@@ -156,29 +152,10 @@ class ArrowSource(Source[Slice]):
                 f"has a record batch {number} that cannot be read: {error}", path=self.name
             ) from None
 
-    def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
-        """Decode the wanted fields of a slice."""
-        return self.reader.decode(raw, wanted)
-
     @override
     def original_type(self, field: Field) -> pa.DataType:
         """Return the Arrow type of a field."""
-        return type_in_mask(self.reader.leaf(field.name))
-
-    @override
-    def condition_values(
-        self, raw: Slice, chunk: Chunk, names: Iterable[str]
-    ) -> dict[str, pa.Array]:
-        """Return the values of fields, with decimals as float64."""
-        return self.reader.condition_values(raw, names)
-
-    def size_of(self, raw: Slice) -> int:
-        """Return the approximate size of a slice in bytes, uncompressed."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:
-        """Return the number of rows if it is known; None for streams and elements of lists."""
-        return self.rows if field.table == ROWS else None
+        return type_in_mask(self.leaf(field.name))
 
 
 def validate(batch: pa.RecordBatch) -> None:
@@ -265,7 +242,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
             )
         else:
             self._writer = pa.ipc.new_stream(file, source.schema, options=options)
-        leaves = [source.reader.leaf(name) for name in sorted(noised)]
+        leaves = [source.leaf(name) for name in sorted(noised)]
         self._dictionaries: dict[tuple[int, tuple[int, ...]], pa.Array | None] = {
             (leaf.column, leaf.steps): None
             for leaf in leaves
@@ -276,7 +253,7 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
 
     def encode(self, raw: Slice, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> EncodedSlice:
         """Put the noisy values into a slice."""
-        return EncodedSlice(raw, self._source.reader.noisy_columns(chunk, noisy))
+        return EncodedSlice(raw, self._source.noisy_columns(chunk, noisy))
 
     def with_rows(
         self, versions: Sequence[EncodedSlice], copies: NDArray[np.int64]

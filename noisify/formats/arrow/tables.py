@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.arrow_arrays import bytes_of
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import UsageError
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, column_of, comparable, noisy_values, whole
 from noisify.formats.arrow.nested import ROWS, fields_and_leaves, leaves_of, values_at, with_values
+from noisify.formats.interface import Source
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -52,16 +54,17 @@ class Slice:
         return whole(self.batch.column(number).slice(self.offset, self.rows))
 
 
-class TableReader:
-    """Reads tables of one schema.
+class SliceSource(Source[Slice]):
+    """Arrow tables or record batches of one schema, read in slices.
 
     Attributes:
-        schema: The schema.
-        fields: The fields of the tables.
+        rows: The number of rows, or None if it is not known before reading.
     """
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema = schema
+    rows: int | None
+
+    def describe(self, schema: pa.Schema) -> None:
+        """Find the fields of a schema."""
         self.fields, self._numbers = fields_and_leaves(schema)
         self._leaves = leaves_of(schema)
 
@@ -101,6 +104,17 @@ class TableReader:
                 reached[table] += len(values_at(piece.column(leaf.column), leaf.steps)[0])
             yield piece
 
+    @override
+    def size_of(self, raw: Slice) -> int:
+        """Return the approximate size of a slice in bytes, uncompressed."""
+        return raw.size
+
+    @override
+    def length(self, field: Field) -> int | None:
+        """Return the number of rows if it is known; None for elements of lists."""
+        return self.rows if field.table == ROWS else None
+
+    @override
     def decode(self, raw: Slice, wanted: Sequence[Field]) -> Chunk:
         """Decode the wanted fields of a slice; the chunk's layout is its columns by index."""
         rows = Positions.range(raw.start, raw.start + raw.rows)
@@ -118,7 +132,10 @@ class TableReader:
             decoded.append(column_of(each, values, positions, inside))
         return Chunk(tuple(decoded), columns, rows)
 
-    def condition_values(self, raw: Slice, names: Iterable[str]) -> dict[str, pa.Array]:
+    @override
+    def condition_values(
+        self, raw: Slice, chunk: Chunk, names: Iterable[str]
+    ) -> dict[str, pa.Array]:
         """Return the values of fields of a slice, with decimals as float64.
 
         Raises:

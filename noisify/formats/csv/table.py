@@ -20,6 +20,7 @@ from noisify.core.arrow_arrays import bools, strings, to_numpy, validity, with_n
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError
+from noisify.formats.arrow.columns import array_of
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.header import with_delimiter
@@ -280,9 +281,6 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
                 "for example --encoding cp1252",
                 field=column.field.name,
             ) from None
-    bits = None
-    if column.valid is not None:
-        bits = pa.py_buffer(np.packbits(column.valid, bitorder="little"))
     values = column.values
     if pa.types.is_date32(kind):
         values = values // (_DAY // column.number.tick)
@@ -291,7 +289,7 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
         tick = next(tick for tick, unit in _UNITS.items() if unit == kind.unit)
         values = values * (column.number.tick // tick)
         values = values.astype(f"i{kind.bit_width // 8}", copy=False)
-    return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(np.array(values))])
+    return array_of(np.array(values), kind, column.valid)
 
 
 def prepared(table: Table) -> Table:
