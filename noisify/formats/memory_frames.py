@@ -165,7 +165,8 @@ def _given_back(result: NoisyColumn, at: NDArray[np.int64], array: ExtensionArra
         )
     if result.column.number.kind != "time":
         return values
-    unit = _UNITS[result.column.number.tick]
+    tick = result.column.number.tick
+    unit = next(unit for unit, length in columns.TICKS.items() if length == tick)
     if array.dtype.kind == "m":
         return pd.array(values.view(f"m8[{unit}]"))
     moments = pd.array(values.view(f"M8[{unit}]"))
@@ -216,9 +217,6 @@ def _null_of(dtype: np.dtype[Any] | ExtensionDtype) -> object:
     if dtype.kind in "iub":
         return pd.NA
     return np.nan
-
-
-_UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
 def _field_of_dtype(name: str, dtype: np.dtype[Any] | ExtensionDtype) -> Field:

@@ -53,7 +53,8 @@ def number_type(kind: pa.DataType) -> NumberType | None:
     return None
 
 
-_TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
+TICKS = {"s": SECOND, "ms": SECOND // 10**3, "us": SECOND // 10**6, "ns": 1}
+"""The nanoseconds in Arrow's units of time, which are also NumPy's."""
 
 
 @lru_cache(maxsize=256)
@@ -79,9 +80,9 @@ def _time_type(kind: pa.DataType) -> NumberType | None:
     if pa.types.is_date32(kind):
         return NumberType.time(86400 * SECOND, bits=32)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        return NumberType.time(_TICKS[kind.unit])
+        return NumberType.time(TICKS[kind.unit])
     if pa.types.is_time(kind):
-        tick = _TICKS[kind.unit]
+        tick = TICKS[kind.unit]
         return NumberType.time(tick, bits=kind.bit_width, span=86400 * SECOND // tick)
     return None
 

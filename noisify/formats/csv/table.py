@@ -20,7 +20,7 @@ from noisify.core.arrow_arrays import bools, strings, to_numpy, validity, with_n
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.arrow.columns import array_of
+from noisify.formats.arrow.columns import TICKS, array_of
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv.header import with_delimiter
@@ -52,7 +52,6 @@ _NOTHING, _EMPTY, _LINE_END, _TRUE, _FALSE = (
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
 _TAB_SUFFIXES = {".tsv", ".tab"}
 _UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
-_UNITS = {SECOND: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
 
 
 def read(source: Input, options: ReadOptions) -> Table:
@@ -226,7 +225,7 @@ class _Times:
         in_utc = {zone.lstrip().upper() in _UTC for zone in self.zones if zone}
         if self.others or False in in_utc or (in_utc and "" in self.zones):
             return pa.string()
-        unit = next(unit for tick, unit in _UNITS.items() if self.tick % tick == 0)
+        unit = next(unit for unit, tick in TICKS.items() if self.tick % tick == 0)
         if self.of_day:
             return pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
         if self.dates_only:
@@ -286,8 +285,7 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
         values = values // (_DAY // column.number.tick)
         values = values.astype(np.int32)
     elif pa.types.is_timestamp(kind) or pa.types.is_time(kind):
-        tick = next(tick for tick, unit in _UNITS.items() if unit == kind.unit)
-        values = values * (column.number.tick // tick)
+        values = values * (column.number.tick // TICKS[kind.unit])
         values = values.astype(f"i{kind.bit_width // 8}", copy=False)
     return array_of(np.array(values), kind, column.valid)
 

@@ -67,12 +67,18 @@ def read_header(head: bytes, name: str) -> Header:
         DataError: If it is broken, or the array holds pickled objects.
     """
     header = parse_header(head, name)
+    refuse_objects(header, name)
+    return header
+
+
+def refuse_objects(header: Header, name: str, field: str | None = None) -> None:
+    """Refuse an array of pickled Python objects."""
     if header.dtype.hasobject:
         raise DataError(
             "holds pickled Python objects, which are never unpickled; save it with a number dtype",
             path=name,
+            field=field,
         )
-    return header
 
 
 def header_length(head: bytes) -> int:

@@ -6,10 +6,10 @@ from contextlib import closing, contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
 from noisify.formats.npy.arrays import stored_array
-from noisify.formats.npy.header import new_header
+from noisify.formats.npy.header import new_header, refuse_objects
 from noisify.formats.npz.sink import ArrayPart, Encoded, NpzWriter, part_of
 from noisify.formats.npz.source import ArchivePiece, Array, NpzSource
 from noisify.formats.npz.zip_archive import new_member
@@ -46,12 +46,7 @@ def _stored(archive: NpzSource, array: Array) -> StoredArray:
     Raises:
         DataError: If it holds Python objects.
     """
-    if array.header.dtype.hasobject:
-        raise DataError(
-            "holds pickled Python objects, which are never unpickled; save it with a number dtype",
-            path=archive.name,
-            field=array.name,
-        )
+    refuse_objects(array.header, archive.name, array.name)
 
     def read(box: Box) -> NDArray[Any]:
         with archive.unpacked(array) as file:
