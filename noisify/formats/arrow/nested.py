@@ -198,13 +198,8 @@ def values_at(values: pa.Array, steps: Sequence[int]) -> tuple[pa.Array, NDArray
             inside = _within(inside, values)
             _, values = _elements(values)
             inside = None if inside is None else np.repeat(inside, kind.list_size)
-        elif pa.types.is_map(kind) or is_list(kind):
-            values = _compact(values)
-            offsets = _offsets(values)
-            child = values.values
-            if pa.types.is_map(kind):
-                child = values.items if next(left, 0) else values.keys
-            values = child.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+        elif pa.types.is_map(kind) or is_list(kind):  # a map is a list of structs
+            _, values = _elements(values)
             inside = None
         else:
             return values, inside
@@ -257,13 +252,12 @@ def with_values(values: pa.Array, steps: Sequence[int], leaf: pa.Array) -> pa.Ar
         parts = [f.with_type(child.type) for f, child in zip(kind, children, strict=True)]
         return pa.StructArray.from_arrays(children, fields=parts, mask=_nulls(values))
     if pa.types.is_map(kind):
-        values = _compact(values)
-        offsets = _offsets(values)
-        here = slice(int(offsets[0]), int(offsets[-1]))
-        parts = [values.keys[here], values.items[here]]
+        values, entries = _elements(values)
+        parts = [entries.field(0), entries.field(1)]
         step = steps[0] if steps else 0
         parts[step] = with_values(parts[step], steps[1:], leaf)
-        return pa.MapArray.from_arrays(_rebased(offsets), *parts, type=kind, mask=_nulls(values))
+        offsets = _rebased(_offsets(values))
+        return pa.MapArray.from_arrays(offsets, *parts, type=kind, mask=_nulls(values))
     if is_list(kind):
         values, child = _elements(values)
         return _lists(values, with_values(child, steps, leaf), kind.value_field)
