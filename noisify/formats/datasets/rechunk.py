@@ -1,9 +1,8 @@
-"""Datasets whose chunks run against the order of the elements.
+"""Read and write datasets whose chunks run against the order of the elements.
 
-A chunk of a thousand rows of one column each holds elements from all over the dataset. To have them
-in order, in pieces that fit into memory, the chunks are unpacked into a temporary file, one after
-another, where a part of each can be read; noisy elements go to a copy of it, which is packed again
-when all are there.
+A chunk of a thousand rows of one column holds elements from all over the dataset. To read them in
+order, in pieces that fit into memory, the chunks are unpacked into a temporary file, where parts of
+each can be read. Noisy elements go to a copy of that file, which is packed again at the end.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 
 @frozen
 class RechunkedStorage(Storage):
-    """A dataset whose elements are in a temporary file meanwhile.
+    """A dataset whose elements are in a temporary file.
 
     Attributes:
-        base: How it is really stored.
-        elements: All of its elements.
-        skipped: For chunks that did not pass all filters, which; by their first corner.
+        base: The storage of the dataset.
+        elements: The temporary file of all elements.
+        skipped: The filters that chunks skipped, by their first corner, if they skipped any.
     """
 
     base: InChunks
@@ -69,7 +68,7 @@ class RechunkedStorage(Storage):
             target.scratch(self).write(box, packed.view(self.whole))
 
     def finish(self, target: Target, noisy: ChunkFile) -> None:
-        """Pack all chunks that differ from before again, and write them."""
+        """Pack and write all chunks that have changed."""
         for box in _chunk_boxes(self.base):
             corner = tuple(cut.start for cut in box)
             if not self.elements.same_chunk(noisy, corner):

@@ -1,7 +1,7 @@
-"""How the elements of a dataset are stored: what a format says of reading and writing them.
+"""The interface to the elements of a dataset: how a format reads and writes them.
 
-Every storage hands out boxes of consecutive elements. `read` and `write` are serial; `unpack` and
-`pack` run in worker threads: what needs no order is left to them.
+Elements are read and written in boxes of consecutive ones. `read` and `write` are serial; `unpack`
+and `pack` run in worker threads.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Unpacked:
 
     Attributes:
         values: The elements, in the box's shape, as they are in the file.
-        edge_chunks: Whole chunks that go on beyond the dataset's end, by their first corner.
-        skipped: For chunks that did not pass all filters, which; by their first corner.
+        edge_chunks: Whole chunks that extend beyond the dataset's end, by their first corner.
+        skipped: The filters that chunks skipped, by their first corner, if they skipped any.
     """
 
     values: NDArray[Any]
@@ -49,9 +49,9 @@ class Storage(ABC):
 
     Attributes:
         path: The dataset's path.
-        shape: Its shape; an array type's comes last.
-        rank: Its own dimensions, without those of an array type.
-        dtype: What of an element noise can change.
+        shape: The dataset's shape, followed by that of an array type.
+        rank: The number of the dataset's own dimensions.
+        dtype: The dtype of the parts of an element that noise can change.
         for_workers: Whether the workers may read and write the elements, in any order.
     """
 
@@ -95,7 +95,7 @@ class Storage(ABC):
 
         Args:
             before: The box's elements.
-            values: What is to be there instead, in the same shape and dtype.
+            values: The new elements, in the same shape and dtype.
             box: The box.
         """
         return values

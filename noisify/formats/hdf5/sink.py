@@ -1,4 +1,4 @@
-"""A copy of an HDF5 file in which datasets are overwritten."""
+"""Write HDF5 files: copies of the source in which datasets are overwritten."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _COPY_BYTES = 1 << 20
 class Hdf5Sink(DatasetsSink):
     """A copy of an HDF5 file, in which datasets are overwritten.
 
-    What is overwritten at its place in the file need not be copied before: the rest is copied
-    around it at the end, or as soon as the HDF5 library is needed.
+    Bytes that are overwritten at a known offset are not copied before. The rest of the file is
+    copied at the end, or as soon as the HDF5 library is needed.
 
     Args:
         source: The file that is copied.
@@ -117,7 +117,7 @@ class Hdf5Sink(DatasetsSink):
     @override
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Let a failure of the HDF5 library, or one kept from it, name the output."""
+        """Name the output in the error of a failure of the HDF5 library, or one kept from it."""
         try:
             try:
                 yield
@@ -129,7 +129,7 @@ class Hdf5Sink(DatasetsSink):
             raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
-        """Write bytes of a contiguous dataset, all of which will be written, to their place."""
+        """Write bytes of a contiguous dataset, all of which will be written, to an offset."""
         write_all_at(self._raw, data, start - self._span.start)
         stop = start + len(data)
         with self._noting:
@@ -138,7 +138,7 @@ class Hdf5Sink(DatasetsSink):
 
     @contextlib.contextmanager
     def dataset(self, path: str) -> Iterator[h5py.h5d.DatasetID]:
-        """Open a dataset of the copy, which is complete from now on; signals wait meanwhile."""
+        """Open a dataset of the copy, complete from now on, while signals are delayed."""
         self._copy_the_rest()
         with delayed_signals():
             if self._file is None:
@@ -153,7 +153,7 @@ class Hdf5Sink(DatasetsSink):
                 h5i.dec_ref(dataset)  # closing it may write
 
     def finish(self) -> None:
-        """Complete the copy, and close it, which writes what the library still holds."""
+        """Complete the copy, and close it, which flushes the library's buffers."""
         with self._writing():
             self._write_scratch()
             self._copy_the_rest()
@@ -165,7 +165,7 @@ class Hdf5Sink(DatasetsSink):
                 restore()
 
     def _mark_indexes(self) -> None:
-        """Mark the indexes of changed columns of PyTables' tables, which have opened the copy."""
+        """Mark PyTables' indexes of changed columns as out of date."""
         for name in sorted(self._changed):
             place = self._stored[name]
             index = index_of(self._file, place.path, place.member or "")
@@ -174,7 +174,7 @@ class Hdf5Sink(DatasetsSink):
                 self._touched[index] = None
 
     def _times(self) -> Callable[[], None]:
-        """Return what gives the objects that the library wrote the times they had."""
+        """Return a function that restores the times of the objects that the library wrote."""
         sizes = header_sizes(self._file)
         addresses = [self._objects.address(path) for path in self._touched]
 
@@ -186,7 +186,7 @@ class Hdf5Sink(DatasetsSink):
         return restore
 
     def close(self) -> None:
-        """Close the copy, whatever happens."""
+        """Close the copy."""
         try:
             super().close()
             self._raw.close()
@@ -194,7 +194,7 @@ class Hdf5Sink(DatasetsSink):
             self._close_library()
 
     def _close_library(self) -> None:
-        """Close the file that the HDF5 library has open, which writes what it still holds."""
+        """Close the file of the HDF5 library, which flushes its buffers."""
         if self._file is not None:
             with delayed_signals():
                 close_file(self._file)

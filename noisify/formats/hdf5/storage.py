@@ -38,39 +38,39 @@ if TYPE_CHECKING:
     from noisify.formats.hdf5.filters import Buffer, Pipeline
 
 _NOT_THERE = "not allocated"
-"""What the HDF5 library says of a chunk that is not in the file; to ask it first may mislead."""
+"""The message of the HDF5 library for a chunk that is not in the file."""
 
 
 class Origin(Protocol):
     """The file that is read."""
 
     def opened(self) -> BinaryIO:
-        """Return it as a file of bytes, unbuffered."""
+        """Return the unbuffered file."""
         ...
 
     def dataset(self, path: str) -> h5d.DatasetID:
-        """Return a dataset of it."""
+        """Return a dataset."""
         ...
 
 
 class Target(Protocol):
-    """The file that is written: a copy of the origin."""
+    """The copy that is written."""
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
-        """Write bytes of a contiguous dataset to a place in the file."""
+        """Write bytes of a contiguous dataset to an offset in the file."""
         ...
 
     def dataset(self, path: str) -> AbstractContextManager[h5d.DatasetID]:
-        """Open a dataset of it, while no signal can raise."""
+        """Open a dataset while signals are delayed."""
         ...
 
 
 @frozen
 class Contiguous(Storage):
-    """Elements one after the other, at a place in the file that is known.
+    """Consecutive elements at a known offset in the file.
 
     Attributes:
-        offset: Where they start in the file.
+        offset: The offset of the first element.
     """
 
     for_workers = True
@@ -79,11 +79,11 @@ class Contiguous(Storage):
 
     @override
     def read(self, origin: Origin, box: Box) -> BinaryIO:
-        """Return the file: the workers read it, past the HDF5 library."""
+        """Return the file, which the workers read without the HDF5 library."""
         return origin.opened()
 
     def unpack(self, raw: BinaryIO, box: Box) -> Unpacked:
-        """Return a box's elements, read from the file.
+        """Read a box's elements from the file.
 
         Raises:
             DataError: If the file ends before them.
@@ -95,7 +95,7 @@ class Contiguous(Storage):
         return Unpacked(values)
 
     def write(self, target: Target, packed: NDArray[Any], box: Box) -> None:
-        """Write a box past the HDF5 library."""
+        """Write a box without the HDF5 library."""
         target.overwrite(self.path, self._place(box), packed.reshape(-1).view(np.uint8).data)
 
     def _place(self, box: Box) -> int:
@@ -104,14 +104,14 @@ class Contiguous(Storage):
 
 @frozen
 class LibraryStorage(InChunks):
-    """Elements that only the HDF5 library knows to read: compact, unwritten, or behind its filters.
+    """Elements that only the HDF5 library can read: compact, unwritten, or behind its filters.
 
-    They are read and written as whole elements of the dataset's own datatype, so the library has
-    nothing to convert: what it converts, it may lose.
+    They are read and written as whole elements of the dataset's own datatype, so that the library
+    converts nothing, which may lose data.
 
     Attributes:
         kind: The dataset's datatype.
-        rounds: Whether a filter does not keep every value as it is.
+        rounds: Whether a filter is lossy.
     """
 
     kind: h5py.h5t.TypeID
@@ -128,10 +128,10 @@ class LibraryStorage(InChunks):
 
     @override
     def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
-        """Write chunks, and read them back.
+        """Write chunks, and read them back to check.
 
         Raises:
-            NoisifyError: If the library does not give back what was written.
+            NoisifyError: If the library reads other values than were written.
         """
         for part, changed in packed:
             values = _contiguous(changed)
@@ -153,13 +153,13 @@ class LibraryStorage(InChunks):
 
 
 def _contiguous(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous copy of elements, with what lies between their members."""
+    """Return a contiguous copy of elements, including the bytes between their members."""
     raw = values.view(f"V{values.dtype.itemsize}") if values.dtype.names else values
     return np.ascontiguousarray(raw).reshape(values.shape).view(values.dtype)
 
 
 def _spaces(dataset: h5d.DatasetID, box: Box) -> tuple[h5s.SpaceID, h5s.SpaceID]:
-    """Return the selections of a box, in memory and in the file."""
+    """Return the HDF5 selections of a box in memory and in the file."""
     space = dataset.get_space()
     if not box:
         return space, space
@@ -169,19 +169,19 @@ def _spaces(dataset: h5d.DatasetID, box: Box) -> tuple[h5s.SpaceID, h5s.SpaceID]
 
 
 Chunks = list[tuple[Corner, int, "Buffer | None"]]
-"""Chunks by their first corner: which filters they did not pass, and their bytes, if any."""
+"""The first corner of each chunk, the filters it skipped, and its bytes, if it is in the file."""
 
 
 @frozen
 class Chunked(InChunks):
-    """Elements in chunks that are read and written directly, and (un)packed by the workers.
+    """Elements in chunks that are read and written directly, and filtered by the workers.
 
     Attributes:
         chunks: The shape of a chunk.
-        pipeline: The filters they pass.
-        filters_edges: Whether the chunks pass them too that go on beyond the dataset's end.
+        pipeline: The filters.
+        filters_edges: Whether chunks that extend beyond the dataset's end are filtered too.
         is_written: Whether any chunk is in the file.
-        fill: The bytes of an element of a chunk that is not, or None if not known.
+        fill: The bytes of an element that is not in the file, or None if they are not known.
     """
 
     chunks: tuple[int, ...]
@@ -212,7 +212,7 @@ class Chunked(InChunks):
         """Return the elements of chunks.
 
         Raises:
-            DataError: If the bytes of one are not what its filters make.
+            DataError: If the filters cannot have made the bytes of a chunk.
         """
         skipped = {corner: mask for corner, mask, _ in raw if mask}
         if len(raw) == 1 and box_shape(box) == self.chunks:
@@ -236,21 +236,21 @@ class Chunked(InChunks):
             raise self._broken_chunk(error) from None
 
     def _not_passed(self, corner: Corner, skipped: int) -> int:
-        """Return which filters a chunk has not passed, whatever it says of itself."""
+        """Return which filters a chunk skipped, whatever its filter mask says."""
         ends = zip(corner, self.chunks, self.shape, strict=True)
         if self.filters_edges or all(at + step <= extent for at, step, extent in ends):
             return skipped
         return NO_FILTERS
 
     def _broken_chunk(self, error: ValueError) -> DataError:
-        """Return the error of a chunk that is not what its filters make."""
+        """Return the error for a chunk whose bytes its filters cannot have made."""
         return DataError(f"has a chunk that cannot be read: {error}", field=self.path)
 
     def _filled(self) -> NDArray[Any]:
-        """Return a chunk that is not in the file.
+        """Return the elements of a chunk that is not in the file.
 
         Raises:
-            DataError: If it is not known what it holds.
+            DataError: If its fill value is not known.
         """
         if self.fill is None:
             raise DataError(
@@ -267,7 +267,7 @@ class Chunked(InChunks):
         return np.frombuffer(data, self.dtype).reshape(self.chunks)
 
     def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> Chunks:
-        """Return the chunks of a box that are other than before, filtered."""
+        """Filter the chunks of a box that have changed."""
         old, new = before.values.view(self.whole), values.view(self.whole)
         packed: Chunks = []
         for corner in corners(box, self.chunks):
@@ -288,13 +288,13 @@ class Chunked(InChunks):
         chunk: NDArray[Any],
         used: Callable[[int], None] = lambda _: None,
     ) -> Chunks:
-        """Return a chunk as it goes to the file, by one write or two.
+        """Return a chunk for one write to the file, or two.
 
         Args:
-            corner: Its first corner.
-            skipped: Which filters it says it did not pass.
-            chunk: Its elements.
-            used: Told the bytes that were read, after each filter.
+            corner: The first corner of the chunk.
+            skipped: The filters that it skipped, by its filter mask.
+            chunk: The elements.
+            used: Called after each filter with the number of bytes that it read.
         """
         not_passed = self._not_passed(corner, skipped)
         now_skipped, data = self.pipeline.encode(_bytes_of(chunk), not_passed, used)

@@ -1,4 +1,4 @@
-"""Zarr stores read whole, array by array, and created."""
+"""Read Zarr stores as whole arrays, and create them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _CHUNK_BYTES = 1 << 20
 
 @contextmanager
 def opened(source: Input) -> Iterator[ArrayFile]:
-    """Open a Zarr store for as long as its arrays are read.
+    """Open a Zarr store while its arrays are read.
 
     Raises:
-        UsageError: If an array holds what no NumPy array of fixed size does.
+        UsageError: If an array's dtype is not one of fixed size.
     """
     if source.path is None:
         raise AssertionError(source.name)
@@ -57,7 +57,7 @@ def _stored(path: str, array: ZarrObject, shown: str) -> StoredArray:
 
 
 def _lost(tree: Tree) -> UsageError | None:
-    """Return the error of what no other format of arrays would hold: attributes, and the unread."""
+    """Return the error for attributes or unreadable arrays, which other formats lack."""
     for path, why in tree.unreadable.items():
         return UsageError(f"cannot be read: {why}", field=path)
     attributes = tree.attributes | {path: dict(one.attrs) for path, one in tree.arrays.items()}
@@ -68,7 +68,7 @@ def _lost(tree: Tree) -> UsageError | None:
 
 
 def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
-    """Start a Zarr store of version 3 in the place of an existing file.
+    """Create a Zarr store of version 3, replacing an existing file.
 
     Raises:
         UsageError: If an array's dtype is not one of Zarr's.

@@ -1,6 +1,6 @@
-"""What the arrays of a Zarr store are other than measurements, by the conventions they follow.
+"""Find arrays of a Zarr store that are not measurements, by the conventions of the store.
 
-They are those of HDF5 and NetCDF as far as Zarr stores use them: xarray's dimensions and CF
+These are the conventions of HDF5 and NetCDF that Zarr stores use: xarray's dimensions and CF
 attributes, and AnnData's data frames, categories and sparse matrices.
 """
 

@@ -1,4 +1,4 @@
-"""A copy of a Zarr store, in which the chunks of noisy arrays are written anew."""
+"""Write Zarr stores: copies of the source in which chunks of noisy arrays are overwritten."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ZarrSink(DatasetsSink):
     @override
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Let a failure of zarr name the output.
+        """Name the output in the error of a failure of zarr.
 
         Raises:
             NoisifyError: Instead of what zarr raises.
@@ -62,7 +62,7 @@ class ZarrSink(DatasetsSink):
             raise NoisifyError(f"cannot be written: {why}", path=self._name) from None
 
     def finish(self) -> None:
-        """Write the arrays that were unpacked, sync all files, and protect what was protected."""
+        """Write the arrays that were unpacked, sync all files, and copy the files' modes."""
         with self._writing():
             self._write_scratch()
             for place, _, names in os.walk(self._folder):

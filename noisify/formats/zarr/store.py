@@ -1,4 +1,4 @@
-"""Zarr stores: the arrays in them, in the order of their paths."""
+"""Open Zarr stores, and list their arrays in the order of their paths."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ZarrObject: TypeAlias = Any
 """An array, a group or a store of zarr, whose types are those of its version."""
 Mode: TypeAlias = Literal["r", "r+", "w"]
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError)
-"""What zarr and its codecs raise where they cannot read; its own errors are ValueErrors."""
+"""The exceptions of zarr and its codecs for unreadable data; zarr's own are ValueErrors."""
 
 
 @frozen
 class Tree:
-    """What is in a store.
+    """The contents of a store.
 
     Attributes:
         arrays: The arrays, by path; that of an array that is the whole store is empty.
