@@ -23,7 +23,7 @@ from noisify.files.input import read_fully
 from noisify.formats.arrow.messages import first_batch, largest_body, schema_bytes
 from noisify.formats.arrow.nested import naming_note, values_at, with_values
 from noisify.formats.arrow.output_file import WholeWrites
-from noisify.formats.arrow.tables import Slice, SliceSource, type_in_mask
+from noisify.formats.arrow.tables import Slice, SliceSource
 from noisify.formats.interface import Reading, Sink
 from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
@@ -112,12 +112,8 @@ class ArrowSource(SliceSource):
         return pa.PythonFile(_Readable(self._input.open()), mode="r")
 
     @override
-    def read(
-        self,
-        groups: Sequence[Sequence[Field]],
-        size: int,  # the output must not depend on it
-    ) -> Reading[Slice]:
-        """Read slices of record batches, in order."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Slice]:
+        """Read slices of record batches, in order; the output must not depend on `size`."""
         return Reading(self._slices(groups))
 
     def _slices(self, groups: Sequence[Sequence[Field]]) -> Iterator[Slice]:
@@ -151,11 +147,6 @@ class ArrowSource(SliceSource):
             raise DataError(
                 f"has a record batch {number} that cannot be read: {error}", path=self.name
             ) from None
-
-    @override
-    def original_type(self, field: Field) -> pa.DataType:
-        """Return the Arrow type of a field."""
-        return type_in_mask(self.leaf(field.name))
 
 
 def validate(batch: pa.RecordBatch) -> None:

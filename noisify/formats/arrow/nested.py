@@ -155,8 +155,10 @@ def is_struct(kind: pa.DataType) -> bool:
     return not any(is_opaque(inner.type) for inner in kind)
 
 
-def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, int]]:
-    """Return the fields of a table, and the index of the leaf of each field that has one.
+def fields_and_leaves(
+    schema: pa.Schema,
+) -> tuple[tuple[Field, ...], tuple[Leaf, ...], dict[str, int]]:
+    """Return the fields and leaves of a table, and the index of the leaf of each field with one.
 
     A nested column is a field too, besides its leaves. It has no values of its own, but messages
     can name it. Duplicate names are made distinct; columns keep theirs.
@@ -164,7 +166,7 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
     columns = distinct_names(schema.names)
     fields: dict[str, Field] = {}
     numbers: dict[str, int] = {}
-    every = list(leaves_of(schema))
+    every = leaves_of(schema)
     for number, leaf in enumerate(every):
         top = columns[leaf.column]
         if leaf.name != top:
@@ -176,7 +178,7 @@ def fields_and_leaves(schema: pa.Schema) -> tuple[tuple[Field, ...], dict[str, i
         leaf = every[number]
         role = roles.get(name) or roles.get(columns[leaf.column]) or leaf.role
         fields[name] = replace(fields[name], role=role)
-    return tuple(fields.values()), numbers
+    return tuple(fields.values()), every, numbers
 
 
 def values_at(values: pa.Array, steps: Sequence[int]) -> tuple[pa.Array, NDArray[np.bool_] | None]:

@@ -146,12 +146,8 @@ class DatasetSource(Source[RowGroupSlice]):
         return ParquetSource(path, str(path))
 
     @override
-    def read(
-        self,
-        groups: Sequence[Sequence[Field]],
-        size: int,  # the output must not depend on it
-    ) -> Reading[RowGroupSlice]:
-        """Read slices of the row groups of all files, file by file."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[RowGroupSlice]:
+        """Read slices of the row groups of all files; the output must not depend on `size`."""
         return Reading(self.pieces(groups, range(len(self.rows))), self.in_flight)
 
     def pieces(self, groups: Sequence[Sequence[Field]], files: range) -> Iterator[RowGroupSlice]:

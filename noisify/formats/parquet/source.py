@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,17 +22,15 @@ from noisify.core.overriding import override
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.files.remote import for_library, is_remote
-from noisify.formats.arrow.columns import column_of, comparable, whole
+from noisify.formats.arrow.columns import comparable, whole
 from noisify.formats.arrow.nested import (
     ROWS,
     alone,
-    fields_and_leaves,
-    leaves_of,
     naming_note,
     values_at,
 )
-from noisify.formats.arrow.tables import no_value_in_a_row, type_in_mask
-from noisify.formats.interface import Reading, Source
+from noisify.formats.arrow.tables import LeavesSource, RowSlice
+from noisify.formats.interface import Reading
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
@@ -61,7 +59,7 @@ _LONGEST_HEADER = 256
 
 
 @frozen
-class RowGroupSlice:
+class RowGroupSlice(RowSlice):
     """Some leaves of some rows of a row group.
 
     Attributes:
@@ -69,26 +67,14 @@ class RowGroupSlice:
         group: The index of the row group.
         leaves: The indices of the wanted leaves in it, ascending from slice to slice.
         closes: Whether these are the last wanted leaves of the row group.
-        offset: The index of its first row in the row group.
-        start: The index of its first row in the table.
-        rows: The number of rows.
-        last: Whether its last row is the last of the row group.
-        size: Its approximate size in the file, in bytes.
         arrays: The values of the leaves, by index, or None if a worker is to read them.
-        elements: For each list with a wanted leaf, the index in the table of its first element.
     """
 
     source: ParquetSource
     group: int
     leaves: tuple[int, ...]
     closes: bool
-    offset: int
-    start: int
-    rows: int
-    last: bool
-    size: int
     arrays: Mapping[int, pa.Array] | None = None
-    elements: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -96,7 +82,7 @@ class RowGroupSlice:
         return self.last and not self.offset
 
 
-class ParquetSource(Source[RowGroupSlice]):
+class ParquetSource(LeavesSource[RowGroupSlice]):
     """An open Parquet file.
 
     Args:
@@ -118,14 +104,14 @@ class ParquetSource(Source[RowGroupSlice]):
             raise self._unlike_parquet(error) from None
         with path.open("rb") as file:
             self.footer = Footer(file, name, writer)
-        self.leaves = leaves_of(self.schema)
+        self.describe(self.schema)
         if len(self.leaves) != self.metadata.num_columns:
             raise DataError("has columns that Arrow does not read as they are stored", path=name)
-        self.fields, self._numbers = fields_and_leaves(self.schema)
         note = naming_note(self.schema, name)
         self.notes: list[str] = [note] if note else []
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
-        self.empty = not self.metadata.num_rows
+        self.rows = self.metadata.num_rows
+        self.empty = not self.rows
         self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
         self._page_headers: dict[int, thrift.Record | None] = {}
         self._unchecked = set(int96_leaves(self.metadata))
@@ -154,10 +140,6 @@ class ParquetSource(Source[RowGroupSlice]):
             self._local.file = self._open(self.metadata)
         return self._local.file
 
-    def number(self, name: str) -> int:
-        """Return the index of a field's leaf."""
-        return self._numbers[name]
-
     def _largest_piece(self) -> int:
         """Estimate the decoded size of the largest row group, at most `WHOLE_BYTES`."""
         largest = 1
@@ -182,12 +164,8 @@ class ParquetSource(Source[RowGroupSlice]):
         return found
 
     @override
-    def read(
-        self,
-        groups: Sequence[Sequence[Field]],
-        size: int,  # the output must not depend on it
-    ) -> Reading[RowGroupSlice]:
-        """Read slices of row groups, in order."""
+    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[RowGroupSlice]:
+        """Read slices of row groups, in order; the output must not depend on `size`."""
         return Reading(self.pieces(groups, Counter()), self.in_flight)
 
     def pieces(
@@ -240,7 +218,7 @@ class ParquetSource(Source[RowGroupSlice]):
         for share, size in zip(shares, stored, strict=True):
             closes = share is shares[-1]
             start, rows = reached[ROWS], group.num_rows
-            piece = RowGroupSlice(self, index, share, closes, 0, start, rows, last=True, size=size)
+            piece = RowGroupSlice(0, start, rows, True, size, {}, self, index, share, closes)
             decoded = sum(sizes[leaf] for leaf in share)
             if not rows:
                 yield replace(piece, elements=reached)
@@ -346,19 +324,10 @@ class ParquetSource(Source[RowGroupSlice]):
         Raises:
             DataError: If they cannot be read.
         """
-        rows = Positions.range(raw.start, raw.start + raw.rows)
         by_leaf = self._fields_by_leaf(wanted)
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
-        columns = []
-        for leaf, array in arrays.items():
-            each = by_leaf[leaf]
-            values, inside = values_at(array, ())
-            positions = rows
-            if each.table != ROWS:
-                first = raw.elements[each.table]
-                positions = Positions.range(first, first + len(values))
-            columns.append(column_of(each, values, positions, inside))
-        return Chunk(tuple(columns), arrays, rows)
+        columns = tuple(self.column(raw, by_leaf[leaf], array) for leaf, array in arrays.items())
+        return Chunk(columns, arrays, Positions.range(raw.start, raw.start + raw.rows))
 
     def _fields_by_leaf(self, wanted: Sequence[Field]) -> dict[int, Field]:
         """Return fields by the indices of their leaves; cached for all the slices of a pass.
@@ -382,10 +351,6 @@ class ParquetSource(Source[RowGroupSlice]):
         read |= {leaf: self.read_leaf(raw.group, leaf) for leaf in leaves if leaf not in read}
         return {leaf: whole(read[leaf]) for leaf in leaves}
 
-    def original_type(self, field: Field) -> pa.DataType:
-        """Return the Arrow type of a field."""
-        return type_in_mask(self.leaves[self.number(field.name)])
-
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
@@ -403,17 +368,6 @@ class ParquetSource(Source[RowGroupSlice]):
             found[name] = comparable(*values_at(values, ()))
         return found
 
-    def leaf_of_rows(self, name: str) -> int:
-        """Return the index of the leaf of a field with one value per row.
-
-        Raises:
-            UsageError: If the field is nested or inside a list.
-        """
-        number = self._numbers.get(name)
-        if number is None or self.leaves[number].table != ROWS:
-            raise no_value_in_a_row(name)
-        return number
-
     def condition(self, group: int, leaf: int) -> pa.Array:
         """Return a leaf of a row group; cached for two row groups, since slices share it."""
         with self._condition_lock:
@@ -422,14 +376,6 @@ class ParquetSource(Source[RowGroupSlice]):
                     del self._conditions[old]
                 self._conditions[group, leaf] = whole(self.read_leaf(group, leaf))
             return self._conditions[group, leaf]
-
-    def size_of(self, raw: RowGroupSlice) -> int:
-        """Return the size of a slice in the file, in bytes."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:
-        """Return the number of rows; None for elements of lists, which must be read to count."""
-        return int(self.metadata.num_rows) if field.table == ROWS else None
 
     def fit(self, leaf: int) -> Fit:
         """Find out how to make Arrow write a leaf with its old storage type.
