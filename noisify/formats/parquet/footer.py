@@ -94,7 +94,7 @@ class Footer:
         tail = file.read(_TAIL)
         size = int.from_bytes(tail[:4], "little")
         if end < len(MAGIC) or not tail.endswith(MAGIC) or size > end - len(MAGIC):
-            raise DataError("is not a readable Parquet file: it has no footer", path=name)
+            raise unreadable("it has no footer", name)
         self.start = end - size
         file.seek(self.start)
         self._data = file.read(size)
@@ -108,7 +108,7 @@ class Footer:
         try:
             self._read_to_groups()
         except ValueError as error:
-            raise self._damaged(error) from None
+            raise unreadable(error, self._name) from None
 
     def _read_to_groups(self) -> None:
         """Read the fields before the row groups, which are many and read when needed."""
@@ -180,13 +180,10 @@ class Footer:
             record, end = thrift.read(self._data, self._starts[index], CHUNK_DEPTH)
             _check_group(record)
         except ValueError as error:
-            raise self._damaged(error) from None
+            raise unreadable(error, self._name) from None
         if len(self._starts) == index + 1:
             self._starts.append(end)
         return record
-
-    def _damaged(self, why: object) -> DataError:
-        return DataError(f"is not a readable Parquet file: {why}", path=self._name)
 
     def _encrypted(self) -> DataError:
         return DataError("has encrypted columns; decrypt it first", path=self._name)
@@ -226,11 +223,16 @@ class Footer:
         try:
             record = self._without_groups()
         except ValueError as error:
-            raise self._damaged(error) from None
+            raise unreadable(error, self._name) from None
         record.put(_ROWS, I64, rows)
         record.put(GROUPS, LIST, Items(STRUCT, list(groups)))
         data = thrift.written(record)
         return data + len(data).to_bytes(4, "little") + MAGIC
+
+
+def unreadable(why: object, name: str) -> DataError:
+    """Return the error for a file that is not, or not quite, a Parquet file."""
+    return DataError(f"is not a readable Parquet file: {why}", path=name)
 
 
 def _nonsense(what: str) -> ValueError:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from noisify.core.arrow_arrays import rows_of
-from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
@@ -382,7 +381,9 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         try:
             return footer.bloom_filter_span(self._old, about)
         except (ValueError, KeyError):
-            raise self._damaged("a Bloom filter is not where it should be") from None
+            raise footer.unreadable(
+                "a Bloom filter is not where it should be", self._source.name
+            ) from None
 
     def _put(self, data: bytes | Span | None) -> int | None:
         """Write bytes, or a range of the old file; return their number."""
@@ -398,10 +399,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             for data in footer.pieces(self._old, span):
                 self._file.write(data)
         except ValueError as error:
-            raise self._damaged(error) from None
-
-    def _damaged(self, why: object) -> DataError:
-        return DataError(f"is not a readable Parquet file: {why}", path=self._source.name)
+            raise footer.unreadable(error, self._source.name) from None
 
     def finish(self) -> None:
         """Write the page indexes and the footer, or copy the old file if nothing changed."""
@@ -450,7 +448,9 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
                 data = b"".join(footer.pieces(self._old, data))
             data = None if data is None else footer.moved(data, index.by)
         except (ValueError, KeyError):
-            raise self._damaged("a page index is not where it should be") from None
+            raise footer.unreadable(
+                "a page index is not where it should be", self._source.name
+            ) from None
         chunk.put(footer.OFFSET_INDEX, I64, None if data is None else place)
         chunk.put(footer.OFFSET_INDEX_LENGTH, I32, self._put(data))
 

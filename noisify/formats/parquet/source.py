@@ -30,11 +30,12 @@ from noisify.formats.arrow.nested import (
     values_at,
 )
 from noisify.formats.arrow.tables import LeavesSource, RowSlice
+from noisify.formats.colocated import FieldsByPlace
 from noisify.formats.interface import Reading
 from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
-from noisify.formats.parquet.footer import Footer
+from noisify.formats.parquet.footer import Footer, unreadable
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.parquet.pieces import shares_of, without_overlap
 from noisify.formats.parquet.read_back import needs_plain_pages
@@ -101,7 +102,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             self.schema: pa.Schema = self.file.schema_arrow
             writer = self.metadata.created_by
         except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise self._unlike_parquet(error) from None
+            raise unreadable(error, self.name) from None
         with path.open("rb") as file:
             self.footer = Footer(file, name, writer)
         self.describe(self.schema)
@@ -112,7 +113,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.rows = self.metadata.num_rows
         self.empty = not self.rows
-        self._by_leaf: tuple[Sequence[Field], dict[int, Field]] = ((), {})
+        self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, thrift.Record | None] = {}
         self._unchecked = set(int96_leaves(self.metadata))
         self._condition_lock = threading.Lock()
@@ -129,10 +130,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
                 pre_buffer=is_remote(self.path),  # whole column chunks in few requests
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise self._unlike_parquet(error) from None
-
-    def _unlike_parquet(self, why: object) -> DataError:
-        return DataError(f"is not a readable Parquet file: {why}", path=self.name)
+            raise unreadable(error, self.name) from None
 
     def _own(self) -> pq.ParquetFile:
         """Return this thread's own handle of the file."""
@@ -324,21 +322,10 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         Raises:
             DataError: If they cannot be read.
         """
-        by_leaf = self._fields_by_leaf(wanted)
+        by_leaf = {self.number(each.name): each for each in self._by_leaf.at(raw.leaves, wanted)}
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
         columns = tuple(self.column(raw, by_leaf[leaf], array) for leaf, array in arrays.items())
         return Chunk(columns, arrays, Positions.range(raw.start, raw.start + raw.rows))
-
-    def _fields_by_leaf(self, wanted: Sequence[Field]) -> dict[int, Field]:
-        """Return fields by the indices of their leaves; cached for all the slices of a pass.
-
-        Workers may do this at the same time; all of them store the same value.
-        """
-        known, by_leaf = self._by_leaf
-        if known is not wanted:
-            by_leaf = {self.number(each.name): each for each in wanted}
-            self._by_leaf = (wanted, by_leaf)
-        return by_leaf
 
     def arrays(self, raw: RowGroupSlice, leaves: Iterable[int]) -> dict[int, pa.Array]:
         """Return leaves of a slice by index, within their structs and lists."""

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisify.core.arrow_arrays import without_views
-from noisify.core.errors import DataError
 from noisify.formats.mask_run import KEY
+from noisify.formats.parquet.footer import unreadable
 from noisify.formats.parquet.int96 import check_int96, int96_leaves
 from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
@@ -31,7 +31,7 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
     try:
         file = pq.ParquetFile(source.path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"is not a readable Parquet file: {error}", path=source.name) from None
+        raise unreadable(error, source.name) from None
     for leaf in int96_leaves(file.metadata):
         check_int96(cast("Path", source.path), source.name, leaf)
     return Table(file.schema_arrow, named(file.iter_batches(_READ_ROWS), source.name))
