@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.numbers import LONGEST_WHOLE
@@ -33,26 +32,13 @@ VIEWS = (FLOAT, TEXT)
 
 
 def guess(
-    name: str,
-    parser: CellParser,
-    parsed: Parsed,
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> Field:
-    """Guess a column's type from a sample of its cells, which are already parsed as floats."""
-    kind, type_name, number = _guess_type(parser, parsed, data, starts, ends)
-    return Field(name, kind, type_name, number, views=VIEWS, missing=parser.missing)
-
-
-def _guess_type(
     parser: CellParser,
     parsed: Parsed,
     data: bytes,
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> tuple[Kind, str, NumberType]:
-    """Return a column's kind, the name of its type, and its number type."""
+    """Guess a column's kind, type name and number type from cells already parsed as floats."""
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
     unparseable = parsed.unparseable
     if unparseable is None and not (values == np.rint(values)).all():
@@ -84,7 +70,7 @@ def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) 
 
 
 def _words(cells: Sequence[bytes]) -> tuple[Kind, str, NumberType]:
-    """Return the same as `_guess_type` for a column of texts or times."""
+    """Return the same as `guess` for a column of texts or times."""
     if not csv_times.look_like_times(cells):
         return "text", "text", TEXT
     number = csv_times.time_type(cells)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.core.chunk import Kind
     from noisify.core.dtypes import NumberType
     from noisify.files.input import Input
     from noisify.formats.csv.types import Parsed
@@ -102,10 +103,7 @@ class DelimitedSource(Source[Block]):
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
         """Guess each column's type from a sample."""
         if sample is None or not sample.rows:
-            return tuple(
-                Field(name, "other", "empty", TEXT, views=VIEWS, missing=self._parser.missing)
-                for name in self._places
-            )
+            return tuple(self._field(name, "other", "empty", TEXT) for name in self._places)
         data, parser = sample.data, self._parser
         cells = within_quotes(sample, self._find(sample, list(self._places)))
         floats = parser.float_columns(data, cells.starts, cells.ends)
@@ -117,9 +115,12 @@ class DelimitedSource(Source[Block]):
             }
             self.hints += other_notations(unparseable)
         return tuple(
-            guess(name, parser, parsed, data, starts, ends)
+            self._field(name, *guess(parser, parsed, data, starts, ends))
             for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
         )
+
+    def _field(self, name: str, kind: Kind, type_name: str, number: NumberType) -> Field:
+        return Field(name, kind, type_name, number, views=VIEWS, missing=self._parser.missing)
 
     def _unparseable_cells(
         self, data: bytes, parsed: Parsed, starts: NDArray[np.int64], ends: NDArray[np.int64]
