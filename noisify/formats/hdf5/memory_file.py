@@ -162,9 +162,14 @@ class LibraryPipeline(Pipeline):
             now_skipped, packed = made.read_direct_chunk((0,) * len(self.chunk))
         used(len(data))
         if bytes(self.decode(packed, now_skipped)) != bytes(data):
-            raise NoisifyError(
-                "its HDF5 filters do not give back what is written; copy the file with "
-                "h5repack -f NONE first",
-                field=self.path,
-            )
+            raise lossy_filters(self.path)
         return now_skipped, packed
+
+
+def lossy_filters(path: str) -> NoisifyError:
+    """Return the error for a dataset that reads other values than were written."""
+    return NoisifyError(
+        "its HDF5 filters do not give back what is written; copy the file with h5repack -f NONE "
+        "first",
+        field=path,
+    )

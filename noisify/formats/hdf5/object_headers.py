@@ -102,42 +102,36 @@ def messages(file: HeaderFile, address: int) -> Iterator[tuple[int, int]]:
     """Yield the type of each message of an object's header, and the address of its data."""
     second = SecondVersion.read(file, address)
     if second is not None:
-        yield from _second_block(file, second.messages, second.size, second.prefix)
+        yield from _messages(file, second.messages, second.size, second.prefix, len(SIGNATURE))
         return
     size = file.number(address + 8, 4)
-    yield from _first_block(file, address + _PREFIX, size)
+    yield from _messages(file, address + _PREFIX, size, _MESSAGE, 0)
 
 
-def _first_block(file: HeaderFile, address: int, size: int) -> Iterator[tuple[int, int]]:
-    at = address
-    while at + _MESSAGE <= address + size:
-        kind, length = file.number(at, 2), file.number(at + 2, 2)
-        at += _MESSAGE
-        if kind == _CONTINUATION:
-            yield from _first_block(file, *_further(file, at))
-        yield kind, at
-        at += length
-
-
-def _second_block(
-    file: HeaderFile, address: int, size: int, prefix: int
+def _messages(
+    file: HeaderFile, address: int, size: int, prefix: int, signature: int
 ) -> Iterator[tuple[int, int]]:
-    at = address
+    """Yield the messages of a block, and of the blocks that continue it.
+
+    Args:
+        file: The file.
+        address: The address of the messages.
+        size: The size of the messages in bytes.
+        prefix: The bytes of a message before its data.
+        signature: The bytes of the signature before a further block, which a checksum ends, in
+            version 2; 0 in version 1, which has neither.
+    """
+    at, width = address, 1 if signature else 2
     while at + prefix <= address + size:
-        kind, length = file.number(at, 1), file.number(at + 1, 2)
+        kind, length = file.number(at, width), file.number(at + width, 2)
         at += prefix
         if kind == _CONTINUATION:
-            further, rest = _further(file, at)
-            start = further + len(SIGNATURE)
-            yield from _second_block(file, start, rest - len(SIGNATURE) - _CHECKSUM, prefix)
+            further = file.number(at, file.address_bytes) + signature
+            rest = file.number(at + file.address_bytes, file.length_bytes)
+            rest -= signature + _CHECKSUM if signature else 0
+            yield from _messages(file, further, rest, prefix, signature)
         yield kind, at
         at += length
-
-
-def _further(file: HeaderFile, at: int) -> tuple[int, int]:
-    """Return the address and size of the block of a continuation message."""
-    address = file.number(at, file.address_bytes)
-    return address, file.number(at + file.address_bytes, file.length_bytes)
 
 
 def has_unfiltered_edges(file: HeaderFile, address: int) -> bool:

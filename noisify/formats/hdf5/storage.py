@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5s
 
-from noisify.core.errors import DataError, NoisifyError
+from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into_at
@@ -26,6 +26,7 @@ from noisify.formats.datasets.boxes import (
 )
 from noisify.formats.datasets.storage import InChunks, Storage, Unpacked
 from noisify.formats.hdf5.filters import NO_FILTERS
+from noisify.formats.hdf5.memory_file import lossy_filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,18 +139,12 @@ class LibraryStorage(InChunks):
             with target.dataset(self.path) as dataset:
                 dataset.write(*_spaces(dataset, part[: self.rank]), values, self.kind)
                 found = self._read(dataset, part)
-            if not (self._as_finite if self.rounds else self._as_exact)(values, found):
-                raise NoisifyError(
-                    "its HDF5 filters do not give back what is written; copy the file with "
-                    "h5repack -f NONE first",
-                    field=self.path,
-                )
-
-    def _as_exact(self, written: NDArray[Any], found: NDArray[Any]) -> bool:
-        return same_bytes(written.view(self.whole), found.view(self.whole))
-
-    def _as_finite(self, written: NDArray[Any], found: NDArray[Any]) -> bool:
-        return bool(np.array_equal(np.isfinite(written), np.isfinite(found)))
+            if self.rounds:
+                same = bool(np.array_equal(np.isfinite(values), np.isfinite(found)))
+            else:
+                same = same_bytes(values.view(self.whole), found.view(self.whole))
+            if not same:
+                raise lossy_filters(self.path)
 
 
 def _contiguous(values: NDArray[Any]) -> NDArray[Any]:
