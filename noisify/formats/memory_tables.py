@@ -28,6 +28,8 @@ class TableInMemory(SliceSource, InMemory[Slice, tuple[Any, set[int]]]):
         table: Any Arrow table.
     """
 
+    rows: int
+
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self.describe(table.schema)
