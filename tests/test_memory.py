@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 from run_command import clean_environment
 
 BOUND = 400
@@ -149,3 +150,15 @@ def test_a_parquet_file_of_thousands_of_columns_with_a_level_of_each(tmp_path):
     pq.write_table(pa.table({f"c{at}": values for at in range(4000)}), tmp_path / "in.parquet")
 
     assert peak(tmp_path / "in.parquet", "--noise", "*=normal:0.1iqr") < BOUND
+
+
+@pytest.mark.parametrize("level", ["0.1", "0.1sd"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_ten_thousand_columns(tmp_path, suffix, level):
+    values = np.random.default_rng(1).normal(100, 15, (10_000, 1_000)).round(4)
+    table = pa.table({f"g{at}": row for at, row in enumerate(values)})
+    source = tmp_path / f"in{suffix}"
+    (csv.write_csv if suffix == ".csv" else pq.write_table)(table, source)
+    del table, values
+
+    assert peak(source, "-s", level) < BOUND

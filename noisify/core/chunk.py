@@ -195,6 +195,10 @@ class Field:
     member: bool = False
     stream: str = ""
 
+    def __hash__(self) -> int:
+        """Return the hash of the name, which fields of one source do not share."""
+        return hash(self.name)
+
 
 @frozen
 class Column:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
@@ -14,17 +14,21 @@ from noisify.core.errors import UsageError
 from noisify.engine.parallel import ordered_map
 from noisify.statistics.moments import JointMoments
 from noisify.statistics.survey import Survey
-from noisify.statistics.tree import BlockPieces, MomentsTree
+from noisify.statistics.tree import BlockPieces, MomentsTree, close_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from noisify.core.chunk import Column, Field
+    from numpy.typing import NDArray
+
+    from noisify.core.chunk import Column, Field, Positions
     from noisify.engine.parallel import Item
     from noisify.formats.interface import Part, Source
     from noisify.statistics.survey import FieldStatistics
 
 _TWO_PASSES = frozenset({"iqr", "scores"})
+_BATCH_ELEMENTS = 1 << 16
+"""Elements to work on at once, of small columns."""
 
 
 def survey(
@@ -127,12 +131,12 @@ class Surveys:
             columns = chunk.by_field()
             looked = {
                 name: self.surveys[name].partial(
-                    *merged_floats(found), merged_whole(found), partial(_different, found)
+                    *merged, merged_whole(columns[name]), partial(_different, columns[name]), pieces
                 )
-                for name, found in columns.items()
+                for name, merged, pieces in _merged(columns, cut=self.first)
             }
-            pieces = _joint_pieces(self.together, columns) if self.together and self.first else None
-            return looked, pieces, source.size_of(raw)
+            joint = _joint_pieces(self.together, columns) if self.together and self.first else None
+            return looked, joint, source.size_of(raw)
 
         groups = [[one] for one in pending if one not in self.together]
         groups += [self.together] if self.together else []
@@ -155,6 +159,7 @@ class Surveys:
 
     def end_pass(self) -> None:
         """Finish one pass over all the data."""
+        close_blocks([one.moments for one in self.surveys.values()])
         for one in self.surveys.values():
             if not one.done:
                 one.end_pass()
@@ -169,6 +174,42 @@ class Surveys:
                 covariance = dict(zip(names, row, strict=True))
                 results[name] = replace(results[name], covariance=covariance)
         return results
+
+
+_Merged: TypeAlias = "tuple[Positions, NDArray[Any], NDArray[np.bool_] | None]"
+
+
+def _merged(
+    columns: Mapping[str, list[Column]], *, cut: bool
+) -> Iterator[tuple[str, _Merged, BlockPieces | None]]:
+    """Yield each field's name, `merged_floats` and, if `cut`, these cut into blocks.
+
+    Small columns of floats at the same positions are worked on together.
+    """
+    alike: dict[tuple[int, int], list[Column]] = {}
+    for name, found in columns.items():
+        first = found[0]
+        if len(found) == 1 and first.number.kind in {"float", "complex"}:
+            alike.setdefault((id(first.number), id(first.positions)), []).append(first)
+        else:
+            yield name, merged_floats(found), None
+    for group in alike.values():
+        positions, number = group[0].positions, group[0].number
+        step = max(1, _BATCH_ELEMENTS // max(1, positions.size))
+        for start in range(0, len(group), step):
+            some = group[start : start + step]
+            one = len(some) == 1
+            values = some[0].values[None] if one else np.stack([each.values for each in some])
+            rows = number.to_float(values)
+            finite = np.isfinite(rows)
+            every = finite.all(axis=1).tolist()
+            valid = [
+                column.valid if full else there if column.valid is None else column.valid & there
+                for column, there, full in zip(some, finite, every, strict=True)
+            ]
+            pieces = BlockPieces.cut_each(positions, rows, valid) if cut else [None] * len(some)
+            for column, row, mask, own in zip(some, rows, valid, pieces, strict=True):
+                yield column.field.name, (positions, row, mask), own
 
 
 def with_field(name: str, function: Callable[[Item], object], value: Item) -> None:

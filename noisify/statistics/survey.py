@@ -198,6 +198,7 @@ class Survey:
         valid: NDArray[np.bool_] | None,
         whole: WholeNumbers | None = None,
         texts: Callable[[], Counter[str]] = Counter,
+        pieces: BlockPieces | None = None,
     ) -> _Looked:
         """Return the contribution of one chunk to this pass; safe in a worker.
 
@@ -207,6 +208,7 @@ class Survey:
             valid: Mask of the values to use, or None for all.
             whole: The values as integers, if they all are.
             texts: Counts the different values, as texts.
+            pieces: The values cut into blocks, if that has been done.
         """
         if self.as_floats:
             whole = None
@@ -219,11 +221,11 @@ class Survey:
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
             return _Looked(len(values), len(kept), None, None, kept[:0], digits, None, scores)
-        pieces = moments = None
+        moments = None
         if whole is None or integers is None:
-            pieces = BlockPieces.cut(positions, values, valid)
+            pieces = pieces or BlockPieces.cut(positions, values, valid)
         else:
-            moments = WholeMoments.of(integers), whole.unit
+            pieces, moments = None, (WholeMoments.of(integers), whole.unit)
         ends = (
             np.array([kept.min(), kept.max()]) if len(kept) and "range" in self.needs else kept[:0]
         )

@@ -8,6 +8,7 @@ cut into chunks, any order, and any number of machines give the same bits.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
+
+
+_BATCH_ELEMENTS = 1 << 16
+"""Elements of open blocks to work on at once."""
 
 
 class _PartOfBlock(NamedTuple):
@@ -60,20 +65,39 @@ class BlockPieces:
 
         Args:
             positions: The positions of the values.
-            values: Shape (n,) or, for several fields, (n, k).
+            values: Shape (n,) or, for several fields together, (n, k).
             valid: Shape (n,), mask of the values that count, or None for all.
         """
+        return cls.cut_each(positions, values[None], [valid])[0]
+
+    @classmethod
+    def cut_each(
+        cls,
+        positions: Positions,
+        rows: NDArray[Any],
+        valid: Sequence[NDArray[np.bool_] | None],
+    ) -> list[BlockPieces]:
+        """Cut the values of several fields at the same positions, as `cut` does for each.
+
+        Args:
+            positions: The positions of the values.
+            rows: Shape (m, n) or (m, n, k), the values of m fields.
+            valid: For each field its mask of the values that count, or None for all.
+        """
+        cut = [cls([], []) for _ in rows]
         full: list[tuple[int, slice]] = []
-        parts: list[_PartOfBlock] = []
         for block, inside, here in positions.by_block():
             if here.stop - here.start == BLOCK:
                 full.append((block, here))
                 continue
-            masked = values[here].copy()
-            if valid is not None:
-                masked[~valid[here]] = np.nan
-            parts.append(_PartOfBlock(block, inside, masked))
-        return cls(list(_moments_of_blocks(full, values, valid)), parts)
+            masked = rows[:, here].copy()
+            for row, mask, pieces in zip(masked, valid, cut, strict=True):
+                if mask is not None:
+                    row[~mask[here]] = np.nan
+                pieces.parts.append(_PartOfBlock(block, inside, row))
+        for row, mask, pieces in zip(rows, valid, cut, strict=True) if full else ():
+            pieces.whole.extend(_moments_of_blocks(full, row, mask))
+        return cut
 
 
 def _moments_of_blocks(
@@ -115,6 +139,15 @@ class _OpenBlock:
     seen: int
     values: NDArray[Any]
 
+    @classmethod
+    def of(cls, inside: slice | NDArray[np.int64], values: NDArray[Any]) -> _OpenBlock:
+        """Return a block with its first elements, which it may keep as they are."""
+        if isinstance(inside, slice) and not inside.start:
+            return cls(len(values), values)
+        opened = cls(0, values[:0])
+        opened.add(inside, values)
+        return opened
+
     def add(self, inside: slice | NDArray[np.int64], values: NDArray[Any]) -> None:
         """Put in further elements."""
         self.values = _with_room(self.values, inside)
@@ -129,11 +162,15 @@ class _OpenBlock:
 
     def moments(self) -> Moments | JointMoments:
         """Return the moments of the elements that are there."""
-        there = ~np.isnan(self.values)
-        if there.ndim > 1:
-            there = there.all(axis=1)
-        (moments,) = _moments_of(self.values[None], None if there.all() else there[None])
-        return moments
+        return _moments_of_open(self.values[None])[0]
+
+
+def _moments_of_open(blocks: NDArray[Any]) -> Sequence[Moments | JointMoments]:
+    """Return the moments of blocks, shape (b, n) or (b, n, k), with NaN where nothing is there."""
+    there = ~np.isnan(blocks)
+    if there.ndim > 2:  # noqa: PLR2004 - several fields together
+        there = there.all(axis=2)
+    return _moments_of(blocks, None if there.all() else there)
 
 
 @dataclass
@@ -154,9 +191,10 @@ class MomentsTree:
         for block, moments in pieces.whole:
             self._add_node(0, block, moments)
         for block, inside, values in pieces.parts:
-            if block not in self.open_blocks:
-                self.open_blocks[block] = _OpenBlock(0, values[:0])
-            self.open_blocks[block].add(inside, values)
+            if block in self.open_blocks:
+                self.open_blocks[block].add(inside, values)
+            else:
+                self.open_blocks[block] = _OpenBlock.of(inside, values)
             self._close(block)
         return self
 
@@ -172,9 +210,8 @@ class MomentsTree:
 
     def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
         """Return the moments of everything added, incomplete blocks included."""
-        everything = MomentsTree(dict(self.nodes))
-        for block, opened in self.open_blocks.items():
-            everything._add_node(0, block, opened.moments())
+        everything = MomentsTree(dict(self.nodes), dict(self.open_blocks))
+        close_blocks([everything])
         total: Any = Moments()
         for level, place in sorted(everything.nodes, key=lambda node: node[1] << node[0]):
             total += everything.nodes[level, place]
@@ -191,7 +228,30 @@ class MomentsTree:
     def _close(self, block: int) -> None:
         """Turn a block into a node if it is complete."""
         if self.open_blocks[block].seen == BLOCK:
-            self._add_node(0, block, self.open_blocks.pop(block).moments())
+            self.close_block(block, self.open_blocks[block].moments())
+
+    def close_block(self, block: int, moments: Moments | JointMoments) -> None:
+        """Turn an open block into a node."""
+        del self.open_blocks[block]
+        self._add_node(0, block, moments)
+
+
+def close_blocks(trees: Sequence[MomentsTree]) -> None:
+    """Turn all open blocks of trees into nodes, those of one length at once.
+
+    Do this only when nothing more is to be added.
+    """
+    alike: dict[tuple[int, ...], list[tuple[MomentsTree, int]]] = {}
+    for tree in trees:
+        for block, opened in tree.open_blocks.items():
+            alike.setdefault(opened.values.shape, []).append((tree, block))
+    for shape, found in alike.items():
+        step = max(1, _BATCH_ELEMENTS // math.prod(shape))
+        for start in range(0, len(found), step):
+            some = found[start : start + step]
+            blocks = np.stack([tree.open_blocks[block].values for tree, block in some])
+            for (tree, block), moments in zip(some, _moments_of_open(blocks), strict=True):
+                tree.close_block(block, moments)
 
 
 def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArray[Any]:
@@ -199,7 +259,7 @@ def _with_room(buffer: NDArray[Any], where: slice | NDArray[np.int64]) -> NDArra
     stop = where.stop if isinstance(where, slice) else int(where.max()) + 1
     if stop <= len(buffer):
         return buffer
-    size = min(BLOCK, max(stop, 2 * len(buffer)))
+    size = min(BLOCK, max(stop, len(buffer) * 5 // 4))  # there may be one for each of many fields
     longer = np.full((size, *buffer.shape[1:]), np.nan, buffer.dtype)
     longer[: len(buffer)] = buffer
     return longer

@@ -16,7 +16,7 @@ from noisify.core.chunk import BLOCK, Positions, WholeNumbers
 from noisify.kernels import sums
 from noisify.statistics.moments import JointMoments, Moments
 from noisify.statistics.survey import Extremes, Survey
-from noisify.statistics.tree import BlockPieces, MomentsTree
+from noisify.statistics.tree import BlockPieces, MomentsTree, close_blocks
 
 SIZE = 5 * BLOCK + 500
 RANDOM = np.random.default_rng(7)
@@ -60,6 +60,24 @@ def bits(moments):
         return [part.tobytes() for part in (moments.mean, moments.comoments, moments.exponents)]
     parts = [moments.centre.real, moments.centre.imag, moments.deviations, moments.low.real]
     return [moments.count, moments.exponent, struct.pack("4d", *parts)]
+
+
+def test_several_fields_at_once_give_what_each_gives_alone():
+    fields = [PARTS[name] for name in ("float64", "huge", "tiny", "narrow", "constant")]
+    masks = [None, VALUES > 0, None, VALUES < 0, np.zeros(SIZE, bool)]
+    ends = (0, 100, 3 * BLOCK + 5, SIZE)
+    together = [MomentsTree() for _ in fields]
+    for a, b in pairwise(ends):
+        rows = np.stack([values[a:b] for values in fields])
+        valid = [None if mask is None else mask[a:b] for mask in masks]
+        pieces = BlockPieces.cut_each(Positions.range(a, b), rows, valid)
+        for at, own in enumerate(pieces):
+            together[at] += own
+    close_blocks(together)
+
+    alone = [tree_of(pieces_of(v, m, [])) for v, m in zip(fields, masks, strict=True)]
+    assert [bits(tree.total()) for tree in alone] == [bits(tree.total()) for tree in together]
+    assert not any(tree.open_blocks for tree in together)
 
 
 class TestTree:

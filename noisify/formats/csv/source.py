@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 _BYTES_A_FIELD = 1 << 12
-_LARGEST_WIDE_BLOCK = 24 << 20
+_LARGEST_WIDE_BLOCK = 16 << 20
 """Blocks grow with the number of wanted fields, up to this, to spread the cost per field."""
 
 _BEGIN = RecordStart(0, 0, 0)

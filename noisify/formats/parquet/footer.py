@@ -114,7 +114,7 @@ class Footer:
         """Read the fields before the row groups, which are many and read when needed."""
         reader = thrift.Reader(self._data)
         while (head := reader.header()) is not None and head[0] != GROUPS:
-            self._before.put(*head, reader.value(head[1]))
+            self._before.put(*head, reader.value(head[1], depth=0))
         if head is None:
             raise _nonsense("it says nothing of row groups")
         _, self._count = reader.list_header()
@@ -129,7 +129,7 @@ class Footer:
         reader = thrift.Reader(self._data, self._starts[-1], after=GROUPS)
         record = Record(dict(self._before.fields))
         while (head := reader.header()) is not None:
-            record.put(*head, reader.value(head[1]))
+            record.put(*head, reader.value(head[1], depth=0))
         if _ENCRYPTION in record:
             raise self._encrypted()
         return record

@@ -257,23 +257,29 @@ def _end(data: bytes, at: int, kind: int) -> int:
             at += 1
         return at + 1
     if kind == STRUCT:
-        while head := data[at]:
-            at += 1
-            if head <= _LONG_LIST:  # a long header: the field's number follows
-                at = _end(data, at, I16)
-            if head & 15 in INTEGERS:
-                while data[at] & _MORE:
-                    at += 1
-                at += 1
-            elif head & 15 > FALSE:
-                at = _end(data, at, head & 15)
-        return at + 1
+        return _end_of_record(data, at)
     if kind == BINARY:
         size, at = _varint(data, at)
         return at + size
     if kind in _SIZES:
         return at + _SIZES[kind]
     return _end_of_many(data, at, kind)
+
+
+def _end_of_record(data: bytes, at: int) -> int:
+    """Return the offset of the end of a record."""
+    while head := data[at]:
+        at += 1
+        kind = head & 15
+        if head <= _LONG_LIST:  # a long header: the field's number follows
+            at = _end(data, at, I16)
+        if kind in INTEGERS:
+            while data[at] & _MORE:
+                at += 1
+            at += 1
+        elif kind > FALSE:
+            at = _end(data, at, kind)
+    return at + 1
 
 
 def _end_of_many(data: bytes, at: int, kind: int) -> int:

@@ -1,0 +1,83 @@
+"""Tables of many columns: each cell gets the noise that it gets in a table of few."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from run_command import run
+
+WIDTH, ROWS = 90, 40
+FEW = slice(30, 40)
+
+
+def table(*, mixed: bool) -> pa.Table:
+    """Return a table of floats with nulls and NaN; if mixed, every third column has integers."""
+    random = np.random.default_rng(5)
+    columns = {}
+    for at in range(WIDTH):
+        values = random.normal(100, 1 + at, ROWS).round(3)
+        if mixed and at % 3 == 2:
+            columns[f"g{at}"] = pa.array(np.rint(values).astype(np.int64))
+            continue
+        values[at % ROWS] = np.nan if at % 5 == 0 else 1e300
+        columns[f"g{at}"] = pa.array(values, mask=np.arange(ROWS) == at % 7)
+    return pa.table(columns)
+
+
+def write(one: pa.Table, path) -> None:
+    if path.suffix == ".csv":
+        pa.csv.write_csv(one, path)
+    else:
+        pq.write_table(one, path, row_group_size=ROWS // 2 + 1)
+
+
+def read(path) -> pa.Table:
+    return pa.csv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "*=normal:0.1sd",
+        "*=uniform:2",
+        "*=student-t:0.2iqr;*=missing:5%",
+        "*=ar1:0.1sd",
+    ],
+)
+def test_a_cell_gets_the_same_noise_in_a_table_of_few_columns(tmp_path, suffix, noise):
+    wide, few = tmp_path / f"wide{suffix}", tmp_path / f"few{suffix}"
+    whole = table(mixed=True)
+    names = whole.column_names[FEW]
+    write(whole, wide)
+    write(whole.select(names), few)
+    options = [option for one in noise.split(";") for option in ("--noise", one)]
+
+    for path in wide, few:
+        done = run(path, "-o", tmp_path / f"n-{path.name}", "--seed", 7, "-q", *options)
+        assert done.status == 0, done.messages
+
+    expected = read(tmp_path / f"n-{few.name}")
+    found = read(tmp_path / f"n-{wide.name}").select(names)
+    assert expected != read(few)
+    assert repr(expected.to_pydict()) == repr(found.to_pydict())  # NaN does not equal NaN
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_chunks_workers_and_compiled_parts_make_no_difference(tmp_path, suffix):
+    source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    write(table(mixed=False), source)
+    outputs = set()
+    for options, variables in (
+        ((), {}),
+        (("--chunk-size", "5KB", "--jobs", 3), {}),
+        (("--chunk-size", "64MB", "--jobs", 1), {"NOISIFY_PURE": "1"}),
+    ):
+        done = run(
+            source, "-o", target, "-s", "0.1sd", "--seed", 7, "-q", *options, variables=variables
+        )
+        assert done.status == 0, done.messages
+        outputs.add(target.read_bytes())
+
+    assert len(outputs) == 1
