@@ -511,6 +511,18 @@ def test_gzip_output_is_one_member_without_time_and_name(tmp_path: Path) -> None
     assert written[:8] == b"\x1f\x8b\x08\0\0\0\0\0"
 
 
+@pytest.mark.usefixtures("deflate")
+@pytest.mark.parametrize(("level", "effort"), [(1, 4), (2, 0), (6, 0), (9, 2)])
+def test_the_gzip_header_says_fastest_and_smallest(level: int, effort: int) -> None:
+    out = io.BytesIO()
+    file = CompressedFile(out, CODECS["gzip"].at_level(level), 1)
+    file.write(SMALL)
+    file.finish()
+
+    assert effort == out.getvalue()[8]  # RFC 1952, XFL
+    assert SMALL == gzip.decompress(out.getvalue())
+
+
 def test_output_has_a_checksum_that_other_software_checks(tmp_path: Path, name: str) -> None:
     target = tmp_path / f"out{CODECS[name].suffix}"
     assert run("-o", target, "-s", 0, "--seed", 1, given=TABLE).status == 0

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import COMMAND, clean_environment, names, noisy, run
 
-from noisify.core.errors import NoisifyError
+from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import write_behind
 from noisify.files.output import FileOutput
 from noisify.files.staged_output import StagedOutput
@@ -139,6 +139,21 @@ def test_no_clobber_writes_a_new_output(table: Path) -> None:
     assert run(table, "-o", new, "-s", 1, "--no-clobber", "--seed", 1).status == 0
     assert noisy(table, "-s", 1) == new.read_bytes()
     assert ["data.csv", "new.csv"] == names(table.parent)
+
+
+def test_no_clobber_keeps_a_file_that_appeared_meanwhile(target: Path) -> None:
+    target.unlink()
+
+    def write() -> None:
+        with FileOutput(target, clobber=False) as output:
+            output.file.write(b"new")
+            target.write_bytes(b"of another")
+
+    with pytest.raises(UsageError, match="exists, and --no-clobber keeps it"):
+        write()
+
+    assert b"of another" == target.read_bytes()
+    assert ["out.csv"] == names(target.parent)
 
 
 def test_no_clobber_holds_for_a_folder_of_outputs_before_any_is_written(table: Path) -> None:

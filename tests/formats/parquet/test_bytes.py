@@ -370,20 +370,46 @@ VALUES = st.deferred(
 RECORDS = st.dictionaries(st.integers(1, 300), VALUES, max_size=5).map(Record)
 
 
-def test_a_number_in_the_footer_that_is_another_thing_is_passed_over(source: Path) -> None:
-    data = source.read_bytes()
+def change_footer(path: Path, change: Callable[[Record], None]) -> None:
+    """Change the record of the first row group's second column, `n`."""
+    data = path.read_bytes()
     start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-    footer, _ = thrift.read(data, start)
-    about = footer[4].values[0][1].values[1][3]
-    about.put(15, thrift.LIST, Items(thrift.I32, [1, 2]))  # early drafts had sizes there
-    written = thrift.written(footer)
-    size = len(written).to_bytes(4, "little")
-    source.write_bytes(data[:start] + written + size + b"PAR1")
+    record, _ = thrift.read(data, start)
+    change(record[4].values[0][1].values[1])
+    written = thrift.written(record)
+    path.write_bytes(data[:start] + written + len(written).to_bytes(4, "little") + b"PAR1")
+
+
+def test_a_number_in_the_footer_that_is_another_thing_is_passed_over(source: Path) -> None:
+    sizes = Items(thrift.I32, [1, 2])  # early drafts had them there
+    change_footer(source, lambda chunk: chunk[3].put(15, thrift.LIST, sizes))
 
     target = noisy_file(source, "-s", 1, "-c", "x")
 
     before, after = pq.read_table(source), pq.read_table(target)
     assert before.drop_columns(["x"]).equals(after.drop_columns(["x"]))
+
+
+def test_the_offset_of_a_chunk_that_moves_goes_with_it(source: Path) -> None:
+    change_footer(source, lambda chunk: chunk.put(2, thrift.I64, chunk[3][9]))
+
+    before, after = chunks(source, 1)[0], chunks(noisy_file(source, "-s", 1, "-c", "x"), 1)[0]
+
+    assert before.data_page_offset == before.file_offset
+    assert after.data_page_offset == after.file_offset
+    assert before.file_offset != after.file_offset
+
+
+@pytest.mark.parametrize("place", [1, 10**9])
+def test_a_chunk_that_is_not_inside_the_file_is_one_line(source: Path, place: int) -> None:
+    change_footer(source, lambda chunk: chunk[3].put(9, thrift.I64, place))
+    target = source.with_name("out.parquet")
+
+    done = run(source, "-o", target, "-s", 1, "-c", "x", "--seed", 1)
+
+    assert (3, 1) == (done.status, len(done.lines)), done.messages
+    assert "has a column chunk that is not inside the file" in done.messages
+    assert not target.exists()
 
 
 @given(RECORDS)
