@@ -20,7 +20,7 @@ from noisify.formats.parquet import footer, sink, thrift
 from noisify.formats.parquet.thrift import Items, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
