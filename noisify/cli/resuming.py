@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noisify.core import urls
 from noisify.core.errors import UsageError
 from noisify.engine.finished import FinishedOutputs
+from noisify.engine.parallel import ordered_map
+from noisify.files.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from noisify.cli.messages import Notes
     from noisify.cli.runs import Run
 
+_REQUESTS = 16
+"""Files to look at at once: a server takes its time to answer."""
 _REFUSED = {
     "report": "--report would lack the outputs that are finished",
     "plot": "--plot would lack the outputs that are finished",
@@ -30,9 +33,6 @@ def finished_outputs(arguments: Arguments, found: Sequence[Run]) -> FinishedOutp
     """
     if arguments.output_dir is None:
         raise UsageError("--resume is for the files of --output-dir DIR")
-    for place in (arguments.output_dir, *arguments.inputs):
-        if urls.is_url(place):
-            raise UsageError(f"--resume knows files of this machine only, not {place}")
     for name, why in _REFUSED.items():
         if getattr(arguments, name):
             raise UsageError(f"{why}; leave out --resume, or make it in a run of its own")
@@ -55,12 +55,14 @@ def unfinished(
     outputs: Sequence[list[str]],
     notes: Notes,
 ) -> tuple[list[str], list[list[str]]]:
-    """Return the inputs with an output that is not finished, and their outputs."""
-    left = [
-        (path, targets)
-        for path, targets in zip(inputs, outputs, strict=True)
-        if not finished.has(path, targets)
-    ]
+    """Return the inputs with an output that is not finished, and their outputs.
+
+    What is left of those by a run that was killed is removed.
+    """
+    pairs = list(zip(inputs, outputs, strict=True))
+    known = ordered_map(lambda pair: finished.has(*pair), iter(pairs), _REQUESTS)
+    left = [pair for pair, is_finished in zip(pairs, known, strict=True) if not is_finished]
+    remove_leftovers(target for _, targets in left for target in targets)
     done = len(inputs) - len(left)
     if done:
         notes.add(f"{done:,} of {len(inputs):,} files are finished, and stay as they are")

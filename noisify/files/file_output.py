@@ -145,10 +145,14 @@ class FileOutput(Output):
             remove(self._temporary)
 
 
+def temporary_stem(target: Path) -> str:
+    """Return what the names of a target's temporary files start with; they are hidden."""
+    return "." + os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
+
+
 def new_name_beside(target: Path) -> str:
     """Return a hidden, unused name like the target's, short enough to add a suffix to."""
-    stem = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{stem}.{os.urandom(6).hex()}"
+    return f"{temporary_stem(target)}.{os.urandom(6).hex()}"
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from noisify.files.temporary import new_temporary_path, remove
 from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from _typeshed import ReadableBuffer
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 PART_BYTES = 1 << 24
 """The size of a part; parts grow with what has been uploaded, since S3 takes at most 10,000."""
 _MOST_SAME_PARTS = 1000
-_IN_PARTS = {"s3", "s3a", "gs", "gcs"}
+_S3 = {"s3", "s3a"}
+_IN_PARTS = _S3 | {"gs", "gcs"}
 _AT_ONCE = {"memory", "abfs", "abfss", "az"}
 _AZURE = {"abfs", "abfss", "az"}
 
@@ -84,6 +86,50 @@ def check_writable(url: str) -> None:
             f"{urls.scheme(url)}:// URLs are only read; write to a local file, or to s3://",
             path=url,
         )
+
+
+def abort_uploads(targets: Iterable[str]) -> None:
+    """Abort the uploads to S3 of files that a run which was killed has left.
+
+    Args:
+        targets: The URLs of the files, which nothing is writing.
+
+    Raises:
+        NoisifyError: If uploads cannot be listed, or not be aborted.
+    """
+    folders: dict[str, set[str]] = {}
+    for target in targets:
+        if urls.scheme(target) in _S3:
+            folders.setdefault(target.rpartition("/")[0], set()).add(target)
+    for folder, inside in folders.items():
+        location = Location(f"{folder}/")
+        bucket, _, start = str(location.path).rstrip("/").partition("/")
+        keys = {Location(target).path.partition("/")[2] for target in inside}
+        with remote_errors(folder, "read"):
+            for upload in _uploads(location.system, bucket, start):
+                if upload["Key"] in keys:
+                    location.system.call_s3(
+                        "abort_multipart_upload",
+                        Bucket=bucket,
+                        Key=upload["Key"],
+                        UploadId=upload["UploadId"],
+                    )
+
+
+def _uploads(system: Any, bucket: str, start: str) -> list[dict[str, str]]:  # noqa: ANN401 - s3fs's
+    """Return the open uploads of a bucket whose keys start with a text."""
+    found: list[dict[str, str]] = []
+    page: dict[str, Any] = {"IsTruncated": True}
+    marker: dict[str, str] = {}
+    while page.get("IsTruncated"):
+        page = system.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=start, **marker)
+        found += page.get("Uploads", [])
+        if page.get("IsTruncated"):
+            marker = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+    return found
 
 
 class _Upload(io.RawIOBase, ABC):

@@ -75,6 +75,19 @@ class Location:
             self.system.invalidate_cache(self.system._parent(self.path))  # noqa: SLF001 - for authors of file systems
             return dict(self.system.info(self.path))
 
+    def find(self) -> dict[str, Any] | None:
+        """Return what the server says of it now; None if it is not there.
+
+        Raises:
+            NoisifyError: If it cannot be reached.
+        """
+        with remote_errors(self.url, "read"):
+            self.system.invalidate_cache(self.system._parent(self.path))  # noqa: SLF001 - as above
+            try:
+                return dict(self.system.info(self.path))
+            except FileNotFoundError:
+                return None
+
     def exists(self) -> bool:
         """Return whether it is there."""
         with remote_errors(self.url, "written"):

@@ -1,0 +1,57 @@
+"""Remove what a run that was killed left of its outputs: temporary files and open uploads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisify.core.errors import NoisifyError
+from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url
+from noisify.files.file_output import temporary_stem
+from noisify.files.temporary import remove, remove_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from noisify.files import remote_output
+else:
+    remote_output = LazyModule("noisify.files.remote_output")
+
+_TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp")
+
+
+def remove_leftovers(targets: Iterable[str]) -> None:
+    """Remove what is left of unfinished outputs, which no run is writing.
+
+    What cannot be removed stays: it has no name that shows.
+    """
+    local: dict[Path, set[str]] = {}
+    remote: list[str] = []
+    for target in targets:
+        if is_url(target):
+            remote.append(target)
+        else:
+            path = Path(os.path.realpath(target))
+            local.setdefault(path.parent, set()).add(temporary_stem(path))
+    for folder, stems in local.items():
+        _remove_local(folder, stems)
+    if remote:
+        _abort_uploads(remote)
+
+
+def _remove_local(folder: Path, stems: set[str]) -> None:
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            found = _TEMPORARY.fullmatch(path.name)
+            if found is not None and found[1] in stems:
+                remove_folder(path)
+                remove(path)
+
+
+def _abort_uploads(targets: Sequence[str]) -> None:
+    with contextlib.suppress(NoisifyError):  # listing uploads may be forbidden
+        remote_output.abort_uploads(targets)

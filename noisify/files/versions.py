@@ -1,0 +1,160 @@
+"""Versions of files, local or by URL: what changes when a file, or one in a folder, is changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.errors import NoisifyError
+from noisify.core.lazy import LazyModule
+from noisify.core.urls import is_url, path_of, redacted
+from noisify.files.temporary import register, remove, unregister
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from noisify.files import remote_output, transport
+else:
+    remote_output = LazyModule("noisify.files.remote_output")
+    transport = LazyModule("noisify.files.transport")
+
+_DIGEST_BYTES = 16
+
+
+def version(path: str) -> list[list[object]]:
+    """Return the version of an input; empty if it is not there, or its server does not tell.
+
+    That is the size and the modification time, or by URL the size and the ETag, of the file, or of
+    each one in a folder.
+    """
+    try:
+        return _remote_version(path) if is_url(path) else _local_version(Path(path))
+    except (OSError, NoisifyError):  # reported when it is opened
+        return []
+
+
+def _local_version(path: Path) -> list[list[object]]:
+    found = [(file, file.stat()) for file in _files(path)]
+    return [
+        [file.relative_to(path).as_posix(), state.st_size, state.st_mtime_ns]
+        for file, state in found
+    ]
+
+
+def _remote_version(url: str) -> list[list[object]]:
+    """Return the version by URL.
+
+    Raises:
+        NoisifyError: If the server does not answer.
+    """
+    location = transport.Location(url)
+    about = location.find()
+    if about is None:
+        return []
+    if about.get("type") == "directory":
+        with transport.remote_errors(url, "read"):
+            return [[name, *state[:2]] for name, state in location.list_files().items()]
+    told = transport.version_of(about)
+    return [[".", about.get("size"), told[0]]] if told else []
+
+
+def state(target: str) -> dict[str, object]:
+    """Return what tells an output from others: its size and checksum, or by URL its version.
+
+    Raises:
+        OSError: If it cannot be read.
+        NoisifyError: If it is a URL, and its server does not answer.
+    """
+    if is_url(target):
+        return {"objects": _remote_version(target)}
+    path = Path(target)
+    return {"size": _size(path), "blake2b": _checksum(path)}
+
+
+def is_in_state(target: str, recorded: Mapping[str, Any]) -> bool:
+    """Return whether an output is the one whose state was recorded.
+
+    Raises:
+        OSError: If it cannot be read.
+        KeyError: If what was recorded is not the state of an output of this kind.
+        NoisifyError: If it is a URL, and its server does not answer.
+    """
+    if is_url(target):
+        found = _remote_version(target)
+        return bool(found) and bool(recorded["objects"] == found)
+    path = Path(target)
+    return recorded["size"] == _size(path) and recorded["blake2b"] == _checksum(path)
+
+
+def full_name(path: str) -> str:
+    """Return the full path of a file, or its URL without secrets."""
+    return redacted(path_of(path)) if is_url(path) else str(Path(path).absolute())
+
+
+def read_text(path: str) -> str | None:
+    """Return the text of a small file; None if it is not there.
+
+    Raises:
+        OSError: If it cannot be read.
+        NoisifyError: If it is a URL, and cannot be read.
+    """
+    if not is_url(path):
+        place = Path(path)
+        return place.read_text(encoding="utf-8") if place.exists() else None
+    location = transport.Location(path)
+    about = location.find()
+    if about is None:
+        return None
+    with transport.remote_errors(path, "read"):
+        return location.read(0, int(about["size"])).decode("utf-8", "replace")
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a small file in one step.
+
+    Raises:
+        NoisifyError: If it cannot be written.
+    """
+    if is_url(path):
+        with remote_output.RemoteOutput(path, clobber=True) as output:
+            output.file.write(text.encode())
+        return
+    place = Path(path)
+    temporary = register(place.with_name(f".{place.name}.{os.urandom(4).hex()}"))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(place)
+    except OSError as error:
+        raise NoisifyError(f"cannot be written: {error.strerror}", path=place) from None
+    finally:
+        remove(temporary)
+        unregister(temporary)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or the files below a folder in the order of their paths."""
+    if not path.is_dir():
+        return [path]
+    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _checksum(path: Path) -> str:
+    """Return the BLAKE2b checksum of a file, or of all files below a folder."""
+    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for file in _files(path):
+        if file != path:
+            found.update(os.fsencode(file.relative_to(path).as_posix()) + b"\0")
+        with file.open("rb") as opened:
+            found.update(hashlib.file_digest(opened, _blake2b).digest())
+    return found.hexdigest()
+
+
+def _blake2b() -> Any:  # noqa: ANN401 - hashlib's types have no public name
+    return hashlib.blake2b(digest_size=_DIGEST_BYTES)
