@@ -53,7 +53,7 @@ def open_target(
         if is_url(target) and settings.in_place:
             raise UsageError("is a folder by URL, which --in-place cannot replace", path=target)
         if is_url(target):
-            return remote_folder_output.RemoteFolderOutput(local, str(target))
+            return remote_folder_output.RemoteFolderOutput(opened.input.path, str(target))
         return folder_output.FolderOutput(
             local, target, in_place=settings.in_place, clobber=settings.clobber
         )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 """Files of which a folder that is a Zarr store has one."""
+PARQUET = frozenset({".parquet", ".pq", ".parq"})
+"""Suffixes of Parquet files."""
 _WRITABLE = stat.S_IWUSR
 
 
@@ -53,6 +55,11 @@ class RemoteFolder:
         """Yield the paths of all objects in the folder, sorted."""
         yield from self._found
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the paths of all objects in the folder, sorted, and their sizes."""
+        for name, (size, *_) in self._found.items():
+            yield name, int(size)
+
     def copy(self, name: str, target: Path) -> None:
         """Copy an object to a local file."""
         with remote_errors(self.url, "read"):
@@ -75,6 +82,11 @@ def is_zarr(folder: Path) -> bool:
     if isinstance(where, RemoteFolder):
         return not set(_ZARR).isdisjoint(where.names())
     return any((folder / name).is_file() for name in _ZARR)
+
+
+def holds_parquet(folder: RemoteFolder) -> bool:
+    """Return whether a remote folder has a Parquet file anywhere, by the names."""
+    return any(PurePosixPath(name).suffix.lower() in PARQUET for name in folder.names())
 
 
 def names_in(folder: Path) -> Iterator[str]:

@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from noisify.core import urls
 from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.overriding import override
-from noisify.files.folder_input import RemoteFolder, is_zarr
+from noisify.files.folder_input import RemoteFolder, holds_parquet, is_zarr
 from noisify.files.transport import Location, remote_errors, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "Blocks",
+    "FileInFolder",
     "RangeReader",
     "RemoteFile",
     "RemoteFolder",
     "expand",
+    "files_of",
     "for_library",
     "is_remote",
     "open_remote",
@@ -40,24 +43,48 @@ _KEPT_BLOCKS = 128
 _MOST_AHEAD = 1 << 23
 
 
+class Blocks:
+    """Blocks of remote files that small reads have fetched, the last that were used."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, url: str, start: int) -> bytes:
+        """Return the block of a file that starts at a position; empty if it is not kept."""
+        with self._lock:
+            if (url, start) in self._kept:
+                self._kept.move_to_end((url, start))
+            return self._kept.get((url, start), b"")
+
+    def keep(self, url: str, start: int, data: bytes) -> None:
+        """Keep a block, and drop the one that was not used for the longest time."""
+        with self._lock:
+            self._kept[url, start] = data
+            while len(self._kept) > _KEPT_BLOCKS:
+                self._kept.popitem(last=False)
+
+
 class RemoteFile:
     """A file with a URL, whose bytes can be read in ranges.
 
     Args:
         location: Where it is.
         found: What the server says of it.
+        blocks: Keeps its blocks; None: for this file alone.
 
     Attributes:
         name: Its name without folders.
         suffix: The suffix of the name.
     """
 
-    def __init__(self, location: Location, found: dict[str, Any]) -> None:
+    def __init__(
+        self, location: Location, found: dict[str, Any], blocks: Blocks | None = None
+    ) -> None:
         self._location = location
         self._size = int(found["size"])
         self._version = version_of(found)
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._blocks = blocks or Blocks()
         self._failure: NoisifyError | None = None
         path = PurePosixPath(urls.path_of(location.url))
         self.name, self.suffix = path.name, path.suffix
@@ -96,17 +123,13 @@ class RemoteFile:
 
     def block(self, place: int, count: int) -> tuple[int, bytes]:
         """Return the block of a few bytes, fetched unless it is kept, and where it starts."""
-        start = place - place % _BLOCK_BYTES
-        with self._lock:
-            if (kept := self._blocks.get(start)) is not None and place + count <= start + len(kept):
-                self._blocks.move_to_end(start)
-                return start, kept
+        start, url = place - place % _BLOCK_BYTES, self._location.url
+        kept = self._blocks.get(url, start)
+        if place + count <= start + len(kept):
+            return start, kept
         stop = min(self._size, -(-(place + count) // _BLOCK_BYTES) * _BLOCK_BYTES)
         data = self.fetch(start, stop)
-        with self._lock:
-            self._blocks[start] = data
-            while len(self._blocks) > _KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
+        self._blocks.keep(url, start, data)
         return start, data
 
     def check(self) -> None:
@@ -121,6 +144,31 @@ class RemoteFile:
         found = self._location.look_up()
         if (found.get("size"), version_of(found)) != (self._size, self._version):
             raise changed_error(str(self))
+
+
+class FileInFolder(RemoteFile):
+    """A file in a folder with a URL; the folder is checked for changes as a whole.
+
+    Args:
+        folder: The folder.
+        name: Its path in the folder.
+        size: Its size.
+        blocks: Keeps blocks of all files of the folder.
+    """
+
+    def __init__(self, folder: RemoteFolder, name: str, size: int, blocks: Blocks) -> None:
+        super().__init__(Location(urls.joined(folder.url, name)), {"size": size}, blocks)
+        self._relative = PurePosixPath(name)
+
+    def relative_to(self, folder: RemoteFolder) -> PurePosixPath:  # noqa: ARG002 - as a path's
+        """Return its path in the folder."""
+        return self._relative
+
+
+def files_of(folder: RemoteFolder) -> list[FileInFolder]:
+    """Return the files of a folder, sorted by their paths."""
+    blocks = Blocks()
+    return [FileInFolder(folder, name, size, blocks) for name, size in folder.sizes()]
 
 
 class RangeReader(io.RawIOBase):
@@ -222,7 +270,7 @@ def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
     found = location.look_up()
     if found.get("type") == "directory":
         folder = RemoteFolder(location)
-        if is_zarr(cast("Path", folder)):
+        if is_zarr(cast("Path", folder)) or holds_parquet(folder):
             return folder
         raise NoisifyError(
             f"is a folder; name its files, such as '{urls.joined(url, '*.csv')}'", path=url

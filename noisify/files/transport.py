@@ -105,7 +105,7 @@ class Location:
         return {
             name.removeprefix(root): (about.get("size"), *version_of(about))
             for name, about in found
-            if name.startswith(root)
+            if name.startswith(root) and not name.endswith("/")
         }
 
     def forget(self) -> None:
@@ -115,6 +115,10 @@ class Location:
     def download(self, name: str, target: Path) -> None:
         """Copy a file below it to a local file; errors are the library's."""
         self.system.get_file(urls.joined(str(self.path), name), str(target))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Make a file below it of some bytes; errors are the library's."""
+        self.system.pipe_file(urls.joined(str(self.path), name), data)
 
     def upload(self, source: Path, name: str) -> None:
         """Copy a local file to one below it; errors are the library's."""

@@ -85,7 +85,7 @@ def is_in_state(target: str, recorded: Mapping[str, Any]) -> bool:
         found = _remote_version(target)
         return bool(found) and bool(recorded["objects"] == found)
     path = Path(target)
-    return recorded["size"] == _size(path) and recorded["blake2b"] == _checksum(path)
+    return bool(recorded["size"] == _size(path) and recorded["blake2b"] == _checksum(path))
 
 
 def full_name(path: str) -> str:

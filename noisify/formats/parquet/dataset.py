@@ -10,12 +10,14 @@ import os
 import threading
 from collections import Counter, deque
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import DataError, NoisifyError
+from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.files.folder_input import PARQUET, RemoteFolder
 from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
 from noisify.formats.interface import Reading, Sink, Source
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
+    from noisify.files import remote
     from noisify.files.folder_output import FolderOutput, MemberOutput
     from noisify.formats.interface import NoisyColumn
+else:
+    remote = LazyModule("noisify.files.remote")
 
-_SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
 _STALE = frozenset({"_metadata"})
 _LOGS = frozenset({"_delta_log", ".hoodie"})
 
@@ -65,13 +69,13 @@ class Tree:
             DataError: If something in it cannot be copied.
         """
         tree = cls([], [], [], [], [])
+        where: Any = folder
+        if isinstance(where, RemoteFolder):
+            tree._sort_remote(where)
+            return tree
         for path in walk(folder):
             if path.name in _LOGS:
-                raise DataError(
-                    "logs every file of this table, and would be wrong of new ones; "
-                    "export the table to plain Parquet files first",
-                    path=path,
-                )
+                raise _logs(path)
             if path.is_symlink():
                 _check_link(path, folder)
                 tree.links.append(path)
@@ -80,17 +84,32 @@ class Tree:
             elif not path.is_file():
                 raise DataError("is no file, folder or link", path=path)
             else:
-                tree._sort_in(path, folder)
+                tree._sort_in(path, path.relative_to(folder))
         return tree
 
-    def _sort_in(self, path: Path, folder: Path) -> None:
-        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    def _sort_remote(self, folder: RemoteFolder) -> None:
+        for file in remote.files_of(folder):
+            relative = file.relative_to(folder)
+            if not _LOGS.isdisjoint(relative.parts):
+                raise _logs(str(file))
+            self._sort_in(cast("Path", file), relative)  # it has a path's methods
+
+    def _sort_in(self, path: Path, relative: PurePath) -> None:
+        hidden = any(part.startswith((".", "_")) for part in relative.parts)
         if path.name in _STALE or (path.suffix == ".crc" and path.name.startswith(".")):
             self.stale.append(path)
-        elif not hidden and (path.suffix.lower() in _SUFFIXES or _is_parquet(path)):
+        elif not hidden and (path.suffix.lower() in PARQUET or _is_parquet(path)):
             self.data.append(path)
         else:
             self.others.append(path)
+
+
+def _logs(path: Path | str) -> DataError:
+    return DataError(
+        "logs every file of this table, and would be wrong of new ones; "
+        "export the table to plain Parquet files first",
+        path=path,
+    )
 
 
 def _check_link(path: Path, folder: Path) -> None:
