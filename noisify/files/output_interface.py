@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from noisify.core.errors import NoisifyError
+from noisify.files.write_behind import open_written_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +25,18 @@ class Output(ABC):
 
     name: str
     file: BinaryIO
+    start = 0
+    """The position in `local_path` where it starts."""
     kept = False
     """Whether it has been committed."""
 
     @abstractmethod
     def local_path(self) -> Path:
         """Close `file`, and return the path of a regular file to write instead."""
+
+    def open_ranges(self) -> BinaryIO:
+        """Close `file`, and open `local_path` to be written at any position from `start` on."""
+        return open_written_behind(self.local_path())
 
     def hold_back(self) -> None:  # noqa: B027 - only streams show what is not committed
         """Let nothing be seen before `commit`."""

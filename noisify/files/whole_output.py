@@ -31,19 +31,24 @@ class PartOfFile(Output):
     def __init__(self, path: Path, place: int | None, source: Path | None) -> None:  # noqa: ARG002 - as the others
         self.name = str(path)
         self._path = path
-        self._place = place or 0
+        self.start = place or 0
 
     @override
     def open(self) -> None:
         """Open the file at the start of the range."""
-        descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        os.lseek(descriptor, self._place, os.SEEK_SET)
-        self.file = cast("BinaryIO", OwnedInPieces(self.name, descriptor))
+        self.file = self.open_ranges()
 
     @override
     def local_path(self) -> Path:
-        """Refuse, since the range starts inside the file."""
-        raise AssertionError(self._path)
+        """Return the file, in which the range starts at `start`."""
+        return self._path
+
+    @override
+    def open_ranges(self) -> BinaryIO:
+        """Open the file without reserving space in it, which would cut off what others write."""
+        descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        os.lseek(descriptor, self.start, os.SEEK_SET)
+        return cast("BinaryIO", OwnedInPieces(self.name, descriptor))
 
     @override
     def commit(self) -> None:

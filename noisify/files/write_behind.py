@@ -42,6 +42,7 @@ class InPieces(io.RawIOBase):
         self.name = name
         self._descriptor = descriptor
         self._place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        self._seeking = Lock()
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -69,6 +70,20 @@ class InPieces(io.RawIOBase):
             self._place += count
             self._wrote(count, self._place)
         return done
+
+    def write_at(self, data: memoryview, place: int) -> None:
+        """Write at a position, thread-safely; `write` continues where it was."""
+        if not hasattr(os, "pwrite"):
+            with self._seeking:
+                here = self.seek(0, os.SEEK_CUR)
+                self.seek(place)
+                self.write(data)
+                self.seek(here)
+                return
+        while data:
+            count = os.pwrite(self._descriptor, data[: _to_border(place)], place)
+            data, place = data[count:], place + count
+            self._wrote(count, place)
 
     def _wrote(self, count: int, end: int) -> None:
         """Called after `count` bytes were written, ending at `end`."""
@@ -102,21 +117,6 @@ class WrittenBehind(InPieces):
         self._waiting = 0
         self._preallocated = 0
         self._counting = Lock()
-        self._seeking = Lock()
-
-    def write_at(self, data: memoryview, place: int) -> None:
-        """Write at a position, thread-safely; `write` continues where it was."""
-        if not hasattr(os, "pwrite"):
-            with self._seeking:
-                here = self.seek(0, os.SEEK_CUR)
-                self.seek(place)
-                self.write(data)
-                self.seek(here)
-                return
-        while data:
-            count = os.pwrite(self._descriptor, data[: _to_border(place)], place)
-            data, place = data[count:], place + count
-            self._wrote(count, place)
 
     def _wrote(self, count: int, end: int) -> None:
         """Start writing to the disk and preallocate, each time enough bytes have been written."""
@@ -216,4 +216,4 @@ def can_write_at(file: BinaryIO) -> bool:
 
 def write_all_at(file: BinaryIO, data: memoryview, place: int) -> None:
     """Write all of `data`, a view of bytes, at a position in a file; thread-safe."""
-    cast("WrittenBehind", file).write_at(data, place)
+    cast("InPieces", file).write_at(data, place)

@@ -5,6 +5,7 @@ The parts are made here in this process, from pickled jobs, each twice, as on a 
 
 import pickle
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -84,6 +85,9 @@ def make_inputs(folder):
     (folder / "folder" / "_readme").write_text("as it is")
     (folder / "folder" / "_link").symlink_to("_readme")
     np.save(folder / "array.npy", X)
+    with h5py.File(folder / "tree.h5", "w") as file:
+        file["x"], file["group/y"] = X, X[:, 1].astype(">f4")
+        file["group/count"] = np.arange(ROWS)
     soundfile.write(folder / "sound.wav", X[:, :2] / 5, 8000, "FLOAT")
 
 
@@ -95,7 +99,7 @@ def inputs(tmp_path_factory):
 
 
 TABLES = ["plain.csv", "quoted.csv", "comments.csv", "table.parquet", "folder"]
-ARRAYS = ["array.npy", "sound.wav"]
+ARRAYS = ["array.npy", "sound.wav", "tree.h5"]
 NOISE = {
     "absolute": ("-s", "0.5"),
     "default": (),
@@ -161,3 +165,15 @@ def test_the_bytes_are_those_of_the_whole(inputs, tmp_path, in_parts, name, nois
 def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noise):
     chosen = () if "-c" in noise or "rows" in noise[1] else ("-c", "x")
     compare(inputs, tmp_path, in_parts, name, *chosen, *noise)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        ("-c", "group/y", "--where", "`group/count` > 100", "-s", "0.1sd"),
+        ("-c", "x,group/y", "--where", "`group/count` > 100", "-s", "1"),
+        ("--noise", "group/y=normal:1", "--noise", "x=missing:20%"),
+    ],
+)
+def test_datasets_of_a_file_are_cut_together(inputs, tmp_path, in_parts, noise):
+    compare(inputs, tmp_path, in_parts, "tree.h5", *noise)

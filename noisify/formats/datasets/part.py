@@ -35,7 +35,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     def __init__(self, source: OpenSource, share: Share) -> None:
         self.share = share
         self._source = source
-        self._noised: set[str] = set()
+        self._noised: set[str] | None = None
 
     @abstractmethod
     def _rows(self, found: Cut, storage: Storage) -> range:
@@ -45,17 +45,17 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     def read(
         self, groups: Sequence[Sequence[Field]], size: int, halo: int
     ) -> Reading[DatasetsPiece]:
-        """Read the rows of all sinks' datasets, with those of other datasets that belong to them.
+        """Read the rows of the datasets that are written, with those of others that they need.
 
-        Datasets of a group may have other rows in the part; then pieces have rows of one only.
+        Datasets of a group may have other rows in the part; then pieces have rows of one only. If
+        there is no sink, each part has the same share of the rows of all datasets.
         """
 
         def pieces(found: Cut) -> Iterator[DatasetsPiece]:
-            own = {
-                storage.path: self._rows(found, storage)
-                for storage in found.storages
-                if storage.path in self._noised
-            }
+            own = {storage.path: self.share.of(found.rows) for storage in found.storages}
+            if self._noised is not None:
+                noised = [one for one in found.storages if one.path in self._noised]
+                own = {storage.path: self._rows(found, storage) for storage in noised}
             around = -(-halo // max(1, prod(found.shape) // max(1, found.rows)))
             for rows, owned in _ranges(own, around, found.rows):
                 for piece in self._source.pieces(found, rows):

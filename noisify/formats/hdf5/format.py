@@ -34,6 +34,11 @@ class Hdf5Format(Format[Hdf5Source]):
         return Hdf5Sink(source.path, source.stored, output, positional=positional)
 
     @override
+    def parts(self, source: Hdf5Source, most: int) -> int:
+        """Return as many as wanted if all datasets are contiguous."""
+        return source.parts(most)
+
+    @override
     def cut(self, source: Hdf5Source, share: Share, jobs: int, bounds: None = None) -> Hdf5Part:
         """Return a share of the bytes."""
         return Hdf5Part(source, share)

@@ -33,6 +33,7 @@ class Hdf5Part(DatasetsPart[Hdf5Source]):
         mine = share.of(source.path.stat().st_size)
         start, stop = (self._between_rows(end) for end in (mine.start, mine.stop))
         self._span = range(start, stop)
+        self.place = start
 
     def _between_rows(self, place: int) -> int:
         """Return the first place at or after another in the file that is not within a row."""
@@ -71,5 +72,5 @@ class Hdf5Part(DatasetsPart[Hdf5Source]):
         for path, name in paths.items():
             if path not in self._datasets:
                 raise not_cut(f"has {name!r} in chunks, compressed or unwritten, not contiguous")
-        self._noised |= set(paths)
+        self._noised = {*(self._noised or ()), *paths}
         return Hdf5Sink(source.path, source.stored, output, positional=True, span=self._span)

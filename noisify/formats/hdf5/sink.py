@@ -12,7 +12,7 @@ from h5py import h5i
 from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
-from noisify.files.write_behind import open_written_behind, write_all, write_all_at
+from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
@@ -71,7 +71,9 @@ class Hdf5Sink(DatasetsSink):
         self._noting = Lock()
         self._touched: dict[str, None] = {}
         self._changed: set[str] = set()
-        self._raw = open_written_behind(self._path)
+        self._raw = output.open_ranges()
+        self._shift = output.start - self._span.start
+        self._is_whole = span is None
 
     def _copy_the_rest(self) -> None:
         """Copy the file, byte for byte, but for what has been written already."""
@@ -83,7 +85,8 @@ class Hdf5Sink(DatasetsSink):
             for start, stop in (*sorted(self._written.values()), (end, end)):
                 self._copy(old, place, start)
                 place = max(place, stop)
-        os.truncate(self._path, len(self._span))
+        if self._is_whole:
+            os.truncate(self._path, len(self._span))
 
     def _copy(self, old: BinaryIO, start: int, stop: int) -> None:
         """Copy some bytes of the source to their place, in the kernel where it can.
@@ -91,17 +94,16 @@ class Hdf5Sink(DatasetsSink):
         Raises:
             DataError: If the source has become shorter.
         """
-        first = self._span.start
         if hasattr(os, "copy_file_range"):
             with contextlib.suppress(OSError):  # not between all file systems
                 while start < stop and (
                     copied := os.copy_file_range(
-                        old.fileno(), self._raw.fileno(), stop - start, start, start - first
+                        old.fileno(), self._raw.fileno(), stop - start, start, start + self._shift
                     )
                 ):
                     start += copied
         old.seek(start)
-        self._raw.seek(start - first)
+        self._raw.seek(start + self._shift)
         while start < stop and (data := old.read(min(_COPY_BYTES, stop - start))):
             write_all(self._raw, data)
             start += len(data)
@@ -130,7 +132,7 @@ class Hdf5Sink(DatasetsSink):
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
         """Write bytes of a contiguous dataset, all of which will be written, to an offset."""
-        write_all_at(self._raw, data, start - self._span.start)
+        write_all_at(self._raw, data, start + self._shift)
         stop = start + len(data)
         with self._noting:
             first, last = self._written.get(path, (start, stop))

@@ -159,6 +159,11 @@ class Hdf5Source(DatasetsSource):
         every = {path: self._storage(path) for path in paths}
         return {path: one for path, one in every.items() if isinstance(one, Contiguous)}
 
+    def parts(self, most: int) -> int:
+        """Return into how many parts the file may be cut: 1 unless all of it is contiguous."""
+        fields = {name for name, place in self.stored.items() if place.count}
+        return most if fields and self.is_contiguous(fields) else 1
+
     def is_contiguous(self, names: Iterable[str]) -> bool:
         """Return whether the datasets of some fields are all contiguous."""
         return {self.stored[name].path for name in names} == set(self.contiguous(names))
