@@ -171,7 +171,6 @@ def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noi
     "noise",
     [
         ("-c", "group/y", "--where", "`group/count` > 100", "-s", "0.1sd"),
-        ("-c", "x,group/y", "--where", "`group/count` > 100", "-s", "1"),
         ("--noise", "group/y=normal:1", "--noise", "x=missing:20%"),
     ],
 )
