@@ -23,7 +23,7 @@ from run_command import COMMAND, clean_environment, names, noisy, run
 
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import write_behind
-from noisify.files.output import FileOutput
+from noisify.files.output import FileOutput, StreamOutput
 from noisify.files.staged_output import StagedOutput
 from noisify.files.write_behind import open_written_behind
 
@@ -716,6 +716,19 @@ def test_a_temporary_file_is_readable_by_its_owner_only(
     with (tmp_path / "opened").open("wb") as file:
         done = run("in.h5", "-o", target.format(file.fileno()), "-s", 1, "--seed", 1)
     assert (0, [0o600]) == (done.status, modes), done.messages
+
+
+def test_a_temporary_file_is_made_once(tmp_path: Path) -> None:
+    output = StreamOutput((tmp_path / "out.h5").open("wb"), "out.h5", close=True)
+
+    first = output.local_path()
+    first.write_bytes(b"made")
+
+    assert first == output.local_path()
+    assert output.name.count("TMPDIR") == 1
+    output.commit()
+    assert b"made" == (tmp_path / "out.h5").read_bytes()
+    assert not first.exists()
 
 
 def test_preallocated_space_is_released(tmp_path: Path) -> None:
