@@ -79,18 +79,18 @@ def add_noise(
             Default: every floating-point field, or else the only one with numbers.
         exclude: Fields to leave alone.
         params: The model's other parameters, such as {"df": 3}.
-        clip: Bounds (low, high) for noisy values; None in either place: no bound.
+        clip: Bounds (low, high) for noisy values; either may be None.
         where: A condition on rows, such as "age > 60 and city == 'Rome'"; others get no noise.
         noise: Several kinds of noise, one after the other, instead of the arguments up to `params`:
             texts as `--noise` takes them, models, or mappings as in a recipe's [[noise]] table.
         recipe: The path of a recipe or a report, or its contents as a mapping.
         preset: Ready-made noise, as listed by `noisify --list-presets`, such as
             "sensor-faults:2"; or several.
-        key: A column, or several, whose values give each row its noise, instead of its number:
-            in any order, with rows left out or joined, a record has the same noise. 7, 7.0 and
-            "7" are one key.
+        key: A column, or several, whose values identify a row. Noise follows them, not the row
+            number: a record has the same noise in any order, with other rows left out or added.
+            7, 7.0 and "7" are one key.
         decimals: Digits to round noisy floats to.
-        seed: 0 to 2**128 - 1, of any integer type; None: the recipe's, or a new one each time.
+        seed: 0 to 2**128 - 1, of any integer type. Default: the recipe's, or a new one each time.
         file: A name that gives the data its own noise: "day1" gives the noise
             of `noisify in/day1.csv --per-file`. Default: the recipe's.
         replicate: The number of the noisy copy, from 0: `--replicates 3` makes the copies 0, 1
@@ -155,13 +155,13 @@ def noisify_file(
     r"""Write a noisy copy of a file: the command, as a function.
 
     Args:
-        source: A CSV, TSV, NPY, Parquet or HDF5 file; `-` for standard input.
+        source: A file of any format that noisify reads, or its URL; `-` for standard input.
         output: The file to create or replace atomically; `-` for standard output.
         model: See `add_noise`.
         decimals: Digits to round noisy floats to, or "keep" for as many as each CSV cell had.
         seed: See `add_noise`.
         per_file: Whether the file gets its own noise, by its name without folder and suffix;
-            None: as the recipe says.
+            by default, as the recipe says.
         rng: See `add_noise`.
         in_place: Whether `output` may be `source`.
         read: How to read a CSV, such as {"delimiter": ";", "decimal": ","}: delimiter, header,
@@ -217,7 +217,7 @@ def noisy_copy(
     Args:
         data: The data.
         request: The noise.
-        jobs: The number of worker threads; None: one for each processor.
+        jobs: The number of worker threads, or None for one for each processor.
         within: Places the data in the whole that they are a part of, or None if they are the whole.
     """
     held, given_back = hold(data)

@@ -148,7 +148,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
 
     def _seed(self) -> int | None:
-        """Return the seed; None: the recipe's."""
+        """Return the seed, or None to use the recipe's."""
         if (seed := whole_number(self.random_state)) is not None:
             return seed
         if self.random_state is None and self.recipe is not None:

@@ -40,17 +40,17 @@ def compare_files(
     Args:
         clean: The path of the first, or `-`.
         noisy: The path of the second, or `-`.
-        claims: What has to hold, as `--assert` takes it.
-        only: Lists of the only fields that may have changed; none: any may.
+        claims: The assertions, as `--assert` takes them.
+        only: Lists of the fields that may have changed; if empty, any may.
         as_json: Whether to print JSON.
         plot: Where to draw what changed, or None to write none.
-        html: Where to write a page of it, or None to write none.
+        html: Where to write a page of the figures, or None to write none.
         from_format: The format of both, or None to tell it from their names and first bytes.
-        jobs: Worker threads; None: one for each processor.
+        jobs: Worker threads, or None for one for each processor.
         quiet: Whether to print nothing.
 
     Raises:
-        UsageError: If a claim is none, or its field is unknown.
+        UsageError: If a claim cannot be read, or its field is unknown.
         NoisifyError: If a claim does not hold, or a file cannot be read.
     """
     if clean == noisy == "-":

@@ -139,7 +139,7 @@ def field_names(path: Path) -> list[str]:
     """Return the names of a file's fields, from its head or its end.
 
     Args:
-        path: A CSV, Parquet, NPZ or HDF5 file; of others there are none.
+        path: A CSV, Parquet, NPZ or HDF5 file; other files give no names.
 
     Raises:
         OSError: If it cannot be read.

@@ -62,7 +62,7 @@ class Depfile(SideFile):
 
 
 def _read(source: str) -> list[str]:
-    """Return the files that are read for an input; Make knows none of a URL."""
+    """Return the files that are read for an input: none for a URL, which Make does not know."""
     if source == STANDARD_OUTPUT or is_url(source):
         return []
     path = local_name(source)

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
     """Run a command and exit: 0 done, 1 failed, 2 usage, 3 bad data, 128 + n for a signal.
 
     Args:
-        arguments: The command line; None: `sys.argv[1:]`.
+        arguments: The command line, or None for `sys.argv[1:]`.
         program: Which of the `COMMANDS`.
     """
     try:

@@ -159,7 +159,7 @@ def _encoded(page: Page) -> bytes:
 
 
 def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:
-    """Add a plot, or a line that says why there is none."""
+    """Add a plot, or a line that says why it cannot be drawn."""
     try:
         plots, style = import_module(module), import_module("noisify.plots.style")
     except ImportError:

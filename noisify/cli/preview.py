@@ -62,7 +62,7 @@ class _Colours:
 
     @classmethod
     def of_output(cls) -> _Colours:
-        """Return what standard output takes; NO_COLOR and FORCE_COLOR tell, if they are set."""
+        """Return whether standard output takes colours; NO_COLOR and FORCE_COLOR override it."""
         if os.environ.get("NO_COLOR"):
             return cls(used=False)
         if os.environ.get("FORCE_COLOR"):
@@ -90,7 +90,7 @@ class _Table:
     Attributes:
         title: The title of the rows' column.
         rows: The names of the rows.
-        fates: What becomes of each row as a whole, or empty.
+        fates: What happens to each row as a whole; may be empty.
         fields: The names and cells of the fields.
     """
 

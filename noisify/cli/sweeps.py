@@ -70,8 +70,8 @@ def _values(key: str, text: str) -> list[str]:
 def _range(key: str, text: str) -> list[str] | None:
     """Return the numbers of START:STOP:STEP, including STOP; None if the text is not a range.
 
-    The numbers are decimal, so 0.1:0.3:0.1 is 0.1, 0.2, 0.3. Units may stand at all of them or at
-    the last.
+    The numbers are decimal, so 0.1:0.3:0.1 is 0.1, 0.2, 0.3. A unit may follow
+    each of them or only the last.
     """
     match = _RANGE.fullmatch(text)
     if match is None:

@@ -1,4 +1,4 @@
-"""Find the rows that one table has and the other has not, from hashes of their cells."""
+"""Match the rows of two tables by hashes of their cells, and find rows that only one has."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from noisify.comparison.cells import Cells
 
 AHEAD = 256
-"""Rows in which the two tables are sought to agree again."""
+"""How many rows ahead the tables are searched for rows that agree again."""
 _CONFIRMED = 3
-"""Rows that agree after rows that were lost or added make the place sure."""
+"""How many rows must agree after lost or added rows."""
 _SHARED = 0.9
-"""The share of a field's cells that have to be in both tables for it to tell rows apart."""
+"""The share of a field's cells that must be in both tables for it to identify rows."""
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Matched(NamedTuple):
-    """What has been found in the rows at hand.
+    """The matches in some rows of two tables.
 
     Attributes:
         before: Shape (n,), rows of the first table.
         after: Shape (n,), the rows of the second that they became.
-        lost: How many rows of the first were passed over.
-        added: How many rows of the second were.
-        used: How many rows of either are settled.
+        lost: How many rows of the first were skipped.
+        added: How many rows of the second were skipped.
+        used: How many rows of each table are done.
     """
 
     before: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Matched(NamedTuple):
 
 
 def telling_fields(before: Mapping[str, Cells], after: Mapping[str, Cells]) -> list[str]:
-    """Return the fields whose cells tell rows apart: most are in both tables, and they differ.
+    """Return the fields that identify rows: most of their cells are in both tables.
 
     Args:
         before: Cells of the first rows of one table.
@@ -69,13 +69,14 @@ def match(
 ) -> Matched:
     """Match rows by their hashes, in order.
 
-    Where two rows differ, the nearest place within `AHEAD` rows where they agree again says whether
-    rows were lost or added; without one, the two are the same row with another key.
+    Where two rows differ, the next `AHEAD` rows are searched for the nearest place where the tables
+    agree again: the rows before it were lost or added. If there is none, the two are the same row
+    with other values.
 
     Args:
         before: Shape (n,), hashes of rows of the first table.
         after: Shape (m,), hashes of rows of the second.
-        last: For either table, whether it has no more rows.
+        last: For each table, whether it has no more rows.
     """
     ends = len(before), len(after)
     stops = [
@@ -113,7 +114,7 @@ def _agreement(before: NDArray[np.uint64], after: NDArray[np.uint64]) -> int:
 
 
 def _resume(before: NDArray[np.uint64], after: NDArray[np.uint64]) -> tuple[int, int]:
-    """Return how many rows to pass over in either table for them to agree again; 0, 0: unknown."""
+    """Return how many rows to skip in each table until they agree again; 0, 0 if unknown."""
     lost = _place_of(after, before)
     added = _place_of(before, after)
     if lost and (not added or lost <= added):
@@ -122,9 +123,9 @@ def _resume(before: NDArray[np.uint64], after: NDArray[np.uint64]) -> tuple[int,
 
 
 def _place_of(wanted: NDArray[np.uint64], rows: NDArray[np.uint64]) -> int:
-    """Return the place, above 0, where rows go on as `wanted` begins; 0: nowhere near.
+    """Return where `rows` continue like the start of `wanted`, or 0 if not within `AHEAD` rows.
 
-    Where hashes repeat, a place counts for more from which several rows agree.
+    Since hashes may repeat, a place where several rows agree is preferred.
     """
     places = (np.flatnonzero(rows[1 : AHEAD + 1] == wanted[0]) + 1).tolist()
     for place in places:

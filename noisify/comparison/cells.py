@@ -25,11 +25,11 @@ class Cells:
     """Some values of a field.
 
     Attributes:
-        number: Their number type; None: values of several types, given as floats.
+        number: Their number type, or None for values of several types, given as floats.
         raw: Shape (n,), the values in that type.
         floats: Shape (n,), the values as float64 (complex128); NaN for texts.
-        there: Shape (n,), which are not null.
-        valid: Shape (n,), which are there and finite.
+        there: Shape (n,), mask of the values that are not null.
+        valid: Shape (n,), mask of the values that are not null and finite.
     """
 
     number: NumberType | None
@@ -129,7 +129,8 @@ def same_bits(before: Cells, after: Cells) -> NDArray[np.bool_]:
 def same(before: Cells, after: Cells) -> NDArray[np.bool_]:
     """Return which values are the same in both, shape (n,), whatever their types.
 
-    Of one type: bit for bit, but that null and NaN are the same, as formats without null need it.
+    Values of one type are compared bit for bit, but null and NaN count as the same, since some
+    formats have no null.
     """
     alike = same_bits(before, after)
     if alike.all() or before.is_label:

@@ -1,4 +1,4 @@
-"""What `--assert` and `--only` claim of a comparison, and whether it is so."""
+"""Check the claims of `--assert` and `--only` against a comparison."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _CLAIM = re.compile(r"\s*(?P<name>.+?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<bou
 _OF_FILES = ("rows_lost", "rows_added")
 _NOT_NUMBERS = frozenset({"is_time", "histogram", "examples", "labels", "confusion"})
 FIGURES = tuple(one.name for one in fields(NumberFigures) if one.name not in _NOT_NUMBERS)
-"""What may be claimed of a field."""
+"""The figures of a field that a claim may name."""
 
 
 @frozen
 class Claim:
-    """A figure, and what it has to be.
+    """A claim about a figure.
 
     Attributes:
-        text: As it was typed.
-        field: The field; None: every field that has the figure.
+        text: The claim as typed.
+        field: The field, or None for every field that has the figure.
         figure: The figure's name.
-        operator: How it is compared.
-        bound: With what.
+        operator: The comparison operator.
+        bound: The number to compare with.
     """
 
     text: str
@@ -75,7 +75,7 @@ class Claim:
         return cls(text, field if dot else None, figure, matched["operator"], bound)
 
     def failures(self, comparison: Comparison) -> list[str]:
-        """Return what is otherwise than claimed, a line each.
+        """Return a line for each figure that does not meet the claim.
 
         Raises:
             UsageError: If there is no such field, or it has no such figure.
@@ -100,12 +100,12 @@ class Claim:
         ]
 
     def _holds(self, value: float) -> bool:
-        """Return whether a figure is as claimed; NaN never is."""
+        """Return whether a figure meets the claim; NaN never does."""
         return not math.isnan(value) and _OPERATORS[self.operator](value, self.bound)
 
 
 def others_changed(comparison: Comparison, only: Sequence[str]) -> list[str]:
-    """Return what changed besides the fields that were to change alone, a line each.
+    """Return a line for each change outside the fields of `--only`.
 
     Raises:
         UsageError: If there is no such field.
@@ -126,7 +126,7 @@ def others_changed(comparison: Comparison, only: Sequence[str]) -> list[str]:
 
 
 def _value(figures: Figures, name: str) -> float | None:
-    """Return a figure as a number; None: such fields have none."""
+    """Return a figure as a number, or None if fields of this kind do not have it."""
     if name == "identical":
         return float(bool(figures.identical))
     if isinstance(figures, LabelFigures) and not hasattr(figures, name):

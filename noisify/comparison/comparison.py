@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from noisify.comparison.reading import Pair
 
 _FIRST_ROWS = 4096
-"""Rows that show by which fields rows can be told apart."""
+"""Rows that are read to choose the fields that identify rows."""
 _TEXT_FORMATS = frozenset({"csv", "tsv"})
 
 
 def compare(before: object, after: object, settings: Settings | None = None) -> Comparison:
     """Compare data with their noisy version, field by field.
 
-    The result shows itself as text, in a notebook too; its `fields` hold the figures.
+    The result prints as tables, in a notebook too; its `fields` hold the figures.
 
     Args:
-        before: What there was without noise: the path of a file of any format, or `-` for standard
-            input; or an array, a DataFrame or whatever else `add_noise` takes.
-        after: What there is with noise, likewise; the two need not be of one kind.
-        settings: How to read files; default: as the command does.
+        before: The data without noise: the path of a file of any format, or `-` for standard input;
+            or an array, a DataFrame or whatever else `add_noise` takes.
+        after: The data with noise, likewise; the two need not be of one kind.
+        settings: How to read files; by default, as the command does.
 
     Raises:
         NoisifyError: If one of them cannot be read.
@@ -98,7 +98,7 @@ def compared(before: Side, after: Side) -> Comparison:
 
 
 def open_side(data: object, settings: Settings, stack: ExitStack) -> Side:
-    """Open one of the two, to be read several times."""
+    """Open one side of a comparison, to be read several times."""
     if not isinstance(data, str | Path):
         held = hold(data)
         is_table = not isinstance(data, np.ndarray)
@@ -144,7 +144,7 @@ def _measured(
 def _first_pass(
     unit: Sequence[Pair], blocks: Iterable[tuple[dict[str, Cells], dict[str, Cells]]]
 ) -> tuple[dict[str, Measure], int, int]:
-    """Measure pairs of values; what only one side has are rows lost and added."""
+    """Measure pairs of values, and count the rows that only one side has."""
     measures: dict[str, Measure] = {pair.name: _measure(pair, len(unit)) for pair in unit}
     lost = added = 0
     for one, other in blocks:
@@ -162,7 +162,7 @@ def _first_pass(
 
 
 def _measure(pair: Pair, fields: int) -> Measure:
-    """Return what measures a field, one of several that are read together."""
+    """Return the measure of a field, one of several that are read together."""
     if pair.is_label:
         return LabelMeasure()
     number = pair.before.number
@@ -170,7 +170,7 @@ def _measure(pair: Pair, fields: int) -> Measure:
 
 
 def _telling_names(unit: Sequence[Pair], before: Side, after: Side) -> list[str]:
-    """Return the fields by which rows can be told apart, from the first rows of both."""
+    """Return the fields that identify rows, judged by the first rows of both sides."""
     heads: tuple[list[dict[str, Cells]], list[dict[str, Cells]]] = ([], [])
     count = 0
     for pair in side_by_side(unit, before, after):
@@ -192,7 +192,7 @@ def _joined(blocks: Sequence[dict[str, Cells]], name: str) -> Cells:
 def _aligned(
     unit: Sequence[Pair], before: Side, after: Side, names: Sequence[str]
 ) -> Iterator[tuple[dict[str, Cells], dict[str, Cells]]]:
-    """Yield rows matched by the hashes of some of their fields; and those lost and added."""
+    """Yield rows matched by hashes of some fields, and the rows that only one side has."""
     streams = streams_of(unit, before, after)
     held: list[list[dict[str, Cells]]] = [[], []]
     lengths, ended = [0, 0], [False, False]
@@ -220,7 +220,7 @@ def _aligned(
 def _matched_rows(
     rows: Sequence[dict[str, Cells]], found: alignment.Matched
 ) -> Iterator[tuple[dict[str, Cells], dict[str, Cells]]]:
-    """Yield the rows that were matched, those passed over in the first, those in the second."""
+    """Yield the matched rows, then those skipped in the first table, then in the second."""
     before, after = rows
     yield (
         {name: cells[found.before] for name, cells in before.items()},
@@ -235,7 +235,7 @@ def _matched_rows(
 
 
 def _others(matched: NDArray[np.int64], used: int) -> NDArray[np.bool_]:
-    """Return which of the first rows are not among those that were matched."""
+    """Return a mask of the first rows that were not matched."""
     alone = np.ones(used, bool)
     alone[matched] = False
     return alone
@@ -244,7 +244,7 @@ def _others(matched: NDArray[np.int64], used: int) -> NDArray[np.bool_]:
 def _rewritten(
     pairs: Sequence[Pair], measures: dict[str, Measure], before: Side, after: Side
 ) -> set[str]:
-    """Return the fields with equal values whose cells are other texts than before."""
+    """Return the fields with equal values whose cells are written differently."""
     if not (before.is_text and after.is_text):
         return set()
     unchanged = [pair for pair in as_texts(pairs) if measures[pair.name].unchanged]

@@ -59,7 +59,7 @@ class Distance:
     Attributes:
         done: Whether `value` is known.
         value: The distance, 0 to 1; NaN if a sample is empty.
-        error: By how much the distance may be larger; 0: it is exact.
+        error: By how much the distance may be larger; 0 if it is exact.
     """
 
     def __init__(self, fields: int = 1) -> None:
@@ -80,7 +80,7 @@ class Distance:
         self._held = 0
 
     def add(self, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
-        """Take in some finite values of either sample, shapes (n,) and (m,)."""
+        """Add some finite values of both samples, shapes (n,) and (m,)."""
         samples = [sort_keys(before + 0.0), sort_keys(after + 0.0)]  # -0.0 becomes 0.0
         if self._first:
             self._totals += [len(before), len(after)]
@@ -94,7 +94,7 @@ class Distance:
             self._begin_to_count(self._kept)
 
     def end_pass(self) -> None:
-        """Conclude what the pass has shown."""
+        """Evaluate what the pass has collected."""
         if not self._totals.all():
             self.done = True
         elif self._kept is not None:

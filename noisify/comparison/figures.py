@@ -1,4 +1,4 @@
-"""What changed in one field, measured on pairs of values in passes of constant memory."""
+"""Measure what changed in one field, from pairs of values, in constant memory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 HISTOGRAM_BINS = 24
 _SAMPLED = 1 << 9
-"""Changes other than 0 that say which range the histogram has."""
+"""Nonzero changes that determine the range of the histogram."""
 _MOST_PAIRS = 1 << 12
 """Different pairs of labels that are counted."""
 _MOST_LABELS = 12
 """Labels of which a confusion table is shown."""
 _REPEATED = 3
-"""How often labels stand in a field on average, at least; else they are texts."""
+"""The least average number of times that a label occurs; other fields hold texts."""
 _EXAMPLES = 5
 
 
@@ -38,14 +38,14 @@ _EXAMPLES = 5
 class NumberFigures:
     """The figures of a field of numbers or times; times are in seconds.
 
-    Means and sds divide by the count. NaN stands for what is not defined.
+    Means and sds divide by the count. Undefined figures are NaN.
 
     Attributes:
         is_time: Whether these are times.
         compared: Pairs of values that were compared, missing ones included.
-        changed: Those that are other than before.
-        lost: Those of them that were a finite number, and are none any more.
-        added: Those of them that are a finite number, and were none.
+        changed: Pairs whose values differ.
+        lost: Changed pairs of a finite number before and none after.
+        added: Changed pairs of a finite number after and none before.
         identical: "bytes" if nothing at all changed, "values" if the same values are written in
             another way or type, else an empty text.
         mean_before: The mean of all finite values of the first file; likewise the next seven.
@@ -57,9 +57,9 @@ class NumberFigures:
         max_before: See above.
         max_after: See above.
         change_mean: The mean of after - before, where both are finite.
-        change_sd: The standard deviation of that.
-        rmse: The root of the mean square of that.
-        largest: The largest magnitude of that.
+        change_sd: The standard deviation of the change.
+        rmse: The root mean square of the change.
+        largest: The largest magnitude of the change.
         snr: 10 log10(mean square before / mean square of the change), in dB; infinite if nothing
             changed.
         correlation: Pearson's, of before and after.
@@ -98,12 +98,12 @@ class LabelFigures:
 
     Attributes:
         compared: Pairs of cells that were compared, missing ones included.
-        changed: Those that are other than before.
-        lost: Those of them that are null now.
-        added: Those of them that were null.
+        changed: Pairs whose cells differ.
+        lost: Changed cells that are null now.
+        added: Changed cells that were null before.
         identical: As for numbers.
         examples: The most frequent changes: before, after, how often.
-        labels: The labels of the confusion table; none if there are too many.
+        labels: The labels of the confusion table; empty if there are too many.
         confusion: For each label before a row: how often it became each label.
     """
 
@@ -118,7 +118,7 @@ class LabelFigures:
 
 
 class _Measure:
-    """What both kinds of fields have in common: counts."""
+    """The counts that both kinds of fields have."""
 
     def __init__(self) -> None:
         self.compared = self.changed = self.lost = self.added = 0
@@ -142,7 +142,7 @@ class _Measure:
         return changed
 
     def _identity(self, *, rewritten: bool) -> str:
-        """Return how far the field is identical; `rewritten`: its cells' texts are not."""
+        """Return how far the field is identical; `rewritten` says that its cells' texts are not."""
         if self.changed or not self.compared:
             return ""
         return "bytes" if self._alike and not rewritten else "values"
@@ -169,7 +169,7 @@ class NumberMeasure(_Measure):
         self._is_complex = False
 
     def add(self, before: Cells, after: Cells) -> None:
-        """Take in pairs of values, shape (n,) each."""
+        """Add pairs of values, shape (n,) each."""
         self._count(before, after)
         both = before.valid & after.valid
         pairs = before[both], after[both]
@@ -182,7 +182,7 @@ class NumberMeasure(_Measure):
             self._note(moved[moved != 0])
 
     def add_values(self, before: Cells, after: Cells) -> None:
-        """Take in values of either file, whether they are paired or not."""
+        """Add values of both files, whether they are paired or not."""
         values = before.floats[before.valid], after.floats[after.valid]
         for at, found in enumerate(values):
             self._moments[at] += Moments.of(found)
@@ -191,16 +191,16 @@ class NumberMeasure(_Measure):
             self._distance.add(*values)
 
     def end_pass(self) -> None:
-        """Conclude the first pass; `passes_left` says whether the distance needs more."""
+        """End a pass; `passes_left` says whether the distance needs more."""
         self._distance.end_pass()
         self.passes_left = not self._distance.done
 
     def add_again(self, before: Cells, after: Cells) -> None:
-        """Take in the values of either file once more, for their distance."""
+        """Add the values of both files once more, for their distance."""
         self._distance.add(before.floats[before.valid], after.floats[after.valid])
 
     def figures(self, *, rewritten: bool) -> NumberFigures:
-        """Return the figures; `rewritten`: equal values are written in another way."""
+        """Return the figures; `rewritten` says that equal values are written differently."""
         one, other, before, after, moved = self._moments
         lows, highs = [e.low for e in self._extremes], [e.high for e in self._extremes]
         nothing = [not (one.count, other.count, moved.count)[at] for at in range(3)]
@@ -232,7 +232,7 @@ class NumberMeasure(_Measure):
         )
 
     def _note(self, moved: NDArray[np.float64]) -> None:
-        """Count changes in the histogram, once enough are known to say which range it has."""
+        """Count changes in the histogram, once enough are known to choose its range."""
         if self._edges is None:
             self._sample.append(moved)
             self._sampled += len(moved)
@@ -274,7 +274,7 @@ class LabelMeasure(_Measure):
         self._counted = 0
 
     def add(self, before: Cells, after: Cells) -> None:
-        """Take in pairs of cells, shape (n,) each."""
+        """Add pairs of cells, shape (n,) each."""
         changed = self._count(before, after)
         self._counted += int(np.count_nonzero(before.there))
         pairs = zip(before[changed].texts().tolist(), after[changed].texts().tolist(), strict=True)
@@ -289,7 +289,7 @@ class LabelMeasure(_Measure):
         """Do nothing: one pass is enough."""
 
     def figures(self, *, rewritten: bool) -> LabelFigures:
-        """Return the figures; `rewritten`: equal cells are written in another way."""
+        """Return the figures; `rewritten` says that equal cells are written differently."""
         labels = sorted({*self._kept, *(label for pair in self._pairs for label in pair)})
         few = bool(self.changed) and len(labels) <= min(_MOST_LABELS, self._counted / _REPEATED)
         table = [
@@ -325,7 +325,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any figure
 
 
 def _count_some(counts: Counter[Any], more: Mapping[Any, int]) -> None:
-    """Add counts; once there are many different things, only of those that were counted before."""
+    """Add counts; once there are many keys, only for those counted before."""
     for key, count in more.items():
         if key in counts or len(counts) < _MOST_PAIRS:
             counts[key] += count

@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal: a line a field, and below it what a line has no room for."""
+"""Show a comparison as text: tables of numbers, then labels and texts, then identical fields."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def identical_lines(fields: Mapping[str, Figures]) -> list[str]:
 
 
 def bars(counts: Sequence[int]) -> str:
-    """Return a histogram in block characters; a bin that is not empty shows at least the least.
+    """Return a histogram in block characters; only an empty bin shows a blank.
 
     >>> bars([0, 1, 50, 100])
     ' ▁▄█'
@@ -158,5 +158,5 @@ def _number(value: float, form: str = ".4g") -> str:
 
 
 def cut_end(text: str, most: int) -> str:
-    """Return a text of at most `most` characters; … stands for what is cut off."""
+    """Return a text of at most `most` characters, ending in … if it was cut."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""Two files side by side: which of their fields belong together, and their values in order."""
+"""Read two files side by side: match their fields, and yield their values in order."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _MOST_WAITING = 1 << 25
 """Elements that are kept until those before them come, in files that do not store them in order."""
 _LABELS = frozenset({"text", "bool"})
 _SHARES = 4
-"""Of the memory that pieces may take: two files, and the values of both that are compared."""
+"""Shares of the memory for pieces: two files, and the values of each that are compared."""
 
 
 @frozen
 class Side:
-    """One of the two.
+    """One side of a comparison.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         source: Its open source.
         is_table: Whether its fields are columns of one table.
         is_text: Whether its cells are texts, so that equal values can be written in two ways.
@@ -46,7 +46,7 @@ class Side:
     jobs: int
 
     def blocks(self, fields: Sequence[Field]) -> Iterator[dict[str, Cells]]:
-        """Yield the values of fields that have elements in common, some consecutive ones a time."""
+        """Yield the values of fields of one table or array, block by block, in order."""
         source = self.source
         reading = source.read([fields], CHUNK_BYTES)
         in_flight = reading.in_flight and max(1, reading.in_flight // _SHARES)
@@ -57,12 +57,12 @@ class Side:
 
 
 class Pair(NamedTuple):
-    """A field of both.
+    """A field that both sides have.
 
     Attributes:
         name: Its name.
-        before: It as the first has it.
-        after: It as the second has it.
+        before: The field of the first side.
+        after: The field of the second side.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Fields(NamedTuple):
 
     Attributes:
         pairs: Those that can be compared.
-        left: Those in both that cannot, and why.
+        left: Why others that both have cannot be compared, by name.
         lost: The names of those that only the first has.
         added: The names of those that only the second has.
     """
@@ -136,9 +136,9 @@ def as_texts(pairs: Sequence[Pair]) -> list[Pair]:
 def side_by_side(
     pairs: Sequence[Pair], before: Side, after: Side
 ) -> Iterator[tuple[dict[str, Cells], dict[str, Cells]]]:
-    """Yield the values of fields from both, as many of one as of the other; what is left at last.
+    """Yield equally many values of fields from both sides, and at the end the rest of the longer.
 
-    The last pair may hold unlike numbers of values: what the longer file has more.
+    Of that rest, the other side has no values.
     """
     sides = [_Waiting(blocks) for blocks in streams_of(pairs, before, after)]
     while all(side.fill() for side in sides):
@@ -154,7 +154,7 @@ def side_by_side(
 def streams_of(
     pairs: Sequence[Pair], before: Side, after: Side
 ) -> tuple[Iterator[dict[str, Cells]], Iterator[dict[str, Cells]]]:
-    """Return the values of fields from either file, by the pairs' names."""
+    """Return the values of fields from each side, by the pairs' names."""
     return (
         _named(before.blocks([pair.before for pair in pairs]), _names(pairs, "before")),
         _named(after.blocks([pair.after for pair in pairs]), _names(pairs, "after")),
@@ -162,7 +162,7 @@ def streams_of(
 
 
 class _Waiting:
-    """Values that have been read from one file, and are taken bit by bit."""
+    """A buffer of the values of one side, which are taken in smaller portions."""
 
     def __init__(self, blocks: Iterator[dict[str, Cells]]) -> None:
         self._blocks = blocks
@@ -170,7 +170,7 @@ class _Waiting:
         self.length = 0
 
     def fill(self) -> bool:
-        """Read on if nothing is left; return whether there is something."""
+        """Read more if the buffer is empty; return whether it holds values."""
         while not self.length:
             block = next(self._blocks, None)
             if block is None:
@@ -180,7 +180,7 @@ class _Waiting:
         return True
 
     def take(self, count: int) -> dict[str, Cells]:
-        """Return the next so many values of each field."""
+        """Remove and return the next `count` values of each field."""
         taken = {name: cells[:count] for name, cells in self._held.items()}
         self._held = {name: cells[count:] for name, cells in self._held.items()}
         self.length -= count
@@ -188,7 +188,7 @@ class _Waiting:
 
 
 def _names(pairs: Sequence[Pair], side: str) -> dict[str, str]:
-    """Return the pairs' names by those that the fields have in one of the files."""
+    """Map the names that the fields have on one side to the pairs' names."""
     return {getattr(pair, side).name: pair.name for pair in pairs}
 
 
@@ -203,7 +203,7 @@ def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
     """Yield the values of chunks in the order of their indices.
 
     Raises:
-        DataError: If too much would have to be kept until what comes before it.
+        DataError: If too many values would have to be kept until those before them come.
     """
     start = 0
     waiting: list[tuple[int, dict[str, Cells]]] = []

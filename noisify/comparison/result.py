@@ -1,4 +1,4 @@
-"""What a comparison has found."""
+"""The result of a comparison, as an object, text, HTML and JSON."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Comparison:
         before: The first file's name.
         after: The second's.
         fields: The figures of each field that both have, in the order of the first.
-        rows_lost: Rows or elements of the first file that the second has not.
-        rows_added: Rows or elements of the second that the first has not.
+        rows_lost: Rows or elements of the first file that are missing in the second.
+        rows_added: Rows or elements of the second that are missing in the first.
         aligned: Whether rows were matched by their contents, since there are fewer or more; else
             the first is compared with the first, and so on.
         fields_lost: Fields that only the first has.

@@ -114,7 +114,7 @@ class Positions:
             yield block, indices[first:last] - block * BLOCK, slice(first, last)
 
     def in_rows(self, width: int) -> Positions | None:
-        """Return which rows of `width` elements these are, or None if they are no whole rows.
+        """Return which rows of `width` elements these are, or None if they are not whole rows.
 
         >>> Positions.range(6, 12).in_rows(3)
         Positions(starts=(2,), length=2)
@@ -165,7 +165,7 @@ class Field:
         name: Its name, which also names its random stream.
         kind: The kind of its values.
         type_name: Its type as the format calls it, for listings.
-        number: Its number type; None for a field that cannot hold numbers.
+        number: Its number type, or None for a field that cannot hold numbers.
         table: The table it belongs to; all fields of a table have the same length. Empty for a
             column with one value per row.
         aliases: Other names that select it.
@@ -175,9 +175,9 @@ class Field:
         missing: The values that its file declares missing, or None.
         packing: How its values are packed in the file, or None.
         role: Its role if it is not a measurement, such as "an index"; such a field gets noise only
-            if selected by its exact name. Empty: defaults and patterns may select it.
+            if selected by its exact name. If empty, defaults and patterns may select it.
         member: Whether it is one member of the records of a structured array.
-        stream: Name of its random stream; empty: the field's name.
+        stream: Name of its random stream; if empty, the field's name.
     """
 
     name: str

@@ -192,7 +192,7 @@ class NumberType:
             exponent: The noise is in units of 2**exponent; 0 where it cannot overflow.
 
         Returns:
-            The noisy values, and the mask of saturated ones (None: none).
+            The noisy values, and the mask of saturated ones, or None if there are none.
         """
         if self.kind == "complex":
             return self._add_complex(values, noise, exponent)

@@ -267,7 +267,7 @@ CONDITIONS = (
     Pattern(r"(?:\*\*|\^|%|//)", "there are + - * / only"),
     Pattern(r"(?i)(?:xor|then|else|if|where|select)\b", "join conditions with and, or, not"),
     Pattern(r"[;]", "join conditions with and"),
-    Pattern(r"[-.\w]", "a text stands in quotes, and a name with blanks in backquotes"),
+    Pattern(r"[-.\w]", "put a text in quotes, and a name with blanks in backquotes"),
 )  # fmt: skip
 """What to type instead where a condition cannot be parsed."""
 

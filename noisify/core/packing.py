@@ -43,7 +43,7 @@ class Packing:
 
         Args:
             values: Shape (n,), float64.
-            limits: The smallest and the largest code; None: those of the type.
+            limits: The smallest and the largest code; by default, those of the type.
         """
         low, high = self.codes.limits if limits is None else limits
         with np.errstate(over="ignore", invalid="ignore"):

@@ -124,7 +124,7 @@ class OtherFields:
     Attributes:
         companions: The fields it names, with their values before noise.
         before: For a multi-field model, the values of its fields before its spec.
-        record_keys: The indices of the rows by their keys; None: their numbers.
+        record_keys: The indices of the rows by their keys, or None to use their numbers.
     """
 
     companions: Mapping[str, Companion]

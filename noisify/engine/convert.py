@@ -154,7 +154,7 @@ def _convert_table(
 
 
 class ConvertedInput(Input):
-    """A temporary file in the place of an input; it is removed when closed.
+    """A temporary file that is read instead of an input; it is removed when closed.
 
     Args:
         path: The temporary file.
@@ -186,7 +186,7 @@ class ConvertedInput(Input):
         self._origin.check_unchanged()
 
     def close(self) -> None:
-        """Remove the temporary file, and close the input it stands for."""
+        """Remove the temporary file, and close the original input."""
         with ExitStack() as closing:  # each step runs even if another fails
             closing.callback(remove, self._path)
             closing.callback(remove_folder, self._path)

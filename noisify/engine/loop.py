@@ -92,7 +92,7 @@ def run(
         size: The bytes of a chunk.
         measure: Whether to measure the effects of noise, beyond counting.
         progress: Called with the bytes of each chunk done.
-        part: The part of the data to work on; None: all of it.
+        part: The part of the data to work on, or None for all of it.
         keyed: Takes what was found about the keys of rows, if there are some.
 
     Returns:
@@ -204,7 +204,7 @@ class _Reader:
         plans: The plans.
         size: The bytes of a chunk.
         columns_together: Whether the columns of a table must be in the same piece.
-        part: The part of the source to read; None: all of it.
+        part: The part of the source to read, or None for all of it.
     """
 
     def __init__(
@@ -292,7 +292,7 @@ def _own(piece: DecodedPiece, reading: Reading[Any]) -> DecodedPiece:
 
 
 def _record_keys(source: Source[Any], plans: Sequence[Plan]) -> RecordKeys | None:
-    """Return the key of the plans, which is one for all; None without one."""
+    """Return the record keys of plans, which all have the same key, or None without one."""
     for plan in plans:
         if plan.key:
             return record_keys.RecordKeys(source, plan.key, strict=plan.strict)

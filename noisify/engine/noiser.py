@@ -98,7 +98,7 @@ class Noiser:
             rows: For each condition of the plan, a mask of the rows for which it is true.
             wanted: The part of `chunk` without the halo, and without fields that are not written;
                 None for all of it.
-            keys: The indices of the rows by their keys; None: their numbers.
+            keys: The indices of the rows by their keys, or None to use their numbers.
         """
         columns = chunk.by_field()
         whole = wanted is None or wanted is chunk

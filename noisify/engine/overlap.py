@@ -32,7 +32,7 @@ class DecodedPiece:
         row_conditions: For each condition, a mask of the rows of the piece that meet it.
         extended: The decoded fields with the halo.
         conditions: For each condition, a mask of the elements of `extended` that meet it.
-        keys: The indices of the rows by their keys, shape (n,); None: their numbers.
+        keys: The indices of the rows by their keys, shape (n,), or None to use their numbers.
     """
 
     raw: Any

@@ -89,7 +89,7 @@ def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> N
     check_output_format(opened, target, settings)
     if settings.compress_level is not None and not output_compression(opened, target, settings):
         raise UsageError(
-            f"--compress-level is for compressed outputs, and {shown_name(target)} is none; "
+            f"--compress-level is for compressed outputs, and {shown_name(target)} is not; "
             f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
         )
 

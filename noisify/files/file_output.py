@@ -30,7 +30,7 @@ class FileOutput(Output):
     Args:
         target: The file to make or replace; for a symbolic link, the file it points to.
         clobber: Whether an existing file may be replaced.
-        unsynced: Collects the folder, for the caller to sync; None: `commit` syncs it.
+        unsynced: Collects the folder, for the caller to sync; else `commit` syncs it.
 
     Raises:
         NoisifyError: If the folder cannot be written.

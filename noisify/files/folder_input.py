@@ -107,7 +107,7 @@ def copy_folder(folder: Path, target: Path) -> None:
     """Copy all that is in a folder, local or remote, into an existing one, to be written to.
 
     Raises:
-        DataError: If there is something in it that is no file and no folder.
+        DataError: If there is something in it that is neither a file nor a folder.
     """
     where: Any = folder
     if isinstance(where, RemoteFolder):

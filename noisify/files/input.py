@@ -47,8 +47,8 @@ class Input:
     to a temporary file first. Compressed data is decompressed while it is read, and has no `path`
     until it is spooled; size, suffix and head are those of the decompressed data.
 
-    A URL is read in ranges, as a regular file is, by what stands in the place of its `path`; if its
-    server does not serve ranges, as a stream.
+    A URL is read in ranges, as a regular file is, and its `path` is a `RemoteFile`; if its server
+    does not serve ranges, it is a stream.
 
     Args:
         source: A path, a URL, or `-`.
@@ -200,7 +200,7 @@ class Input:
 
     @property
     def is_remote(self) -> bool:
-        """Whether `path` stands for a file with a URL."""
+        """Whether `path` is a remote file or folder."""
         return self._remote is not None and self.path is cast("Path", self._remote)
 
     @property

@@ -178,7 +178,7 @@ def open_output(
         clobber: Whether an existing file may be replaced.
         compression: How to compress it, or None.
         jobs: The number of compressing threads.
-        unsynced: Collects the folders of new files, for the caller to sync; None: `commit` does.
+        unsynced: Collects the folders of new files, for the caller to sync; else `commit` does.
 
     Raises:
         UsageError: If it is also an input, or exists and `clobber` is False.

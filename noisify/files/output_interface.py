@@ -39,7 +39,7 @@ class Output(ABC):
         return open_written_behind(self.local_path())
 
     def hold_back(self) -> None:  # noqa: B027 - only streams show what is not committed
-        """Let nothing be seen before `commit`."""
+        """Keep the output invisible until `commit`."""
 
     def trim_preallocation(self) -> None:  # noqa: B027 - optional
         """Release preallocated disk space, when all has been written."""
@@ -51,7 +51,7 @@ class Output(ABC):
         """Sync a completed output early, so that `commit` need not."""
 
     def written(self) -> Path | None:
-        """Return a path where what `file` got so far can be read back, or None if there is none."""
+        """Return a path where what was written so far can be read, or None if there is none."""
         return None
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """Read files by URL: look them up, list those that a glob matches, and fetch ranges of bytes.
 
-fsspec does the transport; credentials are found by the libraries behind it. A remote file stands
-in the place of a `Path`: it has the methods that readers of formats call. Reading it fetches what
+fsspec does the transport; credentials are found by the libraries behind it. A remote file is
+used like a `Path`: it has the methods that readers of formats call. Reading it fetches what
 is asked for: small reads are rounded up to blocks, which are kept, and consecutive reads fetch
 ahead by at most half of what they have read so far.
 """

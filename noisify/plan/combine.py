@@ -45,7 +45,9 @@ def combined(
         specs = [spec if spec.columns else replace(spec, columns=columns) for spec in specs]
     elif others:
         source = next(iter(sources))
-        raise UsageError(f"{others[0]} does not go with {source}, which says it all; put it there")
+        raise UsageError(
+            f"{others[0]} does not go with {source}, which describes all noise; put it there"
+        )
     return tuple(
         replace(
             spec,

@@ -1,8 +1,8 @@
 """Conditions on rows: a small expression language, evaluated by Arrow and never by Python.
 
 `age > 60 and city == "Rome"`, `not (a + b < 3)`, `kind in ("x", "y")`, `note is not null`. Names
-that are not plain words stand in backquotes. A comparison with null is neither true nor false, and
-a row for which the condition is not true gets no noise.
+that are not plain words are put in backquotes. A comparison with null is neither true nor false,
+and a row for which the condition is not true gets no noise.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ def _call(name: str, worked: list[Any]) -> pa.Array | pa.Scalar:
     if name == "divide":
         worked = [pc.cast(operand, pa.float64()) for operand in worked]
     temporal = next((w.type for w in worked if pa.types.is_temporal(w.type)), None)
-    if temporal is not None:  # "2024-03-01" is a time where it stands beside one
+    if temporal is not None:  # "2024-03-01" compared with a time is a time
         worked = [as_time(w, temporal) if pa.types.is_string(w.type) else w for w in worked]
     function: Callable[..., Any] = getattr(pc, name)
     return function(*worked)

@@ -190,11 +190,11 @@ def _typed(value: object) -> str:
 def _remedy(operands: Sequence[Node], kinds: set[str | None]) -> str:
     """Suggest what to type instead of a number for a text or a time, or a text for a number."""
     if "number" in kinds and kinds & {"time", "written time"}:
-        return '; a time stands in quotes: "2024-03-01"'
+        return '; put a time in quotes: "2024-03-01"'
     literal = next((node for node in operands if node[0] == "literal"), None)
     if literal is None:
         return ""
     value = literal[1]
     if _is_text(literal) and kinds == {"text", "number"}:
         return f"; leave out the quotes: {value}" if _NUMBER.fullmatch(value.strip()) else ""
-    return f'; a text stands in quotes: "{_typed(value)}"' if "text" in kinds else ""
+    return f'; put a text in quotes: "{_typed(value)}"' if "text" in kinds else ""

@@ -17,7 +17,7 @@ Place = tuple[str | int, ...]
 class DocumentLines:
     """Finds the line of each key and list item of a valid document.
 
-    `tomllib` and `json` do not say where anything stands, so a mistake would have no line.
+    `tomllib` and `json` do not report positions, so a mistake would have no line.
 
     Args:
         text: TOML or JSON.

@@ -49,7 +49,7 @@ class ModelSpec:
             UsageError: If one is unknown or wrong.
         """
         if not self.name:
-            raise UsageError("ModelSpec is no model itself; make one, such as models.Normal()")
+            raise UsageError("ModelSpec is not a model itself; make one, such as models.Normal()")
         if unnamed:
             example = ", ".join(list(parameters_of(self.name))[:1])
             raise UsageError(

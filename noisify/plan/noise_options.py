@@ -49,7 +49,7 @@ NAMES = tuple(NoiseOptions.__annotations__)
 
 
 def show_options(function: Function) -> Function:
-    """Show the options in a function's signature in the place of `**options`."""
+    """Show the options in a function's signature instead of `**options`."""
     signature = inspect.signature(function)
     shown = [
         inspect.Parameter(

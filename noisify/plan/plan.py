@@ -48,9 +48,9 @@ class NoiseSpec:
         parameters: The model's other parameters, as typed.
         clip: Bounds for what noise produces, in the field's unit.
         where: Which rows get noise, or None for all.
-        stream: Which of the streams of this model on a field to draw from; None: the next one.
-        unit: "image" if numbers are shares of full scale (1 of floats, 255 of uint8); None: as is.
-        optional: Whether a selector that matches no field is passed over.
+        stream: Which stream of this model on a field to draw from, or None for the next one.
+        unit: "image" if numbers are shares of full scale (1 for floats, 255 for uint8), or None.
+        optional: Whether a selector that matches no field is skipped.
         truncate: Whether noisy integers are rounded down, not half to even.
     """
 
@@ -102,7 +102,7 @@ class Step:
         where: Which rows get noise, or None for all.
         spec: The number of its spec; fields of one spec are processed together.
         truncate: Whether noisy integers are rounded down, not half to even.
-        series: The series that get noise of their own; None: the field as a whole.
+        series: The series that get noise of their own, or None for the field as a whole.
     """
 
     field: Field
@@ -158,7 +158,7 @@ class Plan:
         notes: Notes for the user, known before the run.
         named: The fields chosen by exact name for noise that is not zero.
         file: The file part of the streams' names; may be empty.
-        key: The fields whose values give each row its noise; empty: its number does.
+        key: The fields whose values give each row its noise; if empty, its number does.
     """
 
     steps: tuple[Step, ...]

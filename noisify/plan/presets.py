@@ -94,8 +94,8 @@ def listing() -> str:
 def for_field(words: Mapping[str, Any], field: Field) -> Words:
     """Return a preset's words in the unit of one field, for presets whose unit is "image".
 
-    Their numbers are for values from 0 to 1. uint8 images have 255 in the place of 1, and uint16
-    ones 65535: amounts grow by that, and counts per unit shrink by it. A scale in percent stays.
+    Their numbers are for values from 0 to 1. Full scale is 255 for uint8 images and 65535 for
+    uint16: amounts are multiplied by it, counts per unit divided. A scale in percent stays.
 
     Raises:
         UsageError: If the field holds whole numbers whose full scale is not known.
@@ -161,12 +161,12 @@ def _impulse(*rates: float) -> dict[int, tuple[Words, ...]]:
 
 
 def _speckle(*percents: str) -> dict[int, tuple[Words, ...]]:
-    """Return x * (1 + N(0, s)): in percent, for a share is no amount that grows with full scale."""
+    """Return x * (1 + N(0, s)), with s in percent since it does not depend on full scale."""
     return _image("multiplicative", "scale", percents)
 
 
 def _sensor_faults() -> dict[int, tuple[Words, ...]]:
-    """Return what sensors do, in the order it happens: the value, its reading, its loss."""
+    """Return the faults of sensors, in the order in which they happen."""
     drift = ("0.05sd", "0.1sd", "0.2sd", "0.5sd", "1sd")
     noise = ("0.02sd", "0.05sd", "0.1sd", "0.2sd", "0.4sd")
     spikes = ((0.001, "4sd"), (0.002, "5sd"), (0.005, "6sd"), (0.01, "8sd"), (0.02, "10sd"))
@@ -185,7 +185,7 @@ def _sensor_faults() -> dict[int, tuple[Words, ...]]:
 
 
 def _human_data_entry() -> dict[int, tuple[Words, ...]]:
-    """Return what people do who type data: fields of a kind that a file lacks are passed over."""
+    """Return the mistakes of people who type data; missing kinds of fields are skipped."""
     slips = (0.005, 0.01, 0.02, 0.05, 0.1)
     factors = (0.001, 0.002, 0.005, 0.01, 0.02)
     specs = (

@@ -184,7 +184,7 @@ class _RecipeReader:
             if key not in _TOP:
                 meant = did_you_mean(key, _TOP)
                 if not meant:
-                    meant = "; noise and its parameters stand in a [[noise]] table"
+                    meant = "; noise and its parameters belong in a [[noise]] table"
                 self._mistake((*place, key), f"a recipe has no key {key!r}{meant}")
         readers: dict[str, Callable[[Any], Any]] = {
             "seed": read_seed, "rng": read_rng, "decimals": read_decimals,
@@ -233,7 +233,8 @@ class _RecipeReader:
             self._mistake(place, "noise is one table; write [[noise]] for a list of them")
             return
         if not isinstance(tables, list):
-            what = "holds no noise; add a [[noise]] table" if tables is None else "noise is no list"
+            missing = tables is None
+            what = "holds no noise; add a [[noise]] table" if missing else "noise is not a list"
             self._mistake(
                 place, f"{what}, such as model = 'normal' and scale = 0.5 below [[noise]]"
             )
@@ -242,7 +243,7 @@ class _RecipeReader:
             if isinstance(table, dict):
                 yield from self._table_specs((*place, index), table)
             else:
-                self._mistake((*place, index), f"noise {table!r} is no table; write [[noise]]")
+                self._mistake((*place, index), f"noise {table!r} is not a table; write [[noise]]")
 
     def _table_specs(self, place: Place, table: Mapping[str, Any]) -> Iterator[NoiseSpec]:
         """Return the specs of one table: its own, or those of its preset."""
@@ -252,7 +253,8 @@ class _RecipeReader:
             words["field"] = words.pop("fields")
         for key in [key for key in words if key in _TOP]:
             del words[key]
-            self._mistake((*place, key), f"{key} is no key of noise; say it above all [[noise]]")
+            what = f"{key} is not a key of noise; put it above the first [[noise]]"
+            self._mistake((*place, key), what)
         for said in [words] if "preset" not in words else self._preset(place, words):
             try:
                 yield spec_from_words(said)
@@ -266,7 +268,7 @@ class _RecipeReader:
         """Return the words of a table's preset, combined with the table's other words."""
         extra = [key for key in words if key not in _WITH_PRESET]
         for key in extra:
-            self._mistake((*place, key), f"a preset says {key} itself; leave out {key} or preset")
+            self._mistake((*place, key), f"a preset sets {key} itself; leave out {key} or preset")
         if not isinstance(words["preset"], str):
             self._mistake((*place, "preset"), f"preset {shown(words['preset'])} is not a text")
             return []

@@ -74,7 +74,7 @@ def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
     if per_file is None:
         return told.file
     if per_file and "source" not in said:
-        raise UsageError("noise by the file's name needs one; say file='day1'")
+        raise UsageError("noise by the file's name needs a name; give file='day1'")
     return file_part(read_path("source", said["source"])) if per_file else ""
 
 
@@ -150,7 +150,9 @@ def _parameters(params: object) -> dict[str, Any]:
         raise UsageError(f"params {shown(params)} is not a mapping such as {{'df': 3}}")
     for key in params:
         if key in WORDS and key not in {"sd", "snr"}:
-            raise UsageError(f"params: {key!r} is no parameter of a model; say it by an argument")
+            raise UsageError(
+                f"params: {key!r} is not a parameter of a model; give it as an argument"
+            )
     return dict(params)
 
 

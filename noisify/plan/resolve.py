@@ -46,7 +46,7 @@ def resolve(
         request: The request.
         fields: All fields of the file, in file order.
         survey: Makes a first pass; takes the statistics needed by field, and returns them.
-        shape_of: Returns the shape of a field's array; None for a column of a table.
+        shape_of: Returns the shape of a field's array, or None for a column of a table.
 
     Raises:
         UsageError: If a field, a model, a parameter or a level does not fit.
@@ -203,7 +203,7 @@ def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
             meant = "; type x is null, or x is not null"
         elif not meant and where is not None and _is_compared_with(name, where.text):
             quoted = re.sub(rf"\b{re.escape(name)}\b", f'"{name}"', where.text)
-            meant = f"; a text stands in quotes: --where '{quoted}'"
+            meant = f"; put a text in quotes: --where '{quoted}'"
         raise UsageError(f"--where names no field {name!r}{meant}")
     if where is not None:
         check_types(where, fields)

@@ -65,7 +65,7 @@ def choose(
         fields: All fields of the file, in file order.
         selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
             fields, the default choice: every floating-point field, or else the one number field
-            where it is no column among others. Fields with a role are chosen by name only.
+            if it is not one column of several. Fields with a role are chosen by name only.
         exclude: Comma-separated selectors of fields to leave out.
         kinds: The kinds of the default choice: floating-point fields for most models.
 
@@ -191,7 +191,7 @@ def _meant_as_regex(selector: str, names: Sequence[str]) -> str:
     if re.search(r"[.\\+^$|]", selector):
         with contextlib.suppress(UsageError):
             if _searched(f"/{selector}/", names):
-                return f"; a regular expression stands between slashes: /{selector}/"
+                return f"; put a regular expression between slashes: /{selector}/"
     return ""
 
 

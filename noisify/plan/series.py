@@ -96,7 +96,7 @@ class Series:
 
 
 def along_axis(model: Model, field: Field, shape_of: Shapes) -> tuple[Model, Series | None]:
-    """Return a model fitted to the series of a field, and these; None: it has one series.
+    """Return a model fitted to the series of a field, and the series or None if it has only one.
 
     Raises:
         UsageError: If the field has no such axis, or the model would need too much of it at once.

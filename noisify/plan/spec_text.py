@@ -108,7 +108,7 @@ def _key_and_value(piece: str, words: Mapping[str, Any]) -> tuple[str, Any]:
         instead = "; type clip=LO|HI" if "clip" in words and not equals else ", such as loc=2"
         raise UsageError(f"{piece.strip()!r} is not KEY=VALUE{instead}")
     if key in _NOT_TYPED:
-        raise UsageError(f"{key} is no key of --noise; FIELDS=MODEL:LEVEL says it, or a recipe")
+        raise UsageError(f"{key} is not a key of --noise; write FIELDS=MODEL:LEVEL, or a recipe")
     if key in words:
         raise UsageError(f"{key} is given twice; keep one")
     if key == "where":

@@ -56,7 +56,7 @@ class Mistake:
     """One mistake in some words.
 
     Attributes:
-        key: The word concerned, or None if it is no single one.
+        key: The word concerned, or None if several are.
         message: What is wrong, and what to write instead.
     """
 
@@ -84,13 +84,13 @@ def spec_from_words(
     r"""Create a noise spec from words, and check each of them.
 
     Args:
-        words: `WORDS`, scale, and the model's parameters; None: not said. `fields` are selectors,
+        words: `WORDS`, scale, and the model's parameters; None is ignored. `fields` are selectors,
             `field` is a name, or names, to be taken exactly.
         where_in_file: The prefix of error messages.
         typed_as: What precedes a parameter when typed, such as -p.
 
     Raises:
-        WordsError: If anything makes no sense; it tells everything that is wrong.
+        WordsError: If there is any mistake; it lists all of them.
 
     >>> spec_from_words({"field": "a,b", "model": "gaussian", "level": "20dB"}).columns
     ('a\\,b',)

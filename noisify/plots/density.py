@@ -1,4 +1,4 @@
-"""Densities of the models whose noise has one, to lay over what a file shows."""
+"""Densities of noise models, to draw over the histogram of the change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Law(NamedTuple):
-    """A density and what to call it.
+    """A density with its name.
 
     Attributes:
-        title: What the legend calls it.
+        title: Its name in the legend.
         of: Returns the density at some values, shape (n,).
     """
 

@@ -1,4 +1,4 @@
-"""The panels of a field of numbers: a stretch, distributions, the change, its spectrum."""
+"""Draw a field of numbers: a stretch of values, distributions, the change, its spectrum."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def draw(panel: SubFigure, sample: Sample, figures: NumberFigures, law: Law | No
     """Draw what noise did to a field.
 
     Args:
-        panel: Where.
-        sample: What is shown.
-        figures: What was measured.
-        law: The density to lay over the change, or None if there are none.
+        panel: Where to draw.
+        sample: The values.
+        figures: The measured figures.
+        law: The density to draw over the change, or None.
     """
     panel.suptitle(title(sample.name, figures), x=0.01, ha="left", fontweight="bold")
     grid = panel.add_gridspec(2 if figures.largest > 0 else 1, 3)
@@ -125,7 +125,7 @@ def _spectrum(axes: Axes, sample: Sample) -> None:
 
 
 def _autocorrelation(axes: Axes, moved: NDArray[np.float64]) -> None:
-    """Show the autocorrelation of the change, and where that of white noise would be."""
+    """Show the autocorrelation of the change, with the 95 % interval of white noise."""
     found = autocorrelation(moved, min(LAGS, len(moved) - 1))
     axes.vlines(np.arange(len(found)), 0, found, color=CHANGE, lw=2)
     limit = _CONFIDENCE / np.sqrt(len(moved))

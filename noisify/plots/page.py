@@ -1,4 +1,4 @@
-"""A picture of what noise did: a row a field, whatever the fields are."""
+"""Draw what noise did: one row of panels for each field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noisify.plots.samples import Sample
 
 MOST_FIELDS = 8
-"""Fields that one picture shows; it says how many there are besides."""
+"""The most fields that one picture shows; it says how many more there are."""
 _HEAD = 0.45
 _LEAST_SIDE = 8
 _COLOURS = frozenset({3, 4})
@@ -36,7 +36,7 @@ _GREY = 2
 
 
 class _Row(NamedTuple):
-    """A field's part of the picture.
+    """The row of one field.
 
     Attributes:
         height: Its height in inches.
@@ -154,7 +154,7 @@ def _row(
 
 
 def image_shape(shape: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the shape of the first image of an array; None: it is no image, or a stack of them.
+    """Return the shape of the first image of an array, or None if it holds no images.
 
     >>> image_shape((16, 28, 28)), image_shape((480, 640, 3)), image_shape((5000,))
     ((28, 28), (480, 640, 3), None)

@@ -20,7 +20,7 @@ IMAGE_HEIGHT = 3.4
 SOUND_HEIGHT = 3.0
 _LABEL_HEIGHT, _LINE_HEIGHT = 0.28, 0.2
 _FLOOR = -100.0
-"""dB below the loudest that a spectrogram still shows."""
+"""The range of a spectrogram, in dB below the loudest."""
 _WINDOW = 256
 _SHORTENED = 18
 
@@ -31,7 +31,7 @@ def draw_image(
     """Draw an image before and after, and the change.
 
     Args:
-        panel: Where.
+        panel: Where to draw.
         name: What to call it.
         before: Shape (rows, columns) or (rows, columns, 3 or 4).
         after: The same shape.
@@ -66,7 +66,7 @@ def draw_sound(
     """Draw the spectrograms of a sound before and after, and of the change.
 
     Args:
-        panel: Where.
+        panel: Where to draw.
         name: What to call it.
         before: Shape (n,), the samples of one channel.
         after: The same.

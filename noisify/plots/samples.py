@@ -1,4 +1,4 @@
-"""What pictures show of two files: a stretch of each field, and how its values are distributed."""
+"""Gather what pictures show of two files: the start of each field, and histograms."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _WIDER = 0.2
 
 @frozen
 class Sample:
-    """What a picture shows of one field.
+    """The values of one field that a picture shows.
 
     Attributes:
         name: The field's name.
-        before: Shape (k,), its first values as float64; NaN where there is none.
+        before: Shape (k,), its first values as float64; NaN where missing.
         after: Shape (k,), the same after noise.
         edges: Shape (BINS + 1,), the ends of the bins of `counts`.
         counts: Shape (2, BINS), how many values of the whole field are in each bin, before and
             after.
         moved_edges: Shape (BINS + 1,), the ends of the bins of `moved`.
         moved: Shape (BINS,), how many changes are in each bin.
-        total: How many changes there are in all.
+        total: The number of all changes.
     """
 
     name: str
@@ -67,7 +67,7 @@ class _Gathered:
         self._total = 0
 
     def add(self, before: Cells, after: Cells) -> None:
-        """Take in pairs of values."""
+        """Add pairs of values."""
         values = [np.where(cells.valid, cells.floats.real, np.nan) for cells in (before, after)]
         both = before.valid & after.valid
         moved = change(before[both], after[both]).real
@@ -84,7 +84,7 @@ class _Gathered:
         self._total += len(moved)
 
     def sample(self) -> Sample:
-        """Return what was gathered."""
+        """Return the sample."""
         nothing = np.empty(0)
         before, after = (np.concatenate([nothing, *kept]) for kept in self._kept)
         return Sample(
@@ -105,7 +105,7 @@ def gather(
     """Return samples of fields of numbers, from one more reading of both files.
 
     Args:
-        comparison: What has been found of them.
+        comparison: The comparison of the two files.
         pairs: The fields that are to be shown.
         before: The file without noise.
         after: The file with noise.

@@ -1,4 +1,4 @@
-"""How pictures look: colours that differ in lightness too, for the colour-blind and for print."""
+"""The style of pictures: colours that differ in lightness too, for print and colour blindness."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ MISTAKES = {
     "--to parquet; leave --to out, or name it data.parquet",
     "-s 1 --name x": "--name is for the files of --output-dir DIR; add it, or name FILE with -o",
     "-s 1 -o x.csv --compress-level 3": "data.csv: --compress-level is for compressed outputs, "
-    "and x.csv is none; give -o a name that ends in .gz, .bz2, .xz, .zst, .lz4",
+    "and x.csv is not; give -o a name that ends in .gz, .bz2, .xz, .zst, .lz4",
     "-s 1 -o x.pkl": "data.csv: x.pkl would not be a .pkl file; noisify writes none: name it x.csv",
     "-s 1 -o x.db": "data.csv: x.db would not be a .db file; noisify writes none: name it x.csv",
     "-s 1 -o x.csv.zip": "data.csv: x.csv.zip would not be a .zip file; noisify writes none: "
@@ -170,7 +170,7 @@ MISTAKES = {
     "-s 1 --where 'segment in (gold, red)'": "data.csv: --where names no field 'gold'; a text "
     "stands in quotes: --where 'segment in (\"gold\", red)'",
     "-s 1 --where 'when > 2024-01-01'": "data.csv: --where 'when > 2024-01-01': 'when' is a time, "
-    'and what is worked out is a number; a time stands in quotes: "2024-03-01"',
+    'and what is worked out is a number; put a time in quotes: "2024-03-01"',
     "-s 1 --where 'income == nan'": "data.csv: --where names no field 'nan'; type x is null, or "
     "x is not null",
     "-s 1 --where 'lat > 1 & id'": f"--where 'lat > 1 & id': {NO_SIGN} '& id'; type and",

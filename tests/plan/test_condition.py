@@ -139,8 +139,8 @@ def test_an_array_is_compared_by_its_name(tmp_path) -> None:
 MISMATCHES = {
     "n > 'a'": "'n' is a number, and \"a\" is a text",
     "n > '1.5'": "leave out the quotes: 1.5",
-    "kind > 5": 'a text stands in quotes: "5"',
-    "kind == true": 'a text stands in quotes: "true"',
+    "kind > 5": 'put a text in quotes: "5"',
+    "kind == true": 'put a text in quotes: "true"',
     "n in (1, 'a')": "'n' is a number, and \"a\" is a text",
     "n and x": "'n' is a number, and and takes conditions",
     "not kind": "'kind' is a text, and not takes conditions",

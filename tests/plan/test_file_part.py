@@ -303,7 +303,7 @@ def test_make_gives_the_bytes_of_one_command(tables, tmp_path):
 
 def test_data_in_memory_need_a_name_for_noise_of_a_file_s_own():
     recipe = {"per_file": True, "noise": [{"model": "normal", "scale": 1.0}]}
-    with pytest.raises(UsageError, match="needs one; say file='day1'"):
+    with pytest.raises(UsageError, match="needs a name; give file='day1'"):
         add_noise(np.zeros(3), recipe=recipe, seed=1)
     alone = add_noise(np.zeros(3), scale=1, seed=1, file="day1")
     assert np.array_equal(alone, add_noise(np.zeros(3), recipe=recipe, seed=1, file="day1"))

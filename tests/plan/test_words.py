@@ -188,7 +188,7 @@ class TestText:
             ("x=normal:3dB,snr=1", "snr is given twice, by level and snr; keep one"),
             ("x=pepper:3%,rate=1%", "rate is given twice, by level and rate; keep one"),
             ("x=normal:1,loc=1,loc=2", "loc is given twice; keep one"),
-            ("x=normal:1,model=t", "model is no key of --noise"),
+            ("x=normal:1,model=t", "model is not a key of --noise"),
             ("x=normal:1,where=a >", "where 'a >': expected a name, a number or a text"),
             ("x=pepper,low=2", "pepper goes from low 2.0 up to high 1.0; swap them"),
             ("x=pepper,grains=0", "grains 0 of pepper must be at least 1"),
