@@ -139,12 +139,15 @@ def drawing(panels: tuple[Panel, ...]) -> str:
 
 
 def path_of(values: NDArray[np.float64]) -> str:
-    """Return the path of a signal; where values are missing, it is interrupted."""
-    across = np.linspace(0, PLOT_WIDTH, len(values))
+    """Return the path of a signal in a panel."""
     up = np.clip((values - LOW) / (HIGH - LOW), -1, 2)  # far out is out of sight
-    parts = []
-    pen = "M"
-    for x, y in zip(across.tolist(), (PLOT_HEIGHT * (1 - up)).tolist(), strict=True):
+    return svg_path(np.linspace(0, PLOT_WIDTH, len(values)), PLOT_HEIGHT * (1 - up))
+
+
+def svg_path(across: NDArray[np.float64], down: NDArray[np.float64]) -> str:
+    """Return the path through some points, interrupted where one is NaN."""
+    parts, pen = [], "M"
+    for x, y in zip(across.tolist(), down.tolist(), strict=True):
         if np.isnan(y):
             pen = "M"
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
-from gallery import clean_signal
+from gallery import clean_signal, svg_path
 
 from noisify import add_noise, noisify_file
 
@@ -132,16 +132,8 @@ def _curves(picture: Picture, clean: NDArray[Any]) -> Iterator[str]:
 
 def _path(values: NDArray[Any], low: float, high: float) -> str:
     """Return the path of a signal, interrupted where a value is missing."""
-    across = LEFT + np.linspace(0, SIGNAL_WIDTH, len(values))
     up = np.clip((values - low) / (high - low), -1, 2)
-    parts, pen = [], "M"
-    for x, y in zip(across.tolist(), (TOP + PLOT_HEIGHT * (1 - up)).tolist(), strict=True):
-        if np.isnan(y):
-            pen = "M"
-            continue
-        parts.append(f"{pen}{x:.1f} {y:.1f}")
-        pen = "L"
-    return "".join(parts)
+    return svg_path(LEFT + np.linspace(0, SIGNAL_WIDTH, len(values)), TOP + PLOT_HEIGHT * (1 - up))
 
 
 def _histogram(change: NDArray[np.float64]) -> Iterator[str]:
