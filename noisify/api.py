@@ -243,9 +243,9 @@ def noisy_copy(
     return given_back(held.result()), list(map(printable, notes))
 
 
-def plan_for(data: object, request: Request, jobs: int | None) -> Plan:
+def plan_for(data: object, request: Request) -> Plan:
     """Return the plan for data in memory: fields chosen, levels settled."""
-    return _plan(hold(data).source, request, _workers(jobs))
+    return _plan(hold(data).source, request, default_jobs())
 
 
 def _plan(held: InMemory[Any, Any], request: Request, workers: int) -> Plan:

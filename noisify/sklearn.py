@@ -132,7 +132,7 @@ class AddNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             options |= self._columns_of_array()
         request = request_from(options, model=self.model, decimals=self.decimals, seed=self._seed())
         self.seed_ = request.seed
-        self.plan_ = {"plan": plan_for(self._table(X), request, None).as_json()}
+        self.plan_ = {"plan": plan_for(self._table(X), request).as_json()}
         return X
 
     def _check_during(self) -> None:

@@ -166,6 +166,6 @@ def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:
         page.lines("Pictures", ["need matplotlib: pip install 'noisify-cli[plots]'"])
         return
     try:
-        page.picture("Picture", style.rendered(draw(plots), "svg"))
+        page.picture(style.rendered(draw(plots), "svg"))
     except NoisifyError as error:
         page.lines("Pictures", [str(error)])

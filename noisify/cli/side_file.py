@@ -48,4 +48,4 @@ class SideFile:
         except BaseException:  # a signal too must not leave a partial file
             self._output.discard()
             raise
-        self._output.__exit__(*error)  # type: ignore[arg-type]
+        self._output.__exit__(*error)

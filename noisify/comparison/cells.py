@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Column
     from noisify.core.dtypes import NumberType
 
-_LABELS = frozenset({"text", "bool"})
+LABELS = frozenset({"text", "bool"})
+"""Kinds of values without arithmetic."""
 
 
 @frozen(slots=True)
@@ -43,7 +44,7 @@ class Cells:
         """Return the values of one field's columns over the same positions."""
         first = columns[0]
         length = len(first.values)
-        if first.number.kind in _LABELS:
+        if first.number.kind in LABELS:
             there = _mask(first.valid, length)
             return cls(first.number, first.values, np.full(length, np.nan), there, there)
         _, floats, valid = merged_floats(columns)
@@ -87,7 +88,7 @@ class Cells:
     @property
     def is_label(self) -> bool:
         """Whether these are texts or truth values, which have no arithmetic."""
-        return self.number is not None and self.number.kind in _LABELS
+        return self.number is not None and self.number.kind in LABELS
 
     def texts(self) -> NDArray[Any]:
         """Return the values as Python texts, shape (n,); `null` where there is none."""

@@ -141,11 +141,18 @@ class _Measure:
         self._alike = self._alike and bool(bits.all())
         return changed
 
-    def _identity(self, *, rewritten: bool) -> str:
-        """Return how far the field is identical; `rewritten` says that its cells' texts are not."""
-        if self.changed or not self.compared:
-            return ""
-        return "bytes" if self._alike and not rewritten else "values"
+    def _counts(self, *, rewritten: bool) -> dict[str, Any]:
+        """Return the figures of both kinds; `rewritten` says that cells are written differently."""
+        identical = ""
+        if self.compared and not self.changed:
+            identical = "bytes" if self._alike and not rewritten else "values"
+        return {
+            "compared": self.compared,
+            "changed": self.changed,
+            "lost": self.lost,
+            "added": self.added,
+            "identical": identical,
+        }
 
 
 class NumberMeasure(_Measure):
@@ -165,7 +172,7 @@ class NumberMeasure(_Measure):
         self._sample: list[NDArray[np.float64]] = []
         self._sampled = 0
         self._edges: NDArray[np.float64] | None = None
-        self._counts = np.zeros(HISTOGRAM_BINS, np.int64)
+        self._bins = np.zeros(HISTOGRAM_BINS, np.int64)
         self._is_complex = False
 
     def add(self, before: Cells, after: Cells) -> None:
@@ -208,11 +215,7 @@ class NumberMeasure(_Measure):
             self._begin_histogram()
         return NumberFigures(
             is_time=self._is_time,
-            compared=self.compared,
-            changed=self.changed,
-            lost=self.lost,
-            added=self.added,
-            identical=self._identity(rewritten=rewritten),
+            **self._counts(rewritten=rewritten),
             mean_before=_mean(one),
             mean_after=_mean(other),
             sd_before=one.sd,
@@ -240,7 +243,7 @@ class NumberMeasure(_Measure):
                 self._begin_histogram()
             return
         inner = self._edges[1:-1]
-        self._counts += np.bincount(
+        self._bins += np.bincount(
             np.searchsorted(inner, moved, side="right"), minlength=HISTOGRAM_BINS
         )
 
@@ -261,7 +264,7 @@ class NumberMeasure(_Measure):
     def _histogram(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
         if self._edges is None:
             return (), ()
-        return tuple(self._edges.tolist()), tuple(self._counts.tolist())
+        return tuple(self._edges.tolist()), tuple(self._bins.tolist())
 
 
 class LabelMeasure(_Measure):
@@ -296,11 +299,7 @@ class LabelMeasure(_Measure):
             [self._pairs[a, b] if a != b else self._kept[a] for b in labels] for a in labels
         ] if few else []  # fmt: skip
         return LabelFigures(
-            compared=self.compared,
-            changed=self.changed,
-            lost=self.lost,
-            added=self.added,
-            identical=self._identity(rewritten=rewritten),
+            **self._counts(rewritten=rewritten),
             examples=tuple((*pair, count) for pair, count in self._pairs.most_common(_EXAMPLES)),
             labels=tuple(labels) if few else (),
             confusion=tuple(map(tuple, table)),

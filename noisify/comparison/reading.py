@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from noisify.comparison.cells import Cells
+from noisify.comparison.cells import LABELS, Cells
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.engine.parallel import ordered_map
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 _MOST_WAITING = 1 << 25
 """Elements that are kept until those before them come, in files that do not store them in order."""
-_LABELS = frozenset({"text", "bool"})
 _SHARES = 4
 """Shares of the memory for pieces: two files, and the values of each that are compared."""
 
@@ -72,7 +71,7 @@ class Pair(NamedTuple):
     @property
     def is_label(self) -> bool:
         """Whether its values are texts or truth values."""
-        return self.before.number is not None and self.before.number.kind in _LABELS
+        return self.before.number is not None and self.before.number.kind in LABELS
 
 
 class Fields(NamedTuple):
@@ -244,7 +243,7 @@ def _comparable(before: Field, after: Field) -> tuple[Field, Field] | None:
     one, other = before.number, after.number
     if one is None or other is None:
         return None
-    if (one.kind in _LABELS) == (other.kind in _LABELS) and one.kind != "bool" != other.kind:
+    if (one.kind in LABELS) == (other.kind in LABELS) and one.kind != "bool" != other.kind:
         return before, after
     if one.kind == other.kind:
         return before, after

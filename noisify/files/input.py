@@ -22,7 +22,6 @@ from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from noisify.files import decompress, remote, zip_member
     from noisify.files.codecs import Codec
@@ -299,12 +298,7 @@ class Input:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

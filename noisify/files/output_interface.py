@@ -12,7 +12,6 @@ from noisify.files.write_behind import open_written_behind
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
 
 class Output(ABC):
@@ -75,14 +74,9 @@ class Output(ABC):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Commit on success, discard after an error."""
-        if error is not None:
+        if error[0] is not None:
             self.discard()
             return
         try:

@@ -71,12 +71,11 @@ class Page:
             items = "\n".join(f"<li>{_text(line)}</li>" for line in lines)
             self._parts.append(f"<h2>{_text(title)}</h2>\n<ul>\n{items}\n</ul>")
 
-    def picture(self, title: str, svg: bytes) -> None:
+    def picture(self, svg: bytes) -> None:
         """Add a picture, kept in the page."""
         data = base64.b64encode(svg).decode()
         self._parts.append(
-            f'<h2>{_text(title)}</h2>\n<img alt="{_text(title)}" '
-            f'src="data:image/svg+xml;base64,{data}">'
+            f'<h2>Picture</h2>\n<img alt="Picture" src="data:image/svg+xml;base64,{data}">'
         )
 
     def content(self) -> str:
