@@ -1,4 +1,4 @@
-"""What the shell offers behind `noisify … TAB`: models, presets, formats, parameters and fields.
+"""Complete models, presets, formats, parameters and fields in the shell.
 
 It imports neither NumPy nor a format's library, and offers nothing where it cannot read a file.
 """

@@ -1,4 +1,4 @@
-"""What `--list-fields` prints: the fields of a file, and which get noise by default."""
+"""Print the fields of a file, and which get noise by default, for `--list-fields`."""
 
 from __future__ import annotations
 

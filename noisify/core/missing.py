@@ -57,7 +57,7 @@ class Missing:
             after: Shape (n,), the noisy values.
             limits: The smallest and the largest value allowed.
             digits: Digits after the point that floats are written with, one number for all or one
-                per element; None or -1: all.
+                per element; None or -1 for all.
         """
         if not self.values and self.low is None and self.high is None:
             return after

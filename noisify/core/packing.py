@@ -19,7 +19,7 @@ PHYSICAL = NumberType("float", np.dtype(np.float64))
 
 @frozen
 class Packing:
-    """How a field's values are packed.
+    """The packing of a field's values.
 
     Attributes:
         codes: The type of the codes.

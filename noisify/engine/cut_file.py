@@ -291,7 +291,7 @@ class _Assembly:
         opened: The input.
         wanted: The outputs.
         wholes: The outputs, open.
-        place: The offset of the first part in the whole output; None: not known.
+        place: The offset of the first part in the whole output, or None if not known.
         kept: Removes what is temporary.
 
     Attributes:

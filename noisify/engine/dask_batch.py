@@ -56,8 +56,8 @@ class DaskCluster:
     """A Dask cluster: one that is running, or one of this machine.
 
     Args:
-        scheduler: The address of a scheduler, or the path of its JSON file; None: a new cluster
-            on this machine, of one process a worker.
+        scheduler: The address of a scheduler, or the path of its JSON file; by default, a new
+            cluster on this machine, with one process for each worker.
         workers: The number of workers of a new cluster.
 
     Raises:

@@ -39,13 +39,13 @@ else:
 
 @frozen
 class Known:
-    """What is known of a whole input before a part of it is worked on.
+    """Facts about a whole input that are known before a part of it is processed.
 
     Attributes:
         statistics: Statistics of its fields, by what was asked for.
-        bounds: Where the part is, as its format says it; None: not known.
+        bounds: Where the part is, in the terms of its format, or None if not known.
         output: Opens an output of the part, given its path, the part's place in it, and the
-            input's path; None: as the output of a whole input.
+            input's path, or None to write the output as for a whole input.
     """
 
     statistics: dict[object, Mapping[str, FieldStatistics]] = field(default_factory=dict)
@@ -55,26 +55,26 @@ class Known:
 
 @frozen
 class Settings:
-    """How a run goes about its work; none of it changes the noise.
+    """The settings of a run that do not change the noise.
 
     Attributes:
-        read: How to read what a file does not say of itself.
-        from_format: The input's format; None: by its suffix or first bytes.
-        to_format: The output's format; None: by the output's suffix, else the input's.
+        read: How to read files that do not describe themselves.
+        from_format: The input's format; by default, by its suffix or first bytes.
+        to_format: The output's format; by default, by the output's suffix, else the input's.
         in_place: Whether the output may be the input.
         clobber: Whether an existing output may be replaced.
         jobs: Worker threads.
         chunk_bytes: Bytes in a chunk.
         memory: How much memory the process may take.
-        compress_level: How hard to compress an output that is to be compressed; None: as usual.
+        compress_level: The level for outputs that are compressed; by default, the codec's.
         measure: Whether to measure what noise did, beyond counting.
-        note: Told what the user should know, a line at a time.
-        progress: Told the bytes of each chunk done.
-        passes: Told before each pass over an input how many are still to come, and how many bytes
-            the pass counts; 0: as many as the file has.
-        share: The part of the input to work on; None: all of it.
+        note: Receives notes for the user, a line at a time.
+        progress: Receives the bytes of each chunk done.
+        passes: Receives before each pass over an input how many are still to come, and how many
+            bytes the pass counts, or 0 for as many as the file has.
+        share: The part of the input to work on, or None for all of it.
         known: What is known of the whole input.
-        unsynced: Takes the folders of new files, for the caller to sync; None: each is synced.
+        unsynced: Takes the folders of new files, for the caller to sync; else each is synced.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)

@@ -41,7 +41,7 @@ def open_target(
         target: The output.
         settings: The settings.
         inputs: The inputs that it must not be.
-        part: The part of the input that is worked on; None: all of it.
+        part: The part of the input that is worked on, or None for all of it.
 
     Raises:
         UsageError: If the output cannot be written where it is to be.
@@ -105,7 +105,7 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
     if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
         usual, stem = opened.format.suffixes[0], Path(target).stem
         raise UsageError(
-            f"{target} would not be a {suffix} file; noisify writes none: name it "
+            f"noisify writes no {suffix} files such as {target}; name it "
             f"{stem.removesuffix(usual)}{usual}"
         )
     if wanted is not None and wanted.module != opened.format.module:

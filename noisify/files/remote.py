@@ -227,7 +227,7 @@ class RangeReader(io.RawIOBase):
 
     @override
     def read(self, size: int | None = -1) -> bytes:
-        """Return so many bytes, fewer only at the end; all that follow without a number."""
+        """Return `size` bytes, fewer only at the end; without a size, all that follow."""
         left = max(0, self._size - self._place)
         buffer = bytearray(left if size is None or size < 0 else min(size, left))
         self.readinto(buffer)

@@ -107,7 +107,7 @@ def load(path: str | Path) -> Recipe:
     settled = _is_json(path, text)
     if not settled and (deep := _DEEP_KEY.search(text)) is not None:
         line = text.count("\n", 0, deep.end()) + 1
-        raise RecipeError(f"{path}:{line}: a key of so many parts means nothing in a recipe")
+        raise RecipeError(f"{path}:{line}: a key has too many parts; keys of a recipe have one")
     try:
         if settled:
             document, lines = json.loads(text), DocumentLines(text).of_json()

@@ -49,7 +49,7 @@ class Series:
 
     @property
     def comfortable(self) -> int:
-        """How many elements of the array a piece should have: a series costs some time in each."""
+        """The least elements of a piece, since each series costs some time in each piece."""
         return min(MOST_ELEMENTS, BLOCK // 2 * self.stride)
 
     def parts(

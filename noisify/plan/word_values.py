@@ -23,7 +23,7 @@ def read_names(value: object) -> tuple[str, ...]:
 
 
 def read_clip(value: object) -> tuple[float, float]:
-    """Read [LO, HI] or LO|HI; None and an empty text are no bound.
+    """Read [LO, HI] or LO|HI; None or an empty text means no bound.
 
     Raises:
         UsageError: If it is anything else.

@@ -31,7 +31,7 @@ class Point(NamedTuple):
     Attributes:
         curve: What the point's curve is called: the field, and what else was swept.
         level: The value that was swept first, as typed.
-        figures: What was measured, by name; None where it has no value.
+        figures: The measured figures by name; None where undefined.
     """
 
     curve: str

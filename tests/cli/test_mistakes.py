@@ -64,10 +64,9 @@ MISTAKES = {
     "-s 1 --name x": "--name is for the files of --output-dir DIR; add it, or name FILE with -o",
     "-s 1 -o x.csv --compress-level 3": "data.csv: --compress-level is for compressed outputs, "
     "and x.csv is not; give -o a name that ends in .gz, .bz2, .xz, .zst, .lz4",
-    "-s 1 -o x.pkl": "data.csv: x.pkl would not be a .pkl file; noisify writes none: name it x.csv",
-    "-s 1 -o x.db": "data.csv: x.db would not be a .db file; noisify writes none: name it x.csv",
-    "-s 1 -o x.csv.zip": "data.csv: x.csv.zip would not be a .zip file; noisify writes none: "
-    "name it x.csv",
+    "-s 1 -o x.pkl": "data.csv: noisify writes no .pkl files such as x.pkl; name it x.csv",
+    "-s 1 -o x.db": "data.csv: noisify writes no .db files such as x.db; name it x.csv",
+    "-s 1 -o x.csv.zip": "data.csv: noisify writes no .zip files such as x.csv.zip; name it x.csv",
     # options of other tools
     "--sigma 0.5": "no option is called --sigma; type --sd 0.5",
     "--std=0.5": "no option is called --std; type --sd 0.5",

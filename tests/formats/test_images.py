@@ -612,7 +612,7 @@ class TestForeignFiles:
 
         message = refused(source, "-o", tmp_path / name, status=2)
 
-        assert f"{name} would not be a" in message
+        assert f"{name}; name it" in message
 
 
 class TestTiffThatLies:

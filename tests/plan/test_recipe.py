@@ -367,5 +367,5 @@ def test_a_key_of_thousands_of_parts_is_refused_before_it_is_read(tmp_path, text
     path.write_text("seed = 1\n" + (text if text[0] in "[a" else f"x{text}"))
     monkeypatch.setattr("noisify.plan.recipe.tomllib", None)
 
-    with pytest.raises(UsageError, match=r"^.*r.toml:2: a key of so many parts"):
+    with pytest.raises(UsageError, match=r"^.*r.toml:2: a key has too many parts"):
         load(path)
