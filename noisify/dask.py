@@ -104,7 +104,7 @@ def _noisy_table(table: DaskObject, request: Request) -> DaskObject:
     return dd.from_delayed(noisy, meta=meta, divisions=divisions, verify_meta=False)
 
 
-def _noisy_partition(part: Any, request: Request, start: int) -> Any:  # noqa: ANN401 - of pandas
+def _noisy_partition(part: DaskObject, request: Request, start: int) -> DaskObject:
     """Return a noisy copy of a partition that starts at some row."""
     noisy, _ = noisy_copy(part, request, 1, partial(RowsFrom, first=start))
     return noisy

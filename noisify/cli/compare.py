@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -68,7 +68,7 @@ OPTIONS = (
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed or an assertion does not hold, 2 usage, 3 bad data.",
 )
-def compare(**given: Any) -> None:  # noqa: ANN401 - of several types
+def compare(**given: object) -> None:
     """Compare a noisy file with the clean one, field by field, whatever their formats."""
     run = import_module("noisify.cli.compare_files")  # imports NumPy, which help does not need
     run.compare_files(**given)

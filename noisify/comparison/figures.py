@@ -315,7 +315,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
     return {name: _plain(value) for name, value in vars(figures).items()}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any figure
+def _plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, tuple):

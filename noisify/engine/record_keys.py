@@ -49,7 +49,7 @@ class RecordKeys:
         self._lock = threading.Lock()
         self.tally = KeyTally(names)
 
-    def indices(self, raw: Any, chunk: Chunk) -> Uint64s:  # noqa: ANN401 - the source's own
+    def indices(self, raw: object, chunk: Chunk) -> Uint64s:
         """Return the index of each row of a piece; a row without a key keeps its number.
 
         Raises:

@@ -61,11 +61,13 @@ class RowsFrom(Source[Any]):
         """Read the data."""
         return self._held.read(groups, size)
 
-    def size_of(self, raw: Any) -> int:  # noqa: ANN401 - the data's own pieces
+    @override
+    def size_of(self, raw: Any) -> int:
         """Return the size of a piece in bytes."""
         return self._held.size_of(raw)
 
-    def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:  # noqa: ANN401
+    @override
+    def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:
         """Decode a piece, with positions in the whole."""
         chunk = self._held.decode(raw, wanted)
         shifted: dict[tuple[int, int], Positions] = {}  # columns that share them still do

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisify.core.errors import printable
 from noisify.core.version import VERSION
@@ -90,7 +90,7 @@ class Page:
         )
 
 
-def cell(value: Any) -> str:  # noqa: ANN401 - any figure
+def cell(value: object) -> str:
     """Return a figure as a table shows it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
