@@ -27,6 +27,7 @@ from noisify.noise import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from noisify.cli import depfile, html_report
     from noisify.cli import picture as pictures
@@ -77,19 +78,13 @@ def make_outputs(
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
     targets_of = dict(zip(inputs, outputs, strict=True))
-    report: _ReportFile | html_report.HtmlReport | None = None
-    if arguments.report is not None:
-        report = _report_file(arguments, found, settings, len(inputs) * len(found))
-    picture = None
-    if arguments.plot is not None:
-        picture = pictures.RunPicture(arguments, inputs, found, settings)
-    made_of = _made_of(inputs, outputs, arguments)
-    outcome = _Outcome(found, arguments, notes, report, index, picture, several=len(inputs) > 1)
+    side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
+    outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
+    opening: list[AbstractContextManager[object]] = [*_folder(arguments), *side_files, progress]
     with outcome.told(len(inputs)), ExitStack() as kept:
-        for opened in (_folder(arguments), report, index, picture, made_of, progress):
-            if opened is not None:
-                kept.push(opened)  # before it creates anything, in case of a signal
-                opened.__enter__()
+        for opened in opening:
+            kept.push(opened)  # before it creates anything, in case of a signal
+            opened.__enter__()
         results = results_of(files, arguments, settings, progress, count=len(inputs), kept=kept)
         for result in results:
             progress.clear()
@@ -102,20 +97,29 @@ def make_outputs(
     return outcome.status
 
 
-def _made_of(
-    inputs: Sequence[str], outputs: Sequence[Sequence[str]], arguments: Arguments
-) -> depfile.Depfile | None:
-    """Return the dependency file, or None without one."""
-    if arguments.depfile is None:
-        return None
-    return depfile.Depfile(arguments.depfile, inputs, outputs, arguments)
+def _side_files(
+    inputs: Sequence[str],
+    outputs: Sequence[Sequence[str]],
+    found: Sequence[Run],
+    arguments: Arguments,
+    settings: Settings,
+    index: Index | None,
+) -> Iterator[SideFile]:
+    """Yield the files to write beside the outputs."""
+    if arguments.report is not None:
+        yield _report_file(arguments, found, settings, len(inputs) * len(found))
+    if index is not None:
+        yield index
+    if arguments.plot is not None:
+        yield pictures.RunPicture(arguments, inputs, found, settings)
+    if arguments.depfile is not None:
+        yield depfile.Depfile(arguments.depfile, inputs, outputs, arguments)
 
 
-def _folder(arguments: Arguments) -> NewFolder | None:
-    """Return the folder to make for the outputs, or None without one."""
-    if arguments.output_dir is None or is_url(arguments.output_dir):
-        return None
-    return NewFolder(arguments.output_dir)
+def _folder(arguments: Arguments) -> Iterator[NewFolder]:
+    """Yield the folder to make for the outputs, if there is one."""
+    if arguments.output_dir is not None and not is_url(arguments.output_dir):
+        yield NewFolder(arguments.output_dir)
 
 
 def _jobs(
@@ -137,7 +141,7 @@ def _jobs(
 
 
 class _Outcome:
-    """The results so far; adds them to messages, report, index and plot.
+    """The results so far; adds them to messages, reports, lists and plots.
 
     A drawn seed is printed once, at the end. The seed of a privacy model undoes the noise, so it is
     printed only with -v or --report.
@@ -152,20 +156,15 @@ class _Outcome:
         found: Sequence[Run],
         arguments: Arguments,
         notes: Notes,
-        report: _ReportFile | html_report.HtmlReport | None,
-        index: Index | None,
-        picture: pictures.RunPicture | None,
+        side_files: Sequence[SideFile],
         *,
         several: bool,
     ) -> None:
         self._several = several
         self.done = self.status = 0
         self._complete: list[str] = []
-        self._found = found
         self._notes = notes
-        self._report = report
-        self._index = index
-        self._picture = picture
+        self._side_files = side_files
         self._seed = found[0].request.seed if found[0].drawn else None
         self._quiet = arguments.quiet
         self._verbose = arguments.verbose
@@ -187,12 +186,8 @@ class _Outcome:
             self._note_cells_left(report)
             if not self._quiet and (self._verbose or sys.stderr.isatty()):
                 say(summary_line(report, verbose=self._verbose, with_seed=self._seed is None))
-        if self._report is not None:
-            self._report.add(result.reports)
-        if self._index is not None:
-            self._index.add(result.reports, self._found)
-        if self._picture is not None:
-            self._picture.add(result.reports)
+        for file in self._side_files:
+            file.add(result.reports)
 
     def _note_cells_left(self, report: RunReport) -> None:
         """Add notes on unchanged fields, and on cells that are not numbers."""

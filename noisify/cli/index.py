@@ -45,6 +45,7 @@ class Index(SideFile):
     ) -> None:
         name = NAME if shard is None else f"index-{shard.number}-of-{shard.count}.csv"
         super().__init__(in_folder(folder, name), clobber=clobber)
+        self._found = found
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
 
@@ -54,9 +55,9 @@ class Index(SideFile):
         self._write_row(self._columns)
         return self
 
-    def add(self, reports: Sequence[RunReport], found: Sequence[Run]) -> None:
+    def add(self, reports: Sequence[RunReport]) -> None:
         """List the outputs of one input."""
-        for report, variant in zip(reports, found, strict=True):
+        for report, variant in zip(reports, self._found, strict=True):
             ratios = [field.as_json().get("snr_db") for field in report.fields.values()]
             known = [ratio for ratio in ratios if ratio is not None]
             specs = variant.request.specs

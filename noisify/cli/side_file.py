@@ -8,6 +8,9 @@ from noisify.files.output import naming, open_output
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisify.engine.report import RunReport
     from noisify.files.codecs import Compression
 
 
@@ -31,6 +34,9 @@ class SideFile:
         """Open the file early, so that an unwritable one fails before the work."""
         self._output.__enter__()
         return self
+
+    def add(self, reports: Sequence[RunReport]) -> None:
+        """Add the reports of one input, where the file depends on them."""
 
     def write(self, content: bytes) -> None:
         """Write some bytes to the file."""
