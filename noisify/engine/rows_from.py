@@ -94,7 +94,7 @@ class RowsFrom(Source[Any]):
         if table.isdigit():  # elements in each element of an array
             return self._first * int(table)
         raise UsageError(
-            "holds lists, whose elements start= does not count; leave it out with exclude",
+            "holds lists, whose elements a part of the rows does not count; leave it out with exclude",
             field=column.field.name,
         )
 
@@ -159,8 +159,8 @@ def refuse_survey(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldSt
     elif what in _NEEDED and what != "power":
         instead = "what it needs as parameters of the model"
     raise UsageError(
-        f"its noise needs the {_NEEDED.get(what, what)} of the whole field, and start= says that "
-        f"this is a part of it; give {instead}",
+        f"its noise needs the {_NEEDED.get(what, what)} of the whole field, and this is a part "
+        f"of it; give {instead}",
         field=field.name,
     )
 
@@ -172,7 +172,7 @@ def check_rows_alone(plan: Plan) -> None:
         UsageError: If a model looks at rows around its own, or draws in order from the first row.
     """
     if plan.rng != "noisify":
-        raise UsageError(f"--rng {plan.rng} draws from the first row on; start= needs rng noisify")
+        raise UsageError(f"--rng {plan.rng} draws from the first row on; for a part of the rows, rng is noisify")
     for step in plan.field_steps:
         if step.model.halo:
             raise UsageError(

@@ -167,7 +167,7 @@ class TestMistakes:
             ("[[noise]]\npreset = 'sensor-fault'", "2: no preset is called 'sensor-fault'; did"),
             ("[[noise]]\npreset = 3", "2: preset 3 is not a text"),
             ("[[noise]]\npreset = 'cifar-10-c-shot:9'", "2: preset cifar-10-c-shot has no sever"),
-            ("[[noise]]\npreset = 'cifar-10-c-gaussian'\nscale = 1", "3: a preset says scale"),
+            ("[[noise]]\npreset = 'cifar-10-c-gaussian'\nscale = 1", "3: a preset sets scale"),
             (
                 "[[noise]]\nfields = 'a'\npreset = 'human-data-entry'",
                 "2: preset human-data-entry chooses its own fields",
