@@ -94,7 +94,7 @@ class RowsFrom(Source[Any]):
         if table.isdigit():  # elements in each element of an array
             return self._first * int(table)
         raise UsageError(
-            "holds lists, whose elements a part of the rows does not count; leave it out with exclude",
+            "holds lists, whose elements cannot be counted in a part; leave it out with exclude",
             field=column.field.name,
         )
 
@@ -172,7 +172,9 @@ def check_rows_alone(plan: Plan) -> None:
         UsageError: If a model looks at rows around its own, or draws in order from the first row.
     """
     if plan.rng != "noisify":
-        raise UsageError(f"--rng {plan.rng} draws from the first row on; for a part of the rows, rng is noisify")
+        raise UsageError(
+            f"--rng {plan.rng} draws from the first row on; a part of the data needs rng noisify"
+        )
     for step in plan.field_steps:
         if step.model.halo:
             raise UsageError(
