@@ -156,18 +156,18 @@ MISTAKES = {
     "-s 1 -c numeric": f"data.csv: no field matches 'numeric'; type :number {FIELDS}",
     "-s 1 -c :numeric": "data.csv: no kind of field is called ':numeric'; type :number (there are "
     ":float :int :number :text :time)",
-    "-s 1 -c 'in.*'": "data.csv: no field matches 'in.*'; a regular expression stands between "
+    "-s 1 -c 'in.*'": "data.csv: no field matches 'in.*'; put a regular expression between "
     f"slashes: /in.*/ {FIELDS}",
     "-s 1 -c 'lat%'": f"data.csv: no field matches 'lat%'; type 'lat*' {FIELDS}",
     "-s 1 -c zzz": f"data.csv: no field matches 'zzz' {FIELDS}",
     "-s 2d -c segment": "data.csv, field 'segment': level 172800s is for times, read as ISO 8601 "
     "such as 2024-03-01T06:00:00Z, and it holds text",
     # conditions
-    "-s 1 --where segment==gold": "data.csv: --where names no field 'gold'; a text stands in "
+    "-s 1 --where segment==gold": "data.csv: --where names no field 'gold'; put a text in "
     "quotes: --where 'segment==\"gold\"'",
     "-s 1 --where 'nope > 1'": "data.csv: --where names no field 'nope'",
-    "-s 1 --where 'segment in (gold, red)'": "data.csv: --where names no field 'gold'; a text "
-    "stands in quotes: --where 'segment in (\"gold\", red)'",
+    "-s 1 --where 'segment in (gold, red)'": "data.csv: --where names no field 'gold'; put a text "
+    "in quotes: --where 'segment in (\"gold\", red)'",
     "-s 1 --where 'when > 2024-01-01'": "data.csv: --where 'when > 2024-01-01': 'when' is a time, "
     'and what is worked out is a number; put a time in quotes: "2024-03-01"',
     "-s 1 --where 'income == nan'": "data.csv: --where names no field 'nan'; type x is null, or "
