@@ -54,7 +54,8 @@ def of_python(name: str, command: Sequence[str]) -> Iterator[Cell]:
 def environments() -> Iterator[Cell]:
     """Yield the lowest and the highest versions of the libraries, in environments made here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["zarr"]]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *extras["zarr"], *extras["images"]]
     wanted = [text.partition(";")[0].strip() for text in named]
     lowest = [text.replace(">=", "==") for text in wanted]
     found = [version for version in PYTHONS if python(version)]

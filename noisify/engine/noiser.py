@@ -21,7 +21,12 @@ from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.level import Absolute, PerElement
 from noisify.noise.model import NoiseContext
-from noisify.streams.streams import JoinedVariates, SequentialVariates, StreamVariates
+from noisify.streams.streams import (
+    JoinedVariates,
+    SequentialVariates,
+    SeriesVariates,
+    StreamVariates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -286,9 +291,13 @@ class Noiser:
         variates_of = partial(self._variates_of_series, step)
         return series.apply_to_each(step.model, values, context, step.series, variates_of)
 
-    def _variates_of_series(self, step: Step, number: int, positions: Positions) -> Variates:
-        """Return the variates of one series of a field."""
-        return StreamVariates(replace(step.stream, series=number), positions)
+    def _variates_of_series(
+        self, step: Step, numbers: Sequence[int], positions: Positions
+    ) -> Variates:
+        """Return the variates of series of a field."""
+        if len(numbers) > 1:
+            return SeriesVariates(step.stream, numbers, positions)
+        return StreamVariates(replace(step.stream, series=numbers[0]), positions)
 
     def _variates(self, step: Step, positions: Positions, keys: Keys | None) -> Variates:
         if not self._generators:

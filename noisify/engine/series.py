@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
     Which = slice | NDArray[np.int64]
 
+_TOGETHER = 1 << 16
+"""Elements of several series that a model takes at once."""
+
 
 def apply_to_each(
     model: Model,
     values: NDArray[Any],
     context: NoiseContext,
     series: Series,
-    variates_of: Callable[[int, Positions], Variates],
+    variates_of: Callable[[Sequence[int], Positions], Variates],
 ) -> NDArray[Any]:
     """Return the noisy values of a chunk, each series with noise of its own.
 
@@ -34,24 +38,26 @@ def apply_to_each(
         values: Shape (n,), the values of the chunk.
         context: The context of the whole chunk; what the model reports goes there.
         series: How the series lie in the array.
-        variates_of: Returns the variates of a series, by its number, at positions in it.
+        variates_of: Returns the variates of series, by their numbers, at positions in each.
     """
     noisy = values.copy()
     saturated, erased = np.zeros(len(values), bool), np.zeros(len(values), bool)
-    for number, positions, here in series.parts(context.variates.positions):
+    most = _TOGETHER if model.takes_series else 0
+    for numbers, positions, places in _batches(series.parts(context.variates.positions), most):
         own = replace(
             context,
-            variates=variates_of(number, positions),
-            companions=_part(context.companions, here),
+            variates=variates_of(numbers, positions),
+            series=len(numbers),
+            companions={name: _taken(other, places) for name, other in context.companions.items()},
             saturated=None,
-            usable=None if context.usable is None else context.usable[here],
+            usable=None if context.usable is None else _taken(context.usable, places),
             erased=None,
         )
-        noisy[here] = model.apply(values[here], own)
+        _put(noisy, places, model.apply(_taken(values, places), own))
         if own.saturated is not None:
-            saturated[here] = own.saturated
+            _put(saturated, places, own.saturated)
         if own.erased is not None:
-            erased[here] = own.erased
+            _put(erased, places, own.erased)
     if saturated.any():
         context.saturate(saturated)
     if erased.any():
@@ -59,8 +65,22 @@ def apply_to_each(
     return noisy
 
 
-def _part(
-    columns: Mapping[str, NDArray[np.float64]], here: Which
-) -> dict[str, NDArray[np.float64]]:
-    """Return some elements of each column."""
-    return {name: values[here] for name, values in columns.items()}
+def _batches(
+    parts: Iterable[tuple[int, Positions, Which]], most: int
+) -> Iterator[tuple[list[int], Positions, list[Which]]]:
+    """Yield series whose positions are the same, as far as they have at most some elements."""
+    for (_, length), group in groupby(parts, lambda part: (int(part[1].starts[0]), part[1].length)):
+        while batch := list(islice(group, max(1, most // length))):
+            numbers, positions, places = zip(*batch, strict=True)
+            yield list(numbers), positions[0], list(places)
+
+
+def _taken(values: NDArray[Any], places: Sequence[Which]) -> NDArray[Any]:
+    """Return the elements of several series, one series after the other."""
+    return np.concatenate([values[here] for here in places])
+
+
+def _put(values: NDArray[Any], places: Sequence[Which], new: NDArray[Any]) -> None:
+    """Replace the elements of several series."""
+    for here, part in zip(places, new.reshape(len(places), -1), strict=True):
+        values[here] = part

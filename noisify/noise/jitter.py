@@ -29,6 +29,7 @@ class TimingJitter(Model):
     name: ClassVar[str] = "timing-jitter"
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.2"
+    takes_series: ClassVar[bool] = True
 
     scale: Level = parameters.level(
         "standard deviation of the shift, in samples", level.Absolute(0.1)
@@ -57,7 +58,9 @@ class TimingJitter(Model):
         floats = context.number.to_float(values)
         there = np.ones(len(values), bool) if context.usable is None else context.usable
         own = np.arange(len(values))
-        towards = np.clip(own + np.where(shift < 0, -1, 1), 0, len(values) - 1)
+        length = len(values) // context.series
+        first = own // length * length
+        towards = np.clip(own + np.where(shift < 0, -1, 1), first, first + length - 1)
         towards = np.where(there[towards], towards, own)
         with np.errstate(over="ignore", invalid="ignore"):
             share, gap = np.abs(shift), floats[towards] - floats

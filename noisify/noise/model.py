@@ -50,6 +50,7 @@ class NoiseContext:
         erased: Mask of elements that the model has made null, or None if there are none.
         others: Returns the variates of this model's stream of another field, by field name.
         columns: Other fields' values before this spec, and their usable masks, by field name.
+        series: How many series of equal length the values are, one after the other.
         keys: The indices of other fields' original values as keys, by field name.
     """
 
@@ -63,6 +64,7 @@ class NoiseContext:
     columns: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_] | None]] = dataclasses.field(
         default_factory=dict
     )
+    series: int = 1
     keys: Mapping[str, NDArray[np.uint64]] = dataclasses.field(default_factory=dict)
 
     def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
@@ -153,6 +155,7 @@ class Model(ABC):
         multi_field: Whether it works on a spec's fields together, named by a parameter `fields`.
         independent: Whether `apply` may get the concatenated elements of several fields: it uses
             only each element's value and variates, never `context.variates.positions`.
+        takes_series: Whether `apply` may get several series at once, see `NoiseContext.series`.
         random: Whether its noise depends on the seed.
         unmeasured: Why it has no `moments`, if it has none.
         example: The options that `--explain` shows after `noisify data.csv -d MODEL`.
@@ -165,6 +168,7 @@ class Model(ABC):
     erases: ClassVar[bool] = False
     multi_field: ClassVar[bool] = False
     independent: ClassVar[bool] = False
+    takes_series: ClassVar[bool] = False
     random: ClassVar[bool] = True
     example: ClassVar[str] = "-s 0.1"
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"

@@ -48,6 +48,9 @@ _LARGE_STRIP = 1 << 16
 """The same for variates of which some are made again: each time takes many short steps."""
 
 
+_SERIES_BYTES = 8
+
+
 @frozen
 class StreamName:
     """The name of a stream of variates; equal names give equal variates.
@@ -80,13 +83,28 @@ class StreamName:
             known = self._known[lane] = Stream.of_digest(self.digest(lane))
         return known
 
-    def digest(self, lane: str) -> bytes:
-        """Return the 128-bit BLAKE2b of this name and a lane.
+    def streams_of_series(self, lane: str, numbers: Sequence[int]) -> list[Stream]:
+        """Return a lane's stream in each of some series of the field."""
+        first = Stream.of_digest(_digest(self._encoded(lane, 0)))
+        before = self._encoded(lane, 1)[:-_SERIES_BYTES]
+        return [
+            Stream.of_digest(_digest(before + number.to_bytes(_SERIES_BYTES, "little")))
+            if number
+            else first
+            for number in numbers
+        ]
 
-        Each part is preceded by its length, so that different names have different encodings.
+    def digest(self, lane: str) -> bytes:
+        """Return the 128-bit BLAKE2b of this name and a lane."""
+        return _digest(self._encoded(lane, self.series))
+
+    def _encoded(self, lane: str, number: int) -> bytes:
+        """Return this name and a lane of a series, each part preceded by its length.
+
+        So different names have different encodings.
         """
         file = self.file.encode("utf-8", "surrogateescape")
-        series = self.series.to_bytes(8, "little")
+        series = number.to_bytes(_SERIES_BYTES, "little")
         parts = (
             STREAM_VERSION.to_bytes(4, "little"),
             self.seed.to_bytes(16, "little"),
@@ -95,11 +113,14 @@ class StreamName:
             self.model.encode(),
             self.ordinal.to_bytes(8, "little"),
             lane.encode(),
-            *([file] if self.file or self.series else ()),
-            *([series] if self.series else ()),
+            *([file] if self.file or number else ()),
+            *([series] if number else ()),
         )
-        named = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
-        return hashlib.blake2b(named, digest_size=16).digest()
+        return b"".join([len(part).to_bytes(8, "little") + part for part in parts])
+
+
+def _digest(name: bytes) -> bytes:
+    return hashlib.blake2b(name, digest_size=16).digest()
 
 
 def index_of_key(key: str) -> int:
@@ -296,6 +317,28 @@ class JoinedVariates(IndexedVariates):
 
     def _words(self, lane: str, index: Index) -> Words:
         return Words.of([name.stream(lane) for name in self.names], index)
+
+    def _index(self) -> Index:
+        return _indices(self.positions)
+
+    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:  # noqa: ARG002
+        return self._strip(make, self._index())
+
+
+@frozen(slots=True)
+class SeriesVariates(IndexedVariates):
+    """The variates of several series of a field at the same positions, series after series."""
+
+    name: StreamName
+    numbers: Sequence[int]
+    positions: Positions
+
+    def stream(self, lane: str) -> Stream:
+        """Refuse: a lane has several streams."""
+        raise AssertionError(lane)
+
+    def _words(self, lane: str, index: Index) -> Words:
+        return Words.of(self.name.streams_of_series(lane, self.numbers), index)
 
     def _index(self) -> Index:
         return _indices(self.positions)

@@ -97,6 +97,19 @@ class TestSeries:
         run(tmp_path / "c.h5", "-o", tmp_path / "d.h5", "--seed", 1, *options)
         assert expected.tobytes() == READ["h5"](tmp_path / "d.h5").tobytes()
 
+    def test_many_short_series_get_the_noise_of_each_alone(self):
+        rows = np.random.default_rng(3).normal(size=(5000, 20))  # more than are taken at once
+        rows[7, 5] = np.nan
+        options = {"scale": 0.3, "seed": 1, "params": {"axis": 1}}
+        changed = noisify.add_noise(rows, "jitter", **options)
+        alone = rows.copy()
+        for number in (0, 7, 3276, 3277, 4999):
+            alone[:] = 0
+            alone[number] = rows[number]
+            assert np.array_equal(
+                noisify.add_noise(alone, "jitter", **options)[number], changed[number], True
+            )
+
     def test_are_the_same_along_any_axis(self):
         for axis in range(3):
             cube = np.moveaxis(np.zeros((50, 2, 3)), 0, axis)

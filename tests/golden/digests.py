@@ -111,7 +111,7 @@ def of_formats(folder: Path) -> Iterator[tuple[str, str]]:
     for version in (2, 3):
         given, made = folder / f"in{version}.zarr", folder / f"out{version}.zarr"
         group = zarr.create_group(store=given, zarr_format=version)
-        group.create_array("x", data=x, chunks=(3000,))
+        group.create_array("x", shape=x.shape, dtype=x.dtype, chunks=(3000,))[:] = x
         run(given, "-o", made, "-d", "logistic", "-s", "0.1sd")
         yield f"zarr {version}", _of_array(zarr.open_group(store=made, mode="r")["x"][:])
     yield from _of_arrow(folder, pa.table({"x": x, "n": (x * 1000).astype(np.int64)}))
