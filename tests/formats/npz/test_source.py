@@ -643,3 +643,18 @@ def test_members_that_overlap_are_refused(
     done = run(tmp_path / "a.npz", "-o", tmp_path / "out.npz", "-s", 1)
     assert (3, 1, True) == (done.status, len(done.lines), reason in done.messages), done.messages
     assert second.filename == "y.npy"
+
+
+def test_members_made_anew_are_described_as_numpy_describes_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", A)
+    np.savez(tmp_path / "numpy.npz", data=A)
+
+    done = run(tmp_path / "in.npy", "-o", tmp_path / "out.npz", "-s", 0, "--seed", 1)
+
+    assert 0 == done.status, done.messages
+    words = ("filename", "date_time", "internal_attr", "external_attr", "volume", "comment")
+    of_each = []
+    for name in ("numpy.npz", "out.npz"):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            of_each.append([getattr(info, word) for info in archive.infolist() for word in words])
+    assert of_each[0] == of_each[1]
