@@ -50,7 +50,8 @@ class Panel:
         across: The name and unit of x.
         up: The name and unit of y.
         curves: The lines.
-        reference: The slope of the dotted line to compare them with: 1 for linear, 0 for constant.
+        reference: The slope of the dotted line to compare them with: 1 for linear, 0 for constant,
+            -1 for halved when x is doubled.
     """
 
     title: str
@@ -105,14 +106,16 @@ def tick_at_least(value: float) -> float:
     return min(step * power for step in (1, 2, 5, 10) if step * power >= value)
 
 
-def drawing(panels: Sequence[Panel]) -> str:
+def drawing(
+    panels: Sequence[Panel], title: str = "How the time and the memory of noisify grow"
+) -> str:
     """Return the SVG of all panels."""
     rows = -(-len(panels) // PER_ROW)
-    width, height = PER_ROW * PANEL_WIDTH, rows * PANEL_HEIGHT
+    width, height = min(PER_ROW, len(panels)) * PANEL_WIDTH, rows * PANEL_HEIGHT
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"',
         f' viewBox="0 0 {width} {height}" role="img" aria-labelledby="title">',
-        '<title id="title">How the time and the memory of noisify grow</title>',
+        f'<title id="title">{escape(title)}</title>',
         f"<style>\n{STYLE}\n</style>",
         f'<rect width="{width}" height="{height}" fill="#f6f8fa"/>',
     ]
@@ -169,6 +172,8 @@ def reference_line(panel: Panel, across: Axis, up: Axis) -> str:
         return f'<line class="reference" y1="{y:.1f}" y2="{y:.1f}" x2="{PLOT_WIDTH}"/>'
     factor = min(across.high / across.low, up.high / up.low)
     x, y = across(across.low * factor), PLOT_HEIGHT - up(up.low * factor)
+    if panel.reference < 0:
+        return f'<line class="reference" y1="{y:.1f}" x2="{x:.1f}" y2="{PLOT_HEIGHT}"/>'
     return f'<line class="reference" y1="{PLOT_HEIGHT}" x2="{x:.1f}" y2="{y:.1f}"/>'
 
 
