@@ -129,7 +129,7 @@ def test_every_option_mentioned_exists() -> None:
         run("--help", program=program).output.decode() for program in ("noisify", "noisify-compare")
     )
 
-    text = "".join(PAGES.values())
+    text = re.sub(r"^    dask .*", "", "".join(PAGES.values()), flags=re.MULTILINE)  # Dask's own
     mentioned = {*option.findall(text), *short.findall(text)}
 
     assert set() == mentioned - set(re.findall(r"(?<![\w-])--?[a-z]+(?:-[a-z]+)*", helped))
