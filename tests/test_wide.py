@@ -7,6 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
+from noisify.noise.additive import Normal
+from noisify.statistics.tree import BlockPieces
+
 WIDTH, ROWS = 90, 40
 FEW = slice(30, 40)
 
@@ -81,3 +84,27 @@ def test_chunks_workers_and_compiled_parts_make_no_difference(tmp_path, suffix):
         outputs.add(target.read_bytes())
 
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_of_one_type_get_their_noise_together(tmp_path, suffix, monkeypatch):
+    sizes, trees = [], []
+    scaled, cut = Normal.scaled, BlockPieces.cut_each
+    monkeypatch.setattr(
+        Normal, "scaled", lambda self, *given: sizes.append(len(given[-1])) or scaled(self, *given)
+    )
+    monkeypatch.setattr(
+        BlockPieces,
+        "cut_each",
+        lambda at, rows, valid: trees.append(len(rows)) or cut(at, rows, valid),
+    )
+    values = np.random.default_rng(5).normal(size=(WIDTH, ROWS))
+    source = tmp_path / f"in{suffix}"
+    write(pa.table({f"g{at}": row for at, row in enumerate(values)}), source)
+
+    done = run(source, "-o", tmp_path / f"out{suffix}", "-s", "0.1sd", "--seed", 7, "-q")
+
+    pieces = 1 if suffix == ".csv" else 2  # row groups
+    assert done.status == 0, done.messages
+    assert [WIDTH] * pieces == trees
+    assert (pieces, WIDTH * ROWS) == (len(sizes), sum(sizes))

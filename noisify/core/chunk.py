@@ -75,6 +75,11 @@ class Positions:
         """The number of elements."""
         return len(self.starts) * self.length
 
+    @property
+    def key(self) -> tuple[object, int]:
+        """What positions have in common if they are equal; of several runs, if they are one."""
+        return self.starts if isinstance(self.starts, tuple) else id(self.starts), self.length
+
     def at(self, which: NDArray[np.int64]) -> Positions:
         """Return the positions of the elements `which`, counted from 0 within this chunk.
 

@@ -146,11 +146,11 @@ class Noiser:
             together: Whether to process fields that get the same noise together.
         """
         states: dict[str, list[ColumnState]] = {}
-        groups: dict[tuple[int, ...], list[Column]] = {}
+        groups: dict[tuple[Any, ...], list[Column]] = {}
         for name, found in columns.items():
             first = found[0]
             if together and len(found) == 1 and name in self._alike:
-                shared = (self._alike[name], id(first.number), id(first.positions))
+                shared = (self._alike[name], id(first.number), first.positions.key)
                 groups.setdefault(shared, []).append(first)
             elif name in self._noised:
                 states[name] = [ColumnState.of([column]) for column in found]

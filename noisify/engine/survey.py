@@ -186,11 +186,11 @@ def _merged(
 
     Small columns of floats at the same positions are worked on together.
     """
-    alike: dict[tuple[int, int], list[Column]] = {}
+    alike: dict[tuple[Any, ...], list[Column]] = {}
     for name, found in columns.items():
         first = found[0]
         if len(found) == 1 and first.number.kind in {"float", "complex"}:
-            alike.setdefault((id(first.number), id(first.positions)), []).append(first)
+            alike.setdefault((id(first.number), first.positions.key), []).append(first)
         else:
             yield name, merged_floats(found), None
     for group in alike.values():

@@ -42,6 +42,13 @@ def shape_and_box(draw):
 
 
 class TestPositions:
+    def test_a_key_is_that_of_equal_positions(self):
+        assert Positions.range(3, 9).key == Positions.range(3, 9).key
+        assert Positions.range(3, 9).key != Positions.range(3, 8).key
+        runs = Positions.box((4, 10), (slice(1, 3), slice(0, 5)))
+        assert runs.key == runs.key
+        assert runs.key != Positions.range(10, 20).key
+
     @given(st.integers(0, 4 * BLOCK), st.integers(0, 2 * BLOCK))
     def test_by_block_of_a_range(self, start, size):
         positions = Positions.range(start, start + size)
