@@ -17,7 +17,7 @@ import pytest
 from run_command import run, run_process
 
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
-from noisify.engine import dask_batch  # noqa: E402 - needs distributed
+from noisify.engine import dask_batch, dask_cluster  # noqa: E402 - needs distributed
 
 pytestmark = pytest.mark.slow
 
@@ -241,7 +241,7 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
     folder = tmp_path / "out"
     folder.mkdir()
     command = [sys.executable, "-m", "noisify", source, "-o", folder / f"o{suffix}", *SEED,
-               "-s", "0.1sd", *on_dask, "--part-size", "1k"]  # fmt: skip
+               "-s", "0.1sd", *on_dask, "--part-size", "8k"]  # fmt: skip
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as client:
         while not any(folder.iterdir()):
             assert client.poll() is None
@@ -268,12 +268,12 @@ def test_what_a_part_cannot_read_is_told_once(tmp_path, large, on_dask):
 
 
 def test_a_worker_of_another_version_is_refused_by_name(tmp_path, inputs, on_dask, monkeypatch):
-    monkeypatch.setattr(dask_batch, "VERSION", "9.9")
-    dask_batch.fingerprint.cache_clear()
+    monkeypatch.setattr(dask_cluster, "VERSION", "9.9")
+    dask_cluster.fingerprint.cache_clear()
     try:
         done = run(*inputs, "--output-dir", tmp_path / "out", *SEED, *on_dask)
     finally:
-        dask_batch.fingerprint.cache_clear()
+        dask_cluster.fingerprint.cache_clear()
 
     assert (1, 1) == (done.status, len(done.lines))
     assert "worker tcp://127.0.0.1" in done.messages
@@ -310,7 +310,7 @@ def test_what_it_cannot_do_is_refused(inputs, options, message):
 
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:1", "nowhere.json", "x"])
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, inputs, monkeypatch, where):
-    monkeypatch.setattr(dask_batch, "_SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(dask_cluster, "_SECONDS_TO_ANSWER", 0.2)
     monkeypatch.chdir(tmp_path)
     out = ("-o", tmp_path / "o.csv", "--engine", "dask", "--scheduler", where)
 

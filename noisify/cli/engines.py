@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from noisify.cli.arguments import Arguments
-    from noisify.engine import dask_batch
+    from noisify.engine import dask_batch, dask_cluster
     from noisify.engine.batch import BatchProgress, FileJob
     from noisify.engine.open_input import Settings
 else:
     dask_batch = LazyModule("noisify.engine.dask_batch")
+    dask_cluster = LazyModule("noisify.engine.dask_cluster")
 
 
 def check_engine(arguments: Arguments, inputs: Sequence[str]) -> None:
@@ -63,7 +64,7 @@ def results_of(
         kept: Closes what is open until the end of the run.
     """
     if arguments.engine == "dask":
-        cluster = dask_batch.DaskCluster(arguments.scheduler, settings.jobs)
+        cluster = dask_cluster.DaskCluster(arguments.scheduler, settings.jobs)
         kept.callback(cluster.close)
         return dask_batch.process_all_on(
             cluster,

@@ -8,156 +8,42 @@ of the files. A thread of the client leads the tasks of each large file.
 
 from __future__ import annotations
 
-import concurrent.futures
-import hashlib
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-import numpy as np
-
-from noisify.core.chunk import Positions
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.core.lazy_libraries import json, metadata
 from noisify.core.urls import is_url
-from noisify.core.version import VERSION
 from noisify.engine.batch import FileJob, FileResult, in_one_thread
 from noisify.engine.cut_file import may_be_cut, process_in_parts
-from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
+from noisify.engine.dask_cluster import fingerprint, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent import futures
 
     from noisify.engine.batch import BatchProgress
+    from noisify.engine.dask_cluster import DaskCluster
     from noisify.engine.open_input import Settings
 
 Future: TypeAlias = Any
 """A future of Dask, which has no types."""
+Item = TypeVar("Item")
+Started = TypeVar("Started", "_Task", "_Task | _Lead")
 BATCH_BYTES = 256 << 20
 """Bytes of the small files that one task takes: some seconds, where a task costs a millisecond."""
 BATCH_FILES = 256
 _TASKS_A_SLOT = 4
+_DONE_AHEAD = 16
+"""How many times more work may be done, and wait for its turn, than is open."""
 _ATTEMPTS = 3
 _LEADERS = 32
 """The most files to cut at once."""
-_SECONDS_TO_ANSWER = 10
-_VECTOR = 4096
-"""Elements of the test vector of each kind of random number."""
-
-
-class DaskCluster:
-    """A Dask cluster: one that is running, or one of this machine.
-
-    Args:
-        scheduler: The address of a scheduler, or the path of its JSON file; by default, a new
-            cluster on this machine, with one process for each worker.
-        workers: The number of workers of a new cluster.
-
-    Raises:
-        UsageError: If Dask is not installed.
-        NoisifyError: If no scheduler answers.
-    """
-
-    def __init__(self, scheduler: str | None, workers: int) -> None:
-        self._closing = ExitStack()
-        dask, distributed = _libraries()
-        dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
-        try:
-            if scheduler is None:
-                cluster = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server's
-                    host="127.0.0.1",
-                    silence_logs="CRITICAL",
-                )
-                self._closing.callback(cluster.close)
-                client = distributed.Client(cluster)
-            else:
-                client = distributed.Client(_address(scheduler), timeout=_SECONDS_TO_ANSWER)
-            self._closing.callback(client.close)
-            self.client: Any = client
-            client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
-        except (OSError, TimeoutError, ValueError, KeyError) as error:
-            self.close()
-            where = scheduler or "this machine"
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise NoisifyError(
-                f"no Dask scheduler with a worker answers at {where}: {reason}"
-            ) from None
-        except BaseException:  # a signal too must not leave processes behind
-            self.close()
-            raise
-
-    def slots(self) -> int:
-        """Return how many tasks run at once."""
-        threads: dict[str, int] = self.client.nthreads()
-        return max(1, sum(threads.values()))
-
-    def check_workers(self) -> None:
-        """Refuse workers whose noise might differ from that of this machine.
-
-        Raises:
-            NoisifyError: If there is one; it is named.
-        """
-        mine = fingerprint()
-        for address, theirs in sorted(self.client.run(fingerprint).items()):
-            if theirs != mine:
-                raise _unlike(address, theirs, mine)
-
-    def close(self) -> None:
-        """Close the client, and the cluster if it was made here."""
-        self._closing.close()
-
-
-def _address(scheduler: str) -> str:
-    """Return the address of a scheduler, read from its JSON file if that is given."""
-    if is_url(scheduler) or Path(scheduler).suffix != ".json":
-        return scheduler
-    return str(json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"])
-
-
-def _libraries() -> tuple[Any, Any]:
-    try:
-        return import_module("dask"), import_module("distributed")
-    except ImportError:
-        raise UsageError("--engine dask needs Dask; pip install 'noisify-cli[dask]'") from None
-
-
-@cache
-def fingerprint() -> dict[str, str]:
-    """Return the versions that noise depends on, and a hash of test vectors of random numbers."""
-    variates = StreamVariates(StreamName(1, "fingerprint", "normal"), Positions.range(0, _VECTOR))
-    hashed = hashlib.blake2b(digest_size=8)
-    for drawn in (
-        variates.uniform("a"), variates.normal("b"), variates.exponential("c"),
-        variates.laplace("d"), variates.logistic("e"), variates.gumbel("f"),
-        variates.triangular("g"), variates.cauchy("h"), variates.lognormal("i", 0.5),
-        variates.gamma("j", 0.75), variates.student_t("k", 4.0),
-    ):  # fmt: skip
-        hashed.update(np.ascontiguousarray(drawn, "<f8").tobytes())
-    return {
-        "noisify": VERSION,
-        "streams": str(STREAM_VERSION),
-        "pyarrow": metadata.version("pyarrow"),
-        "numbers": hashed.hexdigest(),
-    }
-
-
-def _unlike(worker: str, theirs: dict[str, str], mine: dict[str, str]) -> NoisifyError:
-    name = next(name for name in mine if theirs.get(name) != mine[name])
-    return NoisifyError(
-        f"worker {worker} has {name} {theirs.get(name)}, and this machine {mine[name]}: the noise "
-        "might differ; install the same versions"
-    )
 
 
 def process_all_on(
@@ -195,39 +81,66 @@ def process_all_on(
         unsynced=None,
     )
     with _Leaders(cluster, plain, part_bytes, progress) as leaders:
-        for batch, done in _in_order(batches, leaders.start, _TASKS_A_SLOT * slots, progress):
-            yield from (_as_typed(result, names) for result in done)
+        work = _in_order(batches, leaders.start, lambda: _TASKS_A_SLOT * slots, progress.check)
+        for batch, done in work:
+            yield from (_as_typed(result, names) for result in done.results(batch))
             for one in batch:
                 progress.end(one.size or 0)
 
 
+class _Open:
+    """Counts the work that is not done."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._counting = threading.Lock()
+        self._changed = threading.Event()
+
+    def begin(self) -> None:
+        """Count one more."""
+        with self._counting:
+            self.count += 1
+
+    def end(self, _: object) -> None:
+        """Count one less; called from any thread."""
+        with self._counting:
+            self.count -= 1
+        self._changed.set()
+
+    def wait(self) -> None:
+        """Wait until some is done, a second at most, so that signals are seen."""
+        self._changed.wait(timeout=1)
+        self._changed.clear()
+
+
 def _in_order(
-    batches: Iterator[list[FileJob]],
-    start: Callable[[list[FileJob]], Work],
-    most: int,
-    progress: BatchProgress,
-) -> Iterator[tuple[list[FileJob], list[FileResult]]]:
-    """Yield each batch with its results, in order, while others are at work.
+    items: Iterable[Item],
+    start: Callable[[Item, _Open], Started],
+    most: Callable[[], int],
+    check: Callable[[], None],
+) -> Iterator[tuple[Item, Started]]:
+    """Yield each item with the work on it when that is done, in order, while others are at work.
 
     Args:
-        batches: The batches.
-        start: Starts the work on a batch.
-        most: The most batches to have at work, or finished and not yet yielded.
-        progress: Asked whether to stop.
+        items: The items.
+        start: Starts the work on an item.
+        most: Returns how much work may be open; more may be done, and wait for its turn.
+        check: Raises if the run is to stop.
     """
-    waiting: deque[tuple[list[FileJob], Work]] = deque()
+    items = iter(items)
+    waiting: deque[tuple[Item, Started]] = deque()
+    opened = _Open()
     try:
         while True:
-            for batch in islice(batches, most - len(waiting)):
-                waiting.append((batch, start(batch)))
-            if not waiting:
+            while waiting and waiting[0][1].done():
+                yield waiting.popleft()
+            room = min(most() - opened.count, _DONE_AHEAD * most() - len(waiting))
+            some = [(item, start(item, opened)) for item in islice(items, max(0, room))]
+            waiting += some
+            if room > 0 and not waiting:
                 return
-            batch, work = waiting[0]
-            while not work.done():
-                progress.check()
-                work.wait()
-            waiting.popleft()
-            yield batch, work.results(batch)
+            check()
+            opened.wait()
     finally:
         for _, work in waiting:
             work.cancel()
@@ -240,19 +153,16 @@ class _Task:
         cluster: The cluster.
         work: The function; it is tried again if input or output fails.
         item: Its argument.
+        opened: Counts it.
     """
 
-    def __init__(self, cluster: DaskCluster, work: Callable[[Any], Any], item: object) -> None:
+    def __init__(
+        self, cluster: DaskCluster, work: Callable[[Any], Any], item: object, opened: _Open
+    ) -> None:
+        opened.begin()
         self._future: Future = cluster.client.submit(_tried, work, item, fingerprint(), pure=False)
+        self._future.add_done_callback(opened.end)
         self.done: Callable[[], bool] = self._future.done
-
-    def wait(self) -> None:
-        """Wait until it is done, a second at most, so that signals are seen."""
-        distributed = import_module("distributed")
-        try:
-            distributed.wait(self._future, timeout=1)
-        except (TimeoutError, distributed.TimeoutError):
-            return
 
     def result(self) -> Any:  # noqa: ANN401 - of the function
         """Return the result, and release it on the cluster.
@@ -285,23 +195,19 @@ class _Lead:
 
     Args:
         future: The thread's result.
+        opened: Counts it.
     """
 
-    def __init__(self, future: concurrent.futures.Future[list[FileResult]]) -> None:
+    def __init__(self, future: futures.Future[list[FileResult]], opened: _Open) -> None:
+        opened.begin()
         self._future = future
         self.done = future.done
         self.cancel = future.cancel
-
-    def wait(self) -> None:
-        """Wait until it is done, a second at most."""
-        concurrent.futures.wait([self._future], timeout=1)
+        future.add_done_callback(opened.end)
 
     def results(self, _: list[FileJob]) -> list[FileResult]:
         """Return the results."""
         return self._future.result()
-
-
-Work: TypeAlias = _Task | _Lead
 
 
 class _Leaders:
@@ -327,12 +233,12 @@ class _Leaders:
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(min(_LEADERS, self._slots), "noisify-lead")
 
-    def start(self, batch: list[FileJob]) -> Work:
+    def start(self, batch: list[FileJob], opened: _Open) -> _Task | _Lead:
         """Start the work on a batch."""
         if len(batch) > 1 or not may_be_cut(batch[0], self._settings, self._part_bytes):
-            return _Task(self._cluster, *self._whole(batch))
+            return _Task(self._cluster, *self._whole(batch), opened)
         self._progress.begin(batch[0].size or 0)
-        return _Lead(self._threads.submit(self._lead, batch[0]))
+        return _Lead(self._threads.submit(self._lead, batch[0]), opened)
 
     def _whole(self, batch: list[FileJob]) -> tuple[Callable[[Any], Any], object]:
         """Return the work on whole files and its argument."""
@@ -361,23 +267,20 @@ class _Leaders:
         Raises:
             NoisifyError: If a task failed, or the run is stopped.
         """
-        items = iter(items)
-        waiting: deque[_Task] = deque()
-        try:
-            while True:
-                most = max(2, _TASKS_A_SLOT * self._slots // max(1, self._leading))
-                for item in islice(items, max(0, most - len(waiting))):
-                    waiting.append(_Task(self._cluster, work, item))
-                if not waiting:
-                    return
-                while not waiting[0].done():
-                    if self._stopping.is_set():
-                        raise NoisifyError("was stopped")
-                    waiting[0].wait()
-                yield waiting.popleft().result()
-        finally:
-            for task in waiting:
-                task.cancel()
+
+        def start(item: object, opened: _Open) -> _Task:
+            return _Task(self._cluster, work, item, opened)
+
+        for _, task in _in_order(items, start, self._share_of_slots, self._check):
+            yield task.result()
+
+    def _share_of_slots(self) -> int:
+        """Return how many tasks each thread may have open."""
+        return max(2, _TASKS_A_SLOT * self._slots // max(1, self._leading))
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise NoisifyError("was stopped")
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -407,7 +310,7 @@ def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -
         NoisifyError: If it fails, or this worker's noise might differ from that of the client.
     """
     if (mine := fingerprint()) != expected:
-        raise _unlike(import_module("distributed").get_worker().address, mine, expected)
+        raise unlike(import_module("distributed").get_worker().address, mine, expected)
     for _ in range(_ATTEMPTS - 1):
         try:
             return work(item)

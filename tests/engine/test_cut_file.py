@@ -54,7 +54,7 @@ def in_parts(monkeypatch):
             cut.append(one.path)
             yield result
 
-    monkeypatch.setattr(engines.dask_batch, "DaskCluster", Cluster)
+    monkeypatch.setattr(engines.dask_cluster, "DaskCluster", Cluster)
     monkeypatch.setattr(engines.dask_batch, "process_all_on", process_all_on)
     monkeypatch.setattr(csv_part, "PIECE_BYTES", 500)
     return ("--engine", "dask", "--part-size", "1500")

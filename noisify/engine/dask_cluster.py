@@ -1,0 +1,132 @@
+"""A Dask cluster: one that is running, or one of this machine; and the check of its workers."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noisify.core.chunk import Positions
+from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.lazy_libraries import json, metadata
+from noisify.core.urls import is_url
+from noisify.core.version import VERSION
+from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
+
+_SECONDS_TO_ANSWER = 10
+_VECTOR = 4096
+"""Elements of the test vector of each kind of random number."""
+
+
+class DaskCluster:
+    """A Dask cluster: one that is running, or one of this machine.
+
+    Args:
+        scheduler: The address of a scheduler, or the path of its JSON file; by default, a new
+            cluster on this machine, with one process for each worker.
+        workers: The number of workers of a new cluster.
+
+    Raises:
+        UsageError: If Dask is not installed.
+        NoisifyError: If no scheduler answers.
+    """
+
+    def __init__(self, scheduler: str | None, workers: int) -> None:
+        self._closing = ExitStack()
+        dask, distributed = _libraries()
+        dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
+        try:
+            if scheduler is None:
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server's
+                    host="127.0.0.1",
+                    silence_logs="CRITICAL",
+                )
+                self._closing.callback(cluster.close)
+                client = distributed.Client(cluster)
+            else:
+                client = distributed.Client(_address(scheduler), timeout=_SECONDS_TO_ANSWER)
+            self._closing.callback(client.close)
+            self.client: Any = client
+            client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
+        except (OSError, TimeoutError, ValueError, KeyError) as error:
+            self.close()
+            where = scheduler or "this machine"
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise NoisifyError(
+                f"no Dask scheduler with a worker answers at {where}: {reason}"
+            ) from None
+        except BaseException:  # a signal too must not leave processes behind
+            self.close()
+            raise
+
+    def slots(self) -> int:
+        """Return how many tasks run at once."""
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
+
+    def check_workers(self) -> None:
+        """Refuse workers whose noise might differ from that of this machine.
+
+        Raises:
+            NoisifyError: If there is one; it is named.
+        """
+        mine = fingerprint()
+        for address, theirs in sorted(self.client.run(fingerprint).items()):
+            if theirs != mine:
+                raise unlike(address, theirs, mine)
+
+    def close(self) -> None:
+        """Close the client, and the cluster if it was made here."""
+        self._closing.close()
+
+
+def _address(scheduler: str) -> str:
+    """Return the address of a scheduler, read from its JSON file if that is given."""
+    if is_url(scheduler) or Path(scheduler).suffix != ".json":
+        return scheduler
+    return str(json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"])
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        return import_module("dask"), import_module("distributed")
+    except ImportError:
+        raise UsageError("--engine dask needs Dask; pip install 'noisify-cli[dask]'") from None
+
+
+@cache
+def fingerprint() -> dict[str, str]:
+    """Return the versions that noise depends on, and a hash of test vectors of random numbers."""
+    variates = StreamVariates(StreamName(1, "fingerprint", "normal"), Positions.range(0, _VECTOR))
+    hashed = hashlib.blake2b(digest_size=8)
+    for drawn in (
+        variates.uniform("a"), variates.normal("b"), variates.exponential("c"),
+        variates.laplace("d"), variates.logistic("e"), variates.gumbel("f"),
+        variates.triangular("g"), variates.cauchy("h"), variates.lognormal("i", 0.5),
+        variates.gamma("j", 0.75), variates.student_t("k", 4.0),
+    ):  # fmt: skip
+        hashed.update(np.ascontiguousarray(drawn, "<f8").tobytes())
+    return {
+        "noisify": VERSION,
+        "streams": str(STREAM_VERSION),
+        "pyarrow": metadata.version("pyarrow"),
+        "numbers": hashed.hexdigest(),
+    }
+
+
+def unlike(worker: str, theirs: dict[str, str], mine: dict[str, str]) -> NoisifyError:
+    """Return the error for a worker with another fingerprint than this machine's."""
+    name = next(name for name in mine if theirs.get(name) != mine[name])
+    return NoisifyError(
+        f"worker {worker} has {name} {theirs.get(name)}, and this machine {mine[name]}: the noise "
+        "might differ; install the same versions"
+    )
