@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     remote_output = LazyModule("noisify.files.remote_output")
 
-_TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp")
+_TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
 
 
 def remove_leftovers(targets: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from run_command import clean_environment, run
 
 from noisify.core.errors import NoisifyError
 from noisify.files import temporary
+from noisify.files.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +139,17 @@ def test_a_forked_process_leaves_the_temporary_files_of_its_parent(tmp_path: Pat
     assert path.exists()
     temporary.remove(path)
     assert not path.exists()
+
+
+def test_what_a_killed_run_left_of_its_outputs_is_removed(tmp_path):
+    target, other = tmp_path / "o.csv", tmp_path / ".p.csv.0123456789ab.tmp"
+    target.write_text("old")
+    other.write_text("of another output")
+    (tmp_path / ".o.csv.0123456789ab.tmp").write_text("half")
+    parts = tmp_path / ".o.csv.0123456789ab.tmp.parts"
+    parts.mkdir()
+    (parts / "part-00000").write_text("half")
+
+    remove_leftovers([str(target)])
+
+    assert [other, target] == sorted(tmp_path.iterdir())
