@@ -4,6 +4,7 @@ The parts are made here in this process, from pickled jobs, each twice, as on a 
 """
 
 import pickle
+import shutil
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from run_command import run
 
 from noisify.cli import engines
 from noisify.engine.cut_file import may_be_cut, process_in_parts
+from noisify.engine.job import AT_ONCE
 from noisify.formats.csv import part as csv_part
 
 ROWS = 400
@@ -176,3 +178,68 @@ def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noi
 )
 def test_datasets_of_a_file_are_cut_together(inputs, tmp_path, in_parts, noise):
     compare(inputs, tmp_path, in_parts, "tree.h5", *noise)
+
+
+@pytest.mark.parametrize("name", [*TABLES, *ARRAYS])
+def test_reports_are_those_of_the_whole(inputs, tmp_path, in_parts, name):
+    common = (inputs / name, "-o", tmp_path / "out", "--seed", 5, "-s", "0.1sd")
+    common += ("-c", "x") if name in TABLES else ()
+    reports = []
+    for options in ((), in_parts):
+        assert 0 == run(*common, "--report", tmp_path / "report.json", *options).status
+        reports.append((tmp_path / "report.json").read_text())
+        out = tmp_path / "out"
+        shutil.rmtree(out) if out.is_dir() else out.unlink()
+
+    assert reports[0] == reports[1]
+
+
+def test_more_outputs_than_are_made_at_once(inputs, tmp_path, in_parts):
+    source = inputs / "quoted.csv"
+    sweep = ("--sweep", "scale=0.1sd,0.2,0.3iqr", "--replicates", 3, "--seed", 5, "-c", "x")
+    for folder, options in (("local", ()), ("cut", in_parts)):
+        assert 0 == run(source, "--output-dir", tmp_path / folder, *sweep, *options).status
+
+    made = contents(tmp_path / "cut")
+    assert len(made) > AT_ONCE
+    assert contents(tmp_path / "local") == made
+
+
+@pytest.mark.parametrize("noise", [("-s", "1"), ("-d", "stuck", "--rate", "50%", "-p", "run=20")])
+def test_ragged_rows_are_counted_once(tmp_path, in_parts, noise):
+    source = tmp_path / "ragged.csv"
+    source.write_text(table(quoted=False).replace("7,a b 2\n", "7\n"))
+
+    local = compare(tmp_path, tmp_path, in_parts, source.name, "-c", "x", *noise,
+                    "--ragged", "keep")  # fmt: skip
+
+    assert "rows of" in local.messages
+
+
+def test_an_output_that_exists_is_kept_or_replaced(inputs, tmp_path, in_parts):
+    out = tmp_path / "o.npy"
+    out.write_text("mine")
+    command = (inputs / "array.npy", "-o", out, "--seed", 5, *in_parts)
+
+    kept = run(*command, "--no-clobber")
+    assert (2, "mine") == (kept.status, out.read_text())
+    assert "exists, and --no-clobber keeps it" in kept.messages
+    link = tmp_path / "link.npy"
+    link.symlink_to(out)
+    assert 0 == run(*command[:2], link, *command[3:]).status
+    assert link.is_symlink()
+    assert X.shape == np.load(out).shape
+
+
+def test_a_failure_names_the_output_and_leaves_nothing(inputs, tmp_path, in_parts, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("noisify.formats.csv.sink.write_all", full)
+    out = tmp_path / "cut" / "o.csv"
+
+    done = run(inputs / "plain.csv", "-o", out, "--seed", 5, *in_parts)
+
+    message = f"noisify: {out}: cannot be written: No space left on device\n"
+    assert (1, message) == (done.status, done.messages)
+    assert [] == list((tmp_path / "cut").iterdir())
