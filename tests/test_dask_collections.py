@@ -111,3 +111,15 @@ def test_without_a_seed_all_chunks_have_one():
 def test_what_needs_the_whole_is_refused_at_once(collection, options, message):
     with pytest.raises(UsageError, match=message):
         noisify_dask.add_noise(collection, seed=1, **options)
+
+
+@pytest.mark.parametrize("key", ["id", ["name", "id"]])
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_a_key_gives_each_record_its_noise_in_any_order(key, partitions):
+    frame = table().sample(frac=1, random_state=1).reset_index(drop=True)
+    noise = {"scale": 1, "columns": "x", "key": key, "seed": 5}
+    lazy = noisify_dask.add_noise(dd.from_pandas(frame, npartitions=partitions), **noise)
+
+    found = lazy.compute(scheduler="sync").sort_values("id").x.tolist()
+
+    assert add_noise(table(), **noise).x.tolist() == found

@@ -55,6 +55,10 @@ class RemoteFolder:
         """Yield the paths of all objects in the folder, sorted."""
         yield from self._found
 
+    def place(self) -> tuple[Any, str]:
+        """Return the file system that it is in, and what that calls it."""
+        return self._location.system, str(self._location.path).rstrip("/")
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield the paths of all objects in the folder, sorted, and their sizes."""
         for name, (size, *_) in self._found.items():

@@ -267,6 +267,13 @@ def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
         NoisifyError: If there is no such file, or it cannot be reached.
     """
     location = Location(url)
+    place = PurePosixPath(urls.path_of(url))
+    if urls.scheme(url) in {"http", "https"} and place.suffix == ".zarr":
+        raise UsageError(
+            "is a Zarr store on a web server, which does not list its files; download it first, or "
+            "name it on an object store",
+            path=url,
+        )
     found = location.look_up()
     if found.get("type") == "directory":
         folder = RemoteFolder(location)
@@ -291,8 +298,12 @@ def expand(names: Sequence[str]) -> list[str]:
         if not urls.is_url(name) or urls.scheme(name) in {"http", "https"}:
             every.append(name)
         elif any(character in name for character in "*?["):
-            found = Location(name).matches()
+            location = Location(name)
+            found = location.matches()
+            if not found and location.find() is not None:
+                found = [name]  # as a shell does: the name of a file with such characters in it
             if not found:
+                location.check_bucket()
                 raise NoisifyError("matches no file", path=name)
             every += found
         else:

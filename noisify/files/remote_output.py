@@ -16,7 +16,7 @@ from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.overriding import override
 from noisify.files.staged_output import StagedOutput
 from noisify.files.temporary import new_temporary_path, remove
-from noisify.files.transport import Location, remote_errors
+from noisify.files.transport import IN_BUCKETS, Location, remote_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ PART_BYTES = 1 << 24
 """The size of a part; parts grow with what has been uploaded, since S3 takes at most 10,000."""
 _MOST_SAME_PARTS = 1000
 _S3 = {"s3", "s3a"}
-_IN_PARTS = _S3 | {"gs", "gcs"}
+_IN_PARTS = IN_BUCKETS
 _AT_ONCE = {"memory", "abfs", "abfss", "az"}
 _AZURE = {"abfs", "abfss", "az"}
 
@@ -48,6 +48,12 @@ class RemoteOutput(StagedOutput):
         super().__init__(urls.redacted(url))
         check_writable(url)
         self._location = Location(url)
+        in_bucket = urls.scheme(url) in IN_BUCKETS
+        if url.endswith("/") or (in_bucket and "/" not in self._location.path):
+            raise UsageError(
+                "names a folder, and the output is a file; add its name, or use --output-dir",
+                path=self.name,
+            )
         self._clobber = clobber
         if not clobber and self._location.exists():
             raise exists_error(url)

@@ -21,6 +21,8 @@ EXTRA = "pip install 'noisify-cli[remote]'"
 _USUAL = ("s3", "gs", "abfs", "http", "https", "memory")
 _OF_EXTRA = {"s3", "s3a", "http", "https"}
 _PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
+IN_BUCKETS = {"s3", "s3a", "gs", "gcs"}
+"""Schemes whose URLs start with the name of a bucket."""
 _PRECONDITION_FAILED = 412
 _FORBIDDEN, _GONE = {401, 403}, {404, 410}
 _VERSION_KEYS = ("ETag", "etag", "generation", "LastModified", "Last-Modified", "created")
@@ -87,6 +89,16 @@ class Location:
                 return dict(self.system.info(self.path))
             except FileNotFoundError:
                 return None
+
+    def check_bucket(self) -> None:
+        """Refuse a URL in a bucket that does not exist, or cannot be listed.
+
+        Raises:
+            NoisifyError: If it is in such a bucket.
+        """
+        if urls.scheme(self.url) in IN_BUCKETS:
+            with remote_errors(self.url, "read"):
+                self.system.ls(str(self.path).partition("/")[0])
 
     def exists(self) -> bool:
         """Return whether it is there."""

@@ -28,8 +28,10 @@ from noisify.core.errors import (
     printable,
     shown,
 )
+from noisify.core.urls import is_url, redacted
 from noisify.core.value_class import frozen
 from noisify.core.values import read_text, read_truth
+from noisify.files.input import Input
 from noisify.plan import presets
 from noisify.plan.document_lines import DocumentLines
 from noisify.plan.record_key import read_key
@@ -95,11 +97,8 @@ def load(path: str | Path) -> Recipe:
         RecipeError: If it has mistakes; it lists all of them, with their lines.
         NoisifyError: If it cannot be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise NoisifyError(f"cannot be read: {error.strerror or error}", path=path) from None
+    data = _start_of(path)
+    path = redacted(str(path))
     if len(data) > _MOST_BYTES:
         limit = _MOST_BYTES >> 20
         raise RecipeError(f"{path}: is longer than {limit} MiB; a recipe is TOML, a report JSON")
@@ -125,6 +124,22 @@ def load(path: str | Path) -> Recipe:
         found = sorted(set(reader.found), key=lambda mistake: mistake[0])
         raise RecipeError("\n".join(f"{path}:{line}: {message}" for line, message in found))
     return recipe
+
+
+def _start_of(path: str | Path) -> bytes:
+    """Return the bytes of a file, local or by URL, as many as a recipe may have and one more.
+
+    Raises:
+        NoisifyError: If it cannot be read.
+    """
+    if is_url(path):
+        with Input(path) as given, given.open() as file:
+            return file.read(_MOST_BYTES + 1)
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise NoisifyError(f"cannot be read: {error.strerror or error}", path=path) from None
 
 
 def of_document(document: Mapping[str, Any]) -> Recipe:

@@ -420,11 +420,63 @@ def test_a_server_that_fails_meanwhile_is_said_as_such(server, tmp_path, name, a
 # ── what can be wrong ────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    "key", ["a b.csv", "50%.csv", "50%25.csv", "a+b&c=d.csv", "a#b.csv", "d//é/ß.csv", "a[1].csv"]
+)
+def test_keys_of_any_characters_are_taken_as_they_are(lake, key):
+    url = lake.put(f"in/{key}", TABLE)
+    done = run(url, "-o", f"s3://lake/out/{key}", *NOISE, "--report", "s3://lake/r.json")
+    assert (done.status, done.messages) == (0, "")
+    assert lake.get(f"out/{key}") == run("-", *NOISE, "--quiet", given=TABLE).output
+    assert json.loads(lake.get("r.json"))["input"] == url
+
+
+def test_recipes_are_read_by_url(lake):
+    url = lake.put("r.toml", b'[[noise]]\nmodel = "normal"\nscale = 1\n')
+    data = lake.put("t.csv", TABLE)
+    expected = run(data, "-s", 1, "--seed", 1).output
+    assert run(data, "--recipe", url, "--seed", 1).output == expected
+    lake.put("r.toml", b"[[noise]]\nmodel = 1\n")
+    done = run(data, "--recipe", url, "--seed", 1)
+    assert (done.status, len(done.lines)) == (2, 1)
+    assert "s3://lake/r.toml:2: " in done.messages
+
+
+def test_a_version_of_an_object_that_is_not_the_newest_is_not_taken_for_it(lake):
+    lake.client.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    url = lake.put("t.csv", b"x\n9.5\n")
+    lake.put("t.csv", TABLE)
+    assert run(url, *NOISE).output == run("-", *NOISE, "-q", given=TABLE).output
+    lake.client.delete_object(Bucket="lake", Key="t.csv")
+    assert "is not there; check the URL" in run(url, *NOISE).messages
+    lake.client.put_bucket_versioning(
+        Bucket="lake", VersioningConfiguration={"Status": "Suspended"}
+    )
+
+
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize("target", ["s3://lake", "s3://lake/", "s3://lake/folder/"])
+def test_an_output_that_is_a_folder_is_refused(target):
+    remedy = "add its name, or use --output-dir"
+    done = run("-", "-o", target, *NOISE, "-q", given=TABLE)
+    assert (done.status, done.lines) == (
+        2, [f"noisify: {target}: names a folder, and the output is a file; {remedy}"],
+    )  # fmt: skip
+
+
+def test_empty_objects_are_said_to_be_empty(lake):
+    for name in ("e.csv", "e.parquet", "e.npy", "e.h5"):
+        done = run(lake.put(name, b""), "-o", f"s3://lake/out/{name}", *NOISE)
+        assert (done.status, done.lines) == (3, [f"noisify: s3://lake/{name}: is empty"])
+    assert not [key for key in lake.objects() if key.startswith("out")]
+
+
 @pytest.mark.usefixtures("lake")
 def test_errors_on_s3_are_one_line():
     for url, why in {
         "s3://lake/none.csv": "is not there; check the URL",
         "s3://other/none.csv": "is in a bucket that does not exist; check its name",
+        "s3://other/*.csv": "is in a bucket that does not exist; check its name",
     }.items():
         done = run(url, "-s", 1, "--seed", 1)
         assert (done.status, done.lines) == (1, [f"noisify: {url}: {why}"])
@@ -447,6 +499,14 @@ def test_errors_over_http_are_one_line(server, status, why):
     done = run(f"{server.url}/t.csv", "-s", 1, "--seed", 1)
     assert (done.status, len(done.lines)) == (1, 1)
     assert done.messages.startswith(f"noisify: {server.url}/t.csv: {why}")
+
+
+@pytest.mark.parametrize("end", ["", "/", "?signature=abc"])
+def test_a_zarr_store_on_a_web_server_is_refused(server, tmp_path, end):
+    done = run(f"{server.url}/x.zarr{end}", "-o", tmp_path / "o.zarr", *NOISE)
+    assert (done.status, len(done.lines)) == (2, 1)
+    assert "is a Zarr store on a web server, which does not list its files" in done.messages
+    assert "abc" not in done.messages
 
 
 def test_a_host_that_is_not_there_is_one_line():

@@ -9,6 +9,7 @@ from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.files.folder_input import RemoteFolder, is_description, names_in
 
@@ -21,6 +22,8 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+asyn_wrapper: Any = LazyModule("fsspec.implementations.asyn_wrapper")
 
 __all__ = ["UNREADABLE", "Tree", "ZarrObject", "open_copy", "open_store", "reading", "zarr"]
 
@@ -91,7 +94,9 @@ def open_store(path: Path) -> ZarrObject:
     where: Any = path
     with reading(str(path)):
         if isinstance(where, RemoteFolder):
-            return _opened(zarr.storage.FsspecStore.from_url(where.url, read_only=True), "r")
+            system, place = where.place()  # fsspec closes its session, but none that zarr opens
+            wrapped = asyn_wrapper.AsyncFileSystemWrapper(system, asynchronous=True)
+            return _opened(zarr.storage.FsspecStore(wrapped, read_only=True, path=place), "r")
         return _opened(zarr.storage.LocalStore(path, read_only=True), "r")
 
 
