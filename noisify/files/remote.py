@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
-from noisify.core.errors import DataError, NoisifyError, changed_error
+from noisify.core.errors import DataError, NoisifyError, UsageError, changed_error
 from noisify.core.overriding import override
 from noisify.files.folder_input import RemoteFolder, holds_parquet, is_zarr
 from noisify.files.transport import Location, remote_errors, version_of
