@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Kernel = Callable[[Floats], Floats]
 
 _part: Any = load(Part.KERNELS)
-_STRIP = 1 << 12
+_STRIP = 1 << 13
 """Elements computed together; the intermediate results fit the cache."""
 _SIGNIFICAND_BITS = 52
 _SIGNIFICAND = (1 << _SIGNIFICAND_BITS) - 1
