@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
-from noisify.formats.csv.part import CsvPart, bounds_of, find_bounds, scan_share
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Format
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from noisify.core.share import Share
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.csv.part import CsvBounds
+    from noisify.formats.csv import part
+    from noisify.formats.csv.part import CsvBounds, CsvPart
     from noisify.formats.read_options import ReadOptions
+else:
+    part = LazyModule("noisify.formats.csv.part")
 
 
 class CsvFormat(Format[DelimitedSource]):
@@ -52,21 +55,21 @@ class CsvFormat(Format[DelimitedSource]):
     @override
     def scan(self, source: DelimitedSource, share: Share) -> object:
         """Look for record starts in a share of the file's bytes."""
-        return scan_share(source, share)
+        return part.scan_share(source, share)
 
     @override
     def bounds(
         self, source: DelimitedSource, scanned: Sequence[Any], halo: int
     ) -> Sequence[CsvBounds]:
         """Return where the records of each part start."""
-        return bounds_of(source, scanned, halo)
+        return part.bounds_of(source, scanned, halo)
 
     @override
     def cut(
         self, source: DelimitedSource, share: Share, jobs: int, bounds: CsvBounds | None = None
     ) -> CsvPart:
         """Return the records that start in a share of the file's bytes."""
-        return CsvPart(source, share, bounds or find_bounds(source, share, jobs))
+        return part.CsvPart(source, share, bounds or part.find_bounds(source, share, jobs))
 
 
 FORMAT = CsvFormat()

@@ -13,10 +13,10 @@ from noisify.core.share import Share
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.files.input import read_fully
-from noisify.formats.csv.record_starts import Composition, RecordStart, Scanned, scan
+from noisify.formats.csv.record_starts import Composition, Scanned, scan
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import block_size
-from noisify.formats.csv.types import Block
+from noisify.formats.csv.types import Block, RecordStart
 from noisify.formats.interface import Part, Reading, not_cut
 
 if TYPE_CHECKING:

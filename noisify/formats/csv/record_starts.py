@@ -15,7 +15,7 @@ from typing import NamedTuple
 from noisify.core.value_class import frozen
 from noisify.formats.csv import native
 from noisify.formats.csv.scan import cut_quickly
-from noisify.formats.csv.types import count_lines
+from noisify.formats.csv.types import RecordStart, count_lines
 
 BETWEEN, AT_CELL, IN_CELL, IN_QUOTES, AFTER_QUOTE = STATES = range(5)
 """Between records; at the start of a cell but the first; in a bare cell; in quotes; after a quote
@@ -57,22 +57,6 @@ class Scanned:
     lines: int
     starts_with_lf: bool
     ends_with_cr: bool
-
-
-@frozen
-class RecordStart:
-    """Where a record starts.
-
-    Attributes:
-        offset: Its offset in the file; the file's size after the last record.
-        row: The index of the record.
-        line: The number of line ends between the first record and this one; infinite at the end
-            of the file, if they have not been counted.
-    """
-
-    offset: int
-    row: int
-    line: float
 
 
 def scan(data: bytes, delimiter: bytes) -> Scanned:

@@ -21,11 +21,10 @@ from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
 from noisify.formats.csv.number_format import Notation, other_notations
 from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
-from noisify.formats.csv.record_starts import RecordStart
 from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
 from noisify.formats.csv.sniff import FLOAT, INT, LONG, TEXT, VIEWS, guess
-from noisify.formats.csv.types import CR, LF, Block, Cells, Layout, count_lines
+from noisify.formats.csv.types import CR, LF, Block, Cells, Layout, RecordStart, count_lines
 from noisify.formats.interface import Reading, Source
 
 if TYPE_CHECKING:

@@ -115,6 +115,22 @@ class Block:
 
 
 @frozen
+class RecordStart:
+    """Where a record starts.
+
+    Attributes:
+        offset: Its offset in the file; the file's size after the last record.
+        row: The index of the record.
+        line: The number of line ends between the first record and this one; infinite at the end
+            of the file, if they have not been counted.
+    """
+
+    offset: int
+    row: int
+    line: float
+
+
+@frozen
 class Parsed:
     """Cells read as numbers.
 
