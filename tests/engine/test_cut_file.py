@@ -155,6 +155,7 @@ def _folders(tmp_path):
         (tmp_path / name).mkdir()
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
 @pytest.mark.parametrize("name", [*TABLES, *ARRAYS])
 def test_the_bytes_are_those_of_the_whole(inputs, tmp_path, in_parts, name, noise):
@@ -162,6 +163,7 @@ def test_the_bytes_are_those_of_the_whole(inputs, tmp_path, in_parts, name, nois
     assert 0 == compare(inputs, tmp_path, in_parts, name, *chosen, *noise).status
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("noise", OF_TABLES.values(), ids=OF_TABLES)
 @pytest.mark.parametrize("name", TABLES)
 def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noise):
