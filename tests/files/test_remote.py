@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from run_command import clean_environment, run
-from servers import file_server
+from servers import file_server, s3_server
 
 import noisify
 from noisify.files import remote_output, transport
@@ -400,6 +401,25 @@ def test_an_object_that_changes_between_two_passes_is_refused(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_so_is_one_on_s3(lake, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=50_000)
+    url = lake.put("t.csv", pd.DataFrame({"x": rows}).to_csv(index=False).encode())
+    other = pd.DataFrame({"x": rows[::-1]}).to_csv(index=False).encode()
+    read, calls = transport.Location.read, []
+
+    def reading(self, start, stop):
+        calls.append(start)
+        if len(calls) == 3:
+            lake.put("t.csv", other)
+        return read(self, start, stop)
+
+    monkeypatch.setattr(transport.Location, "read", reading)
+    done = run(url, "-o", "s3://lake/n.csv", *NOISE)
+    assert (done.status, len(done.lines)) == (3, 1)
+    assert "was changed while it was read, so no output was made" in done.messages
+    assert (lake.objects(), lake.uploads()) == (["t.csv"], [])
+
+
 @pytest.mark.parametrize("name", ["w.parquet", "w.h5", "w.npz"])
 @pytest.mark.parametrize("after", [3, 8, 14, 20, 26])
 def test_a_server_that_fails_meanwhile_is_said_as_such(server, tmp_path, name, after):
@@ -469,6 +489,48 @@ def test_empty_objects_are_said_to_be_empty(lake):
         done = run(lake.put(name, b""), "-o", f"s3://lake/out/{name}", *NOISE)
         assert (done.status, done.lines) == (3, [f"noisify: s3://lake/{name}: is empty"])
     assert not [key for key in lake.objects() if key.startswith("out")]
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """Start a server that checks credentials; return those of a user without any rights."""
+    boto3, s3fs = pytest.importorskip("boto3"), pytest.importorskip("s3fs")
+    with s3_server() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        free = boto3.Session("id", "secret")
+        client = free.client("s3", endpoint_url=url)
+        client.create_bucket(Bucket="guarded")
+        client.put_object(Bucket="guarded", Key="t.csv", Body=TABLE)
+        iam = free.client("iam", endpoint_url=url)
+        iam.create_user(UserName="reader")
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        ask = Request(f"{url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})  # noqa: S310 - on this machine
+        urlopen(ask).close()  # noqa: S310 - likewise
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield key["AccessKeyId"], key["SecretAccessKey"]
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("who", ["nobody", "with another secret", "without rights"])
+def test_what_is_forbidden_is_one_line(guarded, who):
+    name, secret = guarded
+    account = {
+        "AWS_ACCESS_KEY_ID": "nobody" if who == "nobody" else name,
+        "AWS_SECRET_ACCESS_KEY": secret if who == "without rights" else "not-to-be-seen",
+    }
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
+    out = ("--output-dir", "s3://guarded/out")
+    for command, named in {
+        ("s3://guarded/t.csv",): "t.csv",
+        ("s3://guarded/*.csv", *out): "*.csv",
+        ("s3://guarded/t.csv", *out, "--resume"): "t.csv",
+        ("-", "-o", "s3://guarded/n.csv"): "n.csv",
+    }.items():
+        done = run(*command, "-s", 1, "--seed", 1, given=TABLE, variables=account)
+        assert (done.status, len(done.lines)) == (1, 1), done.messages
+        assert f"s3://guarded/{named}: is forbidden (403); set AWS_PROFILE" in done.messages
+        assert not any(text in done.messages for text in ("not-to-be-seen", secret, name))
 
 
 @pytest.mark.usefixtures("lake")

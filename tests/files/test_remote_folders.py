@@ -149,3 +149,19 @@ def test_other_programs_read_it():
     assert (
         150 == ds.dataset("lake/noisy", filesystem=system, exclude_invalid_files=True).count_rows()
     )
+
+
+def test_a_table_that_changes_meanwhile_is_refused(lake, table, monkeypatch):
+    read, calls = transport.Location.read, []
+
+    def reading(self, start, stop):
+        calls.append(start)
+        if len(calls) == 3:
+            lake.put("table/a.parquet", (table / DATA[1]).read_bytes())
+        return read(self, start, stop)
+
+    monkeypatch.setattr(transport.Location, "read", reading)
+    done = run("s3://lake/table", "-o", "s3://lake/noisy", *NOISE)
+    assert (done.status, len(done.lines)) == (3, 1)
+    assert "was changed while it was read, so no output was made" in done.messages
+    assert {} == on_s3(lake, "noisy")
