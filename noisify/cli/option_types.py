@@ -11,7 +11,6 @@ import click
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.lazy import LazyModule
-from noisify.core.share import Share
 from noisify.core.urls import local_name
 from noisify.core.values import read_bounds
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from noisify.cli import completion, mistakes
+    from noisify.core import share
     from noisify.noise import level, registry
     from noisify.plan import run_words
     from noisify.plan.plan import Decimals
@@ -30,6 +30,7 @@ else:
     mistakes = LazyModule("noisify.cli.mistakes")
     level = LazyModule("noisify.noise.level")
     registry = LazyModule("noisify.noise.registry")
+    share = LazyModule("noisify.core.share")
     run_words = LazyModule("noisify.plan.run_words")
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
@@ -236,13 +237,13 @@ def _read_decimals(text: str, _: str) -> Decimals:
     return run_words.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
 
 
-def _read_share(text: str, option: str) -> Share:
+def _read_share(text: str, option: str) -> share.Share:
     """Read K/N."""
     match = _SHARE.fullmatch(text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         hint = "; the first is 1" if match is not None and not int(match[1]) else ""
         raise UsageError(f"{option} {shown(text)} is not K/N with K from 1 to N, such as 3/8{hint}")
-    return Share(int(match[1]), int(match[2]))
+    return share.Share(int(match[1]), int(match[2]))
 
 
 FORMAT = Read("format", lambda text, _: formats.find(text).name)
