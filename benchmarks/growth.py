@@ -61,11 +61,13 @@ class Case(NamedTuple):
         x: What is varied.
         source: The file.
         options: What noisify is told.
+        script: A script in `rivals` to run instead of noisify; empty: none.
     """
 
     x: float
     source: Path
     options: list[str]
+    script: str = ""
 
 
 class Bench:
@@ -94,11 +96,16 @@ class Bench:
         return [self._point(*measured) for measured in zip(cases, *turns[1:], strict=True)]
 
     def _run(self, case: Case) -> Run:
-        """Run noisify; its outputs are removed."""
+        """Run noisify, or a script; its outputs are removed."""
         outputs = self.folder / "growth"
+        outputs.mkdir(exist_ok=True)
         words = ["-m", "noisify", str(case.source), "--output-dir", str(outputs), "--seed", "42"]
+        words += ["-q", *case.options]
+        if case.script:
+            script = HERE / "rivals" / case.script
+            words = [str(script), str(case.source), str(outputs / case.source.name)]
         try:
-            return run_command([sys.executable, *words, "-q", *case.options])
+            return run_command([sys.executable, *words])
         finally:
             shutil.rmtree(outputs, ignore_errors=True)
 
@@ -162,6 +169,12 @@ def judged(name: str, points: list[Point]) -> str:
     return f"{name:<32} {found:>5.2f}   {said}; of user time {user:.2f}"
 
 
+def ratio(points: list[Point]) -> float:
+    """Return the processor time of the last point as a multiple of that of the first."""
+    first, last = (point.user_seconds + point.system_seconds for point in (points[0], points[-1]))
+    return last / first
+
+
 def curve(label: str, points: list[Point]) -> Curve:
     """Return points of time as a curve."""
     return Curve(label, tuple((point.x, point.seconds) for point in points))
@@ -196,13 +209,17 @@ def over_columns(bench: Bench, size: int, said: list[str]) -> list[Panel]:
         grown = bench.points([bench.case(n, file, shares[n], noise) for n, file in files.items()])
         rows.append(curve(name, grown))
         said.append(judged(f"columns, as many rows, {name}", grown))
-        same = bench.points([bench.case(n, file, size, noise) for n, file in files.items()])
-        cells.append(curve(name, same))
-        times = same[-1].seconds / same[0].seconds
-        said.append(
-            f"{f'columns, as many cells, {name}':<32} {times:>5.2f}   times as long with"
-            f" {COLUMNS[-1]} as with {COLUMNS[0]}"
-        )
+        for level in ("0.1", "0.1sd"):
+            cases = [bench.case(n, file, size, ["-s", level]) for n, file in files.items()]
+            same = bench.points(cases)
+            if level == noise[1]:
+                cells.append(curve(name, same))
+            said.append(
+                f"{f'as many cells, {name}, {level}':<32} {ratio(same):>5.2f}   times the processor"
+                f" time with {COLUMNS[-1]} columns of {COLUMNS[0]}, {same[-1].megabytes:.0f} MB"
+            )
+    rewrites = bench.points([case._replace(script="parquet_rewrite.py") for case in cases])
+    said.append(f"{'as many cells, pyarrow itself':<32} {ratio(rewrites):>5.2f}   likewise")
     return [
         Panel("Columns, as many rows", "columns", "time, s", tuple(rows), reference=1),
         Panel("Columns, as many cells", "columns", "time, s", tuple(cells), reference=0),
