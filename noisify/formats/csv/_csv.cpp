@@ -7,6 +7,7 @@
 
 #include "../../core/_python.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -395,14 +396,50 @@ char* copy(char* out, std::string_view text, const char* stop) {
     return out + count;
 }
 
+// The cells of a few rows, row by row. Where thousands of columns change, each of them in memory of
+// its own, going from one to the next for every cell would wait for memory.
+class Rows {
+public:
+    explicit Rows(std::size_t columns)
+        : columns_(columns), which_(count * columns), floats_(count * columns) {}
+    void read(const std::vector<Change>& changes, Py_ssize_t row, Py_ssize_t rows) {
+        const std::size_t some = std::min(count, static_cast<std::size_t>(rows - row));
+        for (std::size_t column = 0; column < columns_; ++column) {
+            const Change& change = changes[column];
+            for (std::size_t i = 0; i < some; ++i)
+                which_[i * columns_ + column] = change.which[row + static_cast<Py_ssize_t>(i)];
+            if (change.floats == nullptr) continue;
+            for (std::size_t i = 0; i < some; ++i)
+                floats_[i * columns_ + column] = change.floats[row + static_cast<Py_ssize_t>(i)];
+        }
+    }
+    const std::uint8_t* which(Py_ssize_t row) const { return which_.data() + place(row); }
+    const double* floats(Py_ssize_t row) const { return floats_.data() + place(row); }
+    static bool starts_at(Py_ssize_t row) { return row % static_cast<Py_ssize_t>(count) == 0; }
+
+private:
+    static constexpr std::size_t count = 8;  // float64 numbers in a line of the cache
+    std::size_t place(Py_ssize_t row) const {
+        return static_cast<std::size_t>(row) % count * columns_;
+    }
+    std::size_t columns_;
+    std::vector<std::uint8_t> which_;
+    std::vector<double> floats_;
+};
+
 // Writes the data with its changed cells; returns null if a cell is out of order.
 char* splice(std::string_view data, const Integers& starts, const Integers& ends,
              std::vector<Change>& changes, char* out) {
     const char* kept = data.data();
     const char* const stop = kept + data.size();
+    Rows cells(changes.size());
     for (Py_ssize_t row = 0; row < starts.rows(); ++row) {
+        if (Rows::starts_at(row)) cells.read(changes, row, starts.rows());
+        const std::uint8_t* which = cells.which(row);
+        const double* number = cells.floats(row);
         for (Change& change : changes) {
-            if (change.which[row] == 0) continue;
+            const double value = *number++;
+            if (*which++ == 0) continue;
             const std::int64_t from = starts.at(row, change.place);
             const std::int64_t to = ends.at(row, change.place);
             if (from < kept - data.data() || to < from || to > stop - data.data()) return nullptr;
@@ -412,9 +449,9 @@ char* splice(std::string_view data, const Integers& starts, const Integers& ends
             out = copy(out, {kept, before}, stop);
             kept = cell.data() + cell.size();
             if (change.decimals != nullptr) {
-                out = numbers::write(out, change.floats[row], change.decimals->at(row));
+                out = numbers::write(out, value, change.decimals->at(row));
             } else if (change.floats != nullptr) {
-                out = numbers::write(out, change.floats[row]);
+                out = numbers::write(out, value);
             } else if (change.integers != nullptr) {
                 out = numbers::write(out, change.integers[row]);
             } else {
