@@ -1,7 +1,7 @@
 """Simulate noisify on a Dask cluster of many workers, event by event, from measured costs.
 
-The client keeps some tasks a worker at work, and takes their results in the order of the files. The
-client and the scheduler do one thing at a time. Everything that was not measured is in `Assumed`.
+The client keeps some tasks a worker at work, and hands on their results in the order of the files.
+The client and the scheduler do one thing at a time. What was not measured is in `Assumed`.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Assumed:
         hours_to_failure: Of a worker, in the mean; it takes its task with it.
         seconds_to_notice: Until the scheduler gives that task to another worker.
         seconds_to_replace: Until there is another worker in its place.
-        tasks_a_worker: At work, or finished and waiting for an earlier one.
-        in_order: Whether results are taken in order.
+        tasks_a_worker: At work, or waiting for a worker.
+        done_ahead: How many times more may be done and wait for an earlier one.
     """
 
     task_bytes: float = 256 * 2**20
@@ -71,7 +71,7 @@ class Assumed:
     seconds_to_notice: float = 30.0
     seconds_to_replace: float = 120.0
     tasks_a_worker: int = 4
-    in_order: bool = True
+    done_ahead: int = 16
 
 
 class Outcome(NamedTuple):
@@ -123,9 +123,9 @@ class Cluster:
         self._events: list[tuple[float, int, int]] = []
         self._idle = workers
         self._queue: deque[int] = deque()
-        self._finished: set[int] = set()
+        self._waiting: set[int] = set()
         self._client_free = self._scheduler_free = 0.0
-        self._submitted = self._taken = self._failures = 0
+        self._submitted = self._done = self._taken = self._failures = 0
 
     def run(self) -> Outcome:
         """Run all tasks."""
@@ -143,10 +143,9 @@ class Cluster:
 
     def _submit(self, now: float) -> None:
         """Let the client send the next task."""
-        if self._submitted < self._tasks:
-            self._client_free = max(self._client_free, now) + self._costs.client_seconds / 2
-            heappush(self._events, (self._client_free, 0, self._submitted))
-            self._submitted += 1
+        self._client_free = max(self._client_free, now) + self._costs.client_seconds / 2
+        heappush(self._events, (self._client_free, 0, self._submitted))
+        self._submitted += 1
 
     def _arrive(self, now: float, task: int) -> None:
         """Let the scheduler take a task, and start it if a worker is idle."""
@@ -181,13 +180,17 @@ class Cluster:
     def _result(self, now: float, task: int) -> None:
         """Let the client take a result, and send new tasks for those it is done with."""
         self._client_free = max(self._client_free, now) + self._costs.client_seconds / 2
-        self._finished.add(task)
-        if not self._assumed.in_order:
-            self._submit(self._client_free)
-            return
-        while self._taken in self._finished:
-            self._finished.remove(self._taken)
+        self._done += 1
+        self._waiting.add(task)
+        while self._taken in self._waiting:
+            self._waiting.remove(self._taken)
             self._taken += 1
+        most = self._assumed.tasks_a_worker * self._workers
+        while (
+            self._submitted < self._tasks
+            and self._submitted - self._done < most
+            and self._submitted - self._taken < most * (1 + self._assumed.done_ahead)
+        ):
             self._submit(self._client_free)
 
     def _replaced(self, now: float, _: int) -> None:
@@ -243,7 +246,7 @@ def what_if(kinds: Mapping[str, Costs], tasks: int) -> Iterator[str]:
         ("no stragglers", costs, replace(assumed, slow_share=0)),
         ("stragglers take 20 times as long", costs, replace(assumed, slow_times=20)),
         ("workers fail 10 times as often", costs, often),
-        ("the other order of results", costs, replace(assumed, in_order=not assumed.in_order)),
+        ("no room for results before their turn", costs, replace(assumed, done_ahead=0)),
         ("client and scheduler 10 times as slow", slower, assumed),
         ("a store of 20 GB/s", costs, replace(assumed, store_bandwidth=20e9)),
         ("files of 32 MiB", costs, replace(assumed, task_bytes=assumed.task_bytes / 8)),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from importlib import import_module
 
 import h5py
 import numpy as np
@@ -319,6 +320,60 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, inputs, monkeypatch
     assert (1, 1) == (done.status, len(done.lines))
     assert f"no Dask scheduler with a worker answers at {where}" in done.messages
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_something_else_that_answers_is_no_scheduler(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "_SECONDS_TO_ANSWER", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        out = ("--output-dir", tmp_path / "out", *SEED, "--engine", "dask", "--scheduler", where)
+
+        done = run(*inputs, *out)
+
+    assert 1 == done.status
+    assert f"answers at {where}: what answers is not a scheduler" in done.messages
+
+
+class Absent:
+    """What a worker without noisify cannot unpickle."""
+
+    def __call__(self):
+        return {}
+
+    def __reduce__(self):
+        return import_module, ("noisify.absent",)
+
+
+def test_a_worker_without_noisify_is_named(tmp_path, inputs, on_dask, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "fingerprint", Absent())
+
+    done = run(*inputs, "--output-dir", tmp_path / "out", *SEED, *on_dask)
+
+    assert (1, 1) == (done.status, len(done.lines))
+    assert "worker tcp://127.0.0.1" in done.messages
+    assert "No module named 'noisify.absent'" in done.messages
+    assert "install noisify-cli" in done.messages
+
+
+def test_a_file_that_a_worker_does_not_see_names_the_worker(tmp_path, inputs, on_dask):
+    inputs[0].unlink()
+
+    done = run(*inputs[:2], "--output-dir", tmp_path / "out", *SEED, *on_dask)
+
+    assert 1 == done.status
+    assert ", on worker tcp://127.0.0.1:" in done.messages
+
+
+def test_a_scheduler_that_is_lost_ends_the_run(tmp_path, inputs, on_dask, monkeypatch):
+    def lost(_):
+        raise distributed.CancelledError("scheduler-connection-lost")
+
+    monkeypatch.setattr(distributed.Future, "exception", lost)
+
+    done = run(*inputs, "--output-dir", tmp_path / "out", *SEED, *on_dask)
+
+    assert (1, 1) == (done.status, len(done.lines))
+    assert "noisify: the connection to the scheduler was lost" in done.messages
 
 
 def test_the_file_of_a_scheduler_has_its_address(tmp_path, inputs, cluster):

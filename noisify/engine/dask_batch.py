@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from itertools import chain, islice
@@ -21,7 +21,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, in_one_thread
 from noisify.engine.cut_file import may_be_cut, process_in_parts
-from noisify.engine.dask_cluster import fingerprint, unlike
+from noisify.engine.dask_cluster import SchedulerLostError, fingerprint, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -175,6 +175,8 @@ class _Task:
             if error is None:
                 return self._future.result()
             raise _failure(error)
+        except (OSError, CancelledError):
+            raise SchedulerLostError("the connection to the scheduler was lost") from None
         finally:
             self._future.release()
 
@@ -182,12 +184,15 @@ class _Task:
         """Return the results of a batch of whole files."""
         try:
             return self.result()  # type: ignore[no-any-return]
+        except SchedulerLostError:
+            raise
         except NoisifyError as error:
             return [FileResult(one.path, (), (), error) for one in batch]
 
     def cancel(self) -> None:
         """Cancel the task if it has not started."""
-        self._future.cancel()
+        if not self._future.done():
+            self._future.cancel()
 
 
 class _Lead:
@@ -255,6 +260,8 @@ class _Leaders:
                 return [result]
             work, item = self._whole([one])
             return list(chain.from_iterable(self.map(work, [item])))
+        except SchedulerLostError:
+            raise
         except NoisifyError as error:
             return [FileResult(one.path, (), (), error)]
         finally:
@@ -310,7 +317,7 @@ def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -
         NoisifyError: If it fails, or this worker's noise might differ from that of the client.
     """
     if (mine := fingerprint()) != expected:
-        raise unlike(import_module("distributed").get_worker().address, mine, expected)
+        raise unlike(_this_worker(), mine, expected)
     for _ in range(_ATTEMPTS - 1):
         try:
             return work(item)
@@ -332,7 +339,14 @@ def _work(job: tuple[list[FileJob], Settings]) -> list[FileResult]:
             break
         again = iter(in_one_thread([one for one in files if one.path in failed], settings))
         results = [next(again) if result.path in failed else result for result in results]
+    for failure in (result.failure for result in results):
+        if failure is not None and _is_worth_a_try(failure):
+            failure.message += f", on {_this_worker()}"
     return results
+
+
+def _this_worker() -> str:
+    return f"worker {import_module('distributed').get_worker().address}"
 
 
 def _is_worth_a_try(failure: NoisifyError | None) -> bool:

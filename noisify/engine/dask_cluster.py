@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
@@ -23,6 +25,10 @@ _VECTOR = 4096
 """Elements of the test vector of each kind of random number."""
 
 
+class SchedulerLostError(NoisifyError):
+    """The connection to the scheduler was lost: no task has a result any more."""
+
+
 class DaskCluster:
     """A Dask cluster: one that is running, or one of this machine.
 
@@ -39,6 +45,7 @@ class DaskCluster:
     def __init__(self, scheduler: str | None, workers: int) -> None:
         self._closing = ExitStack()
         dask, distributed = _libraries()
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # has tracebacks
         dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
         try:
             if scheduler is None:
@@ -53,7 +60,9 @@ class DaskCluster:
                 self._closing.callback(cluster.close)
                 client = distributed.Client(cluster)
             else:
-                client = distributed.Client(_address(scheduler), timeout=_SECONDS_TO_ANSWER)
+                address = _address(scheduler)
+                asyncio.run(_greet(address))
+                client = distributed.Client(address, timeout=_SECONDS_TO_ANSWER)
             self._closing.callback(client.close)
             self.client: Any = client
             client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
@@ -74,15 +83,28 @@ class DaskCluster:
         return max(1, sum(threads.values()))
 
     def check_workers(self) -> None:
-        """Refuse workers whose noise might differ from that of this machine.
+        """Refuse a scheduler that cannot read tasks, and workers whose noise might differ.
 
         Raises:
             NoisifyError: If there is one; it is named.
         """
         mine = fingerprint()
-        for address, theirs in sorted(self.client.run(fingerprint).items()):
+        found = {
+            f"worker {address}": theirs
+            for address, theirs in sorted(self.client.run(fingerprint, on_error="return").items())
+        }
+        try:
+            found["the scheduler"] = self.client.run_on_scheduler(fingerprint)
+        except ImportError as error:
+            found["the scheduler"] = error
+        for who, theirs in found.items():
+            if isinstance(theirs, Exception):
+                reason = str(theirs).partition("\n")[0]
+                raise NoisifyError(
+                    f"{who} cannot run noisify: {reason}; install noisify-cli {VERSION} there"
+                )
             if theirs != mine:
-                raise unlike(address, theirs, mine)
+                raise unlike(who, theirs, mine)
 
     def close(self) -> None:
         """Close the client, and the cluster if it was made here."""
@@ -94,6 +116,22 @@ def _address(scheduler: str) -> str:
     if is_url(scheduler) or Path(scheduler).suffix != ".json":
         return scheduler
     return str(json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"])
+
+
+async def _greet(address: str) -> None:
+    """Connect to a scheduler and leave; Dask's client waits for ever if something else answers.
+
+    Raises:
+        OSError: If no scheduler is there.
+    """
+    distributed = import_module("distributed")
+    options = distributed.Security().get_connection_args("client")
+    met = distributed.core.connect(address, timeout=_SECONDS_TO_ANSWER, **options)
+    try:
+        comm = await asyncio.wait_for(met, 2 * _SECONDS_TO_ANSWER)
+    except TimeoutError:
+        raise OSError("what answers is not a scheduler; is it the port of its pages?") from None
+    await comm.close()
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -123,10 +161,10 @@ def fingerprint() -> dict[str, str]:
     }
 
 
-def unlike(worker: str, theirs: dict[str, str], mine: dict[str, str]) -> NoisifyError:
+def unlike(who: str, theirs: dict[str, str], mine: dict[str, str]) -> NoisifyError:
     """Return the error for a worker with another fingerprint than this machine's."""
     name = next(name for name in mine if theirs.get(name) != mine[name])
     return NoisifyError(
-        f"worker {worker} has {name} {theirs.get(name)}, and this machine {mine[name]}: the noise "
+        f"{who} has {name} {theirs.get(name)}, and this machine {mine[name]}: the noise "
         "might differ; install the same versions"
     )
