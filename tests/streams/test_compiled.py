@@ -12,7 +12,7 @@ from noisify.core import native
 from noisify.core.chunk import Positions
 from noisify.streams import compiled
 from noisify.streams.streams import StreamName, StreamVariates
-from noisify.streams.words import Stream, Words
+from noisify.streams.words import STRIP, Stream, Words
 from noisify.streams.ziggurat import normal
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
@@ -63,6 +63,16 @@ def test_consecutive_indices(kind, streams, start, count):
 def test_any_indices(kind, streams, indices):
     one, other = both_ways(kind, Words.of(streams, np.array(indices, np.uint64)))
     assert one == other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streams", [1, 3])
+def test_more_than_a_strip_at_consecutive_and_at_listed_indices(kind, streams):
+    named = [NAME.stream(f"{number}") for number in range(streams)]
+    index = range(2**63 - 9, 2**63 + STRIP + 9)
+    one, other = both_ways(kind, Words.of(named, index))
+    listed = np.arange(index.start, index.stop, dtype=np.uint64)
+    assert (one, one) == (other, both_ways(kind, Words.of(named, listed))[1])
 
 
 @pytest.mark.slow
