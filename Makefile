@@ -118,6 +118,7 @@ bench-full: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/phases.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/many_files.py
+	$(BIN)/python benchmarks/scale.py
 
 # One with the compiled part, for this machine, and one without it, for all.
 wheel: $(VENV)/bin/python
