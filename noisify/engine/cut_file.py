@@ -184,17 +184,18 @@ class _CutInput(OpenInput):
         changes_rows = any(issubclass(registry.find(model).load(), RowModel) for model in models)
         if self.codec is not None or (changes_rows and self.source.row_elements is not None):
             return 1
-        return self.format.load().parts(self.source, most)
+        cutting = self.format.load().cutting
+        return 1 if cutting is None else cutting.most(self.source, most)
 
     def bounds(self, halo: int) -> Sequence[Any]:
         """Return where each part is, with that many elements on either side."""
-        form = self.format.load()
+        cutting, unknown = self.cutting, [None] * self.count
+        if cutting.bounds is None:
+            return unknown
         if self._scanned is None:
-            self._scanned = [None] * self.count
-            if form.scans:
-                jobs = self.part_jobs([None] * self.count)
-                self._scanned = list(self.tasks.map(_scan, jobs))
-        return form.bounds(self.source, self._scanned, halo)
+            jobs = self.part_jobs(unknown)
+            self._scanned = list(self.tasks.map(_scan, jobs)) if cutting.scan else unknown
+        return cutting.bounds(self.source, self._scanned, halo)
 
     def part_jobs(
         self,
@@ -245,7 +246,7 @@ def _make(one: FileJob, opened: _CutInput, settings: Settings, outputs: Outputs)
     ]
     with ExitStack() as kept:
         bounds = opened.bounds(max(plan.halo for plan in plans))
-        first = opened.format.load().cut(opened.source, Share(1, opened.count), 1, bounds[0])
+        first = opened.cutting.cut(opened.source, Share(1, opened.count), 1, bounds[0])
         assembly = _Assembly(opened, one.wanted, wholes, first.place, kept)
         jobs = opened.part_jobs(bounds, assembly.output, assembly.parts)
         fields = [{field.name: FieldReport() for field in plan.noised} for plan in plans]
@@ -339,7 +340,7 @@ class _Assembly:
             paths = [Path(part[number].target) for part in self.parts]
             if self.output is PartOfFolder:
                 _remove_others(whole, opened.input.path)
-            elif self.output is PartToJoin and opened.format.load().joins:
+            elif self.output is PartToJoin and opened.cutting.join:
                 job = opened.part_jobs([None])[0]
                 deque(tasks.map(_join, [(job, paths, whole)]), maxlen=0)
             elif self.output is PartToJoin:
@@ -374,7 +375,8 @@ def _remove_others(folder: Path, source: Path | None) -> None:
 def _scan(job: PartJob) -> object:
     """Look for places to cut a file in one of its parts; runs in another process."""
     with OpenInput(job.path, job.settings) as opened:
-        return opened.format.load().scan(opened.source, job.settings.share or WHOLE)
+        scan = opened.cutting.scan
+        return None if scan is None else scan(opened.source, job.settings.share or WHOLE)
 
 
 def _survey(job: tuple[PartJob, Surveys]) -> Surveys:
@@ -404,7 +406,8 @@ def _join(job: tuple[PartJob, Sequence[Path], Path]) -> None:
     """Write one file from those of its parts; runs in another process."""
     part, paths, whole = job
     with OpenInput(part.path, part.settings) as opened, PartOfFile(whole, 0, None) as output:
-        opened.format.load().join(opened.source, paths, output)
+        if opened.cutting.join is not None:
+            opened.cutting.join(opened.source, paths, output)
 
 
 def _copy(job: tuple[Path, Path, int]) -> None:

@@ -22,6 +22,7 @@ from noisify.engine.targets import (
 from noisify.engine.unchanged import check_named
 from noisify.files.output import Outputs, naming, open_output
 from noisify.files.write_behind import can_write_at
+from noisify.formats.interface import TABLES
 from noisify.plan.plan import Plan, Request
 
 if TYPE_CHECKING:
@@ -203,6 +204,30 @@ class _Sinks(ExitStack):
                 output.trim_preallocation()
 
 
+def _sink(
+    opened: OpenInput,
+    output: Output,
+    noised: frozenset[str],
+    appended: int,
+    part: Part[Any] | None,
+) -> Sink[Any, Any]:
+    """Open a sink for an input, for it and noisy copies after it, or for a part.
+
+    Raises:
+        UsageError: If its format has no rows that could follow.
+    """
+    if part is not None:
+        return part.rewrite(output, noised)
+    form = opened.format.load()
+    if not appended:
+        return form.rewrite(opened.source, output, noised)
+    if form.append is not None:
+        return form.append(opened.source, output, 1 + appended, noised)
+    if form.without_rows:
+        raise UsageError(f"--append needs rows, which {TABLES} have; {form.without_rows}")
+    raise UsageError(f"--append is for {TABLES}, and NPY, not for {opened.format.title} files")
+
+
 def _task(
     opened: OpenInput,
     wanted: OutputRequest,
@@ -216,19 +241,13 @@ def _task(
     """Open an output and its mask for a plan."""
     output = outputs.open(open_target(opened, wanted.target, settings, inputs, part))
     noised = frozenset(field.name for field in plan.noised)
-    form, source = opened.format.load(), opened.source
+    source = opened.source
     if plan.row_steps and source.row_elements is not None and not can_write_at(output.file):
         raise UsageError(
-            f"{plan.row_steps[0].model.name} changes the length that the start of {form.title} "
-            "files says; give -o the name of a file, without compression"
+            f"{plan.row_steps[0].model.name} changes the length that the start of "
+            f"{opened.format.title} files says; give -o the name of a file, without compression"
         )
-    if part is None:
-        rewrite = (
-            partial(form.append, passes=1 + wanted.appended) if wanted.appended else form.rewrite
-        )
-        sink = sinks.start(output, lambda: rewrite(source, output, noised=noised))
-    else:
-        sink = sinks.start(output, lambda: part.rewrite(output, noised))
+    sink = sinks.start(output, lambda: _sink(opened, output, noised, wanted.appended, part))
     if plan.row_steps:
         jobs, size = opened.workers_and_chunks()
         sink.expect_rows(partial(loop.written_rows, source, plan, jobs, size))

@@ -15,7 +15,7 @@ from noisify.engine.numpy_streams import check_streams
 from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
 from noisify.formats.detect import recognise
-from noisify.formats.interface import no_rows, not_cut
+from noisify.formats.interface import CUT, no_rows, not_cut
 from noisify.formats.numpy_fields import check_condition
 from noisify.formats.read_options import ReadOptions
 from noisify.plan.plan import Plan, Request
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noisify.engine import survey
     from noisify.engine.record_keys import KeyTally
     from noisify.files.output import Output
-    from noisify.formats.interface import Part, Source
+    from noisify.formats.interface import Cutting, Part, Source
     from noisify.statistics.survey import FieldStatistics
 else:
     survey = LazyModule("noisify.engine.survey")
@@ -252,7 +252,19 @@ class OpenInput:
                     f"{self.format.title} files says; it does not go with --shard"
                 )
         bounds = self._settings.known.bounds
-        return self.format.load().cut(self.source, share, self._settings.jobs, bounds)
+        return self.cutting.cut(self.source, share, self._settings.jobs, bounds)
+
+    @property
+    def cutting(self) -> Cutting[Any]:
+        """How files of the format are cut into parts.
+
+        Raises:
+            UsageError: If they are not.
+        """
+        cutting = self.format.load().cutting
+        if cutting is None:
+            raise not_cut(f"is a {self.format.title} file: only {CUT} files are")
+        return cutting
 
     def tell(self) -> None:
         """Say what the user should know of the source, as far as it has been read."""

@@ -64,8 +64,8 @@ def _restored(
         if originals.run is not None:
             output.hold_back()
         noised = frozenset(field.name for group in originals.groups for field in group)
-        restoring = opened.format.load().restore_into(source, output, noised)
-        with closing(restoring) as sink:
+        form = opened.format.load()
+        with closing((form.restore or form.rewrite)(source, output, noised)) as sink:
             for raw in source.read(originals.groups, settings.chunk_bytes).pieces:
                 encoded, restored = originals.put_back(raw, source, sink)
                 sink.write(encoded)

@@ -381,95 +381,47 @@ class Sink(ABC, Generic[Raw, Encoded]):
 OpenSource = TypeVar("OpenSource", bound=Source[Any])
 
 
-class Format(ABC, Generic[OpenSource]):
-    """A format, which ties its source and sink together.
+@frozen
+class Cutting(Generic[OpenSource]):
+    """How the files of a format are cut into parts.
 
     Attributes:
-        title: The format's name in messages.
-        without_rows: Why its contents cannot be repeated as rows, if it holds several arrays.
-        scans: Whether a file must be read to find where it can be cut; see `scan`.
-        joins: Whether the parts of a file are joined by `join`; else byte by byte.
+        cut: Returns a share of a file, given the number of threads to look for its bounds with,
+            and what `bounds` found for it; None: look for it. It raises `UsageError` if the file
+            cannot be cut.
+        most: Returns into how many parts a file can be cut, up to a number; 1: it cannot be cut.
+        scan: Reads a share of a file's bytes to find where the file can be cut, if that is needed.
+        bounds: Returns where the parts are, given what `scan` found in each share of the file, one
+            for each part, and the number of elements that are read on either side of a part.
+        join: Writes the whole output from the files of its parts, if more than their bytes have to
+            be joined.
     """
 
-    title: str
-    scans: bool = False
-    joins: bool = False
+    cut: Callable[[OpenSource, Share, int, Any], Part[Any]]
+    most: Callable[[OpenSource, int], int]
+    scan: Callable[[OpenSource, Share], object] | None = None
+    bounds: Callable[[OpenSource, Sequence[Any], int], Sequence[object]] | None = None
+    join: Callable[[OpenSource, Sequence[Path], Output], None] | None = None
+
+
+@frozen
+class Format(Generic[OpenSource]):
+    """What is done with the files of a format.
+
+    Attributes:
+        open_source: Opens an input; it raises `DataError` if it is not of this format.
+        rewrite: Opens a sink that rewrites an input, given the fields that get noise.
+        append: Opens a sink that rewrites an input so many times, one after the other, if the
+            format has rows that could follow.
+        restore: Opens a sink that rewrites a noisy input with its original values, if that is not
+            what `rewrite` opens.
+        cutting: How its files are cut into parts, if they can be.
+        without_rows: Why its contents cannot be repeated as rows, if it holds several arrays.
+    """
+
+    open_source: Callable[[Input, ReadOptions], OpenSource]
+    rewrite: Callable[[OpenSource, Output, frozenset[str]], Sink[Any, Any]]
+    append: Callable[[OpenSource, Output, int, frozenset[str]], Sink[Any, Any]] | None = None
+    restore: Callable[[OpenSource, Output, frozenset[str]], Sink[Any, Any]] | None = None
+    cutting: Cutting[OpenSource] | None = None
     without_rows: str = ""
-
-    @abstractmethod
-    def open_source(self, source: Input, options: ReadOptions) -> OpenSource:
-        """Open an input; raise `DataError` if it is not of this format."""
-
-    @abstractmethod
-    def rewrite(self, source: OpenSource, output: Output, noised: frozenset[str]) -> Sink[Any, Any]:
-        """Open a sink that rewrites a source of this format.
-
-        Args:
-            source: The input.
-            output: Where to write.
-            noised: The fields that get noise.
-        """
-
-    def append(
-        self,
-        source: OpenSource,  # noqa: ARG002 - most are not appended to
-        output: Output,  # noqa: ARG002
-        passes: int,  # noqa: ARG002
-        noised: frozenset[str],  # noqa: ARG002
-    ) -> Sink[Any, Any]:
-        """Open a sink that rewrites the whole input several times, one after the other.
-
-        Raises:
-            UsageError: If there are no rows that could follow.
-        """
-        if self.without_rows:
-            raise UsageError(f"--append needs rows, which {TABLES} have; {self.without_rows}")
-        raise UsageError(f"--append is for {TABLES}, and NPY, not for {self.title} files")
-
-    def parts(self, source: OpenSource, most: int) -> int:  # noqa: ARG002 - most are not cut
-        """Return into how many parts a file can be cut, up to `most`; 1: it cannot be cut."""
-        return 1
-
-    def scan(self, source: OpenSource, share: Share) -> object:
-        """Read a share of a file's bytes to find where the file can be cut; if `scans`."""
-        raise AssertionError(source, share)
-
-    def bounds(self, source: OpenSource, scanned: Sequence[Any], halo: int) -> Sequence[object]:  # noqa: ARG002
-        """Return where the parts are, for `cut`.
-
-        Args:
-            source: The file.
-            scanned: What `scan` found in each share of the file, one for each part.
-            halo: The number of elements that are read on either side of a part.
-        """
-        return [None] * len(scanned)
-
-    def cut(
-        self,
-        source: OpenSource,  # noqa: ARG002 - most are not cut
-        share: Share,  # noqa: ARG002
-        jobs: int,  # noqa: ARG002
-        bounds: Any = None,  # noqa: ANN401, ARG002 - the format's own
-    ) -> Part[Any]:
-        """Cut a file into parts, and return one of them.
-
-        Args:
-            source: The file.
-            share: Which of them.
-            jobs: The number of threads to look for its bounds with.
-            bounds: Where it is, as `bounds` found; None: look for it.
-
-        Raises:
-            UsageError: If the file cannot be cut.
-        """
-        raise not_cut(f"is a {self.title} file: only {CUT} files are")
-
-    def join(self, source: OpenSource, parts: Sequence[Path], output: Output) -> None:
-        """Write the whole output from the files of its parts; if `joins`."""
-        raise AssertionError(source, parts, output)
-
-    def restore_into(
-        self, source: OpenSource, output: Output, noised: frozenset[str]
-    ) -> Sink[Any, Any]:
-        """Open a sink that rewrites a noisy source with its original values."""
-        return self.rewrite(source, output, noised)

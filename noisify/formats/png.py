@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
-    from noisify.formats.read_options import ReadOptions
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -371,20 +370,7 @@ class PngSink(Sink[range, NoisyRange]):
         write_all(self._output.file, data[parts[-1].stop :])
 
 
-class PngFormat(Format[PngSource]):
-    """PNG files, of one image each."""
-
-    title = "PNG"
-
-    @override
-    def open_source(self, source: Input, options: ReadOptions) -> PngSource:
-        """Open a PNG file."""
-        return PngSource(source)
-
-    @override
-    def rewrite(self, source: PngSource, output: Output, noised: frozenset[str]) -> PngSink:
-        """Start a PNG file with the chunks of the source."""
-        return PngSink(source, output)
-
-
-FORMAT = PngFormat()
+FORMAT = Format(
+    open_source=lambda source, _: PngSource(source),
+    rewrite=lambda source, output, _: PngSink(source, output),
+)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from noisify.core.errors import UsageError
-from noisify.core.overriding import override
-from noisify.formats.interface import Format
+from noisify.formats.interface import Cutting, Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
 from noisify.formats.parquet.part import DatasetPart, ParquetPart, join_files
 from noisify.formats.parquet.read_back import is_doubtful
@@ -23,90 +22,66 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.read_options import ReadOptions
 
+FileOrFolder: TypeAlias = "ParquetSource | DatasetSource"
+"""A Parquet file, or a folder of files that make one table."""
 
-class ParquetFormat(Format[ParquetSource | DatasetSource]):
-    """A Parquet file, or a folder of files that make one table."""
 
-    title = "Parquet"
-    joins = True
+def _open(source: Input, _: ReadOptions) -> FileOrFolder:
+    source.spool()
+    if source.path is None:
+        raise AssertionError("a spooled input has a path")
+    if source.is_folder:
+        return DatasetSource(source.path)
+    return ParquetSource(source.path, source.name)
 
-    @override
-    def open_source(
-        self,
-        source: Input,
-        options: ReadOptions,  # the file describes itself
-    ) -> ParquetSource | DatasetSource:
-        """Open a Parquet file, or a folder of them."""
-        source.spool()
-        if source.path is None:
-            raise AssertionError("a spooled input has a path")
-        if source.is_folder:
-            return DatasetSource(source.path)
-        return ParquetSource(source.path, source.name)
 
-    def rewrite(
-        self, source: ParquetSource | DatasetSource, output: Output, noised: frozenset[str]
-    ) -> ParquetSink | DatasetSink:
-        """Open a Parquet file, or a folder of them, for writing, with the schema of the source."""
-        if isinstance(source, ParquetSource):
-            return ParquetSink(source, output, noised)
-        return DatasetSink(source, cast("FolderOutput", output), noised)
-
-    @override
-    def append(
-        self,
-        source: ParquetSource | DatasetSource,
-        output: Output,
-        passes: int,
-        noised: frozenset[str],
-    ) -> ParquetSink:
-        """Open the same sink for a file: further row groups simply follow.
-
-        Raises:
-            UsageError: If the source is a folder.
-        """
-        if not isinstance(source, ParquetSource):
-            raise UsageError("--append is for one file, not for a folder")
+def _rewrite(
+    source: FileOrFolder, output: Output, noised: frozenset[str]
+) -> ParquetSink | DatasetSink:
+    if isinstance(source, ParquetSource):
         return ParquetSink(source, output, noised)
-
-    @override
-    def parts(self, source: ParquetSource | DatasetSource, most: int) -> int:
-        """Return as many as wanted, of one row group of a file, or one file of a folder, at least.
-
-        A file of a writer that made mistakes is not cut, since it is read back as a whole.
-        """
-        if isinstance(source, DatasetSource):
-            return max(1, min(most, len(source.rows)))
-        doubtful = source.footer.short_by or is_doubtful(source.metadata.created_by)
-        return 1 if doubtful else max(1, min(most, source.metadata.num_row_groups))
-
-    @override
-    def bounds(
-        self, source: ParquetSource | DatasetSource, scanned: Sequence[Any], halo: int
-    ) -> Sequence[type[ParquetSink]]:
-        """Return what writes the files of parts that are to be joined."""
-        return [PartSink] * len(scanned)
-
-    @override
-    def cut(
-        self,
-        source: ParquetSource | DatasetSource,
-        share: Share,
-        jobs: int,
-        bounds: type[ParquetSink] | None = None,
-    ) -> ParquetPart | DatasetPart:
-        """Return a share of a file's row groups, or of a folder's files."""
-        if isinstance(source, ParquetSource):
-            return ParquetPart(source, share, bounds or ParquetSink)
-        return DatasetPart(source, share)
-
-    @override
-    def join(
-        self, source: ParquetSource | DatasetSource, parts: Sequence[Path], output: Output
-    ) -> None:
-        """Write one file with the row groups of all parts."""
-        if isinstance(source, ParquetSource):
-            join_files(source, parts, output)
+    return DatasetSink(source, cast("FolderOutput", output), noised)
 
 
-FORMAT = ParquetFormat()
+def _append(source: FileOrFolder, output: Output, _: int, noised: frozenset[str]) -> ParquetSink:
+    if not isinstance(source, ParquetSource):
+        raise UsageError("--append is for one file, not for a folder")
+    return ParquetSink(source, output, noised)
+
+
+def _most_parts(source: FileOrFolder, most: int) -> int:
+    """Return as many as wanted, of one row group of a file, or one file of a folder, at least.
+
+    A file of a writer that made mistakes is not cut, since it is read back as a whole.
+    """
+    if isinstance(source, DatasetSource):
+        return max(1, min(most, len(source.rows)))
+    doubtful = source.footer.short_by or is_doubtful(source.metadata.created_by)
+    return 1 if doubtful else max(1, min(most, source.metadata.num_row_groups))
+
+
+def _cut(
+    source: FileOrFolder, share: Share, _: int, sink: type[ParquetSink] | None
+) -> ParquetPart | DatasetPart:
+    """Return a share of a file's row groups, or of a folder's files."""
+    if isinstance(source, ParquetSource):
+        return ParquetPart(source, share, sink or ParquetSink)
+    return DatasetPart(source, share)
+
+
+def _join(source: FileOrFolder, parts: Sequence[Path], output: Output) -> None:
+    if isinstance(source, ParquetSource):
+        join_files(source, parts, output)
+
+
+FORMAT = Format(
+    open_source=_open,
+    rewrite=_rewrite,
+    append=_append,
+    cutting=Cutting(
+        cut=_cut,
+        most=_most_parts,
+        bounds=lambda _, scanned, __: [PartSink] * len(scanned),
+        join=_join,
+    ),
+)
