@@ -23,7 +23,7 @@ FORMAT = Format(
             source, share, bounds or part.find_bounds(source, share, jobs)
         ),
         most=lambda source, most: 1 if source.text.path is None else most,
-        scan=lambda source, share: part.scan_share(source, share),
-        bounds=lambda source, scanned, halo: part.bounds_of(source, scanned, halo),
+        scan=lambda *given: part.scan_share(*given),  # noqa: PLW0108 - loads the module late
+        bounds=lambda *given: part.bounds_of(*given),  # noqa: PLW0108 - likewise
     ),
 )
