@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
-from noisify.core.chunk import merged_floats, merged_whole
+from noisify.core.chunk import BLOCK, merged_floats, merged_whole
 from noisify.core.errors import UsageError
 from noisify.engine.parallel import ordered_map
 from noisify.statistics.moments import JointMoments
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _TWO_PASSES = frozenset({"iqr", "scores"})
 _BATCH_ELEMENTS = 1 << 16
 """Elements to work on at once, of small columns."""
+OPEN_BYTES = 3 << 25
+"""Bytes that incomplete blocks of all fields may take, before fields wait for another pass."""
+_BLOCK_BYTES = BLOCK * 8
 
 
 def survey(
@@ -94,6 +97,9 @@ class Surveys:
         together: The fields whose covariances are needed.
         joint: The moments of these fields together.
         first: Whether this is the first pass.
+        most_open: Bytes that the incomplete blocks of all fields may take. In a table of thousands
+            of columns that is read by rows, the columns beyond it wait for another pass.
+        postponed: The fields that wait for another pass.
     """
 
     fields: list[Field]
@@ -101,13 +107,15 @@ class Surveys:
     together: list[Field]
     joint: MomentsTree = field(default_factory=MomentsTree)
     first: bool = True
+    most_open: int = OPEN_BYTES
+    postponed: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, needs: Mapping[Field, frozenset[str]]) -> Surveys:
+    def of(cls, needs: Mapping[Field, frozenset[str]], most_open: int = OPEN_BYTES) -> Surveys:
         """Return surveys for the statistics that each field needs, before the first pass."""
         surveys = {one.name: Survey(need) for one, need in needs.items()}
         together = [one for one, need in needs.items() if "covariance" in need]
-        return cls(list(needs), surveys, together)
+        return cls(list(needs), surveys, together, most_open=most_open)
 
     @property
     def done(self) -> bool:
@@ -127,13 +135,13 @@ class Surveys:
         pending = [one for one in self.fields if not self.surveys[one.name].done]
 
         def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
-            chunk = source.decode(raw, pending)
+            chunk = source.decode(raw, [one for one in pending if one.name not in self.postponed])
             columns = chunk.by_field()
             looked = {
                 name: self.surveys[name].partial(
                     *merged, merged_whole(columns[name]), partial(_different, columns[name]), pieces
                 )
-                for name, merged, pieces in _merged(columns, cut=self.first)
+                for name, merged, pieces in _merged(columns, cut=self._is_cut)
             }
             joint = _joint_pieces(self.together, columns) if self.together and self.first else None
             return looked, joint, source.size_of(raw)
@@ -143,10 +151,31 @@ class Surveys:
         reading = source.read(groups, size) if part is None else part.read(groups, size, halo=0)
         for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
             for name, seen in looked.items():
-                with_field(name, self.surveys[name].merge, seen)
+                if name not in self.postponed:
+                    with_field(name, self.surveys[name].merge, seen)
             if pieces is not None:
                 self.joint += pieces
+            self._postpone()
             progress(done)
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether values are cut into blocks in this pass."""
+        return any(not one.passes for one in self.surveys.values())
+
+    def _postpone(self) -> None:
+        """Let fields wait for another pass if the incomplete blocks of all take too much memory."""
+        if sum(one.moments.open_bytes for one in self.surveys.values()) <= self.most_open:
+            return
+        together = {one.name for one in self.together}
+        begun = [
+            name
+            for name, one in self.surveys.items()
+            if not one.passes and name not in together and name not in self.postponed
+        ]
+        for name in begun[max(1, self.most_open // _BLOCK_BYTES) :]:
+            self.postponed.add(name)
+            self.surveys[name] = self.surveys[name].anew()
 
     def __iadd__(self, other: Surveys) -> Self:
         """Add what other surveys collected in this pass from another part of the data."""
@@ -155,14 +184,19 @@ class Surveys:
                 with_field(name, one.__iadd__, other.surveys[name])
         if self.first:
             self.joint.merge(other.joint)
+        self.postponed |= other.postponed
+        self._postpone()
         return self
 
     def end_pass(self) -> None:
         """Finish one pass over all the data."""
+        for name in self.postponed:
+            self.surveys[name] = self.surveys[name].anew()
         close_blocks([one.moments for one in self.surveys.values()])
-        for one in self.surveys.values():
-            if not one.done:
+        for name, one in self.surveys.items():
+            if not one.done and name not in self.postponed:
                 one.end_pass()
+        self.postponed.clear()
         self.first = False
 
     def results(self) -> dict[str, FieldStatistics]:

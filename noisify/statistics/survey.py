@@ -180,6 +180,10 @@ class Survey:
         if "iqr" in self.needs:
             self.quantiles = Quantiles(limit=self.gathered)
 
+    def anew(self) -> Survey:
+        """Return a survey of the same statistics that has seen nothing yet."""
+        return Survey(self.needs, self.gathered, as_floats=self.as_floats)
+
     @property
     def done(self) -> bool:
         """Whether no further pass is needed."""

@@ -208,6 +208,11 @@ class MomentsTree:
             self.open_blocks[block].merge(opened)
             self._close(block)
 
+    @property
+    def open_bytes(self) -> int:
+        """The bytes of the values of incomplete blocks."""
+        return sum(opened.values.nbytes for opened in self.open_blocks.values())
+
     def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
         """Return the moments of everything added, incomplete blocks included."""
         everything = MomentsTree(dict(self.nodes), dict(self.open_blocks))
