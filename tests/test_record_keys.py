@@ -182,6 +182,17 @@ class TestMistakes:
         assert 3 == done.status
         assert "field 'k': row 1 has no key" in done.messages
 
+    @pytest.mark.filterwarnings("ignore::noisify.NoisifyWarning")
+    def test_missing_keys_of_a_data_frame_in_pieces_and_parts(self, monkeypatch):
+        table = pd.DataFrame({"k": pd.array([1, None] * 9, "Int64"), "x": np.zeros(18)})
+        noise = {"scale": 1, "columns": "x", "key": "k", "seed": 7}
+        whole = noisify.add_noise(table, **noise).x.tolist()
+        parts = [noisify.add_noise(table[at:][:5], **noise, start=at).x for at in range(0, 18, 5)]
+        monkeypatch.setattr("noisify.engine.loop.CHUNK_BYTES", 48)
+
+        assert whole == pd.concat(parts).tolist()
+        assert whole == noisify.add_noise(table, **noise).x.tolist()
+
     def test_na_is_a_key_if_it_is_not_null(self, tmp_path):
         pq.write_table(pa.table({"k": ["NA"], "x": [1.0]}), tmp_path / "a.parquet")
         run(tmp_path / "a.parquet", "-o", tmp_path / "b.parquet", "--key", "k", *NOISE)

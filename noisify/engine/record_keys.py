@@ -10,6 +10,7 @@ import numpy as np
 
 from noisify.core.errors import DataError
 from noisify.core.lazy import LazyModule
+from noisify.formats.interface import no_rows
 from noisify.streams import keys
 
 if TYPE_CHECKING:
@@ -54,15 +55,17 @@ class RecordKeys:
 
         Raises:
             DataError: If a key is missing, with `strict`.
+            UsageError: If a key is missing, and the data have no numbers of rows.
         """
-        rows = chunk.rows
         values = self._source.key_values(raw, chunk, self.names)
         found = [_indices(values[name]) for name in self.names]
         index = keys.combined([part for part, _ in found])
         missing = np.logical_or.reduce([nulls for _, nulls in found])
         where = np.flatnonzero(missing)
         if len(where):
-            first = 0 if rows is None else int(rows.starts[0])
+            if chunk.rows is None:
+                raise no_rows()
+            first = int(chunk.rows.starts[0])
             if self._strict:
                 raise DataError(
                     f"row {first + int(where[0])} has no key; leave out --strict, and it keeps the "

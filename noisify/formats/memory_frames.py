@@ -70,7 +70,7 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
             valid = ~missing if missing.any() else None
             count = int(np.count_nonzero(missing))
             found.append(Column(field, field.number, positions, values, valid, nulls=count))
-        return Chunk(tuple(found))
+        return Chunk(tuple(found), rows=positions)
 
     @override
     def condition_values(self, raw: range, chunk: Chunk, names: Iterable[str]) -> dict[str, Any]:
