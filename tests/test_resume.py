@@ -174,6 +174,8 @@ def test_a_record_holds_no_time_of_its_own(tmp_path, days):
         (("--output-dir", "out"), "--resume needs a seed that all runs have; add --seed N"),
         (("--output-dir", "out", *SEED, "--report", "r.json"), "--report would lack the outputs"),
         (("--output-dir", "out", *SEED, "--sweep", "scale=1,2"), "the list of a sweep would lack"),
+        (("--output-dir", "out", *SEED, "--mask", "m.csv"), "--mask would not be made"),
+        (("--output-dir", "out", *SEED, "--depfile", "o.d"), "--depfile would lack the outputs"),
     ],
 )
 def test_what_cannot_be_resumed_is_refused(tmp_path, monkeypatch, days, options, message):

@@ -21,6 +21,8 @@ _REQUESTS = 16
 _REFUSED = {
     "report": "--report would lack the outputs that are finished",
     "plot": "--plot would lack the outputs that are finished",
+    "mask": "--mask would not be made of an output that is finished",
+    "depfile": "--depfile would lack the outputs that are finished",
     "sweeps": "the list of a sweep would lack the outputs that are finished",
 }
 

@@ -120,7 +120,11 @@ def process_in_parts(
             if count <= 1:
                 return None
             opened.count = count
-            reports = _make(one, opened, settings, outputs)
+            try:
+                reports = _make(one, opened, settings, outputs)
+            except (NoisifyError, OSError):
+                opened.input.check_unchanged()  # a change may be why it failed
+                raise
             opened.input.check_unchanged()
             opened.tell()
     except (NoisifyError, OSError, MemoryError) as error:

@@ -3,8 +3,10 @@
 The parts are made here in this process, from pickled jobs, each twice, as on a cluster.
 """
 
+import os
 import pickle
 import shutil
+import sys
 
 import h5py
 import numpy as np
@@ -244,4 +246,25 @@ def test_a_failure_names_the_output_and_leaves_nothing(inputs, tmp_path, in_part
 
     message = f"noisify: {out}: cannot be written: No space left on device\n"
     assert (1, message) == (done.status, done.messages)
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+@pytest.mark.parametrize("name", ["plain.csv", "table.parquet", "array.npy", "sound.wav"])
+def test_a_file_that_is_cut_short_meanwhile_is_told_as_that(
+    inputs, tmp_path, in_parts, monkeypatch, name
+):
+    source = shutil.copy(inputs / name, tmp_path)
+
+    class Truncating(Twice):
+        def map(self, work, items):
+            if work.__name__ == "_make_part":
+                os.truncate(source, 1000)
+            return super().map(work, items)
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Truncating)
+
+    done = run(source, "-o", tmp_path / "cut" / name, "--seed", 5, *in_parts)
+
+    assert 3 == done.status
+    assert f"{source}: was changed while it was read, so no output was made" in done.messages
     assert [] == list((tmp_path / "cut").iterdir())
