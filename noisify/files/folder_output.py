@@ -89,13 +89,12 @@ class FolderOutput(Output):
     def member(self, relative: Path) -> MemberOutput:
         """Return an output for a file in the folder."""
         like = (self._source or self.folder) / relative
-        return MemberOutput(self.folder / relative, str(Path(self.name) / relative), like)
+        return MemberOutput(self.folder, relative, str(Path(self.name) / relative), like)
 
     def make_folder(self, relative: Path) -> None:
         """Create a subfolder, with the mode that it has in the source."""
-        made = self.folder / relative
-        made.mkdir(parents=True, exist_ok=True)
-        shutil.copymode((self._source or self.folder) / relative, made)
+        _make_within(self.folder, relative)
+        shutil.copymode((self._source or self.folder) / relative, self.folder / relative)
 
     def copy(self, path: Path, relative: Path) -> None:
         """Copy a file into the folder."""
@@ -179,14 +178,16 @@ class MemberOutput(Output):
     """A file in a folder that is being written; created when it is first used.
 
     Args:
-        path: Its path.
+        folder: The folder.
+        relative: Its path in the folder.
         name: Its name in messages.
         like: The file whose mode it gets.
     """
 
-    def __init__(self, path: Path, name: str, like: Path) -> None:
+    def __init__(self, folder: Path, relative: Path, name: str, like: Path) -> None:
         self.name = name
-        self._path = path
+        self._folder = folder
+        self._relative = relative
         self._like = like
         self._output: _MemberFile | None = None
 
@@ -197,8 +198,8 @@ class MemberOutput(Output):
 
     def _opened(self) -> _MemberFile:
         if self._output is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._output = _MemberFile(self._path, self._like)
+            _make_within(self._folder, self._relative.parent)
+            self._output = _MemberFile(self._folder / self._relative, self._like)
             self._output.open()
         return self._output
 
@@ -214,6 +215,27 @@ class MemberOutput(Output):
         """Remove the file."""
         if self._output is not None:
             self._output.discard()
+
+
+def _make_within(folder: Path, relative: Path) -> None:
+    """Make a subfolder, but never the folder itself again, once the run has removed it.
+
+    Args:
+        folder: The folder.
+        relative: The path of the subfolder in it.
+
+    Raises:
+        FileNotFoundError: If the folder is not there.
+    """
+    if not relative.parts:
+        return
+    try:
+        (folder / relative).mkdir(exist_ok=True)
+    except FileNotFoundError:
+        if not relative.parent.parts:
+            raise
+        _make_within(folder, relative.parent)
+        (folder / relative).mkdir(exist_ok=True)
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ import soundfile
 from run_command import run
 
 from noisify.cli import engines
+from noisify.core.errors import NoisifyError
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
 from noisify.formats.csv import part as csv_part
@@ -267,4 +268,30 @@ def test_a_file_that_is_cut_short_meanwhile_is_told_as_that(
 
     assert 3 == done.status
     assert f"{source}: was changed while it was read, so no output was made" in done.messages
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+def test_a_part_that_is_late_makes_no_folder_again(inputs, tmp_path, in_parts, monkeypatch):
+    late = []
+
+    class Stopped(Twice):
+        def map(self, work, items):
+            if work.__name__ != "_make_part":
+                return super().map(work, items)
+            late.extend((work, item) for item in items)
+            raise NoisifyError("was stopped")
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Stopped)
+    (tmp_path / "folder").mkdir()
+    for number in range(4):
+        (tmp_path / "folder" / f"p={number}" / "q").mkdir(parents=True)
+        name = f"{number}.parquet"
+        shutil.copy(inputs / "folder" / name, tmp_path / "folder" / f"p={number}" / "q" / name)
+
+    run(tmp_path / "folder", "-o", tmp_path / "cut" / "o", "-c", "x", "-s", 1, *in_parts)
+
+    for work, item in late:
+        with pytest.raises(NoisifyError, match="No such file"):
+            work(item)
+    assert 1 < len(late)
     assert [] == list((tmp_path / "cut").iterdir())
