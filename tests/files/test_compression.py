@@ -723,9 +723,9 @@ def test_a_higher_level_is_smaller(tmp_path: Path, name: str, low: int, high: in
         (("-o", "out.csv.gz"), 10, "give 0 (fast) to 9 (small)"),
         (("-o", "out.csv.bz2"), 0, "give 1 (fast) to 9 (small)"),
         (("-o", "out.csv.lz4"), 13, "give 0 (fast) to 12 (small)"),
-        (("-o", "out.csv"), 1, "out.csv is none"),
-        ((), 1, "standard output is none"),
-        (("-o", "out.csv", "--mask", "mask.csv.gz"), 1, "out.csv is none"),
+        (("-o", "out.csv"), 1, "out.csv is not"),
+        ((), 1, "standard output is not"),
+        (("-o", "out.csv", "--mask", "mask.csv.gz"), 1, "out.csv is not"),
     ],
 )
 def test_an_invalid_level_is_a_usage_error(
