@@ -73,6 +73,7 @@ ALLOWED = {
         "sum((len(found) for found in shared.values()))",
         "sum(reaches.values())",
         "sum((column.positions.size for column in columns))",
+        "sum((opened.values.nbytes for opened in self.open_blocks.values()))",
         "sum((v * tap for v, tap in zip(self.variances, taps, strict=True)), Decimal(0))",
     },
     "products of limbs: whole numbers whose sums stay below 2**53": {
@@ -80,7 +81,7 @@ ALLOWED = {
         "limb @ limbs[j]",
         "batch @ batch",
     },
-    "products of lengths": {"from math import prod"},
+    "products of lengths": {"from math import prod", "math.prod", "math.prod(shape)"},
     "a minimum": {"np.minimum.reduceat(source, starts)"},
     "compared with a tolerance; no value comes from it": {"root @ root.T"},
     "Python's own method, not NumPy's": {"self.whole.mean(self.unit)"},

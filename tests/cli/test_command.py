@@ -538,7 +538,7 @@ MISTAKES = {
     "scale and snr": (("-s", "1", "--snr", "20"), "exclude each other"),
     "sd and snr": (("--sd", "1", "--snr", "20"), "exclude each other"),
     "scale and parameter": (("-s", "1", "-p", "scale=2"), "twice"),
-    "rate of an amplitude": (("--rate", "5%"), "a scale, not a rate"),
+    "rate of an amplitude": (("--rate", "5%"), "with scale, not a rate"),
     "snr without a variance": (("-d", "cauchy", "--snr", "20"), "no variance"),
     "sd without a variance": (("-d", "t", "--df", "2", "--sd", "1"), "no variance"),
     "loc louder than snr": (("--snr", "20", "--loc", "100"), "loc 100"),
