@@ -4,7 +4,9 @@ Without an argument: this Python, compiled and pure, with the features of the pr
 and the C library choose code by switched off. With --all: also the lowest and the highest versions
 of the libraries that pyproject.toml allows, with each Python there is, in environments of their own
 below build/matrix (they are downloaded); and aarch64 under qemu, where `--aarch64 FOLDER` names one
-that holds a root with Python 3.11 and a folder `site` with the libraries' wheels unpacked.
+that holds a root with Python 3.11 and a folder `site` with the libraries' wheels unpacked. With
+`--installed PYTHON`: also another Python, in which noisify and zarr are installed, such as one on
+Alpine, whose C library is musl.
 """
 
 from __future__ import annotations
@@ -88,6 +90,12 @@ def aarch64(folder: Path) -> Iterator[Cell]:
     yield "aarch64", command, {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder / 'site'}"}
 
 
+def installed(python: str) -> Iterator[Cell]:
+    """Yield a Python with the noisify that is installed there, compiled and pure."""
+    for name, command, variables in of_python(python, [python]):
+        yield name, command, {"PYTHONPATH": "", **variables}
+
+
 def differences(cell: Cell) -> list[str]:
     """Return the names of the digests that differ in a cell."""
     _, command, variables = cell
@@ -105,9 +113,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="with other Pythons and libraries")
     parser.add_argument("--aarch64", type=Path, help="a folder with a root for qemu-aarch64")
+    parser.add_argument("--installed", help="a Python in which noisify and zarr are installed")
     given = parser.parse_args()
     cells = [*here(), *(environments() if given.all else ())]
     cells += aarch64(given.aarch64) if given.aarch64 else ()
+    cells += installed(given.installed) if given.installed else ()
     wrong = 0
     for cell in cells:
         found = differences(cell)
