@@ -30,10 +30,15 @@ def is_duration(field: Field) -> bool:
 def time_text(ticks: int, number: NumberType) -> str:
     """Return a date, a time or a time of day as ISO 8601 writes it, without its zone.
 
+    A time that NumPy cannot count in its unit is given in seconds since 1970.
+
     Args:
         ticks: Its ticks.
         number: The type of the ticks.
     """
     unit = max(known for known in _TICKS if number.tick % known == 0)
-    text = str(np.datetime64(ticks * (number.tick // unit), _TICKS[unit]))
+    count = ticks * (number.tick // unit)
+    if abs(count) > np.iinfo(np.int64).max:
+        return f"{ticks * number.tick // SECOND}s"
+    text = str(np.datetime64(count, _TICKS[unit]))
     return text.partition("T")[2] if number.span else text

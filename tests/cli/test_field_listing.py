@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
@@ -91,3 +94,26 @@ def test_a_day_beyond_numpys_seconds_is_shown_in_seconds(tmp_path):
         "1970-01-01",
         "3.9845e+23s",
     ]
+
+
+@pytest.mark.parametrize("unit", ["h", "W"])
+def test_a_time_beyond_numpys_seconds_is_previewed_in_seconds(tmp_path, unit):
+    path = tmp_path / "times.npy"
+    np.save(path, np.array([2**62, 0], f"M8[{unit}]"))
+
+    done = run(path, "--preview", "-c", "data", "-s", "9d", "--seed", 1)
+
+    seconds = 2**62 * {"h": 3600, "W": 7 * 86400}[unit]
+    assert (0, "") == (done.status, done.messages)
+    assert f" {seconds}"[:20] in done.output.decode()
+
+
+def test_times_of_day_and_durations_are_listed_as_such(tmp_path):
+    path = tmp_path / "times.parquet"
+    times = pa.array([time(1, 2, 3), time(23, 59)], pa.time64("us"))
+    pq.write_table(pa.table({"t": times, "d": pa.array([90_000, 0], pa.duration("ms"))}), path)
+
+    lines = listed(path).splitlines()
+
+    assert lines[2].split()[5:7] == ["01:02:03", "23:59:00"]
+    assert lines[3].split()[5:8] == ["0s", "1.5min", "45s"]
