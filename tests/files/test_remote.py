@@ -493,12 +493,10 @@ def test_empty_objects_are_said_to_be_empty(lake):
 
 @pytest.fixture(scope="module")
 def guarded():
-    """Start a server that checks credentials; return those of a user without any rights."""
-    boto3, s3fs = pytest.importorskip("boto3"), pytest.importorskip("s3fs")
-    with s3_server() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        free = boto3.Session("id", "secret")
+    """Start a server that checks credentials; return its URL, and a user without any rights."""
+    boto3 = pytest.importorskip("boto3")
+    with s3_server() as url:
+        free = boto3.Session("id", "secret", region_name="us-east-1")
         client = free.client("s3", endpoint_url=url)
         client.create_bucket(Bucket="guarded")
         client.put_object(Bucket="guarded", Key="t.csv", Body=TABLE)
@@ -507,19 +505,28 @@ def guarded():
         key = iam.create_access_key(UserName="reader")["AccessKey"]
         ask = Request(f"{url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})  # noqa: S310 - on this machine
         urlopen(ask).close()  # noqa: S310 - likewise
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield key["AccessKeyId"], key["SecretAccessKey"]
-        s3fs.S3FileSystem.clear_instance_cache()
+        yield url, key["AccessKeyId"], key["SecretAccessKey"]
 
 
+@pytest.fixture
+def other_account():
+    """Let no file system that is open serve another account."""
+    systems = pytest.importorskip("s3fs").S3FileSystem
+    systems.clear_instance_cache()
+    yield
+    systems.clear_instance_cache()
+
+
+@pytest.mark.usefixtures("other_account")
 @pytest.mark.parametrize("who", ["nobody", "with another secret", "without rights"])
 def test_what_is_forbidden_is_one_line(guarded, who):
-    name, secret = guarded
+    url, name, secret = guarded
     account = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "nobody" if who == "nobody" else name,
         "AWS_SECRET_ACCESS_KEY": secret if who == "without rights" else "not-to-be-seen",
     }
-    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
     out = ("--output-dir", "s3://guarded/out")
     for command, named in {
         ("s3://guarded/t.csv",): "t.csv",
