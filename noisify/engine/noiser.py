@@ -56,6 +56,9 @@ _BATCH_ELEMENTS = 1 << 16
 
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
 
+_LONG = 1000
+"""Elements of a mask from which NumPy counts it faster alone than as a row of many."""
+
 
 class Noiser:
     """Applies a plan to chunks.
@@ -372,7 +375,10 @@ def _counts(which: NDArray[np.bool_] | None, count: int) -> Iterable[int]:
     """Count the elements of a mask in each column; None counts none."""
     if which is None:
         return repeat(0, count)
-    counts: list[int] = np.count_nonzero(which.reshape(count, -1), axis=1).tolist()
+    rows = which.reshape(count, -1)
+    if rows.shape[1] > _LONG:
+        return [int(np.count_nonzero(row)) for row in rows]
+    counts: list[int] = np.count_nonzero(rows, axis=1).tolist()
     return counts
 
 
