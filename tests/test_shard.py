@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from noises import IN_ORDER
 from run_command import run
 
 from noisify.formats.csv import part as csv_part
@@ -42,11 +43,7 @@ NOISE = {
     "default": (),
     "absolute": ("-s", "0.5"),
     "text": ("-d", "typo", "--rate", "50%", "-c", "note"),
-    "pink": ("-d", "pink", "-s", "1"),
-    "drift": ("-d", "drift", "-s", "1"),
-    "shuffle": ("-d", "shuffle", "--rate", "50%", "-p", "window=32"),
-    "stuck": ("-d", "stuck", "--rate", "50%", "-p", "run=20"),
-    "timing-jitter": ("-d", "timing-jitter", "-s", "2"),
+    **IN_ORDER,
     "missing": ("-d", "missing", "--rate", "20%"),
     "rows": ("-d", "drop-rows", "--rate", "20%"),
     "repeated": ("-d", "duplicate-rows", "--rate", "20%"),

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from noises import IN_ORDER
 from run_command import run
 
 from noisify.cli import engines
@@ -112,13 +113,9 @@ NOISE = {
     "iqr": ("-s", "0.1iqr"),
     "snr": ("--snr", "10"),
     "relative": ("-s", "5%"),
-    "pink": ("-d", "pink", "-s", "1"),
     "ar1": ("-d", "ar1", "-s", "1"),
-    "drift": ("-d", "drift", "-s", "1"),
-    "shuffle": ("-d", "shuffle", "--rate", "50%", "-p", "window=32"),
-    "stuck": ("-d", "stuck", "--rate", "50%", "-p", "run=20"),
-    "jitter": ("-d", "timing-jitter", "-s", "2"),
-    "copula": ("-d", "salt-and-pepper", "--rate", "5%"),
+    **IN_ORDER,
+    "salt-and-pepper": ("-d", "salt-and-pepper", "--rate", "5%"),
     "laplace": ("-d", "laplace", "-s", "0.1range"),
     "nothing": ("-d", "impulse", "--rate", "0"),
 }
