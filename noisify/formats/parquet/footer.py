@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
 from noisify.formats.parquet import thrift
-from noisify.formats.parquet.thrift import I64, LIST, STRUCT, Items, Record
+from noisify.formats.parquet.thrift import I16, I64, LIST, STRUCT, Items, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ _TAIL = 8
 _HEADER_BYTES = 1 << 12
 _SHORT_CHUNKS = re.compile(r"parquet-mr(?! version (?:1\.2\.9|1\.2\.\d\d|1\.[3-9]|1\.\d\d|[2-9]))")
 _SHORT_BY = 100
+_MOST_ORDINALS = 1 << 15
 _VALUE_BYTES = 8
 """The size of most values in memory."""
 
@@ -324,6 +325,43 @@ def move(about: Record, by: int) -> None:
     for number in (DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE):
         if about.get(number):
             about.put(number, I64, about[number] + by)
+
+
+def move_chunk(chunk: Record, by: int) -> None:
+    """Shift the offsets in a ColumnChunk record."""
+    move(chunk[METADATA], by)
+    if chunk.get(CHUNK_OFFSET):
+        chunk.put(CHUNK_OFFSET, I64, chunk[CHUNK_OFFSET] + by)
+    forget_indexes(chunk)
+
+
+def forget_indexes(chunk: Record) -> None:
+    """Remove the places of page indexes from a ColumnChunk record."""
+    for number in (
+        OFFSET_INDEX,
+        OFFSET_INDEX_LENGTH,
+        COLUMN_INDEX,
+        COLUMN_INDEX_LENGTH,
+    ):
+        chunk.put(number, I64, None)
+
+
+def sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
+    """Update the totals, offset and sort order in a RowGroup record."""
+    abouts = [chunk[METADATA] for chunk in group[CHUNKS].values]
+    group.put(GROUP_ROWS, I64, rows)
+    group.put(GROUP_BYTES, I64, sum(about[UNCOMPRESSED] for about in abouts))
+    if GROUP_STORED in group:
+        group.put(GROUP_STORED, I64, sum(about[STORED] for about in abouts))
+    if GROUP_OFFSET in group:
+        group.put(GROUP_OFFSET, I64, start)
+    if ORDINAL in group:
+        group.put(ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
+    if SORTING in group:
+        order = group[SORTING]
+        noisy = [one[SORTED_COLUMN] in changed for one in order.values]
+        kept = order.values[: noisy.index(True)] if True in noisy else order.values
+        group.put(SORTING, LIST, Items(order.kind, kept) if kept else None)
 
 
 def pieces(file: BinaryIO, span: Span, size: int = 1 << 20) -> Iterator[bytes]:

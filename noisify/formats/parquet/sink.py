@@ -20,7 +20,7 @@ from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Footer, Span
 from noisify.formats.parquet.read_back import is_doubtful, read_back
-from noisify.formats.parquet.thrift import I16, I32, I64, LIST, STRUCT, Items, Record
+from noisify.formats.parquet.thrift import I32, I64, LIST, STRUCT, Record
 from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _ALONE_BYTES = 64 << 20
 """Decoded columns larger than this are encoded one at a time, straight into the output."""
-_MOST_ORDINALS = 1 << 15
 
 
 @frozen
@@ -323,7 +322,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             group.indexes.append(_Index(leaf, *footer.index_spans(chunk), moved))
             group.filters[leaf] = self._filter_span(chunk[footer.METADATA])
             self._copy(span)
-            _move(chunk, moved)
+            footer.move_chunk(chunk, moved)
         group.done = stop
 
     def _close(self, group: _Group, rows: int, sorting: set[int]) -> None:
@@ -339,7 +338,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             about = group.chunks[leaf][footer.METADATA]
             about.put(footer.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
             about.put(footer.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
-        _sum_up(group.record, rows, group.start, len(self._groups), sorting)
+        footer.sum_up(group.record, rows, group.start, len(self._groups), sorting)
         self._encoded_anew |= group.changed
         self._groups.append(thrift.written(group.record))
         self._indexes.append([index for index in group.indexes if index.column or index.offset])
@@ -478,40 +477,4 @@ def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
     chunk.put(footer.METADATA, STRUCT, about)
     if chunk.get(footer.CHUNK_OFFSET):
         chunk.put(footer.CHUNK_OFFSET, I64, start)
-    _forget_indexes(chunk)
-
-
-def _move(chunk: Record, by: int) -> None:
-    """Shift the offsets in a ColumnChunk record."""
-    footer.move(chunk[footer.METADATA], by)
-    if chunk.get(footer.CHUNK_OFFSET):
-        chunk.put(footer.CHUNK_OFFSET, I64, chunk[footer.CHUNK_OFFSET] + by)
-    _forget_indexes(chunk)
-
-
-def _forget_indexes(chunk: Record) -> None:
-    for number in (
-        footer.OFFSET_INDEX,
-        footer.OFFSET_INDEX_LENGTH,
-        footer.COLUMN_INDEX,
-        footer.COLUMN_INDEX_LENGTH,
-    ):
-        chunk.put(number, I64, None)
-
-
-def _sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:
-    """Update the totals, offset and sort order in a RowGroup record."""
-    abouts = [chunk[footer.METADATA] for chunk in group[footer.CHUNKS].values]
-    group.put(footer.GROUP_ROWS, I64, rows)
-    group.put(footer.GROUP_BYTES, I64, sum(about[footer.UNCOMPRESSED] for about in abouts))
-    if footer.GROUP_STORED in group:
-        group.put(footer.GROUP_STORED, I64, sum(about[footer.STORED] for about in abouts))
-    if footer.GROUP_OFFSET in group:
-        group.put(footer.GROUP_OFFSET, I64, start)
-    if footer.ORDINAL in group:
-        group.put(footer.ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
-    if footer.SORTING in group:
-        order = group[footer.SORTING]
-        noisy = [one[footer.SORTED_COLUMN] in changed for one in order.values]
-        kept = order.values[: noisy.index(True)] if True in noisy else order.values
-        group.put(footer.SORTING, LIST, Items(order.kind, kept) if kept else None)
+    footer.forget_indexes(chunk)

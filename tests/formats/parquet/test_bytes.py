@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats.parquet import footer, sink, thrift
+from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.thrift import Items, Record
 
 if TYPE_CHECKING:
@@ -453,7 +453,7 @@ def test_row_groups_are_numbered_as_far_as_sixteen_bits_go(
     group = Record({footer.CHUNKS: (thrift.LIST, Items(thrift.STRUCT, [chunk, chunk]))})
     for number in (footer.ORDINAL, footer.GROUP_STORED, footer.GROUP_OFFSET):
         group.put(number, thrift.I64, 99)
-    sink._sum_up(group, 5, 4, ordinal, set())
+    footer.sum_up(group, 5, 4, ordinal, set())
     found = [
         group.get(number)
         for number in (
