@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.dtypes import DAY, SECOND, NumberType
 from noisify.core.errors import printable
 from noisify.core.time_text import is_duration, time_text
+from noisify.noise.level import SPANS
 
 if TYPE_CHECKING:
     from noisify.core.chunk import Column, Field
 
-_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
+_UNITS = [(unit, SPANS[unit]) for unit in ("d", "h", "min", "s", "ms", "us")]
 
 
 def shown_value(value: Any, column: Column) -> str:  # noqa: ANN401 - of any dtype
@@ -57,7 +58,7 @@ def shown_seconds(seconds: float, field: Field) -> str:
     number = field.number or NumberType.time(SECOND)
     if number.span:
         return text.partition("T")[2]
-    return text.partition("T")[0] if number.tick % (86400 * SECOND) == 0 else text
+    return text.partition("T")[0] if number.tick % DAY == 0 else text
 
 
 def shown_duration(seconds: float) -> str:

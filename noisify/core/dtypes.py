@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SECOND = 10**9
 """Nanoseconds in a second."""
+DAY = 86_400 * SECOND
+"""Nanoseconds in a day."""
 _DECIMAL_DIGITS = (38, 76)
 """Most digits of decimals of 128 and of 256 bits."""
 _WIDE_DIGITS = _DECIMAL_DIGITS[0]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from noisify.core.dtypes import SECOND
+from noisify.core.dtypes import DAY, SECOND
 
 if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.core.dtypes import NumberType
 
 _TICKS: dict[int, Literal["D", "s", "ms", "us", "ns"]] = {
-    86400 * SECOND: "D",
+    DAY: "D",
     SECOND: "s",
     10**6: "ms",
     10**3: "us",

@@ -11,7 +11,7 @@ import numpy as np
 
 from noisify.core import arrow_arrays
 from noisify.core.chunk import Column, Field, Kind, Positions
-from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.dtypes import DAY, SECOND, NumberType
 from noisify.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _KINDS: dict[str, Kind] = {
     "U": "text", "S": "text", "M": "time", "m": "time",
 }  # fmt: skip
 _TICKS = {
-    "W": 604800 * SECOND, "D": 86400 * SECOND, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
+    "W": 7 * DAY, "D": DAY, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND,
     "ms": 10**6, "us": 10**3, "ns": 1,
 }  # fmt: skip
 ARRAY_NAME = "data"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noisify.core.dtypes import DAY
 from noisify.noise import parameters
 from noisify.noise.model import TIMES, Model, NoiseContext
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from noisify.noise.level import Rate
 
-NANOSECONDS_PER_DAY = 86_400 * 10**9
 MONTHS = 12
 
 
@@ -45,7 +45,7 @@ class DayMonthSwap(Model):
         if context.usable is not None:
             hit &= context.usable
         where, noisy = np.flatnonzero(hit), values.copy()
-        noisy[where] = swap_day_and_month(values[where], NANOSECONDS_PER_DAY // context.number.tick)
+        noisy[where] = swap_day_and_month(values[where], DAY // context.number.tick)
         return noisy
 
 

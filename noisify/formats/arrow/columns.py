@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from noisify.core.arrow_arrays import decoded, rows_of, to_bools, validity, without_views
 from noisify.core.chunk import Column, Field, Kind, Positions
-from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.dtypes import DAY, SECOND, NumberType
 from noisify.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def value_type(kind: pa.DataType) -> NumberType | None:
 def _time_type(kind: pa.DataType) -> NumberType | None:
     """Return the number type of dates, times and durations; None for unsupported ones."""
     if pa.types.is_date32(kind):
-        return NumberType.time(86400 * SECOND, bits=32)
+        return NumberType.time(DAY, bits=32)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return NumberType.time(TICKS[kind.unit])
     if pa.types.is_time(kind):
         tick = TICKS[kind.unit]
-        return NumberType.time(tick, bits=kind.bit_width, span=86400 * SECOND // tick)
+        return NumberType.time(tick, bits=kind.bit_width, span=DAY // tick)
     return None
 
 

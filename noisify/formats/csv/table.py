@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from noisify.core.arrow_arrays import bools, strings, to_numpy, validity, with_nulls, without_nulls
 from noisify.core.chunk import NUMBER_KINDS
-from noisify.core.dtypes import SECOND
+from noisify.core.dtypes import DAY
 from noisify.core.errors import DataError, UsageError
 from noisify.formats.arrow.columns import TICKS, array_of
 from noisify.formats.csv import cells as csv_texts
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from noisify.formats.csv.types import Block
 
 _PIECE = 1 << 21
-_DAY = 86400 * SECOND
 _WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
 """The most digits that Arrow's 128-bit and 256-bit decimals hold."""
 
@@ -282,7 +281,7 @@ def _array(columns: Sequence[Column], kind: pa.DataType) -> pa.Array:
             ) from None
     values = column.values
     if pa.types.is_date32(kind):
-        values = values // (_DAY // column.number.tick)
+        values = values // (DAY // column.number.tick)
         values = values.astype(np.int32)
     elif pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         values = values * (column.number.tick // TICKS[kind.unit])

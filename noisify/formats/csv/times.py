@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
-from noisify.core.dtypes import SECOND, NumberType
+from noisify.core.dtypes import DAY, SECOND, NumberType
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DAY, MINUTE = 86400 * SECOND, 60 * SECOND
+MINUTE = 60 * SECOND
 _MICROSECOND = SECOND // 10**6
 _TIME = re.compile(
     r"0000-00-00(?:(?P<separator>[Tt ])00:00(?P<seconds>:00(?:[.,](?P<fraction>0{1,9}))?)?"
