@@ -170,8 +170,8 @@ def noisify_file(
         **options: Which noise, and on which fields, as for `add_noise`: from `scale` to `key`.
 
     Returns:
-        What was done and, measured on the output, what noise did; `as_json()` is the report that
-        `--report` writes.
+        The plan, and for each field the changes measured on the output; `as_json()` is the report
+        that `--report` writes.
 
     Raises:
         NoisifyError: If anything fails; the output is then as it was before.

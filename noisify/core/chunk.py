@@ -77,7 +77,7 @@ class Positions:
 
     @property
     def key(self) -> tuple[object, int]:
-        """What positions have in common if they are equal; of several runs, if they are one."""
+        """A value equal for equal positions; positions in several runs equal only themselves."""
         return self.starts if isinstance(self.starts, tuple) else id(self.starts), self.length
 
     def at(self, which: NDArray[np.int64]) -> Positions:

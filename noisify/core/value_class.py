@@ -25,7 +25,7 @@ def frozen(cls: type[T] | None = None, /, **options: bool) -> Any:
 
     `dataclass(frozen=True)` compiles six methods per class, in 0.25 ms; for the sixty such classes
     of a run that is a seventh of the start-up time. Here only `__init__` is compiled; equality,
-    hash and representation are shared functions. Models, of which a run defines few, use
+    hash and representation are shared functions. A run defines few models, so these use
     `dataclass(frozen=True)`.
 
     Args:

@@ -65,7 +65,7 @@ class Tasks(Protocol):
 
 
 class PartJob(NamedTuple):
-    """What to do with a part of a file.
+    """A part of a file, and the outputs to make of it.
 
     Attributes:
         path: The file.
@@ -79,7 +79,7 @@ class PartJob(NamedTuple):
 
 
 class PartResult(NamedTuple):
-    """What was found when the outputs of a part were made.
+    """The counts that a worker returns for a part whose outputs it made.
 
     Attributes:
         fields: For each output the effects of noise, by field.

@@ -256,7 +256,7 @@ class OpenInput:
 
     @property
     def cutting(self) -> Cutting[Any]:
-        """How files of the format are cut into parts.
+        """The functions that cut files of the format into parts.
 
         Raises:
             UsageError: If they are not.

@@ -142,7 +142,7 @@ class Repeats:
 
 @dataclass
 class KeyTally:
-    """What was found about the keys of some rows.
+    """The counts of missing and repeated keys of some rows.
 
     Attributes:
         names: The fields of the key.

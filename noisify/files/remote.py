@@ -71,7 +71,7 @@ class RemoteFile:
     Args:
         location: Where it is.
         found: What the server says of it.
-        blocks: Keeps its blocks; None: for this file alone.
+        blocks: Keeps its blocks, or None for a keeper of this file alone.
 
     Attributes:
         name: Its name without folders.

@@ -383,7 +383,7 @@ OpenSource = TypeVar("OpenSource", bound=Source[Any])
 
 @frozen
 class Cutting(Generic[OpenSource]):
-    """How the files of a format are cut into parts.
+    """The functions that cut the files of a format into parts.
 
     Attributes:
         cut: Returns a share of a file, given the number of threads to look for its bounds with,
@@ -406,7 +406,7 @@ class Cutting(Generic[OpenSource]):
 
 @frozen
 class Format(Generic[OpenSource]):
-    """What is done with the files of a format.
+    """The functions that open, rewrite and cut the files of a format.
 
     Attributes:
         open_source: Opens an input; it raises `DataError` if it is not of this format.

@@ -33,7 +33,7 @@ _PIECES_A_THREAD = 4
 
 @frozen
 class CsvBounds:
-    """Where a part starts and ends.
+    """The start and end of a part.
 
     Attributes:
         before: Record starts before it, in order, from which to read what a halo reaches.
@@ -184,7 +184,7 @@ def _bounds(
         share: Which part.
         begin: The offset of the first record.
         size: The size of the file.
-        halo: How many records before it are read too; None: that is not known yet.
+        halo: How many records before it are read too, or None if that is not known yet.
     """
     mine = _range_of(share, begin, size)
     at = 0 if share.is_first else bisect_left(starts, mine.start, key=lambda one: one.offset)

@@ -116,7 +116,7 @@ class Block:
 
 @frozen
 class RecordStart:
-    """Where a record starts.
+    """The start of a record.
 
     Attributes:
         offset: Its offset in the file; the file's size after the last record.

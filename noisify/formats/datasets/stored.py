@@ -1,4 +1,4 @@
-"""Where a field is in a file of datasets."""
+"""The place of a field in a file of datasets."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
 
 @frozen
 class Style:
-    """How to encode column chunks; those of one style may be encoded together.
+    """The options for encoding column chunks; chunks of one style may be encoded together.
 
     Attributes:
         options: The options of Arrow's writer.
