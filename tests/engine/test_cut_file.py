@@ -255,7 +255,7 @@ def test_a_file_that_is_cut_short_meanwhile_is_told_as_that(
 
     class Truncating(Twice):
         def map(self, work, items):
-            if work.__name__ == "_make_part":
+            if work.__name__ == "make_part":
                 os.truncate(source, 1000)
             return super().map(work, items)
 
@@ -273,7 +273,7 @@ def test_a_part_that_is_late_makes_no_folder_again(inputs, tmp_path, in_parts, m
 
     class Stopped(Twice):
         def map(self, work, items):
-            if work.__name__ != "_make_part":
+            if work.__name__ != "make_part":
                 return super().map(work, items)
             late.extend((work, item) for item in items)
             raise NoisifyError("was stopped")

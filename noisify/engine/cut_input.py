@@ -1,0 +1,102 @@
+"""A large file that other processes read in parts."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from noisify.core.share import Share
+from noisify.engine.open_input import Known, OpenInput
+from noisify.engine.part_work import PartJob, nothing, scan_part, survey_part
+from noisify.noise import registry
+from noisify.noise.rows import RowModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from noisify.core.chunk import Field
+    from noisify.engine.batch import FileJob
+    from noisify.engine.job import OutputRequest
+    from noisify.engine.open_input import Settings
+    from noisify.engine.part_work import Tasks
+    from noisify.engine.survey import Surveys
+    from noisify.files.output import Output
+
+
+class CutInput(OpenInput):
+    """A file that is read in parts by other processes.
+
+    Args:
+        one: The file and its outputs.
+        settings: The settings.
+        tasks: Works on the parts.
+
+    Attributes:
+        count: The number of parts.
+    """
+
+    def __init__(self, one: FileJob, settings: Settings, tasks: Tasks) -> None:
+        self._one = one
+        self._scanned: Sequence[Any] | None = None
+        self.tasks = tasks
+        self.count = 1
+        targets = [wanted.target for wanted in one.wanted]
+        super().__init__(one.path, settings, targets, later_passes=1)
+
+    def parts(self, most: int) -> int:
+        """Return into how many parts the file is cut, up to `most`."""
+        models = (spec.model for each in self._one.wanted for spec in each.request.specs)
+        changes_rows = any(issubclass(registry.find(model).load(), RowModel) for model in models)
+        if self.codec is not None or (changes_rows and self.source.row_elements is not None):
+            return 1
+        cutting = self.format.load().cutting
+        return 1 if cutting is None else cutting.most(self.source, most)
+
+    def bounds(self, halo: int) -> Sequence[Any]:
+        """Return where each part is, with that many elements on either side."""
+        cutting, unknown = self.cutting, [None] * self.count
+        if cutting.bounds is None:
+            return unknown
+        if self._scanned is None:
+            jobs = self.part_jobs(unknown)
+            self._scanned = list(self.tasks.map(scan_part, jobs)) if cutting.scan else unknown
+        return cutting.bounds(self.source, self._scanned, halo)
+
+    def part_jobs(
+        self,
+        bounds: Sequence[Any],
+        output: Callable[..., Output] | None = None,
+        wanted: Sequence[Sequence[OutputRequest]] = (),
+    ) -> list[PartJob]:
+        """Return a job for each part.
+
+        Args:
+            bounds: Where each part is.
+            output: Opens the outputs of a part.
+            wanted: The outputs of each part.
+        """
+        alone = replace(
+            self._settings, jobs=1, note=nothing, progress=nothing, passes=nothing,
+            unsynced=None, clobber=True,
+        )  # fmt: skip
+        jobs = []
+        for at, bound in enumerate(bounds):
+            share = Share(at + 1, self.count)
+            known = Known(self.surveyed, bound, output)
+            settings = replace(alone, share=share, known=known)
+            jobs.append(PartJob(self._one.path, settings, wanted[at] if wanted else ()))
+        return jobs
+
+    def survey_pass(self, surveys: Surveys) -> None:
+        """Read all parts once to collect statistics."""
+        jobs = self.part_jobs(self.bounds(halo=0))
+        start = copy.deepcopy(surveys)  # some parts start when others have been added
+        for found in self.tasks.map(survey_part, zip(jobs, repeat(start), strict=False)):
+            surveys += found
+            self._settings.progress(self.part_bytes(surveys.fields))
+
+    def part_bytes(self, fields: Iterable[Field]) -> int:
+        """Return how many bytes progress counts for a pass over fields of a part."""
+        return (self.bytes_of(fields) or self._one.size or 0) // self.count
