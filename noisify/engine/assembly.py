@@ -1,18 +1,22 @@
-"""Where the parts of outputs are written, and how they become whole."""
+"""Where the parts of outputs and masks are written, and how they become whole."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
+from abc import ABC, abstractmethod
+from collections import ChainMap, deque
 from contextlib import contextmanager
 from itertools import accumulate, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import NoisifyError
-from noisify.engine.part_work import copy_part, join_parts
+from noisify.core.lazy import LazyModule
+from noisify.core.overriding import override
+from noisify.core.urls import is_url
+from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_part, send_input
 from noisify.files.folder_output import walk
-from noisify.files.temporary import register, remove_folder
+from noisify.files.temporary import new_temporary_path, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin
 
 if TYPE_CHECKING:
@@ -21,7 +25,170 @@ if TYPE_CHECKING:
 
     from noisify.engine.cut_input import CutInput
     from noisify.engine.job import OutputRequest
+    from noisify.engine.part_work import PartJob, PartResult
+    from noisify.files import multipart
+    from noisify.files.multipart import PartUpload, Sent
     from noisify.files.output import Output
+    from noisify.files.remote_output import RemoteOutput
+    from noisify.formats.interface import Joining
+else:
+    multipart = LazyModule("noisify.files.multipart")
+
+
+class _Whole(ABC):
+    """An output or a mask that is made of parts.
+
+    Args:
+        opened: The input.
+        output: The output, open.
+        joining: How the files of parts are joined, if not by their bytes.
+    """
+
+    def __init__(self, opened: CutInput, output: Output, joining: Joining | None) -> None:
+        self.opened = opened
+        self.output = output
+        self.joining = joining
+
+    @abstractmethod
+    def target(self, at: int) -> Path | str:
+        """Return the name of the output for a part."""
+
+    def upload(self, at: int) -> dict[str, PartTarget]:  # noqa: ARG002 - for those by URL
+        """Return where a part is uploaded, by the name of the output."""
+        return {}
+
+    @abstractmethod
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        """Make it whole, when all parts are made."""
+
+    def name_in(self, error: NoisifyError) -> None:
+        """Give an error that names a place of the output the output's name."""
+        for place in map(Path, self.places()):
+            if error.path is not None and Path(error.path).is_relative_to(place):
+                inside = Path(error.path).relative_to(place)
+                folder = self.opened.input.is_folder
+                error.path = Path(self.output.name) / inside if folder else self.output.name
+
+    def places(self) -> Sequence[Path]:
+        """Return where it is made on this machine."""
+        return [self.output.local_path()]
+
+
+class _InPlace(_Whole):
+    """A file whose parts are written to their places, or a folder."""
+
+    @override
+    def target(self, at: int) -> Path:
+        return self.output.local_path()
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        """Remove what a process that was killed has left in a copy of a folder."""
+        source, folder = self.opened.input.path, self.output.local_path()
+        for path in list(walk(folder)) if self.opened.input.is_folder else ():
+            if source is not None and not os.path.lexists(source / path.relative_to(folder)):
+                path.unlink()
+
+
+class _Joined(_Whole):
+    """A file whose parts are files of their own before they are joined."""
+
+    def __init__(
+        self, opened: CutInput, output: Output, joining: Joining | None, kept: ExitStack
+    ) -> None:
+        super().__init__(opened, output, joining)
+        self._suffix = Path(output.name).suffix
+        whole = output.local_path()
+        self.folder = register(whole.with_name(f"{whole.name}.parts"))
+        kept.callback(remove_folder, self.folder)
+        self.folder.mkdir()
+
+    @override
+    def target(self, at: int) -> Path:
+        return self.folder / f"part-{at:05}{self._suffix}"
+
+    @override
+    def places(self) -> Sequence[Path]:
+        return [self.output.local_path(), self.folder]
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        paths, whole = [self.target(at) for at in range(len(jobs))], self.output.local_path()
+        tasks = self.opened.tasks
+        if self.joining is not None:
+            job = self.opened.part_jobs([None])[0]
+            deque(tasks.map(join_parts, [(job, self.joining, paths, whole)]), maxlen=0)
+        else:
+            starts = accumulate((path.stat().st_size for path in paths), initial=0)
+            deque(tasks.map(copy_part, zip(paths, repeat(whole), starts, strict=False)), maxlen=0)
+
+
+class _Uploaded(_Whole):
+    """An object on S3, of which tasks upload parts."""
+
+    def __init__(
+        self,
+        opened: CutInput,
+        output: RemoteOutput,
+        joining: Joining | None,
+        url: str,
+    ) -> None:
+        super().__init__(opened, output, joining)
+        self._url = url
+        self._parts = output.share_out()
+
+    @override
+    def target(self, at: int) -> str:
+        return self._url
+
+    @override
+    def places(self) -> Sequence[Path]:
+        return ()
+
+    @override
+    def upload(self, at: int) -> dict[str, PartTarget]:
+        numbers = multipart.numbers_of(at, self.opened.count)
+        to = multipart.PartUpload(self._parts.upload, numbers)
+        return {self._url: PartTarget(to, self.joining)}
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        def run(work: Callable[[Any], Any], item: object) -> Any:  # noqa: ANN401 - of the work
+            (found,) = self.opened.tasks.map(work, [item])
+            return found
+
+        def again(at: int, upload: PartUpload) -> Sent:
+            targets = {**jobs[at].uploads, self._url: PartTarget(upload, self.joining)}
+            sent: Sent = run(make_part, jobs[at]._replace(uploads=targets)).sent[self._url].sent
+            return sent
+
+        made, shared = [one.sent[self._url] for one in done], self._parts.upload
+        if self.joining is not None and all(one.unchanged for one in made):
+            job = self.opened.part_jobs([None])[0]
+            upload = multipart.PartUpload(shared, multipart.numbers_of(0, 1))
+            sent, end = [run(send_input, (job, upload))], b""
+        else:
+            sent, end = [one.sent for one in made], self._end(done)
+        self._parts.parts = multipart.arranged(shared, sent, again, end)
+
+    def _end(self, done: Sequence[PartResult]) -> bytes:
+        """Return what follows the data of all parts."""
+        if self.joining is None:
+            return b""
+        folder = register(new_temporary_path())
+        folder.mkdir(0o700)
+        try:
+            paths = [folder / f"part-{at:05}" for at in range(len(done))]
+            for path, one in zip(paths, done, strict=True):
+                with path.open("wb") as file:
+                    file.seek(one.sent[self._url].stop)
+                    file.write(one.sent[self._url].end)
+            (end := folder / "end").touch()
+            with PartOfFile(end, 0, None) as output:
+                self.joining.end(self.opened.source, paths, output)
+            return end.read_bytes()
+        finally:
+            remove_folder(folder)
 
 
 class Assembly:
@@ -30,62 +197,78 @@ class Assembly:
     Args:
         opened: The input.
         wanted: The outputs.
-        wholes: The outputs, open.
+        outputs: The outputs, open.
+        masks: Their masks, open, and how these are joined; None without one.
         place: The offset of the first part in the whole output, or None if not known.
         kept: Removes what is temporary.
 
     Attributes:
         output: Opens the output of a part.
-        parts: For each part, its outputs.
+        jobs: The work on each part.
     """
 
     def __init__(
         self,
         opened: CutInput,
         wanted: Sequence[OutputRequest],
-        wholes: Sequence[Output],
+        outputs: Sequence[Output],
+        masks: Sequence[tuple[Output, Joining | None] | None],
         place: int | None,
         kept: ExitStack,
     ) -> None:
         self._opened = opened
-        self._places = [whole.local_path() for whole in wholes]
-        self._shown = {place: whole.name for place, whole in zip(self._places, wholes, strict=True)}
+        self._wanted = wanted
         self.output: Callable[..., Output] = PartToJoin
         if opened.input.is_folder:
             self.output = PartOfFolder
-        elif place is not None:
+        elif place is not None and not any(is_url(one.target) for one in wanted):
             self.output = PartOfFile
-        paths: Sequence[Sequence[Path]] = [self._places] * opened.count
-        if self.output is PartToJoin:
-            files = [self._new_files(whole, kept) for whole in self._places]
-            paths = list(zip(*files, strict=True))
-        self.parts = [
-            [one._replace(target=path) for one, path in zip(wanted, some, strict=True)]
-            for some in paths
+        joining = opened.cutting.joining
+        self._outputs = [
+            self._whole(one.target, output, joining, kept)
+            for one, output in zip(wanted, outputs, strict=True)
+        ]
+        self._masks = [
+            None if mask is None or one.mask is None else self._joined(one.mask, *mask, kept)
+            for one, mask in zip(wanted, masks, strict=True)
         ]
 
-    def _new_files(self, whole: Path, kept: ExitStack) -> list[Path]:
-        """Make a folder for the parts of a file; return the paths of these."""
-        folder = register(whole.with_name(f"{whole.name}.parts"))
-        kept.callback(remove_folder, folder)
-        folder.mkdir()
-        self._shown[folder] = self._shown[whole]
-        return [folder / f"part-{number:05}" for number in range(self._opened.count)]
+    def _whole(
+        self, target: Path | str, output: Output, joining: Joining | None, kept: ExitStack
+    ) -> _Whole:
+        if self.output is PartToJoin:
+            return self._joined(target, output, joining, kept)
+        return _InPlace(self._opened, output, joining)
 
-    def join(self) -> None:
+    def _joined(
+        self, target: Path | str, output: Output, joining: Joining | None, kept: ExitStack
+    ) -> _Whole:
+        if is_url(target):
+            return _Uploaded(self._opened, cast("RemoteOutput", output), joining, str(target))
+        return _Joined(self._opened, output, joining, kept)
+
+    def with_targets(self, jobs: Sequence[PartJob]) -> list[PartJob]:
+        """Give the jobs for parts the names of their outputs."""
+        named = []
+        for at, job in enumerate(jobs):
+            wanted = [
+                one._replace(
+                    target=output.target(at), mask=None if mask is None else mask.target(at)
+                )
+                for one, output, mask in zip(self._wanted, self._outputs, self._masks, strict=True)
+            ]
+            uploads = ChainMap(*(whole.upload(at) for whole in self._every()))
+            named.append(job._replace(wanted=wanted, uploads=dict(uploads)))
+        return named
+
+    def _every(self) -> Iterator[_Whole]:
+        yield from self._outputs
+        yield from (mask for mask in self._masks if mask is not None)
+
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
         """Make the outputs whole."""
-        opened, tasks = self._opened, self._opened.tasks
-        for number, whole in enumerate(self._places):
-            paths = [Path(part[number].target) for part in self.parts]
-            if self.output is PartOfFolder:
-                _remove_others(whole, opened.input.path)
-            elif self.output is PartToJoin and opened.cutting.join:
-                job = opened.part_jobs([None])[0]
-                deque(tasks.map(join_parts, [(job, paths, whole)]), maxlen=0)
-            elif self.output is PartToJoin:
-                starts = accumulate((path.stat().st_size for path in paths), initial=0)
-                copies = zip(paths, repeat(whole), starts, strict=False)
-                deque(tasks.map(copy_part, copies), maxlen=0)
+        for whole in self._every():
+            whole.join(jobs, done)
 
     @contextmanager
     def naming(self) -> Iterator[None]:
@@ -97,15 +280,6 @@ class Assembly:
         try:
             yield
         except NoisifyError as error:
-            for place, name in self._shown.items():
-                if error.path is not None and Path(error.path).is_relative_to(place):
-                    inside = Path(error.path).relative_to(place)
-                    error.path = Path(name) / inside if self.output is PartOfFolder else name
+            for whole in self._every():
+                whole.name_in(error)
             raise
-
-
-def _remove_others(folder: Path, source: Path | None) -> None:
-    """Remove what a process that was killed has left in a copy of a folder."""
-    for path in list(walk(folder)):
-        if source is not None and not os.path.lexists(source / path.relative_to(folder)):
-            path.unlink()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError
+from noisify.core.lazy import LazyModule
 from noisify.core.share import Share
 from noisify.core.urls import is_url
 from noisify.engine.assembly import Assembly
@@ -28,7 +29,13 @@ from noisify.engine.counts import FieldReport
 from noisify.engine.cut_input import CutInput
 from noisify.engine.part_work import PartResult, Tasks, make_part
 from noisify.engine.report import RunReport
-from noisify.engine.targets import check_output, open_target, shown_name
+from noisify.engine.targets import (
+    check_output,
+    mask_format,
+    open_mask_target,
+    open_target,
+    shown_name,
+)
 from noisify.engine.unchanged import check_named
 from noisify.files import codecs
 from noisify.files.folder_output import walk
@@ -37,7 +44,14 @@ from noisify.files.output import Outputs
 if TYPE_CHECKING:
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
+    from noisify.files import multipart
+    from noisify.files.output import Output
+    from noisify.formats.interface import Joining
+    from noisify.formats.parquet import join as parquet_join
     from noisify.plan.plan import Plan
+else:
+    multipart = LazyModule("noisify.files.multipart")
+    parquet_join = LazyModule("noisify.formats.parquet.join")
 
 
 def process_in_parts(
@@ -51,7 +65,9 @@ def process_in_parts(
         part_bytes: The size of a part.
         tasks: Works on the parts.
     """
-    most = -(-_size(one.path) // part_bytes)
+    most = -(-_size(one) // part_bytes)
+    if any(is_url(name) for wanted in one.wanted for name in _names(wanted)):
+        most = min(most, multipart.MOST_SENDERS)
     notes: list[str] = []
     settings = replace(
         settings,
@@ -80,11 +96,11 @@ def process_in_parts(
     return FileResult(one.path, reports, notes)
 
 
-def _size(path: str) -> int:
+def _size(one: FileJob) -> int:
     """Return the bytes of a file, or of the files of a folder; 0 for anything else."""
-    if is_url(path):
-        return 0
-    place = Path(path)
+    if is_url(one.path):
+        return one.size or 0
+    place = Path(one.path)
     try:
         if place.is_dir():
             return sum(found.stat().st_size for found in walk(place) if found.is_file())
@@ -95,19 +111,31 @@ def _size(path: str) -> int:
 
 def may_be_cut(one: FileJob, settings: Settings, part_bytes: int) -> bool:
     """Return whether a file is large, and might be cut as far as names and options tell."""
-    if settings.share is not None or not all(map(_takes_parts, one.wanted)):
+    if settings.share is not None or _size(one) <= part_bytes:
         return False
-    return _size(one.path) > part_bytes
+    return all(map(_takes_parts, one.wanted))
 
 
 def _takes_parts(wanted: OutputRequest) -> bool:
     """Return whether an output may be made in parts, as far as its name and options tell."""
-    target = wanted.target
-    if is_url(target) or codecs.of_name(target) is not None or wanted.request.rng != "noisify":
+    if wanted.request.rng != "noisify" or wanted.appended:
         return False
-    place = Path(target)
-    special = place.exists() and not place.is_file() and not place.is_dir()
-    return not special and wanted.mask is None and not wanted.appended
+    return all(map(_may_be_joined, _names(wanted)))
+
+
+def _names(wanted: OutputRequest) -> list[str]:
+    """Return the names of an output and its mask, if there is one."""
+    return [str(name) for name in (wanted.target, wanted.mask) if name is not None]
+
+
+def _may_be_joined(name: str) -> bool:
+    """Return whether a file of this name can be made of parts."""
+    if codecs.of_name(name) is not None:
+        return False
+    if is_url(name):
+        return multipart.can_share(name)
+    place = Path(name)
+    return not place.exists() or place.is_file() or place.is_dir()
 
 
 def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) -> list[RunReport]:
@@ -115,29 +143,43 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
     for wanted in one.wanted:
         check_output(opened, wanted.target, settings)
     plans = [opened.plan(wanted.request) for wanted in one.wanted]
-    wholes = [
-        outputs.open(open_target(opened, wanted.target, settings, [one.path]))
-        for wanted in one.wanted
-    ]
+    targets, masks = [], []
+    for wanted in one.wanted:
+        targets.append(outputs.open(open_target(opened, wanted.target, settings, [one.path])))
+        masks.append(_open_mask(opened, wanted, settings, outputs))
     with ExitStack() as kept:
         bounds = opened.bounds(max(plan.halo for plan in plans))
         first = opened.cutting.cut(opened.source, Share(1, opened.count), 1, bounds[0])
-        assembly = Assembly(opened, one.wanted, wholes, first.place, kept)
-        jobs = opened.part_jobs(bounds, assembly.output, assembly.parts)
+        assembly = Assembly(opened, one.wanted, targets, masks, first.place, kept)
+        jobs = assembly.with_targets(opened.part_jobs(bounds, assembly.output))
         fields = [{field.name: FieldReport() for field in plan.noised} for plan in plans]
         every = {field.name: field for plan in plans for field in plan.fields}.values()
         settings.passes(opened.passes_left(), opened.bytes_of(every))
         with assembly.naming():
-            for done in opened.tasks.map(make_part, jobs):
-                _add(opened, fields, done)
+            done = []
+            for found in opened.tasks.map(make_part, jobs):
+                done.append(found)
+                _add(opened, fields, found)
                 settings.progress(opened.part_bytes(every))
-            assembly.join()
+            assembly.join(jobs, done)
     for note in () if opened.keys is None else opened.keys.notes():
         settings.note(note)
     return [
         _report(opened, wanted, plan, found)
         for wanted, plan, found in zip(one.wanted, plans, fields, strict=True)
     ]
+
+
+def _open_mask(
+    opened: CutInput, wanted: OutputRequest, settings: Settings, outputs: Outputs
+) -> tuple[Output, Joining | None] | None:
+    """Open the mask of an output, if it has one; return it, and how its parts are joined."""
+    if wanted.mask is None:
+        return None
+    inputs = [opened.input.name, wanted.target]
+    mask = outputs.open(open_mask_target(opened, wanted.mask, settings, inputs))
+    entry = mask_format(opened, wanted.mask)
+    return mask, parquet_join.JOINING_MASKS if entry.name == "parquet" else None
 
 
 def _add(opened: CutInput, fields: list[dict[str, FieldReport]], done: PartResult) -> None:

@@ -8,8 +8,10 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.share import Share
+from noisify.core.urls import is_url
 from noisify.engine.open_input import Known, OpenInput
 from noisify.engine.part_work import PartJob, nothing, scan_part, survey_part
+from noisify.engine.targets import mask_format
 from noisify.noise import registry
 from noisify.noise.rows import RowModel
 
@@ -18,11 +20,18 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.engine.batch import FileJob
-    from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
     from noisify.engine.part_work import Tasks
     from noisify.engine.survey import Surveys
     from noisify.files.output import Output
+
+
+_TEXT = {"csv", "tsv"}
+_MASKS = {
+    "csv": _TEXT, "tsv": _TEXT, "parquet": {*_TEXT, "parquet"}, "npy": {"npy"}, "wav": {"npy"}
+}  # fmt: skip
+"""The formats of masks that can be made in parts, by the input's: those that do not depend on how
+much is read at once."""
 
 
 class CutInput(OpenInput):
@@ -51,6 +60,16 @@ class CutInput(OpenInput):
         changes_rows = any(issubclass(registry.find(model).load(), RowModel) for model in models)
         if self.codec is not None or (changes_rows and self.source.row_elements is not None):
             return 1
+        if is_url(self._one.path) and not self.input.is_remote:  # it was downloaded
+            return 1
+        joined = _MASKS.get(self.format.name, ())
+        for each in self._one.wanted:
+            if self.input.is_folder and is_url(each.target):
+                return 1
+            if each.mask is not None and (
+                changes_rows or mask_format(self, each.mask).name not in joined
+            ):
+                return 1
         cutting = self.format.load().cutting
         return 1 if cutting is None else cutting.most(self.source, most)
 
@@ -68,14 +87,12 @@ class CutInput(OpenInput):
         self,
         bounds: Sequence[Any],
         output: Callable[..., Output] | None = None,
-        wanted: Sequence[Sequence[OutputRequest]] = (),
     ) -> list[PartJob]:
-        """Return a job for each part.
+        """Return a job for each part, without outputs.
 
         Args:
             bounds: Where each part is.
             output: Opens the outputs of a part.
-            wanted: The outputs of each part.
         """
         alone = replace(
             self._settings, jobs=1, note=nothing, progress=nothing, passes=nothing,
@@ -86,7 +103,7 @@ class CutInput(OpenInput):
             share = Share(at + 1, self.count)
             known = Known(self.surveyed, bound, output)
             settings = replace(alone, share=share, known=known)
-            jobs.append(PartJob(self._one.path, settings, wanted[at] if wanted else ()))
+            jobs.append(PartJob(self._one.path, settings, (), {}))
         return jobs
 
     def survey_pass(self, surveys: Surveys) -> None:

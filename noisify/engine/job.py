@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
 from noisify.core.lazy import LazyModule
+from noisify.core.share import WHOLE
 from noisify.engine import loop
 from noisify.engine.open_input import OpenInput
 from noisify.engine.report import RunReport
 from noisify.engine.targets import (
     check_output,
     mask_format,
+    open_mask_target,
     open_target,
     output_compression,
     shown_name,
 )
 from noisify.engine.unchanged import check_named
-from noisify.files.output import Outputs, naming, open_output
+from noisify.files.output import Outputs, naming
 from noisify.files.write_behind import can_write_at
 from noisify.formats.interface import TABLES
 from noisify.plan.plan import Plan, Request
@@ -256,19 +258,19 @@ def _task(
     if plan.row_steps or wanted.appended:
         raise UsageError("--mask needs an output of as many rows as the input")
     mask_output = outputs.open(
-        open_output(
-            wanted.mask,
-            inputs=[*inputs, wanted.target],
-            clobber=settings.clobber,
-            compression=output_compression(opened, wanted.mask, settings),
-            jobs=settings.jobs,
-        )
+        open_mask_target(opened, wanted.mask, settings, [*inputs, wanted.target], part)
     )
     entry = mask_format(opened, wanted.mask)
     mask = sinks.start(
         mask_output,
         lambda: mask_files.open_mask(
-            source, opened.format, entry, mask_output, plan.noised, values=wanted.mask_values
+            source,
+            opened.format,
+            entry,
+            mask_output,
+            plan.noised,
+            values=wanted.mask_values,
+            share=WHOLE if part is None else part.share,
         ),
     )
     return loop.Task(plan, sink, output.name, mask, mask_output.name)

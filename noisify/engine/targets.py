@@ -12,6 +12,7 @@ from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url, redacted
 from noisify.files import codecs
 from noisify.files.output import STANDARD_OUTPUT, open_output
+from noisify.files.whole_output import PartToJoin
 from noisify.formats import unsupported
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ def open_target(
         compression=output_compression(opened, target, settings),
         jobs=settings.jobs,
         unsynced=settings.unsynced,
+    )
+
+
+def open_mask_target(
+    opened: OpenInput,
+    mask: str | Path,
+    settings: Settings,
+    inputs: Sequence[str | Path],
+    part: Part[Any] | None = None,
+) -> Output:
+    """Open the file of a mask, or of its part; see `open_target`."""
+    if part is not None:
+        return PartToJoin(Path(mask), None, None)
+    return open_output(
+        mask,
+        inputs=inputs,
+        clobber=settings.clobber,
+        compression=output_compression(opened, mask, settings),
+        jobs=settings.jobs,
     )
 
 

@@ -17,9 +17,9 @@ from noisify.files.temporary import remove, remove_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from noisify.files import remote_output
+    from noisify.files import multipart
 else:
-    remote_output = LazyModule("noisify.files.remote_output")
+    multipart = LazyModule("noisify.files.multipart")
 
 _TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
 
@@ -54,4 +54,4 @@ def _remove_local(folder: Path, stems: set[str]) -> None:
 
 def _abort_uploads(targets: Sequence[str]) -> None:
     with contextlib.suppress(NoisifyError):  # listing uploads may be forbidden
-        remote_output.abort_uploads(targets)
+        multipart.abort_uploads(targets)

@@ -14,20 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.overriding import override
+from noisify.files.multipart import PART_BYTES, SharedUpload
 from noisify.files.staged_output import StagedOutput
 from noisify.files.temporary import new_temporary_path, remove
 from noisify.files.transport import IN_BUCKETS, Location, remote_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from _typeshed import ReadableBuffer
 
-PART_BYTES = 1 << 24
-"""The size of a part; parts grow with what has been uploaded, since S3 takes at most 10,000."""
 _MOST_SAME_PARTS = 1000
-_S3 = {"s3", "s3a"}
 _IN_PARTS = IN_BUCKETS
 _AT_ONCE = {"memory", "abfs", "abfss", "az"}
 _AZURE = {"abfs", "abfss", "az"}
@@ -66,6 +63,11 @@ class RemoteOutput(StagedOutput):
         self._upload = kind(self._location, clobber=self._clobber)
         self.file = cast("BinaryIO", self._upload)
 
+    def share_out(self) -> NumberedParts:
+        """Let other processes send parts, instead of writing to `file`."""
+        self._upload = shared = NumberedParts(self._location, clobber=self._clobber)
+        return shared
+
     @override
     def commit(self) -> None:
         """Copy the temporary file, if any, and complete the upload."""
@@ -92,50 +94,6 @@ def check_writable(url: str) -> None:
             f"{urls.scheme(url)}:// URLs are only read; write to a local file, or to s3://",
             path=url,
         )
-
-
-def abort_uploads(targets: Iterable[str]) -> None:
-    """Abort the uploads to S3 of files that a run which was killed has left.
-
-    Args:
-        targets: The URLs of the files, which nothing is writing.
-
-    Raises:
-        NoisifyError: If uploads cannot be listed, or not be aborted.
-    """
-    folders: dict[str, set[str]] = {}
-    for target in targets:
-        if urls.scheme(target) in _S3:
-            folders.setdefault(target.rpartition("/")[0], set()).add(target)
-    for folder, inside in folders.items():
-        location = Location(f"{folder}/")
-        bucket, _, start = str(location.path).rstrip("/").partition("/")
-        keys = {Location(target).path.partition("/")[2] for target in inside}
-        with remote_errors(folder, "read"):
-            for upload in _uploads(location.system, bucket, start):
-                if upload["Key"] in keys:
-                    location.system.call_s3(
-                        "abort_multipart_upload",
-                        Bucket=bucket,
-                        Key=upload["Key"],
-                        UploadId=upload["UploadId"],
-                    )
-
-
-def _uploads(system: Any, bucket: str, start: str) -> list[dict[str, str]]:  # noqa: ANN401 - s3fs's
-    """Return the open uploads of a bucket whose keys start with a text."""
-    found: list[dict[str, str]] = []
-    page: dict[str, Any] = {"IsTruncated": True}
-    marker: dict[str, str] = {}
-    while page.get("IsTruncated"):
-        page = system.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=start, **marker)
-        found += page.get("Uploads", [])
-        if page.get("IsTruncated"):
-            marker = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
-    return found
 
 
 class _Upload(io.RawIOBase, ABC):
@@ -224,6 +182,35 @@ class _Parts(_Upload):
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "aborted"):
                 dropped.discard()
             dropped.closed = True  # else fsspec would upload the rest when it is collected
+
+
+class NumberedParts(_Upload):
+    """Completes an upload to S3 whose parts other processes send.
+
+    Attributes:
+        upload: The upload.
+        parts: What completes it: the numbers and ETags of all parts.
+    """
+
+    def __init__(self, location: Location, *, clobber: bool) -> None:
+        super().__init__(location, clobber=clobber)
+        self.upload = SharedUpload.start(location.url)
+        self.parts: list[dict[str, Any]] = []
+        self._open = True
+
+    @override
+    def commit(self) -> None:
+        """Complete the upload."""
+        self.upload.complete(self.parts, clobber=self._clobber)
+        self._open = False
+
+    @override
+    def discard(self) -> None:
+        """Abort the upload; a server that cannot be reached keeps its parts, without a name."""
+        if self._open:
+            self._open = False
+            with contextlib.suppress(NoisifyError):
+                self.upload.abort()
 
 
 class _Whole(_Upload):

@@ -382,6 +382,23 @@ OpenSource = TypeVar("OpenSource", bound=Source[Any])
 
 
 @frozen
+class Joining:
+    """The functions that join the files of parts, if more than their bytes have to be joined.
+
+    Each is given the open source of the input.
+
+    Attributes:
+        join: Writes the whole file from the files of its parts.
+        data: Returns which bytes of the file of a part are in the whole as they are.
+        end: Writes what follows these bytes in the whole, from files in which they are holes.
+    """
+
+    join: Callable[[Any, Sequence[Path], Output], None]
+    data: Callable[[Any, Share, Path], range]
+    end: Callable[[Any, Sequence[Path], Output], None]
+
+
+@frozen
 class Cutting(Generic[OpenSource]):
     """The functions that cut the files of a format into parts.
 
@@ -393,15 +410,14 @@ class Cutting(Generic[OpenSource]):
         scan: Reads a share of a file's bytes to find where the file can be cut, if that is needed.
         bounds: Returns where the parts are, given what `scan` found in each share of the file, one
             for each part, and the number of elements that are read on either side of a part.
-        join: Writes the whole output from the files of its parts, if more than their bytes have to
-            be joined.
+        joining: How the files of parts are joined, if more than their bytes have to be joined.
     """
 
     cut: Callable[[OpenSource, Share, int, Any], Part[Any]]
     most: Callable[[OpenSource, int], int]
     scan: Callable[[OpenSource, Share], object] | None = None
     bounds: Callable[[OpenSource, Sequence[Any], int], Sequence[object]] | None = None
-    join: Callable[[OpenSource, Sequence[Path], Output], None] | None = None
+    joining: Joining | None = None
 
 
 @frozen

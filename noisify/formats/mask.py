@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Column, Field
+    from noisify.core.share import Share
     from noisify.files.output import Output
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter
@@ -113,8 +114,9 @@ def open_mask(
     fields: Sequence[Field],
     *,
     values: bool,
+    share: Share,
 ) -> MaskSink:
-    """Create a mask.
+    """Create a mask, or the part of one that is joined with others.
 
     Args:
         source: The input.
@@ -123,6 +125,7 @@ def open_mask(
         output: Where to write.
         fields: The fields that get noise.
         values: Whether to record the original values.
+        share: Which part it is; only the first part of a CSV or NPY mask has the header.
 
     Raises:
         UsageError: If a mask of that format cannot hold them.
@@ -132,11 +135,13 @@ def open_mask(
         places = {field.name: source.array_of(field) for field in fields}
         arrays = arrays_of(places.values(), values=values)
         run = BLANK if values and fields else ""
-        writer = whole.create(output.local_path(), list(arrays.values()), run)
+        create = whole.create if share.is_first else whole.continued
+        writer = create(output.local_path(), list(arrays.values()), run)
         return ArraysMask(of, places, arrays, writer, values=values)
     schema = whole.mask_schema(schema_of(source, fields, values=values))
     delimiter = ("\t",) if entry.name == "tsv" else ()
-    rows = whole.create(WholeWrites(output), schema, *delimiter)
+    create = whole.create if share.is_first else whole.continued
+    rows = create(WholeWrites(output), schema, *delimiter)
     return TableMask(of, source, fields, rows, schema, values=values)
 
 

@@ -16,11 +16,13 @@ import pytest
 import soundfile
 from noises import IN_ORDER
 from run_command import run
+from servers import LEAST_PART
 
 from noisify.cli import engines
 from noisify.core.errors import NoisifyError
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
+from noisify.files import multipart
 from noisify.formats.csv import part as csv_part
 
 ROWS = 400
@@ -292,3 +294,65 @@ def test_a_part_that_is_late_makes_no_folder_again(inputs, tmp_path, in_parts, m
             work(item)
     assert 1 < len(late)
     assert [] == list((tmp_path / "cut").iterdir())
+
+
+MASKS = {
+    "plain.csv": [".csv", ".tsv"], "quoted.csv": [".csv"], "comments.csv": [".csv"],
+    "table.parquet": [".parquet", ".csv"], "folder": [".parquet", ".tsv"],
+    "array.npy": [".npy"], "sound.wav": [".npy"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [(), ("--mask-values",)], ids=["flags", "values"])
+@pytest.mark.parametrize("noise", [("-d", "impulse", "--rate", "20%"), ("-d", "jitter")])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(name, suffix) for name, every in MASKS.items() for suffix in every]
+)
+def test_masks_are_those_of_the_whole(inputs, tmp_path, in_parts, name, suffix, noise, values):
+    chosen = ("-c", "x,y" if name == "table.parquet" else "x") if name in TABLES else ()
+    common = ("--seed", 5, *chosen, *noise, *values)
+    made = []
+    for folder, options in (("local", ()), ("cut", in_parts)):
+        place = tmp_path / folder
+        done = run(inputs / name, "-o", place / name, "--mask", place / f"mask{suffix}", *common,
+                   *options)  # fmt: skip
+        assert (0, "") == (done.status, done.messages)
+        made.append(contents(place))
+
+    assert made[0] == made[1]
+    assert f"mask{suffix}" in made[1]
+
+
+@pytest.fixture
+def bucket(lake, monkeypatch):
+    """Return a bucket of a server that takes small parts, and let small ones be sent."""
+    monkeypatch.setattr(multipart, "LEAST_BYTES", LEAST_PART)
+    monkeypatch.setattr(multipart, "PART_BYTES", 2 * LEAST_PART)
+    return lake
+
+
+BY_URL = {
+    "absolute": ("-s", "0.5"),
+    "default": (),
+    "nothing": ("-d", "impulse", "--rate", "0"),
+    "impulse": ("-d", "impulse", "--rate", "5%"),
+}
+
+
+@pytest.mark.parametrize("noise", BY_URL.values(), ids=BY_URL)
+@pytest.mark.parametrize("name", [*TABLES[:-1], *ARRAYS])
+def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, in_parts, bucket, name, noise):
+    chosen = ("-c", "x") if name in TABLES else ()
+    common = ("--seed", 5, *chosen, *noise)
+    local = run(inputs / name, "-o", tmp_path / name, *common)
+    url = bucket.put(f"in/{name}", (inputs / name).read_bytes())
+
+    for source in (inputs / name, url):
+        done = run(source, "-o", f"{bucket.url}/out/{name}", *common, *in_parts)
+
+        messages = done.messages.replace(f"{bucket.url}/out", str(tmp_path))
+        messages = messages.replace(f"{bucket.url}/in", str(inputs))
+        assert (local.status, local.messages) == (done.status, messages)
+        assert (tmp_path / name).read_bytes() == bucket.get(f"out/{name}")
+        assert [] == bucket.uploads()
+        assert 1 < len(bucket.parts(f"out/{name}"))

@@ -13,8 +13,12 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_S3 = """
-import logging, sys
+LEAST_PART = 300
+"""The least bytes of a part of an upload, unless it is the last; 5 MiB on S3."""
+_S3 = f"""
+import logging, os, sys
+os.environ["S3_UPLOAD_PART_MIN_SIZE"] = "{LEAST_PART}"
+os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = "5000000"
 logging.disable()
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -157,6 +161,11 @@ class Lake:
     def get(self, key: str) -> bytes:
         """Return the bytes of an object."""
         return self.client.get_object(Bucket="lake", Key=key)["Body"].read()
+
+    def parts(self, key: str) -> range:
+        """Return the numbers of the parts that an object was uploaded in; none if at once."""
+        tag = self.client.head_object(Bucket="lake", Key=key)["ETag"].strip('"')
+        return range(int(tag.partition("-")[2] or 0))
 
     def objects(self) -> list[str]:
         """Return the keys of all objects."""

@@ -27,6 +27,10 @@ class WholeWrites:
         self._place += view.nbytes
         return view.nbytes
 
+    def skip(self, size: int) -> None:
+        """Count bytes as written that others write."""
+        self._place += size
+
     def tell(self) -> int:
         """Return the number of bytes written so far."""
         return self._place

@@ -332,19 +332,22 @@ def create(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> TableWrit
 
     A binary column holds the raw bytes of cells, which are quoted.
     """
-    return _TextWriter(file, schema, delimiter)
+    header = csv_texts.with_quotes_where_needed(strings(schema.names).view(pa.binary()), delimiter)
+    file.write(delimiter.encode().join(header.to_pylist()) + b"\n")
+    return continued(file, schema, delimiter)
+
+
+def continued(file: BinaryIO, _: pa.Schema, delimiter: str = ",") -> TableWriter:
+    """Write rows without a header, to be joined with a file that has one."""
+    return _TextWriter(file, delimiter)
 
 
 class _TextWriter(TableWriter):
     """A CSV or TSV file being written."""
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, delimiter: str) -> None:
         self._file = file
         (self._delimiter,) = strings([delimiter]).view(pa.binary())
-        header = csv_texts.with_quotes_where_needed(
-            strings(schema.names).view(pa.binary()), delimiter
-        )
-        self._file.write(delimiter.encode().join(header.to_pylist()) + b"\n")
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer | bytes:
         """Return the lines of some rows."""

@@ -85,6 +85,28 @@ def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWrite
     return PlacedArrays(path, {array.name: (len(header.text), header.dtype)})
 
 
+def continued(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWriter:  # noqa: ARG001
+    """Write elements in order, to be joined with a file that has the header."""
+    return _MoreElements(path, arrays[0].dtype)
+
+
+class _MoreElements(ArrayWriter):
+    """Elements of an array in C order, without its header."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self._file = open_written_behind(path)
+        self._dtype = dtype
+
+    def write(self, encoded: Parts) -> None:
+        """Write the next elements."""
+        for _, values in encoded.values():
+            write_all(self._file, np.ascontiguousarray(values, self._dtype).view(np.uint8).data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class _FortranArray(ArrayWriter):
     """An array in Fortran order, written box by box through a memory map of its file."""
 

@@ -211,6 +211,17 @@ class Footer:
             raise DataError("has a column chunk that is not inside the file", path=self._name)
         return Span(start, min(size + self.short_by, self.start - start))
 
+    def data_stop(self) -> int:
+        """Return where the row groups end: where page indexes or the footer start."""
+        chunks = (chunk for at in range(len(self)) for chunk in self._read_group(at)[CHUNKS].values)
+        numbers = (COLUMN_INDEX, OFFSET_INDEX)
+        places = (chunk[number] for chunk in chunks for number in numbers if number in chunk)
+        return min(places, default=self.start)
+
+    def put_text(self, old: bytes, new: bytes) -> None:
+        """Replace a text of the file's metadata by another one of the same length."""
+        self._data = self._data.replace(old, new)
+
     def written(self, groups: list[bytes], rows: int) -> bytes:
         """Return the bytes of the same footer with other row groups, up to the end of the file.
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from noisify.core.errors import UsageError
 from noisify.formats.interface import Cutting, Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
-from noisify.formats.parquet.part import DatasetPart, ParquetPart, join_files
+from noisify.formats.parquet.join import JOINING
+from noisify.formats.parquet.part import DatasetPart, ParquetPart
 from noisify.formats.parquet.read_back import is_doubtful
 from noisify.formats.parquet.sink import ParquetSink, PartSink
 from noisify.formats.parquet.source import ParquetSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from noisify.core.share import Share
     from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
@@ -69,11 +67,6 @@ def _cut(
     return DatasetPart(source, share)
 
 
-def _join(source: FileOrFolder, parts: Sequence[Path], output: Output) -> None:
-    if isinstance(source, ParquetSource):
-        join_files(source, parts, output)
-
-
 FORMAT = Format(
     open_source=_open,
     rewrite=_rewrite,
@@ -82,6 +75,6 @@ FORMAT = Format(
         cut=_cut,
         most=_most_parts,
         bounds=lambda _, scanned, __: [PartSink] * len(scanned),
-        join=_join,
+        joining=JOINING,
     ),
 )

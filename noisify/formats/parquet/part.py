@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
 from noisify.core.overriding import override
-from noisify.core.share import Share
 from noisify.formats.interface import Part, Reading
 from noisify.formats.parquet.dataset import DatasetSink
 from noisify.formats.parquet.sink import ParquetSink
@@ -15,9 +13,9 @@ from noisify.formats.parquet.source import RowGroupSlice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from noisify.core.chunk import Field
+    from noisify.core.share import Share
     from noisify.files.folder_output import FolderOutput
     from noisify.files.output import Output
     from noisify.formats.parquet.dataset import DatasetSource
@@ -60,20 +58,6 @@ class ParquetPart(Part[RowGroupSlice]):
     def rewrite(self, output: Output, noised: frozenset[str]) -> ParquetSink:
         """Open a sink for a file with these row groups only."""
         return self._sink(self._source, output, noised)
-
-
-def join_files(source: ParquetSource, parts: Sequence[Path], output: Output) -> None:
-    """Write one file with the row groups of its parts' files.
-
-    Args:
-        source: The file that was read.
-        parts: The file of each part, by `PartSink`.
-        output: Where to write.
-    """
-    with closing(ParquetSink(source, output, frozenset())) as sink:
-        for number, part in enumerate(parts, 1):
-            sink.add(part, ParquetPart(source, Share(number, len(parts))).groups)
-        sink.finish()
 
 
 class DatasetPart(Part[RowGroupSlice]):

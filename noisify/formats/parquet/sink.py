@@ -242,7 +242,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         if self._unchanged is None:
             return
         waiting, self._unchanged = self._unchanged, None
-        self._file.write(MAGIC)
+        self.copy(Span(0, len(MAGIC)))
         for number in waiting:
             rows = self._source.metadata.row_group(number).num_rows
             self._close(self._open(number), rows, set())
@@ -321,7 +321,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             moved = here - span.start
             group.indexes.append(_Index(leaf, *footer.index_spans(chunk), moved))
             group.filters[leaf] = self._filter_span(chunk[footer.METADATA])
-            self._copy(span)
+            self.copy(span)
             footer.move_chunk(chunk, moved)
         group.done = stop
 
@@ -390,10 +390,11 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             return None
         if isinstance(data, bytes):
             return self._file.write(data)
-        self._copy(data)
+        self.copy(data)
         return data.size
 
-    def _copy(self, span: Span) -> None:
+    def copy(self, span: Span) -> None:
+        """Write a range of bytes of the old file."""
         try:
             for data in footer.pieces(self._old, span):
                 self._file.write(data)
@@ -403,7 +404,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def finish(self) -> None:
         """Write the page indexes and the footer, or copy the old file if nothing changed."""
         if self._unchanged == list(range(len(self._source.footer))):
-            self._copy(Span(0, self._source.path.stat().st_size))
+            self.copy(Span(0, self._source.path.stat().st_size))
             return
         self._start()
         records = [
@@ -466,6 +467,12 @@ class PartSink(ParquetSink):
         """Write the footer, unless nothing changed."""
         if self._unchanged is None:
             super().finish()
+
+    def copy_groups(self, groups: range) -> None:
+        """Write a file with row groups that have not changed."""
+        self._unchanged = list(groups)
+        self._start()
+        self.finish()
 
 
 def _describe(chunk: Record, encoded: Encoded, start: int) -> None:

@@ -58,6 +58,10 @@ def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a pat
     return _ParquetWriter(lambda: pq.ParquetWriter(file, schema), "Parquet")
 
 
+continued = create
+"""Creates a file to be joined with others by its row groups."""
+
+
 class _ParquetWriter(ArrowWriter):
     """A Parquet file being written."""
 

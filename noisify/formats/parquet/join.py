@@ -1,0 +1,95 @@
+"""Join the files of the parts of a Parquet file, or of its mask."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from noisify.core.overriding import override
+from noisify.core.share import Share
+from noisify.files.whole_output import PartOfFile
+from noisify.formats.interface import Joining
+from noisify.formats.mask_run import KEY, ChangedSum, MaskRun
+from noisify.formats.parquet.footer import MAGIC, Footer, Span
+from noisify.formats.parquet.part import ParquetPart
+from noisify.formats.parquet.sink import ParquetSink, PartSink
+from noisify.formats.parquet.source import ParquetSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from noisify.files.output import Output
+
+
+class _EndSink(ParquetSink):
+    """What follows the row groups in a file; they are in it already."""
+
+    @override
+    def copy(self, span: Span) -> None:
+        """Leave out bytes of row groups."""
+        self._file.skip(span.size)
+
+
+def _join(
+    source: ParquetSource,
+    parts: Sequence[Path],
+    output: Output,
+    sink: type[ParquetSink] = ParquetSink,
+) -> None:
+    """Write one file with the row groups of its parts' files, which a `PartSink` made."""
+    with closing(sink(source, output, frozenset())) as joined:
+        for number, part in enumerate(parts, 1):
+            joined.add(part, ParquetPart(source, Share(number, len(parts))).groups)
+        joined.finish()
+
+
+def _data(source: ParquetSource, share: Share, part: Path) -> range:
+    """Return where the row groups of a part's file are, with the start of the whole.
+
+    Groups that have not changed are written into its file first, which is empty then.
+    """
+    if not part.stat().st_size:
+        with (
+            PartOfFile(part, 0, None) as output,
+            closing(PartSink(source, output, frozenset())) as sink,
+        ):
+            sink.copy_groups(ParquetPart(source, share).groups)
+    return _groups(source, share, part)
+
+
+def _groups(_: object, share: Share, part: Path) -> range:
+    with part.open("rb") as file:
+        stop = Footer(file, str(part), "").data_stop()
+    return range(0 if share.is_first else len(MAGIC), stop)
+
+
+def _join_masks(
+    _: object, parts: Sequence[Path], output: Output, sink: type[ParquetSink] = ParquetSink
+) -> None:
+    """Write one mask with the row groups of those of parts, and the sum of their runs."""
+    found = [(pq.read_metadata(part).metadata or {}).get(KEY.encode(), b"") for part in parts]
+    runs = [run for text in found if (run := MaskRun.parse(text.decode())) is not None]
+    with (
+        closing(ParquetSource(parts[0], str(parts[0]))) as source,
+        closing(sink(source, output, frozenset())) as joined,
+    ):
+        if runs:
+            total = ChangedSum()
+            for run in runs:
+                total += ChangedSum(run.changed, run.checksum)
+            every = replace(runs[0], changed=total.changed, checksum=total.checksum)
+            source.footer.put_text(found[0], every.text.encode())
+        for part in parts:
+            joined.add(part, range(0))
+        joined.finish()
+
+
+JOINING = Joining(_join, _data, partial(_join, sink=_EndSink))
+"""How parts of files are joined."""
+JOINING_MASKS = Joining(_join_masks, _groups, partial(_join_masks, sink=_EndSink))
+"""How masks of parts are joined."""
