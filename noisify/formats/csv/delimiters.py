@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import UsageError
@@ -15,7 +15,7 @@ from noisify.formats.csv.cells import is_well_quoted
 from noisify.formats.csv.reference_scan import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from noisify.formats.csv.types import Dialect
 
@@ -77,14 +77,21 @@ def as_typed(delimiter: bytes, encoding: str = "utf-8") -> str:
     )
 
 
-class Record(NamedTuple):
-    """A record near the start of a table: its offset and the raw bytes of its cells."""
+class Records(NamedTuple):
+    """Records at the start of a table.
 
-    start: int
-    cells: tuple[bytes, ...]
+    Attributes:
+        starts: The offset of each record.
+        widths: The number of cells of each record.
+        cells: Returns the raw bytes of the cells of a record, given its place.
+    """
+
+    starts: Sequence[int]
+    widths: Sequence[int]
+    cells: Callable[[int], Sequence[bytes]]
 
 
-def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> list[Record]:
+def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> Records:
     """Return the first records of a table that are complete in `text`.
 
     Args:
@@ -92,20 +99,14 @@ def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> list[Record]
         dialect: The dialect of the table.
         whole: Whether `text` is the whole table.
     """
-    found: list[Record] = []
-    plain = _plain_records(text, dialect, whole=whole)
-    for record in _records(text, dialect, whole=whole) if plain is None else plain:
-        found.append(record)
-        enough = record.start > _SNIFFED_BYTES and len(found) >= _LEAST_RECORDS
-        if enough or len(found) == _SNIFFED_RECORDS:
-            break
-    return found
+    return _plain_records(text, dialect, whole=whole) or _records(text, dialect, whole=whole)
 
 
-def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record] | None:
+def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Records | None:
     """Return the first records if each is one line without quotes; else None.
 
-    Several times as fast as `_records`, which matters in a batch of small files.
+    Many times as fast as `_records`, which matters in a batch of small files: cells are counted,
+    and cut only when they are asked for.
     """
     window = text[:_SNIFFED_BYTES]
     if dialect.comment or dialect.escape or b'"' in window:
@@ -117,19 +118,29 @@ def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Re
             return None
     elif lines and not whole and not lines[-1].endswith(b"\n"):
         del lines[-1]
-    starts = accumulate(map(len, lines), initial=0)
-    bare = window.splitlines()
-    return (
-        Record(start, tuple(cells.split(dialect.delimiter)))
-        for start, cells in zip(starts, bare[: len(lines)], strict=False)
-        if cells
+    numbered = zip(accumulate(map(len, lines), initial=0), window.splitlines(), strict=False)
+    filled = (line for line in islice(numbered, len(lines)) if line[1])
+    some = list(islice(filled, _SNIFFED_RECORDS))
+    delimiter = dialect.delimiter
+    return Records(
+        [start for start, _ in some],
+        [line.count(delimiter) + 1 for _, line in some],
+        lambda at: some[at][1].split(delimiter),
     )
 
 
-def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Iterator[Record]:
+def _records(text: bytes, dialect: Dialect, *, whole: bool) -> Records:
+    """Return the first records, found cell by cell."""
+    starts: list[int] = []
+    cells: list[list[bytes]] = []
     for record in walk(text, dialect, at_end=whole, most=MOST_COLUMNS):
         if record.spans and not record.open:
-            yield Record(record.start, tuple(record.cells(text)))
+            starts.append(record.start)
+            cells.append(record.cells(text))
+            enough = record.start > _SNIFFED_BYTES and len(cells) >= _LEAST_RECORDS
+            if enough or len(cells) == _SNIFFED_RECORDS:
+                break
+    return Records(starts, [len(each) for each in cells], cells.__getitem__)
 
 
 class Start:
@@ -143,9 +154,9 @@ class Start:
     def __init__(self, text: bytes, *, whole: bool = True) -> None:
         self.text = text
         self.whole = whole
-        self._records: dict[Dialect, list[Record]] = {}
+        self._records: dict[Dialect, Records] = {}
 
-    def records(self, dialect: Dialect) -> list[Record]:
+    def records(self, dialect: Dialect) -> Records:
         """Return `first_records` in a dialect."""
         if dialect not in self._records:
             self._records[dialect] = first_records(self.text, dialect, whole=self.whole)
@@ -168,7 +179,8 @@ class Fit:
         share: The share of such records.
         trailing: Whether every record after the first such record is one too.
         short_header: Whether the first record has one cell fewer than all others.
-        records: The records with `columns` cells.
+        records: The records.
+        fitting: The places of the records with `columns` cells and well-placed quotes.
     """
 
     delimiter: bytes
@@ -177,18 +189,20 @@ class Fit:
     share: float
     trailing: bool
     short_header: bool
-    records: tuple[tuple[bytes, ...], ...]
+    records: Records
+    fitting: Sequence[int]
 
     @property
     def filled(self) -> int:
         """The number of columns with at least one non-empty cell."""
-        columns = zip(*self.records, strict=True)
+        columns = zip(*map(self.records.cells, self.fitting), strict=True)
         return sum(any(cell.strip(b" \t") for cell in column) for column in columns)
 
     @cached_property
     def typed(self) -> float:
         """A score from 0 to 1 of how far the cells look like numbers, times and single words."""
-        stripped = (cell.strip(b" \t") for cells in self.records for cell in cells)
+        cells = chain.from_iterable(map(self.records.cells, self.fitting))
+        stripped = (cell.strip(b" \t") for cell in cells)
         typed = [_typed(cell) for cell in stripped if cell]
         return sum(typed) / max(1, len(typed))
 
@@ -210,25 +224,29 @@ def fit(start: Start, dialect: Dialect) -> Fit | None:
     Returns:
         The fit; None if no record has two or more cells and well-placed quotes.
     """
-    records = [record.cells for record in start.records(dialect)]
-    quotes = b'"' in start.text
-    widths = [len(cells) if not quotes or _has_good_quotes(cells) else 0 for cells in records]
-    counts = Counter(width for width in widths if width > 1)
+    records = start.records(dialect)
+    widths = records.widths
+    if b'"' in start.text:
+        widths = [
+            width if _has_good_quotes(records.cells(at)) else 0 for at, width in enumerate(widths)
+        ]
+    counts = {width: count for width, count in Counter(widths).items() if width > 1}
     if not counts:
         return None
     columns = max(counts, key=lambda width: (counts[width], width))
     fits = [width == columns for width in widths]
-    good = [cells for cells, is_good in zip(records, fits, strict=True) if is_good]
+    fitting = [at for at, fits_here in enumerate(fits) if fits_here]
     short_header = is_one_short(widths)
     fits[0] |= short_header
     return Fit(
         dialect.delimiter,
         columns,
         sum(fits),
-        sum(fits) / len(records),
+        sum(fits) / len(fits),
         all(fits[fits.index(True) :]),
         short_header,
-        tuple(good),
+        records,
+        fitting,
     )
 
 

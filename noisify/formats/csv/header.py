@@ -16,7 +16,7 @@ from noisify.formats.csv.cells import unquote
 from noisify.formats.csv.comments import end_of_line
 from noisify.formats.csv.delimiters import (
     MOST_COLUMNS,
-    Record,
+    Records,
     Sniffed,
     Start,
     as_typed,
@@ -152,7 +152,7 @@ def _refuse_binary(sample: bytes, name: str) -> None:
     if zeros > len(sample) // 4 and 0 in {sample[0::2].count(0), sample[1::2].count(0)}:
         order = "le" if not sample[0::2].count(0) else "be"
         raise DataError(f"looks like UTF-16 text; add --encoding utf-16-{order}", path=name)
-    odd = sum(byte in _ODD_CONTROLS for byte in sample)
+    odd = len(sample) - len(sample.translate(None, _ODD_CONTROLS))
     if zeros > len(sample) // 8 or (odd > len(sample) // 50 and not _is_utf8(sample)):
         raise DataError("looks like a binary file, not CSV; say what it is with --from", path=name)
 
@@ -234,7 +234,7 @@ class _HeadReader:
         )
 
     def _names(
-        self, cells: Sequence[bytes], records: Sequence[Record], hints: list[str]
+        self, cells: Sequence[bytes], records: Records, hints: list[str]
     ) -> tuple[tuple[str, ...], bool]:
         """Return the names of the columns, and whether the first column holds row names."""
         if not self._options.header:
@@ -293,17 +293,16 @@ class _HeadReader:
             return [f"{used} as the delimiter leaves one field; {instead}"]
         return [] if typed is None else [f"--delimiter {typed} leaves one field"]
 
-    def _missing_name(self, records: Sequence[Record]) -> int | None:
+    def _missing_name(self, records: Records) -> int | None:
         """Return the place of the missing name in a header that is one cell short, else None.
 
         R writes no name above the row names. Other programs end each row with a delimiter.
         """
-        rows = [record.cells for record in records]
-        if not is_one_short([len(cells) for cells in rows]):
+        if not is_one_short(records.widths):
             return None
-        if all(not cells[-1].strip() for cells in rows[1:]):
-            return len(rows[0])
-        is_title = not any(map(self._is_number, rows[1]))  # the next line is the header
+        if all(not records.cells(at)[-1].strip() for at in range(1, len(records.widths))):
+            return records.widths[0]
+        is_title = not any(map(self._is_number, records.cells(1)))  # the next line is the header
         return None if is_title else 0
 
     def _is_number(self, cell: bytes) -> bool:
@@ -316,10 +315,10 @@ class _HeadReader:
             return []
         return ["the header has numbers only; --no-header reads it as the first row"]
 
-    def _advice(self, data: bytes, start: int, records: Sequence[Record], columns: int) -> str:
+    def _advice(self, data: bytes, start: int, records: Records, columns: int) -> str:
         """Return what to type if lines seem to precede the table; empty if none do."""
-        sign = comment_sign(records[0].cells[0]) if records else ""
-        widths = [len(record.cells) for record in records]
+        widths = records.widths
+        sign = comment_sign(records.cells(0)[0]) if widths else ""
         counts = Counter(width for width in widths if width > columns or (sign and width < columns))
         if not counts:
             return ""
@@ -327,8 +326,7 @@ class _HeadReader:
         place = widths.index(most)
         if columns in widths[place:] or count < min(_LEAST_ROWS, len(widths) - 1):
             return ""
-        first = records[place]
-        lines = count_lines(data, start + first.start)
+        lines = count_lines(data, start + records.starts[place])
         comment = f"--comment {sign!r}" if sign else "--comment TEXT"
         return (
             f"if the table starts at line {lines + 1}, add --skip-lines {lines}; {comment} passes "

@@ -440,9 +440,16 @@ def test_long_whole_numbers_are_converted_exactly(digits: int, tmp_path: Path) -
 )
 def test_plain_records_are_those_of_the_pattern(text, delimiter, whole):
     dialect = Dialect(delimiter)
-    expected = list(delimiters._records(text.encode(), dialect, whole=whole))
+    expected = _listed(delimiters._records(text.encode(), dialect, whole=whole))
+    found = delimiters._plain_records(text.encode(), dialect, whole=whole)
 
-    assert expected == list(delimiters._plain_records(text.encode(), dialect, whole=whole))
+    assert expected == _listed(found)
+    assert list(found.widths) == [len(cells) for _, cells in expected]
+
+
+def _listed(records: delimiters.Records) -> list[tuple[int, list[bytes]]]:
+    """Return the offset and the cells of each record."""
+    return [(start, list(records.cells(at))) for at, start in enumerate(records.starts)]
 
 
 def test_plain_records_of_a_long_text_are_those_of_the_pattern():
@@ -451,5 +458,5 @@ def test_plain_records_of_a_long_text_are_those_of_the_pattern():
 
     found = delimiters.first_records(text, Dialect(), whole=False)
 
-    assert [cells for _, cells in expected][1:] == [cells for _, cells in found][1:]
-    assert len(found) == 100
+    assert [cells for _, cells in _listed(expected)][1:] == [c for _, c in _listed(found)][1:]
+    assert len(found.starts) == 100
