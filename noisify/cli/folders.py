@@ -61,8 +61,10 @@ def files_in(path: str, from_format: str | None) -> tuple[list[str], list[str]] 
 
 def _check_inside(path: Path, folder: Path) -> None:
     """Refuse a link out of a folder, whose target the user did not name."""
+    if not path.is_symlink():
+        return
     inside = Path(os.path.realpath(folder))  # `resolve` fails for loops of links
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+    if not Path(os.path.realpath(path)).is_relative_to(inside):
         raise DataError("is a link out of the folder, which is not followed; name it", path=path)
 
 

@@ -122,12 +122,15 @@ def _check_links(folder: Path, found: Sequence[str]) -> None:
     inside = Path(os.path.realpath(folder))
     known: dict[object, str] = {}
     for target in found:
-        if Path(target).is_symlink() and not Path(os.path.realpath(target)).is_relative_to(inside):
-            raise UsageError(
-                f"is a link that leads out of {folder}; remove it, or choose another name",
-                path=target,
-            )
-        other = known.setdefault(_named(target), target)
+        real = str(inside / Path(target).name)
+        if Path(target).is_symlink():
+            real = os.path.realpath(target)
+            if not Path(real).is_relative_to(inside):
+                raise UsageError(
+                    f"is a link that leads out of {folder}; remove it, or choose another name",
+                    path=target,
+                )
+        other = known.setdefault(identity(target) or real, target)
         if other != target:
             raise UsageError(f"is {other} too, by a link; remove one of them", path=target)
 
@@ -207,6 +210,15 @@ def check_apart(
         UsageError: If there is one.
     """
     recipe = None if arguments.recipe is None else _named(arguments.recipe)
+    others = (
+        ("the list", index),
+        ("--mask", arguments.mask),
+        ("--report", arguments.report),
+        ("--plot", arguments.plot),
+        ("--depfile", arguments.depfile),
+    )
+    if recipe is None and all(name is None for _, name in others):
+        return
     taken: dict[object, str] = {}
     for path in outputs:
         place = _named(path)
@@ -215,13 +227,6 @@ def check_apart(
         taken[place] = "an output"
     taken |= {_named(path): "an input" for path in inputs}
     taken |= {recipe: "the recipe"}
-    others = (
-        ("the list", index),
-        ("--mask", arguments.mask),
-        ("--report", arguments.report),
-        ("--plot", arguments.plot),
-        ("--depfile", arguments.depfile),
-    )
     for option, name in others:
         if name is None:
             continue

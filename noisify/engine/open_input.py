@@ -19,7 +19,7 @@ from noisify.formats.interface import CUT, no_rows, not_cut
 from noisify.formats.numpy_fields import check_condition
 from noisify.formats.read_options import ReadOptions
 from noisify.plan.plan import Plan, Request
-from noisify.plan.resolve import resolve
+from noisify.plan.resolve import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +75,7 @@ class Settings:
         share: The part of the input to work on, or None for all of it.
         known: What is known of the whole input.
         unsynced: Takes the folders of new files, for the caller to sync; else each is synced.
+        resolver: Plans the noise; files with the same fields share a plan.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -93,6 +94,7 @@ class Settings:
     share: Share | None = None
     known: Known = field(default_factory=Known)
     unsynced: set[Path] | None = None
+    resolver: Resolver = field(default_factory=Resolver)
 
 
 class OpenInput:
@@ -208,7 +210,9 @@ class OpenInput:
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng, file=request.file)
         try:
-            plan = resolve(request, self.source.fields, self._survey, self.source.series_shape)
+            plan = self._settings.resolver.resolve(
+                request, self.source.fields, self._survey, self.source.series_shape
+            )
         except UsageError as error:
             raise error.because(self._hints or ()) from None
         check_streams(plan)

@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from contextlib import ExitStack, suppress
@@ -35,6 +36,8 @@ Result = TypeVar("Result")
 Said = tuple[bytes, bytes]
 """A message from a copy: its kind and its pickled contents."""
 _TOLD, _DONE, _FAILED = b"t", b"d", b"f"
+_TOLD_EVERY = 0.05
+"""Seconds between messages with told values: a message costs both processes some time."""
 _MORE_IN_FLIGHT = 2
 _PR_SET_PDEATHSIG = 1
 _HEARD_BY_ALL = ("SIGINT", "SIGHUP")
@@ -84,7 +87,7 @@ def process_map(
                 for copy in _heard(copies):
                     kind, data = copy.hear()
                     if kind == _TOLD:
-                        told(_read(kind, data))
+                        deque(map(told, _read(kind, data)), 0)
                         continue
                     answer, copy.answer = copy.answer, None
                     _hand_out(waiting, copies, pending)  # before the result is yielded
@@ -226,15 +229,32 @@ def _end_with_parent() -> None:
 
 def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Connection) -> None:
     """Answer items until the parent process closes the connection."""
+    waiting: list[object] = []
+    next_told = 0.0
 
     def say(kind: bytes, what: object) -> None:
         connection.send_bytes(kind + pickle.dumps(what, pickle.HIGHEST_PROTOCOL))
+
+    def tell(what: object) -> None:
+        waiting.append(what)
+        if time.monotonic() >= next_told:
+            tell_all()
+
+    def tell_all() -> None:
+        nonlocal next_told
+        next_told = time.monotonic() + _TOLD_EVERY
+        say(_TOLD, waiting)
+        waiting.clear()
 
     with suppress(EOFError, OSError):  # the parent has closed the connection, or has ended
         while True:
             try:
                 item = connection.recv()
-                say(_DONE, function(item, lambda what: say(_TOLD, what)))
+                try:
+                    done = function(item, tell)
+                finally:
+                    tell_all()
+                say(_DONE, done)
             except EOFError:
                 return
             except BaseException as error:  # noqa: BLE001 - also a signal while it waits

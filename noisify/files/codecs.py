@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,6 +142,7 @@ def inner_suffix(path: str | Path) -> str:
     return (_split(stem)[1] if suffix.lower() in _OF_SUFFIX else suffix).lower()
 
 
+@lru_cache(maxsize=32)
 def _split(path: str | Path) -> tuple[str, str]:
     """Return a file name's stem and last suffix as `Path` would; faster over many files."""
     whole = path_of(os.fspath(path))

@@ -11,15 +11,15 @@ _MOST_LINKS = 40
 """The most symbolic links followed in a row; Linux's limit."""
 
 
-def open_descriptor(target: str | Path) -> int | None:
+def open_descriptor(path: Path) -> int | None:
     """Return the open descriptor that a path names, or None if it names none.
 
     Write to the descriptor itself, not to a new file renamed over the one that is open there.
     """
-    if _is_elsewhere(Path(target)):
+    if _is_elsewhere(path):
         return None
     own = re.compile(rf"/(?:dev|proc/(?:self|{os.getpid()})(?:/task/\d+)?)/fd/(\d+)")
-    path = Path(target).absolute()
+    path = path.absolute()
     try:
         for _ in range(_MOST_LINKS):
             path = path.parent.resolve() / path.name

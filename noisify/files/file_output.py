@@ -17,6 +17,7 @@ from noisify.files.write_behind import WrittenBehind, open_written_behind, writt
 
 _LONGEST_NAME = 200
 """The most bytes of the target's name used in its temporary file's; file systems allow 255."""
+_BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = 0o666
 _OWN = 0o600
 _DISK_FAILS = {errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -53,7 +54,7 @@ class FileOutput(Output):
     def open(self) -> None:
         """Create the temporary file, never more readable than the file it will replace."""
         mode = _OWN if self.model().exists() else _NEW_FILE
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
         made = os.open(register(self._temporary), flags, mode)
         self.file = written_behind(self._temporary, made)
 
@@ -87,10 +88,11 @@ class FileOutput(Output):
     def sync(self) -> None:
         """Sync the temporary file and close it."""
         if self.file.closed:
-            self.file = open_written_behind(self._temporary)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
+            _sync(self._temporary, os.O_RDWR | _BINARY)
+        else:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
         self._synced = True
 
     def commit(self) -> None:
@@ -155,6 +157,15 @@ def new_name_beside(target: Path) -> str:
     return f"{temporary_stem(target)}.{os.urandom(6).hex()}"
 
 
+def _sync(path: Path, flags: int) -> None:
+    """Open a file or folder to sync it."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Sync a folder, so that its names survive a power cut, where the system supports it.
 
@@ -162,11 +173,7 @@ def sync_folder(folder: Path) -> None:
         OSError: If the disk fails.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(folder, os.O_RDONLY)
     except OSError as error:
         if error.errno in _DISK_FAILS:
             raise

@@ -79,7 +79,7 @@ class Input:
         self._spooled: Path | None = None
         self._held: BinaryIO | None = None
         self._watched: Path | None = None
-        self._seen: dict[Path, _State] = {}
+        self._seen: dict[Path, _State | None] = {}
         self._archive: Path | None = None
         self._member: str | None = None
         try:
@@ -213,7 +213,10 @@ class Input:
             if self._head is None or count > len(self._head):
                 self._head = self._peek(count)  # no more than that
         elif self._head is None or (self.path is not None and count > HEAD_BYTES):
-            if self.path is not None:
+            if self.path is not None and self._held is not None and self._spooled is None:
+                self._held.seek(0)
+                self._head = read_fully(self._held, max(count, HEAD_BYTES))
+            elif self.path is not None:
                 with self.path.open("rb") as file:
                     self._head = file.read(max(count, HEAD_BYTES))
             elif self._packed is not None:
@@ -279,8 +282,12 @@ class Input:
             self._remote.check()
         if self._watched is None:
             return
-        held = None if self._held is None else _state(os.fstat(self._held.fileno()))
-        if _states(self._watched) != self._seen or held not in {None, *self._seen.values()}:
+        if self._held is None:
+            same = _states(self._watched) == self._seen
+        else:
+            seen = self._seen[self._watched]
+            same = _state(os.fstat(self._held.fileno())) == seen == _state_of(self._watched)
+        if not same:
             raise changed_error(self.name)
 
     def close(self) -> None:
@@ -316,16 +323,18 @@ def _state(found: os.stat_result) -> _State:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _states(path: Path) -> dict[Path, _State]:
-    """Return the state of a file, or of each file below a folder; missing files are left out."""
-    files = [path]
-    if path.is_dir():
-        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-    states = {}
-    for file in files:
-        with contextlib.suppress(OSError):
-            states[file] = _state(file.stat())
-    return states
+def _state_of(path: Path) -> _State | None:
+    """Return the state of a file, or None if it is missing."""
+    try:
+        return _state(path.stat())
+    except OSError:
+        return None
+
+
+def _states(folder: Path) -> dict[Path, _State | None]:
+    """Return the state of each file below a folder."""
+    files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    return {file: _state_of(file) for file in files}
 
 
 def known_size(path: str | Path) -> int:

@@ -209,20 +209,28 @@ def _open_plain(
             if str(other) != "-" and _is_open_as(output.file, other):
                 raise UsageError(f"standard output is also the input {other}; write elsewhere")
         return output
+    path = Path(target)
+    is_new = not is_url(target) and _is_new(path)
     for other in inputs:
-        if str(other) != "-" and _same_file(target, other):
+        if not is_new and str(other) != "-" and _same_file(target, other):
             raise UsageError(
                 f"is also the input {other}; give another name, or --in-place to replace it",
                 path=str(target),
             )
     if is_url(target):
         return remote_output.RemoteOutput(str(target), clobber=clobber)
-    if (descriptor := open_descriptor(target)) is not None:
+    if (descriptor := open_descriptor(path)) is not None:
         return _stream_to(descriptor, str(target))
-    path = Path(target)
-    if (device := _device(path)) is not None:
+    if not is_new and (device := _device(path)) is not None:
         return device
     return FileOutput(path, clobber=clobber, unsynced=unsynced)
+
+
+def _is_new(path: Path) -> bool:
+    """Return whether there is nothing of a name."""
+    with contextlib.suppress(OSError):  # reported when it is opened
+        return not path.exists()
+    return False
 
 
 def _device(path: Path) -> StreamOutput | None:

@@ -66,9 +66,7 @@ class FormatEntry(NamedTuple):
 
     def starts(self, head: bytes) -> bool:
         """Return whether `head` has the magic bytes of this format."""
-        return any(
-            head.startswith(magic, offset) for magic in self.magic for offset in self.magic_offsets
-        )
+        return any(head.startswith(self.magic, offset) for offset in self.magic_offsets)
 
 
 FORMATS = (
@@ -96,6 +94,7 @@ FORMATS = (
     FormatEntry("tiff", "tiff.format", "TIFF", (".tif", ".tiff"),
                 (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )  # fmt: skip
+_OF_SUFFIX = {suffix: entry for entry in FORMATS for suffix in entry.suffixes}
 
 
 def find(name: str) -> FormatEntry:
@@ -122,4 +121,4 @@ def _meant(name: str, names: Iterable[str]) -> str:
 
 def of_suffix(suffix: str) -> FormatEntry | None:
     """Return the format of a file name suffix, or None."""
-    return next((entry for entry in FORMATS if suffix.lower() in entry.suffixes), None)
+    return _OF_SUFFIX.get(suffix.lower())

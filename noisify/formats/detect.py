@@ -49,9 +49,9 @@ def _is_archive(head: bytes) -> bool:
     return zip_member.is_archive(head)
 
 
-def _by_magic_further_on(source: Input) -> FormatEntry | None:
+def _by_magic_further_on(source: Input, head: bytes) -> FormatEntry | None:
     """Return the format whose magic bytes follow a user block at the start of the file."""
-    if source.path is None:
+    if source.path is None or len(head) < _HEAD:
         return None
     size = source.path.stat().st_size
     places = [
@@ -88,7 +88,7 @@ def recognise(source: Input, name: str | None) -> FormatEntry:
         by_magic = find("arrow")
     expected = find(name) if name else of_suffix(source.suffix)
     if by_magic is None or (expected is not None and by_magic.module != expected.module):
-        by_magic = _by_magic_further_on(source) or by_magic
+        by_magic = _by_magic_further_on(source, head) or by_magic
     if expected is None:
         expected = by_magic or find("csv")
     sure = name or (by_magic is not None and by_magic.name != "npz")  # every ZIP starts like NPZ

@@ -29,8 +29,9 @@ def file_part(path: str | Path) -> str:
     """
     if str(path) == "-":
         raise UsageError("noise by the file's name needs a file, not standard input")
-    path = path_of(str(path))
-    name = Path(path) if Path(path).name not in {"", ".."} else Path(path).resolve()
+    name = Path(path_of(str(path)))
+    if name.name in {"", ".."}:
+        name = name.resolve()
     if of_suffix(inner_suffix(name)) is not None:
         return split_name(name)[0]
     return name.name if of_name(name) is None else name.stem

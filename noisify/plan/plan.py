@@ -226,21 +226,22 @@ class Plan:
 
     def replicated(self, replicate: int) -> Plan:
         """Return the same plan with random streams for the repeated rows of that number."""
-        return self._with_replicates(replicate << 32)
+        return self._with_streams(lambda name: _shifted(name, replicate << 32))
 
     def copied(self, number: int) -> Plan:
         """Return the same plan for the noisy copy of that number, counted from 0."""
-        return self._with_replicates(number)
+        return self._with_streams(lambda name: _shifted(name, number))
 
-    def _with_replicates(self, further: int) -> Plan:
-        streams = [
-            dataclasses.replace(step.stream, replicate=step.stream.replicate + further)
-            for step in self.steps
-        ]
-        steps = zip(self.steps, streams, strict=True)
-        return dataclasses.replace(
-            self, steps=tuple(dataclasses.replace(step, stream=stream) for step, stream in steps)
-        )
+    def of_file(self, file: str) -> Plan:
+        """Return the same plan for a file with another file part."""
+        if file == self.file:
+            return self
+        named = self._with_streams(lambda name: dataclasses.replace(name, file=file))
+        return dataclasses.replace(named, file=file)
+
+    def _with_streams(self, renamed: Callable[[StreamName], StreamName]) -> Plan:
+        steps = [dataclasses.replace(step, stream=renamed(step.stream)) for step in self.steps]
+        return dataclasses.replace(self, steps=tuple(steps))
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as in a report."""
@@ -273,6 +274,11 @@ class Plan:
             used[use] = step.stream.ordinal + 1
             entries.append(entry)
         return entries
+
+
+def _shifted(name: StreamName, further: int) -> StreamName:
+    """Return the name of the same stream of a later replicate."""
+    return dataclasses.replace(name, replicate=name.replicate + further)
 
 
 def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]:

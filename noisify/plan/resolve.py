@@ -67,6 +67,37 @@ def resolve(
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 
 
+class Resolver:
+    """Resolves the requests of a run, whose files often have the same fields.
+
+    Such files share a plan, unless it rests on their data or on their arrays' shapes: planning
+    takes an eighth of a small file's time.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Request, Sequence[Field], Plan] | None = None
+
+    def resolve(
+        self, request: Request, fields: Sequence[Field], survey: Surveyor, shape_of: Shapes
+    ) -> Plan:
+        """Do the same as `resolve`."""
+        if self._last is not None:
+            before, known, plan = self._last
+            if known == fields and before == dataclasses.replace(request, file=before.file):
+                return plan.of_file(request.file)
+        surveyed = False
+
+        def noted(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
+            nonlocal surveyed
+            surveyed = True
+            return survey(needs)
+
+        plan = resolve(request, fields, noted, shape_of)
+        shared = not surveyed and all(step.model.followed_axis is None for step in plan.steps)
+        self._last = (request, fields, plan) if shared else None
+        return plan
+
+
 def _along_axis(draft: Draft, shape_of: Shapes) -> tuple[Model, Series | None]:
     """Return a draft's model, fitted to the series of the field if it works along an axis."""
     if draft.model.followed_axis is None:

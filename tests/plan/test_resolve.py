@@ -438,3 +438,64 @@ def test_what_is_more_than_exact_names_is_searched(columns, exclude):
 
     expected = choose((*TABLE, aliased), columns, exclude).fields
     assert list(expected) == [draft.field for draft in found]
+
+
+class TestSharedPlans:
+    """Files with the same fields share a plan, but for what rests on the file."""
+
+    def resolved(self, asked, survey=None):
+        """Return the plans of requests for fields, planned by one resolver."""
+        resolver = resolve_module.Resolver()
+        survey = survey or Surveyor()
+        return [resolver.resolve(*one, survey, lambda _: None) for one in asked]
+
+    def test_files_have_the_plans_they_have_alone(self):
+        absolute = NoiseSpec(columns=("temp", "rh"), scale=Absolute(0.5), clip=(0.0, 9.0))
+        others = (NoiseSpec("missing", parameters={"rate": 0.1}), NoiseSpec(scale=FromField("err")))
+        asked = [
+            (Request((absolute, *others), seed, file=file, replicate=replicate), fields)
+            for fields in (TABLE, TABLE[:4])
+            for seed, replicate in ((42, 0), (42, 1), (7, 0))
+            for file in ("day1", "day2", "")
+        ]
+
+        found = self.resolved(asked)
+
+        assert [resolve_module.resolve(*one, Surveyor()) for one in asked] == found
+        assert {"day1", "day2", ""} == {step.stream.file for plan in found for step in plan.steps}
+
+    def test_they_are_planned_once(self, monkeypatch):
+        planned = []
+        monkeypatch.setattr(
+            resolve_module, "drafts_of", lambda *of: planned.append(of) or drafts.drafts_of(*of)
+        )
+        request = Request((NoiseSpec(scale=Absolute(0.5)),), 42)
+
+        one, other = self.resolved([(request, TABLE), (request, tuple(TABLE))])
+
+        assert len(planned) == 1
+        assert one is other
+
+    def test_a_plan_that_rests_on_the_data_is_of_one_file(self):
+        request = Request((NoiseSpec(columns=("temp",), scale=parse("0.1sd")),), 42)
+        of_files = [FieldStatistics(9, 0.0, sd, 1.0, 1.0, 1.0) for sd in (1.0, 2.0)]
+        waiting = iter(of_files)
+
+        plans = self.resolved(
+            [(request, TABLE)] * 2,
+            lambda needs: dict.fromkeys([f.name for f in needs], next(waiting)),
+        )
+
+        assert [0.1, 0.2] == [plan.steps[0].model.scale.value for plan in plans]
+
+    def test_so_is_one_that_rests_on_the_shapes_of_arrays(self):
+        request = Request((NoiseSpec("stuck", parameters={"rate": 0.1}),), 42)
+        field = Field("data", "float", "float64", FLOAT)
+        resolver = resolve_module.Resolver()
+
+        wide, long = (
+            resolver.resolve(request, (field,), Surveyor(), lambda _, shape=shape: shape)
+            for shape in ((4, 1000), (1000, 4))
+        )
+
+        assert wide.steps[0].series != long.steps[0].series

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import io
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import DataError, UsageError
@@ -140,6 +141,7 @@ def file_codec(encoding: str, head: bytes) -> str:
     return name
 
 
+@cache
 def extends_ascii(codec: str) -> bool:
     """Return whether every ASCII byte is that ASCII character, and never part of another."""
     ascii_bytes = bytes(range(128))

@@ -19,7 +19,7 @@ from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.encoding import TextInput
 from noisify.formats.csv.header import read_head
-from noisify.formats.csv.number_format import Notation, other_notations
+from noisify.formats.csv.number_format import Notation, option_for, other_notations
 from noisify.formats.csv.numbers import cell_parser, decimals_of, laid_over, slices
 from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.scan import RecordReader, find_cells, within_quotes
@@ -86,6 +86,7 @@ class DelimitedSource(Source[Block]):
         if head.has_row_names:
             self.fields = (_label(self.fields[0]), *self.fields[1:])
         self.empty = head.whole and (sample is None or not sample.rows)
+        self._only_block = sample if head.whole and self.text.path is not None else None
 
     def notes_of_reading(self) -> list[str]:
         """Return a note on the rows read so far that were too short or too long."""
@@ -124,12 +125,14 @@ class DelimitedSource(Source[Block]):
     def _unparseable_cells(
         self, data: bytes, parsed: Parsed, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> list[str]:
-        """Return the first cells of a column that are not numbers."""
+        """Return the first cells that are not numbers, if the first is in another notation."""
         if parsed.unparseable is None:
             return []
         places = np.flatnonzero(parsed.unparseable)[:_CELLS_LOOKED_AT]
         bounds = zip(starts[places].tolist(), ends[places].tolist(), strict=True)
-        return [data[start:end].decode(self.text.encoding, "replace") for start, end in bounds]
+        cells = (data[start:end].decode(self.text.encoding, "replace") for start, end in bounds)
+        first = next(cells)
+        return [first, *cells] if option_for([first.strip(" \t")]) else []
 
     def _reader(self, stream: BinaryIO, start: RecordStart = _BEGIN) -> RecordReader:
         line = int(self.line_of(start))
@@ -157,6 +160,9 @@ class DelimitedSource(Source[Block]):
             yield from self._reader(stream, start).blocks(size)
 
     def _blocks(self, size: int) -> Iterator[Block]:
+        if self._only_block is not None and len(self._only_block.data) < size:
+            yield self._only_block  # a small file, which has been read already
+            return
         with self.text.open() as stream:
             skipped = len(self.prefix)
             while skipped and (data := stream.read(skipped)):
