@@ -63,6 +63,7 @@ def extensions() -> Iterator[Extension]:
         "noisify/formats/csv/_csv.cpp",
         headers=("noisify/formats/csv/_csv_numbers.hpp",),
     )
+    yield extension("noisify.formats.parquet._thrift", "noisify/formats/parquet/_thrift.cpp")
     yield extension(
         "noisify.kernels._kernels",
         "noisify/kernels/_kernels.cpp",

@@ -352,8 +352,10 @@ def _groups(footer: bytes) -> Iterator[list[Record]]:
     while (head := reader.header()) is not None and head[0] != parts.GROUPS:
         reader.skip(head[1])
     _, count = reader.list_header()
+    at = reader.at
     for _ in range(count):
-        yield reader.record(parts.CHUNK_DEPTH)[parts.CHUNKS].values
+        group, at = thrift.read(footer, at, parts.CHUNK_DEPTH)
+        yield group[parts.CHUNKS].values
 
 
 def _joined(chunks: Sequence[Record]) -> Record:

@@ -2,6 +2,9 @@
 
 There is no schema: the caller knows the fields by number, and unknown fields are kept. See
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+
+The compiled part, where it is built, reads and writes the same records; it leaves what is damaged
+or unusual to the functions here.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from noisify.core.native import Part, load, pure
 from noisify.core.value_class import frozen
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT, UUID = range(1, 14)
@@ -17,8 +21,11 @@ _NESTED = frozenset({LIST, SET, MAP, STRUCT})
 _SIZES = {BYTE: 1, DOUBLE: 8, UUID: 16}
 _LONG_LIST = 15
 _DEEPEST = 64
+_NO_LAST = 1 << 62
 _MORE = 0x80
 """The bit that is set in every byte of a varint but the last."""
+
+_part: Any = load(Part.THRIFT)
 
 Value: TypeAlias = Any
 """A number, a bool, bytes, `Items` or a `Record`, depending on the field."""
@@ -77,9 +84,20 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
     Raises:
         ValueError: If the bytes are not a record.
     """
+    compiled = _read(data, at, depth, _NO_LAST)
+    if compiled is not None:
+        return compiled
     reader = Reader(data, at)
     found = reader.record(depth)
     return found, reader.at
+
+
+def _read(data: bytes, at: int, depth: int, last: int) -> tuple[Record, int] | None:
+    """Read a record up to a field with the compiled part; None if it is not in use, or cannot."""
+    if _part is None or pure():
+        return None
+    found: tuple[Record, int] | None = _part.read(data, at, depth, last, Record, Items)
+    return found
 
 
 def read_until(data: bytes, last: int) -> Record:
@@ -88,6 +106,9 @@ def read_until(data: bytes, last: int) -> Record:
     Raises:
         ValueError: If the data end before that, or are not a record.
     """
+    compiled = _read(data, 0, _DEEPEST, last)
+    if compiled is not None:
+        return compiled[0]
     reader = Reader(data)
     found = Record()
     while (head := reader.header()) is not None and head[0] <= last:
@@ -298,6 +319,8 @@ def _end_of_many(data: bytes, at: int, kind: int) -> int:
     else:
         raise _unknown(kind)
     for _ in range(count):
+        if at > len(data):
+            raise IndexError
         for inner in kinds:
             at = at + 1 if inner in {TRUE, FALSE} else _end(data, at, inner)
     return at
@@ -309,6 +332,10 @@ def _unknown(kind: int) -> ValueError:
 
 def written(record: Record) -> bytes:
     """Encode a record; nested values may be given as already encoded bytes."""
+    if _part is not None and not pure():
+        encoded: bytes | None = _part.written(record)
+        if encoded is not None:
+            return encoded
     out = bytearray()
     _write_record(out, record)
     return bytes(out)
