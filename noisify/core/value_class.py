@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 if TYPE_CHECKING:
@@ -43,23 +44,22 @@ def frozen(cls: type[T] | None = None, /, **options: bool) -> Any:
     return made if cls is None else made(cls)
 
 
-def _compared(self: DataclassInstance) -> tuple[Any, ...]:
-    return tuple([getattr(self, name) for name in _compared_names(type(self))])
-
-
 @cache
-def _compared_names(cls: type[DataclassInstance]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(cls) if one.compare)
+def _compared(cls: type[DataclassInstance]) -> Callable[[object], object]:
+    """Return a function that returns the compared attributes of an instance."""
+    names = [one.name for one in fields(cls) if one.compare]
+    return attrgetter(*names) if names else lambda _: ()
 
 
 def _eq(self: DataclassInstance, other: object) -> object:
     if other.__class__ is not self.__class__:
         return NotImplemented
-    return _compared(self) == _compared(other)
+    compared = _compared(type(self))
+    return compared(self) == compared(other)
 
 
 def _hash(self: DataclassInstance) -> int:
-    return hash(_compared(self))
+    return hash(_compared(type(self))(self))
 
 
 def _repr(self: DataclassInstance) -> str:

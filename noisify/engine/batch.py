@@ -185,21 +185,26 @@ class _Worker:
 
     def __call__(self, files: Sequence[FileJob], end: Callable[[int], None]) -> list[FileResult]:
         """Return the results of the files; call `end` with the size of each when it is done."""
-        unsynced: set[Path] = set()
         attempts = [_Attempt(one) for one in files]
+        unsynced: set[Path] = set()
+        notes: list[str] = []
+
+        def note(text: str) -> None:
+            notes.append(text)  # those of the file that is being written
+
+        settings = replace(
+            self._settings,
+            jobs=1,
+            note=note,
+            progress=lambda _: self._check(),
+            passes=lambda *_: None,
+            unsynced=unsynced,
+        )
         try:
             for attempt in attempts:
                 self._check()
-                attempt.write(
-                    replace(
-                        self._settings,
-                        jobs=1,
-                        note=attempt.notes.append,
-                        progress=lambda _: self._check(),
-                        passes=lambda *_: None,
-                        unsynced=unsynced,
-                    )
-                )
+                notes = attempt.notes
+                attempt.write(settings)
                 end(attempt.file.size or 0)
             for step in (Outputs.complete, Outputs.sync, Outputs.close):
                 for attempt in attempts:

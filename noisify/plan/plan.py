@@ -236,12 +236,14 @@ class Plan:
         """Return the same plan for a file with another file part."""
         if file == self.file:
             return self
-        named = self._with_streams(lambda name: dataclasses.replace(name, file=file))
-        return dataclasses.replace(named, file=file)
+        return self._with_streams(lambda name: dataclasses.replace(name, file=file), file)
 
-    def _with_streams(self, renamed: Callable[[StreamName], StreamName]) -> Plan:
+    def _with_streams(
+        self, renamed: Callable[[StreamName], StreamName], file: str | None = None
+    ) -> Plan:
         steps = [dataclasses.replace(step, stream=renamed(step.stream)) for step in self.steps]
-        return dataclasses.replace(self, steps=tuple(steps))
+        file = self.file if file is None else file
+        return dataclasses.replace(self, steps=tuple(steps), file=file)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as in a report."""

@@ -58,6 +58,8 @@ def unquote(cell: bytes, escape: bytes = b"") -> bytes:
     >>> unquote(b'"a" "b"')
     b'a "b"'
     """
+    if not cell.startswith(b'"'):
+        return unescape(cell, escape)
     e = re.escape(escape)
     pattern = _QUOTED if not e else re.compile(rb'"((?:""|' + e + rb'[\s\S]|[^"' + e + rb'])*)"')
     match = pattern.match(cell)
