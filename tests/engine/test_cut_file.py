@@ -3,6 +3,7 @@
 The parts are made here in this process, from pickled jobs, each twice, as on a cluster.
 """
 
+import io
 import os
 import pickle
 import shutil
@@ -303,6 +304,7 @@ MASKS = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("values", [(), ("--mask-values",)], ids=["flags", "values"])
 @pytest.mark.parametrize("noise", [("-d", "impulse", "--rate", "20%"), ("-d", "jitter")])
 @pytest.mark.parametrize(
@@ -331,6 +333,11 @@ def bucket(lake, monkeypatch):
     return lake
 
 
+@pytest.fixture
+def on_s3(in_parts):
+    return (*in_parts[:-1], "3000")
+
+
 BY_URL = {
     "absolute": ("-s", "0.5"),
     "default": (),
@@ -339,16 +346,17 @@ BY_URL = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("noise", BY_URL.values(), ids=BY_URL)
 @pytest.mark.parametrize("name", [*TABLES[:-1], *ARRAYS])
-def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, in_parts, bucket, name, noise):
+def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, on_s3, bucket, name, noise):
     chosen = ("-c", "x") if name in TABLES else ()
     common = ("--seed", 5, *chosen, *noise)
     local = run(inputs / name, "-o", tmp_path / name, *common)
     url = bucket.put(f"in/{name}", (inputs / name).read_bytes())
 
     for source in (inputs / name, url):
-        done = run(source, "-o", f"{bucket.url}/out/{name}", *common, *in_parts)
+        done = run(source, "-o", f"{bucket.url}/out/{name}", *common, *on_s3)
 
         messages = done.messages.replace(f"{bucket.url}/out", str(tmp_path))
         messages = messages.replace(f"{bucket.url}/in", str(inputs))
@@ -356,3 +364,132 @@ def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, in_parts, bucket
         assert (tmp_path / name).read_bytes() == bucket.get(f"out/{name}")
         assert [] == bucket.uploads()
         assert 1 < len(bucket.parts(f"out/{name}"))
+
+
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(name, suffix) for name, every in MASKS.items() for suffix in every]
+)
+def test_so_is_a_mask(inputs, tmp_path, on_s3, bucket, name, suffix):
+    chosen = ("-c", "x") if name in TABLES else ()
+    common = (
+        inputs / name,
+        "--seed",
+        5,
+        *chosen,
+        "-d",
+        "impulse",
+        "--rate",
+        "20%",
+        "--mask-values",
+    )
+    assert 0 == run(*common, "-o", tmp_path / name, "--mask", tmp_path / f"m{suffix}").status
+
+    out = tmp_path / "cut" / name if name == "folder" else f"{bucket.url}/{name}"
+    done = run(*common, "-o", out, "--mask", f"{bucket.url}/m{suffix}", *on_s3)
+
+    assert (0, "") == (done.status, done.messages)
+    assert (tmp_path / f"m{suffix}").read_bytes() == bucket.get(f"m{suffix}")
+    assert [] == bucket.uploads()
+
+
+@pytest.mark.parametrize("where", ["id > 30 and id < 300", "id > 30", "id < 300", "id >= 0"])
+@pytest.mark.parametrize("name", ["plain.csv", "table.parquet"])
+def test_parts_that_are_too_small_are_uploaded_with_others(
+    inputs, tmp_path, on_s3, bucket, name, where
+):
+    noise = ("-d", "drop-rows", "--rate", "100%", "--where", where, "--seed", 5)
+    assert 0 == run(inputs / name, "-o", tmp_path / name, *noise).status
+
+    assert 0 == run(inputs / name, "-o", f"{bucket.url}/{name}", *noise, *on_s3).status
+
+    assert (tmp_path / name).read_bytes() == bucket.get(name)
+
+
+def test_row_groups_of_other_sizes_are_too(tmp_path, on_s3, bucket, monkeypatch):
+    joined = []
+    numbers = multipart.numbers_of
+
+    def spied(*given, again=False):
+        joined.append(again)
+        return numbers(*given, again=again)
+
+    monkeypatch.setattr(multipart, "numbers_of", spied)
+    sizes = [200, 1, 200, 1, 1, 200, 3]
+    with pq.ParquetWriter(tmp_path / "in.parquet", pa.schema({"x": pa.float64()})) as writer:
+        for size in sizes:
+            writer.write_table(pa.table({"x": RNG.normal(size=size)}))
+    common = (tmp_path / "in.parquet", "-s", "1", "--seed", 5)
+    assert 0 == run(*common, "-o", tmp_path / "out.parquet").status
+
+    assert 0 == run(*common, "-o", f"{bucket.url}/o.parquet", *on_s3[:-1], "400").status
+
+    assert (tmp_path / "out.parquet").read_bytes() == bucket.get("o.parquet")
+    assert any(joined)
+
+
+def test_several_outputs_on_s3(inputs, tmp_path, on_s3, bucket):
+    source = inputs / "quoted.csv"
+    sweep = ("--sweep", "scale=0.1sd,0.2,0.3iqr", "--replicates", 3, "--seed", 5, "-c", "x")
+    for folder, options in ((tmp_path / "local", ()), (bucket.url, on_s3)):
+        assert 0 == run(source, "--output-dir", folder, *sweep, *options).status
+
+    assert contents(tmp_path / "local") == {key: bucket.get(key) for key in bucket.objects()}
+
+
+def test_an_object_that_exists_is_kept_or_replaced(inputs, on_s3, bucket, monkeypatch):
+    command = (inputs / "array.npy", "-o", f"{bucket.url}/o.npy", "--seed", 5, *on_s3)
+    make = multipart.SharedUpload.complete
+
+    def meanwhile(*given, **options):
+        bucket.put("o.npy", b"theirs")
+        make(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(multipart.SharedUpload, "complete", meanwhile)
+        late = run(*command, "--no-clobber")
+    kept = run(*command, "--no-clobber")
+
+    assert (2, 2, b"theirs", []) == (
+        late.status, kept.status, bucket.get("o.npy"), bucket.uploads()
+    )  # fmt: skip
+    assert late.messages == kept.messages
+    assert 0 == run(*command).status
+    assert X.shape == np.load(io.BytesIO(bucket.get("o.npy"))).shape
+
+
+@pytest.mark.parametrize("error", [NoisifyError("was stopped"), KeyboardInterrupt()])
+@pytest.mark.parametrize("stage", ["before", "after"])
+def test_an_upload_that_fails_is_aborted(inputs, on_s3, bucket, monkeypatch, error, stage):
+    bucket.put("o.csv", b"old")
+
+    class Failing(Twice):
+        def map(self, work, items):
+            if work.__name__ != "make_part":
+                return super().map(work, items)
+            return self._failing(work, items)
+
+        def _failing(self, work, items):
+            if stage == "after":
+                yield from super().map(work, items)
+            raise error
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Failing)
+
+    done = run(inputs / "plain.csv", "-o", f"{bucket.url}/o.csv", "--seed", 5, *on_s3)
+
+    assert {NoisifyError: 1, KeyboardInterrupt: 130}[type(error)] == done.status
+    assert (b"old", []) == (bucket.get("o.csv"), bucket.uploads())
+
+
+def test_what_fails_in_a_part_names_the_object(inputs, on_s3, bucket, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("noisify.formats.csv.sink.write_all", full)
+
+    done = run(inputs / "plain.csv", "-o", f"{bucket.url}/o.csv", "--seed", 5, *on_s3)
+
+    assert f"noisify: {bucket.url}/o.csv (made in " in done.messages
+    assert "cannot be written: No space left on device" in done.messages
+    assert ([], []) == (bucket.objects(), bucket.uploads())
