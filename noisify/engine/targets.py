@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from noisify import formats
 from noisify.core.errors import UsageError
@@ -116,8 +116,7 @@ def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> N
 
 def check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
     """Refuse an output of another format than the input's, and bytes on a terminal."""
-    to_terminal = sys.stdout is not None and sys.stdout.isatty()
-    if str(target) == STANDARD_OUTPUT and opened.format.binary and to_terminal:
+    if str(target) == STANDARD_OUTPUT and opened.format.binary and _is_terminal(sys.stdout):
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
     output_compression(opened, target, settings)
     suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
@@ -133,6 +132,10 @@ def check_output_format(opened: OpenInput, target: str | Path, settings: Setting
             f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "
             f"give the output a {opened.format.suffixes[0]} suffix, or --to {opened.format.name}"
         )
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    return file is not None and file.isatty()
 
 
 def mask_formats(of: formats.FormatEntry) -> str:

@@ -151,8 +151,10 @@ def option_for(cells: Sequence[str]) -> str:
     >>> option_for(["47,072.02"])
     '--thousands ,'
     """
+    if not cells or not cells[0].lstrip("+-")[:1].isdigit():  # most texts
+        return ""
     for pattern, option in _OTHER_NOTATIONS.items():
-        if cells and all(re.fullmatch("[+-]?(?:" + pattern + ")", text) for text in cells):
+        if all(re.fullmatch("[+-]?(?:" + pattern + ")", text) for text in cells):
             return option
     return ""
 

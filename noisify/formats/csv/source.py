@@ -82,11 +82,11 @@ class DelimitedSource(Source[Block]):
         self._ragged_rows: dict[int, int] = {}
         self.hints = list(head.hints)
         sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
+        self._only_block = sample if head.whole and self.text.path is not None else None
         self.fields = self._infer(sample)
         if head.has_row_names:
             self.fields = (_label(self.fields[0]), *self.fields[1:])
         self.empty = head.whole and (sample is None or not sample.rows)
-        self._only_block = sample if head.whole and self.text.path is not None else None
 
     def notes_of_reading(self) -> list[str]:
         """Return a note on the rows read so far that were too short or too long."""
@@ -106,7 +106,7 @@ class DelimitedSource(Source[Block]):
             return tuple(self._field(name, "other", "empty", TEXT) for name in self._places)
         data, parser = sample.data, self._parser
         cells = within_quotes(sample, self._find(sample, list(self._places)))
-        floats = parser.float_columns(data, cells.starts, cells.ends)
+        self._sampled = floats = parser.float_columns(data, cells.starts, cells.ends)
         bounds = list(zip(cells.starts.T, cells.ends.T, strict=True))
         if self.notation.is_usual:
             unparseable = {
@@ -214,6 +214,8 @@ class DelimitedSource(Source[Block]):
         places = [
             at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
         ]
+        if raw is self._only_block:
+            return {at: (self._sampled[self._places[wanted[at].name]],) for at in places}
         starts, ends = cells.starts, cells.ends
         if len(places) < len(wanted):
             starts, ends = (np.take(bounds, places, axis=1) for bounds in (starts, ends))
