@@ -64,7 +64,7 @@ MISTAKES = {
     "-s 1 --name x": "--name is for the files of --output-dir DIR; add it, or name FILE with -o",
     "-s 1 -o x.csv --compress-level 3": "data.csv: --compress-level is for compressed outputs, "
     "and x.csv is not; give -o a name that ends in .gz, .bz2, .xz, .zst, .lz4",
-    "-s 1 -o x.csv --mask m.csv --report m.csv": "--report m.csv is the mask too; give another name",
+    "-s 1 -o x.csv --mask m --report ./m": "--report ./m is the mask too; give another name",
     "-s 1 -o x.csv --mask ./x.csv": "--mask ./x.csv is an output too; give another name",
     "-s 1 -o x.csv --report data.csv": "--report data.csv is an input too; give another name",
     "-s 1 -o x.pkl": "data.csv: noisify writes no .pkl files such as x.pkl; name it x.csv",
