@@ -403,3 +403,21 @@ def test_a_cluster_of_its_own_starts_beside_others(tmp_path, inputs):
         done = run_process(*inputs[:2], *out)
 
     assert (0, "") == (done.status, done.messages)
+
+
+def test_a_large_object_on_s3_is_uploaded_in_parts(tmp_path, lake):
+    x = RNG.normal(size=(1 << 18, 8))
+    np.save(tmp_path / "x.npy", x)
+    url = lake.put("x.npy", (tmp_path / "x.npy").read_bytes())
+    noise = (*SEED, "-d", "impulse", "--rate", "1%", "--mask-values")
+    local = ("-o", tmp_path / "o.npy", "--mask", tmp_path / "m.npy")
+    assert 0 == run(tmp_path / "x.npy", *local, *noise).status
+
+    done = run(url, "-o", "s3://lake/o.npy", "--mask", "s3://lake/m.npy", *noise,
+               "--engine", "dask", "-j", 2, "--part-size", "6MiB")  # fmt: skip
+
+    assert (0, "") == (done.status, done.messages)
+    for name in ("o.npy", "m.npy"):
+        assert (tmp_path / name).read_bytes() == lake.get(name)
+        assert len(lake.parts(name)) == 3
+    assert [] == lake.uploads()
