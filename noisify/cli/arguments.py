@@ -19,16 +19,15 @@ from noisify.cli.option_types import (
     FOLDER,
     FORMAT,
     LEVEL,
+    MODEL,
     SEED,
     SHARE,
     GroupedOption,
-    ModelType,
-    ParameterType,
     ParamType,
-    SizeType,
     WordType,
+    pair_type,
+    size_type,
 )
-from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.formats.read_options import ReadOptions, declared
 from noisify.streams.limits import RNGS
@@ -36,13 +35,10 @@ from noisify.streams.limits import RNGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from noisify.cli import completion
     from noisify.core.share import Share
     from noisify.formats.read_options import ReadOption
     from noisify.noise.level import Level
     from noisify.plan.plan import Decimals
-else:
-    completion = LazyModule("noisify.cli.completion")
 
 Value = TypeVar("Value")
 _FORMATS = ", ".join(entry.name for entry in formats.FORMATS)
@@ -81,7 +77,7 @@ class Arguments:
 
     inputs: tuple[str, ...] = ()
     model: str | None = option(
-        "Noise", "-d", "--dist", "--model", default=None, kind=ModelType(), metavar="MODEL",
+        "Noise", "-d", "--dist", "--model", default=None, kind=MODEL, metavar="MODEL",
         help_text="Kind of noise; see --list-models. [default: normal]",
     )  # fmt: skip
     scale: Level | None = option(
@@ -110,7 +106,8 @@ class Arguments:
         help_text="Degrees of freedom: shorthand for -p df=X.",
     )  # fmt: skip
     parameters: tuple[tuple[str, str], ...] = option(
-        "Noise", "-p", "--param", default=(), kind=ParameterType(), metavar="KEY=VALUE",
+        "Noise", "-p", "--param", default=(), metavar="KEY=VALUE",
+        kind=pair_type("parameter", "KEY=VALUE, such as df=3"),
         help_text="A parameter of the model; see --explain MODEL.",
     )  # fmt: skip
     noise: tuple[str, ...] = option(
@@ -224,7 +221,7 @@ class Arguments:
     )  # fmt: skip
     sweeps: tuple[tuple[str, str], ...] = option(
         "Batch", "--sweep", default=(), metavar="KEY=A,B,C",
-        kind=ParameterType("sweep", "KEY=A,B,C", "scale=0.01,0.1"),
+        kind=pair_type("sweep", "KEY=A,B,C, such as scale=0.01,0.1"),
         help_text="An output for each value of model, scale, sd, snr, rate or a parameter; "
         "0.1:1:0.1 counts from, to, by; several multiply. The same seed gives paired noise.",
     )  # fmt: skip
@@ -257,11 +254,11 @@ class Arguments:
         help_text="Worker threads; NOISIFY_JOBS gives it too. [default: one for each processor]",
     )  # fmt: skip
     chunk_size: int | None = option(
-        "Run", "--chunk-size", default=None, kind=SizeType(), metavar="SIZE",
+        "Run", "--chunk-size", default=None, kind=size_type("chunk size"), metavar="SIZE",
         help_text="Bytes worked on at a time, such as 4MiB; never changes the output.",
     )  # fmt: skip
     max_memory: int | None = option(
-        "Run", "--max-memory", default=None, kind=SizeType("memory size"), metavar="SIZE",
+        "Run", "--max-memory", default=None, kind=size_type("memory size"), metavar="SIZE",
         help_text="Memory that the run may take, such as 300MB: with fewer workers and smaller "
         "chunks if need be, or it fails. [default: what a few chunks for each worker take]",
     )  # fmt: skip
@@ -276,7 +273,7 @@ class Arguments:
         help_text="Dask's scheduler, such as tcp://head:8786. [default: a cluster of this machine]",
     )  # fmt: skip
     part_size: int | None = option(
-        "Run", "--part-size", default=None, kind=SizeType("part size"), metavar="SIZE",
+        "Run", "--part-size", default=None, kind=size_type("part size"), metavar="SIZE",
         help_text="With --engine dask, cut larger files into parts of SIZE for the workers to "
         "share, if their format allows. [default: 256MiB]",
     )  # fmt: skip
@@ -319,12 +316,7 @@ class Arguments:
 
 def options() -> Iterator[click.Parameter]:
     """Yield the options of the command, in the order in which help lists them."""
-    yield click.Argument(
-        ["inputs"],
-        nargs=-1,
-        metavar="[INPUT]...",
-        shell_complete=lambda _, __, typed: completion.a_file(typed),
-    )
+    yield click.Argument(["inputs"], nargs=-1, metavar="[INPUT]...", type=FILE)
     for one in fields(Arguments):
         if "flags" in one.metadata:
             yield GroupedOption([*one.metadata["flags"], one.name], **one.metadata["settings"])

@@ -8,8 +8,8 @@ import click
 
 from noisify.cli.arguments import arguments_from, options
 from noisify.cli.option_types import (
+    MODEL,
     GroupedOption,
-    ModelType,
     StrictCommand,
     WordType,
     check_standard_output,
@@ -77,43 +77,24 @@ def _info(
     )
 
 
-def _show_short_help(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
-    if value and not context.resilient_parsing:
-        check_standard_output()
-        click.echo(noisify.short_help_text(context), nl=False)
-        context.exit()
-
-
-SHORT_HELP = GroupedOption(
-    ["-h"], group="Info", is_flag=True, is_eager=True, expose_value=False,
-    callback=_show_short_help, help="Show the options that most runs need.",
-)  # fmt: skip
-
-
-def _model_page(name: str) -> str:
-    return explain.model_page(name)
-
-
-def _completion_scripts(shell: str) -> str:
-    return completion.scripts(shell)
-
-
 INFO = (
     _info("--list-models", "List the kinds of noise, by family.",
           lambda _: explain.models_listing()),
     _info("--explain", "Explain one kind of noise: formula, parameters, an example.",
-          _model_page, ModelType()),
+          lambda name: explain.model_page(name=name), MODEL),
     _info("--list-presets", "List the ready-made kinds of noise.", lambda _: presets.listing()),
     _info("--completion", "Print what makes bash, zsh or fish complete the commands.",
-          _completion_scripts, WordType("shell", SHELLS)),
+          lambda shell: completion.scripts(shell=shell), WordType("shell", SHELLS)),
     _info("--version", "Show the version.",
           lambda _: f"noisify {version.VERSION} ({native.described()})\n"),
+    _info("-h", "Show the options that most runs need.",
+          lambda _: noisify.short_help_text(click.get_current_context())),
 )  # fmt: skip
 
 
 @click.command(
     cls=StrictCommand,
-    params=[*options(), *INFO, SHORT_HELP],
+    params=[*options(), *INFO],
     context_settings={"help_option_names": ["--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 usage, 3 bad data, 130 interrupted, 141 closed pipe.",
 )

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import click
 
 from noisify.cli.option_types import FILE, GroupedCommand, GroupedOption
-from noisify.core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    from noisify.cli import completion
-else:
-    completion = LazyModule("noisify.cli.completion")
-
 
 EXAMPLES = """
 noisify-compare clean.csv noisy.csv
 noisify-compare clean.csv noisy.parquet --json
 noisify-compare clean.csv noisy.csv --assert 'temp.snr >= 19.5' --only temp,rh
 """
-
-
-def _file(name: str) -> click.Argument:
-    return click.Argument([name], shell_complete=lambda _, __, typed: completion.a_file(typed))
 
 
 OPTIONS = (
@@ -64,7 +52,10 @@ OPTIONS = (
 
 @click.command(
     cls=GroupedCommand,
-    params=[_file("clean"), _file("noisy"), *OPTIONS],
+    params=[
+        *(click.Argument([name], type=click.Path(readable=False)) for name in ("clean", "noisy")),
+        *OPTIONS,
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed or an assertion does not hold, 2 usage, 3 bad data.",
 )

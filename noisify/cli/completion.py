@@ -13,13 +13,12 @@ import re
 import zipfile
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
 
 from noisify import formats
-from noisify.core.errors import UsageError
 from noisify.formats.parquet import thrift
 from noisify.noise import registry
 from noisify.plan import presets
@@ -27,7 +26,6 @@ from noisify.plan import presets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-SHELLS = ("bash", "zsh", "fish")
 PROGRAMS = ("noisify", "noisify-compare")
 _HEAD = 1 << 16
 _MAGIC = b"PAR1"
@@ -41,14 +39,9 @@ def scripts(shell: str) -> str:
 
     Args:
         shell: bash, zsh or fish.
-
-    Raises:
-        UsageError: If it is another shell.
     """
-    found = get_completion_class(shell) if shell in SHELLS else None
-    if found is None:
-        raise UsageError(f"no shell is called {shell!r} (there are {', '.join(SHELLS)})")
-    sources = [found(click.Command(name), {}, name, variable(name)) for name in PROGRAMS]
+    kind: Any = get_completion_class(shell)
+    sources = [kind(click.Command(name), {}, name, variable(name)) for name in PROGRAMS]
     return "\n".join(source.source_template % source.source_vars() for source in sources)
 
 
@@ -61,11 +54,6 @@ def answer(command: click.Command, program: str) -> None:
     """Answer a shell that asks what could be typed next."""
     name = variable(program)
     shell_complete(command, {}, program, name, os.environ[name])
-
-
-def a_file(typed: str) -> list[CompletionItem]:
-    """Let the shell offer files."""
-    return [CompletionItem(typed, type="file")]
 
 
 def candidates(option: str, context: click.Context, typed: str) -> list[CompletionItem]:

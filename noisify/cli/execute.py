@@ -16,7 +16,6 @@ from noisify.cli.batch import make_outputs
 from noisify.cli.engines import check_engine
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
-from noisify.cli.names import expanded
 from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import begin_work
@@ -25,6 +24,7 @@ from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.core.memory_bound import MemoryBound
+from noisify.core.urls import is_url
 from noisify.engine.batch import naming_file
 from noisify.engine.open_input import OpenInput, Settings
 from noisify.engine.parallel import default_jobs
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
     from noisify.engine import restore
+    from noisify.files import remote
     from noisify.plan import recipe_text
 else:
     listing = LazyModule("noisify.cli.index")
@@ -52,6 +53,7 @@ else:
     resuming = LazyModule("noisify.cli.resuming")
     shards = LazyModule("noisify.cli.shards")
     recipe_text = LazyModule("noisify.plan.recipe_text")
+    remote = LazyModule("noisify.files.remote")
     restore = LazyModule("noisify.engine.restore")
 
 _DRY_RUN_ROWS, _PREVIEW_ROWS = 5, 12
@@ -65,7 +67,7 @@ def execute(arguments: Arguments) -> None:
     """
     check_stopped()  # a signal may have been lost in an import
     begin_work()
-    inputs: Sequence[str] = expanded(arguments.inputs) or (STANDARD_OUTPUT,)
+    inputs: Sequence[str] = _expanded(arguments.inputs) or (STANDARD_OUTPUT,)
     if arguments.inputs == () and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT is given, and standard input is a terminal; see noisify --help")
     if arguments.quiet and arguments.verbose:
@@ -84,6 +86,11 @@ def execute(arguments: Arguments) -> None:
         notes.tell()
     if status:
         raise click.exceptions.Exit(status)
+
+
+def _expanded(inputs: Sequence[str]) -> Sequence[str]:
+    """Replace globs in URLs by the URLs that they match; the shell expands those of paths."""
+    return remote.expand(inputs) if any(map(is_url, inputs)) else inputs
 
 
 def _list_fields(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:

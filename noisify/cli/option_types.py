@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from noisify.plan import run_words
     from noisify.plan.plan import Decimals
 
-    ParamType = click.ParamType[Any]
+    ParamType, Choice, Path = click.ParamType[Any], click.Choice[str], click.Path[str]
 else:
-    ParamType = click.ParamType  # generic in newer versions only
+    ParamType, Choice, Path = click.ParamType, click.Choice, click.Path  # generic in newer versions
     completion = LazyModule("noisify.cli.completion")
     mistakes = LazyModule("noisify.cli.mistakes")
     level = LazyModule("noisify.noise.level")
@@ -119,13 +119,10 @@ class StrictCommand(GroupedCommand):
 
     def short_help_text(self, ctx: click.Context) -> str:
         """Return help of a screen's height: the options that most runs need."""
-        common = [
-            option for option in self.get_params(ctx) if getattr(option, "name", "") in self.common
-        ]
         records = [
             record
-            for option in common
-            if isinstance(option, click.Option) and (record := option.get_help_record(ctx))
+            for option in self.get_params(ctx)
+            if option.name in self.common and (record := option.get_help_record(ctx))
         ]
         formatter = click.HelpFormatter(width=100)
         self.format_usage(ctx, formatter)
@@ -147,7 +144,7 @@ def check_standard_output() -> None:
         raise NoisifyError("is closed", path="standard output")
 
 
-class WordType(ParamType):
+class WordType(Choice):
     """One of a few words.
 
     Args:
@@ -156,24 +153,17 @@ class WordType(ParamType):
     """
 
     def __init__(self, name: str, words: Sequence[str]) -> None:
+        super().__init__(words)
         self.name = name
-        self._words = words
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the word."""
-        if value in self._words:
+        if value in self.choices:
             return str(value)
         raise UsageError(
-            f"no {self.name} is called {value!r}{did_you_mean(str(value), self._words)} "
-            f"(there are {', '.join(self._words)})"
+            f"no {self.name} is called {value!r}{did_you_mean(str(value), self.choices)} "
+            f"(there are {', '.join(self.choices)})"
         )
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        """Return the words that begin as typed."""
-        found = click.shell_completion.CompletionItem
-        return [found(word) for word in self._words if word.startswith(incomplete)]
 
 
 class Read(ParamType):
@@ -195,32 +185,12 @@ class Read(ParamType):
         return self._read(value, param.opts[-1] if param is not None else self.name)
 
 
-class FileName(ParamType):
-    """The name of a file or a folder; a `file:` URL becomes its path.
-
-    Args:
-        name: "file" or "dir", what a shell offers.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+class FileName(Path):
+    """The name of a file or a folder; a `file:` URL becomes its path."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the path or the URL."""
         return local_name(str(value))
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        """Let the shell offer files or folders."""
-        return [click.shell_completion.CompletionItem(incomplete, type=self.name)]
-
-
-class ModelType(Read):
-    """A model's name or alias."""
-
-    def __init__(self) -> None:
-        super().__init__("model", lambda text, _: registry.find(text).name)
 
 
 def _read_clip(text: str, _: str) -> tuple[float, float]:
@@ -246,6 +216,7 @@ def _read_share(text: str, option: str) -> share.Share:
     return share.Share(int(match[1]), int(match[2]))
 
 
+MODEL = Read("model", lambda text, _: registry.find(text).name)
 FORMAT = Read("format", lambda text, _: formats.find(text).name)
 LEVEL = Read("level", lambda text, option: level.parse(text, option=option))
 DECIBELS = Read("dB", lambda text, _: level.parse_decibels(text))
@@ -253,64 +224,43 @@ SEED = Read("n", lambda text, _: run_words.read_seed(text))
 CLIP = Read("lo,hi", _read_clip)
 DECIMALS = Read("n|keep", _read_decimals)
 SHARE = Read("k/n", _read_share)
-FILE, FOLDER = FileName("file"), FileName("dir")
+FILE, FOLDER = FileName(), FileName(file_okay=False)
 
 _LONGEST_SIZE = 30
 """The most characters of a size."""
 
 
-class SizeType(ParamType):
-    """Bytes: 65536, 64k, 4MiB.
+def size_type(what: str) -> Read:
+    """Return the type of a number of bytes: 65536, 64k, 4MiB.
 
     Args:
         what: Its name in errors.
     """
 
-    name = "size"
-
-    def __init__(self, what: str = "chunk size") -> None:
-        self._what = what
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the size."""
-        text = str(value).strip()
-        match = _SIZE.fullmatch(text) if len(text) <= _LONGEST_SIZE else None
+    def read(text: str, _: str) -> int:
+        match = _SIZE.fullmatch(text.strip()) if len(text.strip()) <= _LONGEST_SIZE else None
         size = int(match[1]) * _UNITS[(match[2] or "").lower()] if match else 0
         if not 0 < size <= _LARGEST_SIZE:
             raise UsageError(
-                f"{self._what} {shown(value)} is not a size from 1 to 1024g, such as 65536, 64k or "
-                "4MiB"
+                f"{what} {shown(text)} is not a size from 1 to 1024g, such as 65536, 64k or 4MiB"
             )
         return size
 
+    return Read("size", read)
 
-class ParameterType(ParamType):
-    """KEY=VALUE.
+
+def pair_type(what: str, expected: str) -> Read:
+    """Return the type of KEY=VALUE, which is split at the first equals sign.
 
     Args:
         what: Its name in errors.
-        shape: How it is typed.
-        example: An example.
+        expected: How it is typed.
     """
 
-    name = "key=value"
+    def read(text: str, _: str) -> tuple[str, str]:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if not key or not value:
+            raise UsageError(f"{what} {text!r} is not {expected}")
+        return key, value
 
-    def __init__(
-        self, what: str = "parameter", shape: str = "KEY=VALUE", example: str = "df=3"
-    ) -> None:
-        self._what = what
-        self._expected = f"{shape}, such as {example}"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Split at the first equals sign."""
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = str(value).partition("=")
-        if not equals or not key.strip() or not text.strip():
-            raise UsageError(f"{self._what} {value!r} is not {self._expected}")
-        return key.strip(), text.strip()
+    return Read("key=value", read)
