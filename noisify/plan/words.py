@@ -14,7 +14,6 @@ from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
 from noisify.core.values import read_truth, texts
 from noisify.noise import level as levels
-from noisify.noise import registry
 from noisify.noise.model import make
 from noisify.noise.parameters import (
     ParameterError,
@@ -47,7 +46,12 @@ WORDS = (
     "optional", "truncate",
 )  # fmt: skip
 """The words that every model accepts; a model without a scale may have its own sd."""
-
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "exclude": partial(texts, "exclude"), "clip": read_clip, "where": read_where,
+    "stream": read_stream, "unit": read_unit, "optional": partial(read_truth, "optional"),
+    "truncate": partial(read_truth, "truncate"),
+}  # fmt: skip
+"""What reads the words that a spec has as attributes of their names."""
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -139,42 +143,21 @@ class _WordReader:
 
     def __init__(self, words: Mapping[str, Any], typed_as: str) -> None:
         self.typed_as = typed_as
-        self.words = {key: value for key, value in words.items() if value is not None}
+        given = {key: value for key, value in words.items() if value is not None}
+        self.words = {"model": "normal", **given}
         self.found: list[Mistake] = []
 
     def spec(self) -> NoiseSpec | None:
         """Return the noise spec, or None if anything is wrong."""
         columns = self._columns()
-        exclude = self._read("exclude", lambda value: texts("exclude", value)) or ()
-        clip = self._read("clip", read_clip)
-        condition = self._read("where", read_where)
-        stream = self._read("stream", read_stream)
-        unit = self._read("unit", read_unit)
-        optional = self._read("optional", partial(read_truth, "optional")) or False
-        truncate = self._read("truncate", partial(read_truth, "truncate")) or False
-        entry = (
-            self._read("model", read_model) if "model" in self.words else registry.find("normal")
-        )
+        said = {key: self._read(key, read) for key, read in _READERS.items() if key in self.words}
+        entry = self._read("model", read_model)
         if entry is None:
             return None
-        scale, sd, snr, parameters = self._amounts(entry.load())
+        amounts, parameters = self._amounts(entry.load())
         if self.found:
             return None
-        return NoiseSpec(
-            model=entry.name,
-            columns=columns,
-            exclude=exclude,
-            scale=scale,
-            sd=sd,
-            snr=snr,
-            parameters=parameters,
-            clip=clip,
-            where=condition,
-            stream=stream,
-            unit=unit,
-            optional=optional,
-            truncate=truncate,
-        )
+        return NoiseSpec(entry.name, columns, **said, **amounts, parameters=parameters)
 
     def _mistake(self, key: str | None, message: str) -> None:
         self.found.append(Mistake(key, message))
@@ -192,12 +175,12 @@ class _WordReader:
     def _columns(self) -> tuple[str, ...]:
         if "fields" in self.words and "field" in self.words:
             self._mistake("field", "the fields are given twice, by fields and field; keep one")
-        selectors: tuple[str, ...] = self._read("fields", lambda v: texts("fields", v)) or ()
+        selectors: tuple[str, ...] = self._read("fields", partial(texts, "fields")) or ()
         names: tuple[str, ...] = self._read("field", read_names) or ()
         return selectors + tuple(exactly(name) for name in names)
 
-    def _amounts(self, model: type[Model]) -> tuple[Any, Any, Any, dict[str, Any]]:
-        """Return scale, sd, snr and the other parameters, as typed and checked."""
+    def _amounts(self, model: type[Model]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return scale, sd or snr, and the other parameters, as typed and checked."""
         declared = parameters_of(model)
         own = {"sd", "snr"} & declared.keys()
         source = {key: key for key in self.words if key in own or key not in WORDS}
@@ -223,10 +206,9 @@ class _WordReader:
             source[target] = "level"
         self._check_amounts(model, given, amounts, source)
         self._check_parameters(model, given, source)
-        scale = None
         if takes_level(model) and "scale" in given and not self.found:
-            scale = levels.parse(given.pop("scale"))
-        return scale, amounts.get("sd"), amounts.get("snr"), given
+            amounts["scale"] = levels.parse(given.pop("scale"))
+        return amounts, given
 
     def _check_amounts(
         self,
