@@ -16,8 +16,8 @@ from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
+from noisify.formats.read_options import read_options
 from noisify.plan.noise_options import NoiseOptions, show_options
-from noisify.plan.read_options import read_options
 from noisify.plan.request import request_from
 from noisify.plan.resolve import resolve
 
@@ -222,12 +222,8 @@ def noisy_copy(
     """
     held, given_back = hold(data)
     workers = _workers(jobs)
-    if within is None:
-        source: Source[Any] = held
-        plan = _plan(held, request, workers)
-    else:
-        source = within(held)
-        plan = _plan_of_rows(held, request, source)
+    source: Source[Any] = held if within is None else within(held)
+    plan = _plan(held, request, workers, source)
     held.expect_nulls(step.field.name for step in plan.field_steps if step.model.erases)
     seen: list[str] = []
     (met,) = loop.run(
@@ -245,39 +241,24 @@ def noisy_copy(
 
 def plan_for(data: object, request: Request) -> Plan:
     """Return the plan for data in memory: fields chosen, levels settled."""
-    return _plan(hold(data).source, request, default_jobs())
+    held = hold(data).source
+    return _plan(held, request, default_jobs(), held)
 
 
-def _plan(held: InMemory[Any, Any], request: Request, workers: int) -> Plan:
-    """Return the plan for data that are the whole."""
+def _plan(held: InMemory[Any, Any], request: Request, workers: int, source: Source[Any]) -> Plan:
+    """Return the plan for data, whose source is another one if they are some rows of a whole."""
 
     def surveyed(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         size = loop.CHUNK_BYTES
         return survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None)
 
-    _check_decimals(request)
-    plan = resolve(request, held.fields, surveyed, held.series_shape)
-    _check_rows(plan)
-    return plan
-
-
-def _plan_of_rows(held: InMemory[Any, Any], request: Request, source: Source[Any]) -> Plan:
-    """Return the plan for data that are some rows of the whole."""
-    _check_decimals(request)
-    plan = resolve(request, held.fields, rows_from.refuse_survey, source.series_shape)
-    rows_from.check_rows_alone(plan)
-    _check_rows(plan)
-    return plan
-
-
-def _check_decimals(request: Request) -> None:
     if request.decimals == "keep":
         raise UsageError("decimals 'keep' is for CSV files; give a number of digits")
-
-
-def _check_rows(plan: Plan) -> None:
-    """Refuse models of whole rows, since the result has the length of the data."""
-    if plan.row_steps:
+    survey_of = surveyed if source is held else rows_from.refuse_survey
+    plan = resolve(request, held.fields, survey_of, source.series_shape)
+    if source is not held:
+        rows_from.check_rows_alone(plan)
+    if plan.row_steps:  # the result has the length of the data
         raise UsageError(
             f"{plan.row_steps[0].model.name} works on whole rows of files; use noisify_file, or "
             "choose the rows yourself"

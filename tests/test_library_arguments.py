@@ -15,8 +15,7 @@ import pytest
 from run_command import run
 
 from noisify import NoisifyError, NoisifyWarning, UsageError, add_noise, models, noisify_file
-from noisify.formats.read_options import ReadOptions, declared
-from noisify.plan.read_options import read_options
+from noisify.formats.read_options import ReadOptions, declared, read_options
 
 FRAME = pd.DataFrame(
     {"x": [1.5, 2.5, 3.5, 4.5], "y": [0.5, 1.5, 2.5, 3.5], "g": list("abab"), "n": range(4)}

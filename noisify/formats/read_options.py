@@ -6,16 +6,17 @@ come from these declarations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field, fields
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noisify.core.errors import UsageError, shown
+from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.value_class import frozen
 from noisify.core.values import read_count, read_text, read_texts, read_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Value = TypeVar("Value")
 
@@ -128,3 +129,34 @@ class ReadOptions:
 def declared() -> Mapping[str, ReadOption[Any]]:
     """Return the declaration of each option, by its name."""
     return {one.name: one.metadata["option"] for one in fields(ReadOptions)}
+
+
+def read_options(given: object) -> ReadOptions:
+    """Return the reading options of a library call, with each option's type checked.
+
+    Args:
+        given: `ReadOptions`, a mapping of them by name, or None.
+
+    Raises:
+        UsageError: If it is not a mapping, or an option is unknown or has the wrong type.
+
+    >>> read_options({"delimiter": ";"}).delimiter
+    ';'
+    """
+    known = declared()
+    if isinstance(given, ReadOptions):
+        said = {name: getattr(given, name) for name in known}
+    elif given is None or isinstance(given, Mapping):
+        said = dict(given or {})
+    else:
+        raise UsageError(f"read {shown(given)} is not a mapping such as {{'delimiter': ';'}}")
+    checked: dict[str, Any] = {}
+    for name, value in said.items():
+        if name not in known:
+            raise UsageError(
+                f"read has no option {name!r}{did_you_mean(name, known)} "
+                f"(it has: {', '.join(known)})"
+            )
+        is_default = value is known[name].default
+        checked[name] = value if is_default else known[name].read(name, value)
+    return ReadOptions(**checked)

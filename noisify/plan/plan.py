@@ -15,17 +15,14 @@ from noisify.noise import level
 from noisify.noise.rows import DuplicateRows, RowModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from noisify.core.chunk import Field
     from noisify.noise.level import Level
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
     from noisify.plan.series import Series
-    from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import StreamName
-
-    Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
 
 Decimals = int | Literal["keep"] | None
 
