@@ -8,8 +8,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from noisify.cli.shown_values import shown_duration, shown_value
 from noisify.core.errors import printable
 from noisify.noise import level
@@ -157,15 +155,14 @@ def _value(value: object) -> str:
 
 def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
     column = result.column
-    places = np.add.outer(column.positions.starts, np.arange(column.positions.length)).reshape(-1)
     rows = []
-    for at in range(len(column.values)):
+    for at, place in enumerate(column.positions.indices().tolist()):
         there = column.valid is None or bool(column.valid[at])
         before = shown_value(column.values[at], column) if there else "(left)"
         after = shown_value(result.values[at], column) if there else "(left)"
         if result.erased is not None and result.erased[at]:
             after = "(missing)"
-        rows.append((str(int(places[at])), before, after))
+        rows.append((str(place), before, after))
     return rows
 
 

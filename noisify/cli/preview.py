@@ -19,9 +19,7 @@ from noisify.core.value_class import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from noisify.core.chunk import Column, Positions
+    from noisify.core.chunk import Column
     from noisify.engine.loop import Preview
     from noisify.engine.open_input import OpenInput
     from noisify.formats.interface import NoisyColumn
@@ -112,7 +110,7 @@ def _tables(opened: OpenInput, found: Preview) -> Iterator[_Table]:
     for name, columns in by_field.items():
         column = columns[0].column
         shape = source.array_shape(column.field)
-        groups.setdefault((shape, tuple(_indices(column.positions).tolist())), []).append(name)
+        groups.setdefault((shape, tuple(column.positions.indices().tolist())), []).append(name)
     if not groups and fates:
         yield _Table("row", [str(row) for row in fates], list(fates.values()), [])
     for (shape, rows), names in groups.items():
@@ -120,10 +118,6 @@ def _tables(opened: OpenInput, found: Preview) -> Iterator[_Table]:
         own = [fates.get(row, "") if shape is None else "" for row in rows]
         labels = [_place(row, shape) for row in rows]
         yield _Table("row" if shape is None else "index", labels, own, fields)
-
-
-def _indices(positions: Positions) -> NDArray[np.int64]:
-    return np.add.outer(positions.starts, np.arange(positions.length)).reshape(-1)
 
 
 def _place(index: int, shape: tuple[int, ...] | None) -> str:

@@ -80,6 +80,10 @@ class Positions:
         """A value equal for equal positions; positions in several runs equal only themselves."""
         return self.starts if isinstance(self.starts, tuple) else id(self.starts), self.length
 
+    def indices(self) -> NDArray[np.int64]:
+        """Return the index of each element, shape (n,)."""
+        return np.add.outer(np.asarray(self.starts), np.arange(self.length)).reshape(-1)
+
     def at(self, which: NDArray[np.int64]) -> Positions:
         """Return the positions of the elements `which`, counted from 0 within this chunk.
 
@@ -111,7 +115,7 @@ class Positions:
                 inside = slice(first - block * BLOCK, last - block * BLOCK)
                 yield block, inside, slice(first - start, last - start)
             return
-        indices = (np.asarray(self.starts)[:, None] + np.arange(self.length)).reshape(-1)
+        indices = self.indices()
         blocks = indices // BLOCK
         cuts = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(indices)]
         for first, last in pairwise(cuts):

@@ -66,9 +66,7 @@ class Series:
         if len(positions.starts) == 1:
             yield from self._parts_of_run(int(positions.starts[0]), positions.length)
             return
-        starts = np.asarray(positions.starts, np.int64)[:, None]
-        index = (starts + np.arange(positions.length)).reshape(-1)
-        outer, inner = np.divmod(index, self.length * self.stride)
+        outer, inner = np.divmod(positions.indices(), self.length * self.stride)
         at, lane = np.divmod(inner, self.stride)
         number = outer * self.stride + lane
         order = np.lexsort((at, number))

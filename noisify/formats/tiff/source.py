@@ -91,8 +91,7 @@ class Series:
         if self.missing is not None:
             valid = ~self.missing.mask(values)
         if self.alpha:
-            at = np.asarray(positions.starts)[:, None] + np.arange(positions.length)
-            color = ~np.isin(at.reshape(-1) // self.plane % self.samples, self.alpha)
+            color = ~np.isin(positions.indices() // self.plane % self.samples, self.alpha)
             valid = color if valid is None else valid & color
         return valid
 
