@@ -211,7 +211,7 @@ def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None
         or _meant_after_option(before[-1] if before else Word(""), text, typed)
         or other_words.SUBCOMMANDS.get(text.casefold())
         or _model_input(text)
-        or other_words.matching(other_words.INPUTS, text).removeprefix("; ")
+        or other_words.suggestion(other_words.INPUTS, text).removeprefix("; ")
     )
 
 

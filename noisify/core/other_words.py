@@ -7,7 +7,10 @@ and positional words. They are looked up only on the way to an error.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _by_word(answers: dict[str, str]) -> dict[str, str]:
@@ -213,71 +216,57 @@ KINDS = _by_word({
 })  # fmt: skip
 """Selectors by the words for them, unless a field has that name."""
 
-
-class Pattern(NamedTuple):
-    """A form of text, and what to type instead.
-
-    Attributes:
-        form: A regular expression for the whole text, or for its start in conditions.
-        answer: What to type; {0} is the first group, and so on.
-    """
-
-    form: str
-    answer: str
-
-
-LEVELS = (
-    Pattern(r"([+-]?[\d.]+)\s*dB", "type --snr {0}"),
-    Pattern(r"([+-]?\d+),(\d+)\s*(\D*)", "type {0}.{1}{2}"),
-    Pattern(r"(?:±|\+/?-)\s*([\d.]+)", "type {0}"),
-    Pattern(r"([\d.]+)\s*(?:m|mins?\.)", "type {0}min"),
-    Pattern(r"([\d.]+)\s*(?:mo|months?|y|years?)", "months and years differ in length; type days"),
-    Pattern(r"([\d.]+)\s*ppm", "type it in %: 100 ppm is 0.01%"),
-    Pattern(r"([\d.]+)\s*(?:x|times)", "type -d scale-by for a factor, or a share such as 5%"),
-    Pattern(r"([\d.]+)\s*(?:var|variance)", "type the standard deviation, its square root"),
-    Pattern(r"([\d.]+%?)\s*\*?\s*(?:mean|median|value|x|of value)", "type 5% (of each value)"),
-    Pattern(r"([\d.]+)%?\s*\*?\s*(?:max|min|fullscale|fs)", "type 1%range (of the field)"),
-    Pattern(r"(?:low|medium|high|mild|strong|small|large|auto)", "type 5% or 0.1sd"),
-    Pattern(r"\d+\s*/\s*\d+", "type it as a decimal number"),
-    Pattern(r"[\[(].*[\])]", "type one level; --sweep scale=0.1,0.2 takes several"),
-    Pattern(r"[\d.]+(?:[-:]|\.\.)[\d.]+", "type one level, or --sweep scale=0.1,0.2"),
-    Pattern(r"\d[^,]*,.*,.*", "type --sweep scale=0.1,0.2,0.5 --output-dir DIR"),
-)
+LEVELS = {
+    r"([+-]?[\d.]+)\s*dB": "type --snr {0}",
+    r"([+-]?\d+),(\d+)\s*(\D*)": "type {0}.{1}{2}",
+    r"(?:±|\+/?-)\s*([\d.]+)": "type {0}",
+    r"([\d.]+)\s*(?:m|mins?\.)": "type {0}min",
+    r"([\d.]+)\s*(?:mo|months?|y|years?)": "months and years differ in length; type days",
+    r"([\d.]+)\s*ppm": "type it in %: 100 ppm is 0.01%",
+    r"([\d.]+)\s*(?:x|times)": "type -d scale-by for a factor, or a share such as 5%",
+    r"([\d.]+)\s*(?:var|variance)": "type the standard deviation, its square root",
+    r"([\d.]+%?)\s*\*?\s*(?:mean|median|value|x|of value)": "type 5% (of each value)",
+    r"([\d.]+)%?\s*\*?\s*(?:max|min|fullscale|fs)": "type 1%range (of the field)",
+    r"(?:low|medium|high|mild|strong|small|large|auto)": "type 5% or 0.1sd",
+    r"\d+\s*/\s*\d+": "type it as a decimal number",
+    r"[\[(].*[\])]": "type one level; --sweep scale=0.1,0.2 takes several",
+    r"[\d.]+(?:[-:]|\.\.)[\d.]+": "type one level, or --sweep scale=0.1,0.2",
+    r"\d[^,]*,.*,.*": "type --sweep scale=0.1,0.2,0.5 --output-dir DIR",
+}
 """What to type instead of a text that is not a level."""
 
 NULLS = ("na", "nan", "none", "nil", "missing", "empty", "nat")
 """Other words for null."""
 
-CONDITIONS = (
+CONDITIONS = {
     # matched where a condition stops making sense
-    Pattern(r"&&?", "type and"),
-    Pattern(r"\|\|?", "type or"),
-    Pattern(r"[~!](?!=)", "type not"),
-    Pattern(r"=>", "type >="),
-    Pattern(r"=<", "type <="),
-    Pattern(r"=", "type =="),
-    Pattern(rf"(?i)(?:{'|'.join(NULLS)})\b", "type is null"),
-    Pattern(r"(?i)between\b", "type x >= 1 and x <= 5"),
-    Pattern(r"(?i)(?:like|ilike|contains|startswith|matches|regexp?)\b", 'type x == "text" or '
-            'x in ("a", "b")'),
-    Pattern(r"(?:<|>|==|!=)", "type 1 < x and x < 5"),
-    Pattern("[\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb]", "type straight quotes"),
-    Pattern(r"\[", 'type in ("a", "b")'),
-    Pattern(r"\(", "there are no functions; x is null, and + - * / are there"),
-    Pattern(r"(?:\*\*|\^|%|//)", "there are + - * / only"),
-    Pattern(r"(?i)(?:xor|then|else|if|where|select)\b", "join conditions with and, or, not"),
-    Pattern(r"[;]", "join conditions with and"),
-    Pattern(r"[-.\w]", "put a text in quotes, and a name with blanks in backquotes"),
-)  # fmt: skip
+    r"&&?": "type and",
+    r"\|\|?": "type or",
+    r"[~!](?!=)": "type not",
+    r"=>": "type >=",
+    r"=<": "type <=",
+    r"=": "type ==",
+    rf"(?:{'|'.join(NULLS)})\b": "type is null",
+    r"between\b": "type x >= 1 and x <= 5",
+    r"(?:i?like|contains|startswith|matches|regexp?)\b": 'type x == "text" or x in ("a", "b")',
+    r"(?:<|>|==|!=)": "type 1 < x and x < 5",
+    "[\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb]": "type straight quotes",
+    r"\[": 'type in ("a", "b")',
+    r"\(": "there are no functions; x is null, and + - * / are there",
+    r"(?:\*\*|\^|%|//)": "there are + - * / only",
+    r"(?:xor|then|else|if|where|select)\b": "join conditions with and, or, not",
+    r"[;]": "join conditions with and",
+    r"[-.\w]": "put a text in quotes, and a name with blanks in backquotes",
+}
 """What to type instead where a condition cannot be parsed."""
 
-INPUTS = (
-    Pattern(r"([\d.]+\s*(?:%|sd|std|iqr|%range)?)", "type -s {0}"),
-    Pattern(r"([\d.]+\s*dB)", "type --snr {0}"),
-    Pattern(r".*[*?].*", "no file matches it"),
-    Pattern(r"(scale|sd|snr|rate|seed|dist|columns|where|loc|df)=(.+)", "type --{0} {1}"),
-    Pattern(r"(\w+=.+)", "type -p {0}"),
-)
+INPUTS = {
+    r"([\d.]+\s*(?:%|sd|std|iqr|%range)?)": "type -s {0}",
+    r"([\d.]+\s*dB)": "type --snr {0}",
+    r".*[*?].*": "no file matches it",
+    r"(scale|sd|snr|rate|seed|dist|columns|where|loc|df)=(.+)": "type --{0} {1}",
+    r"(\w+=.+)": "type -p {0}",
+}
 """What to type instead of a positional word that is not a file, by its form."""
 
 SUBCOMMANDS = _by_word({
@@ -325,25 +314,20 @@ VALUES = {
 """What to type instead of an option's value, by its parameter and the value in lower case."""
 
 
-def matching(patterns: tuple[Pattern, ...], text: str) -> str:
-    """Return `; ` and the answer of the first pattern that matches a whole text, or "".
+def suggestion(
+    forms: dict[str, str], text: str, match: Callable[..., re.Match[str] | None] = re.fullmatch
+) -> str:
+    """Return `; ` and the answer of the first form that matches a text, or "".
 
-    >>> matching(LEVELS, "20 dB")
-    '; type --snr 20'
+    Args:
+        forms: Answers by regular expressions; {0} in one is the first group, and so on.
+        text: The text.
+        match: How a form has to match: the whole text, or with `re.match` its start.
+
+    >>> suggestion(LEVELS, "20 dB"), suggestion(CONDITIONS, "&& b < 1", re.match)
+    ('; type --snr 20', '; type and')
     """
-    for pattern in patterns:
-        if match := re.fullmatch(pattern.form, text, re.IGNORECASE | re.DOTALL):
-            return "; " + pattern.answer.format(*match.groups())
-    return ""
-
-
-def starting(patterns: tuple[Pattern, ...], text: str) -> str:
-    """Return `; ` and the answer of the first pattern that matches a text's start, or "".
-
-    >>> starting(CONDITIONS, "&& b < 1")
-    '; type and'
-    """
-    for pattern in patterns:
-        if re.match(pattern.form, text):
-            return "; " + pattern.answer
+    for form, answer in forms.items():
+        if found := match(form, text, re.IGNORECASE | re.DOTALL):
+            return "; " + answer.format(*found.groups())
     return ""

@@ -180,7 +180,7 @@ def parse(text: str | float | Level, *, option: str = "scale") -> Level:
     from_field = _FROM_FIELD.fullmatch(typed)
     match = from_field or _LEVEL.fullmatch(typed)
     if match is None or not (match["number"] or from_field or match["unit"]):
-        meant = other_words.matching(other_words.LEVELS, typed)
+        meant = other_words.suggestion(other_words.LEVELS, typed)
         usual = "; type 0.5, 5%, 0.1sd, 0.2iqr, 1%range or @column (for times 90s, 2h, 3d)"
         raise UsageError(f"{option} {typed!r} is not a level{meant or usual}")
     number = float(match["number"] or 1)

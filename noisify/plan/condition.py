@@ -129,7 +129,7 @@ class _Parser:
     def fail(self, expected: str) -> NoReturn:
         rest = self._text[self._at :].strip()
         found = f"found {rest[:20]!r}" if rest else "it ends"
-        meant = other_words.starting(other_words.CONDITIONS, rest)
+        meant = other_words.suggestion(other_words.CONDITIONS, rest, re.match)
         raise UsageError(f"{self._name} {self._text!r}: expected {expected}, but {found}{meant}")
 
     def unicode(self, text: str) -> str:

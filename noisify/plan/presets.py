@@ -13,7 +13,7 @@ from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
 
@@ -21,7 +21,6 @@ Words = dict[str, Any]
 
 DEFAULT_SEVERITY = 3
 _FULL_SCALES = {"|u1": 255, "<u2": 65535, ">u2": 65535}
-_FIVE = (1, 2, 3, 4, 5)
 
 
 @frozen
@@ -134,99 +133,73 @@ def check_image(low: float, high: float, field: str) -> None:
         )
 
 
-def _image(
-    model: str, parameter: str, amounts: tuple[float | str, ...], **others: float
-) -> dict[int, tuple[Words, ...]]:
-    """Return severities of one model for images: `parameter` takes one amount after the other.
+def _severities(*specs: tuple[Words, Mapping[str, Sequence[Any]]]) -> dict[int, tuple[Words, ...]]:
+    """Return the noise specs of severities 1 to 5.
+
+    Args:
+        specs: For each spec the words that stay the same, and those with a value for each severity.
+    """
+    return {
+        severity: tuple(
+            {**words, **{key: values[severity - 1] for key, values in graded.items()}}
+            for words, graded in specs
+        )
+        for severity in (1, 2, 3, 4, 5)
+    }
+
+
+_IMAGE_NOISE: tuple[tuple[str, Words, str, Sequence[Any], Sequence[Any]], ...] = (
+    # kind; its words, and the graded one: that of ImageNet-C, that of CIFAR-10-C
+    ("Gaussian", {"model": "normal"}, "scale",
+     (0.08, 0.12, 0.18, 0.26, 0.38), (0.04, 0.06, 0.08, 0.09, 0.10)),
+    ("shot", {"model": "poisson"}, "count",
+     (60.0, 25.0, 12.0, 5.0, 3.0), (500.0, 250.0, 100.0, 75.0, 50.0)),
+    ("impulse", {"model": "salt-and-pepper", "low": 0.0, "high": 1.0}, "rate",
+     (0.03, 0.06, 0.09, 0.17, 0.27), (0.01, 0.02, 0.03, 0.05, 0.07)),
+    # x * (1 + N(0, s)), with s in percent since it does not depend on full scale
+    ("speckle", {"model": "multiplicative"}, "scale",
+     ("15%", "20%", "35%", "45%", "60%"), ("6%", "10%", "12%", "16%", "20%")),
+)  # fmt: skip
+
+
+def _image_presets() -> Iterator[Preset]:
+    """Yield the presets for images.
 
     Integers are truncated, as by `np.uint8(np.clip(noisy, 0, 1) * 255)` in the publishers' code.
     """
-    about = {"model": model, **others, "clip": [0.0, 1.0], "unit": "image", "truncate": True}
-    return {
-        severity: ({**about, parameter: amount},)
-        for severity, amount in zip(_FIVE, amounts, strict=True)
-    }
+    settled = {"clip": [0.0, 1.0], "unit": "image", "truncate": True}
+    for at, benchmark in enumerate(("ImageNet-C", "CIFAR-10-C")):
+        for kind, words, graded, *amounts in _IMAGE_NOISE:
+            yield Preset(
+                f"{benchmark}-{kind}".lower(),
+                f"the {kind} noise of {benchmark} (Hendrycks and Dietterich, 2019)",
+                "images",
+                _severities(({**words, **settled}, {graded: amounts[at]})),
+            )
 
 
-def _gaussian(*scales: float) -> dict[int, tuple[Words, ...]]:
-    return _image("normal", "scale", scales)
-
-
-def _shot(*counts: float) -> dict[int, tuple[Words, ...]]:
-    return _image("poisson", "count", counts)
-
-
-def _impulse(*rates: float) -> dict[int, tuple[Words, ...]]:
-    return _image("salt-and-pepper", "rate", rates, low=0.0, high=1.0)
-
-
-def _speckle(*percents: str) -> dict[int, tuple[Words, ...]]:
-    """Return x * (1 + N(0, s)), with s in percent since it does not depend on full scale."""
-    return _image("multiplicative", "scale", percents)
-
-
-def _sensor_faults() -> dict[int, tuple[Words, ...]]:
-    """Return the faults of sensors, in the order in which they happen."""
-    drift = ("0.05sd", "0.1sd", "0.2sd", "0.5sd", "1sd")
-    noise = ("0.02sd", "0.05sd", "0.1sd", "0.2sd", "0.4sd")
-    spikes = ((0.001, "4sd"), (0.002, "5sd"), (0.005, "6sd"), (0.01, "8sd"), (0.02, "10sd"))
-    stuck = ((0.001, 10), (0.002, 20), (0.005, 40), (0.01, 60), (0.02, 100))
-    missing = (0.005, 0.01, 0.02, 0.05, 0.1)
-    return {
-        severity: (
-            {"model": "drift", "scale": drift[i]},
-            {"model": "normal", "scale": noise[i]},
-            {"model": "spike", "rate": spikes[i][0], "scale": spikes[i][1]},
-            {"model": "stuck", "rate": stuck[i][0], "run": stuck[i][1]},
-            {"model": "missing", "rate": missing[i]},
-        )
-        for i, severity in enumerate(_FIVE)
-    }
-
-
-def _human_data_entry() -> dict[int, tuple[Words, ...]]:
-    """Return the mistakes of people who type data; missing kinds of fields are skipped."""
-    slips = (0.005, 0.01, 0.02, 0.05, 0.1)
-    factors = (0.001, 0.002, 0.005, 0.01, 0.02)
-    specs = (
-        ("typo", ":text", slips),
-        ("whitespace", ":text", slips),
-        ("case", ":text", slips),
-        ("scale-by", ":float", factors),
-        ("missing", ":number", slips),
-    )
-    return {
-        severity: tuple(
-            {"model": model, "fields": fields, "rate": rates[i], "optional": True}
-            for model, fields, rates in specs
-        )
-        for i, severity in enumerate(_FIVE)
-    }
-
-
-_IMAGES, _SENSORS, _ENTRY = "images", "sensors", "data entry"
-_IMAGENET = "of ImageNet-C (Hendrycks and Dietterich, 2019)"
-_CIFAR = "of CIFAR-10-C (Hendrycks and Dietterich, 2019)"
+_SENSOR_FAULTS = _severities(  # in the order in which they happen
+    ({"model": "drift"}, {"scale": ("0.05sd", "0.1sd", "0.2sd", "0.5sd", "1sd")}),
+    ({"model": "normal"}, {"scale": ("0.02sd", "0.05sd", "0.1sd", "0.2sd", "0.4sd")}),
+    ({"model": "spike"}, {"rate": (0.001, 0.002, 0.005, 0.01, 0.02),
+                          "scale": ("4sd", "5sd", "6sd", "8sd", "10sd")}),
+    ({"model": "stuck"}, {"rate": (0.001, 0.002, 0.005, 0.01, 0.02), "run": (10, 20, 40, 60, 100)}),
+    ({"model": "missing"}, {"rate": (0.005, 0.01, 0.02, 0.05, 0.1)}),
+)  # fmt: skip
+_SLIPS = {"rate": (0.005, 0.01, 0.02, 0.05, 0.1)}
+_DATA_ENTRY = _severities(  # kinds of fields that are not there are skipped
+    ({"model": "typo", "fields": ":text", "optional": True}, _SLIPS),
+    ({"model": "whitespace", "fields": ":text", "optional": True}, _SLIPS),
+    ({"model": "case", "fields": ":text", "optional": True}, _SLIPS),
+    ({"model": "scale-by", "fields": ":float", "optional": True},
+     {"rate": (0.001, 0.002, 0.005, 0.01, 0.02)}),
+    ({"model": "missing", "fields": ":number", "optional": True}, _SLIPS),
+)  # fmt: skip
 
 PRESETS = (
-    Preset("imagenet-c-gaussian", f"the Gaussian noise {_IMAGENET}", _IMAGES,
-           _gaussian(0.08, 0.12, 0.18, 0.26, 0.38)),
-    Preset("imagenet-c-shot", f"the shot noise {_IMAGENET}", _IMAGES,
-           _shot(60.0, 25.0, 12.0, 5.0, 3.0)),
-    Preset("imagenet-c-impulse", f"the impulse noise {_IMAGENET}", _IMAGES,
-           _impulse(0.03, 0.06, 0.09, 0.17, 0.27)),
-    Preset("imagenet-c-speckle", f"the speckle noise {_IMAGENET}", _IMAGES,
-           _speckle("15%", "20%", "35%", "45%", "60%")),
-    Preset("cifar-10-c-gaussian", f"the Gaussian noise {_CIFAR}", _IMAGES,
-           _gaussian(0.04, 0.06, 0.08, 0.09, 0.10)),
-    Preset("cifar-10-c-shot", f"the shot noise {_CIFAR}", _IMAGES,
-           _shot(500.0, 250.0, 100.0, 75.0, 50.0)),
-    Preset("cifar-10-c-impulse", f"the impulse noise {_CIFAR}", _IMAGES,
-           _impulse(0.01, 0.02, 0.03, 0.05, 0.07)),
-    Preset("cifar-10-c-speckle", f"the speckle noise {_CIFAR}", _IMAGES,
-           _speckle("6%", "10%", "12%", "16%", "20%")),
-    Preset("sensor-faults", "drift, noise, spikes, stuck and missing readings", _SENSORS,
-           _sensor_faults()),
-    Preset("human-data-entry", "typos, spaces, case, wrong powers of ten, gaps", _ENTRY,
-           _human_data_entry()),
+    *_image_presets(),
+    Preset("sensor-faults", "drift, noise, spikes, stuck and missing readings", "sensors",
+           _SENSOR_FAULTS),
+    Preset("human-data-entry", "typos, spaces, case, wrong powers of ten, gaps", "data entry",
+           _DATA_ENTRY),
 )  # fmt: skip

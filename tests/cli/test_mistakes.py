@@ -356,7 +356,7 @@ class TestTables:
             *other_words.SUBCOMMANDS.values(),
             *other_words.REPEATED.values(),
             *other_words.VALUES.values(),
-            *(pattern.answer for pattern in other_words.LEVELS),
+            *other_words.LEVELS.values(),
         ]
         named = {name for a in answers for name in re.findall(r"(?<![\w-])--[a-z][\w-]*", a)}
         assert set() == named - self.options - {"--help"}
