@@ -27,7 +27,6 @@ from noisify.noise import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from noisify.cli import depfile, html_report
     from noisify.cli import picture as pictures
@@ -80,11 +79,11 @@ def make_outputs(
     targets_of = dict(zip(inputs, outputs, strict=True))
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
-    opening: list[AbstractContextManager[object]] = [*_folder(arguments), *side_files, progress]
     with outcome.told(len(inputs)), ExitStack() as kept:
-        for opened in opening:
+        for opened in (*_folder(arguments), *side_files):
             kept.push(opened)  # before it creates anything, in case of a signal
             opened.__enter__()
+        kept.callback(progress.clear)
         results = results_of(files, arguments, settings, progress, count=len(inputs), kept=kept)
         for result in results:
             progress.clear()

@@ -41,7 +41,9 @@ FAILED = 1
 USAGE = 2
 TRACEBACK = "NOISIFY_TRACEBACK"
 _SHOWN = 300
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> NoReturn:
@@ -143,24 +145,21 @@ def _hide_harmless(unraisable: sys.UnraisableHookArgs) -> None:
 def _catch_signals() -> None:
     """Turn SIGINT, SIGTERM and SIGHUP into exceptions, except those that are ignored."""
     stopped_by.clear()
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
 def _let_signals_end_the_process() -> None:
     """Restore the default action on signals, as all outputs are committed or discarded."""
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is _stop:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    for name in _SIGNALS:  # let the cleaning up finish
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for each in _SIGNALS:  # let the cleaning up finish
+        signal.signal(each, signal.SIG_IGN)
     stopped_by.append(number)
     raise_or_delay(Stopped(number))
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from noisify.cli.shown_values import shown_duration, shown_value
 from noisify.core.errors import printable
@@ -263,14 +263,6 @@ class Progress:
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
                 self._drawn = False
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Erase the line."""
-        self.clear()
 
 
 class _InputProgress:
