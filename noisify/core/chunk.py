@@ -378,14 +378,9 @@ def boxes(
         room = max(1, limit // prod(steps))
         whole = -(-shape[axis] // steps[axis])
         steps[axis] = min(shape[axis], steps[axis] * min(room, whole))
-    yield from _boxes(tuple(shape), tuple(steps))
-
-
-def _boxes(shape: tuple[int, ...], steps: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    if not shape:
-        yield ()
-        return
-    for start in range(0, shape[0], steps[0]):
-        head = slice(start, min(start + steps[0], shape[0]))
-        for tail in _boxes(shape[1:], steps[1:]):
-            yield (head, *tail)
+    axes = list(zip(shape, steps, strict=True))
+    for corner in np.ndindex(*(-(-extent // step) for extent, step in axes)):
+        yield tuple(
+            slice(at * step, min((at + 1) * step, extent))
+            for at, (extent, step) in zip(corner, axes, strict=True)
+        )

@@ -20,6 +20,9 @@ SECOND = 10**9
 """Nanoseconds in a second."""
 DAY = 86_400 * SECOND
 """Nanoseconds in a day."""
+_KINDS: dict[str, Literal["float", "int", "complex", "bool"]] = {
+    "f": "float", "i": "int", "u": "int", "c": "complex", "b": "bool",
+}  # fmt: skip
 _DECIMAL_DIGITS = (38, 76)
 """Most digits of decimals of 128 and of 256 bits."""
 _WIDE_DIGITS = _DECIMAL_DIGITS[0]
@@ -60,18 +63,8 @@ class NumberType:
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> NumberType | None:
         """Return the number type of a NumPy dtype in native byte order, or None."""
-        if dtype.kind not in "fiucb":
-            return None  # some of them, such as StringDType, have no byte order
-        native = dtype.newbyteorder("=")
-        match dtype.kind:
-            case "f":
-                return cls("float", native)
-            case "i" | "u":
-                return cls("int", native)
-            case "c":
-                return cls("complex", native)
-            case _:
-                return cls("bool", native)
+        kind = _KINDS.get(dtype.kind)  # others, such as StringDType, may have no byte order
+        return None if kind is None else cls(kind, dtype.newbyteorder("="))
 
     @classmethod
     def time(cls, tick: int, *, bits: int = 64, span: int = 0) -> NumberType:

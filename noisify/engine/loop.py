@@ -141,7 +141,7 @@ class _Worker:
         self._noiser = Noiser(task.plan, generators, measure=measure)
         self.sequential = bool(generators)
         self._fresh = {
-            number: Noiser(task.plan.replicated(number), {}, measure=False)
+            number: Noiser(task.plan.copied(repeated=number), {}, measure=False)
             for number in range(1, 1 + task.plan.fresh_copies)
         }
 

@@ -93,10 +93,7 @@ def parse(text: str, *, name: str = "--where") -> Condition:
     ['age', 'home town']
     """
     parser = _Parser(text, name)
-    try:
-        tree = parser.either()
-    except RecursionError:
-        raise UsageError("the condition of --where is nested too deeply; write fewer (") from None
+    tree = parser.either()
     if parser.kind != "end":
         parser.fail("the end, and or or")
     return Condition(text, frozenset(parser.names), tree)
@@ -162,17 +159,18 @@ class _Parser:
         self._depth -= 1
         return node
 
-    def either(self) -> Node:
-        left = self.both()
-        while self.accept("or"):
-            left = ("or_kleene", left, self.both())
+    def chain(self, operand: Callable[[], Node], functions: Mapping[str, str]) -> Node:
+        """Parse operands with signs or words between them, each of which stands for a function."""
+        left = operand()
+        while sign := self.accept(*functions):
+            left = (functions[sign], left, operand())
         return left
 
+    def either(self) -> Node:
+        return self.chain(self.both, {"or": "or_kleene"})
+
     def both(self) -> Node:
-        left = self.negated()
-        while self.accept("and"):
-            left = ("and_kleene", left, self.negated())
-        return left
+        return self.chain(self.negated, {"and": "and_kleene"})
 
     def negated(self) -> Node:
         if self.accept("not"):
@@ -205,16 +203,10 @@ class _Parser:
         return found
 
     def total(self) -> Node:
-        left = self.product()
-        while sign := self.accept("+", "-"):
-            left = ("add" if sign == "+" else "subtract", left, self.product())
-        return left
+        return self.chain(self.product, {"+": "add", "-": "subtract"})
 
     def product(self) -> Node:
-        left = self.factor()
-        while sign := self.accept("*", "/"):
-            left = ("multiply" if sign == "*" else "divide", left, self.factor())
-        return left
+        return self.chain(self.factor, {"*": "multiply", "/": "divide"})
 
     def factor(self) -> Node:
         if self.accept("-"):

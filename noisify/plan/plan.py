@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
-from dataclasses import field
+from dataclasses import field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -132,9 +131,7 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         """Return the step as in a report."""
-        parameters = {
-            f.name: _plain(getattr(self.model, f.name)) for f in dataclasses.fields(self.model)
-        }
+        parameters = {f.name: _plain(getattr(self.model, f.name)) for f in fields(self.model)}
         clip = None if self.clip is None else [_finite_or_none(bound) for bound in self.clip]
         where = None if self.where is None else self.where.text
         about: dict[str, Any] = {"field": self.field.name, "model": self.model.name}
@@ -221,26 +218,28 @@ class Plan:
         models = [step.model for step in self.row_steps if isinstance(step.model, DuplicateRows)]
         return max((model.times for model in models if model.fresh), default=0)
 
-    def replicated(self, replicate: int) -> Plan:
-        """Return the same plan with random streams for the repeated rows of that number."""
-        return self._with_streams(lambda name: _shifted(name, replicate << 32))
+    def copied(self, number: int = 0, *, repeated: int = 0) -> Plan:
+        """Return the same plan with the random streams of another copy.
 
-    def copied(self, number: int) -> Plan:
-        """Return the same plan for the noisy copy of that number, counted from 0."""
-        return self._with_streams(lambda name: _shifted(name, number))
+        Args:
+            number: The number of the noisy copy, from 0.
+            repeated: The number of the version of a row that is repeated, from 0.
+        """
+        more = number + (repeated << 32)
+        return self._with_streams(lambda name: replace(name, replicate=name.replicate + more))
 
     def of_file(self, file: str) -> Plan:
         """Return the same plan for a file with another file part."""
         if file == self.file:
             return self
-        return self._with_streams(lambda name: dataclasses.replace(name, file=file), file)
+        return self._with_streams(lambda name: replace(name, file=file), file)
 
     def _with_streams(
         self, renamed: Callable[[StreamName], StreamName], file: str | None = None
     ) -> Plan:
-        steps = [dataclasses.replace(step, stream=renamed(step.stream)) for step in self.steps]
+        steps = [replace(step, stream=renamed(step.stream)) for step in self.steps]
         file = self.file if file is None else file
-        return dataclasses.replace(self, steps=tuple(steps), file=file)
+        return replace(self, steps=tuple(steps), file=file)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as in a report."""
@@ -274,10 +273,6 @@ class Plan:
             entries.append(entry)
         return entries
 
-
-def _shifted(name: StreamName, further: int) -> StreamName:
-    """Return the name of the same stream of a later replicate."""
-    return dataclasses.replace(name, replicate=name.replicate + further)
 
 
 def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]:

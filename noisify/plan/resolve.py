@@ -102,7 +102,7 @@ def _along_axis(draft: Draft, shape_of: Shapes) -> tuple[Model, Series | None]:
     """Return a draft's model, fitted to the series of the field if it works along an axis."""
     if draft.model.followed_axis is None:
         return draft.model, None
-    return series.along_axis(draft.model, draft.field, shape_of)
+    return series.along_axis(draft.model, draft.model.followed_axis, draft.field, shape_of)
 
 
 def _needed(drafts: Sequence[Draft], fields: Sequence[Field]) -> dict[Field, frozenset[str]]:

@@ -93,15 +93,14 @@ class Series:
                 yield outer * self.stride + lane, Positions.range(at, at + count), here
 
 
-def along_axis(model: Model, field: Field, shape_of: Shapes) -> tuple[Model, Series | None]:
+def along_axis(
+    model: Model, axis: int, field: Field, shape_of: Shapes
+) -> tuple[Model, Series | None]:
     """Return a model fitted to the series of a field, and the series or None if it has only one.
 
     Raises:
         UsageError: If the field has no such axis, or the model would need too much of it at once.
     """
-    axis = model.followed_axis
-    if axis is None:
-        return model, None
     shape = shape_of(field) or (UNKNOWN,)
     axes = len(shape)
     if not -axes <= axis < axes:
