@@ -8,9 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
-from noisify.core.lazy import LazyModule
 from noisify.core.values import ROW_LIMIT, read_count, read_path, read_truth
-from noisify.engine import loop
+from noisify.engine import loop, rows_from, survey
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from noisify.core.chunk import Field
-    from noisify.engine import rows_from, survey
     from noisify.engine.report import RunReport
     from noisify.formats.interface import Source
     from noisify.formats.memory import InMemory
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from noisify.plan.plan import Decimals, Plan, Request
     from noisify.plan.run_words import Rng
     from noisify.statistics.survey import FieldStatistics
-else:
-    rows_from = LazyModule("noisify.engine.rows_from")
-    survey = LazyModule("noisify.engine.survey")
 
 Data = TypeVar("Data")
 

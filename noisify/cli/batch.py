@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noisify.cli import depfile, html_report
+from noisify.cli import picture as pictures
 from noisify.cli.engines import results_of
 from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.side_file import SideFile
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, naming_file, size_of
 from noisify.engine.job import OutputRequest
@@ -28,18 +29,12 @@ from noisify.noise import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from noisify.cli import depfile, html_report
-    from noisify.cli import picture as pictures
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
     from noisify.cli.runs import Run
     from noisify.engine.finished import FinishedOutputs
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
-else:
-    depfile = LazyModule("noisify.cli.depfile")
-    html_report = LazyModule("noisify.cli.html_report")
-    pictures = LazyModule("noisify.cli.picture")
 
 
 def make_outputs(

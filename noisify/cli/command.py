@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noisify.cli import completion, execute, explain
 from noisify.cli.arguments import arguments_from, options
 from noisify.cli.option_types import (
     MODEL,
@@ -14,22 +15,13 @@ from noisify.cli.option_types import (
     WordType,
     check_standard_output,
 )
-from noisify.core import version
-from noisify.core.lazy import LazyModule
+from noisify.core import native, version
+from noisify.plan import presets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from noisify.cli import completion, execute, explain
     from noisify.cli.option_types import ParamType
-    from noisify.core import native
-    from noisify.plan import presets
-else:
-    execute = LazyModule("noisify.cli.execute")  # it imports NumPy
-    completion = LazyModule("noisify.cli.completion")
-    explain = LazyModule("noisify.cli.explain")
-    native = LazyModule("noisify.core.native")
-    presets = LazyModule("noisify.plan.presets")
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +16,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
 from noisify.plan.selectors import split
+from noisify.plots import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,6 @@ def compare_files(
     found = compare(clean, noisy, settings)
     if plot is not None:
         with PictureFile(plot, clobber=True) as picture:
-            page = import_module("noisify.plots.page")
             picture.draw(page.draw(clean, noisy, {}, settings, found))
     if html is not None:
         write_comparison(html, clean, noisy, found, settings)

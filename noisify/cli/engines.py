@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
+from noisify.engine import dask_batch, dask_cluster
 from noisify.engine.batch import FileResult, process_all
 from noisify.engine.job import process
 from noisify.files.output import STANDARD_OUTPUT
@@ -15,12 +15,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from noisify.cli.arguments import Arguments
-    from noisify.engine import dask_batch, dask_cluster
     from noisify.engine.batch import BatchProgress, FileJob
     from noisify.engine.open_input import Settings
-else:
-    dask_batch = LazyModule("noisify.engine.dask_batch")
-    dask_cluster = LazyModule("noisify.engine.dask_cluster")
 
 
 def check_engine(arguments: Arguments, inputs: Sequence[str]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from noisify.cli import field_listing, resuming, shards
+from noisify.cli import index as listing
+from noisify.cli import preview as preview_page
 from noisify.cli.batch import make_outputs
 from noisify.cli.engines import check_engine
 from noisify.cli.folders import files_in, left_note
@@ -22,39 +24,27 @@ from noisify.cli.process import begin_work
 from noisify.cli.runs import runs_of
 from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.memory_bound import MemoryBound
 from noisify.core.urls import is_url
+from noisify.engine import restore
 from noisify.engine.batch import naming_file
 from noisify.engine.open_input import OpenInput, Settings
 from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
+from noisify.files import remote
 from noisify.files.codecs import inner_suffix
 from noisify.files.folder_output import recover
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.formats import of_suffix
+from noisify.plan import recipe_text
 from noisify.plan.file_part import shared_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from noisify.cli import index as listing
-    from noisify.cli import preview as preview_page
-    from noisify.cli import resuming, shards
     from noisify.cli.arguments import Arguments
     from noisify.cli.messages import Progress
     from noisify.cli.runs import Run
-    from noisify.engine import restore
-    from noisify.files import remote
-    from noisify.plan import recipe_text
-else:
-    listing = LazyModule("noisify.cli.index")
-    preview_page = LazyModule("noisify.cli.preview")
-    resuming = LazyModule("noisify.cli.resuming")
-    shards = LazyModule("noisify.cli.shards")
-    recipe_text = LazyModule("noisify.plan.recipe_text")
-    remote = LazyModule("noisify.files.remote")
-    restore = LazyModule("noisify.engine.restore")
 
 _DRY_RUN_ROWS, _PREVIEW_ROWS = 5, 12
 
@@ -95,10 +85,9 @@ def _expanded(inputs: Sequence[str]) -> Sequence[str]:
 
 def _list_fields(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> None:
     """Print the fields of files."""
-    listing = import_module("noisify.cli.field_listing")
     check_standard_output()
     settings = _settings(arguments, notes.add)
-    print("\n".join(listing.field_listing(path, settings) for path in inputs), end="")  # noqa: T201
+    print("\n".join(field_listing.field_listing(path, settings) for path in inputs), end="")  # noqa: T201
 
 
 def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisify.cli.picture import settings_to_compare, sweep_picture
 from noisify.cli.side_file import SideFile
@@ -15,10 +14,14 @@ from noisify.comparison.figures import NumberFigures
 from noisify.core.errors import NoisifyError
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.plan.recipe_text import as_toml
+from noisify.plots import page as drawn
+from noisify.plots import style
 from noisify.plots.html import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from matplotlib.figure import Figure
 
     from noisify.cli.runs import Run
     from noisify.comparison.result import Comparison
@@ -99,11 +102,7 @@ class HtmlReport(SideFile):
         found = compare(report.input, report.output, settings)
         add_comparison(page, found)
         steps = report.plan.steps_by_field()
-        _add_picture(
-            page,
-            lambda plots: plots.draw(report.input, report.output, steps, settings, found),
-            "noisify.plots.page",
-        )
+        _add_picture(page, lambda: drawn.draw(report.input, report.output, steps, settings, found))
 
     def _add_runs(self, page: Page) -> None:
         rows = []
@@ -116,9 +115,7 @@ class HtmlReport(SideFile):
         heads = ("output", "swept", "replicate", "field", *_RUN_HEADS[2:])
         page.table("What each output got", heads, rows)
         if len(self._reports) == len(self._found):
-            _add_picture(
-                page, lambda _: sweep_picture(self._reports, self._found), "noisify.plots.sweep"
-            )
+            _add_picture(page, lambda: sweep_picture(self._reports, self._found))
 
 
 def add_comparison(page: Page, found: Comparison) -> None:
@@ -147,9 +144,7 @@ def write_comparison(
     page = Page(f"{Path(clean).name} → {Path(noisy).name}", "what changed, field by field")
     add_comparison(page, found)
     if STANDARD_OUTPUT not in {clean, noisy}:
-        _add_picture(
-            page, lambda plots: plots.draw(clean, noisy, {}, settings, found), "noisify.plots.page"
-        )
+        _add_picture(page, lambda: drawn.draw(clean, noisy, {}, settings, found))
     with SideFile(path, clobber=True) as file:
         file.write(_encoded(page))
 
@@ -158,14 +153,11 @@ def _encoded(page: Page) -> bytes:
     return page.content().encode("utf-8", "backslashreplace")
 
 
-def _add_picture(page: Page, draw: Callable[[Any], Any], module: str) -> None:
+def _add_picture(page: Page, draw: Callable[[], Figure]) -> None:
     """Add a plot, or a line that says why it cannot be drawn."""
     try:
-        plots, style = import_module(module), import_module("noisify.plots.style")
+        page.picture(style.rendered(draw(), "svg"))
     except ImportError:
         page.lines("Pictures", ["need matplotlib: pip install 'noisify-cli[plots]'"])
-        return
-    try:
-        page.picture(style.rendered(draw(plots), "svg"))
     except NoisifyError as error:
         page.lines("Pictures", [str(error)])

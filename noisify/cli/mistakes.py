@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url, local_name
+from noisify.noise import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import click
 
-    from noisify.noise import registry
-else:
-    registry = LazyModule("noisify.noise.registry")
 
 _LONG_DASHES = "‐‑‒–—−"  # noqa: RUF001 - what text processors make of - and --
 _UNIT = re.compile(r"%|[a-z]+", re.IGNORECASE)

@@ -9,29 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisify import formats
+from noisify.cli import completion, mistakes
+from noisify.core import share
 from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import local_name
 from noisify.core.values import read_bounds
+from noisify.noise import level, registry
+from noisify.plan import run_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from noisify.cli import completion, mistakes
-    from noisify.core import share
-    from noisify.noise import level, registry
-    from noisify.plan import run_words
     from noisify.plan.plan import Decimals
 
     ParamType, Choice, Path = click.ParamType[Any], click.Choice[str], click.Path[str]
 else:
     ParamType, Choice, Path = click.ParamType, click.Choice, click.Path  # generic in newer versions
-    completion = LazyModule("noisify.cli.completion")
-    mistakes = LazyModule("noisify.cli.mistakes")
-    level = LazyModule("noisify.noise.level")
-    registry = LazyModule("noisify.noise.registry")
-    share = LazyModule("noisify.core.share")
-    run_words = LazyModule("noisify.plan.run_words")
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
 _LARGEST_SIZE = 1 << 40

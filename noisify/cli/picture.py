@@ -10,6 +10,7 @@ from noisify.cli.side_file import SideFile
 from noisify.core.errors import UsageError
 from noisify.engine.open_input import Settings
 from noisify.files.output import STANDARD_OUTPUT
+from noisify.plots import page, style, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,6 @@ class PictureFile(SideFile):
 
     def draw(self, figure: Figure) -> None:
         """Write a figure to the file."""
-        style = import_module("noisify.plots.style")
         self.write(style.rendered(figure, Path(self.path).suffix[1:].lower()))
 
 
@@ -90,11 +90,9 @@ class RunPicture(PictureFile):
         if len(self._reports) > 1:
             return sweep_picture(self._reports, self._found)
         (report,) = self._reports
-        page = import_module("noisify.plots.page")
         steps = report.plan.steps_by_field()
         settings = settings_to_compare(report, self._settings)
-        figure: Figure = page.draw(report.input, report.output, steps, settings)
-        return figure
+        return page.draw(report.input, report.output, steps, settings)
 
 
 def settings_to_compare(report: RunReport, settings: Settings) -> Settings:
@@ -116,7 +114,6 @@ def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:
         reports: The report of each output.
         found: The run of each output.
     """
-    sweep = import_module("noisify.plots.sweep")
     first = next(iter(found[0].swept), "")
     points = [
         sweep.Point(
@@ -128,8 +125,7 @@ def sweep_picture(reports: Sequence[RunReport], found: Sequence[Run]) -> Figure:
         for name in report.fields
     ]
     title = f"{Path(reports[0].input).name}, {len(reports):,} outputs"
-    figure: Figure = sweep.draw_sweep(points, title, first or "replicate")
-    return figure
+    return sweep.draw_sweep(points, title, first or "replicate")
 
 
 def check_picture(path: str) -> None:

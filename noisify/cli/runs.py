@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from noisify.cli.sweeps import check_count, sweeps, swept_specs
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, unknown_parameter
+from noisify.plan import recipe
 from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.condition import parse as parse_condition
 from noisify.plan.file_part import file_part
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
     from noisify.cli.arguments import Arguments
     from noisify.noise.model import Model
-    from noisify.plan import recipe
     from noisify.plan.condition import Condition
     from noisify.plan.recipe import Recipe
-else:
-    recipe = LazyModule("noisify.plan.recipe")  # TOML and JSON
 
 _FLAGS = {
     "model": "--dist", "scale": "--scale", "sd": "--sd", "snr": "--snr", "rate": "--rate",

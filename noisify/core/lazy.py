@@ -1,17 +1,21 @@
 """Import modules on first use, to start quickly.
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = LazyModule("pyarrow")
+A package lists those of its modules that few runs need, and `from PACKAGE import MODULE` is lazy:
+
+    import_lazily(__name__, "restore", "rows_from")
+
+Modules of other projects are in `lazy_libraries` and `lazy_pyarrow`.
 """
 
 from __future__ import annotations
 
+import sys
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -22,15 +26,29 @@ class LazyModule:
         name: The module's full name.
     """
 
+    _import: Callable[[], ModuleType]
+
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._module: ModuleType | None = None
+        vars(self)["_import"] = cache(partial(import_module, name))
 
     def __getattr__(self, attribute: str) -> object:
         """Import the module and return its attribute."""
-        if self._module is None:
-            self._module = import_module(self._name)
-        return getattr(self._module, attribute)
+        return getattr(self._import(), attribute)
+
+    def __setattr__(self, attribute: str, value: object) -> None:
+        """Set an attribute of the module."""
+        setattr(self._import(), attribute, value)
+
+
+def import_lazily(package: str, *modules: str) -> None:
+    """Let `from PACKAGE import MODULE` give modules that are imported on first use.
+
+    Args:
+        package: The package that is being imported.
+        modules: The names of modules in it.
+    """
+    lazy = {module: LazyModule(f"{package}.{module}") for module in modules}
+    vars(sys.modules[package]).update(lazy)
 
 
 def optional(name: str) -> ModuleType | None:

@@ -2,3 +2,7 @@
 
 Chunks go from a source through the noiser, in worker threads, to a sink.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "dask_batch", "dask_cluster", "restore", "rows_from", "survey")

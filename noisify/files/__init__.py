@@ -2,3 +2,7 @@
 
 `input` hands bytes to a format's source; a format's sink hands bytes to `output`.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "remote")

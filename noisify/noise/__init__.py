@@ -2,3 +2,7 @@
 
 Values and variates go in, noisy values come out. Models neither read nor write files.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "level", "registry")

@@ -2,3 +2,7 @@
 
 Words of a flag or a recipe go in; a plan comes out in which every number is settled.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "presets", "recipe", "recipe_text", "run_words", "series")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import UsageError, did_you_mean
-from noisify.core.lazy import LazyModule
+from noisify.plan import series
 from noisify.plan.condition_types import check_types
 from noisify.plan.drafts import drafts_of
 from noisify.plan.fit import checked_clip, fit, statistics_for
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noisify.noise.model import Model
-    from noisify.plan import series
     from noisify.plan.condition import Condition
     from noisify.plan.drafts import Draft
     from noisify.plan.series import Series, Shapes
     from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
-else:
-    series = LazyModule("noisify.plan.series")
 
 
 def _no_shape(_: Field) -> None:

@@ -2,3 +2,7 @@
 
 `samples` reads what a picture shows, `page` lays panels out, the other files draw one kind each.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "page", "style", "sweep")
