@@ -6,6 +6,7 @@ from noisify.core.lazy import import_lazily
 __all__ = ["main"]
 
 import_lazily(
-    __name__, "completion", "depfile", "execute", "explain", "field_listing", "html_report",
-    "index", "mistakes", "picture", "preview", "resuming", "shards",
-)  # fmt: skip
+    __name__,
+    "completion depfile execute explain field_listing html_report index mistakes picture "
+    "preview resuming shards",
+)

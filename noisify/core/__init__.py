@@ -5,4 +5,4 @@ Imports no other folder of the package.
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "native", "share")
+import_lazily(__name__, "native share")

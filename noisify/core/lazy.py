@@ -2,7 +2,7 @@
 
 A package lists those of its modules that few runs need, and `from PACKAGE import MODULE` is lazy:
 
-    import_lazily(__name__, "restore", "rows_from")
+    import_lazily(__name__, "restore rows_from")
 
 Modules of other projects are in `lazy_libraries` and `lazy_pyarrow`.
 """
@@ -40,14 +40,14 @@ class LazyModule:
         setattr(self._import(), attribute, value)
 
 
-def import_lazily(package: str, *modules: str) -> None:
+def import_lazily(package: str, modules: str) -> None:
     """Let `from PACKAGE import MODULE` give modules that are imported on first use.
 
     Args:
         package: The package that is being imported.
-        modules: The names of modules in it.
+        modules: The names of modules in it, with blanks between them.
     """
-    lazy = {module: LazyModule(f"{package}.{module}") for module in modules}
+    lazy = {module: LazyModule(f"{package}.{module}") for module in modules.split()}
     vars(sys.modules[package]).update(lazy)
 
 

@@ -5,4 +5,7 @@ Chunks go from a source through the noiser, in worker threads, to a sink.
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "dask_batch", "dask_cluster", "restore", "rows_from", "survey")
+import_lazily(
+    __name__,
+    "dask_batch dask_cluster processes record_keys restore rows_from series survey",
+)

@@ -15,24 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import OUT_OF_MEMORY, NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
+from noisify.engine import processes
 from noisify.engine.job import process, write_outputs
 from noisify.engine.parallel import ordered_map
+from noisify.files import remote
 from noisify.files.file_output import sync_new_names
 from noisify.files.output import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from noisify.engine import processes
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
-    from noisify.files import remote
-else:
-    remote = LazyModule("noisify.files.remote")
-    processes = LazyModule("noisify.engine.processes")
 
 SMALL_BYTES = 1 << 25
 """The largest size of a small input, for which one thread takes a fraction of a second."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.chunk import Column, merged_floats
-from noisify.core.lazy import LazyModule
 from noisify.core.time_text import is_duration, time_text
 from noisify.core.value_class import frozen
+from noisify.streams import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,12 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.plan.plan import Step
-    from noisify.streams import keys
 
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
-else:
-    keys = LazyModule("noisify.streams.keys")
 
 
 @frozen

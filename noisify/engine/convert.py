@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, cast
 
 from noisify import formats
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.files import codecs
 from noisify.files.input import Input
 from noisify.files.temporary import new_temporary_path, remove, remove_folder
+from noisify.formats import arrays
 from noisify.formats.whole_writer import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.formats import FormatEntry, arrays
+    from noisify.formats import FormatEntry
     from noisify.formats.read_options import ReadOptions
     from noisify.formats.tables import Table
-else:
-    arrays = LazyModule("noisify.formats.arrays")
 
 _UNDECIDED = {".txt", ".tab"}
 """Suffixes of text tables that do not tell the delimiter."""

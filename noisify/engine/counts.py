@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from noisify.core.lazy import LazyModule
+from noisify.statistics import tree
 
 if TYPE_CHECKING:
-    from noisify.statistics import tree
     from noisify.statistics.moments import Moments
     from noisify.statistics.tree import BlockPieces, MomentsTree
-else:
-    tree = LazyModule("noisify.statistics.tree")
 
 
 @dataclass

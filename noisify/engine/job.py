@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from noisify.core.errors import NoisifyError, UsageError, caused_by_memory
-from noisify.core.lazy import LazyModule
 from noisify.core.share import WHOLE
 from noisify.engine import loop
 from noisify.engine.open_input import OpenInput
@@ -24,6 +23,7 @@ from noisify.engine.targets import (
 from noisify.engine.unchanged import check_named
 from noisify.files.output import Outputs, naming
 from noisify.files.write_behind import can_write_at
+from noisify.formats import mask as mask_files
 from noisify.formats.interface import TABLES
 from noisify.plan.plan import Plan, Request
 
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 
     from noisify.engine.open_input import Settings
     from noisify.files.output import Output
-    from noisify.formats import mask as mask_files
     from noisify.formats.interface import Part, Sink
     from noisify.formats.mask import MaskSink
-else:
-    mask_files = LazyModule("noisify.formats.mask")
 
 
 class OutputRequest(NamedTuple):

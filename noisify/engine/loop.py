@@ -19,8 +19,8 @@ import numpy as np
 
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
+from noisify.engine import record_keys
 from noisify.engine.counts import FieldReport
 from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
@@ -34,15 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
-    from noisify.engine import record_keys
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
     from noisify.engine.record_keys import KeyTally, RecordKeys
     from noisify.formats.interface import NoisyColumn, Part, Reading, Sink, Source
     from noisify.formats.mask import MaskSink
     from noisify.plan.plan import Plan
-else:
-    record_keys = LazyModule("noisify.engine.record_keys")
 
 CHUNK_BYTES = 1 << 20
 _ELEMENT_BYTES = 8

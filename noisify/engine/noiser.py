@@ -13,7 +13,7 @@ import numpy as np
 from noisify.core.chunk import Column, merged_floats
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
+from noisify.engine import series
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
@@ -21,6 +21,7 @@ from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.level import Absolute, PerElement
 from noisify.noise.model import NoiseContext
+from noisify.statistics import tree
 from noisify.streams.streams import (
     JoinedVariates,
     SequentialVariates,
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
     Keys = NDArray[np.uint64]
     _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
     """Values, and a mask of the usable ones or None for all."""
-
-    from noisify.engine import series
-    from noisify.statistics import tree
-else:
-    series = LazyModule("noisify.engine.series")
-    tree = LazyModule("noisify.statistics.tree")
 
 
 _BATCH_ELEMENTS = 1 << 16

@@ -7,10 +7,9 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.memory_bound import UNBOUNDED, MemoryBound
 from noisify.core.value_class import frozen
-from noisify.engine import convert, loop
+from noisify.engine import convert, loop, survey
 from noisify.engine.numpy_streams import check_streams
 from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
@@ -28,13 +27,10 @@ if TYPE_CHECKING:
     from noisify import formats
     from noisify.core.chunk import Field
     from noisify.core.share import Share
-    from noisify.engine import survey
     from noisify.engine.record_keys import KeyTally
     from noisify.files.output import Output
     from noisify.formats.interface import Cutting, Part, Source
     from noisify.statistics.survey import FieldStatistics
-else:
-    survey = LazyModule("noisify.engine.survey")
 
 
 @frozen

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from noisify import formats
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url, redacted
-from noisify.files import codecs
+from noisify.files import codecs, folder_output, remote_folder_output
 from noisify.files.output import STANDARD_OUTPUT, open_output
 from noisify.files.whole_output import PartToJoin
 from noisify.formats import unsupported
@@ -19,13 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisify.engine.open_input import OpenInput, Settings
-    from noisify.files import folder_output, remote_folder_output
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
     from noisify.formats.interface import Part
-else:
-    folder_output = LazyModule("noisify.files.folder_output")
-    remote_folder_output = LazyModule("noisify.files.remote_folder_output")
 
 
 def open_target(

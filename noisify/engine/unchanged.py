@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError
-from noisify.core.lazy import LazyModule
+from noisify.formats.csv import number_format
 from noisify.noise.level import Absolute, Duration, FromField, Percent
 
 if TYPE_CHECKING:
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.engine.counts import FieldReport
-    from noisify.formats.csv import number_format
     from noisify.plan.plan import Plan, Step
-else:
-    number_format = LazyModule("noisify.formats.csv.number_format")
 
 _STANDARD_ERRORS = 4
 """Standard errors by which the sd of a change may differ from the one asked without a reason."""

@@ -13,22 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from noisify.core.errors import DataError, NoisifyError, changed_error
-from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import shutil
 from noisify.core.memory_bound import UNBOUNDED
 from noisify.core.urls import is_url, redacted
-from noisify.files import codecs
+from noisify.files import codecs, decompress, remote, zip_member
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from noisify.files import decompress, remote, zip_member
     from noisify.files.codecs import Codec
-else:
-    decompress = LazyModule("noisify.files.decompress")
-    remote = LazyModule("noisify.files.remote")
-    zip_member = LazyModule("noisify.files.zip_member")
 
 _ZIP_START = b"PK\x03\x04"
 _SEEKING = threading.Lock()

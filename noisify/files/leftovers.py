@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
+from noisify.files import multipart
 from noisify.files.file_output import temporary_stem
 from noisify.files.temporary import remove, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from noisify.files import multipart
-else:
-    multipart = LazyModule("noisify.files.multipart")
 
 _TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url
+from noisify.files import compress, remote_output
 from noisify.files.descriptors import open_descriptor
 from noisify.files.file_output import FileOutput
 from noisify.files.output_interface import Output, naming
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from noisify.files import compress, remote_output
     from noisify.files.codecs import Compression
-else:
-    compress = LazyModule("noisify.files.compress")
-    remote_output = LazyModule("noisify.files.remote_output")
 
 STANDARD_OUTPUT = "-"
 

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.urls import is_url, path_of, redacted
+from noisify.files import remote_output, transport
 from noisify.files.temporary import register, remove, unregister
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from noisify.files import remote_output, transport
-else:
-    remote_output = LazyModule("noisify.files.remote_output")
-    transport = LazyModule("noisify.files.transport")
 
 _DIGEST_BYTES = 16
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError, did_you_mean
-from noisify.core.lazy import LazyModule
+from noisify.core.lazy import LazyModule, import_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,3 +122,6 @@ def _meant(name: str, names: Iterable[str]) -> str:
 def of_suffix(suffix: str) -> FormatEntry | None:
     """Return the format of a file name suffix, or None."""
     return _OF_SUFFIX.get(suffix.lower())
+
+
+import_lazily(__name__, "arrays mask memory_frames memory_tables")

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import DataError
-from noisify.core.lazy import LazyModule
-from noisify.files import codecs
+from noisify.files import codecs, zip_member
 from noisify.files.folder_input import is_zarr
 from noisify.formats import FORMATS, FormatEntry, find, of_suffix, unsupported
 from noisify.formats.arrow.messages import starts_legacy_stream
 
 if TYPE_CHECKING:
-    from noisify.files import zip_member
     from noisify.files.input import Input
-else:
-    zip_member = LazyModule("noisify.files.zip_member")
 
 _HEAD = 8200
 

@@ -18,10 +18,10 @@ import numpy as np
 from noisify.core.arrow_arrays import bools
 from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
 from noisify.core.overriding import override
 from noisify.formats.arrays import ArrayType
+from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask_run import BLANK, ChangedSum, run_of
@@ -37,11 +37,8 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter
-    from noisify.formats.arrow import columns as arrow_columns
     from noisify.formats.interface import AnyPiece, FieldArray, Source
     from noisify.formats.tables import TableWriter
-else:
-    arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
 CHANGED, ORIGINAL = "changed", "original"
 """The members of an array's mask with values."""

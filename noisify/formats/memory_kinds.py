@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import pd, pl
 from noisify.core.lazy_pyarrow import pa
+from noisify.formats import memory_frames, memory_tables
+from noisify.formats.arrow import columns
 from noisify.formats.memory_arrays import ArrayInMemory, MaskedArrayInMemory
 from noisify.formats.numpy_fields import ARRAY_NAME
 
@@ -22,13 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.formats import memory_frames, memory_tables
-    from noisify.formats.arrow import columns
     from noisify.formats.memory import InMemory
-else:
-    columns = LazyModule("noisify.formats.arrow.columns")
-    memory_frames = LazyModule("noisify.formats.memory_frames")
-    memory_tables = LazyModule("noisify.formats.memory_tables")
 
 
 class Held(NamedTuple):

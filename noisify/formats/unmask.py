@@ -10,8 +10,8 @@ import numpy as np
 
 from noisify.core.arrow_arrays import array, to_bools
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.lazy_pyarrow import pa
+from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask import arrays_of, cells_where, in_array, original_of, views
 from noisify.formats.mask_run import ChangedSum, MaskRun, check_run, run_of
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
     from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayFile, StoredArray
-    from noisify.formats.arrow import columns as arrow_columns
     from noisify.formats.interface import AnyPiece, FieldArray, Sink, Source
-else:
-    arrow_columns = LazyModule("noisify.formats.arrow.columns")
 
 
 class Originals(ABC):

@@ -2,3 +2,7 @@
 
 Only float64 +, -, *, /, sqrt, comparisons and integer operations: each is rounded alike everywhere.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "elementary")

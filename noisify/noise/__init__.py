@@ -5,4 +5,4 @@ Values and variates go in, noisy values come out. Models neither read nor write 
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "level", "registry")
+import_lazily(__name__, "level normal_quantile registry")

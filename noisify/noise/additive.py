@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noisify.core.lazy import LazyModule
 from noisify.kernels.decimal_functions import (
     digits,
     expm1,
@@ -19,17 +18,14 @@ from noisify.kernels.decimal_functions import (
     normal_density,
     normal_tail,
 )
-from noisify.noise import level, parameters
+from noisify.noise import level, normal_quantile, parameters
 from noisify.noise.model import NUMBERS, TIMES, Model, NoiseContext, with_headroom
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noisify.noise import normal_quantile
     from noisify.noise.level import Level
     from noisify.streams.streams import Variates
-else:
-    normal_quantile = LazyModule("noisify.noise.normal_quantile")
 
 _MEDIAN = 0.5
 _NO_VARIANCE = 2.0

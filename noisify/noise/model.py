@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
+from noisify.kernels import elementary
 from noisify.noise import level as levels
 from noisify.noise.parameters import ParameterError, parameters_of, unknown_parameter
 
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
-    from noisify.kernels import elementary
     from noisify.noise.level import Level
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
-else:
-    elementary = LazyModule("noisify.kernels.elementary")
 
 REAL = frozenset({"float", "int", "decimal"})
 NUMBERS = REAL | {"complex"}

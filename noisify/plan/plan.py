@@ -274,7 +274,6 @@ class Plan:
         return entries
 
 
-
 def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]:
     """Return fields in groups of those that need each other's values, in the order given."""
     leader = {field.name: field.name for field in fields}

@@ -5,4 +5,4 @@
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "page", "style", "sweep")
+import_lazily(__name__, "page style sweep")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.streams import distributions
 from noisify.streams.limits import LEGACY_SEED_LIMIT
 from noisify.streams.words import Stream, Words
 from noisify.streams.ziggurat import normal
@@ -30,15 +30,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
-    from noisify.streams import distributions
     from noisify.streams.distributions import Lanes
     from noisify.streams.words import Index
 
     Floats = NDArray[np.float64]
     Uint64s = NDArray[np.uint64]
     NumpyGenerator: TypeAlias = np.random.Generator | np.random.RandomState
-else:
-    distributions = LazyModule("noisify.streams.distributions")
 
 STREAM_VERSION = 2
 """Increase it whenever the same command would give different noise than before."""

@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from noisify.core.lazy import LazyModule
-from noisify.streams import compiled
+from noisify.kernels import elementary
+from noisify.streams import compiled, ziggurat_tables
 from noisify.streams.words import STRIP, Words, open_uniform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noisify.kernels import elementary
-    from noisify.streams import ziggurat_tables
-
     Floats = NDArray[np.float64]
-else:  # the compiled part does without
-    elementary = LazyModule("noisify.kernels.elementary")
-    ziggurat_tables = LazyModule("noisify.streams.ziggurat_tables")
 
 _LAYERS = 256
 _SLOT = np.uint64(2 * _LAYERS - 1)

@@ -2,3 +2,7 @@
 
 `ipc` reads and writes record batches; `columns` and `nested` turn columns into values and back.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "columns")

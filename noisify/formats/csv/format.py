@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from noisify.core.lazy import LazyModule
+from noisify.formats.csv import part
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import DelimitedSource
 from noisify.formats.interface import Cutting, Format
-
-if TYPE_CHECKING:
-    from noisify.formats.csv import part
-else:
-    part = LazyModule("noisify.formats.csv.part")
 
 FORMAT = Format(
     open_source=DelimitedSource,

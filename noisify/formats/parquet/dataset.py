@@ -14,9 +14,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import DataError, NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.files import remote
 from noisify.files.folder_input import PARQUET, RemoteFolder
 from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.files import remote
     from noisify.files.folder_output import FolderOutput, MemberOutput
     from noisify.formats.interface import NoisyColumn
-else:
-    remote = LazyModule("noisify.files.remote")
 
 _STALE = frozenset({"_metadata"})
 _LOGS = frozenset({"_delta_log", ".hoodie"})
