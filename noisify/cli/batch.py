@@ -232,12 +232,10 @@ def _report_file(
     arguments: Arguments, found: Sequence[Run], settings: Settings, count: int
 ) -> _ReportFile | html_report.HtmlReport:
     """Return the report file, HTML or JSON by its suffix."""
-    path, clobber = arguments.report or "", not arguments.no_clobber
-    if Path(path).suffix.lower() not in {".html", ".htm"}:
-        return _ReportFile(path, count, clobber=clobber)
-    return html_report.HtmlReport(
-        path, found, settings, clobber=clobber, in_place=arguments.in_place
-    )
+    path = arguments.report or ""
+    if Path(path).suffix.lower() in {".html", ".htm"}:
+        return html_report.HtmlReport(arguments, found, settings)
+    return _ReportFile(path, count, clobber=not arguments.no_clobber)
 
 
 class _ReportFile(SideFile):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from noisify.cli.option_types import ParamType
 
-SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """
 noisify data.csv -s 0.1 --seed 42 > noisy.csv
 zcat big.csv.gz | noisify -s 5% --seed 42 | gzip -1 > noisy.csv.gz
@@ -76,7 +75,7 @@ INFO = (
           lambda name: explain.model_page(name=name), MODEL),
     _info("--list-presets", "List the ready-made kinds of noise.", lambda _: presets.listing()),
     _info("--completion", "Print what makes bash, zsh or fish complete the commands.",
-          lambda shell: completion.scripts(shell=shell), WordType("shell", SHELLS)),
+          lambda name: completion.scripts(shell=name), WordType("shell", ("bash", "zsh", "fish"))),
     _info("--version", "Show the version.",
           lambda _: f"noisify {version.VERSION} ({native.described()})\n"),
     _info("-h", "Show the options that most runs need.",

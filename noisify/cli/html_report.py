@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from noisify.cli.arguments import Arguments
     from noisify.cli.runs import Run
     from noisify.comparison.result import Comparison
     from noisify.engine.open_input import Settings
@@ -47,20 +48,16 @@ class HtmlReport(SideFile):
     """The HTML file of `--report`, written once all outputs are complete.
 
     Args:
-        path: The file.
+        arguments: The command line.
         found: The runs.
         settings: How the inputs were read.
-        clobber: Whether an existing file may be replaced.
-        in_place: Whether the outputs replace their inputs.
     """
 
-    def __init__(
-        self, path: str, found: Sequence[Run], settings: Settings, *, clobber: bool, in_place: bool
-    ) -> None:
-        super().__init__(path, clobber=clobber)
+    def __init__(self, arguments: Arguments, found: Sequence[Run], settings: Settings) -> None:
+        super().__init__(arguments.report or "", clobber=not arguments.no_clobber)
         self._settings = settings
         self._found = found
-        self._in_place = in_place
+        self._in_place = arguments.in_place
         self._reports: list[RunReport] = []
 
     def add(self, reports: Sequence[RunReport]) -> None:

@@ -26,15 +26,8 @@ def targets(inputs: Sequence[str], found: Sequence[Run], arguments: Arguments) -
     Raises:
         UsageError: If no output is given, several options give one, or two outputs are the same.
     """
-    said = [
-        name
-        for name, value in (
-            ("-o", arguments.output),
-            ("--output-dir", arguments.output_dir),
-            ("--in-place", arguments.in_place),
-        )
-        if value
-    ]
+    options = {"output": "-o", "output_dir": "--output-dir", "in_place": "--in-place"}
+    said = [option for name, option in options.items() if getattr(arguments, name)]
     if len(said) > 1:
         raise UsageError(f"the output is given twice, by {' and '.join(said)}; keep one")
     if arguments.name_template is not None and not arguments.output_dir:
@@ -210,14 +203,9 @@ def check_apart(
         UsageError: If there is one.
     """
     recipe = None if arguments.recipe is None else _named(arguments.recipe)
-    others = (
-        ("the list", index),
-        ("--mask", arguments.mask),
-        ("--report", arguments.report),
-        ("--plot", arguments.plot),
-        ("--depfile", arguments.depfile),
-    )
-    if recipe is None and all(name is None for _, name in others):
+    files = ("mask", "report", "plot", "depfile")
+    others = {"the list": index, **{f"--{name}": getattr(arguments, name) for name in files}}
+    if recipe is None and not any(others.values()):
         return
     taken: dict[object, str] = {}
     for path in outputs:
@@ -227,7 +215,7 @@ def check_apart(
         taken[place] = "an output"
     taken |= {_named(path): "an input" for path in inputs}
     taken |= {recipe: "the recipe"}
-    for option, name in others:
+    for option, name in others.items():
         if name is None:
             continue
         other = taken.setdefault(_named(name), option)

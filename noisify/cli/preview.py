@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
+import click
 import numpy as np
 
 from noisify.cli.messages import plan_lines
@@ -46,30 +47,25 @@ def preview(opened: OpenInput, plan: Plan, found: Preview) -> str:
     width = max(_NARROWEST, shutil.get_terminal_size((80, _LINES)).columns)
     head = plan_lines(opened.input.name, opened.format.name, plan)
     tables = list(_tables(opened, found))
-    lines = [line for table in tables for line in _lines(table, width, _Colours.of_output())]
+    lines = [line for table in tables for line in _lines(table, width)]
+    if not _takes_colours():
+        lines = [click.unstyle(line).rstrip() for line in lines]
     some = "" if tables else "\nno field gets noise here"
     legend = f"\n\n{_MARK} changed" if tables else ""
     return "\n".join([*map(printable, head), *lines]) + some + legend + "\n"
 
 
-@frozen
-class _Colours:
-    """Whether to use colours."""
+def _takes_colours() -> bool:
+    """Return whether standard output takes colours; NO_COLOR and FORCE_COLOR override it."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    can = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return can or bool(os.environ.get("FORCE_COLOR"))
 
-    used: bool
 
-    @classmethod
-    def of_output(cls) -> _Colours:
-        """Return whether standard output takes colours; NO_COLOR and FORCE_COLOR override it."""
-        if os.environ.get("NO_COLOR"):
-            return cls(used=False)
-        if os.environ.get("FORCE_COLOR"):
-            return cls(used=True)
-        return cls(used=sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
-
-    def paint(self, text: str, code: str) -> str:
-        """Return a text in a colour."""
-        return f"\x1b[{code}m{text}\x1b[0m" if self.used and text.strip() else text
+def _painted(text: str, code: str) -> str:
+    """Return a text in a colour."""
+    return f"\x1b[{code}m{text}\x1b[0m" if text.strip() else text
 
 
 @frozen
@@ -160,14 +156,14 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def _lines(table: _Table, width: int, colours: _Colours) -> Iterator[str]:
+def _lines(table: _Table, width: int) -> Iterator[str]:
     """Yield the lines of a table, in as many blocks of fields as the width asks for."""
     labels = _padded([table.title, "", *table.rows])
     fates = _padded(["", "", *table.fates]) if any(table.fates) else [""] * len(labels)
     left = [
         label + (_GAP + fate if fate else "") for label, fate in zip(labels, fates, strict=True)
     ]
-    waiting = [_column(name, cells, colours) for name, cells in table.fields]
+    waiting = [_column(name, cells) for name, cells in table.fields]
     while True:
         block: list[list[str]] = []
         used = _width(left[0])
@@ -178,12 +174,12 @@ def _lines(table: _Table, width: int, colours: _Colours) -> Iterator[str]:
         yield ""
         for at, start in enumerate(left):
             whole = _GAP.join([start, *(lines[at] for lines in block)]).rstrip()
-            yield colours.paint(whole, _TITLE) if at == 0 else whole
+            yield _painted(whole, _TITLE) if at == 0 else whole
         if not waiting:
             return
 
 
-def _column(name: str, cells: Sequence[_Cell], colours: _Colours) -> tuple[int, list[str]]:
+def _column(name: str, cells: Sequence[_Cell]) -> tuple[int, list[str]]:
     """Return the width of a field, and its lines: its name, the titles, and the cells."""
     before = _padded(["before", *(cell.before for cell in cells)])
     after = _padded(["after", *(cell.after for cell in cells)])
@@ -191,12 +187,9 @@ def _column(name: str, cells: Sequence[_Cell], colours: _Colours) -> tuple[int, 
     room = size - _width(before[0]) - len(_GAP) - len(_MARK)
     lines = [name + " " * (size - _width(name)), f"{before[0]}{_GAP}{after[0].rjust(room)} "]
     for old, new, cell in zip(before[1:], after[1:], cells, strict=True):
-        new = " " * (room - _width(new)) + new  # noqa: PLW2901 - wide characters count twice
-        if cell.changed:
-            new = colours.paint(new + _MARK, _CHANGED)  # noqa: PLW2901
-        else:
-            new = colours.paint(new, _SAME) + " "  # noqa: PLW2901
-        lines.append(f"{old}{_GAP}{new}")
+        aligned = " " * (room - _width(new)) + new  # wide characters count twice
+        text, code = (aligned + _MARK, _CHANGED) if cell.changed else (aligned, _SAME)
+        lines.append(f"{old}{_GAP}{_painted(text, code)}{'' if cell.changed else ' '}")
     return size, lines
 
 

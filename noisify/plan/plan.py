@@ -8,13 +8,12 @@ from dataclasses import field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import level
 from noisify.noise.rows import DuplicateRows, RowModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from noisify.core.chunk import Field
     from noisify.noise.level import Level
@@ -63,13 +62,6 @@ class NoiseSpec:
     unit: str | None = None
     optional: bool = False
     truncate: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that at most one of scale, sd and snr is given."""
-        said = [name for name in ("scale", "sd", "snr") if getattr(self, name) is not None]
-        said += ["scale"] if "scale" in self.parameters else []
-        if len(said) > 1:
-            raise UsageError(f"{' and '.join(said)} exclude each other; keep one")
 
 
 @frozen

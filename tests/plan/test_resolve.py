@@ -90,15 +90,6 @@ class TestScale:
     def test_is_the_distributions_own_whatever_the_model(self, name):
         assert Absolute(0.2) == scale_of(NoiseSpec(model=name))
 
-    def test_is_given_once(self):
-        for twice in (
-            {"scale": Absolute(1), "sd": Absolute(1)},
-            {"sd": Absolute(1), "snr": 20.0},
-            {"snr": 20.0, "parameters": {"scale": "1"}},
-        ):
-            with pytest.raises(UsageError, match="exclude each other"):
-                NoiseSpec(**twice)
-
 
 class TestSd:
     @pytest.mark.parametrize("name", SD)
