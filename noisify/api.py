@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from noisify.plan.model_names import ModelName
     from noisify.plan.model_spec import ModelSpec
     from noisify.plan.plan import Decimals, Plan, Request
-    from noisify.plan.run_words import Rng
+    from noisify.plan.word_values import Rng
     from noisify.statistics.survey import FieldStatistics
 
 Data = TypeVar("Data")

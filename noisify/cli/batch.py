@@ -74,8 +74,10 @@ def make_outputs(
     targets_of = dict(zip(inputs, outputs, strict=True))
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
+    folder = arguments.output_dir
+    folders = [] if folder is None or is_url(folder) else [NewFolder(folder)]
     with outcome.told(len(inputs)), ExitStack() as kept:
-        for opened in (*_folder(arguments), *side_files):
+        for opened in (*folders, *side_files):
             kept.push(opened)  # before it creates anything, in case of a signal
             opened.__enter__()
         kept.callback(progress.clear)
@@ -108,12 +110,6 @@ def _side_files(
         yield pictures.RunPicture(arguments, inputs, found, settings)
     if arguments.depfile is not None:
         yield depfile.Depfile(arguments.depfile, inputs, outputs, arguments)
-
-
-def _folder(arguments: Arguments) -> Iterator[NewFolder]:
-    """Yield the folder to make for the outputs, if there is one."""
-    if arguments.output_dir is not None and not is_url(arguments.output_dir):
-        yield NewFolder(arguments.output_dir)
 
 
 def _jobs(
@@ -187,10 +183,11 @@ class _Outcome:
         """Add notes on unchanged fields, and on cells that are not numbers."""
         for text in report.notes(verbose=self._verbose):
             self._notes.add(f"{report.input}, {text}")
+        kinds = {field.name: field.kind for field in report.plan.fields}
         for name, field in report.fields.items():
             if field.unparseable and field.changed:
                 cells = f"{field.unparseable:,} cell" + ("" if field.unparseable == 1 else "s")
-                kind = EXPECTED.get(_kind(report, name), "a number")
+                kind = EXPECTED.get(kinds[name], "a number")
                 self._notes.add(f"{report.input}, field {name!r}: {cells} not {kind}, left alone")
 
     @contextlib.contextmanager
@@ -222,10 +219,6 @@ class _Outcome:
         """Print the seed if it was drawn."""
         if self._seed is not None and not self._quiet and not self._secret:
             say(f"seed {self._seed}")
-
-
-def _kind(report: RunReport, name: str) -> str:
-    return next(field.kind for field in report.plan.fields if field.name == name)
 
 
 def _report_file(

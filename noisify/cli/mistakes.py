@@ -185,14 +185,11 @@ def check_inputs(words: Sequence[Word]) -> None:
         if word.option is not None or word.text in {"-", "--"} or is_url(word.text):
             continue
         if not os.path.lexists(local_name(word.text)):
-            typed = " ".join(itertools.takewhile(lambda text: text[:1] != "-", _texts(words[at:])))
+            texts = (following.text for following in words[at:])
+            typed = " ".join(itertools.takewhile(lambda text: text[:1] != "-", texts))
             meant = _meant_by_input(words[:at], word.text, typed) or _output_input(words, at)
             if meant:
                 raise UsageError(f"no file is called {word.text!r}; {meant}")
-
-
-def _texts(words: Sequence[Word]) -> Iterator[str]:
-    return (word.text for word in words)
 
 
 def _meant_by_input(before: Sequence[Word], text: str, typed: str) -> str | None:

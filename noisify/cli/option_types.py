@@ -15,7 +15,7 @@ from noisify.core.errors import NoisifyError, UsageError, did_you_mean, shown
 from noisify.core.urls import local_name
 from noisify.core.values import read_bounds
 from noisify.noise import level, registry
-from noisify.plan import run_words
+from noisify.plan import word_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,7 +197,7 @@ def _read_clip(text: str, _: str) -> tuple[float, float]:
 
 def _read_decimals(text: str, _: str) -> Decimals:
     """Read a number of digits, or `keep`."""
-    return run_words.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
+    return word_values.read_decimals(int(text) if _DIGITS.fullmatch(text) else text)
 
 
 def _read_share(text: str, option: str) -> share.Share:
@@ -213,7 +213,7 @@ MODEL = Read("model", lambda text, _: registry.find(text).name)
 FORMAT = Read("format", lambda text, _: formats.find(text).name)
 LEVEL = Read("level", lambda text, option: level.parse(text, option=option))
 DECIBELS = Read("dB", lambda text, _: level.parse_decibels(text))
-SEED = Read("n", lambda text, _: run_words.read_seed(text))
+SEED = Read("n", lambda text, _: word_values.read_seed(text))
 CLIP = Read("lo,hi", _read_clip)
 DECIMALS = Read("n|keep", _read_decimals)
 SHARE = Read("k/n", _read_share)

@@ -5,4 +5,4 @@ Words of a flag or a recipe go in; a plan comes out in which every number is set
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "presets recipe recipe_text run_words series")
+import_lazily(__name__, "presets recipe recipe_text word_values series")

@@ -58,9 +58,8 @@ def show_options(function: Function) -> Function:
         for name, hint in NoiseOptions.__annotations__.items()
     ]
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    first = [one for one in own if one.kind is not one.KEYWORD_ONLY]
-    last = [one for one in own if one.kind is one.KEYWORD_ONLY]
-    vars(function)["__signature__"] = signature.replace(parameters=[*first, *shown, *last])
+    every = sorted([*shown, *own], key=lambda one: one.kind)  # those by position come first
+    vars(function)["__signature__"] = signature.replace(parameters=every)
     return function
 
 

@@ -35,7 +35,7 @@ from noisify.files.input import Input
 from noisify.plan import presets
 from noisify.plan.document_lines import DocumentLines
 from noisify.plan.record_key import read_key
-from noisify.plan.run_words import read_decimals, read_rng, read_seed
+from noisify.plan.word_values import read_decimals, read_rng, read_seed
 from noisify.plan.words import WordsError, spec_from_words
 
 if TYPE_CHECKING:

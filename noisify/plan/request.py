@@ -17,8 +17,8 @@ from noisify.plan.model_spec import ModelSpec
 from noisify.plan.noise_options import check_options
 from noisify.plan.plan import NoiseSpec, Request
 from noisify.plan.record_key import read_key
-from noisify.plan.run_words import read_decimals, read_rng, read_seed
 from noisify.plan.spec_text import parse_spec
+from noisify.plan.word_values import read_decimals, read_rng, read_seed
 from noisify.plan.words import AMOUNTS, WORDS, exactly, spec_from_words, takes_no
 from noisify.streams.limits import new_seed
 

@@ -1,13 +1,23 @@
-"""Read the values of a noise spec's words, and check their types."""
+"""Read the values of the words of noise specs and of whole runs, and check their types."""
 
 from __future__ import annotations
 
-from noisify.core.errors import UsageError, shown
-from noisify.core.values import read_bounds, texts
-from noisify.noise import level as levels
+from typing import TYPE_CHECKING, Literal
+
+from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.values import read_bounds, texts, whole_number
 from noisify.noise import registry
 from noisify.plan.condition import Condition
 from noisify.plan.condition import parse as parse_condition
+from noisify.streams.limits import RNGS, SEED_LIMIT
+
+if TYPE_CHECKING:
+    from noisify.plan.plan import Decimals
+
+Rng = Literal["noisify", "numpy", "numpy-legacy"]
+_OF_GENERATORS = ("bit_generator", "random_raw", "get_state", "getstate")
+"""Attributes by which generators of NumPy and Python are recognised."""
+_MOST_DECIMALS = 300
 
 
 def read_names(value: object) -> tuple[str, ...]:
@@ -61,29 +71,6 @@ def read_model(value: object) -> registry.ModelEntry:
     return registry.find(value)
 
 
-def read_sd(value: str | float | levels.Level) -> levels.Level:
-    """Read a level of the noise's own standard deviation.
-
-    Raises:
-        UsageError: If it is not a level.
-    """
-    return levels.parse(value, option="sd")
-
-
-def read_stream(value: object) -> int:
-    """Read the number of a random stream.
-
-    Raises:
-        UsageError: If it is not a whole number in range.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _STREAMS:
-        raise UsageError(f"stream {shown(value)} is not a whole number of at least 0")
-    return value
-
-
-_STREAMS = 1 << 32
-
-
 def read_unit(value: object) -> str:
     """Read the unit that numbers are shares of.
 
@@ -93,3 +80,62 @@ def read_unit(value: object) -> str:
     if not isinstance(value, str) or value != "image":
         raise UsageError(f"unknown unit {shown(value)}; the only unit is 'image'")
     return "image"
+
+
+def read_seed(value: object) -> int:
+    """Read a seed: an integer of any type, or a text of digits or 0x….
+
+    Raises:
+        UsageError: If it is not an integer from 0 to 2**128 - 1.
+
+    >>> read_seed("0xff")
+    255
+    """
+    if any(hasattr(value, name) for name in _OF_GENERATORS):
+        raise UsageError(
+            f"seed is a {type(value).__name__}, and noise is drawn from no generator but worked "
+            "out from the seed and the place of each value; give an integer, such as "
+            "int(generator.integers(2**53))"
+        )
+    try:
+        seed = (
+            int(value, 16 if "x" in value.lower() else 10)
+            if isinstance(value, str)
+            else whole_number(value)
+        )
+    except ValueError:
+        seed = None
+    if seed is None or not 0 <= seed < SEED_LIMIT:
+        raise UsageError(f"seed {shown(value)} is not an integer from 0 to 2**128 - 1 (or 0x…)")
+    return seed
+
+
+def read_rng(value: object) -> str:
+    """Read the name of a generator.
+
+    Raises:
+        UsageError: If there is no such generator.
+    """
+    if not isinstance(value, str) or value not in RNGS:
+        raise UsageError(
+            f"no rng is called {shown(value)}{did_you_mean(value, RNGS)} "
+            f"(there are {', '.join(RNGS)})"
+        )
+    return str(value)
+
+
+def read_decimals(value: object) -> Decimals:
+    """Read a number of digits, as a number or a text, or "keep".
+
+    Raises:
+        UsageError: If it is anything else.
+    """
+    if isinstance(value, str) and value == "keep":
+        return "keep"
+    digits = whole_number(value)
+    if digits is None or not 0 <= digits <= _MOST_DECIMALS:
+        raise UsageError(
+            f"decimals {shown(value)} is neither a number of digits nor keep; type 0 to "
+            f"{_MOST_DECIMALS}, or keep"
+        )
+    return digits

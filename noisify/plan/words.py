@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisify.core.errors import UsageError, shown
 from noisify.core.value_class import frozen
-from noisify.core.values import read_truth, texts
+from noisify.core.values import read_count, read_truth, texts
 from noisify.noise import level as levels
 from noisify.noise.model import make
 from noisify.noise.parameters import (
@@ -27,8 +27,6 @@ from noisify.plan.word_values import (
     read_clip,
     read_model,
     read_names,
-    read_sd,
-    read_stream,
     read_unit,
     read_where,
 )
@@ -48,8 +46,8 @@ WORDS = (
 """The words that every model accepts; a model without a scale may have its own sd."""
 _READERS: dict[str, Callable[[Any], Any]] = {
     "exclude": partial(texts, "exclude"), "clip": read_clip, "where": read_where,
-    "stream": read_stream, "unit": read_unit, "optional": partial(read_truth, "optional"),
-    "truncate": partial(read_truth, "truncate"),
+    "stream": partial(read_count, "stream", least=0, limit=1 << 32), "unit": read_unit,
+    "optional": partial(read_truth, "optional"), "truncate": partial(read_truth, "truncate"),
 }  # fmt: skip
 """What reads the words that a spec has as attributes of their names."""
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
@@ -218,21 +216,18 @@ class _WordReader:
         source: Mapping[str, str],
     ) -> None:
         """Read sd and snr, and check that the scale is given only once."""
-        for name, read in (("sd", read_sd), ("snr", levels.parse_decibels)):
+        readers = {"sd": partial(levels.parse, option="sd"), "snr": levels.parse_decibels}
+        for name, read in readers.items():
             if name not in amounts:
                 continue
             key = source.get(name, name)
             if not takes_level(model):
                 instead = f"; give its {model.level} instead" if model.level else ""
                 self._mistake(key, f"{model.name} has no scale for {name} to set{instead}")
-                continue
-            if not (is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
+            elif not (is_plain(amounts[name]) or isinstance(amounts[name], levels.Level)):
                 self._mistake(key, f"{name} {shown(amounts[name])} is not a number or a text")
-                continue
-            try:
-                amounts[name] = read(amounts[name])
-            except UsageError as error:
-                self._mistake(key, error.message)
+            else:
+                amounts[name] = self._read(key, read)
         said = [source.get(name, name) for name in ("scale", "sd", "snr")
                 if name in (given if name == "scale" else amounts)]  # fmt: skip
         if len(said) > 1:
