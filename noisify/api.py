@@ -258,6 +258,7 @@ def _plan(held: InMemory[Any, Any], request: Request, workers: int, source: Sour
             f"{plan.row_steps[0].model.name} works on whole rows of files; use noisify_file, or "
             "choose the rows yourself"
         )
+    return plan
 
 
 def _workers(jobs: int | None) -> int:
