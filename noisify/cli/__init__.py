@@ -8,5 +8,5 @@ __all__ = ["main"]
 import_lazily(
     __name__,
     "completion depfile execute explain field_listing html_report index mistakes picture "
-    "preview resuming shards",
+    "preview some_outputs",
 )

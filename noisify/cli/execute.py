@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli import field_listing, resuming, shards
+from noisify.cli import field_listing, some_outputs
 from noisify.cli import index as listing
 from noisify.cli import preview as preview_page
 from noisify.cli.batch import make_outputs
@@ -68,7 +68,7 @@ def execute(arguments: Arguments) -> None:
         _list_fields(inputs, arguments, notes)
     elif arguments.restore is not None:
         if arguments.shard is not None:
-            shards.check_shard(arguments, ())
+            some_outputs.check_shard(arguments, ())
         _restore(inputs, arguments, notes)
     else:
         status = _make_noise(inputs, arguments, notes)
@@ -97,7 +97,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     if _prints_recipe(arguments) and len(found) * len(inputs) > 1:
         raise UsageError("--dry-run --verbose prints the recipe of one run; ask for one output")
     if arguments.shard is not None and not arguments.dry_run:
-        shards.check_shard(arguments, found)
+        some_outputs.check_shard(arguments, found)
     if arguments.dry_run or arguments.preview:
         _note_files(inputs, found, arguments, notes)
         return _preview_all(inputs, found, arguments, notes)
@@ -113,13 +113,13 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)
     if arguments.shard is not None and arguments.output_dir is not None:
-        inputs, outputs = shards.of_shard(arguments.shard, inputs, outputs)
+        inputs, outputs = some_outputs.of_shard(arguments.shard, inputs, outputs)
         if not inputs:
             notes.add(f"shard {arguments.shard} has no file: there are fewer files than shards")
             return 0
-    finished = resuming.finished_outputs(arguments, found) if arguments.resume else None
+    finished = some_outputs.finished_outputs(arguments, found) if arguments.resume else None
     if finished is not None:
-        inputs, outputs = resuming.unfinished(finished, inputs, outputs, notes)
+        inputs, outputs = some_outputs.unfinished(finished, inputs, outputs, notes)
         if not inputs:
             return 0
     return make_outputs(
