@@ -237,7 +237,7 @@ def _part_of(item: Any, part: int | str) -> object:
 
 
 def _noisy_value(value: Any, noisy: Callable[[object], object]) -> object:
-    """Return a value with noise, as what it is where that needs no framework."""
+    """Return a value with noise, of the same type where that needs no framework."""
     if hasattr(value, "new_tensor"):  # torch's
         return value.new_tensor(noisy(value.detach().cpu().numpy()))
     if isinstance(value, Number | list):

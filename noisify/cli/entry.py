@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "noisify") -> No
     try:
         status = _run_and_tell(arguments, program)
         _let_signals_end_the_process()
-    except Stopped as stop:  # while it told of a failure, or right at the end
+    except Stopped as stop:  # while a failure was reported, or at the very end
         status = 128 + stop.number
     sys.exit(128 + stopped_by[0] if stopped_by else status)
 
@@ -167,7 +167,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 def _open_missing_streams() -> None:
     """Occupy descriptors 0 to 2, so that no file opened later becomes standard output.
 
-    Without standard error messages go nowhere, and nothing fails for that.
+    If standard error is closed, messages are discarded.
     """
     for descriptor in range(3):
         try:

@@ -35,15 +35,13 @@ def say(text: str) -> None:
 
 
 class Notes:
-    """The notes on a run, printed at its end.
-
-    An error is said alone, so no note goes before it.
+    """The notes on a run, printed at its end; not if it fails, since an error is one line.
 
     Args:
         every: Whether to print all notes, not only the first few.
 
     Attributes:
-        every: The same.
+        every: Whether to print all notes.
     """
 
     def __init__(self, *, every: bool) -> None:
@@ -178,7 +176,7 @@ class Progress:
         shown: True to show it anywhere, False nowhere, None on a terminal.
 
     Attributes:
-        check: The same.
+        check: Raises if the run is to stop.
     """
 
     def __init__(

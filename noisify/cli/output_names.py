@@ -197,7 +197,7 @@ def check_apart(
 ) -> None:
     """Refuse a file that would be written twice or overwrite one that is read.
 
-    Outputs over inputs are looked at where they are named, since --in-place allows them.
+    `targets` checks outputs that replace inputs, since --in-place allows them.
 
     Raises:
         UsageError: If there is one.

@@ -23,7 +23,7 @@ class SideFile:
         compression: How to compress it, or None.
 
     Attributes:
-        path: The same.
+        path: The file's path.
     """
 
     def __init__(self, path: str, *, clobber: bool, compression: Compression | None = None) -> None:

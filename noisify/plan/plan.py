@@ -26,7 +26,7 @@ Decimals = int | Literal["keep"] | None
 
 
 _WITH_HALO = 1 << 19
-"""Elements of pieces that are held several at a time, for models that look at neighbours."""
+"""Most elements of a piece for models that look at neighbours, which need several at once."""
 
 
 @frozen
