@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import warnings
 from collections.abc import Mapping
@@ -119,14 +120,12 @@ class Noisy:
         if hasattr(self.dataset, "__len__"):
             yield from (self[index] for index in range(len(self)))
             return
-        index = 0
-        while True:
+        for index in itertools.count():
             try:
                 item = self[index]
             except IndexError:
                 return
             yield item
-            index += 1
 
     def __repr__(self) -> str:
         """Return the view with its seed and epoch."""

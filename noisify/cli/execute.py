@@ -146,24 +146,19 @@ def _with_folders(
         is_folder = is_folder or found is not None
         if found is not None and found[1]:
             notes.add(left_note(path, found[1]))
-    writes = not (arguments.dry_run or arguments.preview)
-    if (
-        is_folder
-        and writes
-        and not (arguments.output or arguments.output_dir or arguments.in_place)
-    ):
+    if not is_folder:
+        return every, False, arguments
+    output, previews = arguments.output, arguments.dry_run or arguments.preview
+    if not (output or arguments.output_dir or arguments.in_place or previews):
         raise UsageError("the files of a folder need --output-dir DIR or --in-place")
-    if is_folder and arguments.output is not None and arguments.output_dir is None:
-        if (
-            of_suffix(inner_suffix(arguments.output)) is not None
-            and not Path(arguments.output).is_dir()
-        ):
+    if output is not None and arguments.output_dir is None:
+        if of_suffix(inner_suffix(output)) is not None and not Path(output).is_dir():
             raise UsageError(
-                f"{arguments.output} would be one file; give -o the name of a folder for the "
+                f"{output} would be one file; give -o the name of a folder for the "
                 f"{len(every):,} of the input"
             )
-        arguments = replace(arguments, output=None, output_dir=arguments.output)
-    return every, is_folder, arguments
+        arguments = replace(arguments, output=None, output_dir=output)
+    return every, True, arguments
 
 
 def _note_files(
@@ -226,10 +221,7 @@ def _settings(
         memory=memory,
         compress_level=arguments.compress_level,
         share=arguments.shard if arguments.output_dir is None else None,
-        measure=measure
-        or arguments.verbose
-        or arguments.report is not None
-        or arguments.plot is not None,
+        measure=measure or bool(arguments.verbose or arguments.report or arguments.plot),
         note=tell,
         progress=advance,
         passes=progress.passes if progress is not None else lambda *_: None,

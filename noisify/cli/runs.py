@@ -68,11 +68,8 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
         UsageError: If options are invalid or contradict each other.
     """
     _check_swept(arguments)
-    told = None
-    if arguments.recipe is not None:
-        told = recipe.load(arguments.recipe)
+    told = None if arguments.recipe is None else recipe.load(arguments.recipe)
     specs = _specs(arguments, told)
-
     every = sweeps(arguments.sweeps)
     check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))
     swept_to = [swept_specs(specs, swept) for swept in every]
@@ -92,17 +89,13 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
     base = replace(base, file=file)
     if arguments.replicates is not None and base.rng != "noisify":
         raise UsageError(f"--replicates needs noisify's own streams; drop --rng {base.rng}")
-    found = []
-    for swept, own in zip(every, swept_to, strict=True):
-        request = replace(base, specs=own)
-        if arguments.replicates is None or arguments.append:
-            found.append(Run(request, swept, None, drawn, per_file))
-            continue
-        found += [
-            Run(replace(request, replicate=number), swept, number + 1, drawn, per_file)
-            for number in range(arguments.replicates)
-        ]
-    return found
+    single = arguments.replicates is None or arguments.append
+    copies = [None] if single else range(1, 1 + (arguments.replicates or 0))
+    return [
+        Run(replace(base, specs=own, replicate=(copy or 1) - 1), swept, copy, drawn, per_file)
+        for swept, own in zip(every, swept_to, strict=True)
+        for copy in copies
+    ]
 
 
 def _draws(spec: NoiseSpec) -> bool:

@@ -55,14 +55,10 @@ def read_path(name: str, value: object) -> str | pathlib.Path:
     Raises:
         UsageError: If it is not a path, or not a possible file name.
     """
-    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+    if isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str):
         try:
-            if "\0" not in os.fsdecode(os.fsencode(value)):
-                return (
-                    str(value)
-                    if is_url(os.fspath(value))
-                    else pathlib.Path(local_name(os.fspath(value)))
-                )
+            if "\0" not in os.fsdecode(os.fsencode(path)):
+                return str(path) if is_url(path) else pathlib.Path(local_name(path))
         except UnicodeEncodeError:
             pass
     raise UsageError(f"{name} {shown(value)} is not the path of a file")

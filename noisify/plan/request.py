@@ -47,13 +47,10 @@ def request_from(options: Mapping[str, Any], **more: object) -> Request:
     seed = read_seed(said["seed"]) if "seed" in said else told.seed
     rng = read_rng(said["rng"]) if "rng" in said else told.rng or "noisify"
     file = _file(said, told)
-    if file and rng != "noisify":
-        raise UsageError(f"noise of a file's own needs noisify's own streams; drop rng {rng!r}")
     replicate = read_count("replicate", said["replicate"], 0) if "replicate" in said else 0
-    if replicate and rng != "noisify":
-        raise UsageError(
-            f"noise of a replicate's own needs noisify's own streams; drop rng {rng!r}"
-        )
+    if (file or replicate) and rng != "noisify":
+        own = "file" if file else "replicate"
+        raise UsageError(f"noise of a {own}'s own needs noisify's own streams; drop rng {rng!r}")
     return Request(
         specs=_specs(said, told),
         seed=new_seed() if seed is None else seed,
