@@ -9,9 +9,7 @@ import contextlib
 import csv
 import io
 import os
-import re
 import zipfile
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +29,6 @@ _HEAD = 1 << 16
 _MAGIC = b"PAR1"
 _SCHEMA, _NAME, _CHILDREN = 2, 4, 5
 """Fields of `FileMetaData` and `SchemaElement` in parquet.thrift."""
-_PARAMETER = re.compile(r"^        (\w+): ", re.MULTILINE)
 
 
 def scripts(shell: str) -> str:
@@ -83,7 +80,8 @@ def _words(option: str, context: click.Context) -> Iterable[str]:
     if option in {"from_format", "to_format"}:
         return [entry.name for entry in formats.FORMATS]
     if option in {"parameters", "sweeps"}:
-        own = _with_equals(_parameters(context.params.get("model") or "normal"))
+        model = registry.find(context.params.get("model") or "normal").class_name
+        own = _with_equals(registry.stub_parameters()[model])
         swept = ["model=", "scale=", "sd=", "snr=", "rate="] if option == "sweeps" else []
         return list(dict.fromkeys([*swept, *own]))
     return ()
@@ -95,17 +93,6 @@ def _models() -> list[str]:
 
 def _with_equals(words: Iterable[str]) -> list[str]:
     return [f"{word}=" for word in words]
-
-
-def _parameters(model: str) -> list[str]:
-    """Return the names of a model's parameters, from the stub of `noisify.models`."""
-    entry = next((entry for entry in registry.MODELS if entry.name == model), None)
-    if entry is None:
-        return []
-    stub = resources.files("noisify").joinpath("models.pyi").read_text("utf-8")
-    _, _, block = stub.partition(f"\nclass {entry.class_name}(")
-    found = _PARAMETER.findall(block.partition("\nclass ")[0])
-    return list(dict.fromkeys(found))  # each overload has them
 
 
 def fields(context: click.Context) -> list[str]:

@@ -115,15 +115,21 @@ def meant(name: str) -> ModelEntry | None:
 
 
 def with_parameter(key: str) -> ModelEntry | None:
-    """Return the first model with a parameter named `key`, or None.
+    """Return the first model with a parameter named `key`, or None."""
+    known = stub_parameters()
+    return next((entry for entry in MODELS if key in known[entry.class_name]), None)
 
-    Looks it up in the stub of `noisify.models`, because loading the models would import NumPy,
-    which is slow for an error message.
+
+def stub_parameters() -> dict[str, list[str]]:
+    """Return the parameters of each class of `noisify.models`, from its stub.
+
+    Loading the models would import NumPy, which is slow for an error message or a completion.
     """
     stub = resources.files("noisify").joinpath("models.pyi").read_text("utf-8")
-    blocks = stub.split("\nclass ")[1:]
-    owner = next((b.partition("(")[0] for b in blocks if f"\n        {key}: " in b), None)
-    return next((entry for entry in MODELS if entry.class_name == owner), None)
+    return {
+        block.partition("(")[0]: re.findall(r"^        (\w+): ", block, re.MULTILINE)
+        for block in stub.split("\nclass ")[1:]
+    }
 
 
 @cache
