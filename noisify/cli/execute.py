@@ -104,11 +104,8 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     _check_batch(found, inputs, arguments)
     check_engine(arguments, inputs)
     outputs = targets(inputs, found, arguments)
-    index = None
-    if arguments.sweeps and arguments.output_dir is not None:
-        index = listing.Index(
-            arguments.output_dir, found, arguments.shard, clobber=not arguments.no_clobber
-        )
+    has_index = arguments.sweeps and arguments.output_dir is not None
+    index = listing.Index(arguments, found) if has_index else None
     listed = None if index is None else index.path
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)

@@ -17,8 +17,8 @@ from noisify.plan.words import AMOUNTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from noisify.cli.arguments import Arguments
     from noisify.cli.runs import Run
-    from noisify.core.share import Share
     from noisify.engine.report import RunReport
     from noisify.plan.plan import NoiseSpec
 
@@ -34,17 +34,15 @@ class Index(SideFile):
     signal-to-noise ratios. Each swept parameter has a column.
 
     Args:
-        folder: The folder of the outputs.
+        arguments: The command line, with a folder for the outputs.
         found: The runs.
-        shard: Which of several lists it is, or None if it is the only one.
-        clobber: Whether an existing file may be replaced.
     """
 
-    def __init__(
-        self, folder: str, found: Sequence[Run], shard: Share | None, *, clobber: bool
-    ) -> None:
+    def __init__(self, arguments: Arguments, found: Sequence[Run]) -> None:
+        shard = arguments.shard
         name = NAME if shard is None else f"index-{shard.number}-of-{shard.count}.csv"
-        super().__init__(in_folder(folder, name), clobber=clobber)
+        path = in_folder(arguments.output_dir or "", name)
+        super().__init__(path, clobber=not arguments.no_clobber)
         self._found = found
         swept = [key for key in found[0].swept if key not in {"model", *_LEVELS}]
         self._columns = (*_COLUMNS, *(key for key in swept if key not in _COLUMNS))
