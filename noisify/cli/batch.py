@@ -75,9 +75,11 @@ def make_outputs(
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
     folder = arguments.output_dir
-    folders = [] if folder is None or is_url(folder) else [NewFolder(folder)]
+    opening: list[NewFolder | SideFile] = [*side_files]
+    if folder is not None and not is_url(folder):
+        opening.insert(0, NewFolder(folder))
     with outcome.told(len(inputs)), ExitStack() as kept:
-        for opened in (*folders, *side_files):
+        for opened in opening:
             kept.push(opened)  # before it creates anything, in case of a signal
             opened.__enter__()
         kept.callback(progress.clear)

@@ -68,6 +68,10 @@ def _info(
     )
 
 
+def _short_help() -> str:
+    return noisify.short_help_text(click.get_current_context())
+
+
 INFO = (
     _info("--list-models", "List the kinds of noise, by family.",
           lambda _: explain.models_listing()),
@@ -79,7 +83,7 @@ INFO = (
     _info("--version", "Show the version.",
           lambda _: f"noisify {version.VERSION} ({native.described()})\n"),
     _info("-h", "Show the options that most runs need.",
-          lambda _: noisify.short_help_text(click.get_current_context())),
+          lambda _: _short_help()),
 )  # fmt: skip
 
 

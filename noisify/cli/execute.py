@@ -103,7 +103,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
         return _preview_all(inputs, found, arguments, notes)
     _check_batch(found, inputs, arguments)
     check_engine(arguments, inputs)
-    outputs = targets(inputs, found, arguments)
+    outputs: Sequence[list[str]] = targets(inputs, found, arguments)
     has_index = arguments.sweeps and arguments.output_dir is not None
     index = listing.Index(arguments, found) if has_index else None
     listed = None if index is None else index.path

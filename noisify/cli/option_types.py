@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from noisify.plan.plan import Decimals
 
-    ParamType, Choice, Path = click.ParamType[Any], click.Choice[str], click.Path[str]
+    ParamType = click.ParamType[Any]
+    Choice = click.Choice[str]
+    Path = click.Path[str]
 else:
     ParamType, Choice, Path = click.ParamType, click.Choice, click.Path  # generic in newer versions
 

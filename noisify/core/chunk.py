@@ -82,7 +82,8 @@ class Positions:
 
     def indices(self) -> NDArray[np.int64]:
         """Return the index of each element, shape (n,)."""
-        return np.add.outer(np.asarray(self.starts), np.arange(self.length)).reshape(-1)
+        starts = np.asarray(self.starts, np.int64)[:, None]
+        return (starts + np.arange(self.length)).reshape(-1)
 
     def at(self, which: NDArray[np.int64]) -> Positions:
         """Return the positions of the elements `which`, counted from 0 within this chunk.

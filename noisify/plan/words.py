@@ -148,7 +148,8 @@ class _WordReader:
     def spec(self) -> NoiseSpec | None:
         """Return the noise spec, or None if anything is wrong."""
         columns = self._columns()
-        said = {key: self._read(key, read) for key, read in _READERS.items() if key in self.words}
+        readers = {key: read for key, read in _READERS.items() if key in self.words}
+        said: dict[str, Any] = {key: self._read(key, read) for key, read in readers.items()}
         entry = self._read("model", read_model)
         if entry is None:
             return None
@@ -216,8 +217,8 @@ class _WordReader:
         source: Mapping[str, str],
     ) -> None:
         """Read sd and snr, and check that the scale is given only once."""
-        readers = {"sd": partial(levels.parse, option="sd"), "snr": levels.parse_decibels}
-        for name, read in readers.items():
+        read_sd: Callable[[Any], Any] = partial(levels.parse, option="sd")
+        for name, read in (("sd", read_sd), ("snr", levels.parse_decibels)):
             if name not in amounts:
                 continue
             key = source.get(name, name)
