@@ -10,12 +10,10 @@ Modules of other projects are in `lazy_libraries` and `lazy_pyarrow`.
 from __future__ import annotations
 
 import sys
-from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -26,18 +24,16 @@ class LazyModule:
         name: The module's full name.
     """
 
-    _import: Callable[[], ModuleType]
+    __slots__ = ("__dict__", "_name")
 
     def __init__(self, name: str) -> None:
-        vars(self)["_import"] = cache(partial(import_module, name))
+        self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        """Import the module and return its attribute."""
-        return getattr(self._import(), attribute)
-
-    def __setattr__(self, attribute: str, value: object) -> None:
-        """Set an attribute of the module."""
-        setattr(self._import(), attribute, value)
+        """Import the module, share its namespace from now on, and return its attribute."""
+        module = import_module(self._name)
+        self.__dict__ = vars(module)
+        return getattr(module, attribute)
 
 
 def import_lazily(package: str, modules: str) -> None:
