@@ -66,6 +66,19 @@ def is_opaque(kind: pa.DataType) -> bool:
     return str(kind) in {"month_interval", "day_time_interval"}
 
 
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a list of one of the kinds that have no views."""
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests)
+
+
+def list_like(kind: pa.DataType, inner: pa.Field) -> pa.DataType:
+    """Return a list type like another, with other elements."""
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(inner, kind.list_size)
+    return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+
+
 def without_views(kind: pa.DataType) -> pa.DataType:
     """Return a type with string and binary views replaced by plain strings and binaries."""
     if pa.types.is_struct(kind):
@@ -73,12 +86,8 @@ def without_views(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_map(kind):
         parts = _field_without_views(kind.key_field), _field_without_views(kind.item_field)
         return pa.map_(*parts, keys_sorted=kind.keys_sorted)
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_field_without_views(kind.value_field), kind.list_size)
-    if pa.types.is_list(kind):
-        return pa.list_(_field_without_views(kind.value_field))
-    if pa.types.is_large_list(kind):
-        return pa.large_list(_field_without_views(kind.value_field))
+    if is_list(kind):
+        return list_like(kind, _field_without_views(kind.value_field))
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     return views.get(kind, kind)
 
@@ -95,10 +104,14 @@ def _field_without_views(inner: pa.Field) -> pa.Field:
     return inner.with_type(without_views(inner.type))
 
 
+def bitmap(values: NDArray[np.bool_]) -> pa.Buffer:
+    """Pack booleans into bits, as Arrow stores them."""
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
 def bools(values: NDArray[np.bool_]) -> pa.Array:
     """Return a NumPy array of booleans as an Arrow array."""
-    bits = np.packbits(values, bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bitmap(values)])
 
 
 def to_numpy(values: pa.Array) -> NDArray[Any]:
@@ -129,8 +142,7 @@ def with_nulls(texts: pa.Array, null: NDArray[np.bool_]) -> pa.Array:
     """Return texts with the elements of `null` made null; it must include the existing nulls."""
     if texts.offset:
         texts = texts.take(array(np.arange(len(texts), dtype=np.int64)))
-    bits = np.packbits(~null, bitorder="little")
-    return pa.Array.from_buffers(texts.type, len(texts), [pa.py_buffer(bits), *texts.buffers()[1:]])
+    return pa.Array.from_buffers(texts.type, len(texts), [bitmap(~null), *texts.buffers()[1:]])
 
 
 def without_nulls(texts: pa.Array) -> pa.Array:
@@ -143,8 +155,12 @@ def without_nulls(texts: pa.Array) -> pa.Array:
 
 def strings(texts: Sequence[str]) -> pa.Array:
     """Return Python strings as an Arrow array; `pa.array` would import pandas, which is slow."""
-    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    data = pa.py_buffer(b"".join(encoded))
-    return pa.Array.from_buffers(pa.utf8(), len(encoded), [None, pa.py_buffer(offsets), data])
+    return byte_strings([text.encode("utf-8", "surrogateescape") for text in texts])
+
+
+def byte_strings(texts: Sequence[bytes]) -> pa.Array:
+    """Pack the bytes of texts, in any encoding, into an Arrow string array."""
+    offsets = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    data = pa.py_buffer(b"".join(texts))
+    return pa.Array.from_buffers(pa.utf8(), len(texts), [None, pa.py_buffer(offsets), data])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import bytes_of
+from noisify.core.arrow_arrays import bytes_of, is_list, list_like
 from noisify.core.chunk import Chunk, Field
 from noisify.core.errors import UsageError
 from noisify.core.lazy_libraries import pl
@@ -123,10 +123,8 @@ def _plain_field(field: pa.Field) -> pa.Field:
     kind = field.type
     if pa.types.is_struct(kind):
         kind = pa.struct([_plain_field(inner) for inner in kind])
-    elif pa.types.is_fixed_size_list(kind):
-        kind = pa.list_(_plain_field(kind.value_field), kind.list_size)
-    elif pa.types.is_large_list(kind):
-        kind = pa.large_list(_plain_field(kind.value_field))
+    elif is_list(kind):
+        kind = list_like(kind, _plain_field(kind.value_field))
     return pa.field(field.name, kind, field.nullable)
 
 

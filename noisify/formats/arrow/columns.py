@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import decoded, rows_of, to_bools, validity, without_views
+from noisify.core.arrow_arrays import (
+    array,
+    bitmap,
+    decoded,
+    rows_of,
+    to_bools,
+    validity,
+    with_nulls,
+    without_views,
+)
 from noisify.core.chunk import Column, Field, Kind, Positions
 from noisify.core.dtypes import DAY, SECOND, NumberType
 from noisify.core.errors import UsageError
@@ -123,15 +132,13 @@ def column_of(
         case _:
             numbers = _numbers(values, field.number)
     outside = field.number.outside(numbers)
-    if outside is None:
-        return Column(field, field.number, positions, numbers, valid, nulls)
-    there = ~outside if valid is None else valid & ~outside
-    unparseable = len(there) - nulls - int(np.count_nonzero(there))
-    if not unparseable:
-        return Column(field, field.number, positions, numbers, there, nulls)
-    odd = outside if valid is None else outside & valid
-    first = str(values[int(np.argmax(odd))])
-    return Column(field, field.number, positions, numbers, there, nulls, unparseable, first)
+    unparseable, first = 0, ""
+    if outside is not None:
+        odd = outside if valid is None else outside & valid
+        valid = ~outside if valid is None else valid & ~outside
+        unparseable = int(np.count_nonzero(odd))
+        first = str(values[int(np.argmax(odd))]) if unparseable else ""
+    return Column(field, field.number, positions, numbers, valid, nulls, unparseable, first)
 
 
 def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
@@ -174,16 +181,21 @@ def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] |
     """
     if pa.types.is_dictionary(kind):
         return _indexed(array_of(values, kind.value_type, valid), kind)
-    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
     if pa.types.is_boolean(kind):
-        data = pa.py_buffer(np.packbits(values.astype(bool), bitorder="little"))
-        return pa.Array.from_buffers(kind, len(values), [bits, data])
+        return _with_validity(kind, len(values), bitmap(values.astype(bool)), valid)
     if kind_of(kind) == "text":
         return pa.array(values.tolist(), kind, mask=None if valid is None else ~valid)
     if pa.types.is_decimal(kind):
         values = _decimals(values, kind.bit_width // 8)
     data = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(kind, len(values), [bits, data])
+    return _with_validity(kind, len(values), data, valid)
+
+
+def _with_validity(
+    kind: pa.DataType, count: int, data: pa.Buffer, valid: NDArray[np.bool_] | None
+) -> pa.Array:
+    bits = None if valid is None else bitmap(valid)
+    return pa.Array.from_buffers(kind, count, [bits, data])
 
 
 def _decimals(values: NDArray[Any], width: int) -> NDArray[Any]:
@@ -249,8 +261,7 @@ def _noisy_decimals(
     data = np.frombuffer(values.buffers()[1], f"V{width}")
     data = data[values.offset : values.offset + len(values)].copy()
     data[result.changed] = _decimals(result.values[result.changed], width)
-    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pa.Array.from_buffers(values.type, len(values), [bits, pa.py_buffer(data.tobytes())])
+    return _with_validity(values.type, len(values), pa.py_buffer(data.tobytes()), valid)
 
 
 def changes(result: NoisyColumn) -> bool:
@@ -272,8 +283,5 @@ def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.
     if pa.types.is_string_view(values.type):
         values = values.cast(without_views(values.type))
     if inside is not None:
-        places = np.arange(len(values))
-        bits = pa.py_buffer(np.packbits(inside, bitorder="little"))
-        there = pa.Array.from_buffers(pa.int64(), len(values), [bits, pa.py_buffer(places)])
-        values = rows_of(values, there)
+        values = rows_of(values, with_nulls(array(np.arange(len(values))), ~inside))
     return values

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from noisify.core.arrow_arrays import array, bools, is_opaque, rows_of, to_numpy, validity
+from noisify.core.arrow_arrays import (
+    array,
+    bools,
+    is_list,
+    is_opaque,
+    list_like,
+    rows_of,
+    to_numpy,
+    validity,
+)
 from noisify.core.chunk import NUMBER_KINDS, Field, distinct_names, renaming_note
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import kind_of, value_type
@@ -101,37 +110,34 @@ def _is_inner(leaf: Leaf) -> bool:
 
 def _below(leaf: Leaf) -> Iterator[Leaf]:
     """Yield the leaves inside a value, or the value itself if it is a leaf."""
-    name, kind, steps, role = leaf.name, leaf.type, leaf.steps, leaf.role
-    table = f"{leaf.column}:{name}[]"
-    if isinstance(kind, pa.BaseExtensionType) and _holds_numbers(kind):
-        kind = kind.storage_type
+    if isinstance(leaf.type, pa.BaseExtensionType) and _holds_numbers(leaf.type):
+        leaf = replace(leaf, type=leaf.type.storage_type)
+    name, kind, role = leaf.name, leaf.type, leaf.role
     if is_list(kind):
-        inner = kind.value_field
-        below = f"{name}[]"
-        yield from _below(Leaf(below, leaf.column, steps, inner.type, inner.nullable, table, role))
+        yield from _child(_in_list(leaf), f"{name}[]", kind.value_field)
     elif pa.types.is_map(kind):
-        parts = (("key", kind.key_field, role or _KEYS), ("value", kind.item_field, role))
-        for step, (part, inner, own) in enumerate(parts):
-            below, down = f"{name}[].{part}", (*steps, step)
-            yield from _below(
-                Leaf(below, leaf.column, down, inner.type, inner.nullable, table, own)
-            )
+        keys = replace(leaf, role=role or _KEYS)
+        yield from _child(_in_list(keys), f"{name}[].key", kind.key_field, 0)
+        yield from _child(_in_list(leaf), f"{name}[].value", kind.item_field, 1)
     elif is_struct(kind):
         names = distinct_names(inner.name for inner in kind)
         for step, (own, inner) in enumerate(zip(names, kind, strict=True)):
-            yield from _below(
-                Leaf(
-                    f"{name}.{own}",
-                    leaf.column,
-                    (*steps, step),
-                    inner.type,
-                    inner.nullable,
-                    leaf.table,
-                    role,
-                )
-            )
+            yield from _child(leaf, f"{name}.{own}", inner, step)
     else:
-        yield Leaf(name, leaf.column, steps, kind, leaf.nullable, leaf.table, role)
+        yield leaf
+
+
+def _in_list(leaf: Leaf) -> Leaf:
+    """Return a list or map with itself as the table of what is inside it."""
+    return replace(leaf, table=f"{leaf.column}:{leaf.name}[]")
+
+
+def _child(leaf: Leaf, name: str, inner: pa.Field, *step: int) -> Iterator[Leaf]:
+    """Yield the leaves inside a child of a value."""
+    steps = leaf.steps + step
+    yield from _below(
+        replace(leaf, name=name, steps=steps, type=inner.type, nullable=inner.nullable)
+    )
 
 
 def _holds_numbers(kind: pa.BaseExtensionType) -> bool:
@@ -139,13 +145,6 @@ def _holds_numbers(kind: pa.BaseExtensionType) -> bool:
     if isinstance(kind, pa.Bool8Type):
         return False
     return pa.types.is_nested(kind.storage_type) or kind_of(kind.storage_type) in NUMBER_KINDS
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is a list whose elements are leaves or hold some."""
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
 
 
 def is_struct(kind: pa.DataType) -> bool:
@@ -284,10 +283,7 @@ def alone(kind: pa.DataType, steps: Sequence[int]) -> pa.DataType:
         return pa.struct([inner.with_type(alone(inner.type, steps[1:]))])
     if not is_list(kind):
         return kind
-    inner = kind.value_field.with_type(alone(kind.value_field.type, steps))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(inner, kind.list_size)
-    return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+    return list_like(kind, kind.value_field.with_type(alone(kind.value_field.type, steps)))
 
 
 def retyped(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -328,16 +324,11 @@ def _lists(values: pa.Array, elements: pa.Array, inner: pa.Field) -> pa.Array:
         elements: The new elements, as many as the old ones.
         inner: The field of the elements, but for its type.
     """
-    inner = inner.with_type(elements.type)
-    kind, nulls = values.type, _nulls(values)
+    kind, nulls = list_like(values.type, inner.with_type(elements.type)), _nulls(values)
     if pa.types.is_fixed_size_list(kind):
-        made = pa.list_(inner, kind.list_size)
-        return pa.FixedSizeListArray.from_arrays(elements, type=made, mask=nulls)
-    offsets = _rebased(_offsets(values))
-    if pa.types.is_large_list(kind):
-        made = pa.large_list(inner)
-        return pa.LargeListArray.from_arrays(offsets, elements, type=made, mask=nulls)
-    return pa.ListArray.from_arrays(offsets, elements, type=pa.list_(inner), mask=nulls)
+        return pa.FixedSizeListArray.from_arrays(elements, type=kind, mask=nulls)
+    lists = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
+    return lists.from_arrays(_rebased(_offsets(values)), elements, type=kind, mask=nulls)
 
 
 def _rebased(offsets: NDArray[Any]) -> pa.Array:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.arrow_arrays import strings
+from noisify.core.arrow_arrays import byte_strings, strings
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 QUOTE = 34
@@ -153,19 +151,11 @@ def encode(
     if encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return strings(written)
     try:
-        return byte_cells([text.encode(encoding, "surrogateescape") for text in written])
+        return byte_strings([text.encode(encoding, "surrogateescape") for text in written])
     except UnicodeEncodeError as error:
         raise DataError(
             f"cannot hold {error.object[error.start : error.end]!r} in {encoding}"
         ) from None
-
-
-def byte_cells(cells: Sequence[bytes]) -> pa.Array:
-    """Pack the bytes of cells, in any encoding, into an Arrow string array."""
-    offsets = np.zeros(len(cells) + 1, np.int32)
-    np.cumsum([len(cell) for cell in cells], out=offsets[1:])
-    data = pa.py_buffer(b"".join(cells))
-    return pa.Array.from_buffers(pa.utf8(), len(cells), [None, pa.py_buffer(offsets), data])
 
 
 def undoubled(cells: pa.Array) -> pa.Array:
@@ -204,4 +194,4 @@ def well_quoted(texts: pa.Array, delimiter: bytes, escape: bytes) -> pa.Array:
         text = unquote(cell, escape)
         escaped = text.replace(escape, escape * 2) if escape else text
         cells[at] = b'"' + escaped.replace(b'"', b'""') + b'"'
-    return byte_cells(cells).view(pa.binary())
+    return byte_strings(cells).view(pa.binary())

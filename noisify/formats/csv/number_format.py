@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from noisify.core.arrow_arrays import bools, strings, to_bools
+from noisify.core.arrow_arrays import bools, byte_strings, strings, to_bools
 from noisify.core.errors import UsageError
 from noisify.core.lazy_pyarrow import pa, pc
 from noisify.core.value_class import frozen
-from noisify.formats.csv.cells import byte_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,10 +105,8 @@ class Notation:
 
     def usual_text(self, text: str) -> str:
         """Rewrite a number in the usual notation."""
-        plain = text.replace(self.thousands.decode("utf-8", "replace"), "")
-        return (plain if self.thousands else text).replace(
-            self.decimal.decode("utf-8", "replace"), "."
-        )
+        point, mark = (sign.decode("utf-8", "replace") for sign in (self.decimal, self.thousands))
+        return text.replace(mark, "").replace(point, ".")
 
     def grouped(self, cells: pa.Array) -> NDArray[np.bool_]:
         """Return a mask of the cells that are numbers with thousands marks throughout."""
@@ -130,7 +127,7 @@ class Notation:
         own = pc.replace_substring(texts.view(pa.binary()), b".", self.decimal)
         if grouped is not None and grouped.any():
             others = [self._in_groups(text) for text in texts.filter(bools(grouped)).to_pylist()]
-            own = pc.replace_with_mask(own, bools(grouped), byte_cells(others).view(pa.binary()))
+            own = pc.replace_with_mask(own, bools(grouped), byte_strings(others).view(pa.binary()))
         return own.view(pa.utf8())
 
     def _in_groups(self, text: str) -> bytes:

@@ -25,6 +25,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import (
     array,
+    bitmap,
     bools,
     strings,
     to_bools,
@@ -127,7 +128,7 @@ def _odd_bits(count: int, which: NDArray[np.bool_] | None = None) -> pa.Buffer:
         return pa.py_buffer(np.full(2 * count // 8 + 1, _ALTERNATING, np.uint8))
     spread = np.zeros(2 * count + 1, bool)
     spread[1::2] = which
-    return pa.py_buffer(np.packbits(spread, bitorder="little"))
+    return bitmap(spread)
 
 
 @lru_cache(maxsize=8)
