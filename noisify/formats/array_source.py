@@ -1,4 +1,4 @@
-"""The base of sources of arrays: what the array of a field tells of its length and shape."""
+"""The base class of sources of arrays, with lengths and shapes taken from each field's array."""
 
 from __future__ import annotations
 

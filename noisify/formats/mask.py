@@ -94,13 +94,14 @@ def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> 
                 field=field.name,
             ) from None
     columns_of([field.name for field in fields], values=values)
-    columns = []
-    for field in fields:
-        kind = source.original_type(field)
-        columns.append(pa.field(field.name, pa.bool_(), nullable=False))
-        if values:
-            columns.append(pa.field(original_of(field.name), kind))
-    return pa.schema(columns)
+    return pa.schema(
+        column
+        for field in fields
+        for column in (
+            pa.field(field.name, pa.bool_(), nullable=False),
+            pa.field(original_of(field.name), source.original_type(field)),
+        )[: 1 + values]
+    )
 
 
 def open_mask(
@@ -241,8 +242,7 @@ class TableMask(MaskSink):
             which = changed[field.name]
             arrays.append(bools(which))
             if self._values:
-                kind = self._schema.field(original_of(field.name)).type
-                arrays.append(self._originals(raw, chunk, columns[field.name], which, kind))
+                arrays.append(self._originals(raw, chunk, columns[field.name], which))
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         return self._writer.encode(batch), total
 
@@ -268,14 +268,10 @@ class TableMask(MaskSink):
         return total
 
     def _originals(
-        self,
-        raw: AnyPiece,
-        chunk: Chunk,
-        column: Column,
-        which: NDArray[np.bool_],
-        kind: pa.DataType,
+        self, raw: AnyPiece, chunk: Chunk, column: Column, which: NDArray[np.bool_]
     ) -> pa.Array:
         """Return the original values of a column where it changed, null elsewhere."""
+        kind = self._schema.field(original_of(column.field.name)).type
         old = self._source.originals(raw, chunk, column, which)
         if isinstance(old, np.ndarray):
             return arrow_columns.array_of(old, kind, which)

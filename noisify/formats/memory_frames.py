@@ -61,11 +61,10 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
             if field.number.kind in {"text", "time"}:
                 found.append(_words(field, series, missing, positions))
                 continue
-            zero = field.number.dtype.type(0)
-            nullable = not isinstance(series.dtype, np.dtype)
-            values = series.to_numpy(field.number.dtype, na_value=zero) if nullable else None
-            if values is None:
+            if isinstance(series.dtype, np.dtype):
                 values, missing = series.to_numpy(), np.zeros(len(series), bool)
+            else:
+                values = series.to_numpy(field.number.dtype, na_value=field.number.dtype.type(0))
             values = values.astype(field.number.dtype, copy=False)
             valid = ~missing if missing.any() else None
             count = int(np.count_nonzero(missing))
@@ -118,10 +117,17 @@ class FrameInMemory(RangesInMemory[tuple[range, list["NoisyColumn"]]]):
                     self._noisy[name][missing] = _null_of(dtype)
 
     def expect_nulls(self, names: Iterable[str]) -> None:
-        """Convert columns that may lose values to nullable types, even if they lose none."""
+        """Convert integers and booleans that may lose values to pandas' nullable types.
+
+        Unlike floats, these keep whole numbers exact if some are missing.
+        """
         for name in names:
             series = self._frame.iloc[:, self._places[name]]
-            self._noisy[name] = _with_room_for_nulls(series.array.copy(), series.dtype)
+            dtype = series.dtype
+            if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+                self._noisy[name] = pd.array(series.to_numpy(dtype.newbyteorder("=")))
+            else:
+                self._noisy[name] = series.array.copy()
 
     def result(self) -> pd.DataFrame:
         """Return the noisy DataFrame."""
@@ -192,20 +198,6 @@ def _as_categories(
     if new:
         array = array.add_categories(new)
     return array, [known.get(text, text) for text in texts.tolist()]
-
-
-def _with_room_for_nulls(array: NDArray[Any], dtype: object) -> object:
-    """Convert a column of NumPy integers or booleans to pandas' nullable type.
-
-    Unlike floats, it keeps whole numbers exact if some are missing.
-    """
-    if not isinstance(dtype, np.dtype) or dtype.kind not in "iub":
-        return array
-    nullable: Any = _NULLABLE[dtype.kind].format(8 * dtype.itemsize)
-    return pd.array(array, dtype=nullable)
-
-
-_NULLABLE = {"i": "Int{}", "u": "UInt{}", "b": "boolean"}
 
 
 def _null_of(dtype: np.dtype[Any] | ExtensionDtype) -> object:

@@ -35,7 +35,7 @@ class Held(NamedTuple):
     """
 
     source: InMemory[Any, Any]
-    given_back: Callable[[Any], Any]
+    given_back: Callable[[Any], Any] = lambda noisy: noisy
 
 
 def hold(data: object) -> Held:
@@ -63,13 +63,13 @@ def _hold_array(data: NDArray[Any]) -> Held:
     if data is np.ma.masked:
         raise UsageError("data is the constant np.ma.masked; give a masked array")
     if isinstance(data, np.ma.MaskedArray):
-        return Held(MaskedArrayInMemory(data), _itself)
-    return Held(ArrayInMemory(data), _itself)
+        return Held(MaskedArrayInMemory(data))
+    return Held(ArrayInMemory(data))
 
 
 def _hold_pandas(data: pd.DataFrame | pd.Series[Any]) -> Held:
     if isinstance(data, pd.DataFrame):
-        return Held(memory_frames.FrameInMemory(data), _itself)
+        return Held(memory_frames.FrameInMemory(data))
     frame = data.to_frame(ARRAY_NAME if data.name is None else data.name)
     return Held(
         memory_frames.FrameInMemory(frame), lambda noisy: noisy.iloc[:, 0].rename(data.name)
@@ -78,15 +78,11 @@ def _hold_pandas(data: pd.DataFrame | pd.Series[Any]) -> Held:
 
 def _hold_polars(data: pl.DataFrame | pl.Series) -> Held:
     if isinstance(data, pl.DataFrame):
-        return Held(memory_tables.PolarsInMemory(data), _itself)
+        return Held(memory_tables.PolarsInMemory(data))
     frame = data.to_frame(data.name or ARRAY_NAME)
     return Held(
         memory_tables.PolarsInMemory(frame), lambda noisy: noisy.to_series().rename(data.name)
     )
-
-
-def _itself(noisy: object) -> object:
-    return noisy
 
 
 def _instead(data: object) -> str:
@@ -121,7 +117,7 @@ def _hold_arrow(data: object) -> Held:
         return Held(memory_tables.TableInMemory(table), lambda noisy: noisy.column(0))
     if isinstance(data, pa.RecordBatch):
         return Held(memory_tables.TableInMemory(table), _one_batch)
-    return Held(memory_tables.TableInMemory(table), _itself)
+    return Held(memory_tables.TableInMemory(table))
 
 
 def _column(data: object) -> pa.ChunkedArray:

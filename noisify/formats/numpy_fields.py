@@ -315,15 +315,10 @@ def arrow_array(values: NDArray[Any], name: str) -> pa.Array:
     member = member_of(values, name).reshape(-1)
     if len(member) != values.size:
         raise UsageError("holds several values an element, and --where needs one", field=name)
-    if member.dtype.kind == "b":
-        return arrow_arrays.bools(member)
-    if member.dtype.kind == "U":
-        return arrow_arrays.strings(member.tolist())
-    if member.dtype.kind == "S":
-        return arrow_arrays.strings([value.decode("utf-8", "replace") for value in member.tolist()])
-    if member.dtype.kind not in "iuf" or member.dtype.itemsize > np.dtype(np.int64).itemsize:
-        raise UsageError(f"holds {member.dtype}, which --where cannot compare", field=name)
-    return arrow_arrays.array(member.astype(member.dtype.newbyteorder("="), copy=False))
+    dtype = member.dtype
+    field = Field(name, kind_of_dtype(dtype), str(dtype), value_type(dtype))
+    check_condition([field])
+    return arrow_of(column_of(member, Positions.range(0, len(member)), field))
 
 
 def put_back(values: NDArray[Any], noisy: Sequence[NoisyColumn], prefix: str = "") -> NDArray[Any]:

@@ -13,7 +13,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.interface import NoisyColumn
-from noisify.formats.mask import arrays_of, cells_where, in_array, original_of, views
+from noisify.formats.mask import arrays_of, cells_where, in_array, original_of, schema_of, views
 from noisify.formats.mask_run import ChangedSum, MaskRun, check_run, run_of
 from noisify.formats.numpy_fields import unpacked
 
@@ -138,17 +138,10 @@ class TableOriginals(Originals):
         if self._names != [name for name in known if name in set(self._names)]:
             raise DataError("has its fields in another order than the table", path=mask.name)
         fields = [known[name] for name in self._names]
-        types = [source.original_type(field) for field in fields]
-        self._cells = any(pa.types.is_binary(kind) for kind in types)
+        schema = schema_of(source, fields, values=True)
+        self._cells = any(map(pa.types.is_binary, schema.types))
         self.groups = [] if self._cells or not fields else [fields]
-        self._batches: Iterator[pa.RecordBatch] = iter(())
-        if fields:
-            pairs = [
-                column
-                for name, kind in zip(self._names, types, strict=True)
-                for column in _pair(name, kind)
-            ]
-            self._batches = reader.batches(pa.schema(pairs))
+        self._batches: Iterator[pa.RecordBatch] = reader.batches(schema) if fields else iter(())
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._found = 0
 
@@ -223,10 +216,6 @@ class TableOriginals(Originals):
                 f"has {self._rows:,} rows, and its mask {self._name} has {self._found:,}"
             )
         super().check()
-
-
-def _pair(name: str, kind: pa.DataType) -> tuple[pa.Field, pa.Field]:
-    return pa.field(name, pa.bool_(), nullable=False), pa.field(original_of(name), kind)
 
 
 class ArrayOriginals(Originals):

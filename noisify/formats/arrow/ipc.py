@@ -131,18 +131,10 @@ class ArrowSource(SliceSource):
         number = 0
         try:
             with closing(self._file()) as file:
-                if not self.is_file:
-                    stream = pa.ipc.open_stream(file)
-                    while (found := _next(stream)) is not None:
-                        validate(found[0])
-                        yield found
-                        number += 1
-                    return
-                reader = pa.ipc.open_file(file)
-                for number in range(reader.num_record_batches):
-                    found = reader.get_batch_with_custom_metadata(number)
-                    validate(found.batch)
-                    yield found.batch, found.custom_metadata
+                for batch, metadata in _read(file, is_file=self.is_file):
+                    validate(batch)
+                    yield batch, metadata
+                    number += 1
         except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"has a record batch {number} that cannot be read: {error}", path=self.name
@@ -171,11 +163,11 @@ def _may_be_any_number(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _next(stream: pa.RecordBatchStreamReader) -> tuple[pa.RecordBatch, Any] | None:
-    with suppress(StopIteration):
-        found = stream.read_next_batch_with_custom_metadata()
-        return found.batch, found.custom_metadata
-    return None
+def _read(file: pa.NativeFile, *, is_file: bool) -> Iterator[tuple[pa.RecordBatch, Any]]:
+    if not is_file:
+        return pa.ipc.open_stream(file).iter_batches_with_custom_metadata()
+    reader = pa.ipc.open_file(file)
+    return map(reader.get_batch_with_custom_metadata, range(reader.num_record_batches))
 
 
 class _Readable(io.RawIOBase):
@@ -269,18 +261,13 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
         for number in list(gathered[0].columns):
             parts = [part.columns.pop(number) for part in gathered]
             made[number] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+        batch = piece.batch
         if any(part.copies is not None for part in gathered):
             places = rows_of_parts((part.piece.rows, part.copies) for part in gathered)
-            batch = _batch_of_rows(piece.batch, places, made)
-        else:
-            batch = _with_columns(piece.batch, made)
-        batch = _with_columns(
-            batch,
-            {
-                number: self._with_one_dictionary(number, batch.column(number))
-                for number in {column for column, _ in self._dictionaries}
-            },
-        )
+            batch = _batch_of_rows(batch, places, made)
+        for number in {column for column, _ in self._dictionaries}:
+            made[number] = self._with_one_dictionary(number, made.get(number, batch[number]))
+        batch = _with_columns(batch, made)
         self._writer.write_batch(batch, custom_metadata=piece.metadata)
 
     def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:

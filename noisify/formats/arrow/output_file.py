@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from noisify.files.write_behind import write_all
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
 
 
-class WholeWrites:
-    """A file object for pyarrow that always writes all it is given to an output."""
+class WholeWrites(io.RawIOBase):
+    """A file object for pyarrow that always writes all it is given to an output.
+
+    Closing it leaves the output's own file open.
+    """
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._place = 0
-        self.closed = False
 
     def write(self, data: ReadableBuffer) -> int:
         """Write all of `data`; return its size in bytes."""
@@ -34,9 +37,3 @@ class WholeWrites:
     def tell(self) -> int:
         """Return the number of bytes written so far."""
         return self._place
-
-    def flush(self) -> None:
-        """Do nothing: nothing is buffered."""
-
-    def close(self) -> None:
-        """Do nothing: the output closes its file."""

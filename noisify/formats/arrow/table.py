@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from noisify.files.input import Input
-    from noisify.formats.tables import TableWriter
 
 _ROWS = 1 << 16
 
@@ -64,12 +63,7 @@ def mask_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
-    """Create an Arrow IPC file."""
-    return _IpcWriter(file, schema)
-
-
-class _IpcWriter(ArrowWriter):
+class IpcWriter(ArrowWriter):
     """An Arrow IPC file being written."""
 
     names_runs = True
@@ -84,6 +78,9 @@ class _IpcWriter(ArrowWriter):
             pa.RecordBatch.from_pylist([], self._schema)
         ]
         self._writer.write_batch(nothing[0], custom_metadata={KEY: text})
+
+
+create = IpcWriter
 
 
 def prepared(table: Table) -> Table:

@@ -65,11 +65,6 @@ def read(source: Input, options: ReadOptions) -> Table:
     return Table(schema, _text_batches(table, schema), table.hints)
 
 
-def reader(source: Input) -> CellReader:
-    """Open a mask that is a CSV or TSV file."""
-    return CellReader(source)
-
-
 class CellReader:
     """Reads the cells of a CSV or TSV file as the types of a given schema.
 
@@ -133,6 +128,9 @@ class CellReader:
             raise DataError(
                 f"has what is no {field.type}: {error}", path=self._name, field=field.name
             ) from None
+
+
+reader = CellReader
 
 
 def _check_names(table: DelimitedSource) -> None:
@@ -309,22 +307,19 @@ def mask_schema(schema: pa.Schema) -> pa.Schema:
         UsageError: If a column could not be read back.
     """
     for field in schema:
-        if field.nullable and not pa.types.is_binary(field.type):
-            _check_readable(field)
+        if not field.nullable or pa.types.is_binary(field.type):
+            continue
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        try:
+            check_type(field)
+            strings([]).cast(kind)
+        except (UsageError, pa.ArrowNotImplementedError):
+            raise UsageError(
+                f"holds {field.type}, which a mask that is a text table cannot give back; give "
+                "--mask a name that ends in .parquet",
+                field=field.name,
+            ) from None
     return schema
-
-
-def _check_readable(field: pa.Field) -> None:
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    try:
-        check_type(field)
-        strings([]).cast(kind)
-    except (UsageError, pa.ArrowNotImplementedError):
-        raise UsageError(
-            f"holds {field.type}, which a mask that is a text table cannot give back; give --mask "
-            "a name that ends in .parquet",
-            field=field.name,
-        ) from None
 
 
 def create(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> TableWriter:

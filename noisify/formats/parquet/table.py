@@ -44,9 +44,7 @@ def reader(source: Input) -> MaskReader:
     return MaskReader(table, source.name, metadata.get(KEY.encode()))
 
 
-def mask_schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a mask in types that Parquet holds."""
-    return with_texts(schema)
+mask_schema = with_texts
 
 
 def create(file: Any, schema: pa.Schema) -> TableWriter:  # noqa: ANN401 - a path, or like a file
