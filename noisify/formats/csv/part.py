@@ -13,7 +13,7 @@ from noisify.core.share import Share
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.files.input import read_fully
-from noisify.formats.csv.record_starts import Composition, Scanned, scan
+from noisify.formats.csv.record_starts import Scanned, record_starts_of, scan
 from noisify.formats.csv.sink import DelimitedSink
 from noisify.formats.csv.source import block_size
 from noisify.formats.csv.types import Block, RecordStart
@@ -123,8 +123,7 @@ def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
         share: Which part it is.
         jobs: The number of threads to count with.
     """
-    size, begin = size_of(source), len(source.prefix)
-    mine = _range_of(share, begin, size)
+    begin, mine = len(source.prefix), _range_of(source, share)
     if _is_read_in_order(source):
         starts = _starts_in_order(source, share.count)
     else:
@@ -133,7 +132,7 @@ def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
     found = [RecordStart(begin, 0, 0)]
     while found[-1].offset < needed:
         found.append(next(starts))
-    return _bounds(found, share, begin, size)
+    return _bounds(source, found, share)
 
 
 def scan_share(source: DelimitedSource, share: Share) -> list[Scanned] | list[RecordStart]:
@@ -145,8 +144,7 @@ def scan_share(source: DelimitedSource, share: Share) -> list[Scanned] | list[Re
     """
     if _is_read_in_order(source):
         return list(_starts_in_order(source, share.count)) if share.is_first else []
-    begin, size = len(source.prefix), size_of(source)
-    mine = _range_of(share, begin, size)
+    mine = _range_of(source, share)
     borders = [*range(mine.start, mine.stop, PIECE_BYTES), mine.stop]
     return [_scan_piece(source, piece) for piece in pairwise(borders)]
 
@@ -161,32 +159,28 @@ def bounds_of(
         scanned: What `scan_share` returned for each share.
         halo: How many records before a part are read too.
     """
-    begin, size = len(source.prefix), size_of(source)
+    begin = len(source.prefix)
     starts = [RecordStart(begin, 0, 0)]
     if _is_read_in_order(source):
         starts += scanned[0]
     else:
-        composition = Composition(begin)
-        found = map(composition.add, chain.from_iterable(scanned))
-        starts += [start for start in found if start is not None]
-        starts.append(composition.end())
+        starts += record_starts_of(chain.from_iterable(scanned), begin)
     shares = [Share(number, len(scanned)) for number in range(1, len(scanned) + 1)]
-    return [_bounds(starts, share, begin, size, halo) for share in shares]
+    return [_bounds(source, starts, share, halo) for share in shares]
 
 
 def _bounds(
-    starts: Sequence[RecordStart], share: Share, begin: int, size: int, halo: int | None = None
+    source: DelimitedSource, starts: Sequence[RecordStart], share: Share, halo: int | None = None
 ) -> CsvBounds:
     """Return where a part is.
 
     Args:
+        source: The file.
         starts: Record starts in order, from that of the file; at the end the file's end.
         share: Which part.
-        begin: The offset of the first record.
-        size: The size of the file.
         halo: How many records before it are read too, or None if that is not known yet.
     """
-    mine = _range_of(share, begin, size)
+    mine = _range_of(source, share)
     at = 0 if share.is_first else bisect_left(starts, mine.start, key=lambda one: one.offset)
     first = starts[at]
     before = starts[: max(1, at)]
@@ -194,15 +188,16 @@ def _bounds(
         nearest = bisect_right(before, max(0, first.row - halo), key=lambda one: one.row)
         before = before[nearest - 1 : nearest]
     if share.is_last:
-        return CsvBounds(before, first, RecordStart(size, -1, math.inf))
+        return CsvBounds(before, first, RecordStart(mine.stop, -1, math.inf))
     return CsvBounds(
         before, first, starts[bisect_left(starts, mine.stop, key=lambda one: one.offset)]
     )
 
 
-def _range_of(share: Share, begin: int, size: int) -> range:
+def _range_of(source: DelimitedSource, share: Share) -> range:
     """Return a share of the bytes from the first record to the end of the file."""
-    mine = share.of(max(0, size - begin))
+    begin = len(source.prefix)
+    mine = share.of(max(0, size_of(source) - begin))
     return range(begin + mine.start, begin + mine.stop)
 
 
@@ -238,14 +233,10 @@ def _record_starts(
     begin, size = len(source.prefix), size_of(source)
     borders = sorted({*range(begin, size, PIECE_BYTES), *cuts, size})
     pieces = pairwise(border for border in borders if begin <= border <= size)
-    composition = Composition(begin)
+    batches = iter(lambda: list(islice(pieces, _PIECES_A_THREAD * jobs)), [])
     with thread_pool(jobs, "noisify-count") as pool:
-        while some := list(islice(pieces, _PIECES_A_THREAD * jobs)):
-            for scanned in pool.map(partial(_scan_piece, source), some):
-                start = composition.add(scanned)
-                if start is not None:
-                    yield start
-    yield composition.end()
+        scanned = (pool.map(partial(_scan_piece, source), some) for some in batches)
+        yield from record_starts_of(chain.from_iterable(scanned), begin)
 
 
 def _scan_piece(source: DelimitedSource, piece: tuple[int, int]) -> Scanned:

@@ -10,12 +10,15 @@ record, so the automaton need not tell them apart.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.value_class import frozen
 from noisify.formats.csv import native
 from noisify.formats.csv.scan import cut_quickly
 from noisify.formats.csv.types import RecordStart, count_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 BETWEEN, AT_CELL, IN_CELL, IN_QUOTES, AFTER_QUOTE = STATES = range(5)
 """Between records; at the start of a cell but the first; in a bare cell; in quotes; after a quote
@@ -161,31 +164,19 @@ def _count_exactly(data: bytes, delimiter: bytes, place: int, rows: int) -> tupl
             return state, rows
 
 
-class Composition:
-    """The scanned pieces of a file, composed in order.
+def record_starts_of(pieces: Iterable[Scanned], offset: int) -> Iterator[RecordStart]:
+    """Yield the first record that starts in each piece, if any, and the end of the last piece.
 
     Args:
+        pieces: The scanned pieces of a file, in order.
         offset: The offset in the file of the first piece, where a record may start.
     """
-
-    def __init__(self, offset: int) -> None:
-        self._here = RecordStart(offset, 0, 0)
-        self._state = BETWEEN
-        self._after_cr = False
-
-    def add(self, piece: Scanned) -> RecordStart | None:
-        """Add the next piece; return the first record that starts in it, or None."""
-        track, here = piece.tracks[self._state], self._here
-        line = here.line - (self._after_cr and piece.starts_with_lf)
-        self._here = RecordStart(
-            here.offset + piece.size, here.row + track.rows, line + piece.lines
-        )
-        self._state = track.end
-        self._after_cr = piece.ends_with_cr
-        if not track.rows:
-            return None
-        return RecordStart(here.offset + track.first, here.row, line + track.lines)
-
-    def end(self) -> RecordStart:
-        """Return the end of the pieces, as if a record started there."""
-        return self._here
+    row, line, state, after_cr = 0, 0, BETWEEN, False
+    for piece in pieces:
+        track = piece.tracks[state]
+        line -= after_cr and piece.starts_with_lf
+        if track.rows:
+            yield RecordStart(offset + track.first, row, line + track.lines)
+        offset, row, line = offset + piece.size, row + track.rows, line + piece.lines
+        state, after_cr = track.end, piece.ends_with_cr
+    yield RecordStart(offset, row, line)
