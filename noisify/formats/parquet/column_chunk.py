@@ -6,6 +6,7 @@ columns are re-encoded, in their old style, and all others keep their bytes.
 
 from __future__ import annotations
 
+import io
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -269,7 +270,7 @@ def _path(field: pa.Field) -> str:
     return str(field.name)
 
 
-class _Parted:
+class _Parted(io.RawIOBase):
     """A file that passes on the pages written to it, and keeps what is written after them."""
 
     def __init__(self, write: Callable[[Any], Any]) -> None:
@@ -277,9 +278,8 @@ class _Parted:
         self._place = 0
         self._in_pages = True
         self.rest = bytearray()
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> int:  # type: ignore[override]
         if not self._in_pages:
             self.rest += data
         elif self._place:
@@ -296,12 +296,6 @@ class _Parted:
 
     def tell(self) -> int:
         return self._place
-
-    def flush(self) -> None:
-        """Do nothing: nothing is buffered."""
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to close."""
 
 
 def _taken_out(rest: bytearray, size: int, pages: bytes) -> list[Encoded]:

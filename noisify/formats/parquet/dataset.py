@@ -20,7 +20,8 @@ from noisify.files import remote
 from noisify.files.folder_input import PARQUET, RemoteFolder
 from noisify.files.folder_output import walk
 from noisify.formats.arrow.nested import ROWS
-from noisify.formats.interface import Reading, Sink, Source
+from noisify.formats.arrow.tables import LeavesSource
+from noisify.formats.interface import Reading, Sink
 from noisify.formats.parquet.footer import MAGIC
 from noisify.formats.parquet.sink import EncodedSlice, ParquetSink
 from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
@@ -120,7 +121,7 @@ def _is_parquet(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-class DatasetSource(Source[RowGroupSlice]):
+class DatasetSource(LeavesSource[RowGroupSlice]):
     """A folder of Parquet files with the same columns.
 
     Args:
@@ -128,7 +129,7 @@ class DatasetSource(Source[RowGroupSlice]):
 
     Attributes:
         tree: What is in it.
-        rows: The number of rows of each data file.
+        file_rows: The number of rows of each data file.
         in_flight: How many slices may be in memory at once.
 
     Raises:
@@ -145,16 +146,17 @@ class DatasetSource(Source[RowGroupSlice]):
             ) from None
         if not self.tree.data:
             raise DataError("is a folder without a Parquet file in it", path=folder)
-        self._first = first = self._open(self.tree.data[0])
-        self.fields = first.fields
+        first = self._open(self.tree.data[0])
+        self.describe(first.schema)
         self.in_flight = first.in_flight
-        self.rows: list[int] = []
+        self.file_rows: list[int] = []
         for path in self.tree.data:
             source = self._open(path)
             _check_alike(source, first)
-            self.rows.append(source.metadata.num_rows)
+            self.file_rows.append(source.metadata.num_rows)
             self.in_flight = min(self.in_flight, source.in_flight)
-        self.empty = not any(self.rows)
+        self.rows = sum(self.file_rows)
+        self.empty = not self.rows
         left_out = [path.relative_to(folder).as_posix() for path in self.tree.stale]
         self.notes = [f"{name} is left out: it says what the old files held" for name in left_out]
 
@@ -164,7 +166,7 @@ class DatasetSource(Source[RowGroupSlice]):
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[RowGroupSlice]:
         """Read slices of the row groups of all files; the output must not depend on `size`."""
-        return Reading(self.pieces(groups, range(len(self.rows))), self.in_flight)
+        return Reading(self.pieces(groups, range(len(self.file_rows))), self.in_flight)
 
     def pieces(self, groups: Sequence[Sequence[Field]], files: range) -> Iterator[RowGroupSlice]:
         """Yield slices of the row groups of some files, file by file.
@@ -182,29 +184,17 @@ class DatasetSource(Source[RowGroupSlice]):
                 every = range(self._open(path).metadata.num_row_groups)
                 deque(self._open(path).pieces(groups, reached, every[len(every) :]), maxlen=0)
             else:
-                reached[ROWS] += self.rows[index]
+                reached[ROWS] += self.file_rows[index]
 
     def decode(self, raw: RowGroupSlice, wanted: Sequence[Field]) -> Chunk:
         """Decode the wanted leaves of a slice."""
         return raw.source.decode(raw, wanted)
-
-    def original_type(self, field: Field) -> pa.DataType:
-        """Return the Arrow type of a field."""
-        return self._first.original_type(field)
 
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return the values of fields, with decimals as float64."""
         return raw.source.condition_values(raw, chunk, names)
-
-    def size_of(self, raw: RowGroupSlice) -> int:
-        """Return the size of a slice in its file, in bytes."""
-        return raw.size
-
-    def length(self, field: Field) -> int | None:
-        """Return the number of rows; None for elements of lists, which must be read to count."""
-        return sum(self.rows) if field.table == ROWS else None
 
 
 def _check_alike(source: ParquetSource, first: ParquetSource) -> None:

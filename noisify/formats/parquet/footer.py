@@ -348,12 +348,7 @@ def move_chunk(chunk: Record, by: int) -> None:
 
 def forget_indexes(chunk: Record) -> None:
     """Remove the places of page indexes from a ColumnChunk record."""
-    for number in (
-        OFFSET_INDEX,
-        OFFSET_INDEX_LENGTH,
-        COLUMN_INDEX,
-        COLUMN_INDEX_LENGTH,
-    ):
+    for number in range(OFFSET_INDEX, COLUMN_INDEX_LENGTH + 1):
         chunk.put(number, I64, None)
 
 

@@ -53,7 +53,7 @@ def _most_parts(source: FileOrFolder, most: int) -> int:
     A file of a writer that made mistakes is not cut, since it is read back as a whole.
     """
     if isinstance(source, DatasetSource):
-        return max(1, min(most, len(source.rows)))
+        return max(1, min(most, len(source.file_rows)))
     doubtful = source.footer.short_by or is_doubtful(source.metadata.created_by)
     return 1 if doubtful else max(1, min(most, source.metadata.num_row_groups))
 

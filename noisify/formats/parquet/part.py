@@ -80,7 +80,7 @@ class DatasetPart(Part[RowGroupSlice]):
         """Read slices of the files, and of those around them that the halo reaches."""
         source = self._source
         mine = {source.tree.data[index] for index in self._files}
-        wider = widened(self._files, source.rows, halo)
+        wider = widened(self._files, source.file_rows, halo)
         return Reading(
             source.pieces(groups, wider),
             source.in_flight,

@@ -275,11 +275,10 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
 
     def _loaded(self, index: _Index) -> _Index:
         """Return page indexes as bytes."""
+        return replace(index, column=self._load(index.column), offset=self._load(index.offset))
 
-        def load(data: Span | bytes | None) -> bytes | None:
-            return b"".join(footer.pieces(self._old, data)) if isinstance(data, Span) else data
-
-        return replace(index, column=load(index.column), offset=load(index.offset))
+    def _load(self, data: Span | bytes | None) -> bytes | None:
+        return b"".join(footer.pieces(self._old, data)) if isinstance(data, Span) else data
 
     def _open(self, number: int) -> _Group:
         """Return the row group being written, started if necessary.
@@ -407,17 +406,18 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             self.copy(Span(0, self._source.path.stat().st_size))
             return
         self._start()
-        records = [
-            thrift.read(group, depth=footer.CHUNK_DEPTH)[0] if indexes else None
-            for group, indexes in zip(self._groups, self._indexes, strict=True)
-        ]
-        self._put_indexes(records, self._put_column_index)
-        self._put_indexes(records, self._put_offset_index)
-        groups = [
-            group if record is None else thrift.written(record)
-            for group, record in zip(self._groups, records, strict=True)
-        ]
-        self._file.write(self._source.footer.written(groups, self._rows))
+        records = {
+            number: thrift.read(self._groups[number], depth=footer.CHUNK_DEPTH)[0]
+            for number, indexes in enumerate(self._indexes)
+            if indexes
+        }
+        for put in (self._put_column_index, self._put_offset_index):
+            for number, record in records.items():
+                for index in self._indexes[number]:
+                    put(record[footer.CHUNKS].values[index.leaf], index)
+        for number, record in records.items():
+            self._groups[number] = thrift.written(record)
+        self._file.write(self._source.footer.written(self._groups, self._rows))
         self._read_back()
 
     def _read_back(self) -> None:
@@ -427,14 +427,6 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         if path is not None:
             read_back(path, sorted(self._encoded_anew))
 
-    def _put_indexes(
-        self, records: Sequence[Record | None], put: Callable[[Record, _Index], None]
-    ) -> None:
-        for record, indexes in zip(records, self._indexes, strict=True):
-            for index in indexes:
-                if record is not None:
-                    put(record[footer.CHUNKS].values[index.leaf], index)
-
     def _put_column_index(self, chunk: Record, index: _Index) -> None:
         place = self._file.tell()
         chunk.put(footer.COLUMN_INDEX, I64, None if index.column is None else place)
@@ -442,10 +434,8 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
 
     def _put_offset_index(self, chunk: Record, index: _Index) -> None:
         place = self._file.tell()
-        data = index.offset
         try:
-            if isinstance(data, Span):
-                data = b"".join(footer.pieces(self._old, data))
+            data = self._load(index.offset)
             data = None if data is None else footer.moved(data, index.by)
         except (ValueError, KeyError):
             raise footer.unreadable(
