@@ -91,17 +91,6 @@ class Records(NamedTuple):
     cells: Callable[[int], Sequence[bytes]]
 
 
-def first_records(text: bytes, dialect: Dialect, *, whole: bool) -> Records:
-    """Return the first records of a table that are complete in `text`.
-
-    Args:
-        text: The start of the table.
-        dialect: The dialect of the table.
-        whole: Whether `text` is the whole table.
-    """
-    return _plain_records(text, dialect, whole=whole) or _records(text, dialect, whole=whole)
-
-
 def _plain_records(text: bytes, dialect: Dialect, *, whole: bool) -> Records | None:
     """Return the first records if each is one line without quotes; else None.
 
@@ -157,9 +146,11 @@ class Start:
         self._records: dict[Dialect, Records] = {}
 
     def records(self, dialect: Dialect) -> Records:
-        """Return `first_records` in a dialect."""
+        """Return the first records that are complete in the text, in a dialect."""
         if dialect not in self._records:
-            self._records[dialect] = first_records(self.text, dialect, whole=self.whole)
+            plain = _plain_records(self.text, dialect, whole=self.whole)
+            found = plain or _records(self.text, dialect, whole=self.whole)
+            self._records[dialect] = found
         return self._records[dialect]
 
 

@@ -145,10 +145,9 @@ def file_codec(encoding: str, head: bytes) -> str:
 def extends_ascii(codec: str) -> bool:
     """Return whether every ASCII byte is that ASCII character, and never part of another."""
     ascii_bytes = bytes(range(128))
+    text = ascii_bytes.decode("ascii")
     try:
-        if ascii_bytes.decode(codec).encode(codec) != ascii_bytes:
-            return False
-        if ascii_bytes.decode(codec) != ascii_bytes.decode("ascii"):
+        if ascii_bytes.decode(codec) != text or text.encode(codec) != ascii_bytes:
             return False
         if codec == "utf-8":
             return True

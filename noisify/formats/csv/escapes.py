@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ADVICE = (
     r"""--escape '\' reads \" as a quote, --escape '' as a backslash and the end of the quotes"""
 )
-_ESCAPED_QUOTE = b'\\"'
+ESCAPED_QUOTE = b'\\"'
 
 
 def masked(data: bytes, escape: bytes) -> bytes:
@@ -44,30 +44,29 @@ def looks_escaped(cells: Sequence[bytes]) -> bool:
 
     Such a record has a backslash before a quote in a quoted cell, and a misplaced quote.
     """
-    return any(cell.startswith(b'"') and _ESCAPED_QUOTE in cell for cell in cells) and any(
+    return any(cell.startswith(b'"') and ESCAPED_QUOTE in cell for cell in cells) and any(
         b'"' in cell and not is_well_quoted(cell.rstrip(b" \t")) for cell in cells
     )
 
 
-def refuse_escapes(data: bytes, dialect: Dialect, name: str, line: int, *, at_end: bool) -> None:
+def refuse_escapes(data: bytes, dialect: Dialect, line: int, *, at_end: bool) -> None:
     """Refuse records in which backslashes seem to escape quotes, unless `--escape` was given.
 
     Args:
         data: Bytes that start at the start of a line.
         dialect: The dialect of the table.
-        name: The file's name in messages.
         line: The line number at which the bytes start.
         at_end: Whether the file ends with `data`.
 
     Raises:
         DataError: If there is such a record.
     """
-    if dialect.escape or dialect.backslash_is_text or _ESCAPED_QUOTE not in data:
+    if not dialect.may_be_escaped or ESCAPED_QUOTE not in data:
         return
     for record in walk(data, replace(dialect, comment=b""), at_end=True):
-        unclosed = record.open and at_end and _ESCAPED_QUOTE in data[record.start :]
+        unclosed = record.open and at_end and ESCAPED_QUOTE in data[record.start :]
         if unclosed or (not record.open and looks_escaped(record.cells(data))):
-            raise refusal(name, line + count_lines(data, record.start))
+            raise refusal(dialect.name, line + count_lines(data, record.start))
 
 
 def refusal(name: str, line: int) -> DataError:

@@ -25,7 +25,7 @@ from noisify.formats.csv.delimiters import (
     is_one_short,
     sniff,
 )
-from noisify.formats.csv.escapes import ADVICE, looks_escaped, refusal
+from noisify.formats.csv.escapes import ADVICE, ESCAPED_QUOTE, looks_escaped, refusal
 from noisify.formats.csv.reference_scan import walk
 from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
@@ -185,6 +185,7 @@ class _HeadReader:
             keep_ragged=options.ragged == "keep",
             escape=_escape(options),
             backslash_is_text=options.escape is not None,
+            name=text.name,
         )
 
     def read(self, data: bytes, *, whole: bool) -> Head | None:
@@ -202,16 +203,16 @@ class _HeadReader:
         found = self._delimiter(begun, told)
         dialect = replace(self._bare, delimiter=found.delimiter)
         try:
-            cells, after = first_record(table, dialect, self._text.name)
+            cells, after = first_record(table, dialect)
             if not self._options.header:
                 after = 0
-            if not whole and first_record(table, dialect, self._text.name, after)[1] == len(table):
+            if not whole and first_record(table, dialect, after)[1] == len(table):
                 return None
         except DataError:
             if whole:
                 raise
             return None
-        if not dialect.escape and not dialect.backslash_is_text and looks_escaped(cells):
+        if dialect.may_be_escaped and looks_escaped(cells):
             raise refusal(self._text.name, 1 + count_lines(data, start))
         records = begun.records(dialect)
         hints = [found.doubt] if found.doubt else []
@@ -224,7 +225,11 @@ class _HeadReader:
         line_end = _LINE_END.search(data)
         return Head(
             data[: start + after],
-            replace(dialect, advice=advice or self._other_advice(found.doubt, len(names))),
+            replace(
+                dialect,
+                advice=advice or self._other_advice(found.doubt, len(names)),
+                columns=len(names),
+            ),
             names,
             table[after:],
             whole,
@@ -239,16 +244,20 @@ class _HeadReader:
         """Return the names of the columns, and whether the first column holds row names."""
         if not self._options.header:
             return tuple(str(number + 1) for number in range(len(cells))), False
-        texts = [self._decoded(unquote(cell, self._bare.escape)) for cell in cells]
+        encoding = self._text.encoding
+        texts = [
+            unquote(cell, self._bare.escape).decode(encoding, "surrogateescape") for cell in cells
+        ]
         hints += self._numbers_only(texts)
         missing = self._missing_name(records)
         if missing is not None:
             texts.insert(missing, "")
         if missing == 0:
             hints.append("the header has no name for the first column, which names the rows")
-        if renamed := renaming_note(_without_gaps(texts)):
+        texts = [text or f"Unnamed: {place}" for place, text in enumerate(texts)]  # as pandas does
+        if renamed := renaming_note(texts):
             hints.append(renamed)
-        return _names(texts), missing == 0
+        return distinct_names(texts), missing == 0
 
     def _other_advice(self, doubt: str, columns: int) -> str:
         """Return advice for a table whose records differ in width; empty if there is none."""
@@ -258,9 +267,6 @@ class _HeadReader:
             f"{doubt or '--ragged keep leaves such rows alone'}; --skip-lines N passes over lines "
             "before the table, --comment TEXT over lines that start so"
         )
-
-    def _decoded(self, cell: bytes) -> str:
-        return cell.decode(self._text.encoding, "surrogateescape")
 
     def _delimiter(self, table: Start, told: bytes) -> Sniffed:
         """Return the delimiter from the option, the first line or the suffix, or sniff it.
@@ -352,23 +358,7 @@ def _skip_lines(data: bytes, start: int, count: int, name: str, *, whole: bool) 
     return start
 
 
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
-    """Name the columns; number empty and repeated names as pandas does.
-
-    >>> _names(["x", "x", "", "x"])
-    ('x', 'x.1', 'Unnamed: 2', 'x.2')
-    """
-    return distinct_names(_without_gaps(texts))
-
-
-def _without_gaps(texts: Sequence[str]) -> list[str]:
-    """Name the columns without a name by their place."""
-    return [text or f"Unnamed: {place}" for place, text in enumerate(texts)]
-
-
-def first_record(
-    head: bytes, dialect: Dialect, name: str, position: int = 0
-) -> tuple[list[bytes], int]:
+def first_record(head: bytes, dialect: Dialect, position: int = 0) -> tuple[list[bytes], int]:
     """Return the cells of the first record, and where the next starts.
 
     Comments and empty lines are skipped. Without any record the result is one empty cell.
@@ -378,21 +368,16 @@ def first_record(
     """
     for record in walk(head, dialect, position, at_end=True, most=MOST_COLUMNS):
         if record.open:
-            advice = ""
-            if (
-                not dialect.escape
-                and not dialect.backslash_is_text
-                and b'\\"' in head[record.stop :]
-            ):
-                advice = f"; {ADVICE}"
+            looks = dialect.may_be_escaped and ESCAPED_QUOTE in head[record.stop :]
+            advice = f"; {ADVICE}" if looks else ""
             raise DataError(
-                f"has a quote in its first record that is never closed{advice}", path=name
+                f"has a quote in its first record that is never closed{advice}", path=dialect.name
             )
         if len(record.spans) > MOST_COLUMNS:
             raise DataError(
                 f"has more than {MOST_COLUMNS:,} columns; swap its rows and columns, or save it as "
                 "NPY",
-                path=name,
+                path=dialect.name,
             )
         if record.spans:
             return record.cells(head), record.stop

@@ -72,22 +72,19 @@ def walk(
         spans, start = [], position
 
 
-def cut_exactly(
-    data: bytes, dialect: Dialect, columns: int, name: str, line: int, *, at_end: bool
-) -> tuple[Cells, int]:
+def cut_exactly(data: bytes, dialect: Dialect, line: int, *, at_end: bool) -> tuple[Cells, int]:
     """Return the cells of the whole records at the start of `data`, and where the rest starts.
 
     Args:
         data: Bytes that start at the start of a line.
         dialect: The dialect of the table.
-        columns: The number of cells that every record must have.
-        name: The file's name in errors.
         line: The line number at which the bytes start.
         at_end: Whether the file ends with `data`.
 
     Raises:
         DataError: If a record has another number of cells, or a quote is never closed.
     """
+    columns = dialect.columns
     bounds: list[tuple[int, int]] = []
     ragged_rows: list[int] = []
     used = rows = 0
@@ -95,7 +92,7 @@ def cut_exactly(
         if is_open:
             if at_end:
                 line += count_lines(data, stop)
-                raise DataError("has a quote that is never closed", path=name, line=line)
+                raise DataError("has a quote that is never closed", path=dialect.name, line=line)
             break
         used = stop
         if not spans:
@@ -107,7 +104,7 @@ def cut_exactly(
             bounds += [(start, start)] * columns
         else:
             line += count_lines(data, start)
-            raise ragged(dialect, name, line, len(spans), columns, data[start : start + 2])
+            raise ragged(dialect, line, len(spans), data[start : start + 2])
         rows += 1
     both = np.array(bounds, np.int64).reshape(rows, columns, 2)
     uneven = None

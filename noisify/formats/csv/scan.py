@@ -54,8 +54,6 @@ class RecordReader:
     Args:
         stream: The table's bytes.
         dialect: The dialect of the table.
-        columns: The number of cells that every record must have.
-        name: The file's name in errors.
         line: The line number at which the stream starts.
         memory: The bound on the memory that a record may take.
         row: The index of the first record.
@@ -65,16 +63,12 @@ class RecordReader:
         self,
         stream: BinaryIO,
         dialect: Dialect,
-        columns: int,
-        name: str,
         line: int = 1,
         memory: MemoryBound = UNBOUNDED,
         row: int = 0,
     ) -> None:
         self._stream = stream
         self._dialect = dialect
-        self._columns = columns
-        self._name = name
         self._line = line
         self._memory = memory
         self._row = row
@@ -85,7 +79,7 @@ class RecordReader:
         want = size
         while True:
             fresh = read_fully(self._stream, want)
-            refuse_zeros(fresh, self._line, self._name)
+            refuse_zeros(fresh, self._line, self._dialect.name)
             at_end = len(fresh) < want
             whole = len(fresh) if at_end else fresh.rfind(b"\n") + 1 or len(fresh)
             rest = fresh[whole:]
@@ -104,7 +98,7 @@ class RecordReader:
                 raise DataError(
                     f"has a record longer than {LONGEST_RECORD >> 20} MiB; a quote that is "
                     "opened and never closed, perhaps",
-                    path=self._name,
+                    path=self._dialect.name,
                     line=self._line,
                 )
             want = size
@@ -131,7 +125,7 @@ class RecordReader:
         else:  # misplaced quotes may make comments ambiguous
             exactly = found.odd and plain is not data and not has_escapes
         if found.odd or (found.open and at_end):
-            refuse_escapes(data, self._dialect, self._name, self._line, at_end=at_end)
+            refuse_escapes(data, self._dialect, self._line, at_end=at_end)
         if exactly or (found.open and at_end):
             return self._cut_exactly(data, at_end=at_end)
         used = found.used
@@ -151,9 +145,7 @@ class RecordReader:
 
     def _cut_exactly(self, data: bytes, *, at_end: bool) -> Block | None:
         """Return the same as `cut`, cell by cell."""
-        cells, used = cut_exactly(
-            data, self._dialect, self._columns, self._name, self._line, at_end=at_end
-        )
+        cells, used = cut_exactly(data, self._dialect, self._line, at_end=at_end)
         if not used:
             return None
         return Block(
@@ -227,15 +219,13 @@ def _quotes_in_place(
     return bool(opens.all() and closes.all())
 
 
-def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], name: str) -> Cells:
+def find_cells(block: Block, dialect: Dialect, wanted: list[int]) -> Cells:
     """Find the cells of some columns, without the quotes around them and without line ends.
 
     Args:
         block: Whole records.
         dialect: The dialect of the table.
-        columns: The number of cells that every record must have.
         wanted: The columns to find.
-        name: The file's name in errors.
 
     Returns:
         The bounds of the cells, shape (records, len(wanted)).
@@ -246,16 +236,16 @@ def find_cells(block: Block, dialect: Dialect, columns: int, wanted: list[int], 
     data = block.data if block.uncommented is None else block.uncommented
     cells = block.cells
     if cells is None:
-        found = native.scan(data, dialect.delimiter, columns, wanted, block.rows)
+        found = native.scan(data, dialect.delimiter, dialect.columns, wanted, block.rows)
         if found is not None:
             return Cells(*found)
         if block.odd:
-            cells, _ = cut_exactly(block.data, dialect, columns, name, block.line, at_end=True)
+            cells, _ = cut_exactly(block.data, dialect, block.line, at_end=True)
     characters = np.frombuffer(data, np.uint8)
     if cells is not None:
         starts, ends, uneven = cells.starts[:, wanted], cells.ends[:, wanted], cells.ragged
     else:
-        starts, ends, uneven = _find_quickly(block, characters, dialect, columns, wanted, name)
+        starts, ends, uneven = _find_quickly(block, characters, dialect, wanted)
     if block.quotes:
         first = characters[np.minimum(starts, len(characters) - 1)]
         quoted = (ends - starts > 1) & (first == QUOTE) & (characters[ends - 1] == QUOTE)
@@ -289,13 +279,9 @@ def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> C
 
 
 def _find_quickly(
-    block: Block,
-    characters: NDArray[np.uint8],
-    dialect: Dialect,
-    columns: int,
-    wanted: list[int],
-    name: str,
+    block: Block, characters: NDArray[np.uint8], dialect: Dialect, wanted: list[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    columns = dialect.columns
     separators = _separators(block, characters, dialect.delimiter)
     regular = len(separators) == block.rows * columns
     if regular:
@@ -309,7 +295,7 @@ def _find_quickly(
     if regular:
         starts, ends = _regular(separators, columns, wanted, len(dialect.delimiter))
     else:
-        starts, ends, uneven = _irregular(block, characters, separators, dialect, columns, name)
+        starts, ends, uneven = _irregular(block, characters, separators, dialect)
         starts, ends = starts[:, wanted], ends[:, wanted]
     if columns - 1 in wanted and len(ends) and b"\r" in block.data:
         ends = _without_cr(characters, starts, ends, wanted.index(columns - 1))
@@ -369,12 +355,7 @@ def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -
 
 
 def _irregular(
-    block: Block,
-    characters: NDArray[np.uint8],
-    separators: NDArray[np.int64],
-    dialect: Dialect,
-    columns: int,
-    name: str,
+    block: Block, characters: NDArray[np.uint8], separators: NDArray[np.int64], dialect: Dialect
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]:
     """Return all cells of records among empty lines and ragged records.
 
@@ -384,6 +365,7 @@ def _irregular(
     Raises:
         DataError: If a record is ragged and such are not kept.
     """
+    columns = dialect.columns
     ending = np.append(characters[separators[:-1]] != dialect.delimiter[0], True)
     steps = np.where(ending, 1, len(dialect.delimiter))
     starts = np.concatenate((np.array([0]), separators[:-1] + steps[:-1]))
@@ -400,10 +382,10 @@ def _irregular(
     firsts = starts[last - widths + 1][filled]
     if not dialect.keep_ragged:
         wrong = int(np.argmax(uneven))
-        line = block.line + count_lines(block.data, int(firsts[wrong]))
         start = int(firsts[wrong])
+        line = block.line + count_lines(block.data, start)
         record = block.data[start : start + 2]
-        raise ragged(dialect, name, line, int(widths[filled][wrong]), columns, record)
+        raise ragged(dialect, line, int(widths[filled][wrong]), record)
     all_starts = np.repeat(firsts[:, None], columns, axis=1)
     all_ends = all_starts.copy()
     all_starts[~uneven] = starts[even].reshape(shape)

@@ -17,6 +17,7 @@ from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.native import Change
 from noisify.formats.csv.scan import without_blanks
 from noisify.formats.interface import Sink
+from noisify.formats.row_selection import places_in_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -207,12 +208,10 @@ class DelimitedSink(Sink["Block", Encoded]):
         """
         laid = [self._source.records(b"".join(version)) for version in versions]
         count = len(copies)
-        kept = np.repeat(np.arange(count), copies)
-        firsts = np.cumsum(copies) - copies  # the index of each record's first copy
-        numbers = np.arange(len(kept)) - np.repeat(firsts, copies)
-        which = np.minimum(numbers, len(versions) - 1) * (2 * count + 1) + 2 * kept + 1
-        between = 2 * np.arange(count + 1)
-        order = np.insert(which, np.append(firsts, len(kept)), between)
+        version, record = np.divmod(places_in_versions(copies, len(versions)), count)
+        which = version * (2 * count + 1) + 2 * record + 1
+        ends = np.cumsum(copies)
+        order = np.insert(which, np.append(ends - copies, len(which)), 2 * np.arange(count + 1))
         taken = pa.concat_arrays(laid).take(array(order))
         return [csv_numbers.text_bytes(taken)]
 

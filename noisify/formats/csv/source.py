@@ -77,7 +77,6 @@ class DelimitedSource(Source[Block]):
         self.dialect = head.dialect
         self.prefix = head.prefix
         self.line_end = head.line_end
-        self._columns = len(head.names)
         self._places = {name: place for place, name in enumerate(head.names)}
         self._ragged_rows: dict[int, int] = {}
         self.hints = list(head.hints)
@@ -136,8 +135,7 @@ class DelimitedSource(Source[Block]):
 
     def _reader(self, stream: BinaryIO, start: RecordStart = _BEGIN) -> RecordReader:
         line = int(self.line_of(start))
-        name, memory = self._name, self._memory
-        return RecordReader(stream, self.dialect, self._columns, name, line, memory, start.row)
+        return RecordReader(stream, self.dialect, line, self._memory, start.row)
 
     def line_of(self, start: RecordStart) -> float:
         """Return the number of the line at which a record starts."""
@@ -178,7 +176,7 @@ class DelimitedSource(Source[Block]):
 
     def _find(self, raw: Block, names: Sequence[str]) -> Cells:
         places = [self._places[name] for name in names]
-        return find_cells(raw, self.dialect, self._columns, places, self._name)
+        return find_cells(raw, self.dialect, places)
 
     def decode(self, raw: Block, wanted: Sequence[Field]) -> Chunk:
         """Decode the wanted columns, which must be in file order.
@@ -346,8 +344,7 @@ class DelimitedSource(Source[Block]):
         self, raw: Block, chunk: Chunk, names: Iterable[str]
     ) -> dict[str, pa.Array]:
         """Return numeric columns as float64 and others as text, with their nulls."""
-        asked = set(names)
-        wanted = [field for field in self.fields if field.name in asked]
+        wanted = self.fields_called(names)
         texts = [field.kind not in NUMBER_KINDS for field in wanted]
         cells = within_quotes(raw, self.cells(raw, [field.name for field in wanted]), texts)
         values: dict[str, pa.Array] = {}
@@ -423,7 +420,7 @@ class DelimitedSource(Source[Block]):
         In a table of one column they are empty quotes, since an empty line is not a record.
         """
         bare = self._options.nulls[0] if self._options.nulls else ""
-        if self._columns == 1 and not bare:
+        if self.dialect.columns == 1 and not bare:
             return strings(["" if inside else csv_texts.EMPTY for inside in in_quotes.tolist()])
         return self.written(field, np.full(len(in_quotes), bare, object), in_quotes)
 

@@ -28,6 +28,8 @@ class Dialect:
         escape: The escape character, or empty if there is none.
         backslash_is_text: Whether a backslash before a quote is known to be plain text.
         advice: Advice for the error of a ragged record, or empty.
+        columns: The number of cells that every record must have.
+        name: The file's name in errors.
     """
 
     delimiter: bytes = b","
@@ -36,6 +38,13 @@ class Dialect:
     escape: bytes = b""
     backslash_is_text: bool = False
     advice: str = ""
+    columns: int = 0
+    name: str = ""
+
+    @property
+    def may_be_escaped(self) -> bool:
+        """Whether the user has not said what a backslash before a quote is."""
+        return not self.escape and not self.backslash_is_text
 
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and the delimiter or line end after it (2)."""
@@ -154,28 +163,24 @@ def count_lines(data: bytes, stop: int) -> int:
     return data.count(b"\n", 0, stop) + data.count(b"\r", 0, stop) - crlf
 
 
-def ragged(
-    dialect: Dialect, name: str, line: int, found: int, expected: int, record: bytes
-) -> DataError:
+def ragged(dialect: Dialect, line: int, found: int, record: bytes) -> DataError:
     """Return the error for a record with too many or too few cells.
 
     Args:
         dialect: The dialect of the table.
-        name: The file's name in errors.
         line: The line number at which the record starts.
         found: The number of cells it has.
-        expected: The number of cells it should have.
         record: The first bytes of the record.
     """
     cells = f"{found} cell" + ("" if found == 1 else "s")
     sign = comment_sign(record)
     advice = dialect.advice
-    if not advice and sign and found < expected:
+    if not advice and sign and found < dialect.columns:
         advice = f"--comment {sign!r} passes over lines that start so"
     return DataError(
-        f"has {cells} where the first record has {expected}; "
+        f"has {cells} where the first record has {dialect.columns}; "
         f"{advice or '--ragged keep leaves such rows alone'}",
-        path=name,
+        path=dialect.name,
         line=line,
     )
 

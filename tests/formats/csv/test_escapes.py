@@ -168,11 +168,11 @@ def test_cells_are_those_of_the_csv_module(text: str, columns: int, size: int) -
     assume(not text.endswith("\\") and not AFTER_QUOTES.search(text))
     records = csv.reader(io.StringIO(text, newline=""), escapechar="\\")
     expected = [record for record in records if record]
-    dialect = Dialect(escape=b"\\", keep_ragged=True)
+    dialect = Dialect(escape=b"\\", keep_ragged=True, columns=columns)
     found = []
     try:
-        for block in RecordReader(io.BytesIO(text.encode()), dialect, columns, "x").blocks(size):
-            cells = find_cells(block, dialect, columns, list(range(columns)), "x")
+        for block in RecordReader(io.BytesIO(text.encode()), dialect).blocks(size):
+            cells = find_cells(block, dialect, list(range(columns)))
             for row, bounds in enumerate(zip(cells.starts, cells.ends, strict=True)):
                 ragged = cells.ragged is not None and cells.ragged[row]
                 found.append(None if ragged else texts_of(block.data, *bounds))

@@ -454,9 +454,9 @@ def _listed(records: delimiters.Records) -> list[tuple[int, list[bytes]]]:
 
 def test_plain_records_of_a_long_text_are_those_of_the_pattern():
     text = b"a,b\r\n1,2\r\n" * 20_000
-    expected = delimiters.first_records(text.replace(b"a", b'"a"', 1), Dialect(), whole=False)
+    expected = Start(text.replace(b"a", b'"a"', 1), whole=False).records(Dialect())
 
-    found = delimiters.first_records(text, Dialect(), whole=False)
+    found = Start(text, whole=False).records(Dialect())
 
     assert [cells for _, cells in _listed(expected)][1:] == [c for _, c in _listed(found)][1:]
     assert len(found.starts) == 100

@@ -265,19 +265,17 @@ def test_a_pipe_whose_first_record_is_long_gives_what_the_file_gives(tmp_path: P
 PIECES = st.lists(st.sampled_from([*'ab",;\n\r# \t', "\r\n", '""', "é"]), max_size=40).map("".join)
 
 
-def quickly_and_exactly(
-    data: bytes, dialect: Dialect, columns: int, size: int
-) -> list[list[list[bytes]]]:
+def quickly_and_exactly(data: bytes, dialect: Dialect, size: int) -> list[list[list[bytes]]]:
     """Return the cells of the records, found in both ways."""
     found = []
     for exactly in (False, True):
-        reader = RecordReader(io.BytesIO(data), dialect, columns, "data")
+        reader = RecordReader(io.BytesIO(data), dialect)
         if exactly:
             reader.cut = reader._cut_exactly  # type: ignore[method-assign]
         records, rest = [], b""
         for block in reader.blocks(size):
-            cells = find_cells(block, dialect, columns, list(range(columns)), "data")
-            assert (block.rows, columns) == cells.starts.shape
+            cells = find_cells(block, dialect, list(range(dialect.columns)))
+            assert (block.rows, dialect.columns) == cells.starts.shape
             bounds = zip(cells.starts.tolist(), cells.ends.tolist(), strict=True)
             records += [[block.data[s:e] for s, e in zip(*both, strict=True)] for both in bounds]
             rest += block.data
@@ -293,7 +291,8 @@ def test_both_ways_find_the_same_cells_of_a_large_block(
 ) -> None:
     text = "\n" * lead + ("1" * 60 + delimiter + "22\n\n") * 4096 + "3" + delimiter + ending
 
-    quickly, exactly = quickly_and_exactly(text.encode(), Dialect(delimiter.encode()), 2, 1 << 21)
+    dialect = Dialect(delimiter.encode(), columns=2)
+    quickly, exactly = quickly_and_exactly(text.encode(), dialect, 1 << 21)
 
     assert exactly == quickly
 
@@ -308,10 +307,10 @@ def test_both_ways_find_the_same_cells_of_a_large_block(
 def test_both_ways_find_the_same_cells(
     text: str, delimiter: str, comment: str, columns: int, size: int
 ) -> None:
-    dialect = Dialect(delimiter.encode(), comment.encode(), keep_ragged=True)
+    dialect = Dialect(delimiter.encode(), comment.encode(), keep_ragged=True, columns=columns)
     closed = text + '"' if text.count('"') % 2 else text
     try:
-        quickly, exactly = quickly_and_exactly(closed.encode(), dialect, columns, size)
+        quickly, exactly = quickly_and_exactly(closed.encode(), dialect, size)
     except DataError as error:
         assume("never closed" not in str(error))
         raise
@@ -323,9 +322,9 @@ def test_both_ways_find_the_same_cells(
 def test_without_quotes_comments_are_the_lines_that_start_so(text: str, size: int) -> None:
     lines = [line for line in re.split(r"\r\n|\r|\n", text) if line and not line.startswith("#")]
     expected = [record for record in csv.reader(lines) if len(record) == 2]
-    dialect = Dialect(b",", b"#", keep_ragged=True)
+    dialect = Dialect(b",", b"#", keep_ragged=True, columns=2)
 
-    quickly, exactly = quickly_and_exactly(text.encode(), dialect, 2, size)
+    quickly, exactly = quickly_and_exactly(text.encode(), dialect, size)
 
     assert quickly == exactly
     ragged = sum(len(line.split(",")) != 2 for line in lines)

@@ -61,7 +61,7 @@ def test_a_build_of_other_sources_is_not_used(monkeypatch):
 
 def exact_block(data, columns, *, at_end=True):
     """Return the block that goes cell by cell, None if there is none, or the error it raises."""
-    reader = RecordReader(io.BytesIO(data), Dialect(), columns, "x.csv")
+    reader = RecordReader(io.BytesIO(data), Dialect(columns=columns, name="x.csv"))
     try:
         return reader._cut_exactly(data, at_end=at_end)
     except DataError as error:
@@ -169,7 +169,7 @@ class TestScan:
         elif block is None:
             assert [] == found[0].tolist()
         else:
-            exact = find_cells(block, Dialect(), columns, wanted, "x.csv")
+            exact = find_cells(block, Dialect(columns=columns), wanted)
             assert exact.starts.tolist() == found[0].tolist()
             assert exact.ends.tolist() == found[1].tolist()
 

@@ -477,10 +477,10 @@ def by_csv_module(data: bytes) -> list[list[str]]:
 
 
 def by_noisify(data: bytes, columns: int, size: int) -> list[list[str]]:
-    dialect = Dialect(b",")
+    dialect = Dialect(b",", columns=columns)
     records = []
-    for block in RecordReader(io.BytesIO(data), dialect, columns, "data").blocks(size):
-        cells = find_cells(block, dialect, columns, list(range(columns)), "data")
+    for block in RecordReader(io.BytesIO(data), dialect).blocks(size):
+        cells = find_cells(block, dialect, list(range(columns)))
         assert block.rows == len(cells.starts)
         for starts, ends in zip(cells.starts.tolist(), cells.ends.tolist(), strict=True):
             bounds = zip(starts, ends, strict=True)
@@ -506,7 +506,7 @@ def test_cells_are_those_of_the_csv_module(table: bytes, size: int) -> None:
 def test_the_first_record_is_that_of_the_csv_module(table: bytes) -> None:
     expected = by_csv_module(table)
 
-    cells, after = first_record(table, Dialect(b","), "data")
+    cells, after = first_record(table, Dialect(b","))
 
     assert (expected[0] if expected else [""]) == [unquote(cell).decode() for cell in cells]
     assert expected[1:] == by_csv_module(table[after:])
