@@ -74,22 +74,6 @@ def is_well_quoted(cell: bytes) -> bool:
     return _WELL_QUOTED.fullmatch(cell) is not None
 
 
-def quoted(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return a mask of the cells that have a quote directly before their start."""
-    characters = np.frombuffer(data, np.uint8)
-    if not len(starts):
-        return np.zeros(0, bool)
-    return np.asarray((starts > 0) & (characters[np.maximum(starts - 1, 0)] == QUOTE))
-
-
-def outer_bounds(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Widen the bounds of cells to take in the quotes around them."""
-    in_quotes = quoted(data, starts)
-    return starts - in_quotes, ends + in_quotes
-
-
 def decode(
     cells: pa.Array, in_quotes: NDArray[np.bool_], encoding: str, escape: bytes = b""
 ) -> NDArray[Any]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.formats.csv.number_format import Notation
+    from noisify.formats.csv.types import Cells
 
 USUAL_NULLS = (
     "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nil", "-", "NaN", "nan",
@@ -77,43 +78,35 @@ _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes fractional numbers as Python's repr does."""
 
 
-def slices(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
-    """Lay an Arrow string array over `data` without copying: kept, chosen, kept, …, kept.
+def slices(cells: Cells) -> pa.Array:
+    """Lay an Arrow string array over bytes without copying: kept, chosen, kept, …, kept.
 
     Args:
-        data: The bytes.
-        starts: The start of each chosen slice, ascending, shape (n,).
-        ends: The end of each, shape (n,).
+        cells: The chosen slices, ascending, shape (n,).
 
     Returns:
         2n + 1 slices; the chosen ones, at odd places, are valid unless empty.
     """
-    filled = ends > starts
-    return laid_over(data, starts, ends, _odd_bits(len(starts), None if filled.all() else filled))
+    filled = cells.ends > cells.starts
+    return laid_over(cells, _odd_bits(len(filled), None if filled.all() else filled))
 
 
 def laid_over(
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    bits: pa.Buffer | None = None,
-    bounds: tuple[int, int] | None = None,
+    cells: Cells, bits: pa.Buffer | None = None, bounds: tuple[int, int] | None = None
 ) -> pa.Array:
-    """Lay an Arrow string array over `data` as `slices` does, with a given validity and bounds.
+    """Lay an Arrow string array over bytes as `slices` does, with a given validity and bounds.
 
     Args:
-        data: The bytes.
-        starts: The start of each chosen slice, ascending, shape (n,).
-        ends: The end of each, shape (n,).
+        cells: The chosen slices, ascending, shape (n,).
         bits: The slices' validity bitmap, or None if all are valid.
         bounds: The start of the first slice and the end of the last, or None for all of the data.
     """
-    count = len(starts)
+    count = len(cells.starts)
     offsets = np.empty(2 * count + 2, np.int32)
-    offsets[0], offsets[-1] = bounds or (0, len(data))
-    offsets[1:-1:2] = starts
-    offsets[2:-1:2] = ends
-    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
+    offsets[0], offsets[-1] = bounds or (0, len(cells.data))
+    offsets[1:-1:2] = cells.starts
+    offsets[2:-1:2] = cells.ends
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(cells.data)]
     return pa.Array.from_buffers(pa.utf8(), 2 * count + 1, buffers)
 
 
@@ -172,58 +165,52 @@ class CellParser:
     def _nulls(self) -> pa.Array:
         return strings(self._null_texts)
 
-    def floats(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
+    def floats(self, cells: Cells) -> Parsed:
         """Read cells as float64.
 
         Args:
-            data: The bytes that hold the cells.
-            starts: The start of each cell, shape (n,).
-            ends: The end of each cell, shape (n,).
+            cells: The cells, shape (n,).
         """
-        return self.float_columns(data, starts[:, None], ends[:, None])[0]
+        return self.float_columns(cells.where(np.s_[:, None]))[0]
 
-    def float_columns(
-        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> list[Parsed]:
+    def float_columns(self, cells: Cells) -> list[Parsed]:
         """Read columns of cells as float64.
 
         Args:
-            data: The bytes that hold the cells.
-            starts: The start of each cell, ascending record by record, shape (n, columns).
-            ends: The end of each cell.
+            cells: The cells, ascending record by record, shape (n, columns).
         """
         plain: list[Parsed | None] | None = None
         if self._notation is None:
-            parsed = native.parse_float_columns(data, starts, ends, self._null_bytes)
+            parsed = native.parse_float_columns(
+                cells.data, cells.starts, cells.ends, self._null_bytes
+            )
             if parsed is not None:
                 return parsed
-            plain = self._plain_floats(data, starts, ends)
-        bounds = list(zip(starts.T, ends.T, strict=True))
-        if plain is None and len(bounds) > 1:  # single columns may still be plain
-            return [self.floats(data, *cells) for cells in bounds]
+            plain = self._plain_floats(cells)
+        columns = [cells.column(at) for at in range(cells.starts.shape[1])]
+        if plain is None and len(columns) > 1:  # single columns may still be plain
+            return [self.floats(column) for column in columns]
         return [
-            self._floats_with_care(slices(data, *cells)) if parsed is None else parsed
-            for parsed, cells in zip(plain or [None] * len(bounds), bounds, strict=True)
+            self._floats_with_care(slices(column)) if parsed is None else parsed
+            for parsed, column in zip(plain or [None] * len(columns), columns, strict=True)
         ]
 
-    def _plain_floats(
-        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> list[Parsed | None] | None:
+    def _plain_floats(self, cells: Cells) -> list[Parsed | None] | None:
         """Read columns of cells as float64 by one Arrow cast; see `float_columns`.
 
         Returns:
             The cells of each column, or None for a column that may hold non-empty nulls or texts
             that only Arrow takes for numbers. None altogether if Arrow cannot cast a cell.
         """
-        filled = ends > starts
+        filled = cells.ends > cells.starts
         complete = bool(filled.all())
-        columns = np.empty(starts.shape[::-1])
+        columns = np.empty(filled.shape[::-1])
         step = max(1, _BATCH_CELLS // max(1, len(columns)))
-        for first in range(0, len(starts), step):
+        for first in range(0, len(filled), step):
             rows = slice(first, first + step)
-            part = starts[rows]
-            bits = _odd_bits(part.size, None if complete else filled[rows].reshape(-1))
-            laid = laid_over(data, part.reshape(-1), ends[rows].reshape(-1), bits)
+            part = filled[rows]
+            bits = _odd_bits(part.size, None if complete else part.reshape(-1))
+            laid = laid_over(cells.where(rows).flat(), bits)
             try:
                 if not first:
                     pc.cast(laid.slice(0, _FIRST), pa.float64())
@@ -249,9 +236,7 @@ class CellParser:
             return None
         return Parsed(values, valid, nulls)
 
-    def integers(
-        self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> tuple[Parsed, ...]:
+    def integers(self, cells: Cells) -> tuple[Parsed, ...]:
         """Read whole numbers as integers, and numbers with a fraction or exponent as float64.
 
         Returns:
@@ -259,10 +244,10 @@ class CellParser:
             int64 as Python integers.
         """
         if self._notation is None:
-            parsed = native.parse_integers(data, starts, ends, self._null_bytes)
+            parsed = native.parse_integers(cells.data, cells.starts, cells.ends, self._null_bytes)
             if parsed is not None:
                 return (parsed,)
-        laid = slices(data, starts, ends)
+        laid = slices(cells)
         if self._notation is not None:
             return self._integers_with_care(laid)
         try:
@@ -270,7 +255,7 @@ class CellParser:
             values = to_numpy(pc.cast(laid, pa.int64()))[1::2].copy()
         except pa.ArrowInvalid:
             return self._integers_with_care(laid)
-        parsed = self._plain_column(values, ends > starts)
+        parsed = self._plain_column(values, cells.ends > cells.starts)
         return self._integers_with_care(laid) if parsed is None else (parsed,)
 
     def _may_be_null(self, values: NDArray[Any]) -> bool:
@@ -408,55 +393,42 @@ def format_integers(values: NDArray[Any]) -> pa.Array:
 
 
 def splice(
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    changed: NDArray[np.bool_],
-    texts: pa.Array,
-    bounds: tuple[int, int] | None = None,
+    cells: Cells, changed: NDArray[np.bool_], texts: pa.Array, bounds: tuple[int, int] | None = None
 ) -> pa.Buffer:
     """Replace the changed cells by new texts; copy every other byte.
 
     Args:
-        data: The bytes.
-        starts: The start of each cell, ascending, shape (n,).
-        ends: The end of each cell.
+        cells: The cells, ascending, shape (n,).
         changed: Mask of the cells that change.
         texts: A text for each changed cell, in order; null counts as empty.
         bounds: The part of the data to return, which holds all these cells, or None for all of it.
     """
     if not changed.all():
-        starts, ends = starts[changed], ends[changed]
-    laid = laid_over(data, starts, ends, None, bounds)
-    odd = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(len(starts))])
+        cells = cells.where(changed)
+    laid = laid_over(cells, None, bounds)
+    odd = pa.Array.from_buffers(pa.bool_(), len(laid), [None, _odd_bits(len(cells.starts))])
     # Three times as fast as `replace_with_mask`, which adds one text after another.
     return text_bytes(pc.if_else(odd, _at_odd_places(texts), laid))
 
 
 def splice_floats(
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    changed: NDArray[np.bool_],
-    values: NDArray[np.float64],
+    cells: Cells, changed: NDArray[np.bool_], values: NDArray[np.float64]
 ) -> Iterator[pa.Buffer]:
     """Replace the changed cells by floats, as `splice` does with texts, and yield it in pieces.
 
     Args:
-        data: The bytes.
-        starts: The start of each cell, ascending, shape (n,), n at least 1.
-        ends: The end of each cell.
+        cells: The cells, ascending, shape (n,), n at least 1.
         changed: Mask of the cells that change.
         values: A float for each cell.
     """
-    parts = range(0, len(starts), _BATCH_CELLS)
+    parts = range(0, len(values), _BATCH_CELLS)
     done = 0
     for first in parts:
         here = slice(first, first + _BATCH_CELLS)
-        which, floats = changed[here], values[here]
+        some, which, floats = cells.where(here), changed[here], values[here]
         texts = format_floats(floats if which.all() else floats[which])
-        stop = len(data) if first == parts[-1] else int(ends[here][-1])
-        yield splice(data, starts[here], ends[here], which, texts, (done, stop))
+        stop = len(cells.data) if first == parts[-1] else int(some.ends[-1])
+        yield splice(some, which, texts, (done, stop))
         done = stop
 
 

@@ -111,4 +111,4 @@ def cut_exactly(data: bytes, dialect: Dialect, line: int, *, at_end: bool) -> tu
     if ragged_rows:
         uneven = np.zeros(rows, bool)
         uneven[ragged_rows] = True
-    return Cells(both[:, :, 0], both[:, :, 1], uneven), used
+    return Cells(data, both[:, :, 0], both[:, :, 1], uneven), used

@@ -238,7 +238,7 @@ def find_cells(block: Block, dialect: Dialect, wanted: list[int]) -> Cells:
     if cells is None:
         found = native.scan(data, dialect.delimiter, dialect.columns, wanted, block.rows)
         if found is not None:
-            return Cells(*found)
+            return Cells(block.data, *found)
         if block.odd:
             cells, _ = cut_exactly(block.data, dialect, block.line, at_end=True)
     characters = np.frombuffer(data, np.uint8)
@@ -250,7 +250,7 @@ def find_cells(block: Block, dialect: Dialect, wanted: list[int]) -> Cells:
         first = characters[np.minimum(starts, len(characters) - 1)]
         quoted = (ends - starts > 1) & (first == QUOTE) & (characters[ends - 1] == QUOTE)
         starts, ends = starts + quoted, ends - quoted
-    return Cells(starts, ends, uneven)
+    return Cells(block.data, starts, ends, uneven)
 
 
 def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> Cells:
@@ -270,12 +270,12 @@ def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> C
     opens[:, np.flatnonzero(as_text)] = False
     if not opens.any():
         return cells
-    _, bare = without_blanks(block.data, starts[opens], ends[opens])
+    bare = without_blanks(cells.where(opens)).ends
     closed = (characters[bare - 1] == QUOTE) & (bare - starts[opens] > 1)
     opens[opens] = closed
     starts, ends = starts + opens, np.array(ends)
     ends[opens] = bare[closed] - 1
-    return Cells(starts, ends, cells.ragged)
+    return Cells(block.data, starts, ends, cells.ragged)
 
 
 def _find_quickly(
@@ -406,18 +406,17 @@ def _without_cr(
     return ends
 
 
-def without_blanks(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Move bounds inwards past spaces and tabs."""
-    if b" " not in data and b"\t" not in data:
-        return starts, ends
-    characters = np.frombuffer(data, np.uint8)
+def without_blanks(cells: Cells) -> Cells:
+    """Move the bounds of cells inwards past spaces and tabs."""
+    if b" " not in cells.data and b"\t" not in cells.data:
+        return cells
+    characters = np.frombuffer(cells.data, np.uint8)
+    starts, ends = cells.starts, cells.ends
     while (blank := _blank(characters, starts) & (starts < ends)).any():
         starts = starts + blank
     while (blank := _blank(characters, ends - 1) & (starts < ends)).any():
         ends = ends - blank
-    return starts, ends
+    return Cells(cells.data, starts, ends)
 
 
 def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from noisify.formats.csv import numbers as csv_numbers
 from noisify.formats.csv import times as csv_times
 from noisify.formats.csv.native import Change
 from noisify.formats.csv.scan import without_blanks
+from noisify.formats.csv.types import Cells
 from noisify.formats.interface import Sink
 from noisify.formats.row_selection import places_in_versions
 
@@ -59,15 +60,13 @@ class DelimitedSink(Sink["Block", Encoded]):
         layout: Layout = chunk.layout
         if not self._source.marks_cells:
             cells = layout.cells
-            changes = self._changes(raw, layout, noisy)
+            changes = self._changes(layout, noisy)
             spliced = native.splice(raw.data, cells.starts, cells.ends, changes)
             if spliced is not None:
                 return [spliced]
         return self._encode_with_arrow(raw, layout, noisy)
 
-    def _changes(
-        self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
-    ) -> Iterator[Change]:
+    def _changes(self, layout: Layout, noisy: Sequence[NoisyColumn]) -> Iterator[Change]:
         """Yield the changes of each column, in file order."""
         for column in sorted(noisy, key=lambda one: layout.places[one.column.field.name]):
             place = layout.places[column.column.field.name]
@@ -75,10 +74,8 @@ class DelimitedSink(Sink["Block", Encoded]):
             kept = column.changed if erased is None else column.changed & ~erased
             yield self._change(column, place, kept)
             if erased is not None:
-                starts = layout.cells.starts[erased, place]
-                texts = self._source.nothing(
-                    column.column.field, csv_texts.quoted(raw.data, starts)
-                )
+                in_quotes = layout.cells.column(place).where(erased).quoted()
+                texts = self._source.nothing(column.column.field, in_quotes)
                 yield Change(place, erased, *_bytes_and_offsets(texts), trim=False)
 
     def _change(self, column: NoisyColumn, place: int, which: NDArray[np.bool_]) -> Change:
@@ -100,9 +97,9 @@ class DelimitedSink(Sink["Block", Encoded]):
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
         changed = np.zeros((raw.rows, len(order)), bool)
-        starts, ends = layout.cells.starts, layout.cells.ends
-        if len(order) < starts.shape[1]:
-            starts, ends = starts.take(order, axis=1), ends.take(order, axis=1)
+        cells = layout.cells
+        if len(order) < cells.starts.shape[1]:
+            cells = cells.columns(order)
         in_quotes = None
         trimmed = np.zeros(changed.shape, bool)
         for column, place in zip(noisy, places, strict=True):
@@ -111,23 +108,23 @@ class DelimitedSink(Sink["Block", Encoded]):
                 trimmed[:, place] |= True if column.erased is None else ~column.erased
         marks_cells = self._source.marks_cells
         if trimmed.all() and not marks_cells:
-            starts, ends = without_blanks(raw.data, starts.reshape(-1), ends.reshape(-1))
+            cells = without_blanks(cells.flat())
         else:
-            in_quotes = csv_texts.quoted(raw.data, starts.reshape(-1)).reshape(starts.shape)
+            in_quotes = cells.quoted()
             if marks_cells:
                 trimmed &= in_quotes  # a blank before the new quote would make it plain text
-            starts, ends = np.array(starts), np.array(ends)
-            starts[trimmed], ends[trimmed] = without_blanks(
-                raw.data, starts[trimmed], ends[trimmed]
-            )
-        cells = starts.reshape(-1), ends.reshape(-1), changed.reshape(-1)
+            starts, ends = np.array(cells.starts), np.array(cells.ends)
+            bare = without_blanks(cells.where(trimmed))
+            starts[trimmed], ends[trimmed] = bare.starts, bare.ends
+            cells = Cells(raw.data, starts, ends).flat()
+        which = changed.reshape(-1)
         values = self._floats(noisy, places, changed.shape)
         if values is not None:
-            return list(csv_numbers.splice_floats(raw.data, *cells, values.reshape(-1)))
+            return list(csv_numbers.splice_floats(cells, which, values.reshape(-1)))
         texts = self._texts(noisy, places, changed, in_quotes)
         if marks_cells and in_quotes is not None:
             texts = self._in_quotes(texts, in_quotes[changed])
-        return [csv_numbers.splice(raw.data, *cells, texts)]
+        return [csv_numbers.splice(cells, which, texts)]
 
     def _floats(
         self, noisy: Sequence[NoisyColumn], places: Sequence[int], shape: tuple[int, ...]
@@ -193,11 +190,8 @@ class DelimitedSink(Sink["Block", Encoded]):
         """Replace the changed cells of a block by cells whose bytes are given."""
         if not len(cells):
             return [raw.data]
-        found = self._source.cells(raw, names)
-        bounds = csv_texts.outer_bounds(raw.data, found.starts.reshape(-1), found.ends.reshape(-1))
-        texts = cells.view(pa.utf8())
-        which = changed.reshape(-1)
-        return [csv_numbers.splice(raw.data, *bounds, which, texts)]
+        outer = self._source.cells(raw, names).flat().outer()
+        return [csv_numbers.splice(outer, changed.reshape(-1), cells.view(pa.utf8()))]
 
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
         """Drop or repeat the records of a block; the bytes between them stay.

@@ -14,11 +14,9 @@ from noisify.formats.csv.scan import without_blanks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from noisify.core.chunk import Kind
     from noisify.formats.csv.numbers import CellParser
-    from noisify.formats.csv.types import Parsed
+    from noisify.formats.csv.types import Cells, Parsed
 
 _PLUS, _MINUS, _ZERO = b"+-0"
 _NUMBERS_AMONG_CELLS = 0.9
@@ -31,13 +29,7 @@ TEXT = NumberType("text", np.dtype(object))
 VIEWS = (FLOAT, TEXT)
 
 
-def guess(
-    parser: CellParser,
-    parsed: Parsed,
-    data: bytes,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> tuple[Kind, str, NumberType]:
+def guess(parser: CellParser, parsed: Parsed, cells: Cells) -> tuple[Kind, str, NumberType]:
     """Guess a column's kind, type name and number type from cells already parsed as floats."""
     values = parsed.values if parsed.valid is None else parsed.values[parsed.valid]
     unparseable = parsed.unparseable
@@ -48,25 +40,23 @@ def guess(
         return "other", "empty", TEXT
     if unparseable is not None and len(values) < _NUMBERS_AMONG_CELLS * filled:
         there = unparseable if parsed.valid is None else parsed.valid | unparseable
-        bounds = zip(starts[there].tolist(), ends[there].tolist(), strict=True)
-        return _words([data[start:end] for start, end in bounds])
-    whole = parser.integers(data, starts, ends)
+        return _words(list(cells.where(there).contents()))
+    whole = parser.integers(cells)
     if any(kind.values.dtype == np.float64 for kind in whole):
         return "float", "float64", FLOAT
     for kind in whole:
-        which = slice(None) if kind.valid is None else kind.valid
-        if _are_codes(data, starts[which], ends[which]):
+        if _are_codes(cells if kind.valid is None else cells.where(kind.valid)):
             return "text", "text", TEXT
     return "int", "int64", INT
 
 
-def _are_codes(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
+def _are_codes(cells: Cells) -> bool:
     """Return whether any of these whole numbers has leading zeros and so is a code."""
-    characters = np.frombuffer(data, np.uint8)
-    starts, ends = without_blanks(data, starts, ends)
-    signs = (characters[starts] == _PLUS) | (characters[starts] == _MINUS)
-    starts = starts + signs
-    return bool(((characters[starts] == _ZERO) & (ends - starts > 1)).any())
+    characters = np.frombuffer(cells.data, np.uint8)
+    bare = without_blanks(cells)
+    signs = (characters[bare.starts] == _PLUS) | (characters[bare.starts] == _MINUS)
+    starts = bare.starts + signs
+    return bool(((characters[starts] == _ZERO) & (bare.ends - starts > 1)).any())
 
 
 def _words(cells: Sequence[bytes]) -> tuple[Kind, str, NumberType]:

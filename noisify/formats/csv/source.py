@@ -103,35 +103,30 @@ class DelimitedSource(Source[Block]):
         """Guess each column's type from a sample."""
         if sample is None or not sample.rows:
             return tuple(self._field(name, "other", "empty", TEXT) for name in self._places)
-        data, parser = sample.data, self._parser
         cells = within_quotes(sample, self._find(sample, list(self._places)))
-        self._sampled = floats = parser.float_columns(data, cells.starts, cells.ends)
-        bounds = list(zip(cells.starts.T, cells.ends.T, strict=True))
+        columns = [cells.column(at) for at in range(len(self._places))]
+        self._sampled = floats = self._parser.float_columns(cells)
+        found = list(zip(self._places, floats, columns, strict=True))
         if self.notation.is_usual:
-            unparseable = {
-                name: self._unparseable_cells(data, parsed, *both)
-                for name, parsed, both in zip(self._places, floats, bounds, strict=True)
-            }
-            self.hints += other_notations(unparseable)
+            self.hints += other_notations(
+                {name: self._unparseable_cells(parsed, column) for name, parsed, column in found}
+            )
         return tuple(
-            self._field(name, *guess(parser, parsed, data, starts, ends))
-            for name, parsed, (starts, ends) in zip(self._places, floats, bounds, strict=True)
+            self._field(name, *guess(self._parser, parsed, column))
+            for name, parsed, column in found
         )
 
     def _field(self, name: str, kind: Kind, type_name: str, number: NumberType) -> Field:
         return Field(name, kind, type_name, number, views=VIEWS, missing=self._parser.missing)
 
-    def _unparseable_cells(
-        self, data: bytes, parsed: Parsed, starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> list[str]:
+    def _unparseable_cells(self, parsed: Parsed, cells: Cells) -> list[str]:
         """Return the first cells that are not numbers, if the first is in another notation."""
         if parsed.unparseable is None:
             return []
-        places = np.flatnonzero(parsed.unparseable)[:_CELLS_LOOKED_AT]
-        bounds = zip(starts[places].tolist(), ends[places].tolist(), strict=True)
-        cells = (data[start:end].decode(self.text.encoding, "replace") for start, end in bounds)
-        first = next(cells)
-        return [first, *cells] if option_for([first.strip(" \t")]) else []
+        some = cells.where(np.flatnonzero(parsed.unparseable)[:_CELLS_LOOKED_AT])
+        texts = (cell.decode(self.text.encoding, "replace") for cell in some.contents())
+        first = next(texts)
+        return [first, *texts] if option_for([first.strip(" \t")]) else []
 
     def _reader(self, stream: BinaryIO, start: RecordStart = _BEGIN) -> RecordReader:
         line = int(self.line_of(start))
@@ -194,12 +189,12 @@ class DelimitedSource(Source[Block]):
         columns: list[Column] = []
         bad: list[_Unparseable] = []
         for at, field in enumerate(wanted):
-            starts, ends = cells.starts[:, at], cells.ends[:, at]
+            here = cells.column(at)
             if _is_of_words(field):
-                columns.append(self._words(raw, field, starts, ends, positions, bad))
+                columns.append(self._words(field, here, positions, bad))
                 continue
-            parsed = floats.get(at) or self._parser.integers(raw.data, starts, ends)
-            columns += self._numbers(raw, field, parsed, starts, ends, positions, bad)
+            parsed = floats.get(at) or self._parser.integers(here)
+            columns += self._numbers(field, parsed, here, positions, bad)
         if bad and self._options.strict:
             self._complain(raw, min(bad, key=lambda cell: cell.start))
         layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)}, found)
@@ -214,32 +209,29 @@ class DelimitedSource(Source[Block]):
         ]
         if raw is self._only_block:
             return {at: (self._sampled[self._places[wanted[at].name]],) for at in places}
-        starts, ends = cells.starts, cells.ends
         if len(places) < len(wanted):
-            starts, ends = (np.take(bounds, places, axis=1) for bounds in (starts, ends))
-        found = self._parser.float_columns(raw.data, starts, ends)
+            cells = cells.columns(places)
+        found = self._parser.float_columns(cells)
         return {at: (parsed,) for at, parsed in zip(places, found, strict=True)}
 
     def _numbers(
         self,
-        raw: Block,
         field: Field,
         found: tuple[Parsed, ...],
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
+        cells: Cells,
         positions: Positions,
         bad: list[_Unparseable],
     ) -> Iterator[Column]:
         """Yield the columns of a numeric field; record its first unparseable cell."""
         decimals = grouped = None
         if self._options.keep_decimals:
-            decimals = decimals_of(slices(raw.data, starts, ends), self.notation.decimal)
+            decimals = decimals_of(slices(cells), self.notation.decimal)
         if self.notation.thousands:
-            grouped = self.notation.grouped(csv_numbers.chosen(slices(raw.data, starts, ends)))
+            grouped = self.notation.grouped(csv_numbers.chosen(slices(cells)))
         for parsed in found:
             unparseable, cell = parsed.unparseable, ""
             if unparseable is not None:
-                bad.append(self._first_cell(raw, field, unparseable, starts, ends))
+                bad.append(self._first_cell(field, unparseable, cells))
                 cell = bad[-1].text
             yield Column(
                 field,
@@ -255,22 +247,16 @@ class DelimitedSource(Source[Block]):
             )
 
     def _words(
-        self,
-        raw: Block,
-        field: Field,
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        positions: Positions,
-        bad: list[_Unparseable],
+        self, field: Field, cells: Cells, positions: Positions, bad: list[_Unparseable]
     ) -> Column:
         """Decode a field of texts or times; record its first unparseable cell."""
         number = field.number or TEXT
-        texts = csv_numbers.chosen(slices(raw.data, starts, ends))
+        texts = csv_numbers.chosen(slices(cells))
         null = self._parser.is_null(texts)
         nulls = int(np.count_nonzero(null))
         valid = ~null if nulls else None
         if number.kind == "text":
-            in_quotes = csv_texts.quoted(raw.data, starts)
+            in_quotes = cells.quoted()
             escape = self.dialect.escape
             values = csv_texts.decode(texts, in_quotes, self.text.encoding, escape)
             return Column(field, number, positions, values, valid, nulls, layout=in_quotes)
@@ -278,24 +264,17 @@ class DelimitedSource(Source[Block]):
         unparseable = ~times.valid & ~null
         cell = ""
         if unparseable.any():
-            bad.append(self._first_cell(raw, field, unparseable, starts, ends))
+            bad.append(self._first_cell(field, unparseable, cells))
             cell = bad[-1].text
         return Column(
             field, number, positions, times.values, times.valid & ~null, nulls,
             int(np.count_nonzero(unparseable)), cell, layout=times,
         )  # fmt: skip
 
-    def _first_cell(
-        self,
-        block: Block,
-        field: Field,
-        which: NDArray[np.bool_],
-        starts: NDArray[np.int64],
-        ends: NDArray[np.int64],
-    ) -> _Unparseable:
-        at = int(np.argmax(which))
-        text = block.data[starts[at] : ends[at]].decode(self.text.encoding, "replace")
-        return _Unparseable(int(starts[at]), field, text)
+    def _first_cell(self, field: Field, which: NDArray[np.bool_], cells: Cells) -> _Unparseable:
+        start, end = (int(bounds[np.argmax(which)]) for bounds in (cells.starts, cells.ends))
+        text = cells.data[start:end].decode(self.text.encoding, "replace")
+        return _Unparseable(start, field, text)
 
     def _complain(self, block: Block, cell: _Unparseable) -> None:
         what = "time" if _is_of_words(cell.field) else "number"
@@ -311,15 +290,14 @@ class DelimitedSource(Source[Block]):
         """Return binary, for the raw bytes of cells."""
         return pa.binary()
 
+    @override
     def originals(
         self, raw: Block, chunk: Chunk, column: Column, changed: NDArray[np.bool_]
     ) -> pa.Array:
         """Return the raw bytes of a column's changed cells, with quotes; null elsewhere."""
         layout: Layout = chunk.layout
-        at = layout.places[column.field.name]
-        starts, ends = layout.found.starts[:, at], layout.found.ends[:, at]
-        bounds = csv_texts.outer_bounds(raw.data, starts, ends)
-        cells = csv_numbers.chosen(slices(raw.data, *bounds))
+        outer = layout.found.column(layout.places[column.field.name]).outer()
+        cells = csv_numbers.chosen(slices(outer))
         return with_nulls(without_nulls(cells).view(pa.binary()), ~changed)
 
     @override
@@ -336,8 +314,7 @@ class DelimitedSource(Source[Block]):
         """Yield the bytes of some cells of each field, without the quotes around them."""
         cells = self._find(raw, names)
         for at, name in enumerate(names):
-            starts, ends = cells.starts[which[:, at], at], cells.ends[which[:, at], at]
-            yield name, csv_numbers.chosen(slices(raw.data, starts, ends))
+            yield name, csv_numbers.chosen(slices(cells.column(at).where(which[:, at])))
 
     @override
     def condition_values(
@@ -349,14 +326,13 @@ class DelimitedSource(Source[Block]):
         cells = within_quotes(raw, self.cells(raw, [field.name for field in wanted]), texts)
         values: dict[str, pa.Array] = {}
         for at, field in enumerate(wanted):
-            starts, ends = cells.starts[:, at], cells.ends[:, at]
             if field.kind in NUMBER_KINDS:
-                parsed = self._parser.floats(raw.data, starts, ends)
+                parsed = self._parser.floats(cells.column(at))
                 numbers = array(parsed.values)
                 there = parsed.valid
                 values[field.name] = numbers if there is None else with_nulls(numbers, ~there)
             else:
-                values[field.name] = self._texts(raw, starts, ends)
+                values[field.name] = self._texts(raw, cells.column(at))
         return values
 
     @override
@@ -365,16 +341,12 @@ class DelimitedSource(Source[Block]):
         if self.notation.decimal != b".":
             return self.condition_values(raw, chunk, names)
         cells = within_quotes(raw, self.cells(raw, list(names)), [True] * len(names))
-        return {
-            name: self._texts(raw, cells.starts[:, at], cells.ends[:, at])
-            for at, name in enumerate(names)
-        }
+        return {name: self._texts(raw, cells.column(at)) for at, name in enumerate(names)}
 
-    def _texts(self, raw: Block, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
+    def _texts(self, raw: Block, cells: Cells) -> pa.Array:
         """Return cells as texts, with their nulls."""
-        found = csv_numbers.chosen(slices(raw.data, starts, ends))
-        in_quotes = csv_texts.quoted(raw.data, starts)
-        plain = self._as_utf8(found, in_quotes, well_quoted=not raw.odd)
+        found = csv_numbers.chosen(slices(cells))
+        plain = self._as_utf8(found, cells.quoted(), well_quoted=not raw.odd)
         return with_nulls(plain, self._parser.is_null(found))
 
     def _as_utf8(
@@ -435,9 +407,7 @@ class DelimitedSource(Source[Block]):
         if block is None:
             return strings([""])
         cells = self._find(block, list(self._places))
-        starts, ends = cells.starts[:, 0], cells.ends[:, -1]
-        starts = starts - csv_texts.quoted(data, starts)
-        ends = np.array(ends + csv_texts.quoted(data, cells.starts[:, -1]))
+        starts, ends = cells.column(0).outer().starts, cells.column(-1).outer().ends
         if cells.ragged is not None:
             for row in np.flatnonzero(cells.ragged).tolist():
                 record = next(walk(data, self.dialect, int(starts[row]), at_end=True))
@@ -447,7 +417,7 @@ class DelimitedSource(Source[Block]):
         characters = np.frombuffer(data, np.uint8)
         after = np.minimum(ends + 1, len(data) - 1)
         ends += 1 + ((characters[ends] == CR) & (characters[after] == LF) & (after > ends))
-        return laid_over(data, starts, ends)
+        return laid_over(Cells(data, starts, ends))
 
     def size_of(self, raw: Block) -> int:
         """Return the bytes of a block in the file."""

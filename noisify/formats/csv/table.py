@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from numpy.typing import NDArray
-
     from noisify.core.chunk import Column, Field
     from noisify.files.input import Input
-    from noisify.formats.csv.types import Block
+    from noisify.formats.csv.types import Block, Cells
 
 _PIECE = 1 << 21
 _WIDE_DECIMAL, _WIDEST_DECIMAL = 38, 76
@@ -95,26 +93,22 @@ class CellReader:
         """
         for block in self._table.read((), _PIECE).pieces if self.names else ():
             cells = self._table.cells(block, self.names)
-            bounds = zip(cells.starts.T, cells.ends.T, strict=True)
             columns = [
-                self._column(block, np.array(starts), np.array(ends), field)
-                for (starts, ends), field in zip(bounds, schema, strict=True)
+                self._column(block, cells.column(at), field) for at, field in enumerate(schema)
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _column(
-        self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64], field: pa.Field
-    ) -> pa.Array:
-        texts = csv_numbers.chosen(csv_numbers.slices(block.data, starts, ends))
+    def _column(self, block: Block, found: Cells, field: pa.Field) -> pa.Array:
+        texts = csv_numbers.chosen(csv_numbers.slices(found))
         if not field.nullable:
             true = csv_numbers.matches(texts, "true")
             others = np.flatnonzero(~true & ~csv_numbers.matches(texts, "false"))
             if len(others):
-                start, end = int(starts[others[0]]), int(ends[others[0]])
+                wrong = found.where(others[:1])
                 raise DataError(
-                    f"has {block.data[start:end].decode('utf-8', 'replace')!r} for true or false",
+                    f"has {next(wrong.contents()).decode('utf-8', 'replace')!r} for true or false",
                     path=self._name,
-                    line=block.line + count_lines(block.data, start),
+                    line=block.line + count_lines(block.data, int(wrong.starts[0])),
                 )
             return bools(true)
         cells = without_nulls(texts).view(pa.binary())
@@ -123,7 +117,7 @@ class CellReader:
         if pa.types.is_binary(field.type):
             return cells
         try:
-            return with_nulls(cells.cast(pa.string()), starts == ends).cast(field.type)
+            return with_nulls(cells.cast(pa.string()), found.starts == found.ends).cast(field.type)
         except pa.ArrowInvalid as error:
             raise DataError(
                 f"has what is no {field.type}: {error}", path=self._name, field=field.name
@@ -430,10 +424,7 @@ def change_delimiter(
         file = table.text.writer(opened)
         file.write(with_delimiter(table.prefix, table.text.encoding, delimiter.encode()))
         for raw in _pieces(table):
-            cells = table.cells(raw, names)
-            inner = cells.starts.reshape(-1), cells.ends.reshape(-1)
-            bounds = csv_texts.outer_bounds(raw.data, *inner)
-            laid = csv_numbers.slices(raw.data, *bounds)
+            laid = csv_numbers.slices(table.cells(raw, names).flat().outer())
             texts = without_nulls(csv_numbers.chosen(laid)).view(pa.binary())
             if raw.odd:
                 texts = csv_texts.well_quoted(texts, delimiter.encode(), table.dialect.escape)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
-from noisify.formats.csv.cells import cell_pattern
+from noisify.formats.csv.cells import QUOTE, cell_pattern
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 TAB, LF, CR, SPACE = 9, 10, 13, 32
@@ -57,18 +59,54 @@ class Dialect:
 
 @frozen
 class Cells:
-    """The bounds of the cells of some records.
+    """Cells: the bytes that hold them, and their bounds, without the quotes around them.
 
     Attributes:
-        starts: The start of each cell, shape (records, columns).
-        ends: The end of each cell, shape (records, columns).
+        data: The bytes.
+        starts: The start of each cell, shape (records, columns) or (n,).
+        ends: The end of each cell.
         ragged: Mask of the records with another number of cells, shape (records,), or None if
             there are none. Their cells are empty: all start and end where the record starts.
     """
 
+    data: bytes
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     ragged: NDArray[np.bool_] | None = None
+
+    def column(self, at: int) -> Cells:
+        """Return the cells of a column."""
+        return Cells(self.data, self.starts[:, at], self.ends[:, at])
+
+    def columns(self, places: Sequence[int]) -> Cells:
+        """Return the cells of some columns."""
+        starts, ends = (bounds.take(places, axis=1) for bounds in (self.starts, self.ends))
+        return Cells(self.data, starts, ends)
+
+    def where(self, which: Any) -> Cells:  # noqa: ANN401 - what NumPy takes as an index
+        """Return some of the cells."""
+        return Cells(self.data, self.starts[which], self.ends[which])
+
+    def flat(self) -> Cells:
+        """Return the cells record by record, shape (n,)."""
+        return Cells(self.data, self.starts.reshape(-1), self.ends.reshape(-1))
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield the bytes of each cell of one column."""
+        bounds = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return (self.data[start:end] for start, end in bounds)
+
+    def quoted(self) -> NDArray[np.bool_]:
+        """Return a mask of the cells that have a quote directly before their start."""
+        if not self.starts.size:
+            return np.zeros(self.starts.shape, bool)
+        characters = np.frombuffer(self.data, np.uint8)
+        return (self.starts > 0) & (characters[np.maximum(self.starts - 1, 0)] == QUOTE)
+
+    def outer(self) -> Cells:
+        """Return the cells with the quotes around them."""
+        in_quotes = self.quoted()
+        return Cells(self.data, self.starts - in_quotes, self.ends + in_quotes)
 
 
 class Cut(NamedTuple):

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
 from noisify.core.errors import DataError
-from noisify.formats.csv.cells import decode, quoted
+from noisify.formats.csv.cells import decode
 from noisify.formats.csv.numbers import chosen, slices
 from noisify.formats.csv.scan import RecordReader, find_cells
-from noisify.formats.csv.types import Dialect
+from noisify.formats.csv.types import Cells, Dialect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,8 +158,8 @@ AFTER_QUOTES = re.compile(r'"(?:[^"\\]|""|\\[\s\S])*"(?!")\\')
 
 
 def texts_of(raw: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[str]:
-    cells = chosen(slices(raw, starts, ends))
-    texts: list[str] = decode(cells, quoted(raw, starts), "utf-8", b"\\").tolist()
+    cells = Cells(raw, starts, ends)
+    texts: list[str] = decode(chosen(slices(cells)), cells.quoted(), "utf-8", b"\\").tolist()
     return texts
 
 

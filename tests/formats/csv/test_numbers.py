@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
 from noisify.formats.csv.numbers import CellParser, splice
+from noisify.formats.csv.types import Cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,8 +87,8 @@ def test_a_cell_is_a_number_if_it_looks_like_one_whatever_its_neighbours(cells: 
     ends = np.cumsum([len(cell) for cell in cells])
     starts = ends - [len(cell) for cell in cells]
 
-    floats = CellParser(()).floats(data, starts, ends)
-    integers = CellParser(()).integers(data, starts, ends)
+    floats = CellParser(()).floats(Cells(data, starts, ends))
+    integers = CellParser(()).integers(Cells(data, starts, ends))
 
     values = floats.values  # noqa: PD011 - not a pandas object
     valid = np.ones(len(cells), bool) if floats.valid is None else floats.valid
@@ -396,15 +397,16 @@ def test_rounding_leaves_what_is_too_large_for_decimals() -> None:
 def test_new_texts_take_the_place_of_the_changed_cells(
     changed: list[bool], texts: list[str | None], expected: bytes
 ) -> None:
-    starts, ends = np.array([1, 4, 6]), np.array([4, 5, 7])
+    cells = Cells(b"axxxy;z", np.array([1, 4, 6]), np.array([4, 5, 7]))
     inside = pa.array(["before", *texts, "after"], pa.utf8()).slice(1, len(texts))
 
-    spliced = splice(b"axxxy;z", starts, ends, np.array(changed), inside)
+    spliced = splice(cells, np.array(changed), inside)
 
     assert expected == spliced.to_pybytes()
 
 
 def test_a_cell_that_is_all_there_is_can_become_nothing() -> None:
-    spliced = splice(b"1", np.array([0]), np.array([1]), np.array([True]), pa.array([""]))
+    cells = Cells(b"1", np.array([0]), np.array([1]))
+    spliced = splice(cells, np.array([True]), pa.array([""]))
 
     assert spliced.to_pybytes() == b""
