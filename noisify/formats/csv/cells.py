@@ -6,7 +6,6 @@ A quote inside a quoted cell is doubled or preceded by the escape character.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,33 +13,17 @@ import numpy as np
 from noisify.core.arrow_arrays import byte_strings, strings
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa, pc
+from noisify.formats.csv.types import IN_QUOTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-QUOTE = 34
+    from noisify.formats.csv.types import Dialect
+
 EMPTY = '""'
 """A cell that holds the empty text rather than null."""
-_IN_QUOTES = rb'"[^"]*+(?:""[^"]*+)*+"'
-_WELL_QUOTED = re.compile(_IN_QUOTES)
+_WELL_QUOTED = re.compile(IN_QUOTES)
 _QUOTED = re.compile(rb'"((?:[^"]|"")*+)"')
-
-
-@cache
-def cell_pattern(delimiter: bytes, escape: bytes) -> re.Pattern[bytes]:
-    """Compile the pattern of one cell (group 1) and the delimiter or line end after it (2)."""
-    d, e = re.escape(delimiter), re.escape(escape)
-    others = rb"[^" + d + e + rb"\r\n]*+"
-    quoted = _IN_QUOTES
-    escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
-    if e:  # not possessive: before Python 3.11.5 a possessive group with a choice misses cells
-        others += rb"(?:" + escaped + others + rb")*"
-        quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
-    if len(delimiter) > 1:  # not possessive for the same reason
-        others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
-    plain = rb'(?!")' + others
-    ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
-    return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
 
 
 def unescape(text: bytes, escape: bytes) -> bytes:
@@ -99,27 +82,23 @@ def decode(
 
 
 def encode(
-    texts: NDArray[Any],
-    in_quotes: NDArray[np.bool_],
-    delimiter: str,
-    encoding: str,
-    comment: str = "",
-    escape: str = "",
+    texts: NDArray[Any], in_quotes: NDArray[np.bool_], dialect: Dialect, encoding: str
 ) -> pa.Array:
     """Encode texts as cells: double the quotes in quoted cells, and add quotes where needed.
 
     Args:
         texts: The texts, Python strings.
         in_quotes: Which cells already have quotes around them.
-        delimiter: The character between cells.
+        dialect: The dialect of the table, without its comment prefix unless these are first
+            cells of records, which must not start with it unquoted.
         encoding: The file's encoding.
-        comment: The comment prefix if these are first cells of records, which must not start
-            with it unquoted; else empty.
-        escape: The character that escapes itself and quotes, or empty if there is none.
 
     Raises:
         DataError: If the encoding cannot hold a text.
     """
+    delimiter, comment, escape = (
+        sign.decode(encoding) for sign in (dialect.delimiter, dialect.comment, dialect.escape)
+    )
     starts = f"|^{re.escape(comment)}" if comment else ""
     special = re.compile(f'[{re.escape(delimiter)}"\r\n]{starts}')
     quote = escape + '"' if escape else '""'

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.formats.csv.types import Cells
+
 Bounds: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
 part: Any = load(Part.CSV)
@@ -103,66 +105,56 @@ def scan(
     return (starts, ends) if part.scan(data, byte, columns, places, starts, ends) else None
 
 
-def parse_floats(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
-) -> Parsed | None:
+def parse_floats(cells: Cells, nulls: tuple[bytes, ...]) -> Parsed | None:
     """Read cells as float64.
 
     Args:
-        data: The bytes that hold the cells.
-        starts: The start of each cell, shape (n,).
-        ends: The end of each cell.
+        cells: The cells, shape (n,).
         nulls: The texts that mean null, besides the empty cell.
     """
     if not compiled():
         return None
-    values = np.empty(len(starts))
-    statuses = np.empty(len(starts), np.uint8)
-    numbers, empty, unparseable, others = part.parse(data, starts, ends, nulls, values, statuses)
+    values = np.empty(len(cells.starts))
+    statuses, numbers, empty, unparseable, others = _parse(cells, nulls, values)
     if others:  # too large or too small for the compiled parser
-        for row in np.flatnonzero(statuses == _OTHER_NUMBER).tolist():
-            values[row] = float(data[starts[row] : ends[row]])
-            statuses[row] = _NUMBER
+        rows = np.flatnonzero(statuses == _OTHER_NUMBER)
+        values[rows] = [float(cell) for cell in cells.where(rows).contents()]
+        statuses[rows] = _NUMBER
     return _read(values, statuses, numbers + others, empty, unparseable)
 
 
-def parse_float_columns(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
-) -> list[Parsed] | None:
+def parse_float_columns(cells: Cells, nulls: tuple[bytes, ...]) -> list[Parsed] | None:
     """Read columns of cells as float64, all at once; see `parse_floats`.
 
     Args:
-        data: The bytes that hold the cells.
-        starts: The start of each cell, shape (n, columns).
-        ends: The end of each cell.
+        cells: The cells, shape (n, columns).
         nulls: The texts that mean null, besides the empty cell.
     """
-    parsed = parse_floats(data, starts.reshape(-1), ends.reshape(-1), nulls)
+    parsed = parse_floats(cells.flat(), nulls)
     if parsed is None:
         return None
-    values = np.ascontiguousarray(parsed.values.reshape(starts.shape).T)
+    shape, rows = cells.starts.shape, len(cells.starts)
+    values = np.ascontiguousarray(parsed.values.reshape(shape).T)
     if parsed.valid is None:
         return [Parsed(column, None) for column in values]
-    valid = np.ascontiguousarray(parsed.valid.reshape(starts.shape).T)
+    valid = np.ascontiguousarray(parsed.valid.reshape(shape).T)
     unparseable = np.zeros_like(valid)
     if parsed.unparseable is not None:
-        unparseable[:] = parsed.unparseable.reshape(starts.shape).T
+        unparseable[:] = parsed.unparseable.reshape(shape).T
     numbers = np.count_nonzero(valid, axis=1).tolist()
     others = np.count_nonzero(unparseable, axis=1).tolist()
     return [
         Parsed(
             values[at],
-            None if numbers[at] == len(starts) else valid[at],
-            len(starts) - numbers[at] - others[at],
+            None if numbers[at] == rows else valid[at],
+            rows - numbers[at] - others[at],
             unparseable[at] if others[at] else None,
         )
         for at in range(len(values))
     ]
 
 
-def parse_integers(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], nulls: tuple[bytes, ...]
-) -> Parsed | None:
+def parse_integers(cells: Cells, nulls: tuple[bytes, ...]) -> Parsed | None:
     """Read cells as int64; see `parse_floats`.
 
     Returns:
@@ -171,10 +163,15 @@ def parse_integers(
     """
     if not compiled():
         return None
-    values = np.empty(len(starts), np.int64)
-    statuses = np.empty(len(starts), np.uint8)
-    numbers, empty, unparseable, others = part.parse(data, starts, ends, nulls, values, statuses)
+    values = np.empty(len(cells.starts), np.int64)
+    statuses, numbers, empty, unparseable, others = _parse(cells, nulls, values)
     return None if others else _read(values, statuses, numbers, empty, unparseable)
+
+
+def _parse(cells: Cells, nulls: tuple[bytes, ...], values: NDArray[Any]) -> tuple[Any, ...]:
+    """Parse cells into `values`; return the status of each, and how many have which."""
+    statuses = np.empty(len(values), np.uint8)
+    return statuses, *part.parse(cells.data, cells.starts, cells.ends, nulls, values, statuses)
 
 
 def _read(
@@ -199,21 +196,18 @@ def format_floats(values: NDArray[np.float64]) -> tuple[NDArray[np.int32], bytea
     return offsets, part.format(np.ascontiguousarray(values), offsets)
 
 
-def splice(
-    data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], changes: Iterable[Change]
-) -> bytearray | None:
+def splice(cells: Cells, changes: Iterable[Change]) -> bytearray | None:
     """Replace the contents of changed cells; copy every other byte.
 
     Args:
-        data: The bytes.
-        starts: The starts of the cells of some columns, shape (records, columns), ascending.
-        ends: The ends of the cells.
+        cells: The cells of some columns, shape (records, columns), ascending.
         changes: The changes, in the order of their places. Two changes of one place must not
             share a cell.
     """
     if not compiled():
         return None
-    spliced: bytearray = part.splice(data, starts, ends, [_change(change) for change in changes])
+    given = [_change(change) for change in changes]
+    spliced: bytearray = part.splice(cells.data, cells.starts, cells.ends, given)
     return spliced
 
 

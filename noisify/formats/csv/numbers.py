@@ -181,9 +181,7 @@ class CellParser:
         """
         plain: list[Parsed | None] | None = None
         if self._notation is None:
-            parsed = native.parse_float_columns(
-                cells.data, cells.starts, cells.ends, self._null_bytes
-            )
+            parsed = native.parse_float_columns(cells, self._null_bytes)
             if parsed is not None:
                 return parsed
             plain = self._plain_floats(cells)
@@ -244,7 +242,7 @@ class CellParser:
             int64 as Python integers.
         """
         if self._notation is None:
-            parsed = native.parse_integers(cells.data, cells.starts, cells.ends, self._null_bytes)
+            parsed = native.parse_integers(cells, self._null_bytes)
             if parsed is not None:
                 return (parsed,)
         laid = slices(cells)

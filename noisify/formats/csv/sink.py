@@ -59,9 +59,7 @@ class DelimitedSink(Sink["Block", Encoded]):
             return [raw.data]
         layout: Layout = chunk.layout
         if not self._source.marks_cells:
-            cells = layout.cells
-            changes = self._changes(layout, noisy)
-            spliced = native.splice(raw.data, cells.starts, cells.ends, changes)
+            spliced = native.splice(layout.cells, self._changes(layout, noisy))
             if spliced is not None:
                 return [spliced]
         return self._encode_with_arrow(raw, layout, noisy)

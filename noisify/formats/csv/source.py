@@ -375,16 +375,9 @@ class DelimitedSource(Source[Block]):
             texts: The texts, Python strings.
             in_quotes: Mask of the cells that already have quotes around them.
         """
-        encoding = self.text.encoding
-        first = self._places[field.name] == 0
-        return csv_texts.encode(
-            texts,
-            in_quotes,
-            self.dialect.delimiter.decode(encoding),
-            encoding,
-            self.dialect.comment.decode(encoding) if first else "",
-            self.dialect.escape.decode(),
-        )
+        is_first = self._places[field.name] == 0
+        dialect = self.dialect if is_first else replace(self.dialect, comment=b"")
+        return csv_texts.encode(texts, in_quotes, dialect, self.text.encoding)
 
     def nothing(self, field: Field, in_quotes: NDArray[np.bool_]) -> pa.Array:
         """Return null cells: the first text of `--na`, or empty.

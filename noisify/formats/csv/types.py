@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
-from noisify.formats.csv.cells import QUOTE, cell_pattern
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-TAB, LF, CR, SPACE = 9, 10, 13, 32
+TAB, LF, CR, SPACE, QUOTE = 9, 10, 13, 32, 34
+IN_QUOTES = rb'"[^"]*+(?:""[^"]*+)*+"'
+"""The pattern of a cell in quotes, all quotes in it doubled."""
 
 
 @frozen
@@ -50,7 +51,18 @@ class Dialect:
 
     def cells(self) -> re.Pattern[bytes]:
         """Return the pattern of one cell (group 1) and the delimiter or line end after it (2)."""
-        return cell_pattern(self.delimiter, self.escape)
+        d, e = re.escape(self.delimiter), re.escape(self.escape)
+        others = rb"[^" + d + e + rb"\r\n]*+"
+        quoted = IN_QUOTES
+        escaped = e + rb"(?:[\s\S]|\Z)" if e else rb"(?!)"
+        if e:  # not possessive: before Python 3.11.5 a possessive group with a choice misses cells
+            others += rb"(?:" + escaped + others + rb")*"
+            quoted = rb'"[^"' + e + rb']*+(?:(?:""|' + escaped + rb')[^"' + e + rb']*+)*"(?!")'
+        if len(self.delimiter) > 1:  # not possessive for the same reason
+            others = rb"(?:" + escaped + rb"|[^\r\n])*?(?=" + d + rb"|[\r\n]|\Z)"
+        plain = rb'(?!")' + others
+        ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
+        return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
 
     def is_comment(self, data: bytes, at: int) -> bool:
         """Return whether the line that starts at `at` is a comment."""

@@ -21,7 +21,8 @@ from noisify.core import native
 from noisify.core.errors import DataError
 from noisify.formats.csv import native as csv_compiled
 from noisify.formats.csv.native import Change
-from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
+from noisify.formats.csv.scan import RecordReader, find_cells
+from noisify.formats.csv.types import Cells, Dialect
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 pytestmark = pytest.mark.skipif(
@@ -226,7 +227,7 @@ def joined(texts):
 
 
 def read_floats(texts, nulls=NULLS):
-    return csv_compiled.parse_floats(*joined([text.encode() for text in texts]), nulls)
+    return csv_compiled.parse_floats(Cells(*joined([text.encode() for text in texts])), nulls)
 
 
 def bits(values):
@@ -315,7 +316,7 @@ class TestFloats:
 
     def test_reads_one_column_of_many(self):
         starts, ends = csv_compiled.scan(b"1,2,3\n4,5,6\n", b",", 3, [0, 2, 1], 2)
-        read = csv_compiled.parse_floats(b"1,2,3\n4,5,6\n", starts[:, 1], ends[:, 1], ())
+        read = csv_compiled.parse_floats(Cells(b"1,2,3\n4,5,6\n", starts[:, 1], ends[:, 1]), ())
         assert [3.0, 6.0] == read.values.tolist()
 
     def test_nothing(self):
@@ -324,18 +325,18 @@ class TestFloats:
     @pytest.mark.parametrize(("start", "end"), [(-1, 1), (0, 2), (1, 0), (2**40, 2**40)])
     def test_bounds_outside_the_data(self, start, end):
         with pytest.raises(ValueError, match="not within the data"):
-            csv_compiled.parse_floats(b"1", np.array([start]), np.array([end]), ())
+            csv_compiled.parse_floats(Cells(b"1", np.array([start]), np.array([end])), ())
 
     def test_other_arrays_are_refused(self):
         with pytest.raises(ValueError, match="another type"):
-            csv_compiled.parse_floats(b"1", np.zeros(1), np.ones(1), ())
+            csv_compiled.parse_floats(Cells(b"1", np.zeros(1), np.ones(1)), ())
         with pytest.raises(ValueError, match="one length"):
-            csv_compiled.parse_floats(b"1", np.zeros(1, np.int64), np.ones(2, np.int64), ())
+            csv_compiled.parse_floats(Cells(b"1", np.zeros(1, np.int64), np.ones(2, np.int64)), ())
 
 
 class TestIntegers:
     def read(self, *texts, nulls=NULLS):
-        return csv_compiled.parse_integers(*joined([text.encode() for text in texts]), nulls)
+        return csv_compiled.parse_integers(Cells(*joined([text.encode() for text in texts])), nulls)
 
     def test_whole_numbers(self):
         texts = ["0", "-0", "+5", " 7\t", "007", "9" * 18, str(2**63 - 1), str(-(2**63))]
@@ -404,7 +405,7 @@ class TestFormat:
         cut = [bytes(texts[a:b]) for a, b in pairwise(offsets)]
         assert expected == cut
         read = csv_compiled.parse_floats(
-            bytes(texts), offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64), ()
+            Cells(bytes(texts), offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)), ()
         )
         number = ~np.isnan(values)
         assert bits(values[number]) == bits(read.values[number])
@@ -466,7 +467,7 @@ class TestSplice:
             expected += texts
             chosen = np.flatnonzero(which)
             cells += list(zip(starts[chosen, place], ends[chosen, place], strict=True))
-        spliced = csv_compiled.splice(data, starts, ends, changes)
+        spliced = csv_compiled.splice(Cells(data, starts, ends), changes)
         assert spliced_plainly(data, cells, expected) == spliced
 
     def test_blanks_around_a_number_stay_and_around_a_text_go(self):
@@ -475,14 +476,14 @@ class TestSplice:
         yes = np.array([True])
         number = Change(0, yes, np.array([1.5]))
         text = Change(1, yes, b"gone", np.array([0, 4], np.int32), trim=False)
-        assert b" 1.5\t,gone\n" == csv_compiled.splice(data, starts, ends, [number, text])
+        assert b" 1.5\t,gone\n" == csv_compiled.splice(Cells(data, starts, ends), [number, text])
 
     def test_a_column_may_come_in_two_kinds(self):
         data = b"1\n2.5\n3\n"
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 3)
         whole = Change(0, np.array([True, False, True]), np.array([10, 20, 30]))
         others = Change(0, np.array([False, True, False]), np.array([0.0, 2.75, 0.0]))
-        spliced = csv_compiled.splice(data, starts, ends, [whole, others])
+        spliced = csv_compiled.splice(Cells(data, starts, ends), [whole, others])
         assert b"10\n2.75\n30\n" == spliced
 
     def test_the_longest_numbers_fit(self):
@@ -490,7 +491,9 @@ class TestSplice:
         data = b"0\n" * 1000
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 1000)
         change = Change(0, np.ones(1000, bool), np.full(1000, longest))
-        assert f"{longest}\n".encode() * 1000 == csv_compiled.splice(data, starts, ends, [change])
+        assert f"{longest}\n".encode() * 1000 == csv_compiled.splice(
+            Cells(data, starts, ends), [change]
+        )
 
     @given(st.lists(st.tuples(st.floats(), st.integers(-1, 330)), min_size=1))
     @example([(-0.0, 2), (0.5, 0), (1.5, 0), (1e300, 3), (5e-324, 330), (2.675, 2), (1e22, -1)])
@@ -502,13 +505,13 @@ class TestSplice:
         change = Change(0, np.ones(len(pairs), bool), values, decimals=decimals)
         texts = [repr(v) if d < 0 else f"{v:.{d}f}" for v, d in pairs]
         expected = "".join(text + "\n" for text in texts).encode()
-        assert expected == csv_compiled.splice(data, starts, ends, [change])
+        assert expected == csv_compiled.splice(Cells(data, starts, ends), [change])
 
     def test_one_number_of_decimals_is_for_all(self):
         data = b"0\n1\n"
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 2)
         change = Change(0, np.ones(2, bool), np.array([1.005, -2.0]), decimals=2)
-        assert b"1.00\n-2.00\n" == csv_compiled.splice(data, starts, ends, [change])
+        assert b"1.00\n-2.00\n" == csv_compiled.splice(Cells(data, starts, ends), [change])
 
     @pytest.mark.parametrize("length", range(80))
     def test_what_is_kept_is_kept_whatever_its_length(self, length):
@@ -517,11 +520,11 @@ class TestSplice:
         yes = np.ones(1, bool)
         changes = [Change(place, yes, np.array([7])) for place in (0, 1)]
         expected = b"7," + b"x" * length + b",7," + b"y" * length + b"\n"
-        assert expected == csv_compiled.splice(data, starts, ends, changes)
+        assert expected == csv_compiled.splice(Cells(data, starts, ends), changes)
 
     def test_nothing_changes(self):
         none = np.zeros((0, 0), np.int64)
-        assert b'a,"b\n' == csv_compiled.splice(b'a,"b\n', none, none, [])
+        assert b'a,"b\n' == csv_compiled.splice(Cells(b'a,"b\n', none, none), [])
 
     @pytest.mark.parametrize(
         ("starts", "ends"),
@@ -530,7 +533,9 @@ class TestSplice:
     def test_bounds_out_of_order_or_outside(self, starts, ends):
         starts, ends = np.array(starts)[:, None], np.array(ends)[:, None]
         with pytest.raises(ValueError, match="out of order"):
-            csv_compiled.splice(b"1,2", starts, ends, [Change(0, np.ones(2, bool), np.zeros(2))])
+            csv_compiled.splice(
+                Cells(b"1,2", starts, ends), [Change(0, np.ones(2, bool), np.zeros(2))]
+            )
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -549,7 +554,7 @@ class TestSplice:
     def test_changes_that_do_not_fit(self, change, message):
         bounds = np.zeros((1, 1), np.int64), np.ones((1, 1), np.int64)
         with pytest.raises(ValueError, match=message):
-            csv_compiled.splice(b"1", *bounds, [change])
+            csv_compiled.splice(Cells(b"1", *bounds), [change])
 
 
 def test_threads_do_not_get_in_each_others_way():
@@ -558,10 +563,11 @@ def test_threads_do_not_get_in_each_others_way():
     def doubled(_):
         rows = csv_compiled.cut(data, b",", at_end=True).rows
         starts, ends = csv_compiled.scan(data, b",", 5, [1, 3], rows)
-        columns = [csv_compiled.parse_floats(data, starts[:, i], ends[:, i], ()) for i in (0, 1)]
+        cells = Cells(data, starts, ends)
+        columns = [csv_compiled.parse_floats(cells.column(i), ()) for i in (0, 1)]
         every = np.ones(rows, bool)
         changes = [Change(i, every, 2 * column.values) for i, column in enumerate(columns)]
-        return bytes(csv_compiled.splice(data, starts, ends, changes))
+        return bytes(csv_compiled.splice(cells, changes))
 
     with ThreadPoolExecutor(4) as pool:
         assert {doubled(0)} == set(pool.map(doubled, range(40)))
