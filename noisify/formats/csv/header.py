@@ -13,7 +13,6 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.value_class import frozen
 from noisify.files.input import HEAD_BYTES
 from noisify.formats.csv.cells import unquote
-from noisify.formats.csv.comments import end_of_line
 from noisify.formats.csv.delimiters import (
     MOST_COLUMNS,
     Records,
@@ -26,7 +25,7 @@ from noisify.formats.csv.delimiters import (
     sniff,
 )
 from noisify.formats.csv.escapes import ADVICE, ESCAPED_QUOTE, looks_escaped, refusal
-from noisify.formats.csv.reference_scan import walk
+from noisify.formats.csv.reference_scan import end_of_line, walk
 from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 

@@ -16,9 +16,8 @@ from noisify.core.errors import DataError
 from noisify.core.memory_bound import UNBOUNDED
 from noisify.files.input import read_fully
 from noisify.formats.csv import native
-from noisify.formats.csv.comments import blanked
 from noisify.formats.csv.escapes import masked, refuse_escapes
-from noisify.formats.csv.reference_scan import cut_exactly
+from noisify.formats.csv.reference_scan import blanked, cut_exactly
 from noisify.formats.csv.types import (
     CR,
     LF,

@@ -8,8 +8,8 @@ from noisify.core.errors import UsageError
 from noisify.formats.interface import Cutting, Format
 from noisify.formats.parquet.dataset import DatasetSink, DatasetSource
 from noisify.formats.parquet.join import JOINING
+from noisify.formats.parquet.leaf_checks import is_doubtful
 from noisify.formats.parquet.part import DatasetPart, ParquetPart
-from noisify.formats.parquet.read_back import is_doubtful
 from noisify.formats.parquet.sink import ParquetSink, PartSink
 from noisify.formats.parquet.source import ParquetSource
 

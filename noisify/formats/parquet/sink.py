@@ -19,7 +19,7 @@ from noisify.formats.interface import Sink
 from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Footer, Span
-from noisify.formats.parquet.read_back import is_doubtful, read_back
+from noisify.formats.parquet.leaf_checks import is_doubtful, read_back
 from noisify.formats.parquet.thrift import I32, I64, LIST, STRUCT, Record
 from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 

@@ -36,9 +36,8 @@ from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer, unreadable
-from noisify.formats.parquet.int96 import check_int96, int96_leaves
+from noisify.formats.parquet.leaf_checks import check_int96, int96_leaves, needs_plain_pages
 from noisify.formats.parquet.pieces import shares_of, without_overlap
-from noisify.formats.parquet.read_back import needs_plain_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

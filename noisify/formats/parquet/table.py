@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from noisify.core.arrow_arrays import without_views
 from noisify.formats.mask_run import KEY
 from noisify.formats.parquet.footer import unreadable
-from noisify.formats.parquet.int96 import check_int96, int96_leaves
+from noisify.formats.parquet.leaf_checks import check_int96, int96_leaves
 from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.core.errors import DataError
-from noisify.formats.csv.comments import blanked
+from noisify.formats.csv.reference_scan import blanked
 from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
 
 if TYPE_CHECKING:
