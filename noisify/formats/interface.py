@@ -133,10 +133,10 @@ class Reading(Generic[Raw]):
             workers.
         lazy: Whether a worker reads a piece when it decodes it, so that waiting pieces take no
             memory.
-        beyond: Whether a piece is outside of the part that is read, and only there for models that
-            look at neighbours.
-        owns: Whether a field of a piece belongs to the part that is read; others are only there
-            for models that look at other fields. None: all do.
+        beyond: Whether a piece lies outside the part; it is only read for models that need
+            neighbouring elements.
+        owns: Whether a field of a piece belongs to the part; others are only read for models that
+            need other fields. None if all belong to it.
     """
 
     pieces: Iterator[Raw]
@@ -194,7 +194,7 @@ class Source(ABC, Generic[Raw]):
             it applies to, for a piece to have their values.
         row_elements: The number of elements of a row along the first axis of the file's only array;
             None if the file has other rows, or none.
-        ragged_elsewhere: How many rows of it others found to be too short or too long.
+        ragged_elsewhere: The number of too short or too long rows that other processes found.
     """
 
     fields: tuple[Field, ...]
@@ -290,8 +290,10 @@ class Source(ABC, Generic[Raw]):
 
     def cells_where(
         self, raw: Raw, names: Sequence[str], which: NDArray[np.bool_]
-    ) -> Iterator[tuple[str, pa.Array]]:
-        """Yield the bytes of some cells of each field, without quotes; only for text tables.
+    ) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
+        """Yield the rows and bytes of some cells of each field; only for text tables.
+
+        The bytes are those without the quotes around them.
 
         Args:
             raw: The raw piece.

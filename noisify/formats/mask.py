@@ -28,7 +28,7 @@ from noisify.formats.mask_run import BLANK, ChangedSum, run_of
 from noisify.formats.numpy_fields import column_of, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -259,7 +259,7 @@ class TableMask(MaskSink):
         if chunk.rows is not None and any(map(pa.types.is_binary, self._types.values())):
             which = np.stack([changed[name] for name in self._names], axis=1)
             written = self._source.as_read(raw, encoded)
-            for name, at, cells in cells_where(self._source, written, self._names, which):
+            for name, at, cells in self._source.cells_where(written, self._names, which):
                 total.add_cells(name, chunk.rows.at(at), cells)
             return total
         for result in noisy:
@@ -282,15 +282,6 @@ class TableMask(MaskSink):
                 "has bytes that are no UTF-8 text; give --mask a name that ends in .csv",
                 field=column.field.name,
             ) from None
-
-
-def cells_where(
-    source: Source[Any], raw: AnyPiece, names: Sequence[str], which: NDArray[np.bool_]
-) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
-    """Yield the rows and the bytes of some cells of each field of a text table."""
-    cells = source.cells_where(raw, names, which)
-    for (name, found), here in zip(cells, which.T, strict=True):
-        yield name, np.flatnonzero(here), found
 
 
 def _as_read(result: NoisyColumn, kind: pa.DataType) -> Column:

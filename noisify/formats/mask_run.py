@@ -1,9 +1,9 @@
-"""Tell which run a mask is of: by a checksum of the values that the run wrote where it made noise.
+"""Identify the run that wrote a mask, by a checksum of the values that it changed.
 
 The checksum is a sum over the changed elements of a hash of field, position and value, modulo 2^64,
-so that the pieces may come in any order. Values count as they are read back from the output. A mask
-holds it as a text of fixed length, where other software does not meet it: see `create` and `reader`
-of each format. CSV, TSV and NPY files have no such place.
+so that the pieces may come in any order. The values are those read back from the output. A mask
+holds the checksum in a text of fixed length, in metadata that other software ignores: see `create`
+and `reader` of each format. CSV, TSV and NPY files have no place for it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class MaskRun:
 
     @classmethod
     def parse(cls, text: str) -> MaskRun | None:
-        """Return the run that a text names; None if it names none."""
+        """Parse the text of a run; return None if it is not one."""
         if not (found := _TEXT.fullmatch(text)):
             return None
         return cls(found[1], *(int(number, 16) for number in found.groups()[1:]))

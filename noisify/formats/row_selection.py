@@ -1,4 +1,4 @@
-"""Which rows come out when some are dropped or repeated, and as which of their versions."""
+"""Drop or repeat rows: find which rows to write, and in which of their noisy versions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def with_copies(versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]) -> 
 
 
 class RowsOfBoxes:
-    """Where the rows of boxes go when some are dropped or repeated.
+    """Places the rows of boxes in the output when some are dropped or repeated.
 
     The boxes come in the order of their first rows; boxes of the same rows come one after another.
     """

@@ -13,7 +13,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy_pyarrow import pa
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.interface import NoisyColumn
-from noisify.formats.mask import arrays_of, cells_where, in_array, original_of, schema_of, views
+from noisify.formats.mask import arrays_of, in_array, original_of, schema_of, views
 from noisify.formats.mask_run import ChangedSum, MaskRun, check_run, run_of
 from noisify.formats.numpy_fields import unpacked
 
@@ -185,7 +185,7 @@ class TableOriginals(Originals):
             records, columns = np.divmod(np.flatnonzero(changed), len(self._names))
             ordered = cells.take(array(columns * rows + records))
             if self.run is not None and chunk.rows is not None:
-                for name, at, noisy_cells in cells_where(source, raw, self._names, changed):
+                for name, at, noisy_cells in source.cells_where(raw, self._names, changed):
                     self._total.add_cells(name, chunk.rows.at(at), noisy_cells)
             return sink.with_cells(raw, self._names, changed, ordered), count
         noisy = self._restored(chunk, part, changed)

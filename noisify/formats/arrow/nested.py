@@ -131,7 +131,7 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
 
 
 def _in_list(leaf: Leaf) -> Leaf:
-    """Return a list or map with itself as the table of what is inside it."""
+    """Return a list or map such that the leaves inside it count its elements, not rows."""
     return replace(leaf, table=f"{leaf.column}:{leaf.name}[]")
 
 

@@ -152,7 +152,7 @@ def _count(data: bytes, delimiter: bytes) -> tuple[int, int]:
 
 
 def _count_exactly(data: bytes, delimiter: bytes, place: int, rows: int) -> tuple[int, int]:
-    """Return the same as `_count`, record by record from a place between records."""
+    """Do the same as `_count`, going on record by record from a place between records."""
     while True:
         match = _LINE_ENDS.match(data, place)
         place = len(data) if match is None else match.end()

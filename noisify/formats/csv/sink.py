@@ -220,7 +220,7 @@ class DelimitedSink(Sink["Block", Encoded]):
             write_all(self._file, view)
 
     def finish(self) -> None:
-        """Write the bytes that end the encoding, if it needs any."""
+        """Write the bytes that return the encoding to its initial state, if there are any."""
         self._file.flush()
 
 

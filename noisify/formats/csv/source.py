@@ -96,7 +96,7 @@ class DelimitedSource(Source[Block]):
         return [f"{rows} of {self._name} too short or too long, left alone"]
 
     def ragged_rows(self, start: int, stop: float) -> int:
-        """Return how many rows read so far, of some, were too short or too long."""
+        """Count the rows in a range of rows that were too short or too long, as far as read."""
         return sum(count for row, count in self._ragged_rows.items() if start <= row < stop)
 
     def _infer(self, sample: Block | None) -> tuple[Field, ...]:
@@ -310,11 +310,12 @@ class DelimitedSource(Source[Block]):
     @override
     def cells_where(
         self, raw: Block, names: Sequence[str], which: NDArray[np.bool_]
-    ) -> Iterator[tuple[str, pa.Array]]:
-        """Yield the bytes of some cells of each field, without the quotes around them."""
+    ) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:
+        """Yield the rows and bytes of some cells of each field, without the quotes around them."""
         cells = self._find(raw, names)
         for at, name in enumerate(names):
-            yield name, csv_numbers.chosen(slices(cells.column(at).where(which[:, at])))
+            rows = np.flatnonzero(which[:, at])
+            yield name, rows, csv_numbers.chosen(slices(cells.column(at).where(rows)))
 
     @override
     def condition_values(
@@ -418,7 +419,7 @@ class DelimitedSource(Source[Block]):
 
 
 def block_size(groups: Sequence[Sequence[Field]], size: int) -> tuple[int, int | None]:
-    """Return how many bytes a block has, and how many may be in flight, if not as usual."""
+    """Return a block's size in bytes, and how many may be in flight (None for the default)."""
     fields = sum(len(group) for group in groups)
     wide = min(fields * _BYTES_A_FIELD, _LARGEST_WIDE_BLOCK)
     return max(size, wide), None if wide <= size else max(1, _BYTES_IN_FLIGHT // wide)

@@ -164,14 +164,14 @@ def _types(table: DelimitedSource) -> dict[str, pa.DataType]:
 
 @dataclass
 class _Numbers:
-    """What has been seen so far of a column of numbers."""
+    """The kinds of numbers seen so far in a column."""
 
     fractions: bool = False
     digits: int = 0  # of the longest number that does not fit int64
     others: bool = False
 
     def look(self, columns: Sequence[Column], texts: Column) -> None:
-        """Add some cells, parsed as whole numbers where possible, and as texts."""
+        """Add some cells, given both as numbers, whole ones where possible, and as texts."""
         self.fractions |= any(column.number == FLOAT for column in columns)
         for column in columns:
             if column.number.dtype == object:
@@ -191,7 +191,7 @@ class _Numbers:
 
 @dataclass
 class _Times:
-    """What has been seen so far of a column of times."""
+    """The kinds of times seen so far in a column."""
 
     tick: int = 1
     zones: set[str] = dataclasses.field(default_factory=set)
