@@ -79,11 +79,8 @@ class StoredArray:
     def at(self, positions: Positions) -> NDArray[Any]:
         """Return the elements at some positions, flat."""
         found = [self.read(box).reshape(-1) for box in boxes_at(self.type.shape, positions)]
-        return found[0] if len(found) == 1 else np.concatenate([self._nothing, *found])
-
-    @property
-    def _nothing(self) -> NDArray[Any]:
-        return np.empty(0, self.type.dtype)
+        nothing = np.empty(0, self.type.dtype)
+        return found[0] if len(found) == 1 else np.concatenate([nothing, *found])
 
 
 @frozen

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from noisify.core.arrow_arrays import strings, to_numpy, without_nulls
+from noisify.core.arrow_arrays import strings, without_nulls
 from noisify.core.dtypes import DAY, SECOND, NumberType
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_pyarrow import pa
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -104,14 +104,6 @@ def _to_digit(moments: NDArray[np.int64], digit: int) -> NDArray[np.int64]:
     return down + np.where(up, digit, 0)
 
 
-def shapes(texts: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the distinct texts with every digit replaced by 0, and the index of each text's."""
-    digits = pc.replace_substring_regex(texts.view(pa.binary()), "[0-9]", "0")
-    encoded = pc.dictionary_encode(digits)
-    different = [cell.decode("latin-1") for cell in encoded.dictionary.to_pylist()]
-    return different, to_numpy(encoded.indices).astype(np.int64)
-
-
 def time_type(cells: Sequence[bytes]) -> NumberType | None:
     """Return the number type of some times, in the finest unit among them.
 
@@ -140,13 +132,14 @@ def _shapes(cells: Iterable[bytes]) -> set[str]:
 def decode_times(texts: pa.Array, number: NumberType) -> Times:
     """Parse texts as times of a type; texts of finer times and other texts are not valid."""
     tick = number.tick
-    texts = without_nulls(texts)
-    different, codes = shapes(texts)
-    layouts = tuple(TimeLayout.of(shape) for shape in different)
+    cells = without_nulls(texts).view(pa.binary()).to_pylist()
+    shapes = [cell.translate(_DIGITS_AS_0) for cell in cells]
+    numbers = {shape: place for place, shape in enumerate(dict.fromkeys(shapes))}
+    layouts = tuple(TimeLayout.of(shape.decode("latin-1")) for shape in numbers)
+    codes = np.array([numbers[shape] for shape in shapes], np.int64)
     values = np.zeros(len(codes), np.int64)
     valid = np.zeros(len(codes), bool)
     zones = np.full(len(codes), "", object)
-    cells = texts.view(pa.binary()).to_pylist()
     for code, layout in enumerate(layouts):
         if layout is None or layout.tick < tick or bool(layout.day) != bool(number.span):
             continue
