@@ -34,6 +34,10 @@ class WholeWrites(io.RawIOBase):
         """Count bytes as written that others write."""
         self._place += size
 
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
     def tell(self) -> int:
         """Return the number of bytes written so far."""
         return self._place

@@ -294,6 +294,9 @@ class _Parted(io.RawIOBase):
         self._in_pages = False
         return self._place - PAGES_AT
 
+    def writable(self) -> bool:
+        return True
+
     def tell(self) -> int:
         return self._place
 
