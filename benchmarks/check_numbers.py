@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisify.formats.csv import native
+from noisify.formats.csv.types import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ def check_read(texts: list[str], expected: NDArray[np.float64] | None = None) ->
         expected = np.fromiter(map(float, texts), np.float64, len(texts))
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-    read = native.parse_floats("".join(texts).encode(), starts, ends, ())
+    read = native.parse_floats(Cells("".join(texts).encode(), starts, ends), ())
     if read is None:
         sys.exit("the compiled part is not built")
     if (read.values.view(np.uint64) != expected.view(np.uint64)).any():

@@ -165,9 +165,10 @@ def _may_be_any_number(kind: pa.DataType) -> bool:
 
 def _read(file: pa.NativeFile, *, is_file: bool) -> Iterator[tuple[pa.RecordBatch, Any]]:
     if not is_file:
-        return pa.ipc.open_stream(file).iter_batches_with_custom_metadata()
+        yield from pa.ipc.open_stream(file).iter_batches_with_custom_metadata()
+        return
     reader = pa.ipc.open_file(file)
-    return map(reader.get_batch_with_custom_metadata, range(reader.num_record_batches))
+    yield from map(reader.get_batch_with_custom_metadata, range(reader.num_record_batches))
 
 
 class _Readable(io.RawIOBase):

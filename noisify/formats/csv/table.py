@@ -157,7 +157,8 @@ def _types(table: DelimitedSource) -> dict[str, pa.DataType]:
             numbers[name].look(columns, texts[name][0])
         for name, (column,) in table.decode(raw, as_times).by_field().items():
             times[name].look(column)
-    found = {name: seen.type for name, seen in (*numbers.items(), *times.items())}
+    found = {name: seen.type for name, seen in numbers.items()}
+    found |= {name: seen.type for name, seen in times.items()}
     return {field.name: found.get(field.name, pa.string()) for field in table.fields}
 
 

@@ -113,7 +113,8 @@ class Cells:
         if not self.starts.size:
             return np.zeros(self.starts.shape, bool)
         characters = np.frombuffer(self.data, np.uint8)
-        return (self.starts > 0) & (characters[np.maximum(self.starts - 1, 0)] == QUOTE)
+        before = characters[np.maximum(self.starts - 1, 0)]
+        return np.asarray((self.starts > 0) & (before == QUOTE))
 
     def outer(self) -> Cells:
         """Return the cells with the quotes around them."""
