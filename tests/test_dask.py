@@ -18,6 +18,7 @@ import pytest
 from run_command import run, run_process
 
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
+zarr = pytest.importorskip("zarr", reason="needs zarr")
 from noisify.engine import dask_batch, dask_cluster  # noqa: E402 - needs distributed
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,8 @@ def inputs(tmp_path):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,9 @@ def large(tmp_path):
     np.save(folder / "cube.npy", x)
     table = pa.table({"x": x[:, 0], "y": x[:, 1], "name": ["a"] * len(x)})
     pq.write_table(table, folder / "rows.parquet", row_group_size=500)
+    store = zarr.open_group(folder / "store.zarr", mode="w")
+    store.create_array("x", shape=x.shape, dtype="f8", chunks=(400, 1))[:] = x
+    store.create_array("group/y", shape=(3000,), dtype="f4", shards=(600,), chunks=(60,))[:] = 1.5
     (folder / "dataset").mkdir()
     for number in range(3):
         pq.write_table(table.slice(1000 * number, 1000), folder / "dataset" / f"{number}.parquet")
@@ -212,14 +217,34 @@ def test_their_parts_may_be_made_twice_at_once(tmp_path, large, on_dask, monkeyp
     compare_parts(tmp_path, large, on_dask, "-s", "0.1sd")
 
 
-@pytest.mark.parametrize("stage", ["_scan", "_survey", "_make_part", "_copy"])
-def test_workers_may_die_in_their_parts(tmp_path, large, on_dask, monkeypatch, stage):
+@pytest.mark.parametrize(
+    ("suffix", "stage"),
+    [
+        *((".csv", stage) for stage in ("scan_part", "survey_part", "make_part", "copy_part")),
+        (".zarr", "survey_part"), (".zarr", "make_part"),
+    ],
+)  # fmt: skip
+def test_workers_may_die_in_their_parts(tmp_path, large, on_dask, monkeypatch, suffix, stage):
     mark = tmp_path / "died"
     kill_a_worker(monkeypatch, mark, lambda work, _: work.__name__ == stage)
-    chosen = [path for path in large if path.suffix == ".csv"]
+    chosen = [path for path in large if path.suffix == suffix]
 
     compare_parts(tmp_path, chosen, on_dask, "-s", "0.1sd")
     assert mark.exists()
+
+
+def test_a_store_that_is_cut_is_resumed_as_one_output(tmp_path, large, on_dask):
+    source = next(path for path in large if path.suffix == ".zarr")
+    command = (source, "--output-dir", tmp_path / "dask", *SEED, "-s", 1, "--resume", *on_dask)
+    left = tmp_path / "dask" / ".store.zarr.0123456789ab.tmp"
+    for folder in (left, left.with_name(f"{left.name}.parts") / "x"):
+        folder.mkdir(parents=True)
+    assert 0 == run(*command, *PARTS).status
+    assert [".noisify", "store.zarr"] == sorted(path.name for path in (tmp_path / "dask").iterdir())
+
+    assert "1 of 1 files are finished" in run(*command, *PARTS).messages
+    assert 0 == run(source, "-o", tmp_path / "local.zarr", *SEED, "-s", 1).status
+    assert contents(tmp_path / "local.zarr") == contents(tmp_path / "dask" / "store.zarr")
 
 
 def test_several_large_files_are_made_side_by_side(tmp_path, large, inputs, on_dask):
@@ -236,7 +261,7 @@ def test_several_large_files_are_made_side_by_side(tmp_path, large, inputs, on_d
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+@pytest.mark.parametrize("suffix", [".csv", ".npy", ".zarr"])
 def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on_dask, how, suffix):
     source = next(path for path in large if path.suffix == suffix)
     folder = tmp_path / "out"
@@ -255,7 +280,7 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
 
 
 def test_what_a_part_cannot_read_is_told_once(tmp_path, large, on_dask):
-    source = large[-2]
+    source = next(path for path in large if path.suffix == ".csv")
     lines = source.read_text().splitlines(keepends=True)
     lines[2500] = "1,2\n"
     source.write_text("".join(lines))

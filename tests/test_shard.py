@@ -306,7 +306,7 @@ def test_files_that_are_read_from_the_start_only_are_not_cut(tmp_path):
     for source, options, why in (
         (packed, (), "it is compressed (gzip)"),
         (fortran, (), "it is in Fortran order"),
-        (zipped, (), "it is a NPZ file: only CSV, TSV, Parquet, NPY, WAV and contiguous"),
+        (zipped, (), "it is a NPZ file: only CSV, TSV, Parquet, NPY, WAV, Zarr and "),
     ):
         done = run(source, "-o", tmp_path / f"out{source.suffix}", *shard, *options)
         assert 2 == done.status
@@ -430,3 +430,34 @@ def test_contiguous_netcdf_is_cut_too(tmp_path):
     (tmp_path / "joined.nc").write_bytes(joined(outputs))
     with netcdf.Dataset(tmp_path / "joined.nc") as file:
         assert (50, 4) == file["tas"].shape
+
+
+@pytest.mark.filterwarnings("ignore:::zarr")
+@pytest.mark.parametrize("noise", [(), ("-c", "x", "--where", "y > 0", "-s", "1")])
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_shards_of_a_store_are_joined_by_copying(tmp_path, version, noise):
+    zarr = pytest.importorskip("zarr")
+    root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=version)
+    for name, chunks in (("x", (7, 3)), ("y", (9, 4))):
+        array = root.create_array(name, shape=(100, 4), dtype="f8", chunks=chunks)
+        array[:] = RNG.normal(size=array.shape)
+    root.create_array("scalar", shape=(), dtype="i4")[...] = 3
+    (tmp_path / "in.zarr" / "readme").write_text("as it is")
+    assert 0 == run(tmp_path / "in.zarr", "-o", tmp_path / "whole.zarr", "--seed", 5, *noise).status
+
+    parts = shards(tmp_path / "in.zarr", 3, *noise)
+
+    files = [
+        {path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file()}
+        for part in parts
+    ]
+    shared = {name for name in files[0] if "zarr.json" in name or ".z" in name}
+    assert shared == files[0] & files[1] == files[0] & files[2] == files[1] & files[2]
+    for part in parts:
+        shutil.copytree(part, tmp_path / "joined.zarr", dirs_exist_ok=True)
+    joined, whole = (
+        {path.relative_to(one): path.is_file() and path.read_bytes() for path in one.rglob("*")}
+        for one in (tmp_path / "joined.zarr", tmp_path / "whole.zarr")
+    )
+    assert joined == whole
+    assert zarr.open_group(tmp_path / "joined.zarr", mode="r")["x"].shape == (100, 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections import ChainMap, deque
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
 from noisify.core.urls import is_url
 from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_part, send_input
-from noisify.files.folder_output import walk
+from noisify.files.folder_input import copy_modes
 from noisify.files.temporary import new_temporary_path, register, remove_folder
-from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin
+from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +74,7 @@ class _Whole(ABC):
 
 
 class _InPlace(_Whole):
-    """A file whose parts are written to their places, or a folder."""
+    """A file whose parts are written to their places."""
 
     @override
     def target(self, at: int) -> Path:
@@ -83,11 +82,22 @@ class _InPlace(_Whole):
 
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
-        """Remove what a process that was killed has left in a copy of a folder."""
-        source, folder = self.opened.input.path, self.output.local_path()
-        for path in list(walk(folder)) if self.opened.input.is_folder else ():
-            if source is not None and not os.path.lexists(source / path.relative_to(folder)):
-                path.unlink()
+        """Do nothing: all parts are where they belong."""
+
+
+class _Folder(_InPlace):
+    """A folder, into which parts move their files."""
+
+    def __init__(
+        self, opened: CutInput, output: Output, joining: Joining | None, kept: ExitStack
+    ) -> None:
+        super().__init__(opened, output, joining)
+        self.folder = _new_folder(output, kept)
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        """Give all that is in it the modes that it has in the input."""
+        copy_modes(cast("Path", self.opened.input.path), self.output.local_path())
 
 
 class _Joined(_Whole):
@@ -98,10 +108,7 @@ class _Joined(_Whole):
     ) -> None:
         super().__init__(opened, output, joining)
         self._suffix = Path(output.name).suffix
-        whole = output.local_path()
-        self.folder = register(whole.with_name(f"{whole.name}.parts"))
-        kept.callback(remove_folder, self.folder)
-        self.folder.mkdir()
+        self.folder = _new_folder(output, kept)
 
     @override
     def target(self, at: int) -> Path:
@@ -121,6 +128,14 @@ class _Joined(_Whole):
         else:
             starts = accumulate((path.stat().st_size for path in paths), initial=0)
             deque(tasks.map(copy_part, zip(paths, repeat(whole), starts, strict=False)), maxlen=0)
+
+
+def _new_folder(output: Output, kept: ExitStack) -> Path:
+    """Make a folder for the parts of an output, to be removed with other things."""
+    folder = register(folder_of_parts(output.local_path()))
+    kept.callback(remove_folder, folder)
+    folder.mkdir()
+    return folder
 
 
 class _Uploaded(_Whole):
@@ -238,6 +253,8 @@ class Assembly:
     ) -> _Whole:
         if self.output is PartToJoin:
             return self._joined(target, output, joining, kept)
+        if self.output is PartOfFolder:
+            return _Folder(self._opened, output, joining, kept)
         return _InPlace(self._opened, output, joining)
 
     def _joined(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import stat
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from noisify.core import urls
-from noisify.core.errors import DataError, changed_error
+from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.lazy_libraries import shutil
+from noisify.core.overriding import override
 from noisify.files.folder_output import walk
 from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator, Sequence
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 """Files of which a folder that is a Zarr store has one."""
@@ -80,6 +82,36 @@ class RemoteFolder:
             raise changed_error(str(self))
 
 
+class WebFolder(RemoteFolder):
+    """A Zarr store on a web server, which does not list its files.
+
+    Attributes:
+        inside: The paths of the files that it may have, as far as descriptions tell.
+    """
+
+    inside: Sequence[str] = ()
+
+    @override
+    def _list(self) -> dict[str, tuple[Any, ...]]:
+        """Return the descriptions of the store as a whole."""
+        found = {}
+        for name in (*_ZARR, ".zmetadata"):
+            with remote_errors(self.url, "read"), suppress(FileNotFoundError):
+                found[name] = (self._location.get(name),)
+        if not found:
+            raise NoisifyError(f"has no {', '.join(_ZARR)}; check the URL", path=self.url)
+        return found
+
+    @override
+    def names(self) -> Iterator[str]:
+        yield from dict.fromkeys((*self._found, *self.inside))
+
+    @override
+    def copy(self, name: str, target: Path) -> None:
+        with remote_errors(self.url, "read"), suppress(FileNotFoundError):
+            self._location.download(name, target)
+
+
 def is_zarr(folder: Path) -> bool:
     """Return whether a folder, local or remote, is a Zarr store."""
     where: Any = folder
@@ -107,8 +139,13 @@ def is_description(name: str) -> bool:
     return name.rpartition("/")[2] in _ZARR
 
 
-def copy_folder(folder: Path, target: Path) -> None:
-    """Copy all that is in a folder, local or remote, into an existing one, to be written to.
+def copy_folder(folder: Path, target: Path, names: Container[str] | None = None) -> None:
+    """Copy what is in a folder, local or remote, into an existing one, to be written to.
+
+    Args:
+        folder: The folder.
+        target: Where to copy it.
+        names: The files to copy, or None for all.
 
     Raises:
         DataError: If there is something in it that is neither a file nor a folder.
@@ -116,18 +153,23 @@ def copy_folder(folder: Path, target: Path) -> None:
     where: Any = folder
     if isinstance(where, RemoteFolder):
         for name in where.names():
+            if names is not None and name not in names:
+                continue
             made = target / name
             made.parent.mkdir(parents=True, exist_ok=True)
             where.copy(name, made)
         return
     for path in walk(folder):
-        made = target / path.relative_to(folder)
+        relative = path.relative_to(folder)
+        made = target / relative
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise DataError("is a link, which is not followed; copy the folder first", path=path)
         if path.is_dir():
             made.mkdir(parents=True, exist_ok=True)
-        else:
+        elif names is None or relative.as_posix() in names:
             shutil.copyfile(path, made)
+        else:
+            continue
         made.chmod(stat.S_IMODE(path.stat().st_mode) | _WRITABLE)
 
 

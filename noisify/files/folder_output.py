@@ -93,7 +93,7 @@ class FolderOutput(Output):
 
     def make_folder(self, relative: Path) -> None:
         """Create a subfolder, with the mode that it has in the source."""
-        _make_within(self.folder, relative)
+        make_within(self.folder, relative)
         shutil.copymode((self._source or self.folder) / relative, self.folder / relative)
 
     def copy(self, path: Path, relative: Path) -> None:
@@ -198,7 +198,7 @@ class MemberOutput(Output):
 
     def _opened(self) -> _MemberFile:
         if self._output is None:
-            _make_within(self._folder, self._relative.parent)
+            make_within(self._folder, self._relative.parent)
             self._output = _MemberFile(self._folder / self._relative, self._like)
             self._output.open()
         return self._output
@@ -217,7 +217,7 @@ class MemberOutput(Output):
             self._output.discard()
 
 
-def _make_within(folder: Path, relative: Path) -> None:
+def make_within(folder: Path, relative: Path) -> None:
     """Make a subfolder, but never the folder itself again, once the run has removed it.
 
     Args:
@@ -234,7 +234,7 @@ def _make_within(folder: Path, relative: Path) -> None:
     except FileNotFoundError:
         if not relative.parent.parts:
             raise
-        _make_within(folder, relative.parent)
+        make_within(folder, relative.parent)
         (folder / relative).mkdir(exist_ok=True)
 
 

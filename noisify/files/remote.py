@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core import urls
-from noisify.core.errors import DataError, NoisifyError, UsageError, changed_error
+from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.overriding import override
-from noisify.files.folder_input import RemoteFolder, holds_parquet, is_zarr
+from noisify.files.folder_input import RemoteFolder, WebFolder, holds_parquet, is_zarr
 from noisify.files.transport import Location, remote_errors, version_of
 
 if TYPE_CHECKING:
@@ -269,11 +269,7 @@ def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
     location = Location(url)
     place = PurePosixPath(urls.path_of(url))
     if urls.scheme(url) in {"http", "https"} and place.suffix == ".zarr":
-        raise UsageError(
-            "is a Zarr store on a web server, which does not list its files; download it first, or "
-            "name it on an object store",
-            path=url,
-        )
+        return WebFolder(location)
     found = location.look_up()
     if found.get("type") == "directory":
         folder = RemoteFolder(location)

@@ -128,6 +128,10 @@ class Location:
         """Copy a file below it to a local file; errors are the library's."""
         self.system.get_file(urls.joined(str(self.path), name), str(target))
 
+    def get(self, name: str) -> bytes:
+        """Return the bytes of a file below it; errors are the library's."""
+        return cast("bytes", self.system.cat_file(urls.joined(str(self.path), name)))
+
     def put(self, name: str, data: bytes) -> None:
         """Make a file below it of some bytes; errors are the library's."""
         self.system.pipe_file(urls.joined(str(self.path), name), data)
@@ -183,11 +187,11 @@ def remote_errors(url: str, done: str) -> Iterator[None]:
         raise _not_installed(url) from None
     except FileExistsError:
         raise exists_error(url) from None
-    except _failures() as error:
+    except failures() as error:
         raise _explained(url, done, error) from None
 
 
-def _failures() -> tuple[type[BaseException], ...]:
+def failures() -> tuple[type[BaseException], ...]:
     """Return what the libraries that are loaded may raise."""
     loaded = [(sys.modules.get(module), name) for module, name in _LIBRARIES]
     return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))

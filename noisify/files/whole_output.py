@@ -7,16 +7,18 @@ written more than once, also at the same time: its bytes are the same each time.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, BinaryIO, cast
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import BinaryIO, cast
 
 from noisify.core.overriding import override
 from noisify.files.file_output import FileOutput
-from noisify.files.folder_output import FolderOutput
+from noisify.files.folder_output import FolderOutput, make_within, walk
 from noisify.files.output_interface import Output
+from noisify.files.temporary import remove_folder
 from noisify.files.write_behind import OwnedInPieces
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_OWN = 0o700
 
 
 class PartOfFile(Output):
@@ -64,7 +66,7 @@ class PartOfFile(Output):
 
 
 class PartOfFolder(FolderOutput):
-    """Some files of a folder.
+    """Some files of a folder, written in a folder of their own and renamed when complete.
 
     Args:
         path: The folder.
@@ -74,20 +76,36 @@ class PartOfFolder(FolderOutput):
 
     def __init__(self, path: Path, place: int | None, source: Path | None) -> None:  # noqa: ARG002 - as the others
         self.name = str(path)
-        self.folder = path
-        self._source = None if source is None else source.resolve()
+        self._whole = path
+        self._source = source.resolve() if isinstance(source, Path) else None
 
     @override
     def open(self) -> None:
-        """Do nothing: the folder is there."""
+        """Create the folder of the part, in the one for all parts."""
+        self.folder = Path(mkdtemp(dir=folder_of_parts(self._whole)))
 
     @override
     def commit(self) -> None:
-        """Do nothing: the files are complete."""
+        """Move all files to the whole folder, where the same may be already."""
+        for path in walk(self.folder):
+            relative = path.relative_to(self.folder)
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(_OWN)
+                make_within(self._whole, relative)
+            else:
+                path.replace(self._whole / relative)
+        self.discard()
 
     @override
     def discard(self) -> None:
-        """Do nothing: who made the folder removes it."""
+        """Remove the folder of the part."""
+        if hasattr(self, "folder"):
+            remove_folder(self.folder)
+
+
+def folder_of_parts(whole: Path) -> Path:
+    """Return where the parts of a file or folder are made, beside it."""
+    return whole.with_name(f"{whole.name}.parts")
 
 
 class PartToJoin(FileOutput):

@@ -104,7 +104,7 @@ TABLES = "CSV, TSV, Parquet and Arrow IPC"
 """The formats that hold tables, as messages list them."""
 
 
-CUT = "CSV, TSV, Parquet, NPY, WAV and contiguous HDF5"
+CUT = "CSV, TSV, Parquet, NPY, WAV, Zarr and contiguous HDF5"
 """The formats that are cut into parts, as messages list them."""
 
 

@@ -107,7 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hash(data):x}"'
         if asked and self.server.ranges:
             first, _, last = asked.removeprefix("bytes=").partition("-")
-            start, stop = int(first), min(int(last or len(data)) + 1, len(data))
+            start, stop = int(first or -int(last)), min(int(last or len(data)) + 1, len(data))
+            start, stop = (start, stop) if first else (max(0, len(data) + start), len(data))
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
             data = data[start:stop]

@@ -32,11 +32,11 @@ _TILES = 1 << 4
 
 
 class ChunkFile:
-    """The elements of a dataset in a temporary file, in tiles of one or more chunks.
+    """The elements of a box of a dataset in a temporary file, in tiles of one or more chunks.
 
     Args:
         path: The dataset's path.
-        shape: The dataset's shape.
+        box: The box, of chunks.
         chunks: The shape of a chunk; edge chunks are stored whole.
         dtype: The dtype to copy elements with.
 
@@ -44,17 +44,16 @@ class ChunkFile:
         NoisifyError: If there is not enough disk space.
     """
 
-    def __init__(
-        self, path: str, shape: Sequence[int], chunks: Sequence[int], dtype: np.dtype[Any]
-    ) -> None:
+    def __init__(self, path: str, box: Box, chunks: Sequence[int], dtype: np.dtype[Any]) -> None:
         self._path = path
-        self._shape = tuple(shape)
+        self._box = box
+        self._shape = box_shape(box)
         self._chunks = tuple(chunks)
         self._dtype = dtype
         self._tile = _tile(self._shape, self._chunks, _TILE_BYTES // dtype.itemsize)
         self._used = 0
         count = math.prod(
-            -(-extent // step) * step for extent, step in zip(shape, self._tile, strict=True)
+            -(-extent // step) * step for extent, step in zip(self._shape, self._tile, strict=True)
         )
         unnamed: Any = None
         try:
@@ -74,7 +73,7 @@ class ChunkFile:
 
     def copy(self) -> ChunkFile:
         """Return a copy of the temporary file."""
-        other = ChunkFile(self._path, self._shape, self._chunks, self._dtype)
+        other = ChunkFile(self._path, self._box, self._chunks, self._dtype)
         self._file.seek(0)
         while data := self._file.read(_COPY_BYTES):
             write_all(other._file, data)
@@ -82,6 +81,7 @@ class ChunkFile:
 
     def chunk(self, corner: Corner) -> NDArray[Any]:
         """Return a view of a chunk; call `used` after accessing it."""
+        corner = tuple(at - cut.start for at, cut in zip(corner, self._box, strict=True))
         inside = zip(corner, self._tile, self._chunks, strict=True)
         return self._tile_at(corner)[
             tuple(slice(at % step, at % step + size) for at, step, size in inside)
@@ -136,8 +136,12 @@ class ChunkFile:
 
     def _views(self, box: Box) -> Iterator[tuple[NDArray[Any], Box]]:
         """Yield views of the parts of tiles in a box, and the parts of the box that they cover."""
-        for number, corner in enumerate(corners(box, self._tile), 1):
-            part, inside = overlap(corner, self._tile, box)
+        here = tuple(
+            slice(cut.start - whole.start, cut.stop - whole.start)
+            for cut, whole in zip(box, self._box, strict=True)
+        )
+        for number, corner in enumerate(corners(here, self._tile), 1):
+            part, inside = overlap(corner, self._tile, here)
             yield self._tile_at(corner)[inside], part
             if not number % _TILES:
                 drop_from_memory(self._mapped)

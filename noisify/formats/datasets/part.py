@@ -39,7 +39,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
 
     @abstractmethod
     def _rows(self, found: Cut, storage: Storage) -> range:
-        """Return the rows that the part has of a dataset with noise."""
+        """Return the rows that the part has of a dataset; without a sink, any share of them."""
 
     @override
     def read(
@@ -47,15 +47,15 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     ) -> Reading[DatasetsPiece]:
         """Read the rows of the datasets that are written, with those of others that they need.
 
-        Datasets of a group may have other rows in the part; then pieces have rows of one only. If
-        there is no sink, each part has the same share of the rows of all datasets.
+        Datasets of a group may have other rows in the part; then pieces have rows of one only.
         """
 
         def pieces(found: Cut) -> Iterator[DatasetsPiece]:
-            own = {storage.path: self.share.of(found.rows) for storage in found.storages}
-            if self._noised is not None:
-                noised = [one for one in found.storages if one.path in self._noised]
-                own = {storage.path: self._rows(found, storage) for storage in noised}
+            own = {
+                one.path: self._rows(found, one)
+                for one in found.storages
+                if self._noised is None or one.path in self._noised
+            }
             around = -(-halo // max(1, prod(found.shape) // max(1, found.rows)))
             for rows, owned in _ranges(own, around, found.rows):
                 for piece in self._source.pieces(found, rows):

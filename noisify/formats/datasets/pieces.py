@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from noisify.core.chunk import boxes
 from noisify.core.value_class import frozen
 from noisify.formats.datasets.boxes import box_shape, first_element
+from noisify.formats.datasets.storage import InChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from noisify.formats.datasets.boxes import Box
     from noisify.formats.datasets.storage import Storage
@@ -71,6 +72,7 @@ class Cut:
         elements: The approximate number of elements of a piece, of that shape.
         unit: The shape that is never cut: whole along all axes after its first long one.
         in_flight: How many pieces may be in memory, or None for as many as are useful.
+        rechunked: Whether chunks run against the order of elements, and are unpacked first.
     """
 
     storages: tuple[Storage, ...]
@@ -78,6 +80,7 @@ class Cut:
     elements: int
     unit: tuple[int, ...]
     in_flight: int | None
+    rechunked: bool = False
 
     @property
     def rows(self) -> int:
@@ -109,14 +112,29 @@ def long_axis(shape: Sequence[int]) -> int:
     return next((at for at, extent in enumerate(shape) if extent > 1), max(0, len(shape) - 1))
 
 
+def chunks_around(storage: InChunks, shape: Sequence[int], rows: range) -> Box:
+    """Return the box of the chunks of a dataset that hold some of its rows.
+
+    Args:
+        storage: The dataset.
+        shape: The shape of the datasets that are read together.
+        rows: The rows, along the first axis of that shape that is longer than one element.
+    """
+    box = [slice(0, extent) for extent in storage.shape]
+    if shape:
+        axis = long_axis(shape)
+        step = storage.unit[axis]
+        stop = min(-(-rows.stop // step) * step, storage.shape[axis])
+        box[axis] = slice(rows.start // step * step, stop)
+    return tuple(box)
+
+
 def box_in(storage: Storage, box: Box) -> Box:
     """Return a piece's box in one of its datasets, which may have further dimensions."""
     return box + tuple(slice(0, extent) for extent in storage.shape[len(box) :])
 
 
-def cut(
-    storages: Sequence[Storage], values: int, size: int, rechunked: Callable[[Storage], Storage]
-) -> Cut:
+def cut(storages: Sequence[Storage], values: int, size: int) -> Cut:
     """Decide how to cut datasets into pieces.
 
     The pieces do not depend on `size` if the output would: by the order in which chunks of several
@@ -126,7 +144,6 @@ def cut(
         storages: The datasets.
         values: The number of values that get noise in all of them.
         size: The target size of a piece in bytes.
-        rechunked: Unpacks a dataset whose chunks run against the order of its elements.
     """
     shape = min((storage.shape for storage in storages), key=len)
     count = max(1, math.prod(shape))
@@ -142,9 +159,10 @@ def cut(
     in_flight = _MEMORY // (weight * least)
     if in_flight >= _IN_FLIGHT:
         return Cut(tuple(storages), shape, least, unit, in_flight)
-    ready = tuple(rechunked(one) for one in storages)
-    unit = _consecutive(shape, _common_unit(ready, shape))
-    return Cut(ready, shape, max(1, _MEMORY // _IN_FLIGHT // weight), unit, _IN_FLIGHT)
+    others = [one for one in storages if not isinstance(one, InChunks) or one.chunks is None]
+    unit = _consecutive(shape, _common_unit(others, shape))
+    elements = max(1, _MEMORY // _IN_FLIGHT // weight)
+    return Cut(tuple(storages), shape, elements, unit, _IN_FLIGHT, rechunked=True)
 
 
 def _common_unit(storages: Sequence[Storage], shape: tuple[int, ...]) -> tuple[int, ...]:

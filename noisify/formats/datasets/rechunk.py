@@ -30,27 +30,29 @@ class RechunkedStorage(Storage):
 
     Attributes:
         base: The storage of the dataset.
-        elements: The temporary file of all elements.
+        box: The box of chunks that is unpacked.
+        elements: The temporary file of their elements.
         skipped: The filters that chunks skipped, by their first corner, if they skipped any.
     """
 
     base: InChunks
+    box: Box
     elements: ChunkFile
     skipped: dict[Corner, int]
 
     @classmethod
-    def of(cls, base: InChunks, origin: Origin) -> RechunkedStorage:
-        """Unpack all chunks of a dataset."""
-        elements = ChunkFile(base.path, base.shape, base.unit, base.whole)
+    def of(cls, base: InChunks, origin: Origin, box: Box) -> RechunkedStorage:
+        """Unpack all chunks in a box of a dataset."""
+        elements = ChunkFile(base.path, box, base.unit, base.whole)
         skipped: dict[Corner, int] = {}
         try:
-            for box in _chunk_boxes(base):
-                if mask := base.unpack_chunk(origin, box, elements):
-                    skipped[tuple(cut.start for cut in box)] = mask
+            for chunk in _chunk_boxes(base, box):
+                if mask := base.unpack_chunk(origin, chunk, elements):
+                    skipped[tuple(cut.start for cut in chunk)] = mask
         except BaseException:  # a signal too must not leave the file
             elements.close()
             raise
-        return cls(base.path, base.shape, base.rank, base.dtype, base, elements, skipped)
+        return cls(base.path, base.shape, base.rank, base.dtype, base, box, elements, skipped)
 
     @override
     def read(self, origin: Origin, box: Box) -> NDArray[Any]:
@@ -69,15 +71,15 @@ class RechunkedStorage(Storage):
 
     def finish(self, target: Target, noisy: ChunkFile) -> None:
         """Pack and write all chunks that have changed."""
-        for box in _chunk_boxes(self.base):
+        for box in _chunk_boxes(self.base, self.box):
             corner = tuple(cut.start for cut in box)
             if not self.elements.same_chunk(noisy, corner):
                 self.base.pack_chunk(target, box, noisy, self.skipped.get(corner, 0))
 
 
-def _chunk_boxes(base: InChunks) -> Iterator[Box]:
-    """Yield the box of each chunk, cut where the dataset ends."""
-    for corner in corners(tuple(slice(0, extent) for extent in base.shape), base.unit):
+def _chunk_boxes(base: InChunks, box: Box) -> Iterator[Box]:
+    """Yield the box of each chunk in a box of chunks, cut where the dataset ends."""
+    for corner in corners(box, base.unit):
         yield tuple(
             slice(at, min(at + step, extent))
             for at, step, extent in zip(corner, base.unit, base.shape, strict=True)

@@ -35,7 +35,7 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
 
     def __init__(self, stored: Mapping[str, Stored]) -> None:
         self._stored = stored
-        self._scratch: dict[str, tuple[RechunkedStorage, ChunkFile]] = {}
+        self._scratch: dict[ChunkFile, tuple[RechunkedStorage, ChunkFile]] = {}
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[None]:
@@ -90,9 +90,9 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
 
     def scratch(self, storage: RechunkedStorage) -> ChunkFile:
         """Return where the noisy elements of a dataset are kept until all are there."""
-        if storage.path not in self._scratch:
-            self._scratch[storage.path] = storage, storage.elements.copy()
-        return self._scratch[storage.path][1]
+        if storage.elements not in self._scratch:
+            self._scratch[storage.elements] = storage, storage.elements.copy()
+        return self._scratch[storage.elements][1]
 
     def _write_scratch(self) -> None:
         """Write the datasets that were unpacked."""

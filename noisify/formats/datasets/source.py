@@ -14,7 +14,7 @@ from noisify.core.overriding import override
 from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.datasets.boxes import box_shape
-from noisify.formats.datasets.pieces import DatasetsPiece, box_in, cut
+from noisify.formats.datasets.pieces import DatasetsPiece, box_in, chunks_around, cut
 from noisify.formats.datasets.rechunk import RechunkedStorage
 from noisify.formats.datasets.storage import InChunks
 from noisify.formats.interface import FieldArray, Reading
@@ -49,7 +49,7 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         self.stored: dict[str, Stored] = {}
         self._memory = source.memory
         self._by_path = FieldsByPlace(self.path_of)
-        self._rechunked: dict[str, RechunkedStorage] = {}
+        self._rechunked: dict[tuple[str, range], RechunkedStorage] = {}
 
     @abstractmethod
     def _storage(self, path: str) -> Storage:
@@ -100,7 +100,8 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         return Reading(
             itertools.chain.from_iterable(map(pieces, cuts)),
             in_flight=min(limits, default=None),
-            lazy=all(storage.for_workers for storage in storages),
+            lazy=all(one.for_workers for one in storages)
+            and not any(one.rechunked for one in cuts),
         )
 
     def _cut(self, fields: Sequence[Field], size: int) -> Cut:
@@ -112,23 +113,28 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
                 count = math.prod(storage.unit) * storage.dtype.itemsize
                 self._memory.require(_COPIES * count, f"a chunk of {storage.path}")
         values = sum(self.stored[field.name].count for field in fields)
-        return cut(storages, values, size, self._rechunk)
+        return cut(storages, values, size)
 
-    def _rechunk(self, storage: Storage) -> Storage:
-        """Unpack a dataset whose chunks run against the order of its elements."""
-        path = storage.path
+    def _rechunk(self, storage: Storage, shape: Sequence[int], rows: range) -> Storage:
+        """Unpack some rows of a dataset whose chunks run against the order of its elements."""
+        place = storage.path, rows
         if not isinstance(storage, InChunks) or not storage.chunks:
             return storage
-        if path not in self._rechunked:
-            with self._reading_in_order(path):
-                self._rechunked[path] = RechunkedStorage.of(storage, self)
-        return self._rechunked[path]
+        if place not in self._rechunked:
+            box = chunks_around(storage, shape, rows)
+            with self._reading_in_order(storage.path):
+                self._rechunked[place] = RechunkedStorage.of(storage, self, box)
+        return self._rechunked[place]
 
     def pieces(self, found: Cut, rows: range | None = None) -> Iterator[DatasetsPiece]:
         """Yield the pieces of datasets that come together, of all rows or some."""
+        storages: Sequence[Storage] = found.storages
+        if found.rechunked:
+            some = range(found.rows) if rows is None else rows
+            storages = [self._rechunk(one, found.shape, some) for one in storages]
         for box, start, count in found.boxes(rows):
             parts = []
-            for storage in found.storages:
+            for storage in storages:
                 with self._reading_in_order(storage.path):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
             yield DatasetsPiece(tuple(parts), box, start, count)

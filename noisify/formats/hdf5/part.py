@@ -50,6 +50,8 @@ class Hdf5Part(DatasetsPart[Hdf5Source]):
         Raises:
             UsageError: If the rows of the group are others than those that are not cut.
         """
+        if self._noised is None:
+            return self.share.of(found.rows)
         offset, total = self._datasets[storage.path].offset, found.rows
         width = storage.count // max(1, total) * storage.dtype.itemsize
         ends = [

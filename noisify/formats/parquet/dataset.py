@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -301,8 +300,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         for path in tree.others:
             self._output.copy(path, path.relative_to(folder))
         for path in tree.links:
-            with suppress(FileExistsError):  # a part of a folder may be written twice
-                (self._output.folder / path.relative_to(folder)).symlink_to(path.readlink())
+            (self._output.folder / path.relative_to(folder)).symlink_to(path.readlink())
 
     def close(self) -> None:
         """Discard the files that are not finished."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from noisify.core.errors import DataError
-from noisify.formats.interface import Format
+from noisify.formats.interface import Cutting, Format
+from noisify.formats.zarr.part import ZarrPart, most_parts
 from noisify.formats.zarr.sink import ZarrSink
 from noisify.formats.zarr.source import ZarrSource
 
@@ -24,5 +25,6 @@ def _open(source: Input, _: ReadOptions) -> ZarrSource:
 FORMAT = Format(
     open_source=_open,
     rewrite=lambda source, output, _: ZarrSink(source, cast("FolderOutput", output)),
+    cutting=Cutting(cut=lambda source, share, *_: ZarrPart(source, share), most=most_parts),
     without_rows="the arrays of a Zarr store share none",
 )

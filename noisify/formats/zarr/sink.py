@@ -14,7 +14,7 @@ from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.zarr.store import UNREADABLE, open_copy, zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from noisify.files.folder_output import FolderOutput
     from noisify.formats.zarr.source import ZarrSource
@@ -27,16 +27,19 @@ class ZarrSink(DatasetsSink):
     Args:
         source: The store that was read.
         output: The folder to write.
+        names: The files to copy, or None for all.
     """
 
     positional = True
 
-    def __init__(self, source: ZarrSource, output: FolderOutput) -> None:
+    def __init__(
+        self, source: ZarrSource, output: FolderOutput, names: Container[str] | None = None
+    ) -> None:
         super().__init__(source.stored)
         self._source = source
         self._folder = output.folder
         self._name = output.name
-        copy_folder(source.folder, self._folder)
+        copy_folder(source.folder, self._folder, names)
         self._arrays: dict[str, Any] = {}
 
     def array(self, path: str) -> ZarrObject:

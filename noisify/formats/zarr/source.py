@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from noisify.core.overriding import override
+from noisify.files.folder_input import WebFolder
 from noisify.formats.datasets.declared import as_declared, declared_by
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.datasets.stored import Stored
 from noisify.formats.numpy_fields import ARRAY_NAME, fields_of, member_of
 from noisify.formats.zarr.roles import Roles, declarations
-from noisify.formats.zarr.storage import ZarrStorage
+from noisify.formats.zarr.storage import ZarrStorage, unit_of
 from noisify.formats.zarr.store import Tree, open_store, reading
 
 if TYPE_CHECKING:
@@ -42,7 +44,19 @@ class ZarrSource(DatasetsSource):
         self.folder: Path = source.path
         with reading(self.name):
             self._tree = Tree.of(open_store(self.folder), self.folder)
+        if isinstance(where := cast("object", self.folder), WebFolder):
+            where.inside = list(self._files())
         self.fields = self._find_fields()
+
+    def _files(self) -> Iterator[str]:
+        """Yield the paths of the files that the store may have."""
+        for path in (*self._tree.attributes, *self._tree.arrays):
+            for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"):
+                yield f"{path}/{name}".lstrip("/")
+        for path, array in self._tree.arrays.items():
+            sizes = zip(array.shape, unit_of(array), strict=True)
+            for at in itertools.product(*(range(-(-size // step)) for size, step in sizes)):
+                yield f"{path}/{array.metadata.encode_chunk_key(at)}".lstrip("/")
 
     def _find_fields(self) -> tuple[Field, ...]:
         roles = Roles(self._tree)

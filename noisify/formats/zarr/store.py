@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
-from noisify.files.folder_input import RemoteFolder, is_description, names_in
+from noisify.files.folder_input import RemoteFolder, WebFolder, is_description, names_in
+from noisify.files.transport import failures
 
 try:
     import zarr
@@ -59,9 +60,12 @@ class Tree:
         if isinstance(root, zarr.Array):
             return cls({"": root}, {})
         unreadable: dict[str, str] = {}
+        where: Any = folder
         try:
             members = sorted(root.members(max_depth=None))
         except UNREADABLE:
+            if isinstance(where, WebFolder):
+                raise
             members, unreadable = _one_by_one(root, folder)
         arrays = {path: item for path, item in members if isinstance(item, zarr.Array)}
         groups = {path: item for path, item in members if isinstance(item, zarr.Group)}
@@ -96,7 +100,10 @@ def open_store(path: Path) -> ZarrObject:
         if isinstance(where, RemoteFolder):
             system, place = where.place()  # fsspec closes its session, but none that zarr opens
             wrapped = asyn_wrapper.AsyncFileSystemWrapper(system, asynchronous=True)
-            return _opened(zarr.storage.FsspecStore(wrapped, read_only=True, path=place), "r")
+            store = zarr.storage.FsspecStore(wrapped, read_only=True, path=place)
+            if isinstance(where, WebFolder):
+                return _consolidated(store, str(path))
+            return _opened(store, "r")
         return _opened(zarr.storage.LocalStore(path, read_only=True), "r")
 
 
@@ -105,12 +112,28 @@ def open_copy(folder: Path) -> ZarrObject:
     return _opened(zarr.storage.LocalStore(folder), "r+")
 
 
-def _opened(store: ZarrObject, mode: Mode) -> ZarrObject:
-    """Open a store without its consolidated metadata, which may be out of date."""
+def _consolidated(store: ZarrObject, name: str) -> ZarrObject:
+    """Open a store that does not list its files.
+
+    Raises:
+        DataError: If it is a group without consolidated metadata.
+    """
+    found = _opened(store, "r", consolidated=None)
+    if isinstance(found, zarr.Group) and found.metadata.consolidated_metadata is None:
+        raise DataError(
+            "is a Zarr store without consolidated metadata, and web servers do not list files; "
+            "add it with zarr.consolidate_metadata, or download the store",
+            path=name,
+        )
+    return found
+
+
+def _opened(store: ZarrObject, mode: Mode, *, consolidated: bool | None = False) -> ZarrObject:
+    """Open a store, by default without its consolidated metadata, which may be out of date."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of codecs and types that are not in the standard yet
         try:
-            return zarr.open_group(store, mode=mode, use_consolidated=False)
+            return zarr.open_group(store, mode=mode, use_consolidated=consolidated)
         except (FileNotFoundError, ValueError):
             return zarr.open_array(store, mode=mode)
 
@@ -128,6 +151,6 @@ def reading(name: str, path: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except UNREADABLE as error:
+    except UNREADABLE + failures() as error:
         why = str(error) or type(error).__name__
         raise DataError(f"cannot be read: {why}", path=name, field=path) from None

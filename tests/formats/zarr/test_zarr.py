@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conformance import CUTS, FormatConformance
 from run_command import run
+from servers import file_server
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install 'noisify-cli[zarr]'")
 xr = pytest.importorskip("xarray")
@@ -468,3 +469,85 @@ def test_records_that_are_a_whole_store_get_the_noise_of_an_npy_file(tmp_path, n
     expected = np.load(tmp_path / "out.npy")
     assert (expected["a"] != 0).any()
     np.testing.assert_array_equal(expected, zarr.open_array(tmp_path / "out.zarr", mode="r")[:])
+
+
+# ── from a web server ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def web():
+    with file_server() as server:
+        yield server
+
+
+def serve(web, folder):
+    """Serve the files of a store; return its URL."""
+    web.files |= {f"/{folder.name}/{name}": data for name, data in files(folder).items()}
+    return f"{web.url}/{folder.name}"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_store_with_consolidated_metadata_is_read_from_a_web_server(web, tmp_path, version):
+    root = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=version)
+    root.create_group("a", attributes={"title": "b"}).create_group("c")
+    for name, chunks in (("a/c/x", (8, 9)), ("y", (50, 20))):
+        array = root.create_array(name, shape=VALUES.shape, dtype="f8", chunks=chunks)
+        array[8:20] = VALUES[8:20]  # other chunks are not written
+    zarr.consolidate_metadata(tmp_path / "in.zarr")
+    options = ("-c", "a/c/x", "-s", "0.1sd", "--seed", 1)
+    assert run(tmp_path / "in.zarr", "-o", tmp_path / "out.zarr", *options).status == 0
+
+    url = serve(web, tmp_path / "in.zarr")
+    done = run(url, "-o", tmp_path / "web.zarr", *options)
+
+    assert (done.status, done.messages) == (0, "")
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "web.zarr")
+    listed, expected = (run(one, "--list-fields") for one in (url, tmp_path / "in.zarr"))
+    assert listed.output.splitlines()[1:] == expected.output.splitlines()[1:]
+
+
+def test_an_array_that_is_the_store_is_read_from_a_web_server(web, tmp_path):
+    zarr.create_array(tmp_path / "in.zarr", shape=VALUES.shape, dtype="f8", chunks=(9, 9))[:] = (
+        VALUES
+    )
+    options = ("-s", 1, "--seed", 1)
+    assert run(tmp_path / "in.zarr", "-o", tmp_path / "out.zarr", *options).status == 0
+    done = run(serve(web, tmp_path / "in.zarr"), "-o", tmp_path / "web.zarr", *options)
+    assert (done.status, done.messages) == (0, "")
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "web.zarr")
+
+
+def test_a_store_on_a_web_server_needs_consolidated_metadata(web, store, tmp_path):
+    done = run(serve(web, store), "-o", tmp_path / "out.zarr", "-s", 1, "--seed", 1)
+    why = (
+        "is a Zarr store without consolidated metadata, and web servers do not list files; "
+        "add it with zarr.consolidate_metadata, or download the store"
+    )
+    assert (done.status, done.lines) == (3, [f"noisify: {web.url}/in.zarr: {why}"])
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_chunk_that_the_server_does_not_give_is_one_line(web, store, tmp_path, status):
+    zarr.consolidate_metadata(store)
+    url = serve(web, store)
+    web.statuses["/in.zarr/rows/x/c/0/0"] = status
+    done = run(url, "-o", tmp_path / "out.zarr", "-c", "rows/x", "-s", 1, "--seed", 1)
+    assert (done.status, len(done.lines)) == (1, 1), done.messages
+    assert str(status) in done.messages
+    assert ["in.zarr"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_store_that_changes_on_the_web_server_meanwhile_is_refused(web, store, tmp_path):
+    zarr.consolidate_metadata(store)
+    url = serve(web, store)
+
+    class Changing(dict):
+        def get(self, path, *default):
+            if path.endswith("c/0/0"):
+                self["/in.zarr/zarr.json"] += b" "
+            return super().get(path, *default)
+
+    web.files = Changing(web.files)
+    done = run(url, "-o", tmp_path / "out.zarr", "-s", 1, "--seed", 1)
+    assert (done.status, len(done.lines)) == (3, 1), done.messages
+    assert "was changed while it was read, so no output was made" in done.messages
