@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from noisify.formats.interface import Cutting, Format
+from functools import partial
+from typing import TYPE_CHECKING
+
+from noisify.formats.elements import ElementsPart
+from noisify.formats.interface import Cutting, Format, not_cut
 from noisify.formats.npy.header import repeated
-from noisify.formats.npy.part import NpyPart
 from noisify.formats.npy.sink import NpySink
 from noisify.formats.npy.source import NpySource
 
+if TYPE_CHECKING:
+    from noisify.core.share import Share
 
-def _most_parts(source: NpySource, most: int) -> int:
-    """Return as many as wanted, of one row at least; arrays in Fortran order are not cut."""
-    header = source.header
-    rows = header.shape[0] if header.shape and not header.fortran else 1
-    return max(1, min(most, rows))
+
+def _part(source: NpySource, share: Share, *_: object) -> ElementsPart:
+    """Return some rows of an array, after its header if they are the first.
+
+    Raises:
+        UsageError: If it is in Fortran order.
+    """
+    if source.header.fortran:
+        raise not_cut("is in Fortran order")
+    return ElementsPart(source, share, partial(NpySink, source.header, positional=True))
 
 
 FORMAT = Format(
     open_source=lambda source, _: NpySource(source),
     rewrite=lambda source, output, _: NpySink(source.header, output, positional=source.lazy),
     append=lambda source, output, passes, _: NpySink(repeated(source.header, passes), output),
-    cutting=Cutting(cut=lambda source, share, *_: NpyPart(source, share), most=_most_parts),
+    cutting=Cutting(cut=_part, most=NpySource.parts),
 )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.overriding import override
 from noisify.files.write_behind import can_write_at, write_all, write_all_at
+from noisify.formats.elements import ArrayPiece
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import Header, resized, with_extent
-from noisify.formats.npy.source import ArrayPiece
 from noisify.formats.numpy_fields import put_back, raw_bytes
 from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
+    from noisify.formats.elements import ElementsPart
     from noisify.formats.interface import NoisyColumn
 
 
@@ -31,22 +32,22 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     Args:
         header: Its header.
         output: Where to write.
+        part: The part of the file that is written, or None for all of it.
         positional: Whether the workers may write pieces to their positions.
-        first: The index of the first element to write.
-        bare: Whether to leave out the header.
     """
 
     def __init__(
         self,
         header: Header,
         output: Output,
+        part: ElementsPart | None = None,
         *,
         positional: bool = False,
-        first: int = 0,
-        bare: bool = False,
     ) -> None:
         self._output = output
         self._header = header
+        bare = part is not None and not part.share.is_first
+        first = 0 if part is None else part.elements.start
         self._start = (0 if bare else len(header.text)) - first * header.dtype.itemsize
         self.positional = positional and can_write_at(output.file)
         self._written = 0

@@ -5,52 +5,54 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from noisify.core.overriding import override
 from noisify.core.share import WHOLE
 from noisify.files.write_behind import write_all, write_all_at
+from noisify.formats.elements import ArrayPiece
 from noisify.formats.interface import Sink
 from noisify.formats.numpy_fields import stored
 from noisify.formats.row_selection import with_copies
-from noisify.formats.wav.source import KEPT_IN_MEMORY, SamplesPiece
+from noisify.formats.wav.source import KEPT_IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
-    from noisify.core.share import Share
     from noisify.files.output import Output
+    from noisify.formats.elements import ElementsPart
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.wav.source import WavSource
 
 
-class WavSink(Sink[SamplesPiece, "NDArray[np.uint8]"]):
+class WavSink(Sink[ArrayPiece, "NDArray[np.uint8]"]):
     """A WAV file being written: the source's bytes around the noisy samples.
 
     Args:
         source: The file that was read.
         output: Where to write.
-        share: Which part of the file is written.
+        part: The part of the file that is written, or None for all of it.
     """
 
-    def __init__(self, source: WavSource, output: Output, share: Share = WHOLE) -> None:
+    def __init__(self, source: WavSource, output: Output, part: ElementsPart | None = None) -> None:
         self._source = source
         self._output = output
         self._written = 0
         self._other_rows = False
-        self._share = share
-        if share.is_first:
+        self._share = WHOLE if part is None else part.share
+        if self._share.is_first:
             write_all(output.file, source.head())
 
     @override
     def encode(
-        self, raw: SamplesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
+        self, raw: ArrayPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> NDArray[np.uint8]:
         """Encode the noisy samples."""
         if not noisy:
-            return raw.raw
+            return raw.values.view(np.uint8)
         samples = self._source.header.samples
         return samples.encode(stored(noisy[0], samples.number.dtype))
 

@@ -17,52 +17,39 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from noisify.core.chunk import Chunk, Column, Field, Positions
+from noisify.core.chunk import Chunk, Column, Field
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
-from noisify.core.value_class import frozen
-from noisify.files.input import read_into
-from noisify.formats.array_source import ArraySource
-from noisify.formats.interface import FieldArray, Reading
+from noisify.formats.elements import ElementsSource
+from noisify.formats.interface import FieldArray
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
 from noisify.formats.wav.header import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from noisify.files.input import Input
+    from noisify.formats.elements import ArrayPiece
 
 KEPT_IN_MEMORY = 1 << 20
 """Bytes after the samples to keep in memory."""
 
 
-@frozen
-class SamplesPiece:
-    """Some samples as stored in the file.
-
-    Attributes:
-        raw: The bytes of the samples.
-        positions: The positions of the samples.
-    """
-
-    raw: NDArray[np.uint8]
-    positions: Positions
-
-
-class WavSource(ArraySource[SamplesPiece]):
+class WavSource(ElementsSource):
     """An open WAV file."""
 
     def __init__(self, source: Input) -> None:
-        self._input = source
-        self.header = read_header(source)
-        samples = self.header.samples
-        self._count: int | None = None
+        self.header = header = read_header(source)
+        samples = header.samples
+        dtype, most = np.dtype(f"V{samples.width}"), header.size // samples.width
+        super().__init__(source, header.start, dtype, most, header.channels)
+        self._known = source.size is not None or not header.open_ended
         if source.size is not None:
-            self._count = self._whole_samples(source.size - self.header.start)
-        elif not self.header.open_ended:
-            self._count = self.header.size // samples.width
+            found = source.size - self.start
+            self._check_size(found)
+            self.count = min(found // samples.width, most)
         self.fields = (
             Field(
                 name=ARRAY_NAME,
@@ -74,12 +61,12 @@ class WavSource(ArraySource[SamplesPiece]):
         )
         self.notes: list[str] = []
         bits = 8 * samples.width
-        if self.header.valid_bits < bits:
+        if header.valid_bits < bits:
             self.notes.append(
-                f"{source.name} has samples of {self.header.valid_bits} bits in {bits}; they get "
+                f"{source.name} has samples of {header.valid_bits} bits in {bits}; they get "
                 f"noise as numbers of {bits} bits"
             )
-        self.empty = self._count == 0
+        self.empty = not self.count
         self.rest: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - close() does
             KEPT_IN_MEMORY
         )
@@ -88,14 +75,10 @@ class WavSource(ArraySource[SamplesPiece]):
     def row_elements(self) -> int | None:  # type: ignore[override]
         """The samples of a frame; None if the file has no size, or a 64-bit one."""
         plain = self.head()[:4] in {b"RIFF", b"RIFX"} and not self.header.open_ended
-        return self.header.channels if plain else None
+        return self.width if plain else None
 
-    def _whole_samples(self, found: int) -> int:
-        """Return the number of whole samples in `found` bytes.
-
-        Raises:
-            DataError: If the header promises more.
-        """
+    @override
+    def _check_size(self, found: int) -> None:
         promised = self.header.size
         if found < promised and not self.header.open_ended:
             raise DataError(
@@ -103,71 +86,31 @@ class WavSource(ArraySource[SamplesPiece]):
                 f"{found}",
                 path=self._input.name,
             )
-        return min(found, promised) // self.header.samples.width
 
     def head(self) -> bytes:
         """Return all bytes before the samples."""
         return self._input.head(self.header.start)
 
     @override
-    def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SamplesPiece]:
-        """Read consecutive samples; store the bytes after them in `rest`."""
-        return Reading(self._pieces(size))
+    def piece_elements(self, size: int) -> int:
+        """Return how many samples a piece of `size` bytes has: whole frames."""
+        return max(1, size // (self.dtype.itemsize * self.width)) * self.width
 
-    def _pieces(self, size: int) -> Iterator[SamplesPiece]:
-        width = self.header.samples.width
-        frame = width * self.header.channels
-        per_piece = max(1, size // frame) * frame
-        with self._input.open() as file:
-            read_into(file, memoryview(bytearray(self.header.start)))
-            done = 0
-            over = b""
-            while not over and done < self.header.size:
-                raw = np.empty(min(per_piece, self.header.size - done), np.uint8)
-                found = read_into(file, raw.data)
-                if found < len(raw):
-                    self._whole_samples(done + found)
-                whole = found // width * width
-                over = raw[whole:found].tobytes()
-                if whole:
-                    start = done // width
-                    yield SamplesPiece(raw[:whole], Positions.range(start, start + whole // width))
-                if found < len(raw):
-                    break
-                done += found
-            self._keep_rest(over, file)
-
-    def _keep_rest(self, over: bytes, file: BinaryIO) -> None:
+    @override
+    def _read_end(self, file: BinaryIO, over: bytes) -> None:
         """Store what follows the samples in `rest`, in the place of what is there."""
         self.rest.seek(0)
         self.rest.truncate()
         self.rest.write(over)
         shutil.copyfileobj(file, self.rest)
 
-    def pieces_at(self, ranges: Iterable[tuple[int, int]]) -> Iterator[SamplesPiece]:
-        """Yield some ranges of samples of a regular file."""
-        width = self.header.samples.width
-        with self._input.open() as file:
-            for start, stop in ranges:
-                file.seek(self.header.start + start * width)
-                raw = np.empty((stop - start) * width, np.uint8)
-                if read_into(file, raw.data) < len(raw):
-                    raise DataError("ends before its samples do", path=self._input.name)
-                yield SamplesPiece(raw, Positions.range(start, stop))
-
-    def read_rest(self) -> None:
-        """Store the bytes after the samples of a regular file in `rest`."""
-        with self._input.open() as file:
-            file.seek(self.header.start + (self._count or 0) * self.header.samples.width)
-            self._keep_rest(b"", file)
-
-    def decode(self, raw: SamplesPiece, wanted: Sequence[Field]) -> Chunk:
+    def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
         """Decode the samples."""
         number = self.header.samples.number
         columns = tuple(
             Column(field, number, raw.positions, self.elements(raw)) for field in wanted
         )
-        return Chunk(columns, rows=raw.positions.in_rows(self.header.channels))
+        return Chunk(columns, rows=raw.positions.in_rows(self.width))
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -176,32 +119,26 @@ class WavSource(ArraySource[SamplesPiece]):
         Raises:
             UsageError: If it is a stream of unknown length.
         """
-        if self._count is None:
+        if not self._known:
             raise UsageError("is a stream that does not say its length; --mask needs a file")
-        channels = self.header.channels
-        whole = channels > 1 and not self._count % channels
-        shape = (self._count // channels, channels) if whole else (self._count,)
+        whole = self.width > 1 and not self.count % self.width
+        shape = (self.rows, self.width) if whole else (self.count,)
         return FieldArray(field.name, shape, self.header.samples.number.dtype)
 
     @override
-    def elements(self, raw: SamplesPiece) -> NDArray[Any]:
+    def elements(self, raw: ArrayPiece) -> NDArray[Any]:
         """Return the samples of a piece."""
-        return self.header.samples.decode(raw.raw)
-
-    def size_of(self, raw: SamplesPiece) -> int:
-        """Return the size of a piece in bytes."""
-        return len(raw.raw)
+        return self.header.samples.decode(raw.values.view(np.uint8))
 
     @override
     def length(self, field: Field) -> int | None:
         """Return the number of samples; None for a stream of unknown length."""
-        return self._count
+        return self.count if self._known else None
 
     @override
     def array_shape(self, field: Field) -> tuple[int, ...] | None:
         """Return the numbers of frames and channels; None for a stream of unknown length."""
-        channels = self.header.channels
-        return None if self._count is None else (self._count // channels, channels)
+        return (self.rows, self.width) if self._known else None
 
     @override
     def series_shape(self, field: Field) -> tuple[int, ...] | None:
@@ -209,5 +146,6 @@ class WavSource(ArraySource[SamplesPiece]):
         return self.array_shape(field)
 
     def close(self) -> None:
-        """Discard `rest`; the file is open only while it is read."""
+        """Close the file, and discard `rest`."""
+        super().close()
         self.rest.close()
