@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from noisify.core.chunk import Positions, boxes
 from noisify.core.value_class import frozen
-from noisify.files.input import read_into
-from noisify.files.write_behind import write_all
+from noisify.files.input import read_into_at
+from noisify.files.write_behind import write_all_at
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap
 
 if TYPE_CHECKING:
@@ -33,26 +33,6 @@ class Place:
 
     positions: Positions
     box: Box | None = None
-
-
-class Layout(Protocol):
-    """The layout of a series' elements in the file."""
-
-    def places(self, limit: int) -> Iterator[Place]:
-        """Yield places of about `limit` elements that cover the series once."""
-        ...
-
-    def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Read the elements of a place, flat, in the file's dtype."""
-        ...
-
-    def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:
-        """Overwrite the elements of a place in `new`, a copy of the file `old`."""
-        ...
-
-    def extents(self) -> NDArray[np.int64]:
-        """Return the start and end of each run of elements in the file, shape (runs, 2)."""
-        ...
 
 
 @frozen
@@ -90,7 +70,7 @@ class Strips:
         return cls(dtype, count, starts, offsets)
 
     def places(self, limit: int) -> Iterator[Place]:
-        """Yield consecutive elements."""
+        """Yield places of at most `limit` consecutive elements, which cover the series."""
         for start in range(0, self.count, limit):
             yield Place(Positions.range(start, min(start + limit, self.count)))
 
@@ -107,21 +87,19 @@ class Strips:
             start, run = end, run + 1
 
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Read the elements of a place."""
+        """Read the elements of a place, flat, in the file's dtype."""
         values = np.empty(place.positions.length, self.dtype)
         for offset, part in self._parts(place):
-            file.seek(offset)
-            read_into(file, values[part].view(np.uint8).data)
+            read_into_at(file, values[part].view(np.uint8).data, offset)
         return values
 
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:  # noqa: ARG002
-        """Overwrite the elements of a place."""
+        """Overwrite the elements of a place in `new`, a copy of the file `old`."""
         for offset, part in self._parts(place):
-            new.seek(offset)
-            write_all(new, values[part].view(np.uint8).data)
+            write_all_at(new, values[part].view(np.uint8).data, offset)
 
     def extents(self) -> NDArray[np.int64]:
-        """Return the start and end of each run."""
+        """Return the start and end of each run in the file, shape (runs, 2)."""
         sizes = np.diff(np.array([*self.starts, self.count], np.int64)) * self.dtype.itemsize
         starts = np.array(self.offsets, np.int64)
         return np.stack((starts, starts + sizes), axis=1)
@@ -144,7 +122,7 @@ class Tiles:
     offsets: list[int]
 
     def places(self, limit: int) -> Iterator[Place]:
-        """Yield boxes of whole tiles."""
+        """Yield boxes of whole tiles, of about `limit` elements, which cover the series."""
         for box in boxes(self.shape, limit, self.tile):
             yield Place(Positions.box(self.shape, box), box)
 
@@ -156,12 +134,11 @@ class Tiles:
 
     def _tile(self, file: BinaryIO, offset: int) -> NDArray[Any]:
         tile = np.empty(self.tile, self.dtype)
-        file.seek(offset)
-        read_into(file, tile.reshape(-1).view(np.uint8).data)
+        read_into_at(file, tile.reshape(-1).view(np.uint8).data, offset)
         return tile
 
     def read(self, file: BinaryIO, place: Place) -> NDArray[Any]:
-        """Read the elements of a place."""
+        """Read the elements of a place, flat, in the file's dtype."""
         box = place.box or ()
         values = np.empty(box_shape(box), self.dtype)
         for offset, inner, used in self._parts(box):
@@ -169,19 +146,22 @@ class Tiles:
         return values.reshape(-1)
 
     def write(self, old: BinaryIO, new: BinaryIO, place: Place, values: NDArray[Any]) -> None:
-        """Overwrite the elements of a place; keep the padding of tiles."""
+        """Overwrite the elements of a place in `new`; keep the padding of tiles in `old`."""
         box = place.box or ()
         values = values.reshape(box_shape(box))
         for offset, inner, used in self._parts(box):
             tile = self._tile(old, offset)
             tile[used] = values[inner]
-            new.seek(offset)
-            write_all(new, tile.reshape(-1).view(np.uint8).data)
+            write_all_at(new, tile.reshape(-1).view(np.uint8).data, offset)
 
     def extents(self) -> NDArray[np.int64]:
-        """Return the start and end of each tile."""
+        """Return the start and end of each tile in the file, shape (tiles, 2)."""
         starts = np.array(self.offsets, np.int64)
         return np.stack((starts, starts + prod(self.tile) * self.dtype.itemsize), axis=1)
+
+
+Layout: TypeAlias = Strips | Tiles
+"""The layout of a series' elements in the file."""
 
 
 def share_bytes(extents: NDArray[np.int64]) -> bool:
