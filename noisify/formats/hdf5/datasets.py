@@ -28,8 +28,7 @@ from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.roles import is_bare_dimension
-from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage
-from noisify.formats.hdf5.texts import Texts
+from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Texts
 from noisify.formats.hdf5.tree import held_elsewhere
 from noisify.formats.numpy_fields import value_type
 

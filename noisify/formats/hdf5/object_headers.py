@@ -1,4 +1,4 @@
-"""Parse the headers of HDF5 objects for what the HDF5 library does not tell.
+"""Parse the headers of HDF5 objects for what the HDF5 library does not tell, and restore times.
 
 The layouts are those of "Object Headers" in the HDF5 File Format Specification, version 3.
 """
@@ -6,6 +6,7 @@ The layouts are those of "Object Headers" in the HDF5 File Format Specification,
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.core.value_class import frozen
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
 
     import h5py
 
+
 SIGNATURE = b"OHDR"
 """The start of a header of version 2; one of version 1 has no signature."""
 _PREFIX = 16
 _MESSAGE = 8
-_CONTINUATION, _LAYOUT = 0x10, 0x08
+_CONTINUATION, _LAYOUT, _MODIFIED = 0x10, 0x08, 0x12
 _KEEPS_TIMES, _KEEPS_PHASES, _KEEPS_ORDER = 0x20, 0x10, 0x04
 _CHECKSUM = 4
 _FLAGS_SINCE = 4
 """The first version of the layout message that has flags for chunks."""
 _CHUNKED, _EDGES_UNFILTERED = 2, 1
+_TIMES_AT = 6
+"""The offset of the times in a header of version 2, if it has any."""
+_WORD = 0xFFFFFFFF
 
 
 @frozen
@@ -149,3 +154,76 @@ def has_unfiltered_edges(file: HeaderFile, address: int) -> bool:
             has_flags = version >= _FLAGS_SINCE and layout == _CHUNKED
             return has_flags and bool(flags & _EDGES_UNFILTERED)
     return False
+
+
+def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
+    """Give an object of a copy the times that it has in the original, at the same address.
+
+    The HDF5 library records when a dataset's header changed, if the dataset was created so, and
+    offers no way to set that time. The same command would then give other bytes each time.
+    """
+    second = SecondVersion.read(copy, address)
+    if second is not None:
+        _restore_second_version(copy, original, address, second)
+        return
+    found = _modified_at(copy, address), _modified_at(original, address)
+    if found[0] is not None and found[1] is not None:
+        copy.write(found[0], original.read(found[1], 4))
+
+
+def _modified_at(file: HeaderFile, address: int) -> int | None:
+    """Return the address of the modification time in a header of version 1, or None."""
+    for kind, at in messages(file, address):
+        if kind == _MODIFIED:
+            return at + 4  # after a version and three reserved bytes
+    return None
+
+
+def _restore_second_version(
+    copy: HeaderFile, original: HeaderFile, address: int, header: SecondVersion
+) -> None:
+    if not header.keeps_times or SecondVersion.read(original, address) is None:
+        return
+    copy.write(address + _TIMES_AT, original.read(address + _TIMES_AT, 16))  # four times
+    end = header.messages + header.size
+    block = copy.read(address, end - address)
+    copy.write(end, checksum(block).to_bytes(4, "little"))
+
+
+def checksum(data: bytes) -> int:
+    """Return the checksum of HDF5's metadata: Bob Jenkins's lookup3 hash (2006), from 0.
+
+    >>> hex(checksum(b"Four score and seven years ago"))
+    '0x17770551'
+    """
+    a = b = c = (0xDEADBEEF + len(data)) & _WORD
+    if not data:
+        return c
+    padded = data + bytes(-len(data) % 12)
+    words = struct.unpack(f"<{len(padded) // 4}I", padded)
+    for at in range(0, len(words), 3):
+        a, b, c = (
+            (one + other) & _WORD for one, other in zip((a, b, c), words[at : at + 3], strict=True)
+        )
+        if at + 3 < len(words):
+            a, b, c = _mixed(a, b, c)
+    return _ended(a, b, c)
+
+
+def _rotated(word: int, bits: int) -> int:
+    return (word << bits | word >> (32 - bits)) & _WORD
+
+
+def _mixed(a: int, b: int, c: int) -> tuple[int, int, int]:
+    for bits in (4, 6, 8, 16, 19, 4):
+        a = ((a - c) & _WORD) ^ _rotated(c, bits)
+        c = (c + b) & _WORD
+        a, b, c = b, c, a
+    return a, b, c
+
+
+def _ended(a: int, b: int, c: int) -> int:
+    for bits in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - _rotated(b, bits)) & _WORD
+        a, b, c = b, c, a
+    return b

@@ -12,8 +12,13 @@ from h5py import h5d, h5g, h5p, h5s, h5t, h5z
 from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.formats.hdf5 import storage
-from noisify.formats.hdf5.object_headers import HeaderFile, SecondVersion, header_sizes, messages
-from noisify.formats.hdf5.timestamps import checksum
+from noisify.formats.hdf5.object_headers import (
+    HeaderFile,
+    SecondVersion,
+    checksum,
+    header_sizes,
+    messages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from noisify.formats.hdf5 import groups_above
+from noisify.formats.hdf5 import roles
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.tree import Tree
 
@@ -75,7 +75,7 @@ def test_a_group_left_is_not_looked_in(file):
 )
 def test_deep_groups_take_as_many_lookups_as_datasets(tmp_path, monkeypatch, words, lookups):
     """Every group holds one of the name, which is not what is meant: each is looked at once."""
-    counts, found = [], groups_above.own_object
+    counts, found = [], roles.own_object
     for depth in (100, 200):
         calls = []
 
@@ -89,7 +89,7 @@ def test_deep_groups_take_as_many_lookups_as_datasets(tmp_path, monkeypatch, wor
                 add(group, "d", words.format(at=at))
                 group = group.create_group("g")
             with monkeypatch.context() as patch:
-                patch.setattr(groups_above, "own_object", counted)
+                patch.setattr(roles, "own_object", counted)
                 roles_of(file)
         counts.append(len(calls))
 

@@ -22,7 +22,7 @@ from run_command import noisy, noisy_file, normal_noise, run
 from noisify.formats.datasets import chunk_file, pieces, rechunk
 from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32
-from noisify.formats.hdf5.timestamps import checksum
+from noisify.formats.hdf5.object_headers import checksum
 
 if TYPE_CHECKING:
     from pathlib import Path
