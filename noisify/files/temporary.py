@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy_libraries import shutil, tempfile
@@ -33,6 +34,11 @@ def unregister(path: Path) -> None:
 def new_temporary_path() -> Path:
     """Return a new, registered path in the folder for temporary files; nothing is created."""
     return register(temporary_folder() / f"noisify-{os.urandom(8).hex()}")
+
+
+def new_temporary_file() -> BinaryIO:
+    """Open a new file without a name in the folder for temporary files; closing removes it."""
+    return cast("BinaryIO", tempfile.TemporaryFile(buffering=0, dir=temporary_folder()))
 
 
 def remove(path: Path) -> None:

@@ -170,6 +170,24 @@ def boxes_at(shape: tuple[int, ...], positions: Positions) -> list[Box]:
     return [box for start in starts for box in _run(shape, start, start + positions.length)]
 
 
+def in_boxes(
+    shape: tuple[int, ...], positions: Positions, values: NDArray[Any]
+) -> Iterator[tuple[Box, NDArray[Any]]]:
+    """Yield boxes that cover some positions, and the values there in each box's shape.
+
+    Args:
+        shape: The array's shape.
+        positions: The positions.
+        values: The values, flat.
+    """
+    done = 0
+    for box in boxes_at(shape, positions):
+        extents = [cut.stop - cut.start for cut in box]
+        count = prod(extents)
+        yield box, values[done : done + count].reshape(extents)
+        done += count
+
+
 def _run(shape: tuple[int, ...], start: int, stop: int) -> Iterator[Box]:
     """Yield boxes of consecutive elements, in their order."""
     if start >= stop:

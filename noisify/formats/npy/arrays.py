@@ -15,7 +15,7 @@ from noisify.formats.arrays import (
     ArrayWriter,
     PlacedArrays,
     StoredArray,
-    boxes_at,
+    in_boxes,
 )
 from noisify.formats.npy.boxes import BoxedFile, fortran_unit, read_box
 from noisify.formats.npy.header import new_header
@@ -112,16 +112,14 @@ class _FortranArray(ArrayWriter):
 
     def __init__(self, path: Path, header: Header) -> None:
         self._shape = header.shape
-        self._file = open_written_behind(path)
-        self._array = BoxedFile(header, self._file, header.text)
+        self._array = BoxedFile(header, open_written_behind(path), header.text)
 
     def write(self, encoded: Parts) -> None:
         """Write a box."""
         for positions, values in encoded.values():
-            for box in boxes_at(self._shape, positions):
-                self._array.write(box, values.reshape([cut.stop - cut.start for cut in box]))
+            for box, part in in_boxes(self._shape, positions, values):
+                self._array.write(box, part)
 
     def close(self) -> None:
         """Close the file."""
         self._array.close()
-        self._file.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FORTRAN_ROWS = 64
 _FORTRAN_BYTES = 1 << 23
 _RUNS = 1 << 10
+_COPY_BYTES = 1 << 20
 
 
 def box_elements(itemsize: int) -> int:
@@ -77,7 +78,7 @@ class BoxedFile:
 
     Args:
         header: The array's header.
-        file: The file; it is empty, and stays open.
+        file: The empty file, which `close` closes.
         prefix: The bytes before the array.
 
     Raises:
@@ -86,10 +87,15 @@ class BoxedFile:
 
     def __init__(self, header: Header, file: BinaryIO, prefix: bytes) -> None:
         self._start = len(prefix)
-        reserve(file, self._start + header.count * header.dtype.itemsize)
-        self._mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
-        self._mapped[: self._start] = prefix
         self._header = header
+        self._file = file
+        try:
+            reserve(file, self._start + header.count * header.dtype.itemsize)
+            self._mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
+        except BaseException:  # a full disk, or a signal
+            file.close()
+            raise
+        self._mapped[: self._start] = prefix
 
     def write(self, box: tuple[slice, ...], values: NDArray[Any]) -> None:
         """Write a box, and drop its pages from memory."""
@@ -103,9 +109,16 @@ class BoxedFile:
             part[runs] = opaque[runs]
             drop_from_memory(self._mapped)
 
+    def read(self, start: int) -> Iterator[memoryview]:
+        """Yield the bytes of the file from an offset on."""
+        self._file.seek(start)
+        while data := self._file.read(_COPY_BYTES):
+            yield memoryview(data)
+
     def close(self) -> None:
-        """Close the map."""
+        """Close the map and the file."""
         self._mapped.close()
+        self._file.close()
 
 
 def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
 from noisify.files.write_behind import can_write_at, write_all, write_all_at
@@ -53,17 +53,15 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
         self._written = 0
         self._other_rows = False
         self._array: BoxedFile | None = None
-        self._file: BinaryIO | None = None
         self._rows_of_boxes: RowsOfBoxes | None = None
-        if self._header.fortran and self._header.count:
-            self._file = self._output.local_path().open("r+b")
-        elif not bare:
+        self._in_boxes = bool(header.fortran and header.count)
+        if not bare and not self._in_boxes:
             write_all(output.file, self._header.text)
 
     @override
     def expect_rows(self, count: Callable[[int], int]) -> None:
         """Rewrite the header: with room for a longer shape, or in Fortran order with that shape."""
-        if self._file is not None:
+        if self._in_boxes:
             self._header = resized(self._header, count(self._header.shape[0]))
             self._rows_of_boxes = RowsOfBoxes()
         elif self._header.count:
@@ -92,12 +90,13 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
     def write(self, encoded: ArrayPiece) -> None:
         """Write one piece at the end, or at its place in a Fortran-order array."""
         box = encoded.box
-        if self._file is None or box is None:
+        if box is None:
             self._written += encoded.values.size
             write_all(self._output.file, raw_bytes(encoded.values).data)
             return
         if self._array is None:
-            self._array = BoxedFile(self._header, self._file, self._header.text)
+            file = self._output.local_path().open("r+b")
+            self._array = BoxedFile(self._header, file, self._header.text)
         if self._rows_of_boxes is not None:
             box = self._rows_of_boxes.place(box, len(encoded.values))
         if encoded.values.size:
@@ -113,7 +112,5 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     def close(self) -> None:
         """Close the file of an array in Fortran order."""
-        if self._file is not None:
-            self._file.close()
         if self._array is not None:
             self._array.close()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import UsageError
-from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
+from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, in_boxes
 from noisify.formats.npy.arrays import stored_array
 from noisify.formats.npy.header import new_header, refuse_objects
 from noisify.formats.npz.sink import ArrayPart, Encoded, NpzWriter, part_of
@@ -49,8 +48,8 @@ def _stored(archive: NpzSource, array: Array) -> StoredArray:
     refuse_objects(array.header, archive.name, array.name)
 
     def read(box: Box) -> NDArray[Any]:
-        with archive.unpacked(array) as file:
-            return stored_array(array.name, array.header, file, 0, archive.name).read(box)
+        file = archive.unpacked(array)
+        return stored_array(array.name, array.header, file, 0, archive.name).read(box)
 
     kind = ArrayType(array.name, array.header.shape, array.header.dtype, array.header.fortran)
     return StoredArray(kind, None, read, lambda: archive.release(array))
@@ -105,9 +104,5 @@ class _NewArchive(NpzWriter, ArrayWriter):
                 super().write(Encoded({array: part}, None))
                 continue
             self._reached[array.name] = -1
-            start = 0
-            for box in boxes_at(array.header.shape, positions):
-                shape = [cut.stop - cut.start for cut in box]
-                values = part.values[start : start + prod(shape)].reshape(shape)
+            for box, values in in_boxes(array.header.shape, positions, part.values):
                 super().write(Encoded({array: ArrayPart(values, None, changed=True)}, box))
-                start += values.size

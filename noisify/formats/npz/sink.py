@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.temporary import new_temporary_path, remove, temporary_folder
+from noisify.files.temporary import new_temporary_file
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import resized
-from noisify.formats.npz.source import COPY_BYTES, new_file, temporary_space
+from noisify.formats.npz.source import temporary_space
 from noisify.formats.npz.zip_writer import ArchiveWriter, Packer, pack
 from noisify.formats.numpy_fields import put_back, raw_bytes
 from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -198,18 +198,16 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
     @override
     def encode(self, raw: ArchivePiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the noisy arrays of a piece."""
-        results: dict[Array, list[NoisyColumn]] = {}
+        rows = self._resized is not None
+        results: dict[Array, list[NoisyColumn]] = {array: [] for array in self._arrays if rows}
         for result in noisy:
             results.setdefault(self._places[result.column.field.name].array, []).append(result)
         parts = {}
-        if self._resized is not None:
-            (array,) = self._arrays
-            values = raw.values[array]
-            if own := results.get(array):
-                values = put_back(values, own, array.prefix)
-            return Encoded({array: ArrayPart(values, None, changed=True)}, raw.box)
         for array, own in results.items():
-            values = put_back(raw.values[array], own, array.prefix)
+            values = put_back(raw.values[array], own, array.prefix) if own else raw.values[array]
+            if rows:
+                parts[array] = ArrayPart(values, None, changed=True)
+                continue
             changed = any(result.changed.any() or result.erased is not None for result in own)
             parts[array] = part_of(array, raw, values, changed=changed)
         return Encoded(parts, raw.box)
@@ -245,9 +243,9 @@ class _Growing:
         self._left = array.header.count
         self._changed = fresh
         self._packed = 0
-        self._waiting: Path | None = None
+        self._waits = False
         self._file: BinaryIO | None = None
-        self._boxes: _Boxes | None = None
+        self._boxes: BoxedFile | None = None
 
     @property
     def started(self) -> bool:
@@ -265,21 +263,16 @@ class _Growing:
         Args:
             file: Where to write, or None for a temporary file.
         """
+        self._waits = file is None
         with temporary_space():
-            if file is None:
-                self._waiting = new_temporary_path()
-                file = new_file(self._waiting)
-        self._file = file
+            self._file = file or new_temporary_file()
         self._pack(memoryview(self._array.header.text))
-        self._packer.end_unit(file)
+        self._packer.end_unit(self._file)
 
     def _pack(self, data: memoryview, packed: Sequence[bytes] | None = None) -> None:
         if self._file is None:
             raise AssertionError(self._array.name)
-        if self._waiting is None:
-            self._packer.add(self._file, data, packed)
-            return
-        with temporary_space():
+        with temporary_space() if self._waits else nullcontext():
             self._packer.add(self._file, data, packed)
 
     def add(self, part: ArrayPart, box: Box | None) -> None:
@@ -297,7 +290,7 @@ class _Growing:
     def _write_box(self, box: Box, values: NDArray[Any]) -> None:
         if self._boxes is None:
             with temporary_space():
-                self._boxes = _Boxes(self._array)
+                self._boxes = BoxedFile(self._array.header, new_temporary_file(), b"")
         self._boxes.write(box, values)
 
     def _end(self) -> None:
@@ -322,45 +315,16 @@ class _Growing:
             self._end()
         if not self._changed:
             writer.copy(member)
-        elif self._waiting is None or self._file is None:
-            writer.end(member, self._packer.sizes)
-        else:
+        elif self._waits and self._file is not None:
             self._file.seek(0)
             writer.append(member, self._file, self._packer.sizes)
+        else:
+            writer.end(member, self._packer.sizes)
         self.close()
 
     def close(self) -> None:
         """Remove the temporary files."""
         if self._boxes is not None:
             self._boxes.close()
-        if self._waiting is not None:
-            if self._file is not None:
-                self._file.close()
-            remove(self._waiting)
-
-
-class _Boxes:
-    """A temporary file of an array that comes in boxes."""
-
-    def __init__(self, array: Array) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
-        try:
-            self._array = BoxedFile(array.header, self._file, b"")
-        except BaseException:  # a full disk, or a signal
+        if self._waits and self._file is not None:
             self._file.close()
-            raise
-
-    def write(self, box: Box, values: NDArray[Any]) -> None:
-        """Write a box."""
-        self._array.write(box, values)
-
-    def read(self, start: int) -> Iterator[memoryview]:
-        """Yield the array's bytes from an offset on."""
-        self._file.seek(start)
-        while data := self._file.read(COPY_BYTES):
-            yield memoryview(data)
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._array.close()
-        self._file.close()

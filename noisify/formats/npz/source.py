@@ -20,7 +20,7 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
-from noisify.files.temporary import new_temporary_path, remove, temporary_folder
+from noisify.files.temporary import new_temporary_file, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
@@ -38,9 +38,7 @@ from noisify.formats.numpy_fields import (
 )
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -127,7 +125,7 @@ class NpzSource(ArraySource[ArchivePiece]):
         self.archive = Archive(source.path, source.name)
         self.places: dict[str, Place] = {}
         self._by_array = FieldsByPlace(self._array_of)
-        self._unpacked: dict[Array, Path] = {}
+        self._unpacked: dict[Array, BinaryIO] = {}
         try:
             found = tuple(self._find_fields())
         except BaseException:  # a signal too must not leave the archive open
@@ -261,19 +259,18 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
         shape = arrays[0].header.shape
-        with ExitStack() as files:
-            unpacked = {array: files.enter_context(self.unpacked(array)) for array in arrays}
-            for box in fortran_boxes(shape, elements):
-                values = {
-                    a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
-                }
-                yield ArchivePiece(values, Positions.box(shape, box), box)
+        unpacked = {array: self.unpacked(array) for array in arrays}
+        for box in fortran_boxes(shape, elements):
+            values = {
+                a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
+            }
+            yield ArchivePiece(values, Positions.box(shape, box), box)
 
-    def unpacked(self, array: Array) -> io.FileIO:
-        """Unpack an array's data into a temporary file, if that is not done yet, and open it."""
+    def unpacked(self, array: Array) -> BinaryIO:
+        """Return a temporary file of an array's data, unpacked into it if that is not done yet."""
         if array not in self._unpacked:
-            path = self._unpacked[array] = new_temporary_path()
-            with temporary_space(), new_file(path) as unpacked, self._data(array) as file:
+            with temporary_space(), self._data(array) as file:
+                unpacked = self._unpacked[array] = new_temporary_file()
                 left = array.header.count * array.itemsize
                 buffer = memoryview(bytearray(COPY_BYTES))
                 while left:
@@ -281,12 +278,12 @@ class NpzSource(ArraySource[ArchivePiece]):
                     left -= len(part)
                     self._fill(array, file, part, last=not left)
                     write_all(unpacked, part)
-        return self._unpacked[array].open("rb", buffering=0)
+        return self._unpacked[array]
 
     def release(self, array: Array) -> None:
         """Remove the temporary file of an array."""
-        if (path := self._unpacked.pop(array, None)) is not None:
-            remove(path)
+        if (file := self._unpacked.pop(array, None)) is not None:
+            file.close()
 
     def _array_of(self, field: Field) -> Array:
         return self.places[field.name].array
@@ -329,8 +326,8 @@ class NpzSource(ArraySource[ArchivePiece]):
     def close(self) -> None:
         """Close the file, and remove the temporary ones."""
         self.archive.close()
-        for path in self._unpacked.values():
-            remove(path)
+        for file in self._unpacked.values():
+            file.close()
 
 
 def _sparse_structure(names: set[str]) -> set[str]:
@@ -362,12 +359,6 @@ def whole_units(arrays: Iterable[Array], elements: int) -> int:
     """Round a number of elements down to whole units, if a unit is not larger than that."""
     units = [array.unit for array in arrays if array.member.deflated and array.unit <= elements]
     return elements - elements % max(units, default=1)
-
-
-def new_file(path: Path) -> BinaryIO:
-    """Create a file that nobody else can read, and open it."""
-    path.touch(mode=0o600, exist_ok=False)
-    return path.open("r+b", buffering=0)
 
 
 @contextmanager
