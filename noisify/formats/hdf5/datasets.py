@@ -27,7 +27,7 @@ from noisify.formats.hdf5.datatypes import (
 from noisify.formats.hdf5.filters import filters_of, pipeline_of
 from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
-from noisify.formats.hdf5.roles import is_bare_dimension
+from noisify.formats.hdf5.roles import is_bare_dimension, read_attribute
 from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Texts
 from noisify.formats.hdf5.tree import held_elsewhere
 from noisify.formats.numpy_fields import value_type
@@ -81,7 +81,9 @@ def fields_at(
     if is_bare_dimension(dataset):
         return
     outside = held_elsewhere(dataset)
-    elsewhere = outside or roles.structure(address) or _not_measured(path, dataset, roles)
+    elsewhere = outside or roles.structure.get(address, "")
+    if not elsewhere and dataset.shape is None:
+        elsewhere = "nothing"
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
@@ -128,25 +130,11 @@ def _declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> 
     """
     if number.kind not in {"int", "float"} or not (netcdf or h5a.get_num_attrs(dataset.id)):
         return Declared(number)
-    attributes = {name: _read(dataset, name) for name in ATTRIBUTES.intersection(dataset.attrs)}
+    names = ATTRIBUTES.intersection(dataset.attrs)
+    attributes = {name: read_attribute(dataset.attrs, name) for name in names}
     defined = dataset.id.get_create_plist().fill_value_defined()
     filled = number.dtype.itemsize > 1 or defined == h5d.FILL_VALUE_USER_DEFINED
     return declared_by(attributes, number, has_default_fill=netcdf and filled)
-
-
-def _read(dataset: h5py.Dataset, name: str) -> object:
-    """Return an attribute; None if it is of a type that h5py does not read."""
-    try:
-        return dataset.attrs[name]
-    except (OSError, TypeError, ValueError):
-        return None
-
-
-def _not_measured(path: str, dataset: h5py.Dataset, roles: Roles) -> str:
-    """Return the noun for a dataset that holds no measurements, else an empty string."""
-    if dataset.shape is None:
-        return "nothing"
-    return "a part of a PyTables index" if roles.is_in_index(path) else ""
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 try:
     from isal import isal_zlib
-except ImportError:  # it is but faster
+except ImportError:  # it is faster, and not needed
     isal_zlib = None  # type: ignore[assignment]
 
 Buffer = bytes | memoryview
@@ -48,7 +48,7 @@ class Filter:
         if self.code == h5z.FILTER_DEFLATE:
             return _deflated(data, self.values[0])
         if self.code == h5z.FILTER_SHUFFLE:
-            return _shuffled(data, self.values[0])
+            return _transposed(data, self.values[0], (-1, self.values[0]))
         return bytes(data) + fletcher32(data).to_bytes(_CHECKSUM, "little")
 
     def undo(self, data: Buffer) -> Buffer:
@@ -60,7 +60,7 @@ class Filter:
         if self.code == h5z.FILTER_DEFLATE:
             return _inflated(data)
         if self.code == h5z.FILTER_SHUFFLE:
-            return _unshuffled(data, self.values[0])
+            return _transposed(data, self.values[0], (self.values[0], -1))
         return _checked(data)
 
 
@@ -141,21 +141,12 @@ def _inflated(data: Buffer) -> Buffer:
         raise ValueError(str(error)) from None
 
 
-def _shuffled(data: Buffer, width: int) -> Buffer:
-    """Return all first bytes of elements, then all second bytes, and so on; then the rest."""
+def _transposed(data: Buffer, width: int, shape: tuple[int, int]) -> Buffer:
+    """Transpose the bytes of whole elements, from `shape`: (-1, width) to shuffle, or back."""
     given = np.frombuffer(data, np.uint8)
     whole = len(given) // width * width
     out = np.empty_like(given)
-    out[:whole].reshape(width, -1)[...] = given[:whole].reshape(-1, width).T
-    out[whole:] = given[whole:]
-    return out.data
-
-
-def _unshuffled(data: Buffer, width: int) -> Buffer:
-    given = np.frombuffer(data, np.uint8)
-    whole = len(given) // width * width
-    out = np.empty_like(given)
-    out[:whole].reshape(-1, width)[...] = given[:whole].reshape(width, -1).T
+    out[:whole].reshape(shape[::-1])[...] = given[:whole].reshape(shape).T
     out[whole:] = given[whole:]
     return out.data
 

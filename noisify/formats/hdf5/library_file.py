@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from noisify.files.input import read_into
 from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
@@ -47,24 +48,14 @@ class LibraryFile:
     def readinto(self, buffer: memoryview) -> int:
         """Fill a buffer, with zeros after a failure or the end of the file."""
         view = memoryview(buffer).cast("B")
-        count = self._tried(lambda: self._fill(view))
+        count = self._tried(lambda: read_into(self._file, view))
         view[count:] = bytes(len(view) - count)
         return len(view)
-
-    def _fill(self, view: memoryview) -> int:
-        count = 0
-        while count < len(view) and (some := self._file.readinto(view[count:])):  # type: ignore[attr-defined]
-            count += some
-        return count
 
     def write(self, data: memoryview) -> int:
         """Write all of `data`."""
         view = memoryview(data).cast("B")
-        self._tried(lambda: self._write_all(view))
-        return len(view)
-
-    def _write_all(self, view: memoryview) -> int:
-        write_all(self._file, view)
+        self._tried(lambda: write_all(self._file, view) or 0)
         return len(view)
 
     def truncate(self, size: int) -> int:

@@ -102,25 +102,18 @@ class GroupsAbove:
         first, _, rest = name.removeprefix("./").partition("/")
         levels = self._by_name.get(first, [])
         if rest:
-            return self._by_path(levels[-_LEVELS_OF_PATHS:], name)
-        seen, found = [], None
+            by_path = (_dataset_in(one.group, name) for one in levels[: -_LEVELS_OF_PATHS - 1 : -1])
+            return next((address for address in by_path if address is not None), None)
+        passed, found = [], None
         for level in reversed(levels):
-            if first in level.datasets:
-                found = level.datasets[first]
+            known = first in level.datasets
+            found = level.datasets[first] if known else _dataset_in(level.group, first)
+            passed.append(level)
+            if known or found is not None:
                 break
-            seen.append(level)
-            found = _dataset_in(level.group, first)
-            if found is not None:
-                break
-        for level in seen:
+        for level in passed:
             level.datasets[first] = found
         return found
-
-    def _by_path(self, levels: list[_Level], path: str) -> int | None:
-        for level in reversed(levels):
-            if (found := _dataset_in(level.group, path)) is not None:
-                return found
-        return None
 
 
 def _dataset_in(group: h5py.Group, name: str) -> int | None:
@@ -154,17 +147,17 @@ class Roles:
 
     Attributes:
         netcdf: Whether it is a NetCDF file.
+        structure: What each dataset is that never gets noise, by its address.
     """
 
     def __init__(self) -> None:
         self.netcdf = False
         self._by_address: dict[int, str] = {}
         self._members: dict[tuple[int, str], str] = {}
-        self._structure: dict[int, str] = {}
+        self.structure: dict[int, str] = {}
         self._nwb = False
         self._index: str | None = None
         self._above = GroupsAbove()
-        self._in_indexes: set[str] = set()
 
     @classmethod
     def of(cls, file: h5py.File) -> Roles:
@@ -186,7 +179,7 @@ class Roles:
             self._look_at_group(f"{path}/", group)
             return
         if isinstance(item, h5d.DatasetID) and self._index is not None:
-            self._in_indexes.add(path)
+            self.structure.setdefault(int(h5o.get_info(item).addr), "a part of a PyTables index")
         if isinstance(item, h5d.DatasetID) and h5a.get_num_attrs(item):
             self._look_at_dataset(path, h5py.Dataset(item))
 
@@ -200,19 +193,10 @@ class Roles:
         own = "" if member is None else self._members.get((address, member), "")
         return own or self._by_address.get(address, "")
 
-    def is_in_index(self, path: str) -> bool:
-        """Return whether a dataset is a part of an index of PyTables."""
-        return path in self._in_indexes
-
-    def structure(self, address: int) -> str:
-        """Return what a dataset is if it never gets noise, else an empty string."""
-        return self._structure.get(address, "")
-
     def _note(self, group: h5py.Group, names: Iterable[str], role: str) -> None:
         for name in names:
-            item = found_in(group, name)
-            if isinstance(item, h5py.Dataset):
-                self._by_address.setdefault(address_of(item), role)
+            if (address := _dataset_in(group, name)) is not None:
+                self._by_address.setdefault(address, role)
 
     def _look_at_group(self, prefix: str, group: h5py.Group) -> None:
         names = set(group)
@@ -221,8 +205,8 @@ class Roles:
         for parts in _SPARSE_PARTS:
             if names.issuperset(parts):
                 for name in (*parts[1:], "shape"):
-                    if isinstance(item := found_in(group, name), h5py.Dataset):
-                        self._structure[address_of(item)] = _SPARSE
+                    if (address := _dataset_in(group, name)) is not None:
+                        self.structure[address] = _SPARSE
         self._look_at_nexus(group, attributes)
         if self._nwb or "neurodata_type" in attributes:
             self._note(group, names.intersection(_NWB_TIMES), "times of NWB")
@@ -298,7 +282,7 @@ class Roles:
             self._by_address.setdefault(address_of(dataset), _CODES)
 
 
-def _read(attributes: h5py.AttributeManager, name: str) -> object:
+def read_attribute(attributes: h5py.AttributeManager, name: str) -> object:
     """Return an attribute, or an empty string if h5py cannot read it."""
     try:
         return attributes[name]
@@ -317,14 +301,14 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _text(attributes: h5py.AttributeManager, name: str) -> str:
-    return next(_texts(_read(attributes, name)), "")
+    return next(_texts(read_attribute(attributes, name)), "")
 
 
 def _words(
     attributes: h5py.AttributeManager, name: str, apart: str | None = r"[\s:,\[\]]+"
 ) -> list[str]:
     """Return the names in an attribute: each text is one, or is split by a pattern."""
-    texts = list(_texts(_read(attributes, name)))
+    texts = list(_texts(read_attribute(attributes, name)))
     if apart is None:
         return texts
     return [word for text in texts for word in re.split(apart, text) if word and word != "."]
@@ -334,7 +318,7 @@ def _unpickled_texts(attributes: h5py.AttributeManager, name: str) -> list[str]:
     """Return the texts in a pickled attribute without unpickling it."""
     if name not in attributes:
         return []
-    data = _read(attributes, name)
+    data = read_attribute(attributes, name)
     if not isinstance(data, bytes):
         return list(_texts(data))
     try:

@@ -283,15 +283,12 @@ class _Growing:
             self._packed += part.values.nbytes
             self._pack(raw_bytes(part.values).data, part.packed)
         else:
-            self._write_box(box, part.values)
+            if self._boxes is None:
+                with temporary_space():
+                    self._boxes = BoxedFile(self._array.header, new_temporary_file(), b"")
+            self._boxes.write(box, part.values)
         if not self._left:
             self._end()
-
-    def _write_box(self, box: Box, values: NDArray[Any]) -> None:
-        if self._boxes is None:
-            with temporary_space():
-                self._boxes = BoxedFile(self._array.header, new_temporary_file(), b"")
-        self._boxes.write(box, values)
 
     def _end(self) -> None:
         if self._boxes is not None:
