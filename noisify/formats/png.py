@@ -16,7 +16,7 @@ import struct
 import threading
 import warnings
 import zlib
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ except ImportError:
     raise UsageError("PNG files need Pillow; pip install 'noisify-cli[images]'") from None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -189,11 +189,8 @@ def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
     Raises:
         DataError: If they are damaged.
     """
-    plain = io.BytesIO()
-    plain.write(_SIGNATURE)
-    for part in parts:
-        if part.kind in {b"IHDR", b"IDAT", b"IEND"}:
-            plain.write(_chunk(part.kind, part.body))
+    needed = [part for part in parts if part.kind in {b"IHDR", b"IDAT", b"IEND"}]
+    plain = io.BytesIO(b"".join((_SIGNATURE, *(_chunk(one.kind, one.body) for one in needed))))
     try:
         with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -201,9 +198,7 @@ def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
         pixels = np.asarray(image)
         if _unpacked_size(parts) < shape.rows_size:  # Pillow leaves missing pixels black
             raise DataError("is cut short: it has fewer pixels than its header promises")
-    except zlib.error as error:
-        raise DataError(f"is damaged: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except (zlib.error, OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise DataError(f"is damaged: {error}") from None
     dtype = np.uint16 if shape.bits == _DEEP else np.uint8
     if pixels.shape != shape.array or pixels.dtype.itemsize != np.dtype(dtype).itemsize:
@@ -305,69 +300,47 @@ class PngSource(ArraySource[range]):
         return len(self.data) * len(raw) // self.pixels.size
 
 
-NoisyRange: TypeAlias = "tuple[range, NDArray[Any]]"
-"""A range of elements, and the noisy elements."""
-
-
-class PngSink(Sink[range, NoisyRange]):
+class PngSink(Sink[range, "NDArray[Any]"]):
     """A PNG file being written: the source's chunks around the noisy pixels."""
 
     def __init__(self, source: PngSource, output: Output) -> None:
         self._source = source
         self._output = output
-        self._pixels: NDArray[Any] | None = None
-        self._rows: list[NDArray[Any]] | None = None
+        self._pieces: list[NDArray[Any]] = []
 
     @override
-    def expect_rows(self, count: Callable[[int], int]) -> None:
-        """Prepare to gather the rows."""
-        self._rows = []
-
-    @override
-    def with_rows(self, versions: Sequence[NoisyRange], copies: NDArray[np.int64]) -> NoisyRange:
+    def with_rows(
+        self, versions: Sequence[NDArray[Any]], copies: NDArray[np.int64]
+    ) -> NDArray[Any]:
         """Drop or repeat the rows of a piece."""
-        ((here, *_), *_), every = versions, [values for _, values in versions]
-        return here, with_copies(every, copies)
+        return with_copies(versions, copies)
 
     @override
-    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyRange:
+    def encode(self, raw: range, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NDArray[Any]:
         """Return the elements of a range, with noise."""
         if not noisy or not noisy[0].changed.any():
-            return raw, self._source.elements(raw)
-        return raw, stored(noisy[0], self._source.pixels.dtype)
+            return self._source.elements(raw)
+        return stored(noisy[0], self._source.pixels.dtype)
 
-    def write(self, encoded: NoisyRange) -> None:
-        """Store some elements."""
-        here, values = encoded
-        if self._rows is not None:
-            self._rows.append(values)
-            return
-        if self._pixels is None:
-            self._pixels = self._source.pixels.copy()
-        self._pixels.reshape(-1)[here.start : here.stop] = values
+    def write(self, encoded: NDArray[Any]) -> None:
+        """Store the next elements."""
+        self._pieces.append(encoded)
 
     def finish(self) -> None:
         """Write the file."""
         data, parts, old = self._source.data, self._source.parts, self._source.pixels
-        pixels = old if self._pixels is None else self._pixels
-        if self._rows is not None:
-            pixels = np.concatenate(self._rows).reshape(-1, *old.shape[1:])
+        pixels = np.concatenate(self._pieces).reshape(-1, *old.shape[1:])
+        self._pieces.clear()
         if np.array_equal(pixels, old):
             write_all(self._output.file, data)
             return
         if not len(pixels):
             raise UsageError("an image has at least one row, and none would be left")
-        write_all(self._output.file, data[: parts[0].start])
-        for last, part in zip((None, *parts), parts, strict=False):
-            text = data[part.start : part.stop]
-            if part.kind == b"IHDR":
-                height = len(pixels).to_bytes(4)
-                text = _chunk(b"IHDR", part.body[:4] + height + part.body[8:_INTERLACED_AT] + b"\0")
-            if part.kind == b"IDAT":
-                first = last is None or last.kind != b"IDAT"
-                text = packed(pixels) if first else b""
-            write_all(self._output.file, text)
-        write_all(self._output.file, data[parts[-1].stop :])
+        head, idat = parts[0], [part for part in parts if part.kind == b"IDAT"]  # in a row
+        shape = head.body[:4] + len(pixels).to_bytes(4) + head.body[8:_INTERLACED_AT] + b"\0"
+        write_all(self._output.file, data[: head.start] + _chunk(b"IHDR", shape))
+        write_all(self._output.file, data[head.stop : idat[0].start] + packed(pixels))
+        write_all(self._output.file, data[idat[-1].stop :])
 
 
 FORMAT = Format(

@@ -187,19 +187,11 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
         pipeline = LibraryPipeline.of(path, kind, options, headers.address_bytes)
         if pipeline is None:
             raise AssertionError(path)
-    filters_edges = not _has_unfiltered_edges(dataset, address, headers)
+    ends = zip(dataset.shape, dataset.chunks, strict=True)
+    has_edges = options.get_nfilters() and any(extent % step for extent, step in ends)
+    filters_edges = not (has_edges and has_unfiltered_edges(headers, address))
     fill = fill_bytes(kind, options, headers.address_bytes)
     return Chunked(*place, chunks, pipeline, filters_edges, is_written, fill)
-
-
-def _has_unfiltered_edges(dataset: h5py.Dataset, address: int, headers: HeaderFile) -> bool:
-    """Return whether edge chunks are stored without the dataset's filters."""
-    ends = zip(dataset.shape, dataset.chunks, strict=True)
-    if not any(extent % step for extent, step in ends):
-        return False
-    if not dataset.id.get_create_plist().get_nfilters():
-        return False
-    return has_unfiltered_edges(headers, address)
 
 
 def _hindrance(dataset: h5py.Dataset) -> str:
