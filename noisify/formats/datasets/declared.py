@@ -78,10 +78,11 @@ def declared_by(
     codes = _signed_as_declared(number, known.get(_UNSIGNED))
     kinds = _Kinds(number, codes)
     packing = _packing(codes, known)
-    fills = _fills(kinds, known)
+    fills = _codes(kinds, *_numbers(known.get(_FILL, ())), *_numbers(known.get(_MISSING, ())))
     values = [value for value in fills if math.isfinite(value)]
-    if has_default_fill and _FILL not in known:
-        values += _default_fill(kinds)
+    default = _DEFAULT_FILLS.get(number.dtype.str[1:])
+    if has_default_fill and _FILL not in known and default is not None:
+        values += _codes(kinds, default)
     low, high = _bounds(kinds, packing, known)
     missing = None
     if values or fills or low is not None or high is not None:
@@ -124,6 +125,12 @@ def _numbers(value: object) -> Iterator[int | float]:
                 continue
 
 
+def _single(value: object) -> int | float | None:
+    """Return the number of an attribute, or None if there is not exactly one."""
+    numbers = [*_numbers(value)]
+    return numbers[0] if len(numbers) == 1 else None
+
+
 def _is_float(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
@@ -142,24 +149,16 @@ def _packing(codes: NumberType, attributes: dict[str, Any]) -> Packing | None:
     """Return the packing of values, or None if they are not packed, or the scale is unusable."""
     if not {_SCALE, _OFFSET} & set(attributes):
         return None
-    scales = [*_numbers(attributes.get(_SCALE, 1.0))]
-    offsets = [*_numbers(attributes.get(_OFFSET, 0.0))]
-    if len(scales) != 1 or len(offsets) != 1:
+    scale, offset = _single(attributes.get(_SCALE, 1.0)), _single(attributes.get(_OFFSET, 0.0))
+    if not scale or offset is None or not math.isfinite(scale) or not math.isfinite(offset):
         return None
-    scale, offset = float(scales[0]), float(offsets[0])
-    usable = scale != 0 and math.isfinite(scale) and math.isfinite(offset)
-    return Packing(codes, scale, offset) if usable else None
+    return Packing(codes, float(scale), float(offset))
 
 
-def _fills(kinds: _Kinds, attributes: dict[str, Any]) -> list[int | float]:
-    """Return the codes of missing elements, without those that no element can have."""
-    fills = []
-    for name in (_FILL, _MISSING):
-        for value in _numbers(attributes.get(name, ())):
-            code = _code(kinds, value)
-            if code is not None:
-                fills.append(code)
-    return fills
+def _codes(kinds: _Kinds, *values: float) -> list[int | float]:
+    """Return values as codes, without those that no element can have."""
+    codes = (_code(kinds, value) for value in values)
+    return [code for code in codes if code is not None]
 
 
 def _code(kinds: _Kinds, value: float) -> int | float | None:
@@ -170,22 +169,11 @@ def _code(kinds: _Kinds, value: float) -> int | float | None:
         return cast if math.isfinite(cast) or not math.isfinite(value) else None
     if not math.isfinite(value) or value != int(value):
         return None
-    return _whole_code(kinds, int(value))
-
-
-def _whole_code(kinds: _Kinds, value: int) -> int | None:
-    for kind in (kinds.stored, kinds.codes):
+    for kind in kinds:
         low, high = kind.limits
         if low <= value <= high:
-            return int(np.array(value, kind.dtype).view(kinds.codes.dtype))
+            return int(np.array(int(value), kind.dtype).view(kinds.codes.dtype))
     return None
-
-
-def _default_fill(kinds: _Kinds) -> list[int | float]:
-    """Return NetCDF's default fill value, if there is one."""
-    fill = _DEFAULT_FILLS.get(kinds.stored.dtype.str[1:])
-    code = None if fill is None else _code(kinds, fill)
-    return [] if code is None else [code]
 
 
 def _bounds(
@@ -209,16 +197,16 @@ def _bounds(
 
 def _unpacked_bounds(packing: Packing, given: Sequence[Any]) -> tuple[int | None, int | None]:
     """Return bounds of unpacked values as bounds of codes."""
-    ends = [[*_numbers(value)] if value is not None else [] for value in given]
-    low, high = (end[0] if len(end) == 1 else math.nan for end in ends)
-    low = -math.inf if math.isnan(low) else low
-    high = math.inf if math.isnan(high) else high
-    least, most = packing.bounds(low, high)
+    low, high = (_single(value) for value in given)
+    least, most = packing.bounds(
+        -math.inf if low is None or math.isnan(low) else low,
+        math.inf if high is None or math.isnan(high) else high,
+    )
     limits = packing.codes.limits
     return (None if least == limits[0] else least), (None if most == limits[1] else most)
 
 
 def _bound(kinds: _Kinds, value: object) -> int | float | None:
     """Return a bound as a code; None if it is not one number, or not the value of a code."""
-    numbers = [] if value is None else [*_numbers(value)]
-    return _code(kinds, numbers[0]) if len(numbers) == 1 and math.isfinite(numbers[0]) else None
+    number = _single(value)
+    return None if number is None or not math.isfinite(number) else _code(kinds, number)
