@@ -38,8 +38,6 @@ _TICKS = 8
 """The size of a NumPy time in bytes."""
 _COUNT, _INDEX = 4, 4
 """The bytes of a list's length, and of its index among the objects of a heap."""
-
-
 TEXT = np.dtype(object)
 """The dtype of texts of variable length: bytes, without a length."""
 

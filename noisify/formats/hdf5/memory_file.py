@@ -142,7 +142,7 @@ class LibraryPipeline(Pipeline):
         with memory_file() as file:
             corner = (0,) * len(self.chunk)
             self._dataset(file).write_direct_chunk(corner, bytes(data), skipped)
-            made = h5d.open(file, _NAME)  # anew: the library remembers which filters were passed
+            made = h5d.open(file, _NAME)  # an open one remembers which filters the chunk passed
             made.read(h5s.ALL, h5s.ALL, values, made.get_type())
         out: memoryview = values.reshape(-1).view(np.uint8).data
         return out

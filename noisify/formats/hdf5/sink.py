@@ -42,9 +42,8 @@ class Hdf5Sink(DatasetsSink):
         source: The file that is copied.
         stored: Where each field of it is.
         output: Where to write.
-        positional: Whether nothing is written but what has its position in the file.
-        span: The bytes of the file that are written; None: all of them. Others need all to have
-            their position.
+        positional: Whether everything that noise changes has a known offset in the file.
+        span: The range of bytes to write, or None for the whole file; a range must be positional.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Hdf5Sink(DatasetsSink):
         self._is_whole = span is None
 
     def _copy_the_rest(self) -> None:
-        """Copy the file, byte for byte, but for what has been written already."""
+        """Copy the file, byte for byte, except for ranges that have been written already."""
         if self._copied:
             return
         self._copied = True
@@ -118,19 +117,19 @@ class Hdf5Sink(DatasetsSink):
     @override
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Name the output in the error of a failure of the HDF5 library, or one kept from it."""
+        """Name the output in the error of a failure to write, also one hidden from the library."""
         try:
             try:
                 yield
             finally:
                 if self._library is not None:
-                    self._library.check()  # before what the library makes of it
+                    self._library.check()  # the cause, not the library's error that follows from it
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
-        """Write bytes of a contiguous dataset, all of which will be written, to an offset."""
+        """Write bytes of a contiguous dataset, which will be overwritten whole, to an offset."""
         write_all_at(self._raw, data, start + self._shift)
         stop = start + len(data)
         with self._noting:
@@ -139,7 +138,7 @@ class Hdf5Sink(DatasetsSink):
 
     @contextlib.contextmanager
     def dataset(self, path: str) -> Iterator[h5py.h5d.DatasetID]:
-        """Open a dataset of the copy, complete from now on, while signals are delayed."""
+        """Complete the copy, and open a dataset of it while signals are delayed."""
         self._copy_the_rest()
         with delayed_signals():
             if self._file is None:

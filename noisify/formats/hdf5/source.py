@@ -83,7 +83,7 @@ class Hdf5Source(DatasetsSource):
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
-        """Delay signals while the HDF5 library reads a URL, then raise a failure kept from it."""
+        """Delay signals while the HDF5 library reads a URL, then raise a failure hidden from it."""
         if self._library is None:
             yield
             return
@@ -91,7 +91,7 @@ class Hdf5Source(DatasetsSource):
             with delayed_signals():
                 yield
         finally:
-            self._library.check()  # before what the library makes of it
+            self._library.check()  # the cause, not the library's error that follows from it
 
     def _find_fields(self) -> tuple[Field, ...]:
         roles = Roles.of(self._file)
@@ -140,7 +140,7 @@ class Hdf5Source(DatasetsSource):
     @override
     @contextlib.contextmanager
     def _reading_in_order(self, path: str) -> Iterator[None]:
-        """Turn a failure of the HDF5 library into an error; raise one kept from it."""
+        """Turn a failure of the HDF5 library into an error; raise one hidden from it."""
         with self._checked(), reading(self.name, path):
             yield
 

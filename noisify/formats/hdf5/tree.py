@@ -75,7 +75,7 @@ def written_by_library(path: Path) -> Iterator[h5py.File]:
         finally:
             close_file(file)
             out.close()
-            out.check()  # before what h5py makes of it
+            out.check()  # the cause, not h5py's error that follows from it
     finally:
         out.close()
 

@@ -206,10 +206,8 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
-            yield ArchivePiece(
-                {}, Positions.range(0, 0)
-            )  # whose rows a model of rows finds missing
-        for fields in united(groups, self._array_of):  # an array is read but once
+            yield ArchivePiece({}, Positions.range(0, 0))  # for models of rows to refuse
+        for fields in united(groups, self._array_of):  # each array is read once
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
             elements = whole_units(arrays, size // max(1, width))
