@@ -24,8 +24,7 @@ from noisify.formats.hdf5.datatypes import (
     leaves,
     size_in_file,
 )
-from noisify.formats.hdf5.filters import filters_of, pipeline_of
-from noisify.formats.hdf5.memory_file import LibraryPipeline, fill_bytes
+from noisify.formats.hdf5.filters import LibraryPipeline, fill_bytes, filters_of, pipeline_of
 from noisify.formats.hdf5.object_headers import has_unfiltered_edges
 from noisify.formats.hdf5.roles import is_bare_dimension, read_attribute
 from noisify.formats.hdf5.storage import Chunked, Contiguous, LibraryStorage, Texts

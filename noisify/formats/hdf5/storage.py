@@ -25,8 +25,7 @@ from noisify.formats.datasets.boxes import (
     same_bytes,
 )
 from noisify.formats.datasets.storage import InChunks, Storage, Unpacked
-from noisify.formats.hdf5.filters import NO_FILTERS
-from noisify.formats.hdf5.memory_file import lossy_filters
+from noisify.formats.hdf5.filters import NO_FILTERS, lossy_filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

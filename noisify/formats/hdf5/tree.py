@@ -15,8 +15,8 @@ from h5py import h5d, h5g, h5l, h5o
 
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
+from noisify.formats.hdf5.filters import uncached
 from noisify.formats.hdf5.library_file import LibraryFile
-from noisify.formats.hdf5.memory_file import uncached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

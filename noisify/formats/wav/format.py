@@ -6,8 +6,7 @@ from functools import partial
 
 from noisify.formats.elements import ElementsPart
 from noisify.formats.interface import Cutting, Format
-from noisify.formats.wav.sink import WavSink
-from noisify.formats.wav.source import WavSource
+from noisify.formats.wav.source import WavSink, WavSource
 
 FORMAT = Format(
     open_source=lambda source, _: WavSource(source),
