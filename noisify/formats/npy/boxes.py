@@ -25,19 +25,14 @@ _RUNS = 1 << 10
 _COPY_BYTES = 1 << 20
 
 
-def box_elements(itemsize: int) -> int:
-    """Return how many elements of `itemsize` bytes a box should have."""
-    return max(1, _FORTRAN_BYTES // max(1, itemsize))
-
-
-def fortran_boxes(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
+def fortran_boxes(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]:
     """Cut an array into boxes that can be read efficiently in Fortran order.
 
     Args:
         shape: The array's shape.
-        elements: The most elements that a box may have.
+        itemsize: The size of an element in bytes, or the sum of those of several arrays.
     """
-    yield from boxes(shape, elements, fortran_unit(shape))
+    yield from boxes(shape, max(1, _FORTRAN_BYTES // max(1, itemsize)), fortran_unit(shape))
 
 
 def fortran_unit(shape: tuple[int, ...]) -> tuple[int, ...]:

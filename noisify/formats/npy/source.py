@@ -11,7 +11,7 @@ from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.formats.elements import ArrayPiece, ElementsSource
 from noisify.formats.interface import Reading
-from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
+from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import header_length, read_header
 from noisify.formats.numpy_fields import ARRAY_NAME, column_of, fields_of
 
@@ -90,17 +90,14 @@ class NpySource(ElementsSource):
         """Yield boxes of a Fortran-order array."""
         shape = self.header.shape
         with self._input.open() as file:
-            for box in fortran_boxes(shape, box_elements(self.dtype.itemsize)):
+            for box in fortran_boxes(shape, self.dtype.itemsize):
                 values = read_box(self.header, file, self.start, box, self._input.name)
                 yield ArrayPiece.of(values, Positions.box(shape, box), box)
 
     def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
         """Decode the wanted fields."""
         columns = tuple(column_of(raw.values, raw.positions, field) for field in wanted)
-        rows = None
-        if self.row_elements is not None:
-            rows = rows_of(raw.positions, raw.box, self.row_elements)
-        return Chunk(columns, rows=rows)
+        return Chunk(columns, rows=rows_of(raw.positions, raw.box, self.row_elements))
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -108,14 +105,16 @@ class NpySource(ElementsSource):
         return self.header.field_array(ARRAY_NAME, field.name)
 
 
-def rows_of(positions: Positions, box: tuple[slice, ...] | None, width: int) -> Positions | None:
+def rows_of(
+    positions: Positions, box: tuple[slice, ...] | None, width: int | None
+) -> Positions | None:
     """Return the rows along the first axis of a piece; None if it has no whole rows.
 
     Args:
         positions: The positions of consecutive elements.
         box: The box of an array in Fortran order, whose rows go on in other boxes, or None.
-        width: The elements of a row.
+        width: The elements of a row, or None if the array has no rows.
     """
-    if box is None:
-        return positions.in_rows(width)
+    if width is None or box is None:
+        return positions.in_rows(width or 0)
     return Positions.range(box[0].start, box[0].stop)

@@ -25,7 +25,7 @@ from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import Reading
-from noisify.formats.npy.boxes import box_elements, fortran_boxes, read_box
+from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
 from noisify.formats.npy.source import rows_of
 from noisify.formats.npz.zip_archive import Archive, Member
@@ -198,11 +198,10 @@ class NpzSource(ArraySource[ArchivePiece]):
     @override
     def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArchivePiece]:
         """Read the only array in pieces of whole rows."""
-        itemsize = max(1, self.arrays[0].itemsize)
-        elements = size // itemsize
+        elements = size // max(1, self.arrays[0].itemsize)
         if (width := self.row_elements) and elements > width:
             elements -= elements % width
-        return Reading(self.pieces(self.arrays, elements, box_elements(itemsize)))
+        return Reading(self._pieces(self.arrays, elements))
 
     def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
@@ -211,20 +210,14 @@ class NpzSource(ArraySource[ArchivePiece]):
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
             elements = whole_units(arrays, size // max(1, width))
-            yield from self.pieces(arrays, elements, box_elements(width))
+            yield from self._pieces(arrays, elements)
 
-    def pieces(self, arrays: Sequence[Array], elements: int, in_box: int) -> Iterator[ArchivePiece]:
-        """Yield the elements of arrays of one shape.
-
-        Args:
-            arrays: The arrays.
-            elements: The number of consecutive elements of a piece.
-            in_box: The most elements of a box, if an array is in Fortran order.
-        """
+    def _pieces(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
+        """Yield so many consecutive elements of arrays of one shape, or boxes in Fortran order."""
         if not any(array.header.count * array.itemsize for array in arrays):
             return
         if any(array.header.fortran for array in arrays):
-            yield from self._boxes(arrays, in_box)
+            yield from self._boxes(arrays)
         else:
             yield from self._consecutive(arrays, max(1, elements))
 
@@ -255,10 +248,10 @@ class NpzSource(ArraySource[ArchivePiece]):
         if not whole:
             raise DataError("is not as long as it should be", path=self.name, field=array.name)
 
-    def _boxes(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
-        shape = arrays[0].header.shape
+    def _boxes(self, arrays: Sequence[Array]) -> Iterator[ArchivePiece]:
+        shape, width = arrays[0].header.shape, sum(array.itemsize for array in arrays)
         unpacked = {array: self.unpacked(array) for array in arrays}
-        for box in fortran_boxes(shape, elements):
+        for box in fortran_boxes(shape, width):
             values = {
                 a: read_box(a.header, file, 0, box, self.name) for a, file in unpacked.items()
             }
@@ -289,9 +282,7 @@ class NpzSource(ArraySource[ArchivePiece]):
     def decode(self, raw: ArchivePiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
         fields = self._by_array.at(raw.values, wanted)
-        rows = None
-        if self.row_elements is not None and raw.values:
-            rows = rows_of(raw.positions, raw.box, self.row_elements)
+        rows = rows_of(raw.positions, raw.box, self.row_elements) if raw.values else None
         return Chunk(tuple(self._column(raw, field) for field in fields), rows=rows)
 
     def _column(self, raw: ArchivePiece, field: Field) -> Column:
