@@ -26,6 +26,7 @@ from noisify.formats.datasets.boxes import (
 )
 from noisify.formats.datasets.storage import InChunks, Storage, Unpacked
 from noisify.formats.hdf5.filters import NO_FILTERS, lossy_filters
+from noisify.formats.numpy_fields import raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +52,9 @@ class Origin(Protocol):
 
     def opened(self) -> BinaryIO:
         """Return the unbuffered file."""
-        ...
 
     def dataset(self, path: str) -> h5d.DatasetID:
         """Return a dataset."""
-        ...
 
 
 class Target(Protocol):
@@ -63,11 +62,9 @@ class Target(Protocol):
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
         """Write bytes of a contiguous dataset to an offset in the file."""
-        ...
 
     def dataset(self, path: str) -> AbstractContextManager[h5d.DatasetID]:
         """Open a dataset while signals are delayed."""
-        ...
 
 
 @frozen
@@ -94,14 +91,14 @@ class Contiguous(Storage):
             DataError: If the file ends before them.
         """
         values = np.empty(box_shape(box), self.dtype)
-        found = read_into_at(raw, values.reshape(-1).view(np.uint8).data, self._place(box))
+        found = read_into_at(raw, raw_bytes(values).data, self._place(box))
         if found < values.nbytes:
             raise DataError("is cut short", field=self.path)
         return Unpacked(values)
 
     def write(self, target: Target, packed: NDArray[Any], box: Box) -> None:
         """Write a box without the HDF5 library."""
-        target.overwrite(self.path, self._place(box), packed.reshape(-1).view(np.uint8).data)
+        target.overwrite(self.path, self._place(box), raw_bytes(packed).data)
 
     def _place(self, box: Box) -> int:
         return self.offset + first_element(self.shape, box) * self.dtype.itemsize
@@ -296,7 +293,9 @@ class Chunked(InChunks):
             used: Called after each filter with the number of bytes that it read.
         """
         not_passed = self._not_passed(corner, skipped)
-        now_skipped, data = self.pipeline.encode(_bytes_of(chunk), not_passed, used)
+        now_skipped, data = self.pipeline.encode(
+            raw_bytes(np.ascontiguousarray(chunk)).data, not_passed, used
+        )
         if not_passed == now_skipped:
             return [(corner, skipped, data)]
         shorter = data[:-1]  # the library notes which filters were passed only with another size
@@ -336,10 +335,6 @@ class Chunked(InChunks):
         del chunk
         self.write(target, packed, box)
         noisy.used(sum(len(data) for _, _, data in packed if data is not None))
-
-
-def _bytes_of(values: NDArray[Any]) -> Buffer:
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
 @frozen

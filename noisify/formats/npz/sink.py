@@ -105,10 +105,6 @@ class NpzWriter:
         self._order = sorted(members, key=lambda member: member.start)
         self._next = 0
 
-    def start_anew(self, array: Array) -> None:
-        """Write a member from pieces that all differ from before."""
-        self._growing[array.member] = _Growing(array, fresh=True, in_units=True)
-
     def write(self, encoded: Encoded) -> None:
         """Write the arrays of a piece."""
         for array, part in encoded.parts.items():
@@ -120,7 +116,7 @@ class NpzWriter:
                     self._writer.begin(array.member)
                 growing.start(self._file if here else None)
             growing.add(part, encoded.box)
-            if growing.done:
+            if not growing.left:
                 self._advance()
 
     def _advance(self) -> None:
@@ -130,7 +126,7 @@ class NpzWriter:
             growing = self._growing.get(member)
             if growing is None:
                 self._writer.copy(member)
-            elif growing.done:
+            elif not growing.left:
                 growing.place(self._writer, self._file)
             else:
                 return
@@ -175,7 +171,7 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
         if old.header.count:
             _check_writable(old)
             self._resized = replace(old, header=resized(old.header, count(old.header.shape[0])))
-            self.start_anew(self._resized)
+            self._growing[old.member] = _Growing(self._resized, fresh=True, in_units=True)
 
     @override
     def with_rows(self, versions: Sequence[Encoded], copies: NDArray[np.int64]) -> Encoded:
@@ -234,13 +230,16 @@ class _Growing:
         array: The array.
         fresh: Whether to write it even if no element differs from before.
         in_units: Whether to compress it in units.
+
+    Attributes:
+        left: The number of elements that have not come yet.
     """
 
     def __init__(self, array: Array, *, fresh: bool, in_units: bool) -> None:
         self._array = array
         unit = array.unit * array.itemsize if in_units else None
         self._packer = Packer(deflated=array.member.deflated, unit=unit)
-        self._left = array.header.count
+        self.left = array.header.count
         self._changed = fresh
         self._packed = 0
         self._waits = False
@@ -251,11 +250,6 @@ class _Growing:
     def started(self) -> bool:
         """Whether a part of it is written."""
         return self._file is not None
-
-    @property
-    def done(self) -> bool:
-        """Whether all of its elements have come."""
-        return not self._left
 
     def start(self, file: BinaryIO | None) -> None:
         """Write the header.
@@ -278,7 +272,7 @@ class _Growing:
     def add(self, part: ArrayPart, box: Box | None) -> None:
         """Add elements: the next ones, or once a box has come only boxes."""
         self._changed |= part.changed
-        self._left -= part.values.size
+        self.left -= part.values.size
         if box is None:
             self._packed += part.values.nbytes
             self._pack(raw_bytes(part.values).data, part.packed)
@@ -287,7 +281,7 @@ class _Growing:
                 with temporary_space():
                     self._boxes = BoxedFile(self._array.header, new_temporary_file(), b"")
             self._boxes.write(box, part.values)
-        if not self._left:
+        if not self.left:
             self._end()
 
     def _end(self) -> None:

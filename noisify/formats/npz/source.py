@@ -24,6 +24,7 @@ from noisify.files.temporary import new_temporary_file, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
+from noisify.formats.elements import in_ranges
 from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
@@ -225,8 +226,7 @@ class NpzSource(ArraySource[ArchivePiece]):
         count = arrays[0].header.count
         with ExitStack() as files:
             opened = {array: files.enter_context(self._data(array)) for array in arrays}
-            for start in range(0, count, elements):
-                stop = min(start + elements, count)
+            for start, stop in in_ranges(range(count), elements):
                 values = {}
                 for array, file in opened.items():
                     values[array] = np.empty(stop - start, array.header.dtype)
