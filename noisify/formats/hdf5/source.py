@@ -154,7 +154,7 @@ class Hdf5Source(DatasetsSource):
         return self._storages[path]
 
     def contiguous(self, names: Iterable[str]) -> dict[str, Contiguous]:
-        """Return those datasets of some fields that have their place in the file, by path."""
+        """Return the contiguous datasets among those of some fields, by path."""
         paths = sorted({self.stored[name].path for name in names})
         every = {path: self._storage(path) for path in paths}
         return {path: one for path, one in every.items() if isinstance(one, Contiguous)}

@@ -232,7 +232,7 @@ class Chunked(InChunks):
             raise self._broken_chunk(error) from None
 
     def _not_passed(self, corner: Corner, skipped: int) -> int:
-        """Return which filters a chunk skipped, whatever its filter mask says."""
+        """Return which filters a chunk skipped: at edges all, even if its filter mask has none."""
         ends = zip(corner, self.chunks, self.shape, strict=True)
         if self.filters_edges or all(at + step <= extent for at, step, extent in ends):
             return skipped

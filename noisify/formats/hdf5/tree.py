@@ -144,7 +144,7 @@ def held_elsewhere(dataset: h5py.Dataset) -> str:
 def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
     """Return the object of a path, or None if it is missing or in another file.
 
-    External links are not followed, neither are soft links by way of one. Each step starts at the
+    External links are not followed, nor are soft links whose path has one. Each step starts at the
     group of the last one: from the root, steps would take longer the deeper they are.
     """
     place, waiting = _start(group.id, stored_name(name))

@@ -55,7 +55,7 @@ class Encoded:
 
     Attributes:
         parts: The new elements of each array that may get noise.
-        box: The box of the arrays, or None for elements that follow those before.
+        box: The box of the arrays, or None for elements that follow the last piece's.
     """
 
     parts: Mapping[Array, ArrayPart]
@@ -76,8 +76,8 @@ def part_of(array: Array, raw: ArchivePiece, values: NDArray[Any], *, changed: b
 class NpzWriter:
     """Writes some members of an archive from pieces of arrays, and copies the others.
 
-    Members are written in their order in the old archive. A member whose elements come before its
-    turn, together with those of an earlier member, waits in a temporary file.
+    Members are written in their order in the old archive. If a member is read together with an
+    earlier one, its elements come too early, and wait in a temporary file.
 
     Args:
         path: The existing file to write.
@@ -270,7 +270,7 @@ class _Growing:
             self._packer.add(self._file, data, packed)
 
     def add(self, part: ArrayPart, box: Box | None) -> None:
-        """Add elements: the next ones, or once a box has come only boxes."""
+        """Add the next elements, or a box of elements; after the first box, add only boxes."""
         self._changed |= part.changed
         self.left -= part.values.size
         if box is None:

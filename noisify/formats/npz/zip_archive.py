@@ -51,7 +51,7 @@ class Member:
         record: The bytes of its record in the directory.
         head: The bytes before its data.
         start: The offset of `head` in the file.
-        stop: The offset of whatever follows it.
+        stop: The offset of the next member, or of the directory.
     """
 
     info: zipfile.ZipInfo
