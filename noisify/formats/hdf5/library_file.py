@@ -6,6 +6,7 @@ crashes later. So the library is told of success, and the failure is raised afte
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from noisify.files.input import read_into
@@ -55,7 +56,7 @@ class LibraryFile:
     def write(self, data: memoryview) -> int:
         """Write all of `data`."""
         view = memoryview(data).cast("B")
-        self._tried(lambda: write_all(self._file, view) or 0)
+        self._tried(partial(write_all, self._file, view))
         return len(view)
 
     def truncate(self, size: int) -> int:
@@ -68,13 +69,13 @@ class LibraryFile:
 
     def close(self) -> None:
         """Close the file, after the library has closed it."""
-        self._tried(lambda: self._file.close() or 0)
+        self._tried(self._file.close)
 
-    def _tried(self, do: Callable[[], int]) -> int:
+    def _tried(self, do: Callable[[], int | None]) -> int:
         """Run an operation unless an earlier one failed; record its failure, and then return 0."""
         if self._failure is None:
             try:
-                return do()
+                return do() or 0
             except BaseException as error:  # noqa: BLE001 - a signal too must not reach the library
                 self._failure = error
         return 0

@@ -13,6 +13,6 @@ FORMAT = Format(
     rewrite=lambda source, output, _: WavSink(source, output),
     cutting=Cutting(
         cut=lambda source, share, *_: ElementsPart(source, share, partial(WavSink, source)),
-        most=WavSource.parts,
+        most=lambda source, most: source.parts(most),
     ),
 )
