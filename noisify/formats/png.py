@@ -103,11 +103,6 @@ class Shape:
     interlaced: bool
 
     @property
-    def has_alpha(self) -> bool:
-        """Whether the last sample of each pixel is its alpha."""
-        return self.color in {_GRAY_ALPHA, _RGB_ALPHA}
-
-    @property
     def array(self) -> tuple[int, ...]:
         """The shape of the array of pixels."""
         channels = _CHANNELS[self.color]
@@ -274,7 +269,7 @@ class PngSource(ArraySource[range]):
     def decode(self, raw: range, wanted: Sequence[Field]) -> Chunk:
         """Decode the elements; those of an alpha channel are not valid."""
         valid = None
-        if self.shape.has_alpha:
+        if self.shape.color in {_GRAY_ALPHA, _RGB_ALPHA}:
             channels = _CHANNELS[self.shape.color]
             valid = np.arange(raw.start, raw.stop) % channels != channels - 1
         values, here = self.elements(raw), Positions.range(raw.start, raw.stop)
