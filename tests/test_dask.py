@@ -279,6 +279,22 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
         assert not list(folder.iterdir())
 
 
+def test_a_file_that_nobody_waits_for_any_more_is_not_made(tmp_path, on_dask):
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros(1 << 23))  # noise takes seconds to compress
+    folder = tmp_path / "out"
+    folder.mkdir()
+    command = [sys.executable, "-m", "noisify", tmp_path / "x.npz", "-o", folder / "o.npz", *SEED,
+               "-s", "1", *on_dask]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as client:
+        while not any(folder.iterdir()):
+            assert client.poll() is None
+        client.send_signal(signal.SIGINT)
+
+    assert 130 == client.returncode
+    while any(folder.iterdir()):
+        assert not (folder / "o.npz").exists()
+
+
 def test_what_a_part_cannot_read_is_told_once(tmp_path, large, on_dask):
     source = next(path for path in large if path.suffix == ".csv")
     lines = source.read_text().splitlines(keepends=True)

@@ -247,7 +247,9 @@ class _Leaders:
 
     def _whole(self, batch: list[FileJob]) -> tuple[Callable[[Any], Any], object]:
         """Return the work on whole files and its argument."""
-        plain = replace(self._settings, jobs=1, progress=_nothing, passes=_nothing, clobber=True)
+        plain = replace(
+            self._settings, jobs=1, progress=_check_wanted, passes=_nothing, clobber=True
+        )
         return _work, (batch, plain)
 
     def _lead(self, one: FileJob) -> list[FileResult]:
@@ -321,11 +323,10 @@ def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -
     for _ in range(_ATTEMPTS - 1):
         try:
             return work(item)
-        except OSError:
-            continue
-        except NoisifyError as error:
-            if not _is_worth_a_try(error):
+        except (OSError, NoisifyError) as error:
+            if isinstance(error, NoisifyError) and not _is_worth_a_try(error):
                 raise
+        _check_wanted(0)
     return work(item)
 
 
@@ -343,6 +344,18 @@ def _work(job: tuple[list[FileJob], Settings]) -> list[FileResult]:
         if failure is not None and _is_worth_a_try(failure):
             failure.message += f", on {_this_worker()}"
     return results
+
+
+def _check_wanted(_: int) -> None:
+    """Stop if nobody waits for the task any more.
+
+    Raises:
+        NoisifyError: If its client has cancelled it or is gone.
+    """
+    worker = import_module("distributed").get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    if task is None or task.state == "cancelled":
+        raise NoisifyError("was stopped")
 
 
 def _this_worker() -> str:
