@@ -22,12 +22,7 @@ from noisify.formats.interface import NoisyColumn
 from noisify.noise.level import Absolute, PerElement
 from noisify.noise.model import NoiseContext
 from noisify.statistics import tree
-from noisify.streams.streams import (
-    JoinedVariates,
-    SequentialVariates,
-    SeriesVariates,
-    StreamVariates,
-)
+from noisify.streams.streams import JoinedVariates, SequentialVariates, StreamVariates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -201,7 +196,9 @@ class Noiser:
             variates = self._variates(step, positions, others.record_keys)
         else:
             steps = [by_field[column.field.name].step for column in state.columns]
-            variates = JoinedVariates([each.stream for each in steps], positions)
+            variates = JoinedVariates(
+                lambda lane: [each.stream.stream(lane) for each in steps], positions
+            )
             step = replace(step, model=_joint_model([each.model for each in steps], positions))
         number = state.column.number
         context = NoiseContext(
@@ -294,7 +291,8 @@ class Noiser:
     ) -> Variates:
         """Return the variates of series of a field."""
         if len(numbers) > 1:
-            return SeriesVariates(step.stream, numbers, positions)
+            streams = partial(step.stream.streams_of_series, numbers=numbers)
+            return JoinedVariates(streams, positions)
         return StreamVariates(replace(step.stream, series=numbers[0]), positions)
 
     def _variates(self, step: Step, positions: Positions, keys: Keys | None) -> Variates:

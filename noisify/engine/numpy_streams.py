@@ -17,8 +17,6 @@ from noisify.noise.model import NoiseContext
 from noisify.streams.streams import SequentialVariates, numpy_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Field
@@ -60,14 +58,14 @@ def _try_out(step: Step, generator: NumpyGenerator) -> None:
 class _OneDraw(SequentialVariates):
     """A compatibility stream that refuses a second draw, which would depend on the chunks."""
 
-    __slots__ = ("_drawn",)
+    __slots__ = ("_used",)
 
-    def next(self, draw: Callable[[NumpyGenerator, int], object]) -> NDArray[np.float64]:
+    def drawn(self, distribution: str, lane: str, *parameters: float) -> NDArray[np.float64]:
         """Return the next variates, once."""
-        if hasattr(self, "_drawn"):
+        if hasattr(self, "_used"):
             raise UsageError("it draws more than once for an element; drop --rng")
-        self._drawn = True
-        return SequentialVariates.next(self, draw)
+        self._used = True
+        return SequentialVariates.drawn(self, distribution, lane, *parameters)
 
 
 def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[Step, NumpyGenerator]:

@@ -49,32 +49,32 @@ def integers(words: Words, count: int) -> Uint64s:
     return np.asarray(high * count_high + (middle >> _HALF_WORD) + (other >> _HALF_WORD))
 
 
-def exponential(words: Words) -> Floats:
+def exponential(lanes: Lanes, lane: str) -> Floats:
     """Return exponential variates of mean 1."""
-    return np.negative(log(words.open_uniform()))
+    return np.negative(log(lanes(lane).open_uniform()))
 
 
-def laplace(words: Words) -> Floats:
+def laplace(lanes: Lanes, lane: str) -> Floats:
     """Return Laplace variates of scale 1: exponential ones with a sign."""
-    raw = words.raw()
+    raw = lanes(lane).raw()
     return _signed(np.negative(log(_opened(raw))), raw)
 
 
-def logistic(words: Words) -> Floats:
+def logistic(lanes: Lanes, lane: str) -> Floats:
     """Return logistic variates of scale 1, by inverting the distribution of the magnitude."""
-    raw = words.raw()
+    raw = lanes(lane).raw()
     share = _opened(raw)
     return _signed(log((1 + share) / (1 - share)), raw)
 
 
-def gumbel(words: Words) -> Floats:
+def gumbel(lanes: Lanes, lane: str) -> Floats:
     """Return Gumbel variates of mode 0 and scale 1, by inverting the distribution."""
-    return np.negative(log(exponential(words)))
+    return np.negative(log(exponential(lanes, lane)))
 
 
-def triangular(words: Words) -> Floats:
+def triangular(lanes: Lanes, lane: str) -> Floats:
     """Return triangular variates on -1 to 1 with mode 0: 1 - the root of a uniform, with a sign."""
-    raw = words.raw()
+    raw = lanes(lane).raw()
     return _signed(1 - np.sqrt(_opened(raw)), raw)
 
 
@@ -83,9 +83,9 @@ def cauchy(lanes: Lanes, lane: str) -> Floats:
     return np.divide(normal(lanes(lane)), normal(lanes(f"{lane} divisor")))
 
 
-def lognormal(words: Words, sigma: float) -> Floats:
+def lognormal(lanes: Lanes, lane: str, sigma: float) -> Floats:
     """Return e**(sigma z) of normal variates z."""
-    return exp(normal(words) * sigma)
+    return exp(normal(lanes(lane)) * sigma)
 
 
 def gamma(lanes: Lanes, lane: str, shape: float) -> Floats:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Positions
-    from noisify.streams.distributions import Lanes
     from noisify.streams.words import Index
 
     Floats = NDArray[np.float64]
@@ -42,9 +42,11 @@ STREAM_VERSION = 2
 _STRIP = 1 << 14
 """Elements whose variates are computed together; the intermediate results fit the cache."""
 _LARGE_STRIP = 1 << 16
-"""The same for variates of which some are made again: each time takes many short steps."""
+"""The same for variates made of normal ones, some of which are drawn again in many short steps."""
 
 
+_FROM_NORMAL = frozenset({"cauchy", "lognormal", "gamma", "student_t"})
+"""Distributions whose variates are made of normal ones."""
 _SERIES_BYTES = 8
 
 
@@ -156,62 +158,68 @@ class Variates(ABC):
         """
 
     @abstractmethod
+    def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
+        """Return variates of a distribution, which is named like its method below."""
+
     def uniform(self, lane: str) -> Floats:
         """Return variates uniform on [0, 1)."""
+        return self.drawn("uniform", lane)
 
-    @abstractmethod
     def normal(self, lane: str) -> Floats:
         """Return standard normal variates."""
+        return self.drawn("normal", lane)
 
-    @abstractmethod
     def exponential(self, lane: str) -> Floats:
         """Return exponential variates."""
+        return self.drawn("exponential", lane)
 
-    @abstractmethod
     def laplace(self, lane: str) -> Floats:
         """Return Laplace variates."""
+        return self.drawn("laplace", lane)
 
-    @abstractmethod
     def logistic(self, lane: str) -> Floats:
         """Return logistic variates."""
+        return self.drawn("logistic", lane)
 
-    @abstractmethod
     def gumbel(self, lane: str) -> Floats:
         """Return Gumbel variates."""
+        return self.drawn("gumbel", lane)
 
-    @abstractmethod
     def triangular(self, lane: str) -> Floats:
         """Return triangular variates on -1 to 1 with mode 0."""
+        return self.drawn("triangular", lane)
 
-    @abstractmethod
     def cauchy(self, lane: str) -> Floats:
         """Return Cauchy variates."""
+        return self.drawn("cauchy", lane)
 
-    @abstractmethod
     def lognormal(self, lane: str, sigma: float) -> Floats:
         """Return variates whose logarithms are normal with standard deviation sigma."""
+        return self.drawn("lognormal", lane, sigma)
 
-    @abstractmethod
     def gamma(self, lane: str, shape: float) -> Floats:
         """Return gamma variates."""
+        return self.drawn("gamma", lane, shape)
 
-    @abstractmethod
     def student_t(self, lane: str, df: float) -> Floats:
         """Return variates of Student's t."""
+        return self.drawn("student_t", lane, df)
 
 
 class IndexedVariates(Variates):
     """Variates of noisify's own streams: element i takes those at index i."""
 
     __slots__ = ()
+    has_several: ClassVar[bool] = False
+    """Whether each lane has several streams."""
 
     @abstractmethod
     def _words(self, lane: str, index: Index) -> Words:
         """Return the words of a lane."""
 
-    @abstractmethod
     def _index(self) -> Index:
         """Return the indices of the elements."""
+        return _indices(self.positions)
 
     def integers(self, lane: str, count: int) -> Uint64s:
         """Return whole numbers from 0 to count - 1."""
@@ -225,55 +233,18 @@ class IndexedVariates(Variates):
         """Return standard normal variates."""
         return normal(self._words(lane, self._index()))
 
-    def exponential(self, lane: str) -> Floats:
-        """Return exponential variates."""
-        return self._made(lambda lanes: distributions.exponential(lanes(lane)), _STRIP)
-
-    def laplace(self, lane: str) -> Floats:
-        """Return Laplace variates."""
-        return self._made(lambda lanes: distributions.laplace(lanes(lane)), _STRIP)
-
-    def logistic(self, lane: str) -> Floats:
-        """Return logistic variates."""
-        return self._made(lambda lanes: distributions.logistic(lanes(lane)), _STRIP)
-
-    def gumbel(self, lane: str) -> Floats:
-        """Return Gumbel variates."""
-        return self._made(lambda lanes: distributions.gumbel(lanes(lane)), _STRIP)
-
-    def triangular(self, lane: str) -> Floats:
-        """Return triangular variates."""
-        return self._made(lambda lanes: distributions.triangular(lanes(lane)), _STRIP)
-
-    def cauchy(self, lane: str) -> Floats:
-        """Return Cauchy variates."""
-        return self._made(lambda lanes: distributions.cauchy(lanes, lane), _LARGE_STRIP)
-
-    def lognormal(self, lane: str, sigma: float) -> Floats:
-        """Return lognormal variates."""
-        return self._made(lambda lanes: distributions.lognormal(lanes(lane), sigma), _LARGE_STRIP)
-
-    def gamma(self, lane: str, shape: float) -> Floats:
-        """Return gamma variates."""
-        return self._made(lambda lanes: distributions.gamma(lanes, lane, shape), _LARGE_STRIP)
-
-    def student_t(self, lane: str, df: float) -> Floats:
-        """Return variates of Student's t."""
-        return self._made(lambda lanes: distributions.student_t(lanes, lane, df), _LARGE_STRIP)
-
-    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:
+    def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
         """Return variates, made for a strip of the elements at a time."""
+        make: Callable[..., Floats] = getattr(distributions, distribution)
         index = self._index()
-        if len(index) <= strip:
-            return self._strip(make, index)
+        strip = _LARGE_STRIP if distribution in _FROM_NORMAL else _STRIP
+        if len(index) <= strip or self.has_several:
+            return make(partial(self._words, index=index), lane, *parameters)
         out = np.empty(len(index))
         for start in range(0, len(index), strip):
             here = slice(start, start + strip)
-            out[here] = self._strip(make, index[here])
+            out[here] = make(partial(self._words, index=index[here]), lane, *parameters)
         return out
-
-    def _strip(self, make: Callable[[Lanes], Floats], index: Index) -> Floats:
-        return make(lambda lane: self._words(lane, index))
 
 
 @frozen(slots=True)
@@ -303,9 +274,15 @@ class StreamVariates(IndexedVariates):
 
 @frozen(slots=True)
 class JoinedVariates(IndexedVariates):
-    """The variates of several named streams at the same few positions, stream after stream."""
+    """The variates of several streams at the same few positions, stream after stream.
 
-    names: Sequence[StreamName]
+    Attributes:
+        streams: Returns the streams of a lane.
+        positions: The positions in each of them.
+    """
+
+    has_several: ClassVar[bool] = True
+    streams: Callable[[str], Sequence[Stream]]
     positions: Positions
 
     def stream(self, lane: str) -> Stream:
@@ -313,35 +290,7 @@ class JoinedVariates(IndexedVariates):
         raise AssertionError(lane)
 
     def _words(self, lane: str, index: Index) -> Words:
-        return Words.of([name.stream(lane) for name in self.names], index)
-
-    def _index(self) -> Index:
-        return _indices(self.positions)
-
-    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:  # noqa: ARG002
-        return self._strip(make, self._index())
-
-
-@frozen(slots=True)
-class SeriesVariates(IndexedVariates):
-    """The variates of several series of a field at the same positions, series after series."""
-
-    name: StreamName
-    numbers: Sequence[int]
-    positions: Positions
-
-    def stream(self, lane: str) -> Stream:
-        """Refuse: a lane has several streams."""
-        raise AssertionError(lane)
-
-    def _words(self, lane: str, index: Index) -> Words:
-        return Words.of(self.name.streams_of_series(lane, self.numbers), index)
-
-    def _index(self) -> Index:
-        return _indices(self.positions)
-
-    def _made(self, make: Callable[[Lanes], Floats], strip: int) -> Floats:  # noqa: ARG002
-        return self._strip(make, self._index())
+        return Words.of(self.streams(lane), index)
 
 
 def _indices(positions: Positions) -> Index:
@@ -354,6 +303,22 @@ def _indices(positions: Positions) -> Index:
     return np.asarray(starts + inside, np.uint64).reshape(-1)
 
 
+_OF_NUMPY: dict[str, Callable[..., object]] = {
+    "uniform": lambda generator, count: generator.uniform(size=count),
+    "normal": lambda generator, count: generator.standard_normal(count),
+    "exponential": lambda generator, count: generator.standard_exponential(count),
+    "laplace": lambda generator, count: generator.laplace(size=count),
+    "logistic": lambda generator, count: generator.logistic(size=count),
+    "gumbel": lambda generator, count: generator.gumbel(size=count),
+    "triangular": lambda generator, count: generator.triangular(-1.0, 0.0, 1.0, count),
+    "cauchy": lambda generator, count: generator.standard_cauchy(count),
+    "lognormal": lambda generator, count, sigma: generator.lognormal(0.0, sigma, count),
+    "gamma": lambda generator, count, shape: generator.standard_gamma(shape, count),
+    "student_t": lambda generator, count, df: generator.standard_t(df, count),
+}
+"""How a NumPy generator draws so many variates of a distribution."""
+
+
 @frozen(slots=True)
 class SequentialVariates(Variates):
     """The compatibility streams: the next variates of one NumPy generator.
@@ -364,9 +329,11 @@ class SequentialVariates(Variates):
     generator: NumpyGenerator
     positions: Positions
 
-    def next(self, draw: Callable[[NumpyGenerator, int], object]) -> Floats:
-        """Return the next variates, drawn by `draw(generator, count)`."""
-        return np.asarray(draw(self.generator, self.positions.size), np.float64)
+    @override
+    def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
+        """Return the next variates."""
+        draw = _OF_NUMPY[distribution]
+        return np.asarray(draw(self.generator, self.positions.size, *parameters), np.float64)
 
     @override
     def stream(self, lane: str) -> Stream:
@@ -385,61 +352,6 @@ class SequentialVariates(Variates):
             UsageError: Always.
         """
         raise UsageError("this model needs noisify's own streams; drop --rng")
-
-    @override
-    def uniform(self, lane: str) -> Floats:
-        """Return the next variates uniform on [0, 1)."""
-        return self.next(lambda generator, count: generator.uniform(size=count))
-
-    @override
-    def normal(self, lane: str) -> Floats:
-        """Return the next standard normal variates."""
-        return self.next(lambda generator, count: generator.standard_normal(count))
-
-    @override
-    def exponential(self, lane: str) -> Floats:
-        """Return the next exponential variates."""
-        return self.next(lambda generator, count: generator.standard_exponential(count))
-
-    @override
-    def laplace(self, lane: str) -> Floats:
-        """Return the next Laplace variates."""
-        return self.next(lambda generator, count: generator.laplace(size=count))
-
-    @override
-    def logistic(self, lane: str) -> Floats:
-        """Return the next logistic variates."""
-        return self.next(lambda generator, count: generator.logistic(size=count))
-
-    @override
-    def gumbel(self, lane: str) -> Floats:
-        """Return the next Gumbel variates."""
-        return self.next(lambda generator, count: generator.gumbel(size=count))
-
-    @override
-    def triangular(self, lane: str) -> Floats:
-        """Return the next triangular variates."""
-        return self.next(lambda generator, count: generator.triangular(-1.0, 0.0, 1.0, count))
-
-    @override
-    def cauchy(self, lane: str) -> Floats:
-        """Return the next Cauchy variates."""
-        return self.next(lambda generator, count: generator.standard_cauchy(count))
-
-    @override
-    def lognormal(self, lane: str, sigma: float) -> Floats:
-        """Return the next lognormal variates."""
-        return self.next(lambda generator, count: generator.lognormal(0.0, sigma, count))
-
-    @override
-    def gamma(self, lane: str, shape: float) -> Floats:
-        """Return the next gamma variates."""
-        return self.next(lambda generator, count: generator.standard_gamma(shape, count))
-
-    @override
-    def student_t(self, lane: str, df: float) -> Floats:
-        """Return the next variates of Student's t."""
-        return self.next(lambda generator, count: generator.standard_t(df, count))
 
 
 def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
