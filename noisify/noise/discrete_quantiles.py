@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,49 +40,15 @@ STRAY = 8.0
 """Step back by this much if a sum starts on the wrong side."""
 
 
-class Law(Protocol):
-    """Distributions of counts, one per element."""
-
-    @property
-    def mean(self) -> Floats:
-        """The means."""
-        ...
-
-    @property
-    def sd(self) -> Floats:
-        """The standard deviations."""
-        ...
-
-    @property
-    def asymmetry(self) -> float:
-        """The skewness times the standard deviation: 1 - 2p, and 1 for Poisson."""
-        ...
-
-    @property
-    def most(self) -> Floats | float:
-        """The largest possible counts."""
-        ...
-
-    def none(self) -> Floats:
-        """Return the probability of 0."""
-        ...
-
-    def ratio(self, k: Floats | float) -> Floats:
-        """Return the probability of k + 1 over that of k."""
-        ...
-
-    def pmf(self, k: Floats) -> Floats:
-        """Return the probability of k."""
-        ...
-
-    def take(self, which: Which) -> Self:
-        """Return the distributions of some of the elements."""
-        ...
-
-
 @dataclass(frozen=True)
 class Poisson:
-    """Poisson distributions: means of at least 0, shape (n,)."""
+    """Poisson distributions, one for each element.
+
+    Attributes:
+        mean: The means, at least 0, shape (n,).
+        asymmetry: The skewness times the standard deviation.
+        most: The largest possible count.
+    """
 
     mean: Floats
     asymmetry: float = 1.0
@@ -94,11 +60,11 @@ class Poisson:
         return np.sqrt(self.mean)
 
     def none(self) -> Floats:
-        """Return exp(-mean)."""
+        """Return the probability of 0: exp(-mean)."""
         return exp(-self.mean)
 
     def ratio(self, k: Floats | float) -> Floats:
-        """Return mean / (k + 1)."""
+        """Return the probability of k + 1 over that of k: mean / (k + 1)."""
         return self.mean / (k + 1)
 
     def pmf(self, k: Floats) -> Floats:
@@ -134,20 +100,20 @@ class Binomial:
 
     @property
     def asymmetry(self) -> float:
-        """1 - 2 share."""
+        """The skewness times the standard deviation: 1 - 2 share."""
         return 1 - 2 * self.share
 
     @property
     def most(self) -> Floats:
-        """The trials."""
+        """The largest possible counts: the trials."""
         return self.trials
 
     def none(self) -> Floats:
-        """Return (1 - share)**trials."""
-        return exp(self.trials * _log_others(self.share))
+        """Return the probability of 0: (1 - share)**trials."""
+        return exp(self.trials * _logs(self.share)[1])
 
     def ratio(self, k: Floats | float) -> Floats:
-        """Return (trials - k) / (k + 1) * share / (1 - share)."""
+        """Return the probability of k + 1 over that of k."""
         odds = self.share / (1 - self.share)
         return np.maximum(self.trials - k, 0.0) * odds / (k + 1)
 
@@ -161,7 +127,7 @@ class Binomial:
         exponent = _stirling_error(x) + _stirling_error(y) - _stirling_error(m)
         exponent += _deviance(x, m * self.share) + _deviance(y, m * other)
         between = exp(-exponent) * np.sqrt(m / (2 * math.pi * x * y))
-        at_end = np.where(k > 0, exp(n * _log_share(self.share)), self.none())
+        at_end = np.where(k > 0, exp(n * _logs(self.share)[0]), self.none())
         return np.where(inner, between, np.where(k > n, 0.0, at_end))
 
     def take(self, which: Which) -> Binomial:
@@ -169,16 +135,14 @@ class Binomial:
         return Binomial(self.trials[which], self.share)
 
 
-@lru_cache(maxsize=64)
-def _log_share(share: float) -> float:
-    with digits():
-        return float(Decimal(share).ln())
+Law = Poisson | Binomial
 
 
 @lru_cache(maxsize=64)
-def _log_others(share: float) -> float:
+def _logs(share: float) -> tuple[float, float]:
+    """Return the logarithms of a share and of 1 - share."""
     with digits():
-        return float(log1p(-Decimal(share)))
+        return float(Decimal(share).ln()), float(log1p(-Decimal(share)))
 
 
 def quantile(law: Law, uniform: Floats, *, falling: bool = False) -> Floats:
