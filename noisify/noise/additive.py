@@ -93,14 +93,11 @@ class Normal(IndependentNoise):
     """
 
     name: ClassVar[str] = "normal"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, 1.0
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return standard normal variates."""
         return variates.normal(lane)
-
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1."""
-        return 0.0, 1.0
 
 
 class Uniform(IndependentNoise):
@@ -111,6 +108,7 @@ class Uniform(IndependentNoise):
     """
 
     name: ClassVar[str] = "uniform"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, 1 / math.sqrt(3)
 
     def scaled(
         self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
@@ -126,10 +124,6 @@ class Uniform(IndependentNoise):
         """Return variates uniform on [0, 1), which `scaled` stretches."""
         return variates.uniform(lane)
 
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1/sqrt(3)."""
-        return 0.0, 1 / math.sqrt(3)
-
 
 class Laplace(IndependentNoise):
     """Laplace (double exponential) noise with density exp(-|z|) / 2 at scale 1.
@@ -139,14 +133,11 @@ class Laplace(IndependentNoise):
     """
 
     name: ClassVar[str] = "laplace"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, math.sqrt(2)
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Laplace variates of scale 1."""
         return variates.laplace(lane)
-
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd sqrt(2)."""
-        return 0.0, math.sqrt(2)
 
 
 class Cauchy(IndependentNoise):
@@ -193,14 +184,11 @@ class Logistic(IndependentNoise):
     """
 
     name: ClassVar[str] = "logistic"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, math.pi / math.sqrt(3)
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return logistic variates of scale 1."""
         return variates.logistic(lane)
-
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd pi/sqrt(3)."""
-        return 0.0, math.pi / math.sqrt(3)
 
 
 class Triangular(IndependentNoise):
@@ -212,14 +200,11 @@ class Triangular(IndependentNoise):
     """
 
     name: ClassVar[str] = "triangular"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, 1 / math.sqrt(6)
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return triangular variates on [-1, 1]."""
         return variates.triangular(lane)
-
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1/sqrt(6)."""
-        return 0.0, 1 / math.sqrt(6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +254,7 @@ def _tail_and_mass(cut: float) -> tuple[float, float]:
 class Asymmetric(IndependentNoise):
     """Additive noise with a long tail on one side, optionally with its mean subtracted."""
 
+    unit_moments: ClassVar[tuple[float, float]]
     center: bool = parameters.truth(
         "subtract the distribution's mean, so that noise has mean 0", default=False
     )
@@ -283,9 +269,9 @@ class Asymmetric(IndependentNoise):
         noise *= scale
         return noise
 
-    @abstractmethod
     def distribution(self) -> tuple[float, float]:
         """Return the mean and the sd at scale 1, before centering."""
+        return self.unit_moments
 
     def moments(self) -> tuple[float, float]:
         """Return the mean (0 if centered) and the sd."""
@@ -301,14 +287,11 @@ class Gumbel(Asymmetric):
     """
 
     name: ClassVar[str] = "gumbel"
+    unit_moments: ClassVar[tuple[float, float]] = float(np.euler_gamma), math.pi / math.sqrt(6)
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return Gumbel variates of scale 1."""
         return variates.gumbel(lane)
-
-    def distribution(self) -> tuple[float, float]:
-        """Return Euler's constant and pi/sqrt(6)."""
-        return float(np.euler_gamma), math.pi / math.sqrt(6)
 
 
 class Exponential(Asymmetric):
@@ -319,14 +302,11 @@ class Exponential(Asymmetric):
     """
 
     name: ClassVar[str] = "exponential"
+    unit_moments: ClassVar[tuple[float, float]] = 1.0, 1.0
 
     def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
         """Return exponential variates of mean 1."""
         return variates.exponential(lane)
-
-    def distribution(self) -> tuple[float, float]:
-        """Return 1 and 1."""
-        return 1.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,6 @@ class SaltAndPepper(Ranged):
         return out
 
 
-@dataclass(frozen=True, kw_only=True)
 class Impulse(Ranged):
     """Random-valued impulses: an element that is hit becomes any value, uniform on low to high.
 
@@ -300,7 +299,6 @@ class Stuck(RateModel):
         return np.asarray(values[held])
 
 
-@dataclass(frozen=True, kw_only=True)
 class Dropout(RateModel):
     """Dropout: an element that is hit becomes zero.
 

@@ -154,6 +154,7 @@ class Model(ABC):
             only each element's value and variates, never `context.variates.positions`.
         takes_series: Whether `apply` may get several series at once, see `NoiseContext.series`.
         random: Whether its noise depends on the seed.
+        unit_moments: The mean and the sd at scale 1 and loc 0, if they are constants.
         unmeasured: Why it has no `moments`, if it has none.
         example: The options that `--explain` shows after `noisify data.csv -d MODEL`.
     """
@@ -168,6 +169,7 @@ class Model(ABC):
     takes_series: ClassVar[bool] = False
     random: ClassVar[bool] = True
     example: ClassVar[str] = "-s 0.1"
+    unit_moments: ClassVar[tuple[float, float] | None] = None
     unmeasured: ClassVar[str] = "has no sd of its own: how much it adds depends on the data"
 
     def __post_init__(self) -> None:
@@ -194,7 +196,7 @@ class Model(ABC):
 
     def moments(self) -> tuple[float, float] | None:
         """Return the mean and the sd at scale 1 and loc 0, or None if there is no sd."""
-        return None
+        return self.unit_moments
 
     def mean_square(self) -> float:
         """Return the mean square at scale 1 and loc 0, for a model that has moments."""

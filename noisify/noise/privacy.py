@@ -87,7 +87,6 @@ class Mechanism(Model):
         """Return fresh variates of scale 1, shape (n,)."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class LaplaceMechanism(Mechanism):
     """Differential privacy by Laplace noise: x + b * z, b = sensitivity / epsilon.
 

@@ -156,7 +156,6 @@ def _slip(kind: str, text: str, place: int, choice: float) -> str:
             return before + character + character + after
 
 
-@dataclass(frozen=True, kw_only=True)
 class Ocr(TextModel):
     """Errors of optical character recognition: one shape taken for another in each cell hit.
 

@@ -45,6 +45,7 @@ class AR1(Additive):
     """
 
     name: ClassVar[str] = "ar1"
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, 1.0
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.1sd -p rho=0.95"
 
@@ -65,10 +66,6 @@ class AR1(Additive):
         """Return a stationary sequence of standard deviation 1."""
         stream, process = Stream.of(variates, lane), Process.stationary(self.rho)
         return sequence(variates, lambda block: values_of_block(stream, process, block))
-
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1."""
-        return 0.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +96,12 @@ class RandomWalk(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class PowerLaw(Additive):
-    """Noise whose power falls or rises as a power of the frequency."""
+    """Noise whose power falls or rises as a power of the frequency.
 
+    Its sd is the expected one of the field about its own mean.
+    """
+
+    unit_moments: ClassVar[tuple[float, float]] = 0.0, 1.0
     family: ClassVar[str] = "time series"
     example: ClassVar[str] = "-s 0.1sd"
     LAW: ClassVar[float]
@@ -163,10 +164,6 @@ class PowerLaw(Additive):
 
         return sequence(variates, block_values)
 
-    def moments(self) -> tuple[float, float]:
-        """Return mean 0 and sd 1: the sd of the field about its own mean, as expected."""
-        return 0.0, 1.0
-
     def mean_square(self) -> float:
         """Return the expected mean square, in which the field's own mean is left."""
         return self.blend().mean_square
@@ -214,7 +211,6 @@ class ColoredNoise(PowerLaw):
         return self.exponent
 
 
-@dataclass(frozen=True, kw_only=True)
 class PinkNoise(PowerLaw):
     """Pink (flicker) noise: x + loc + scale * y, y's power ~ 1/f: the same in every octave.
 
@@ -228,7 +224,6 @@ class PinkNoise(PowerLaw):
     LAW: ClassVar[float] = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
 class BrownNoise(PowerLaw):
     """Brown (red) noise: x + loc + scale * y, y's power ~ 1 / f**2, kept from running away.
 
@@ -242,7 +237,6 @@ class BrownNoise(PowerLaw):
     LAW: ClassVar[float] = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
 class BlueNoise(PowerLaw):
     """Blue noise: x + loc + scale * y, y's power ~ f: the differences of pink noise.
 
@@ -255,7 +249,6 @@ class BlueNoise(PowerLaw):
     LAW: ClassVar[float] = -1.0
 
 
-@dataclass(frozen=True, kw_only=True)
 class VioletNoise(PowerLaw):
     """Violet noise: x + loc + scale * y, y's power ~ f**2: the differences of white noise.
 
