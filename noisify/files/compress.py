@@ -11,7 +11,7 @@ import io
 import lzma
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from noisify.core.lazy import optional
 from noisify.core.lazy_pyarrow import pa
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from noisify.files.codecs import Codec, Compression
 
+Compressor: TypeAlias = Any
+"""Has `compress` and `flush`, as the incremental compressors of all libraries have."""
 _BLOCK_BYTES = 1 << 20
 _MORE_IN_FLIGHT = 2
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0"
@@ -35,33 +37,37 @@ _ISAL_LEVELS = range(1, 4)
 _RAW_DEFLATE = -15
 
 
-class _Packer(Protocol):
-    """Compresses a file block by block.
+class _Packer:
+    """Compresses a file block by block, into one stream of an incremental compressor.
+
+    Args:
+        compressor: The compressor.
+        head: The bytes before the first block.
 
     Attributes:
         parallel: Whether blocks may be packed concurrently and in any order.
+        head: The same.
     """
 
-    parallel: bool
+    parallel = False
 
-    def head(self) -> bytes:
-        """Return the bytes before the first block."""
-        ...
+    def __init__(self, compressor: Compressor, head: bytes = b"") -> None:
+        self._compressor = compressor
+        self.head = head
 
     def pack(self, block: bytearray) -> bytes:
         """Compress a block; called in a worker thread."""
-        ...
+        return cast("bytes", self._compressor.compress(block))
 
     def note(self, block: bytearray) -> None:
         """Update checksum and size with the next block; called in file order."""
-        ...
 
     def tail(self) -> bytes:
         """Return the bytes after the last block."""
-        ...
+        return cast("bytes", self._compressor.flush())
 
 
-class _GzipPacker:
+class _GzipPacker(_Packer):
     """Writes one gzip member whose blocks are compressed independently, as pigz does.
 
     isal is several times faster than zlib's levels 1 to 3 and compresses as well. It has no higher
@@ -71,21 +77,19 @@ class _GzipPacker:
     parallel = True
 
     def __init__(self, level: int) -> None:
-        self._level = self._own_level = level
         self._checks: Any = deflate_library()
-        self._deflate: Any = zlib
-        if self._checks is not zlib and level in _ISAL_LEVELS:
-            self._deflate, self._own_level = self._checks, ISAL_LEVEL
+        by_isal = self._checks is not zlib and level in _ISAL_LEVELS
+        effort = {1: b"\x04", 9: b"\x02"}.get(level, b"\0")
+        head = _GZIP_HEADER + effort + _UNKNOWN_SYSTEM
+        super().__init__(self._checks if by_isal else zlib, head)
+        self._level = ISAL_LEVEL if by_isal else level
         self._flush: int = zlib.Z_SYNC_FLUSH
         self._checksum = 0
         self._size = 0
 
-    def head(self) -> bytes:
-        effort = {1: b"\x04", 9: b"\x02"}.get(self._level, b"\0")
-        return _GZIP_HEADER + effort + _UNKNOWN_SYSTEM
-
     def pack(self, block: bytearray) -> bytes:
-        deflater = self._deflate.compressobj(self._own_level, self._deflate.DEFLATED, _RAW_DEFLATE)
+        library = self._compressor
+        deflater = library.compressobj(self._level, library.DEFLATED, _RAW_DEFLATE)
         parts: tuple[bytes, bytes] = deflater.compress(block), deflater.flush(self._flush)
         return b"".join(parts)
 
@@ -98,101 +102,56 @@ class _GzipPacker:
         return _LAST_BLOCK + self._checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
-class _Compressor(Protocol):
-    """The interface that incremental compressors share."""
-
-    def compress(self, data: bytearray, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-class _StreamPacker:
-    """Writes one stream with an incremental compressor."""
-
-    parallel = False
-
-    def __init__(self, compressor: _Compressor, head: bytes = b"") -> None:
-        self._compressor = compressor
-        self._head = head
-
-    def head(self) -> bytes:
-        return self._head
-
-    def pack(self, block: bytearray) -> bytes:
-        return self._compressor.compress(block)
-
-    def note(self, block: bytearray) -> None:
-        pass
-
-    def tail(self) -> bytes:
-        return self._compressor.flush()
-
-
 def _bzip2(level: int) -> _Packer:
-    return _StreamPacker(bz2.BZ2Compressor(level))
+    return _Packer(bz2.BZ2Compressor(level))
 
 
 def _xz(level: int) -> _Packer:
-    return _StreamPacker(lzma.LZMACompressor(preset=level))
+    return _Packer(lzma.LZMACompressor(preset=level))
 
 
-class _Collected(io.RawIOBase):
-    """Collects what is written; the parts remain after it is closed."""
+class _Collected(io.BytesIO):
+    """A buffer that its writer cannot close."""
 
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        self.parts.append(bytes(data))
-        return len(self.parts[-1])
+    def close(self) -> None:
+        """Stay open."""
 
 
-class _ArrowPacker:
-    """Writes one stream with Arrow's codec, at Arrow's level and without a checksum."""
-
-    parallel = False
+class _ArrowCompressor:
+    """Arrow's codec as an incremental compressor, at Arrow's level and without a checksum."""
 
     def __init__(self, name: str) -> None:
         self._packed = _Collected()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(self._packed, mode="w"), name)
 
-    def head(self) -> bytes:
-        return b""
-
-    def pack(self, block: bytearray) -> bytes:
-        self._stream.write(block)
-        return self._take_written()
-
-    def note(self, block: bytearray) -> None:
-        pass
-
-    def tail(self) -> bytes:
-        self._stream.close()
-        return self._take_written()
-
-    def _take_written(self) -> bytes:
-        """Return what was written since the last call."""
-        packed = b"".join(self._packed.parts)
-        self._packed.parts.clear()
+    def compress(self, data: bytearray) -> bytes:
+        """Compress some bytes, and return what was written since the last call."""
+        self._stream.write(data)
+        packed = self._packed.getvalue()
+        self._packed.seek(0)
+        self._packed.truncate()
         return packed
+
+    def flush(self) -> bytes:
+        """End the stream, and return the rest of it."""
+        self._stream.close()
+        return self._packed.getvalue()
 
 
 def _zstd(level: int) -> _Packer:
     if (zstandard := optional("zstandard")) is None:
-        return _ArrowPacker("zstd")
+        return _Packer(_ArrowCompressor("zstd"))
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
-    return _StreamPacker(compressor.compressobj())
+    return _Packer(compressor.compressobj())
 
 
 def _lz4(level: int) -> _Packer:
     if (lz4 := optional("lz4.frame")) is None:
-        return _ArrowPacker("lz4")
+        return _Packer(_ArrowCompressor("lz4"))
     compressor = lz4.LZ4FrameCompressor(
         compression_level=level, content_checksum=True, block_size=lz4.BLOCKSIZE_MAX1MB
     )
-    return _StreamPacker(compressor, compressor.begin())
+    return _Packer(compressor, compressor.begin())
 
 
 _PACKERS: dict[Codec, Callable[[int], _Packer]] = {
@@ -253,7 +212,7 @@ class CompressedFile(io.RawIOBase):
     def _write_out(self, packed: bytes) -> None:
         if not self._started:
             self._started = True
-            self._write_out(self._packer.head())
+            self._write_out(self._packer.head)
         view = memoryview(packed)
         while view:
             view = view[self._file.write(view) or 0 :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core.errors import DataError
 from noisify.core.lazy_pyarrow import pa
@@ -73,18 +73,6 @@ class BlockStream(io.RawIOBase):
         super().close()
 
 
-class _Decompressor(Protocol):
-    """The interface of the decompressors of bz2 and lzma."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
 class _Inflater:
     """Decompresses one gzip member."""
 
@@ -107,7 +95,9 @@ class _Inflater:
         return out
 
 
-_DECOMPRESSORS: dict[Codec, Callable[[], _Decompressor]] = {
+_DECOMPRESSORS: dict[
+    Codec, Callable[[], _Inflater | bz2.BZ2Decompressor | lzma.LZMADecompressor]
+] = {
     GZIP: _Inflater,
     BZIP2: bz2.BZ2Decompressor,
     XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY),
