@@ -141,12 +141,12 @@ def _may_be_joined(name: str) -> bool:
 def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) -> list[RunReport]:
     """Plan and make all outputs; closing `outputs` commits them."""
     for wanted in one.wanted:
-        check_output(opened, wanted.target, settings)
+        check_output(opened, wanted.target)
     plans = [opened.plan(wanted.request) for wanted in one.wanted]
     targets, masks = [], []
     for wanted in one.wanted:
-        targets.append(outputs.open(open_target(opened, wanted.target, settings, [one.path])))
-        masks.append(_open_mask(opened, wanted, settings, outputs))
+        targets.append(outputs.open(open_target(opened, wanted.target, [one.path])))
+        masks.append(_open_mask(opened, wanted, outputs))
     with ExitStack() as kept:
         bounds = opened.bounds(max(plan.halo for plan in plans))
         first = opened.cutting.cut(opened.source, Share(1, opened.count), 1, bounds[0])
@@ -171,13 +171,13 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
 
 
 def _open_mask(
-    opened: CutInput, wanted: OutputRequest, settings: Settings, outputs: Outputs
+    opened: CutInput, wanted: OutputRequest, outputs: Outputs
 ) -> tuple[Output, Joining | None] | None:
     """Open the mask of an output, if it has one; return it, and how its parts are joined."""
     if wanted.mask is None:
         return None
     inputs = [opened.input.name, wanted.target]
-    mask = outputs.open(open_mask_target(opened, wanted.mask, settings, inputs))
+    mask = outputs.open(open_mask_target(opened, wanted.mask, inputs))
     entry = mask_format(opened, wanted.mask)
     return mask, parquet_join.JOINING_MASKS if entry.name == "parquet" else None
 

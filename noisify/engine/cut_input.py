@@ -95,7 +95,7 @@ class CutInput(OpenInput):
             output: Opens the outputs of a part.
         """
         alone = replace(
-            self._settings, jobs=1, note=nothing, progress=nothing, passes=nothing,
+            self.settings, jobs=1, note=nothing, progress=nothing, passes=nothing,
             unsynced=None, clobber=True,
         )  # fmt: skip
         jobs = []
@@ -112,7 +112,7 @@ class CutInput(OpenInput):
         start = copy.deepcopy(surveys)  # some parts start when others have been added
         for found in self.tasks.map(survey_part, zip(jobs, repeat(start), strict=False)):
             surveys += found
-            self._settings.progress(self.part_bytes(surveys.fields))
+            self.settings.progress(self.part_bytes(surveys.fields))
 
     def part_bytes(self, fields: Iterable[Field]) -> int:
         """Return how many bytes progress counts for a pass over fields of a part."""

@@ -86,7 +86,7 @@ def write_outputs(
     try:
         with OpenInput(path, settings, [one.target for one in wanted], passes) as opened:
             try:
-                reports = make_all(path, opened, wanted, passes, settings, outputs)
+                reports = make_all(opened, wanted, outputs)
             except (NoisifyError, OSError):
                 opened.input.check_unchanged()  # a change may be why it failed
                 raise
@@ -105,44 +105,37 @@ def passes_for(outputs: int) -> int:
 
 
 def make_all(
-    path: str | Path,
-    opened: OpenInput,
-    wanted: Sequence[OutputRequest],
-    passes: int,
-    settings: Settings,
-    outputs: Outputs,
+    opened: OpenInput, wanted: Sequence[OutputRequest], outputs: Outputs
 ) -> list[RunReport]:
     """Check, plan and make all outputs, some from each reading of the input."""
     for one in wanted:
-        check_output(opened, one.target, settings)
+        check_output(opened, one.target)
         if one.mask is not None:
             mask_format(opened, one.mask)
-            output_compression(opened, one.mask, settings)
+            output_compression(opened, one.mask)
     plans = [opened.plan(one.request) for one in wanted]
     part = opened.part(plans)
-    if passes > 1:
+    if opened.later_passes > 1:
         opened.spool("it is read more than once")
     reports: list[RunReport] = []
     for start in range(0, len(wanted), AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        reports += _make(path, opened, wanted[some], plans[some], settings, outputs, part)
+        reports += _make(opened, wanted[some], plans[some], outputs, part)
     return reports
 
 
 def _make(
-    path: str | Path,
     opened: OpenInput,
     wanted: Sequence[OutputRequest],
     plans: Sequence[Plan],
-    settings: Settings,
     outputs: Outputs,
     part: Part[Any] | None,
 ) -> list[RunReport]:
     """Make outputs from one pass over the input; closing `outputs` commits them."""
-    inputs = [] if settings.in_place else [path]
+    settings = opened.settings
     with _Sinks() as sinks:
         tasks = [
-            _task(opened, one, plan, settings, inputs, outputs, sinks, part)
+            _task(opened, one, plan, outputs, sinks, part)
             for one, plan in zip(wanted, plans, strict=True)
         ]
         passes = [tasks]
@@ -231,14 +224,13 @@ def _task(
     opened: OpenInput,
     wanted: OutputRequest,
     plan: Plan,
-    settings: Settings,
-    inputs: Sequence[str | Path],
     outputs: Outputs,
     sinks: _Sinks,
     part: Part[Any] | None,
 ) -> loop.Task:
     """Open an output and its mask for a plan."""
-    output = outputs.open(open_target(opened, wanted.target, settings, inputs, part))
+    inputs = [] if opened.settings.in_place else [opened.given]
+    output = outputs.open(open_target(opened, wanted.target, inputs, part))
     noised = frozenset(field.name for field in plan.noised)
     source = opened.source
     if plan.row_steps and source.row_elements is not None and not can_write_at(output.file):
@@ -255,7 +247,7 @@ def _task(
     if plan.row_steps or wanted.appended:
         raise UsageError("--mask needs an output of as many rows as the input")
     mask_output = outputs.open(
-        open_mask_target(opened, wanted.mask, settings, [*inputs, wanted.target], part)
+        open_mask_target(opened, wanted.mask, [*inputs, wanted.target], part)
     )
     entry = mask_format(opened, wanted.mask)
     mask = sinks.start(

@@ -103,6 +103,9 @@ class OpenInput:
         later_passes: How often it will be read once it is planned.
 
     Attributes:
+        given: The path as it was given.
+        settings: How to read it.
+        later_passes: How often it will still be read.
         surveyed: Statistics of fields, by what was asked for.
         keys: What a pass over it found about the keys of its rows.
     """
@@ -114,15 +117,16 @@ class OpenInput:
         outputs: Sequence[str | Path] = (),
         later_passes: int = 0,
     ) -> None:
+        self.given = path
         self.input = Input(path)
         self.input.memory = settings.memory
         self.codec = self.input.codec
-        self._settings = settings
+        self.settings = settings
         self.surveyed: dict[object, Mapping[str, FieldStatistics]] = {}
         self.surveyed |= settings.known.statistics
         self.keys: KeyTally | None = None
         self._told: set[str] = set()
-        self._later_passes = later_passes
+        self.later_passes = later_passes
         self._hints: Sequence[str] | None = None
         try:
             if self.input.is_kept:
@@ -145,10 +149,10 @@ class OpenInput:
 
     def _convert(self, wanted: formats.FormatEntry) -> ReadOptions:
         """Put the input into the format that is wanted; return how to read it then."""
-        read = self._settings.read
+        read = self.settings.read
         if wanted is self.format:
             return read
-        if self._settings.share is not None:
+        if self.settings.share is not None:
             raise UsageError(
                 f"a part of {self.format.title} is written as {self.format.title}, not as "
                 f"{wanted.title}; convert the whole first"
@@ -158,7 +162,7 @@ class OpenInput:
         if self.input.is_folder and self.format.shape == "table":
             raise UsageError(f"a folder is written as a folder of {self.format.title} files")
         self.input = converted = convert.convert(self.input, self.format, wanted, read)
-        converted.memory = self._settings.memory
+        converted.memory = self.settings.memory
         converted.memory.check()
         self._hints = converted.hints
         if wanted.module == self.format.module:
@@ -185,8 +189,8 @@ class OpenInput:
 
     def passes_left(self) -> int:
         """Return how many passes are still to come, and count one of them as begun."""
-        self._later_passes -= 1
-        return self._later_passes + 1
+        self.later_passes -= 1
+        return self.later_passes + 1
 
     def spool(self, reason: str) -> None:
         """Make sure that the input can be read more than once."""
@@ -194,7 +198,7 @@ class OpenInput:
             self._keep(reason)
 
     def _keep(self, reason: str) -> None:
-        self._settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
+        self.settings.note(f"{self.input.name} is kept in a temporary file, since {reason}")
         self.input.download()
 
     def plan(self, request: Request) -> Plan:
@@ -202,11 +206,11 @@ class OpenInput:
         bare = self.format.shape == "table" and not self.source.fields
         if self.source.empty or bare:
             nothing = "columns" if bare else "rows"
-            self._settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
+            self.settings.note(f"{self.input.name} has no {nothing}; it passes through as it is")
             if not any(spec.columns for spec in request.specs):
                 return Plan((), request.seed, request.rng, file=request.file)
         try:
-            plan = self._settings.resolver.resolve(
+            plan = self.settings.resolver.resolve(
                 request, self.source.fields, self._survey, self.source.series_shape
             )
         except UsageError as error:
@@ -221,13 +225,13 @@ class OpenInput:
         if plan.rng != "noisify" and len(plan.steps) > 1:
             self.spool(f"--rng {plan.rng} draws one field after the other")
         if not plan.steps:
-            self._settings.note(
+            self.settings.note(
                 f"no field of {self.input.name} that is chosen and not excluded holds numbers; "
                 "it passes through as it is"
             )
         self.tell()
         for note in plan.notes:
-            self._settings.note(note)
+            self.settings.note(note)
         return plan
 
     def part(self, plans: Sequence[Plan]) -> Part[Any] | None:
@@ -236,7 +240,7 @@ class OpenInput:
         Raises:
             UsageError: If the input cannot be cut into parts, or a plan cannot be carried out so.
         """
-        share = self._settings.share
+        share = self.settings.share
         if share is None:
             return None
         if self.codec is not None:
@@ -251,8 +255,8 @@ class OpenInput:
                     f"{plan.row_steps[0].model.name} changes the length that the start of "
                     f"{self.format.title} files says; it does not go with --shard"
                 )
-        bounds = self._settings.known.bounds
-        return self.cutting.cut(self.source, share, self._settings.jobs, bounds)
+        bounds = self.settings.known.bounds
+        return self.cutting.cut(self.source, share, self.settings.jobs, bounds)
 
     @property
     def cutting(self) -> Cutting[Any]:
@@ -271,7 +275,7 @@ class OpenInput:
         hints = [f"{self.input.name}: {hint}" for hint in self._hints or ()]
         for note in (*hints, *self.source.notes, *self.source.notes_of_reading()):
             if note not in self._told:
-                self._settings.note(note)
+                self.settings.note(note)
                 self._told.add(note)
 
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
@@ -285,17 +289,17 @@ class OpenInput:
         return survey.in_passes(
             needs,
             self.survey_pass,
-            lambda count: self._settings.passes(count + self._later_passes, self.bytes_of(needs)),
+            lambda count: self.settings.passes(count + self.later_passes, self.bytes_of(needs)),
         )
 
     def survey_pass(self, surveys: survey.Surveys) -> None:
         """Read the input once to collect statistics."""
         jobs, size = self.workers_and_chunks()
-        surveys.read(self.source, jobs=jobs, size=size, progress=self._settings.progress)
+        surveys.read(self.source, jobs=jobs, size=size, progress=self.settings.progress)
 
     def workers_and_chunks(self, outputs: int = 1) -> tuple[int, int]:
         """Return how many workers, and chunks of how many bytes, there is memory for."""
-        settings = self._settings
+        settings = self.settings
         return settings.memory.fit(settings.jobs, settings.chunk_bytes, outputs)
 
     def preview(self, plan: Plan, rows: int) -> loop.Preview:

@@ -127,7 +127,7 @@ def make_part(job: PartJob) -> PartResult:
         targets = [one.target for one in wanted]
         with OpenInput(job.path, job.settings, targets, passes) as opened:
             with Outputs() as outputs:
-                reports = make_all(job.path, opened, wanted, passes, job.settings, outputs)
+                reports = make_all(opened, wanted, outputs)
                 opened.input.check_unchanged()
             part = opened.part(())
             ragged = 0 if part is None else part.ragged()

@@ -39,14 +39,14 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
         raise UsageError("--restore needs the mask as a file; standard input is for the noisy one")
     try:
         with OpenInput(path, settings) as opened, closing(Input(mask_path)) as mask:
-            check_output(opened, target, settings)
+            check_output(opened, target)
             entry = _mask_format(mask, opened.format)
             if entry.seeks or mask.is_remote:
                 mask.download()
             inputs = [mask_path] if settings.in_place else [path, mask_path]
-            output = open_target(opened, target, settings, inputs)
+            output = open_target(opened, target, inputs)
             with output, naming(output):
-                count = _restored(opened, mask, entry, output, settings)
+                count = _restored(opened, mask, entry, output)
                 opened.input.check_unchanged()
                 mask.check_unchanged()
                 return count
@@ -54,9 +54,7 @@ def restore(path: str | Path, mask_path: str | Path, target: str | Path, setting
         raise error.at("standard input" if str(path) == "-" else path) from None
 
 
-def _restored(
-    opened: OpenInput, mask: Input, entry: formats.FormatEntry, output: Output, settings: Settings
-) -> int:
+def _restored(opened: OpenInput, mask: Input, entry: formats.FormatEntry, output: Output) -> int:
     """Write the original; return the number of elements restored."""
     source = opened.source
     count = 0
@@ -66,11 +64,11 @@ def _restored(
         noised = frozenset(field.name for group in originals.groups for field in group)
         form = opened.format.load()
         with closing((form.restore or form.rewrite)(source, output, noised)) as sink:
-            for raw in source.read(originals.groups, settings.chunk_bytes).pieces:
+            for raw in source.read(originals.groups, opened.settings.chunk_bytes).pieces:
                 encoded, restored = originals.put_back(raw, source, sink)
                 sink.write(encoded)
                 count += restored
-                settings.progress(source.size_of(raw))
+                opened.settings.progress(source.size_of(raw))
             originals.check()
             sink.finish()
     return count

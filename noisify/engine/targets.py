@@ -17,7 +17,7 @@ from noisify.formats import unsupported
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisify.engine.open_input import OpenInput, Settings
+    from noisify.engine.open_input import OpenInput
     from noisify.files.codecs import Compression
     from noisify.files.output import Output
     from noisify.formats.interface import Part
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 def open_target(
     opened: OpenInput,
     target: str | Path,
-    settings: Settings,
     inputs: Sequence[str | Path],
     part: Part[Any] | None = None,
 ) -> Output:
@@ -35,13 +34,13 @@ def open_target(
     Args:
         opened: The input.
         target: The output.
-        settings: The settings.
         inputs: The inputs that it must not be.
         part: The part of the input that is worked on, or None for all of it.
 
     Raises:
         UsageError: If the output cannot be written where it is to be.
     """
+    settings = opened.settings
     if part is not None and settings.known.output is not None:
         return settings.known.output(Path(target), part.place, opened.input.path)
     if opened.input.is_folder and opened.input.path is not None:
@@ -57,7 +56,7 @@ def open_target(
         target,
         inputs=inputs,
         clobber=settings.clobber,
-        compression=output_compression(opened, target, settings),
+        compression=output_compression(opened, target),
         jobs=settings.jobs,
         unsynced=settings.unsynced,
     )
@@ -66,7 +65,6 @@ def open_target(
 def open_mask_target(
     opened: OpenInput,
     mask: str | Path,
-    settings: Settings,
     inputs: Sequence[str | Path],
     part: Part[Any] | None = None,
 ) -> Output:
@@ -76,15 +74,13 @@ def open_mask_target(
     return open_output(
         mask,
         inputs=inputs,
-        clobber=settings.clobber,
-        compression=output_compression(opened, mask, settings),
-        jobs=settings.jobs,
+        clobber=opened.settings.clobber,
+        compression=output_compression(opened, mask),
+        jobs=opened.settings.jobs,
     )
 
 
-def output_compression(
-    opened: OpenInput, target: str | Path, settings: Settings
-) -> Compression | None:
+def output_compression(opened: OpenInput, target: str | Path) -> Compression | None:
     """Return the compression of an output: by its name or, in place, that of the input.
 
     Standard output is never compressed, since the next program of a pipeline expects plain data.
@@ -94,28 +90,29 @@ def output_compression(
     """
     if str(target) == STANDARD_OUTPUT:
         return None
-    in_place = settings.in_place and str(target) == opened.input.name
+    in_place = opened.settings.in_place and str(target) == opened.input.name
     codec = opened.codec if in_place else codecs.of_name(target)
-    return None if codec is None else codec.at_level(settings.compress_level)
+    return None if codec is None else codec.at_level(opened.settings.compress_level)
 
 
-def check_output(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+def check_output(opened: OpenInput, target: str | Path) -> None:
     """Refuse an output that contradicts the options or the input."""
-    check_output_format(opened, target, settings)
-    if settings.compress_level is not None and not output_compression(opened, target, settings):
+    check_output_format(opened, target)
+    if opened.settings.compress_level is not None and not output_compression(opened, target):
         raise UsageError(
             f"--compress-level is for compressed outputs, and {shown_name(target)} is not; "
             f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
         )
 
 
-def check_output_format(opened: OpenInput, target: str | Path, settings: Settings) -> None:
+def check_output_format(opened: OpenInput, target: str | Path) -> None:
     """Refuse an output of another format than the input's, and bytes on a terminal."""
     if str(target) == STANDARD_OUTPUT and opened.format.binary and _is_terminal(sys.stdout):
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
-    output_compression(opened, target, settings)
+    output_compression(opened, target)
     suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
-    wanted = formats.find(settings.to_format) if settings.to_format else formats.of_suffix(suffix)
+    named = opened.settings.to_format
+    wanted = formats.find(named) if named else formats.of_suffix(suffix)
     if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
         usual, stem = opened.format.suffixes[0], Path(target).stem
         raise UsageError(
