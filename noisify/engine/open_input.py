@@ -11,12 +11,11 @@ from noisify.core.memory_bound import UNBOUNDED, MemoryBound
 from noisify.core.value_class import frozen
 from noisify.engine import convert, loop, survey
 from noisify.engine.numpy_streams import check_streams
-from noisify.engine.text_options import check_text_options
 from noisify.files.input import Input
 from noisify.formats.detect import recognise
 from noisify.formats.interface import CUT, no_rows, not_cut
 from noisify.formats.numpy_fields import check_condition
-from noisify.formats.read_options import ReadOptions
+from noisify.formats.read_options import ReadOptions, declared
 from noisify.plan.plan import Plan, Request
 from noisify.plan.resolve import Resolver
 
@@ -135,7 +134,7 @@ class OpenInput:
                     "from its end"
                 )
             self.format = recognise(self.input, settings.from_format)
-            check_text_options(settings.read, self.format)
+            _check_text_options(settings.read, self.format)
             read = self._convert(convert.wanted_format(self.format, outputs, settings.to_format))
             downloaded = self.input.is_remote and not self.format.in_ranges
             if self.format.seeks and (self.input.path is None or downloaded):
@@ -318,3 +317,14 @@ class OpenInput:
                 self.source.close()
         finally:
             self.input.close()
+
+
+def _check_text_options(read: ReadOptions, entry: formats.FormatEntry) -> None:
+    """Refuse options for reading text with a format that is not text."""
+    if entry.module == "csv.format":
+        return
+    for name, how in declared().items():
+        if how.flag and name != "strict" and getattr(read, name) != how.default:
+            raise UsageError(
+                f"{how.flag} says how CSV and TSV are read, and this is {entry.title}; leave it out"
+            )

@@ -16,7 +16,7 @@ from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.lazy_libraries import shutil
 from noisify.core.memory_bound import UNBOUNDED
 from noisify.core.urls import is_url, redacted
-from noisify.files import codecs, decompress, remote, zip_member
+from noisify.files import codecs, decompress, folder_input, remote, zip_member
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Input:
         self.codec: Codec | None = None
         self.memory = UNBOUNDED
         self._packed: Path | None = None
-        self._remote: remote.RemoteFile | remote.RemoteFolder | None = None
+        self._remote: remote.RemoteFile | folder_input.RemoteFolder | None = None
         self._device: BinaryIO | None = None
         self._stream: BinaryIO | None = None
         self._head: bytes | None = None
@@ -117,7 +117,7 @@ class Input:
 
     def _take_url(self, url: str) -> None:
         found = remote.open_remote(url)
-        if isinstance(found, remote.RemoteFolder):
+        if isinstance(found, folder_input.RemoteFolder):
             self._remote, self.is_folder = found, True
             self.path = cast("Path", found)
             return
@@ -203,26 +203,21 @@ class Input:
 
     def head(self, count: int = HEAD_BYTES) -> bytes:
         """Return the first `count` bytes, or all of them if there are fewer."""
-        if self.is_remote:
-            if self._head is None or count > len(self._head):
-                self._head = self._peek(count)  # no more than that
-        elif self._head is None or (self.path is not None and count > HEAD_BYTES):
+        enough = 0 if self.is_remote else HEAD_BYTES  # no more than that is fetched
+        known = max(enough, len(self._head or b""))
+        if self._head is None or (self.path is not None and count > known):
             if self.path is not None and self._held is not None and self._spooled is None:
                 self._held.seek(0)
                 self._head = read_fully(self._held, max(count, HEAD_BYTES))
             elif self.path is not None:
                 with self.path.open("rb") as file:
-                    self._head = file.read(max(count, HEAD_BYTES))
+                    self._head = file.read(max(count, enough))
             elif self._packed is not None:
                 with self.open() as stream:
                     self._head = read_fully(stream, HEAD_BYTES)
             else:
                 self._head = read_fully(cast("BinaryIO", self._stream), HEAD_BYTES)
         return self._head[:count]
-
-    def _peek(self, count: int) -> bytes:
-        with cast("Path", self.path).open("rb") as file:
-            return file.read(count)
 
     def open(self) -> BinaryIO:
         """Open the data from its start; a stream can be opened only once."""

@@ -24,20 +24,6 @@ from noisify.files.transport import Location, remote_errors, version_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "Blocks",
-    "FileInFolder",
-    "RangeReader",
-    "RemoteFile",
-    "RemoteFolder",
-    "expand",
-    "files_of",
-    "for_library",
-    "is_remote",
-    "open_remote",
-    "size_of",
-]
-
 _BLOCK_BYTES = 1 << 15
 _KEPT_BLOCKS = 128
 _MOST_AHEAD = 1 << 23

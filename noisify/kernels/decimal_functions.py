@@ -21,8 +21,6 @@ DIGITS = 50
 PI = Decimal(
     "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862"
 )
-EULER = Decimal("0.577215664901532860606512090082402431042159335939923598805767234884867726777665")
-"""The Euler-Mascheroni constant, the mean of the Gumbel distribution."""
 _NEGLIGIBLE = Decimal(10) ** -(DIGITS + 5)
 _HALF = Decimal("0.5")
 _SERIES_END = Decimal(3)
@@ -67,19 +65,10 @@ def log1p(x: Decimal) -> Decimal:
 
 
 def sine(x: Decimal) -> Decimal:
-    """Return the sine of x for |x| up to 2 pi."""
-    return _alternating(x, x, 1)
-
-
-def cosine(x: Decimal) -> Decimal:
-    """Return the cosine of x for |x| up to 2 pi."""
-    return _alternating(Decimal(1), x, 0)
-
-
-def _alternating(first: Decimal, x: Decimal, n: int) -> Decimal:
-    """Return first - first * x**2 / ((n + 1) (n + 2)) + ..., the series of sine and cosine."""
-    total = term = first
-    while abs(term) > _NEGLIGIBLE * abs(first):
+    """Return the sine of x for |x| up to 2 pi, by its series."""
+    total = term = x
+    n = 1
+    while abs(term) > _NEGLIGIBLE * abs(x):
         term *= -x * x / ((n + 1) * (n + 2))
         total += term
         n += 2

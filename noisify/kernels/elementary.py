@@ -133,17 +133,12 @@ def _of_each(name: str, kernel: Kernel, x: ArrayLike) -> Floats:
     out = np.empty(flat.shape)
     if built() and not pure():
         getattr(_part, name)(flat, out)
-    else:
-        _in_strips(kernel, flat, out)
-    return out.reshape(given.shape)
-
-
-def _in_strips(kernel: Kernel, x: Floats, out: Floats) -> None:
-    """Fill `out` with a kernel's values, for few elements at a time."""
+        return out.reshape(given.shape)
     with np.errstate(all="ignore"):
-        for start in range(0, len(x), _STRIP):
+        for start in range(0, len(flat), _STRIP):
             here = slice(start, start + _STRIP)
-            out[here] = kernel(x[here])
+            out[here] = kernel(flat[here])
+    return out.reshape(given.shape)
 
 
 def _exp(x: Floats) -> Floats:
