@@ -130,6 +130,12 @@ class _Measure:
         """Whether each value is the same as before."""
         return not self.changed
 
+    def add_values(self, before: Cells, after: Cells) -> None:
+        """Add values of both files, whether they are paired or not."""
+
+    def end_pass(self) -> None:
+        """End a pass; `passes_left` says whether more are needed."""
+
     def _count(self, before: Cells, after: Cells) -> NDArray[np.bool_]:
         """Count pairs of values; return which changed."""
         bits = same_bits(before, after)
@@ -209,8 +215,7 @@ class NumberMeasure(_Measure):
     def figures(self, *, rewritten: bool) -> NumberFigures:
         """Return the figures; `rewritten` says that equal values are written differently."""
         one, other, before, after, moved = self._moments
-        lows, highs = [e.low for e in self._extremes], [e.high for e in self._extremes]
-        nothing = [not (one.count, other.count, moved.count)[at] for at in range(3)]
+        ends = [(e.low, e.high) if e.low <= e.high else (math.nan,) * 2 for e in self._extremes]
         if self._sample:
             self._begin_histogram()
         return NumberFigures(
@@ -220,14 +225,14 @@ class NumberMeasure(_Measure):
             mean_after=_mean(other),
             sd_before=one.sd,
             sd_after=other.sd,
-            min_before=math.nan if nothing[0] else lows[0],
-            min_after=math.nan if nothing[1] else lows[1],
-            max_before=math.nan if nothing[0] else highs[0],
-            max_after=math.nan if nothing[1] else highs[1],
+            min_before=ends[0][0],
+            min_after=ends[1][0],
+            max_before=ends[0][1],
+            max_after=ends[1][1],
             change_mean=_mean(moved),
             change_sd=moved.sd,
             rmse=math.sqrt(moved.power) if moved.count else math.nan,
-            largest=math.nan if nothing[2] else highs[2],
+            largest=ends[2][1],
             snr=_decibels(before, moved),
             correlation=_correlation(before, after, moved),
             ks=self._distance.value,
@@ -284,12 +289,6 @@ class LabelMeasure(_Measure):
         _count_some(self._pairs, Counter(pairs))
         if len(self._kept) <= _MOST_LABELS:
             _count_some(self._kept, Counter(before[~changed].texts().tolist()))
-
-    def add_values(self, before: Cells, after: Cells) -> None:
-        """Do nothing: labels have no statistics of their own."""
-
-    def end_pass(self) -> None:
-        """Do nothing: one pass is enough."""
 
     def figures(self, *, rewritten: bool) -> LabelFigures:
         """Return the figures; `rewritten` says that equal cells are written differently."""

@@ -105,14 +105,11 @@ def _change_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
 
 def _value_cells(name: str, figures: NumberFigures) -> tuple[str, ...]:
     """Return a field's statistics before and after."""
-    pairs = [
-        (figures.mean_before, figures.mean_after),
-        (figures.sd_before, figures.sd_after),
-        (figures.min_before, figures.min_after),
-        (figures.max_before, figures.max_after),
-    ]
-    form = ".10g" if figures.is_time else ".4g"
-    shown = (f"{_number(before, form)} > {_number(after, form)}" for before, after in pairs)
+    form, values = ".10g" if figures.is_time else ".4g", vars(figures)
+    shown = (
+        f"{_number(values[f'{what}_before'], form)} > {_number(values[f'{what}_after'], form)}"
+        for what in _VALUES[1:]
+    )
     return (cut_end(name, _LONGEST_NAME), *shown)
 
 

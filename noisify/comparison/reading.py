@@ -44,15 +44,20 @@ class Side:
     is_text: bool
     jobs: int
 
-    def blocks(self, fields: Sequence[Field]) -> Iterator[dict[str, Cells]]:
-        """Yield the values of fields of one table or array, block by block, in order."""
-        source = self.source
-        reading = source.read([fields], CHUNK_BYTES)
+    def blocks(self, fields: Mapping[str, Field]) -> Iterator[dict[str, Cells]]:
+        """Yield the values of fields of one table or array, block by block, in order.
+
+        Args:
+            fields: The fields, by what to call them.
+        """
+        source, wanted = self.source, list(fields.values())
+        reading = source.read([wanted], CHUNK_BYTES)
         in_flight = reading.in_flight and max(1, reading.in_flight // _SHARES)
         chunks = ordered_map(
-            lambda raw: source.decode(raw, fields), reading.pieces, self.jobs, in_flight
+            lambda raw: source.decode(raw, wanted), reading.pieces, self.jobs, in_flight
         )
-        return _in_order(chunks, self.name)
+        names = {field.name: name for name, field in fields.items()}
+        return _in_order(chunks, names, self.name)
 
 
 class Pair(NamedTuple):
@@ -97,16 +102,15 @@ def matched_fields(before: Side, after: Side) -> Fields:
     if len(one) == len(other) == 1 and not before.is_table & after.is_table:
         other = dict(zip(one, other.values(), strict=True))
     pairs, left = [], {}
-    for name in one.keys() & other.keys():
+    for name in filter(other.__contains__, one):
         found = _comparable(one[name], other[name])
         if found is None:
             left[name] = f"{one[name].type_name} and {other[name].type_name} are not compared"
         else:
             pairs.append(Pair(name, *found))
-    order = {name: at for at, name in enumerate(one)}
     return Fields(
-        tuple(sorted(pairs, key=lambda pair: order[pair.name])),
-        dict(sorted(left.items(), key=lambda item: order[item[0]])),
+        tuple(pairs),
+        left,
         tuple(name for name in one if name not in other),
         tuple(name for name in other if name not in one),
     )
@@ -155,8 +159,8 @@ def streams_of(
 ) -> tuple[Iterator[dict[str, Cells]], Iterator[dict[str, Cells]]]:
     """Return the values of fields from each side, by the pairs' names."""
     return (
-        _named(before.blocks([pair.before for pair in pairs]), _names(pairs, "before")),
-        _named(after.blocks([pair.after for pair in pairs]), _names(pairs, "after")),
+        before.blocks({pair.name: pair.before for pair in pairs}),
+        after.blocks({pair.name: pair.after for pair in pairs}),
     )
 
 
@@ -186,20 +190,15 @@ class _Waiting:
         return taken
 
 
-def _names(pairs: Sequence[Pair], side: str) -> dict[str, str]:
-    """Map the names that the fields have on one side to the pairs' names."""
-    return {getattr(pair, side).name: pair.name for pair in pairs}
-
-
-def _named(
-    blocks: Iterator[dict[str, Cells]], names: Mapping[str, str]
+def _in_order(
+    chunks: Iterator[Chunk], names: Mapping[str, str], path: str
 ) -> Iterator[dict[str, Cells]]:
-    for block in blocks:
-        yield {names[name]: cells for name, cells in block.items()}
-
-
-def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
     """Yield the values of chunks in the order of their indices.
+
+    Args:
+        chunks: The chunks.
+        names: What to call their fields.
+        path: The file's name in errors.
 
     Raises:
         DataError: If too many values would have to be kept until those before them come.
@@ -207,7 +206,7 @@ def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
     start = 0
     waiting: list[tuple[int, dict[str, Cells]]] = []
     for chunk in chunks:
-        found = {field: Cells.of(columns) for field, columns in chunk.by_field().items()}
+        found = {names[field]: Cells.of(columns) for field, columns in chunk.by_field().items()}
         if not found or not chunk.columns[0].positions.size:
             continue
         positions = chunk.columns[0].positions
@@ -234,7 +233,7 @@ def _in_order(chunks: Iterator[Chunk], name: str) -> Iterator[dict[str, Cells]]:
             raise DataError(
                 "stores its elements in an order that would take too much memory to follow; "
                 "rechunk it, for example with h5repack -l CONTI",
-                path=name,
+                path=path,
             )
 
 
