@@ -71,7 +71,8 @@ class FieldReport(Counts):
     signal: MomentsTree | None = field(default=None, repr=False)
     change: MomentsTree | None = field(default=None, repr=False)
 
-    def _add_counts(self, other: Counts) -> None:
+    def __iadd__(self, other: Tally | FieldReport) -> Self:
+        """Add one chunk, or the totals of the elements that follow."""
         self.elements += other.elements
         self.nulls += other.nulls
         self.unparseable += other.unparseable
@@ -81,24 +82,11 @@ class FieldReport(Counts):
         self.erased += other.erased
         self.clipped += other.clipped
         self.saturated += other.saturated
-
-    def merge(self, other: FieldReport) -> None:
-        """Add the totals of the elements that follow."""
-        self._add_counts(other)
         if other.signal is not None and other.change is not None:
             self.signal = self.signal or tree.MomentsTree()
             self.change = self.change or tree.MomentsTree()
-            self.signal.merge(other.signal)
-            self.change.merge(other.change)
-
-    def __iadd__(self, tally: Tally) -> Self:
-        """Add one chunk."""
-        self._add_counts(tally)
-        if tally.signal is not None and tally.change is not None:
-            self.signal = self.signal or tree.MomentsTree()
-            self.change = self.change or tree.MomentsTree()
-            self.signal += tally.signal
-            self.change += tally.change
+            self.signal += other.signal
+            self.change += other.change
         return self
 
     def as_json(self) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def _add(opened: CutInput, fields: list[dict[str, FieldReport]], done: PartResul
     """Add what was found in a part to what was found in those before it."""
     for found, more in zip(fields, done.fields, strict=True):
         for name, report in more.items():
-            found[name].merge(report)
+            found[name] += report
     opened.source.ragged_elsewhere += done.ragged
     if opened.keys is None:
         opened.keys = done.keys

@@ -183,7 +183,7 @@ class Surveys:
             if not one.done:
                 with_field(name, one.__iadd__, other.surveys[name])
         if self.first:
-            self.joint.merge(other.joint)
+            self.joint += other.joint
         self.postponed |= other.postponed
         self._postpone()
         return self

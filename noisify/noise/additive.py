@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.noise.level import Level
-    from noisify.streams.streams import Variates
 
 _MEDIAN = 0.5
 _NO_VARIANCE = 2.0
@@ -58,24 +57,24 @@ class Additive(Model):
         if context.number.kind == "complex":
             parts = np.empty(len(values), np.complex128)
             half = scale * math.sqrt(0.5)
-            parts.real = self.scaled(context.variates, "noise", half) + loc
-            parts.imag = self.scaled(context.variates, "imaginary", half)
+            parts.real = self.scaled(context, "noise", half) + loc
+            parts.imag = self.scaled(context, "imaginary", half)
             return context.add(values, parts, exponent)
-        noise = self.scaled(context.variates, "noise", scale)
+        noise = self.scaled(context, "noise", scale)
         if self.loc:
             noise += loc
         return context.add(values, noise, exponent)
 
     def scaled(
-        self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
+        self, context: NoiseContext, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return fresh variates of the given scale and loc 0, shape (n,)."""
-        noise = self.standard(variates, lane)
+        noise = self.standard(context, lane)
         noise *= scale
         return noise
 
     @abstractmethod
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return fresh variates of scale 1 and loc 0, shape (n,)."""
 
 
@@ -95,9 +94,9 @@ class Normal(IndependentNoise):
     name: ClassVar[str] = "normal"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, 1.0
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return standard normal variates."""
-        return variates.normal(lane)
+        return context.variates.normal(lane)
 
 
 class Uniform(IndependentNoise):
@@ -111,18 +110,18 @@ class Uniform(IndependentNoise):
     unit_moments: ClassVar[tuple[float, float]] = 0.0, 1 / math.sqrt(3)
 
     def scaled(
-        self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
+        self, context: NoiseContext, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return variates uniform on [-scale, scale), rounded like NumPy's uniform(low, high)."""
-        noise = self.standard(variates, lane)
+        noise = self.standard(context, lane)
         noise *= scale
         noise *= 2
         noise -= scale
         return noise
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return variates uniform on [0, 1), which `scaled` stretches."""
-        return variates.uniform(lane)
+        return context.variates.uniform(lane)
 
 
 class Laplace(IndependentNoise):
@@ -135,9 +134,9 @@ class Laplace(IndependentNoise):
     name: ClassVar[str] = "laplace"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, math.sqrt(2)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return Laplace variates of scale 1."""
-        return variates.laplace(lane)
+        return context.variates.laplace(lane)
 
 
 class Cauchy(IndependentNoise):
@@ -150,9 +149,9 @@ class Cauchy(IndependentNoise):
     name: ClassVar[str] = "cauchy"
     unmeasured: ClassVar[str] = "has no variance"
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return Cauchy variates of scale 1."""
-        return variates.cauchy(lane)
+        return context.variates.cauchy(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +167,9 @@ class StudentT(IndependentNoise):
 
     df: float = parameters.number("degrees of freedom, above 0", 3.0, above=0.0)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return t variates."""
-        return variates.student_t(lane, self.df)
+        return context.variates.student_t(lane, self.df)
 
     def moments(self) -> tuple[float, float] | None:
         """Return mean 0 and sd sqrt(df / (df - 2)), or None for df <= 2."""
@@ -186,9 +185,9 @@ class Logistic(IndependentNoise):
     name: ClassVar[str] = "logistic"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, math.pi / math.sqrt(3)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return logistic variates of scale 1."""
-        return variates.logistic(lane)
+        return context.variates.logistic(lane)
 
 
 class Triangular(IndependentNoise):
@@ -202,9 +201,9 @@ class Triangular(IndependentNoise):
     name: ClassVar[str] = "triangular"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, 1 / math.sqrt(6)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return triangular variates on [-1, 1]."""
-        return variates.triangular(lane)
+        return context.variates.triangular(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,9 +223,9 @@ class TruncatedNormal(IndependentNoise):
         "where it is cut off on either side, in scales", 2.0, at_least=0.01
     )
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return truncated normal variates."""
-        uniform = variates.uniform(lane)
+        uniform = context.variates.uniform(lane)
         upper = uniform >= _MEDIAN
         # Draw both halves in the lower tail, where float64 resolves probabilities best.
         depth = np.where(upper, 1 - uniform, uniform)
@@ -260,10 +259,10 @@ class Asymmetric(IndependentNoise):
     )
 
     def scaled(
-        self, variates: Variates, lane: str, scale: float | NDArray[np.float64]
+        self, context: NoiseContext, lane: str, scale: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return fresh variates of the given scale, shape (n,), minus their mean if `center`."""
-        noise = self.standard(variates, lane)
+        noise = self.standard(context, lane)
         if self.center:
             noise -= self.distribution()[0]
         noise *= scale
@@ -289,9 +288,9 @@ class Gumbel(Asymmetric):
     name: ClassVar[str] = "gumbel"
     unit_moments: ClassVar[tuple[float, float]] = float(np.euler_gamma), math.pi / math.sqrt(6)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return Gumbel variates of scale 1."""
-        return variates.gumbel(lane)
+        return context.variates.gumbel(lane)
 
 
 class Exponential(Asymmetric):
@@ -304,9 +303,9 @@ class Exponential(Asymmetric):
     name: ClassVar[str] = "exponential"
     unit_moments: ClassVar[tuple[float, float]] = 1.0, 1.0
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return exponential variates of mean 1."""
-        return variates.exponential(lane)
+        return context.variates.exponential(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,9 +323,9 @@ class Gamma(Asymmetric):
         "shape, above 0: how many exponentials it is the sum of", 2.0, above=0
     )
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return gamma variates of scale 1."""
-        return variates.gamma(lane, self.shape)
+        return context.variates.gamma(lane, self.shape)
 
     def distribution(self) -> tuple[float, float]:
         """Return shape and sqrt(shape)."""
@@ -348,9 +347,9 @@ class LogNormal(Asymmetric):
     )
     """The standard deviation of a larger sigma overflows."""
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return lognormal variates with median 1."""
-        return variates.lognormal(lane, self.sigma)
+        return context.variates.lognormal(lane, self.sigma)
 
     def distribution(self) -> tuple[float, float]:
         """Return e**(sigma**2 / 2) and that times sqrt(e**(sigma**2) - 1)."""

@@ -13,14 +13,13 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise import parameters
+from noisify.noise.additive import Additive
 from noisify.noise.model import (
     NUMBERS,
     REAL,
-    TIMES,
     Model,
     NoiseContext,
     headroom,
-    with_headroom,
 )
 from noisify.noise.parameters import ParameterError
 from noisify.streams.ziggurat import normal
@@ -287,7 +286,7 @@ def _written(values: NDArray[Any], target: NDArray[Any], context: NoiseContext) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bias(Model):
+class Bias(Additive):
     """Bias (systematic error): x + loc + scale * z with one z ~ N(0, 1) for the whole field.
 
     With by=COLUMN there is one z for each key in that column, wherever the key appears: an offset
@@ -302,12 +301,9 @@ class Bias(Model):
 
     name: ClassVar[str] = "bias"
     unmeasured: ClassVar[str] = "has no sd in a field: it is one offset for all of it"
-    family: ClassVar[str] = "amplitude"
-    takes: ClassVar[frozenset[str]] = NUMBERS | TIMES
     example: ClassVar[str] = "-s 0.1sd -p by=device"
 
     scale: Level = parameters.level("standard deviation of the offsets, as a level", levels.DEFAULT)
-    loc: float = parameters.number("added to every value, in the field's unit", 0.0)
     by: str | None = parameters.text("the field whose keys have an offset each; left out: none")
 
     def __post_init__(self) -> None:
@@ -326,28 +322,13 @@ class Bias(Model):
         """Return the field of the keys."""
         return frozenset() if self.by is None else frozenset({self.by})
 
-    def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
-        """Return values + loc + scale * z."""
-        scale, loc, exponent = with_headroom(context.level(self.scale, values), self.loc)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            if context.number.kind == "complex":
-                parts = np.empty(len(values), np.complex128)
-                half = scale * math.sqrt(0.5)
-                parts.real = self._z(context, "noise") * half + loc
-                parts.imag = self._z(context, "imaginary") * half
-                return context.add(values, parts, exponent)
-            noise = np.empty(len(values))
-            noise[:] = self._z(context, "noise") * scale
-            if self.loc:
-                noise += loc
-            return context.add(values, noise, exponent)
-
-    def _z(self, context: NoiseContext, lane: str) -> float | NDArray[np.float64]:
-        """Return the z of the field, or of each element's key."""
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
+        """Return the z of the field for each element, or that of each element's key."""
+        stream = context.variates.stream(lane)
         if self.by is None:
-            (first,) = normal(context.variates.stream(lane).words(range(1)))
-            return float(first)
-        return normal(context.variates.stream(lane).words(context.keys[self.by]))
+            (first,) = normal(stream.words(range(1)))
+            return np.full(context.variates.positions.size, first)
+        return normal(stream.words(context.keys[self.by]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noisify.noise.model import NoiseContext
     from noisify.statistics.survey import FieldStatistics
-    from noisify.streams.streams import Variates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +62,10 @@ class AR1(Additive):
                 "rho",
             )
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return a stationary sequence of standard deviation 1."""
-        stream, process = Stream.of(variates, lane), Process.stationary(self.rho)
-        return sequence(variates, lambda block: values_of_block(stream, process, block))
+        stream, process = Stream.of(context.variates, lane), Process.stationary(self.rho)
+        return sequence(context.variates, lambda block: values_of_block(stream, process, block))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +88,12 @@ class RandomWalk(Additive):
 
     axis: int = parameters.axis()
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return a walk with steps of standard deviation 1."""
-        stream = Stream.of(variates, lane)
-        return sequence(variates, lambda block: values_of_block(stream, Process.walk(), block))
+        stream = Stream.of(context.variates, lane)
+        return sequence(
+            context.variates, lambda block: values_of_block(stream, Process.walk(), block)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +145,11 @@ class PowerLaw(Additive):
             )
         return blend_for_length(self.law(), self.length)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return a sequence whose standard deviation in the field is expected to be 1."""
         blend = self.blend()
         parts = [
-            (Stream.of(variates, f"{lane} {part.number}"), part.process, part.amplitude)
+            (Stream.of(context.variates, f"{lane} {part.number}"), part.process, part.amplitude)
             for part in blend.parts
         ]
 
@@ -162,7 +164,7 @@ class PowerLaw(Additive):
             values += total[1:]
             return values
 
-        return sequence(variates, block_values)
+        return sequence(context.variates, block_values)
 
     def mean_square(self) -> float:
         """Return the expected mean square, in which the field's own mean is left."""
@@ -293,15 +295,15 @@ class Drift(Additive):
             return self
         return dataclasses.replace(self, length=statistics[field].length)
 
-    def standard(self, variates: Variates, lane: str) -> NDArray[np.float64]:
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return a line from 0 to z."""
         if self.length is None:
             raise UsageError("drift needs the length of the field; add -p length=ELEMENTS")
         last = max(self.length - 1, 1)
         end = 1.0
         if not self.fixed:
-            (end,) = normal(variates.stream(lane).words(range(1)))
+            (end,) = normal(context.variates.stream(lane).words(range(1)))
         within = np.arange(BLOCK)
-        line = sequence(variates, lambda block: (within + block * BLOCK) / last)
+        line = sequence(context.variates, lambda block: (within + block * BLOCK) / last)
         line *= end
         return line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -175,9 +175,14 @@ class Quantiles:
             digits = _WIDE_DIGITS
         return digits, {prefix: self._tally(keys, prefix) for prefix in self.prefixes}
 
-    def merge(self, looked: Keys | Tallies) -> None:
-        """Add a result of `partial`."""
-        if isinstance(looked, tuple):
+    def merge(self, looked: Keys | Tallies | Quantiles) -> None:
+        """Add a result of `partial`, or what another search found in this pass in other values."""
+        if isinstance(looked, Quantiles):
+            if self.gathered is not None and looked.gathered is None:
+                self._count_gathered()
+            for part in (*(looked.gathered or ()), (looked.low_digits, looked.tallies)):
+                self.merge(part)
+        elif isinstance(looked, tuple):
             digits, tallies = looked
             self.low_digits = max(self.low_digits, digits)
             for prefix, tally in tallies.items():
@@ -189,17 +194,6 @@ class Quantiles:
             self.held += len(looked.high)
             if not self.depth and self.held > min(FEW, self.limit):
                 self._count_gathered()
-
-    def __iadd__(self, other: Quantiles) -> Self:
-        """Add what another search, at the same pass, counted in other values."""
-        self.low_digits = max(self.low_digits, other.low_digits)
-        if self.gathered is not None and other.gathered is None:
-            self._count_gathered()
-        for keys in other.gathered or ():
-            self.merge(keys)
-        for prefix, tally in other.tallies.items():
-            self.tallies[prefix] += tally
-        return self
 
     def _count_gathered(self) -> None:
         """Count the values of the first pass instead of gathering them."""

@@ -123,27 +123,29 @@ class FieldStatistics:
 
 
 class _Looked(NamedTuple):
-    """The contribution of one chunk to a pass.
+    """The contribution of one chunk to a pass, each part as `Survey` calls it; None: not needed.
 
     Attributes:
         length: Number of elements.
-        present: Number of values.
-        pieces: Moments of the values as floats.
-        whole: Moments of the values as integers, and their unit.
-        ends: The smallest and the largest value; empty: not needed.
-        digits: The contribution to the quantiles.
-        different: Counts of the different values.
+        quantiles: The contribution to the quantiles.
         scores: Counts of the standardised values.
+        moments: Moments of the values as floats.
+        has_floats: Whether there are such values.
+        whole: Moments of the values as integers.
+        unit: Their unit.
+        extremes: The smallest and the largest value.
+        different: Counts of the different values.
     """
 
     length: int
-    present: int
-    pieces: BlockPieces | None
-    whole: tuple[WholeMoments, Fraction] | None
-    ends: NDArray[np.float64]
-    digits: Keys | Tallies | None
-    different: Counter[str] | None
-    scores: NDArray[np.int64] | None
+    quantiles: Keys | Tallies | None
+    scores: NDArray[np.int64] | None = None
+    moments: BlockPieces | None = None
+    has_floats: bool = False
+    whole: WholeMoments | None = None
+    unit: Fraction = Fraction(1)
+    extremes: Extremes | None = None
+    different: Counter[str] | None = None
 
 
 @dataclass
@@ -224,35 +226,16 @@ class Survey:
         digits = None if quantiles is None else quantiles.partial(kept, integers)
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
-            return _Looked(len(values), len(kept), None, None, kept[:0], digits, None, scores)
-        moments = None
-        if whole is None or integers is None:
-            pieces = pieces or BlockPieces.cut(positions, values, valid)
-        else:
-            pieces, moments = None, (WholeMoments.of(integers), whole.unit)
-        ends = (
-            np.array([kept.min(), kept.max()]) if len(kept) and "range" in self.needs else kept[:0]
-        )
+            return _Looked(len(values), digits, scores)
+        extremes = Extremes()
+        if "range" in self.needs:
+            extremes += kept
         different = texts() if "values" in self.needs else None
-        return _Looked(len(values), len(kept), pieces, moments, ends, digits, different, None)
-
-    def merge(self, looked: _Looked) -> None:
-        """Add a result of `partial`, in any order."""
-        quantiles = self._open_quantiles
-        if quantiles is not None and looked.digits is not None:
-            quantiles.merge(looked.digits)
-        if self.passes:
-            self._add_scores(looked.scores)
-            return
-        self.length += looked.length
-        if looked.different is not None:
-            self._add_different(looked.different)
-        if looked.pieces is not None:
-            self.moments += looked.pieces
-            self.has_floats |= looked.present > 0
-        if looked.whole is not None:
-            self._add_whole(*looked.whole)
-        self.extremes += looked.ends
+        looked = _Looked(len(values), digits, extremes=extremes, different=different)
+        if whole is not None and integers is not None:
+            return looked._replace(whole=WholeMoments.of(integers), unit=whole.unit)
+        pieces = pieces or BlockPieces.cut(positions, values, valid)
+        return looked._replace(moments=pieces, has_floats=len(kept) > 0)
 
     def __iadd__(self, other: Survey) -> Self:
         """Add what another survey collected in this pass from other elements, in any order.
@@ -260,39 +243,34 @@ class Survey:
         For work in several processes, copy or pickle the survey at the start of each pass, add a
         part of the chunks to each copy, and add the copies to the original before `end_pass`.
         """
-        quantiles = self._open_quantiles
-        if quantiles is not None and other.quantiles is not None:
-            quantiles += other.quantiles
-        if self.passes:
-            self._add_scores(other.scores)
-            return self
-        self.length += other.length
-        self._add_different(other.different)
-        self.moments.merge(other.moments)
-        self.has_floats |= other.has_floats
-        self._add_whole(other.whole, other.unit)
-        self.extremes.merge(other.extremes)
+        self.merge(other)
         return self
 
-    def _add_scores(self, scores: NDArray[np.int64] | None) -> None:
-        """Add counts of standardised values, which the second pass collects."""
-        if self.scores is not None and scores is not None and self.passes == 1:
-            self.scores += scores
-
-    def _add_different(self, different: Counter[str]) -> None:
-        """Add counts of the different values."""
-        self.different.update(different)
-        if len(self.different) > MOST_DIFFERENT:
-            raise UsageError(
-                f"has more than {MOST_DIFFERENT:,} different values, so it is not a label; "
-                "choose another field"
-            )
-
-    def _add_whole(self, moments: WholeMoments | None, unit: Fraction) -> None:
-        """Add the moments of integers."""
-        if moments is not None and moments.count:
-            self.unit = unit
-            self.whole = moments if self.whole is None else self.whole + moments
+    def merge(self, other: Survey | _Looked) -> None:
+        """Add a result of `partial`, or what another survey collected, in any order."""
+        quantiles = self._open_quantiles
+        if quantiles is not None and other.quantiles is not None:
+            quantiles.merge(other.quantiles)
+        if self.passes:
+            if self.scores is not None and other.scores is not None and self.passes == 1:
+                self.scores += other.scores
+            return
+        self.length += other.length
+        if other.different:
+            self.different.update(other.different)
+            if len(self.different) > MOST_DIFFERENT:
+                raise UsageError(
+                    f"has more than {MOST_DIFFERENT:,} different values, so it is not a label; "
+                    "choose another field"
+                )
+        if other.moments is not None:
+            self.moments += other.moments
+            self.has_floats |= other.has_floats
+        if other.whole is not None and other.whole.count:
+            self.unit = other.unit
+            self.whole = other.whole if self.whole is None else self.whole + other.whole
+        if other.extremes is not None:
+            self.extremes.merge(other.extremes)
 
     def end_pass(self) -> None:
         """Finish one pass over the whole field."""

@@ -186,8 +186,11 @@ class MomentsTree:
     nodes: dict[tuple[int, int], Any] = field(default_factory=dict)
     open_blocks: dict[int, _OpenBlock] = field(default_factory=dict)
 
-    def __iadd__(self, pieces: BlockPieces) -> Self:
-        """Add the pieces of one chunk."""
+    def __iadd__(self, pieces: BlockPieces | MomentsTree) -> Self:
+        """Add the pieces of one chunk, or another tree."""
+        if isinstance(pieces, MomentsTree):
+            self.merge(pieces)
+            return self
         for block, moments in pieces.whole:
             self._add_node(0, block, moments)
         for block, inside, values in pieces.parts:

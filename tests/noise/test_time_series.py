@@ -388,16 +388,20 @@ class TestSpectrum:
         ("name", "exponent"), [("pink", 1), ("brown", 2), ("blue", -1), ("violet", -2)]
     )
     def test_named_colours_are_coloured_noise(self, name, exponent):
-        variates = StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE))
+        context = NoiseContext(
+            StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE)), FLOAT64
+        )
         about = {"cutoff": None, "length": 1000}
         colored = make("colored", exponent=exponent, **about)
-        named = make(name, **about).standard(variates, "noise")
-        assert same(named, colored.standard(variates, "noise"))
+        named = make(name, **about).standard(context, "noise")
+        assert same(named, colored.standard(context, "noise"))
 
     def test_differences_go_on_over_the_borders_of_blocks(self):
-        variates = StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE + 1))
-        white = make("colored", exponent=0).standard(variates, "noise")
-        violet = make("violet").standard(variates, "noise")
+        context = NoiseContext(
+            StreamVariates(StreamName(7, "data", "any"), Positions.range(0, SIZE + 1)), FLOAT64
+        )
+        white = make("colored", exponent=0).standard(context, "noise")
+        violet = make("violet").standard(context, "noise")
         assert pytest.approx(np.diff(white) / math.sqrt(2), abs=1e-11) == violet[:-1]
 
     @pytest.mark.parametrize("exponent", [2.1, -2.5])
