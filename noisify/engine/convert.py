@@ -59,7 +59,7 @@ def wanted_format(
 
 def _check_suffix(target: str | Path, wanted: FormatEntry) -> None:
     """Refuse an output whose suffix contradicts `--to`."""
-    suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
+    suffix = codecs.inner_suffix(target)
     said = formats.of_suffix(suffix)
     undecided = suffix in _UNDECIDED and wanted.module == "csv.format"
     if said is not None and said is not wanted and not undecided:
@@ -70,7 +70,7 @@ def _check_suffix(target: str | Path, wanted: FormatEntry) -> None:
 
 
 def _of_target(found: FormatEntry, target: str | Path) -> FormatEntry:
-    suffix = "" if str(target) == "-" else codecs.inner_suffix(target)
+    suffix = codecs.inner_suffix(target)
     entry = formats.of_suffix(suffix) or found
     undecided = suffix in _UNDECIDED
     return found if undecided and entry.module == found.module else entry

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Field
     from noisify.engine.counts import Tally
     from noisify.engine.parallel import Result
-    from noisify.engine.record_keys import KeyTally, RecordKeys
+    from noisify.engine.record_keys import KeyTally
     from noisify.formats.interface import NoisyColumn, Part, Reading, Sink, Source
     from noisify.formats.mask import MaskSink
     from noisify.plan.plan import Plan
@@ -227,7 +227,10 @@ class _Reader:
         }
         self._of_rows = {step.where for plan in plans for step in plan.row_steps}
         self._halo = max((plan.halo for plan in plans), default=0)
-        self.keys = _record_keys(source, plans)
+        keyed = (plan for plan in plans if plan.key)  # all have the same key
+        self.keys = next(
+            (record_keys.RecordKeys(source, plan.key, strict=plan.strict) for plan in keyed), None
+        )
         groups = grouped(self._fields, steps)
         if source.reads_conditions:
             groups = [self._with_conditions(group) for group in groups]
@@ -286,14 +289,6 @@ def _own(piece: DecodedPiece, reading: Reading[Any]) -> DecodedPiece:
     if len(own) == len(piece.chunk.columns):
         return piece
     return replace(piece, chunk=replace(piece.chunk, columns=tuple(own)))
-
-
-def _record_keys(source: Source[Any], plans: Sequence[Plan]) -> RecordKeys | None:
-    """Return the record keys of plans, which all have the same key, or None without one."""
-    for plan in plans:
-        if plan.key:
-            return record_keys.RecordKeys(source, plan.key, strict=plan.strict)
-    return None
 
 
 def _with_columns_together(groups: Sequence[list[Field]]) -> list[list[Field]]:

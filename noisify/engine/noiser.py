@@ -206,7 +206,11 @@ class Noiser:
             replace(number, truncates=True) if step.truncate else number,
             floats,
             usable=hit if step.model.halo else usable,
-            others=lambda name: self._others_variates(step, name, positions, others.record_keys),
+            others=lambda name: StreamVariates(
+                replace(step.stream, field=self._streams.get(name, name)),
+                positions,
+                others.record_keys,
+            ),
             columns=others.values(step, at) if step.model.multi_field else {},
             keys={name: others.companions[name].keys for name in asking.keys},
         )
@@ -271,13 +275,6 @@ class Noiser:
                 NoisyColumn(column, after, changed, decimals, gone if tally.erased else None),
                 tally,
             )
-
-    def _others_variates(
-        self, step: Step, name: str, positions: Positions, keys: Keys | None
-    ) -> Variates:
-        """Return the variates of the same model's stream of another field."""
-        stream = replace(step.stream, field=self._streams.get(name, name))
-        return StreamVariates(stream, positions, keys)
 
     def _applied(self, step: Step, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values after a step's model, applied to each series if there are several."""

@@ -280,16 +280,13 @@ class OpenInput:
     def _survey(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         key = tuple(sorted((field.name, tuple(sorted(need))) for field, need in needs.items()))
         if key not in self.surveyed:
-            self.surveyed[key] = self._survey_anew(needs)
+            self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
+            self.surveyed[key] = survey.in_passes(
+                needs,
+                self.survey_pass,
+                lambda count: self.settings.passes(count + self.later_passes, self.bytes_of(needs)),
+            )
         return self.surveyed[key]
-
-    def _survey_anew(self, needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
-        self.spool("the noise level depends on all of it; an absolute level (-s 0.5) streams")
-        return survey.in_passes(
-            needs,
-            self.survey_pass,
-            lambda count: self.settings.passes(count + self.later_passes, self.bytes_of(needs)),
-        )
 
     def survey_pass(self, surveys: survey.Surveys) -> None:
         """Read the input once to collect statistics."""

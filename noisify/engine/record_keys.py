@@ -117,11 +117,8 @@ class Repeats:
         """Return the rows of columns whose first is a hash in the sample."""
         if not self._halvings:
             return columns
-        inside = self._in_sample(columns[0])
+        inside = (columns[0] >> np.uint64(64 - self._halvings)) == 0
         return tuple(column[inside] for column in columns)
-
-    def _in_sample(self, hashes: Uint64s) -> NDArray[np.bool_]:
-        return np.asarray((hashes >> np.uint64(64 - self._halvings)) == 0)
 
     def _merge_waiting(self) -> None:
         """Count the values that wait."""

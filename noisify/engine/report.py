@@ -14,10 +14,8 @@ from noisify.engine.unchanged import asked_sd, shortfall
 from noisify.engine.unchanged import notes as unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from noisify.engine.counts import FieldReport
-    from noisify.plan.plan import Plan, Step
+    from noisify.plan.plan import Plan
 
 REPORT_VERSION = 1
 _FIELDS_SHOWN = 3
@@ -69,19 +67,12 @@ class RunReport:
             "plan": self.plan.as_json(),
             "fields": {
                 name: {"type": types.get(name), **report.as_json()}
-                | self._asked(steps.get(name, []), report)
+                | ({"asked_sd": asked_sd(steps.get(name, []))} if report.change else {})
                 for name, report in self.fields.items()
             },
             "left": dict(self.plan.left),
             "notes": self.notes(verbose=True),
         }
-
-    @staticmethod
-    def _asked(steps: Sequence[Step], report: FieldReport) -> dict[str, Any]:
-        """Return the sd that was asked for a field, if it was measured and is one number."""
-        if report.change is None:
-            return {}
-        return {"asked_sd": asked_sd(steps)}
 
     def notes(self, *, verbose: bool) -> list[str]:
         """Return notes for the user on the effects of noise, one line each.

@@ -96,21 +96,11 @@ def output_compression(opened: OpenInput, target: str | Path) -> Compression | N
 
 
 def check_output(opened: OpenInput, target: str | Path) -> None:
-    """Refuse an output that contradicts the options or the input."""
-    check_output_format(opened, target)
-    if opened.settings.compress_level is not None and not output_compression(opened, target):
-        raise UsageError(
-            f"--compress-level is for compressed outputs, and {shown_name(target)} is not; "
-            f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
-        )
-
-
-def check_output_format(opened: OpenInput, target: str | Path) -> None:
-    """Refuse an output of another format than the input's, and bytes on a terminal."""
+    """Refuse an output that contradicts the options or the input, and bytes on a terminal."""
     if str(target) == STANDARD_OUTPUT and opened.format.binary and _is_terminal(sys.stdout):
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
-    output_compression(opened, target)
-    suffix = "" if str(target) == STANDARD_OUTPUT else codecs.inner_suffix(target)
+    compression = output_compression(opened, target)
+    suffix = codecs.inner_suffix(target)
     named = opened.settings.to_format
     wanted = formats.find(named) if named else formats.of_suffix(suffix)
     if suffix in unsupported.SUFFIXES and suffix != opened.input.suffix:
@@ -123,6 +113,11 @@ def check_output_format(opened: OpenInput, target: str | Path) -> None:
         raise UsageError(
             f"{opened.format.title} cannot be written as {wanted.title}, which {target} would be; "
             f"give the output a {opened.format.suffixes[0]} suffix, or --to {opened.format.name}"
+        )
+    if opened.settings.compress_level is not None and compression is None:
+        raise UsageError(
+            f"--compress-level is for compressed outputs, and {shown_name(target)} is not; "
+            f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from noisify.comparison.comparison import compared, open_side
-from noisify.comparison.figures import LabelFigures, NumberFigures
+from noisify.comparison.figures import LabelFigures
 from noisify.comparison.reading import matched_fields
 from noisify.engine.open_input import Settings
 from noisify.engine.parallel import default_jobs
@@ -146,7 +146,7 @@ def _row(
             pictures.IMAGE_HEIGHT,
             lambda panel: pictures.draw_image(panel, title, before, after),
         )
-    law = density.of_steps(steps) or _same_sd(figures)
+    law = density.of_steps(steps) or density.normal(figures.change_mean, figures.change_sd)
     height = numbers.HEIGHT if figures.largest > 0 else numbers.SHORT
     if figures.is_time:
         sample = from_start(sample)
@@ -163,7 +163,3 @@ def image_shape(shape: Sequence[int]) -> tuple[int, ...] | None:
         return None
     sides = tuple(shape[-3:]) if len(shape) > _GREY and shape[-1] in _COLOURS else tuple(shape[-2:])
     return sides if min(sides[:2]) >= _LEAST_SIDE else None
-
-
-def _same_sd(figures: NumberFigures) -> density.Law | None:
-    return density.normal(figures.change_mean, figures.change_sd)

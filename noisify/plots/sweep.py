@@ -48,7 +48,9 @@ def draw_sweep(points: Sequence[Point], title: str, level: str) -> Figure:
         level: What was swept.
     """
     curves = list(dict.fromkeys(point.curve for point in points))
-    shown = [(key, name) for key, name in _FIGURES if any(_known(points, key))]
+    shown = [
+        (key, name) for key, name in _FIGURES if any(p.figures.get(key) is not None for p in points)
+    ]
     with styled():
         page = figure(_HEIGHT + 0.2 * len(curves))
         page.suptitle(title, x=0.01, ha="left")
@@ -61,10 +63,6 @@ def draw_sweep(points: Sequence[Point], title: str, level: str) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         page.legend(handles, labels, loc="outside lower left", ncols=min(4, max(1, len(curves))))
     return page
-
-
-def _known(points: Sequence[Point], key: str) -> list[bool]:
-    return [point.figures.get(key) is not None for point in points]
 
 
 def _curve(axes: Axes, points: Sequence[Point], key: str, number: int) -> None:

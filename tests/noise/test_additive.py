@@ -17,7 +17,7 @@ from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import model as interface
 from noisify.noise import registry
-from noisify.noise.additive import Additive, Asymmetric
+from noisify.noise.additive import Asymmetric, IndependentNoise
 from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.normal_quantile import normal_quantile
 
@@ -95,7 +95,7 @@ COMPLEX128 = NUMBERS["c16"]
 ADDITIVE = [
     entry
     for entry in registry.MODELS
-    if issubclass(entry.load(), Additive) and entry.load().family == "amplitude"
+    if issubclass(entry.load(), IndependentNoise)
 ]
 """Additive models without memory; time-series models are tested in test_time_series.py."""
 
