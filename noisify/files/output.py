@@ -180,46 +180,42 @@ def open_output(
         UsageError: If it is also an input, or exists and `clobber` is False.
         NoisifyError: If it cannot be written.
     """
-    output = _open_plain(target, inputs, clobber=clobber, unsynced=unsynced)
+    output: Output
+    path = Path(target)
+    is_new = not is_url(target) and _is_new(path)
+    others = () if is_new else (one for one in inputs if str(one) != "-")
+    if str(target) == STANDARD_OUTPUT:
+        output = _standard_output(inputs)
+    elif same := [one for one in others if _same_file(target, one)]:
+        raise UsageError(
+            f"is also the input {same[0]}; give another name, or --in-place to replace it",
+            path=str(target),
+        )
+    elif is_url(target):
+        output = remote_output.RemoteOutput(str(target), clobber=clobber)
+    elif (descriptor := open_descriptor(path)) is not None:
+        output = _stream_to(descriptor, str(target))
+    elif not is_new and (device := _device(path)) is not None:
+        output = device
+    else:
+        output = FileOutput(path, clobber=clobber, unsynced=unsynced)
     return output if compression is None else CompressedOutput(output, compression, jobs)
 
 
-def _open_plain(
-    target: str | Path,
-    inputs: Iterable[str | Path],
-    *,
-    clobber: bool,
-    unsynced: set[Path] | None,
-) -> Output:
-    """Open an uncompressed output.
+def _standard_output(inputs: Iterable[str | Path]) -> StreamOutput:
+    """Open standard output.
 
     Raises:
-        UsageError: If it is also an input, or exists and `clobber` is False.
-        NoisifyError: If it cannot be written.
+        UsageError: If it is also an input.
+        NoisifyError: If it is closed.
     """
-    if str(target) == STANDARD_OUTPUT:
-        if sys.stdout is None:
-            raise NoisifyError("is closed; name an output with -o FILE", path="standard output")
-        output = StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
-        for other in inputs:
-            if str(other) != "-" and _is_open_as(output.file, other):
-                raise UsageError(f"standard output is also the input {other}; write elsewhere")
-        return output
-    path = Path(target)
-    is_new = not is_url(target) and _is_new(path)
+    if sys.stdout is None:
+        raise NoisifyError("is closed; name an output with -o FILE", path="standard output")
+    output = StreamOutput(_unbuffered_standard_output(), "standard output", close=False)
     for other in inputs:
-        if not is_new and str(other) != "-" and _same_file(target, other):
-            raise UsageError(
-                f"is also the input {other}; give another name, or --in-place to replace it",
-                path=str(target),
-            )
-    if is_url(target):
-        return remote_output.RemoteOutput(str(target), clobber=clobber)
-    if (descriptor := open_descriptor(path)) is not None:
-        return _stream_to(descriptor, str(target))
-    if not is_new and (device := _device(path)) is not None:
-        return device
-    return FileOutput(path, clobber=clobber, unsynced=unsynced)
+        if str(other) != "-" and _is_open_as(output.file, other):
+            raise UsageError(f"standard output is also the input {other}; write elsewhere")
+    return output
 
 
 def _is_new(path: Path) -> bool:
