@@ -28,8 +28,6 @@ from noisify.formats.memory_kinds import hold
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from noisify.comparison.figures import Measure
     from noisify.comparison.reading import Pair
 
@@ -227,18 +225,12 @@ def _matched_rows(
         {name: cells[found.after] for name, cells in after.items()},
     )
     for at, matched in enumerate((found.before, found.after)):
-        alone = _others(matched, found.used[at])
+        alone = np.ones(found.used[at], bool)
+        alone[matched] = False
         if alone.any():
             part = {name: cells[: found.used[at]][alone] for name, cells in rows[at].items()}
             nothing = {name: cells[:0] for name, cells in rows[1 - at].items()}
             yield (part, nothing) if at == 0 else (nothing, part)
-
-
-def _others(matched: NDArray[np.int64], used: int) -> NDArray[np.bool_]:
-    """Return a mask of the first rows that were not matched."""
-    alone = np.ones(used, bool)
-    alone[matched] = False
-    return alone
 
 
 def _rewritten(

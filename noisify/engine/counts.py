@@ -109,7 +109,7 @@ class FieldReport(Counts):
         return {
             **counts,
             "change_mean": mean if change.count else None,
-            "change_sd": _finite_or_none(change.sd),
+            "change_sd": change.sd if math.isfinite(change.sd) else None,
             "snr_db": snr(signal, change),
         }
 
@@ -121,7 +121,3 @@ def snr(signal: Moments, noise: Moments) -> float | None:
         return None
     decibels = 10 * (math.log10(powers[0]) - math.log10(powers[1]))
     return decibels + 20 * math.log10(2) * (signal.exponent - noise.exponent)
-
-
-def _finite_or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -240,7 +240,8 @@ class Noiser:
         if column.positions.size * len(columns) != len(state.values):
             state = state.part(column)
         noisy, before, erased = state.values, state.before, state.erased
-        decimals = self._decimals(column)
+        keep = self._plan.decimals == "keep"
+        decimals = column.decimals if keep else cast("int | None", self._plan.decimals)
         if decimals is not None:
             noisy = rounded(column, before, noisy, decimals, state.clip)
         noisy, beyond = storable(column, before, noisy, state.clip, decimals)
@@ -303,11 +304,6 @@ class Noiser:
             )
         self._reached[step] += positions.size
         return SequentialVariates(self._generators[step], positions)
-
-    def _decimals(self, column: Column) -> int | NDArray[Any] | None:
-        if self._plan.decimals == "keep":
-            return column.decimals
-        return self._plan.decimals
 
 
 ROW = NumberType("bool", np.dtype(bool))

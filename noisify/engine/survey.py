@@ -133,6 +133,7 @@ class Surveys:
     ) -> None:
         """Collect what this pass needs from the chunks of a source, or of a part of it."""
         pending = [one for one in self.fields if not self.surveys[one.name].done]
+        cut = any(not one.passes for one in self.surveys.values())
 
         def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
             chunk = source.decode(raw, [one for one in pending if one.name not in self.postponed])
@@ -141,7 +142,7 @@ class Surveys:
                 name: self.surveys[name].partial(
                     *merged, merged_whole(columns[name]), partial(_different, columns[name]), pieces
                 )
-                for name, merged, pieces in _merged(columns, cut=self._is_cut)
+                for name, merged, pieces in _merged(columns, cut=cut)
             }
             joint = _joint_pieces(self.together, columns) if self.together and self.first else None
             return looked, joint, source.size_of(raw)
@@ -157,11 +158,6 @@ class Surveys:
                 self.joint += pieces
             self._postpone()
             progress(done)
-
-    @property
-    def _is_cut(self) -> bool:
-        """Whether values are cut into blocks in this pass."""
-        return any(not one.passes for one in self.surveys.values())
 
     def _postpone(self) -> None:
         """Let fields wait for another pass if the incomplete blocks of all take too much memory."""

@@ -102,14 +102,6 @@ class _GzipPacker(_Packer):
         return _LAST_BLOCK + self._checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
-def _bzip2(level: int) -> _Packer:
-    return _Packer(bz2.BZ2Compressor(level))
-
-
-def _xz(level: int) -> _Packer:
-    return _Packer(lzma.LZMACompressor(preset=level))
-
-
 class _Collected(io.BytesIO):
     """A buffer that its writer cannot close."""
 
@@ -156,8 +148,8 @@ def _lz4(level: int) -> _Packer:
 
 _PACKERS: dict[Codec, Callable[[int], _Packer]] = {
     GZIP: _GzipPacker,
-    BZIP2: _bzip2,
-    XZ: _xz,
+    BZIP2: lambda level: _Packer(bz2.BZ2Compressor(level)),
+    XZ: lambda level: _Packer(lzma.LZMACompressor(preset=level)),
     ZSTD: _zstd,
     LZ4: _lz4,
 }

@@ -66,7 +66,8 @@ def state(target: str) -> dict[str, object]:
     if is_url(target):
         return {"objects": _remote_version(target)}
     path = Path(target)
-    return {"size": _size(path), "blake2b": _checksum(path)}
+    size = sum(file.stat().st_size for file in _files(path))
+    return {"size": size, "blake2b": _checksum(path)}
 
 
 def is_in_state(target: str, recorded: Mapping[str, Any]) -> bool:
@@ -131,10 +132,6 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in _files(path))
 
 
 def _checksum(path: Path) -> str:

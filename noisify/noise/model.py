@@ -64,9 +64,9 @@ class NoiseContext:
     series: int = 1
     keys: Mapping[str, NDArray[np.uint64]] = dataclasses.field(default_factory=dict)
 
-    def hit(self, rate: float, lane: str = "hit") -> NDArray[np.bool_]:
+    def hit(self, rate: float) -> NDArray[np.bool_]:
         """Return the mask of elements hit, shape (n,); those hit at a lower rate are among them."""
-        return self.variates.uniform(lane) < rate
+        return self.variates.uniform("hit") < rate
 
     def erase(self, which: NDArray[np.bool_]) -> None:
         """Make some elements null."""

@@ -199,20 +199,8 @@ def _is_whole(value: object) -> bool:
     return is_plain(value)
 
 
-def _is_level(value: object) -> bool:
-    return is_plain(value) or isinstance(value, levels.Level)
-
-
 def _are_plain(value: object) -> bool:
     return all(map(is_plain, value)) if is_list(value) else is_plain(value)
-
-
-def _is_plain_or_list(value: object) -> bool:
-    return is_plain(value) or is_list(value)
-
-
-def _is_no_container(value: object) -> bool:
-    return not isinstance(value, list | dict)
 
 
 def _read_number(value: str | float, _: str) -> float:
@@ -253,7 +241,8 @@ def _read_matrix(value: str | Iterable[Iterable[float] | str], name: str) -> Mat
 
 
 LEVEL = ParameterType(
-    "a level", "a number or a text", "float | str", _is_level,
+    "a level", "a number or a text", "float | str",
+    lambda value: is_plain(value) or isinstance(value, levels.Level),
     lambda value, name: levels.parse(value, option=name),
 )  # fmt: skip
 RATE = ParameterType(
@@ -263,7 +252,10 @@ RATE = ParameterType(
 NUMBER = ParameterType("a number", "a number", "float", is_plain, _read_number)
 WHOLE = ParameterType("an int", "a whole number", "int", _is_whole, lambda value, _: int(value))
 TEXT = ParameterType("a text", "a text", "str", is_plain, lambda value, _: str(value))
-TRUTH = ParameterType("a bool", "true or false", "bool", _is_no_container, _read_truth)
+TRUTH = ParameterType(
+    "a bool", "true or false", "bool", lambda value: not isinstance(value, list | dict),
+    _read_truth,
+)  # fmt: skip
 TEXTS = ParameterType(
     "texts with | between them", "a list of texts", "str | Iterable[str]", _are_plain, _read_texts
 )
@@ -273,7 +265,8 @@ NUMBERS = ParameterType(
 )  # fmt: skip
 MATRIX = ParameterType(
     "rows of numbers, with | between numbers and ; between rows", "a list of lists of numbers",
-    "str | Iterable[Iterable[float]]", _is_plain_or_list, _read_matrix,
+    "str | Iterable[Iterable[float]]", lambda value: is_plain(value) or is_list(value),
+    _read_matrix,
 )  # fmt: skip
 
 
@@ -348,6 +341,6 @@ def numbers(help_text: str, default: Numbers) -> Numbers:
     return cast("Numbers", _field(Parameter(NUMBERS, help_text, default)))
 
 
-def matrix(help_text: str, default: Matrix | None = None) -> Matrix:
+def matrix(help_text: str) -> Matrix:
     """Declare a matrix of numbers."""
-    return cast("Matrix", _field(Parameter(MATRIX, help_text, default)))
+    return cast("Matrix", _field(Parameter(MATRIX, help_text, None)))
