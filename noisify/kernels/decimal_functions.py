@@ -31,7 +31,7 @@ _FRACTION_TERMS = 400
 
 @contextmanager
 def digits(count: int = DIGITS) -> Iterator[None]:
-    """Let decimal arithmetic have so many digits, and exponents without limit."""
+    """Set the number of digits of decimal arithmetic; exponents have no limit."""
     context = Context(prec=count, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
     with localcontext(context):
         yield

@@ -40,7 +40,7 @@ _LEAST_NORMAL = 1 << _SIGNIFICAND_BITS
 _INFINITY = 0x7FF << _SIGNIFICAND_BITS
 _SUBNORMAL_SCALE = float(1 << _SIGNIFICAND_BITS)
 _EXP_ZERO, _EXP_INFINITE = -746.0, 710.0
-"""From here on exp is 0 and infinite."""
+"""Below the first number exp is 0, above the second it is infinite."""
 _SPLITTER = float((1 << 27) + 1)
 """Multiplying by this splits a significand into halves whose products are exact."""
 _E0, _E1, _E2, _E3 = tables.EXP_REST.tolist()
@@ -87,7 +87,7 @@ def log(x: ArrayLike) -> Floats:
 def magnitude(values: NDArray[Any]) -> Floats:
     """Return the absolute values of real numbers, or the moduli of complex ones.
 
-    The root of a sum of squares is corrected by what the rounding of the squares left over; Borges
+    The root of a sum of squares is corrected for the rounding of the squares; Borges
     (2021), "Algorithm 1014: an improved algorithm for hypot(x, y)", ACM Transactions on
     Mathematical Software 47, 9.
 
@@ -114,7 +114,7 @@ def magnitude(values: NDArray[Any]) -> Floats:
 
 
 def _square_rest(x: Floats) -> Floats:
-    """Return x * x less its rounded value, exactly: Dekker (1971), Numerische Mathematik 18."""
+    """Return the rounding error of x * x, exactly: Dekker (1971), Numerische Mathematik 18."""
     scaled = x * _SPLITTER
     high = scaled - (scaled - x)
     low = x - high
@@ -179,7 +179,7 @@ def _log(x: Floats) -> Floats:
 
 
 def _log_of_bits(bits: NDArray[np.int64], less: Floats | float) -> Floats:
-    """Return the logarithms of positive normal numbers over 2**less."""
+    """Return the logarithms of positive normal numbers, each divided by 2**less first."""
     above = bits - _LOG_FIRST
     entry = (above >> (_SIGNIFICAND_BITS - _STEP_BITS)) & _STEP
     k = (above >> _SIGNIFICAND_BITS).astype(np.float64) - less

@@ -170,7 +170,7 @@ def quantile(law: Law, uniform: Floats, *, falling: bool = False) -> Floats:
 
 
 def _estimated(law: Law, lower: Floats, upper: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the counts, and the mask of doubtful ones."""
+    """Return the counts, and a mask of those that rounding errors may have changed."""
     small = law.mean <= SMALL_MEAN
     if small.all():
         return _searched(law, lower, upper)

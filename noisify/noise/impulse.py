@@ -221,17 +221,17 @@ def fences(lower: float | Fraction, upper: float | Fraction, factor: float) -> t
     if isinstance(lower, Fraction) and isinstance(upper, Fraction):
         beyond = Fraction(repr(factor)) * (upper - lower)
         low, high = lower - beyond, upper + beyond
-        return _said(low, math.floor(low)), _said(high, math.ceil(high))
+        return _exact_or(low, math.floor(low)), _exact_or(high, math.ceil(high))
     away = factor * min(float(upper - lower), _LARGEST)
     return max(float(lower - away), -_LARGEST), min(float(upper + away), _LARGEST)
 
 
-def _said(fence: Fraction, outside: int) -> float:
+def _exact_or(fence: Fraction, outside: int) -> float:
     """Return a fence as a number that reads back exactly, or else the integer `outside` it."""
     if fence.denominator == 1 and abs(fence) >= _EXACT:
         return int(fence)
-    said = float(fence)
-    return said if Fraction(repr(said)) == fence else outside
+    number = float(fence)
+    return number if Fraction(repr(number)) == fence else outside
 
 
 @dataclass(frozen=True, kw_only=True)

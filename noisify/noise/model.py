@@ -84,11 +84,11 @@ class NoiseContext:
             case levels.PerElement(amounts):
                 return amounts
             case levels.Percent(share):
-                return _held(elementary.magnitude(self.number.to_float(values)), share)
+                return _limited(elementary.magnitude(self.number.to_float(values)), share)
             case levels.Duration(seconds):
                 return seconds
             case levels.FromField(name, factor):
-                return _held(elementary.magnitude(self.companions[name]), factor)
+                return _limited(elementary.magnitude(self.companions[name]), factor)
             case levels.OfField():
                 raise UsageError(f"level {level} needs the statistics of the whole field")
 
@@ -102,7 +102,7 @@ class NoiseContext:
         return noisy
 
 
-def _held(amounts: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+def _limited(amounts: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
     """Return amounts times a factor, limited to the largest float64."""
     with np.errstate(over="ignore"):
         return np.minimum(amounts * factor, np.finfo(np.float64).max)

@@ -107,7 +107,7 @@ class _ExactBlend:
         return total / length / length
 
     def rounded(self, square: Decimal) -> Blend:
-        """Return the blend over the root of a number, as floats."""
+        """Return the blend divided by the square root of a number, as floats."""
         processes = [Process.stationary(float(rho)) for rho in self.correlations]
         amplitudes = [float((variance / square).sqrt()) for variance in self.variances]
         parts = [

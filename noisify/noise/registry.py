@@ -109,7 +109,7 @@ def is_name(name: str) -> bool:
 
 
 def meant(name: str) -> ModelEntry | None:
-    """Return the model by its name here or in another program, or None."""
+    """Return the model that a name means, here or in another program, or None."""
     wanted = _folded(other_words.NAMESPACES.sub("", name))
     return _names().get(other_words.MODELS.get(wanted, wanted))
 

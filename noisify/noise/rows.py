@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RowModel(Model):
-    """A model that decides how many times each row comes out; it takes no field."""
+    """A model that decides how many times each row is written; it takes no field."""
 
     family: ClassVar[str] = "rows"
     takes: ClassVar[frozenset[str]] = frozenset()
@@ -39,7 +39,7 @@ class RowModel(Model):
 
     @abstractmethod
     def copies(self, context: NoiseContext) -> NDArray[np.int64]:
-        """Return how many times each row comes out, shape (n,)."""
+        """Return how many times each row is written, shape (n,)."""
 
 
 class DropRows(RowModel):

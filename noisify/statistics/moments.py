@@ -86,12 +86,12 @@ class Moments:
     def _careful(
         cls, row: NDArray[Any], valid: NDArray[np.bool_] | None, found: Moments
     ) -> Moments:
-        """Return the moments of values that are equal, narrow, huge or tiny, or of none at all.
+        """Return the moments of values that are equal, narrow, huge, tiny or missing.
 
         Args:
             row: Shape (n,).
             valid: Shape (n,), mask of the values that count, or None for all.
-            found: Their moments as far as plain arithmetic gives them.
+            found: Their moments by plain arithmetic.
         """
         values = row if valid is None else row[valid]
         if not len(values):
@@ -112,7 +112,7 @@ class Moments:
     def _at_exponent(
         cls, rows: NDArray[Any], valid: NDArray[np.bool_] | None, exponent: int
     ) -> list[Moments]:
-        """Return the moments of each row in units of 2**exponent, means as they are rounded."""
+        """Return the moments of each row in units of 2**exponent, with rounded means."""
         counts = np.full(len(rows), rows.shape[1])
         if valid is not None:
             counts = np.count_nonzero(valid, axis=1)
@@ -130,7 +130,7 @@ class Moments:
         ]
 
     def refined(self, row: NDArray[Any], valid: NDArray[np.bool_] | None) -> Moments:
-        """Return the moments with what the mean's rounding left out, if that matters.
+        """Return the moments corrected for the rounding of the mean, if that matters.
 
         Args:
             row: Shape (n,), in the units of these moments.

@@ -242,7 +242,7 @@ class Quantiles:
         )
 
     def _value_of(self, key: int) -> float | int:
-        """Return the value of a key that `_known` found sufficient."""
+        """Return the value of a key that determines it, see `_known`."""
         low_bits = (self.depth - _HIGH_DIGITS) * _DIGIT_BITS
         high = from_sort_key(key >> low_bits)
         return int(high) + (key & ((1 << low_bits) - 1)) if self.low_digits else high

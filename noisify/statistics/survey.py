@@ -42,7 +42,7 @@ class Extremes:
     high: float = -math.inf
 
     def __iadd__(self, values: NDArray[np.float64]) -> Self:
-        """Add values that are not NaN; -0.0 as 0.0, as which of them is less would be chance."""
+        """Add values that are not NaN; -0.0 counts as 0.0, since neither is the smaller."""
         if len(values):
             self.low = min(self.low, float(values.min()) + 0.0)
             self.high = max(self.high, float(values.max()) + 0.0)
@@ -322,7 +322,7 @@ class Survey:
         )
 
     def _ends(self) -> tuple[float, float, float]:
-        """Return the smallest value, the largest, and the range; integers beyond 2**53 stay int."""
+        """Return the smallest value, the largest, and the range; integers above 2**53 stay int."""
         found, whole = self.extremes, self.whole
         if whole is None or whole.low is None or whole.high is None or not found.low <= found.high:
             return found.low, found.high, found.range

@@ -129,11 +129,11 @@ def _moments_of(
 
 @dataclass
 class _OpenBlock:
-    """A block of which some elements are missing yet.
+    """A block that is not complete yet.
 
     Attributes:
-        seen: How many elements are there.
-        values: The block's start up to the last of them; NaN where there is none.
+        seen: How many elements it has so far.
+        values: The start of the block, up to the last element seen; NaN for elements not seen.
     """
 
     seen: int
@@ -149,24 +149,24 @@ class _OpenBlock:
         return opened
 
     def add(self, inside: slice | NDArray[np.int64], values: NDArray[Any]) -> None:
-        """Put in further elements."""
+        """Add elements."""
         self.values = _with_room(self.values, inside)
         self.values[inside] = values
         self.seen += len(values)
 
     def merge(self, other: _OpenBlock) -> None:
-        """Put in the elements of the same block that another one has."""
+        """Add the elements of another part of the same block."""
         self.values = _with_room(self.values, slice(len(other.values)))
         np.copyto(self.values[: len(other.values)], other.values, where=~np.isnan(other.values))
         self.seen += other.seen
 
     def moments(self) -> Moments | JointMoments:
-        """Return the moments of the elements that are there."""
+        """Return the moments of the elements seen."""
         return _moments_of_open(self.values[None])[0]
 
 
 def _moments_of_open(blocks: NDArray[Any]) -> Sequence[Moments | JointMoments]:
-    """Return the moments of blocks, shape (b, n) or (b, n, k), with NaN where nothing is there."""
+    """Return the moments of blocks, shape (b, n) or (b, n, k), with NaN for missing elements."""
     there = ~np.isnan(blocks)
     if there.ndim > 2:  # noqa: PLR2004 - several fields together
         there = there.all(axis=2)

@@ -35,7 +35,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def meaning(text: str) -> int | str:
-    """Return what a key's text means: a whole number, or a text in one form for each value.
+    """Normalise a key's text: a whole number becomes an int, anything else one text for each value.
 
     >>> [meaning(text) for text in ("7", "7.0", "007", "0.50", "True", "2024-03-01 00:00:00", "x ")]
     [7, 7, 7, '0.5', 'true', '2024-03-01', 'x ']
@@ -55,14 +55,14 @@ def meaning(text: str) -> int | str:
 
 
 def _number(value: float) -> int | str:
-    """Return a whole number as int, another as the shortest text that float64 reads back."""
+    """Return a whole number as int, any other as the shortest text that reads back as it."""
     if _LOWEST <= value < _BEYOND and value == int(value):
         return int(value)
     return repr(float(value))
 
 
 def _time(day: str, *parts: str | None) -> str:
-    """Return a time in UTC or without a zone, without what is zero: midnight, ends of fractions."""
+    """Return a time, in UTC if it has a zone, without midnight and without trailing zeros."""
     minute, second, rest, zone = (part or "" for part in parts)
     clock = f"{minute or '00:00'}:{second or '00'}"
     if zone and zone != "Z":
@@ -78,7 +78,7 @@ def _time(day: str, *parts: str | None) -> str:
 
 
 def _clock(minute: str, second: str | None, fraction: str | None) -> str:
-    """Return a time of day with its seconds, without the last zeros of their fraction."""
+    """Return a time of day with its seconds, without trailing zeros of their fraction."""
     return f"{minute}:{second or '00'}.{fraction or ''}".rstrip("0").rstrip(".")
 
 

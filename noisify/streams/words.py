@@ -153,7 +153,7 @@ class Words:
             yield slice(first, first + len(index)), words
 
     def retry(self, number: int) -> Words:
-        """Return the words at the same indices of the streams' retry streams of a number from 1."""
+        """Return the words of the streams' retry streams, numbered from 1, at the same indices."""
         if self.starts.shape != (1, 1):
             return Words(*_retried(self.starts, self.increments, number), self.index)
         (start,), (increment,) = self.starts.tolist(), self.increments.tolist()
@@ -182,7 +182,7 @@ def _retried(starts: Uint64s, increments: Uint64s, number: int) -> tuple[Uint64s
 
 @lru_cache(maxsize=256)
 def _retried_once(start: int, increment: int, number: int) -> tuple[Uint64s, Uint64s]:
-    """Return the same for one stream, which many chunks ask for."""
+    """Return `_retried` for one stream; cached, since each chunk asks for it."""
     return _retried(np.array([[start]], np.uint64), np.array([[increment]], np.uint64), number)
 
 

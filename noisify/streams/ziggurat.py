@@ -30,7 +30,7 @@ class _Tables(NamedTuple):
 
     Attributes:
         edges: By slot: the layer's right edge, with the sign.
-        inner: By slot: the right edge of the layer above, where the sure part of this one ends.
+        inner: By slot: the right edge of the layer above, up to which this one never rejects.
         heights: By layer: the density at the right edge, and at the next layer's.
     """
 
@@ -77,7 +77,7 @@ def _normal(words: Words, used: int) -> Floats:
 
 
 def _candidates(words: Words) -> tuple[Floats, NDArray[np.intp], NDArray[np.int64]]:
-    """Return a variate for each word, the places of those that are not sure, and their layers."""
+    """Return a variate for each word, the places of those it may reject, and their layers."""
     tables, out = _tables(), np.empty(words.size)
     most = min(words.size, STRIP)
     slots, looked_up, unsure = np.empty(most, np.int64), np.empty(most), np.empty(most, bool)
