@@ -20,7 +20,7 @@ from noisify.noise.parameters import ParameterError
 from noisify.statistics.survey import standardised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -56,7 +56,12 @@ class Missing(Model):
     level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1%"
     MECHANISMS: ClassVar[tuple[str, ...]] = ("mcar", "mar", "mnar")
-    SHAPES: ClassVar[tuple[str, ...]] = ("right", "left", "mid", "tail")
+    SHAPES: ClassVar[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+        "right": np.positive,
+        "left": np.negative,
+        "mid": lambda z: -np.abs(z),
+        "tail": np.abs,
+    }
 
     rate: Rate = parameters.rate("share of the values that are lost", 0.01)
     mechanism: str = parameters.text(
@@ -154,15 +159,7 @@ class Missing(Model):
             z = np.zeros(len(driver))
             if sd > 0:
                 z[:] = standardised(driver, mean, sd)
-        match self.shape:
-            case "right":
-                return z
-            case "left":
-                return -z
-            case "mid":
-                return -np.abs(z)
-            case _:
-                return np.abs(z)
+        return self.SHAPES[self.shape](z)
 
 
 def in_bursts(variates: Variates, rate: float, burst: int) -> NDArray[np.bool_]:

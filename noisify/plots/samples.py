@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from noisify.comparison.cells import change
 from noisify.comparison.figures import NumberFigures
 from noisify.comparison.reading import side_by_side, units
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +27,11 @@ _INNER = (0.002, 0.998)
 _WIDER = 0.2
 
 
-@frozen
+def _unit_edges() -> NDArray[np.float64]:
+    return np.linspace(0.0, 1.0, BINS + 1)
+
+
+@dataclass
 class Sample:
     """The values of one field that a picture shows.
 
@@ -45,58 +48,30 @@ class Sample:
     """
 
     name: str
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    moved_edges: NDArray[np.float64]
-    moved: NDArray[np.int64]
-    total: int
-
-
-class _Gathered:
-    """A sample being gathered."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._kept: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
-        self._held = 0
-        self._edges = self._moved_edges = np.linspace(0.0, 1.0, BINS + 1)
-        self._counts = np.zeros((2, BINS), np.int64)
-        self._moved = np.zeros(BINS, np.int64)
-        self._total = 0
+    before: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    after: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    edges: NDArray[np.float64] = field(default_factory=_unit_edges)
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, BINS), np.int64))
+    moved_edges: NDArray[np.float64] = field(default_factory=_unit_edges)
+    moved: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    total: int = 0
 
     def add(self, before: Cells, after: Cells) -> None:
         """Add pairs of values."""
         values = [np.where(cells.valid, cells.floats.real, np.nan) for cells in (before, after)]
         both = before.valid & after.valid
         moved = change(before[both], after[both]).real
-        if not self._held and len(values[0]):
-            self._edges = _edges(np.concatenate(values))
-            self._moved_edges = _edges(moved)
-        if self._held < KEPT:
-            for kept, part in zip(self._kept, values, strict=True):
-                kept.append(part[: KEPT - self._held])
-            self._held += len(values[0])
+        room = KEPT - len(self.before)
+        if room == KEPT and len(values[0]):
+            self.edges = _edges(np.concatenate(values))
+            self.moved_edges = _edges(moved)
+        if room:
+            self.before = np.append(self.before, values[0][:room])
+            self.after = np.append(self.after, values[1][:room])
         for at, part in enumerate(values):
-            self._counts[at] += np.histogram(part, self._edges)[0]
-        self._moved += np.histogram(moved, self._moved_edges)[0]
-        self._total += len(moved)
-
-    def sample(self) -> Sample:
-        """Return the sample."""
-        nothing = np.empty(0)
-        before, after = (np.concatenate([nothing, *kept]) for kept in self._kept)
-        return Sample(
-            self._name,
-            before,
-            after,
-            self._edges,
-            self._counts,
-            self._moved_edges,
-            self._moved,
-            self._total,
-        )
+            self.counts[at] += np.histogram(part, self.edges)[0]
+        self.moved += np.histogram(moved, self.moved_edges)[0]
+        self.total += len(moved)
 
 
 def gather(
@@ -111,13 +86,13 @@ def gather(
         after: The file with noise.
     """
     numbers = [pair for pair in pairs if isinstance(comparison.fields[pair.name], NumberFigures)]
-    gathered = {pair.name: _Gathered(pair.name) for pair in numbers}
+    gathered = {pair.name: Sample(pair.name) for pair in numbers}
     for unit in units(numbers, before, after):
         for one, other in side_by_side(unit, before, after):
             for name, cells in one.items():
                 if len(cells) == len(other[name]):
                     gathered[name].add(cells, other[name])
-    return {name: one.sample() for name, one in gathered.items()}
+    return gathered
 
 
 def from_start(sample: Sample) -> Sample:
@@ -137,7 +112,7 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ends of bins that hold nearly all of the values, and some room around them."""
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return np.linspace(0.0, 1.0, BINS + 1)
+        return _unit_edges()
     low, high = np.quantile(finite, _INNER)
     room = _WIDER * (high - low)
     low, high = max(low - room, float(finite.min())), min(high + room, float(finite.max()))
