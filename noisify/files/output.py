@@ -231,16 +231,12 @@ def _device(path: Path) -> StreamOutput | None:
     Raises:
         NoisifyError: If it is a folder, or cannot be written.
     """
-    try:
-        if not path.exists():
-            return None
+    with naming(str(path)):
         if path.is_dir():
             raise NoisifyError("is a directory; give a file name, or --output-dir", path=path)
-        if not path.is_file():
-            return StreamOutput(path.open("wb", 0), str(path), close=True)
-    except OSError as error:
-        raise NoisifyError(f"cannot be written: {error.strerror}", path=path) from None
-    return None
+        if not path.exists() or path.is_file():
+            return None
+        return StreamOutput(path.open("wb", 0), str(path), close=True)
 
 
 def _stream_to(descriptor: int, name: str) -> StreamOutput:
@@ -249,13 +245,11 @@ def _stream_to(descriptor: int, name: str) -> StreamOutput:
     Raises:
         NoisifyError: If it is not open.
     """
-    try:
+    with naming(name):
         own = os.dup(descriptor)
         if stat.S_ISREG(os.fstat(own).st_mode):
             return StreamOutput(cast("BinaryIO", OwnedInPieces(name, own)), name, close=True)
         return StreamOutput(cast("BinaryIO", os.fdopen(own, "wb", 0)), name, close=True)
-    except OSError as error:
-        raise NoisifyError(f"cannot be written: {error.strerror}", path=name) from None
 
 
 def _unbuffered_standard_output() -> BinaryIO:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import NoisifyError
 from noisify.core.urls import is_url, path_of, redacted
 from noisify.files import remote_output, transport
+from noisify.files.output_interface import naming
 from noisify.files.temporary import register, remove, unregister
 
 if TYPE_CHECKING:
@@ -117,11 +119,10 @@ def write_text(path: str, text: str) -> None:
     place = Path(path)
     temporary = register(place.with_name(f".{place.name}.{os.urandom(4).hex()}"))
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(place)
-    except OSError as error:
-        raise NoisifyError(f"cannot be written: {error.strerror}", path=place) from None
+        with naming(path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(place)
     finally:
         remove(temporary)
         unregister(temporary)
@@ -136,14 +137,11 @@ def _files(path: Path) -> list[Path]:
 
 def _checksum(path: Path) -> str:
     """Return the BLAKE2b checksum of a file, or of all files below a folder."""
-    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    new = partial(hashlib.blake2b, digest_size=_DIGEST_BYTES)
+    found = new()
     for file in _files(path):
         if file != path:
             found.update(os.fsencode(file.relative_to(path).as_posix()) + b"\0")
         with file.open("rb") as opened:
-            found.update(hashlib.file_digest(opened, _blake2b).digest())
+            found.update(hashlib.file_digest(opened, new).digest())
     return found.hexdigest()
-
-
-def _blake2b() -> Any:  # noqa: ANN401 - hashlib's types have no public name
-    return hashlib.blake2b(digest_size=_DIGEST_BYTES)
