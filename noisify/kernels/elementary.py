@@ -121,17 +121,12 @@ def _square_rest(x: Floats) -> Floats:
     return ((high * high - x * x) + 2 * high * low) + low * low
 
 
-def built() -> bool:
-    """Return whether the compiled part exists."""
-    return _part is not None
-
-
 def _of_each(name: str, kernel: Kernel, x: ArrayLike) -> Floats:
     """Return a kernel's values, compiled where that can be used."""
     given = np.asarray(x, np.float64)
     flat = np.ascontiguousarray(given).reshape(-1)
     out = np.empty(flat.shape)
-    if built() and not pure():
+    if _part is not None and not pure():
         getattr(_part, name)(flat, out)
         return out.reshape(given.shape)
     with np.errstate(all="ignore"):

@@ -15,16 +15,6 @@ Kind: TypeAlias = Literal["words", "uniform", "open_uniform", "normal"]
 _part: Any = load(Part.VARIATES)
 
 
-def built() -> bool:
-    """Return whether the compiled part exists."""
-    return _part is not None
-
-
-def in_use() -> bool:
-    """Return whether the compiled part is available and not turned off."""
-    return not pure() and built()
-
-
 def fill(
     kind: Kind,
     starts: NDArray[np.uint64],
@@ -41,7 +31,7 @@ def fill(
         index: Consecutive indices, or any, shape (n,).
         out: Filled stream after stream, shape (k * n,).
     """
-    if starts.ndim == 1 or not in_use():
+    if starts.ndim == 1 or _part is None or pure():
         return False
     make = getattr(_part, kind)
     streams = starts.reshape(-1), increments.reshape(-1)

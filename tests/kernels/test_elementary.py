@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from noisify.core.native import Part, load
 from noisify.kernels import elementary
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
@@ -86,7 +87,9 @@ def test_are_below_one_unit_in_the_last_place(name, points):
 
 
 @pytest.mark.parametrize(("name", "points"), CASES)
-@pytest.mark.skipif(not elementary.built() and not REQUIRED, reason="THE KERNELS ARE NOT COMPILED")
+@pytest.mark.skipif(
+    load(Part.KERNELS) is None and not REQUIRED, reason="THE KERNELS ARE NOT COMPILED"
+)
 def test_are_the_same_bits_compiled_and_in_numpy(name, points, monkeypatch):
     kernel = getattr(elementary, name)
     monkeypatch.setenv("NOISIFY_PURE", "")

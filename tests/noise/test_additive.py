@@ -92,11 +92,7 @@ THEORY = {
 NUMBERS = number_types("f2 f4 f8 g i1 i2 i4 i8 u1 u2 u4 u8 c8 c16 G decimal(9,2) decimal(30,2)")
 COMPLEX128 = NUMBERS["c16"]
 
-ADDITIVE = [
-    entry
-    for entry in registry.MODELS
-    if issubclass(entry.load(), IndependentNoise)
-]
+ADDITIVE = [entry for entry in registry.MODELS if issubclass(entry.load(), IndependentNoise)]
 """Additive models without memory; time-series models are tested in test_time_series.py."""
 
 additive_entries = pytest.mark.parametrize("entry", ADDITIVE, ids=lambda entry: entry.name)
