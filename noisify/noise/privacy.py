@@ -10,12 +10,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from noisify.core.overriding import override
 from noisify.kernels.decimal_functions import digits, mills_ratio, normal_density, normal_tail
 from noisify.noise import parameters
-from noisify.noise.model import REAL, Model, NoiseContext, with_headroom
+from noisify.noise.additive import Additive, Laplace, Normal
+from noisify.noise.level import Absolute
+from noisify.noise.model import REAL, Model, NoiseContext
 from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.statistics.survey import FieldStatistics
-    from noisify.streams.streams import Variates
 
 _SAME = 1e-9
 """Relative difference allowed between a scale and the one its budget gives: digits typed."""
@@ -34,8 +33,13 @@ _CLASSICAL = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism(Model):
-    """A model that adds noise with a scale calibrated to a privacy budget."""
+    """A model that adds noise with a scale calibrated to a privacy budget.
 
+    Attributes:
+        noise: The model of the noise.
+    """
+
+    noise: ClassVar[type[Additive]]
     family: ClassVar[str] = "privacy"
     takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "epsilon"
@@ -74,17 +78,11 @@ class Mechanism(Model):
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return values + scale * variates."""
         scale = self.calibrated() if self.scale is None else self.scale
-        shrunk, _, exponent = with_headroom(scale, 0.0)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates
-            return context.add(values, self.standard(context.variates) * shrunk, exponent)
+        return self.noise(scale=Absolute(scale)).apply(values, context)
 
     @abstractmethod
     def calibrated(self) -> float:
         """Return the scale that follows from the budget."""
-
-    @abstractmethod
-    def standard(self, variates: Variates) -> NDArray[np.float64]:
-        """Return fresh variates of scale 1, shape (n,)."""
 
 
 class LaplaceMechanism(Mechanism):
@@ -109,14 +107,11 @@ class LaplaceMechanism(Mechanism):
     """
 
     name: ClassVar[str] = "laplace-mechanism"
+    noise: ClassVar[type[Additive]] = Laplace
 
     def calibrated(self) -> float:
         """Return sensitivity / epsilon."""
         return self.sensitivity / self.epsilon
-
-    def standard(self, variates: Variates) -> NDArray[np.float64]:
-        """Return Laplace variates of scale 1."""
-        return variates.laplace("noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +141,7 @@ class GaussianMechanism(Mechanism):
     """
 
     name: ClassVar[str] = "gaussian-mechanism"
+    noise: ClassVar[type[Additive]] = Normal
 
     delta: float = parameters.number(
         "the probability with which the promise may fail", 1e-5, above=0
@@ -164,10 +160,6 @@ class GaussianMechanism(Mechanism):
                 root = (2 * (Decimal("1.25") / Decimal(self.delta)).ln()).sqrt()
                 return float(root * Decimal(self.sensitivity) / Decimal(self.epsilon))
         return analytic_sigma(self.epsilon, self.delta) * self.sensitivity
-
-    def standard(self, variates: Variates) -> NDArray[np.float64]:
-        """Return standard normal variates."""
-        return variates.normal("noise")
 
 
 @lru_cache(maxsize=256)
