@@ -360,14 +360,10 @@ class _Chained(io.RawIOBase):
 
 def read_fully(stream: BinaryIO, count: int) -> bytes:
     """Read `count` bytes, fewer only at the end."""
-    data = stream.read(count)
-    if len(data) == count or not data:
-        return data
-    parts = [data]
-    missing = count - len(data)
-    while missing and (data := stream.read(missing)):
+    parts: list[bytes] = []
+    while count and (data := stream.read(count)):
         parts.append(data)
-        missing -= len(data)
+        count -= len(data)
     return b"".join(parts)
 
 
@@ -391,16 +387,12 @@ def read_into_at(file: BinaryIO, buffer: memoryview, place: int) -> int:
 def read_runs_at(file: BinaryIO, buffer: memoryview, size: int, places: Iterable[int]) -> bool:
     """Fill a buffer with runs of `size` bytes from positions in a file; return if it is full."""
     starts = range(0, len(buffer), max(size, 1))
-    if hasattr(os, "preadv"):  # usually one call a run
-        descriptor, read = file.fileno(), os.preadv
-        return all(
-            read(descriptor, [run := buffer[start : start + size]], place) == size
-            or read_into_at(file, run, place) == size
-            for start, place in zip(starts, places, strict=True)
-        )
+    descriptor, read = file.fileno(), getattr(os, "preadv", None)
+    runs = (buffer[start : start + size] for start in starts)
     return all(
-        read_into_at(file, buffer[start : start + size], place) == size
-        for start, place in zip(starts, places, strict=True)
+        (read is not None and read(descriptor, [run], place) == size)  # usually one call a run
+        or read_into_at(file, run, place) == size
+        for run, place in zip(runs, places, strict=True)
     )
 
 
