@@ -244,8 +244,10 @@ def _plan(held: InMemory[Any, Any], request: Request, workers: int, source: Sour
     """Return the plan for data, whose source is another one if they are some rows of a whole."""
 
     def surveyed(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
-        size = loop.CHUNK_BYTES
-        return survey.survey(held, needs, jobs=workers, size=size, progress=lambda _: None)
+        def read(surveys: survey.Surveys) -> None:
+            surveys.read(held, jobs=workers, size=loop.CHUNK_BYTES, progress=lambda _: None)
+
+        return survey.in_passes(needs, read)
 
     if request.decimals == "keep":
         raise UsageError("decimals 'keep' is for CSV files; give a number of digits")

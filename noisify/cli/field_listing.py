@@ -11,7 +11,7 @@ from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, printable
 from noisify.core.urls import redacted
 from noisify.engine.open_input import OpenInput
-from noisify.engine.survey import survey
+from noisify.engine.survey import in_passes
 from noisify.plan.selectors import choose
 
 if TYPE_CHECKING:
@@ -45,16 +45,13 @@ def field_listing(path: str, settings: Settings) -> str:
         fields = opened.source.fields
         measured = [field for field in fields if field.number and field.kind in _MEASURED]
         opened.spool("its fields are counted")
-        found = survey(
-            opened.source,
+        found = in_passes(
             {
                 field: _NEEDED_OF_COMPLEX if field.kind == "complex" else _NEEDED
                 for field in measured
                 if not field.hindrance
             },
-            jobs=settings.jobs,
-            size=settings.chunk_bytes,
-            progress=settings.progress,
+            opened.survey_pass,
         )
         opened.tell()
         chosen, why = _default_choice(fields)

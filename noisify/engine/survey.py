@@ -34,36 +34,10 @@ OPEN_BYTES = 3 << 25
 _BLOCK_BYTES = BLOCK * 8
 
 
-def survey(
-    source: Source[Any],
-    needs: Mapping[Field, frozenset[str]],
-    *,
-    jobs: int,
-    size: int,
-    progress: Callable[[int], None],
-    expect: Callable[[int], None] = lambda _: None,
-) -> dict[str, FieldStatistics]:
-    """Collect the statistics of fields, in as many passes over the data as necessary.
-
-    Args:
-        source: The data, read from the start in each pass.
-        needs: The names of the statistics that each field needs.
-        jobs: The number of worker threads.
-        size: The bytes of a chunk.
-        progress: Called with the bytes of each chunk done.
-        expect: Called before each pass with the number of passes to come, as far as known.
-    """
-
-    def read(surveys: Surveys) -> None:
-        surveys.read(source, jobs=jobs, size=size, progress=progress)
-
-    return in_passes(needs, read, expect)
-
-
 def in_passes(
     needs: Mapping[Field, frozenset[str]],
     read: Callable[[Surveys], None],
-    expect: Callable[[int], None],
+    expect: Callable[[int], None] = lambda _: None,
 ) -> dict[str, FieldStatistics]:
     """Collect the statistics of fields, in as many passes over the data as necessary.
 
