@@ -40,6 +40,7 @@ _TOLD_EVERY = 0.05
 """Seconds between messages with told values: a message costs both processes some time."""
 _MORE_IN_FLIGHT = 2
 _PR_SET_PDEATHSIG = 1
+"""Lets the kernel send a signal when the parent process ends, even by SIGKILL."""
 _HEARD_BY_ALL = ("SIGINT", "SIGHUP")
 """Signals that a terminal also sends to copies, which ignore them and wait for SIGTERM."""
 
@@ -214,17 +215,12 @@ def _work(
             other.close()
         for number in _heard_by_all():
             signal.signal(number, signal.SIG_IGN)
-        _end_with_parent()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _serve(function, connection)
     finally:
         remove_all()
         os._exit(1)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to send SIGTERM when the parent process ends, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _serve(function: Callable[[Any, Callable[[Any], None]], Any], connection: Connection) -> None:

@@ -206,7 +206,8 @@ def _as_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _of_fixed_bytes(kind):
+    fixed = pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or fixed:
         return pa.array([None if v is None else v.hex() for v in values.to_pylist()], pa.string())
     if pa.types.is_duration(kind):
         unit = _NANOSECONDS[kind.unit]
@@ -215,8 +216,3 @@ def _as_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_date64(values.type):
         values = values.cast(pa.timestamp("ms"))
     return values.cast(pa.large_string())
-
-
-def _of_fixed_bytes(kind: pa.DataType) -> bool:
-    """Return whether a type is of bytes of one length; decimals count as such in Arrow."""
-    return pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind)

@@ -79,19 +79,14 @@ class _Inflater:
     def __init__(self) -> None:
         self._inflater: Any = codecs.deflate_library().decompressobj(_GZIP_WINDOW)
         self.needs_input = True
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inflater.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return cast("bytes", self._inflater.unused_data)
+        self.eof = False
+        self.unused_data = b""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         waiting = self._inflater.unconsumed_tail
         out: bytes = self._inflater.decompress(waiting + data if waiting else data, max_length)
         self.needs_input = len(out) < max_length and not self._inflater.unconsumed_tail
+        self.eof, self.unused_data = self._inflater.eof, self._inflater.unused_data
         return out
 
 

@@ -31,18 +31,6 @@ def _normal(x: NDArray[np.float64], _: float) -> NDArray[np.float64]:
     return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
-def _laplace(x: NDArray[np.float64], _: float) -> NDArray[np.float64]:
-    return np.exp(-np.abs(x)) / 2
-
-
-def _uniform(x: NDArray[np.float64], _: float) -> NDArray[np.float64]:
-    return np.where(np.abs(x) <= 1, 0.5, 0.0)
-
-
-def _cauchy(x: NDArray[np.float64], _: float) -> NDArray[np.float64]:
-    return 1 / (math.pi * (1 + x * x))
-
-
 def _logistic(x: NDArray[np.float64], _: float) -> NDArray[np.float64]:
     small = np.exp(-np.abs(x))
     return np.asarray(small / (1 + small) ** 2)
@@ -53,11 +41,11 @@ def _student_t(x: NDArray[np.float64], df: float) -> NDArray[np.float64]:
     return np.asarray(np.exp(log - (df + 1) / 2 * np.log1p(x * x / df)))
 
 
-_STANDARD = {
+_STANDARD: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
     "normal": _normal,
-    "laplace": _laplace,
-    "uniform": _uniform,
-    "cauchy": _cauchy,
+    "laplace": lambda x, _: np.exp(-np.abs(x)) / 2,
+    "uniform": lambda x, _: np.where(np.abs(x) <= 1, 0.5, 0.0),
+    "cauchy": lambda x, _: 1 / (math.pi * (1 + x * x)),
     "logistic": _logistic,
     "student-t": _student_t,
 }
