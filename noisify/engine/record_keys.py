@@ -206,6 +206,7 @@ def _as_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
+    # Decimals count as binary values of fixed size in Arrow.
     fixed = pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or fixed:
         return pa.array([None if v is None else v.hex() for v in values.to_pylist()], pa.string())
