@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -86,10 +85,8 @@ class Correlated(Model):
             return {}
         return {name: frozenset({"covariance"}) for name in self.fields or (field,)}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the covariance of its fields."""
-        if self.covariance is not None:
-            return self
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the fields and their covariance."""
         fields = self.fields or (field,)
         for one in fields:
             found = statistics[one]
@@ -103,7 +100,7 @@ class Correlated(Model):
             tuple(float(statistics[one].covariance.get(other, 0.0)) for other in fields)
             for one in fields  # absent where there are no rows
         )
-        return dataclasses.replace(self, fields=fields, covariance=covariance)
+        return {"fields": fields, "covariance": covariance}
 
 
 _LEAST_SD = 1e-150

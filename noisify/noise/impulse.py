@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -167,8 +167,8 @@ class Outlier(RateModel):
         given = None not in (self.low, self.high, self.spread)
         return {} if given else {field: frozenset({"iqr"})}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return the model with the field's fences."""
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the field's fences and its interquartile range."""
         found = statistics.get(field)
         low: float = 0.0  # for an empty field, where nothing is hit
         high: float = 0.0
@@ -176,12 +176,7 @@ class Outlier(RateModel):
         if found is not None and found.count:
             spread = min(found.iqr, _LARGEST)
             low, high = fences(found.lower_quartile, found.upper_quartile, self.factor)
-        return replace(
-            self,
-            low=low if self.low is None else self.low,
-            high=high if self.high is None else self.high,
-            spread=spread if self.spread is None else self.spread,
-        )
+        return {"low": low, "high": high, "spread": spread}
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, with those hit moved beyond a fence."""

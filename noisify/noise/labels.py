@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -157,12 +156,9 @@ class LabelFlip(Model):
         """Request the field's values unless they or a matrix are given."""
         return {field: frozenset({"values"})} if self.values is None and self.matrix is None else {}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the field's values filled in."""
-        if not self.statistics(field):
-            return self
-        found = tuple(str(value) for value, _ in statistics[field].values)
-        return dataclasses.replace(self, values=found)
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the field's values."""
+        return {"values": tuple(str(value) for value, _ in statistics[field].values)}
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the labels, with those hit replaced."""
@@ -231,15 +227,11 @@ class CategorySwap(Model):
         """Request the field's values unless both labels are given."""
         return {field: frozenset({"values"})} if self.a is None or self.b is None else {}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the most frequent labels filled in."""
-        if not self.statistics(field):
-            return self
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the most frequent labels."""
         counted = sorted((-count, str(value)) for value, count in statistics[field].values)
         frequent = iter([text for _, text in counted if text not in {self.a, self.b}])
-        a = next(frequent, None) if self.a is None else self.a
-        b = next(frequent, None) if self.b is None else self.b
-        return dataclasses.replace(self, a=a, b=b)
+        return {name: next(frequent, None) for name in "ab" if getattr(self, name) is None}
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the labels, with a and b swapped where hit."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -106,10 +105,8 @@ class Missing(Model):
             return {}
         return {self.by or field: frozenset({"scores"})}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the driving field's mean and sd and the intercept filled in."""
-        if not self.statistics(field):
-            return self
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the driving field's mean and sd, and the intercept."""
         found = statistics[self.by or field]
         field_mean, field_sd = (found.mean, found.sd) if found.count else (0.0, 0.0)
         mean = field_mean if self.mean is None else self.mean
@@ -121,7 +118,7 @@ class Missing(Model):
                 driver = np.clip(centres * field_sd + field_mean, -_LARGEST, _LARGEST)
             scores = self._score(driver, mean, sd)
             intercept = solve_intercept(scores, counts, self.rate)
-        return dataclasses.replace(self, intercept=intercept, mean=mean, sd=sd)
+        return {"intercept": intercept, "mean": mean, "sd": sd}
 
     @property
     def followed_axis(self) -> int | None:

@@ -222,9 +222,16 @@ class Model(ABC):
         """
         return {}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:  # noqa: ARG002
+    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
         """Return this model with the parameters that come from the data filled in."""
-        return self
+        if not self.statistics(field):
+            return self
+        found = self.fitted(field, statistics).items()
+        return dataclasses.replace(self, **{k: v for k, v in found if getattr(self, k) is None})
+
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:  # noqa: ARG002
+        """Return what the data give for parameters that may be left out, by name."""
+        return {}
 
     def companions(self) -> frozenset[str]:
         """Return the other fields whose values `apply` uses."""

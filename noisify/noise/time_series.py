@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -126,11 +125,9 @@ class PowerLaw(Additive):
         needed = has_slow_part(self.law()) and self.cutoff is None and self.length is None
         return {field: frozenset({"length"})} if needed else {}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the field's length filled in."""
-        if not self.statistics(field):
-            return self
-        return dataclasses.replace(self, length=statistics[field].length)
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the field's length."""
+        return {"length": statistics[field].length}
 
     def blend(self) -> Blend:
         """Return the blend for the slowest period."""
@@ -289,11 +286,9 @@ class Drift(Additive):
         """Request the field's length unless it is given."""
         return {field: frozenset({"length"})} if self.length is None else {}
 
-    def fit(self, field: str, statistics: Mapping[str, FieldStatistics]) -> Self:
-        """Return this model with the field's length filled in."""
-        if self.length is not None:
-            return self
-        return dataclasses.replace(self, length=statistics[field].length)
+    def fitted(self, field: str, statistics: Mapping[str, FieldStatistics]) -> dict[str, Any]:
+        """Return the field's length."""
+        return {"length": statistics[field].length}
 
     def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return a line from 0 to z."""
