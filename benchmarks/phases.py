@@ -114,7 +114,7 @@ def watched(watch: Stopwatch) -> Iterator[None]:
     with ExitStack() as patches:
         for owner, name, function in (
             (loop, "run", timed_run),
-            (survey, "survey", watch.timed("survey", survey.survey)),
+            (survey, "in_passes", watch.timed("survey", survey.in_passes)),
             (Noiser, "apply", watch.timed("noise", Noiser.apply)),
             (FileOutput, "commit", watch.timed("sync", FileOutput.commit)),
         ):

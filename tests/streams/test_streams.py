@@ -176,7 +176,8 @@ class TestIndices:
         monkeypatch.setenv(PURE, pure)
         names = [replace(NAME, field=field) for field in "abc"]
         alone = [draw(variates(positions, name), distribution) for name in names]
-        joined = draw(JoinedVariates(names, positions), distribution)
+        several = JoinedVariates(lambda lane: [name.stream(lane) for name in names], positions)
+        joined = draw(several, distribution)
         assert np.concatenate(alone).tobytes() == joined.tobytes()
 
 
