@@ -7,6 +7,6 @@ from noisify.core.lazy import import_lazily
 
 import_lazily(
     __name__,
-    "compress decompress folder_input folder_output multipart remote remote_folder_output remote_output "
-    "transport zip_member",
+    "compress decompress folder_input folder_output multipart remote remote_folder_output "
+    "remote_output transport zip_member",
 )
