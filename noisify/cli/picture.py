@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisify.cli.side_file import SideFile
 from noisify.core.errors import UsageError
+from noisify.core.lazy import optional
 from noisify.engine.open_input import Settings
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.plots import page, style, sweep
@@ -136,12 +136,10 @@ def check_picture(path: str) -> None:
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} is not a picture; name it .png, .svg or .pdf")
-    try:
-        import_module("matplotlib")
-    except ImportError:
+    if optional("matplotlib") is None:
         raise UsageError(
             "pictures are drawn by matplotlib; install it: pip install 'noisify-cli[plots]'"
-        ) from None
+        )
 
 
 def _figures(measured: dict[str, Any]) -> dict[str, float | None]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
     from noisify.plan.plan import NoiseSpec, Request
+    from noisify.plan.series import Series
 
 ROWS = Field("", "other", "rows")
 """The placeholder field of models of whole rows."""
@@ -36,6 +37,7 @@ class Draft(NamedTuple):
         field: The field.
         model: The model as typed, without its level.
         named: Whether the field was chosen by its exact name and the noise is not zero.
+        series: The series of the field, for a model that works along an axis, or None.
     """
 
     spec: NoiseSpec
@@ -43,6 +45,7 @@ class Draft(NamedTuple):
     field: Field
     model: Model
     named: bool = False
+    series: Series | None = None
 
     @property
     def rowwise(self) -> bool:

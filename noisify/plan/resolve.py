@@ -21,10 +21,9 @@ from noisify.streams.streams import StreamName
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from noisify.noise.model import Model
     from noisify.plan.condition import Condition
     from noisify.plan.drafts import Draft
-    from noisify.plan.series import Series, Shapes
+    from noisify.plan.series import Shapes
     from noisify.statistics.survey import FieldStatistics
 
     Surveyor = Callable[[Mapping[Field, frozenset[str]]], Mapping[str, FieldStatistics]]
@@ -52,14 +51,10 @@ def resolve(
     for spec in request.specs:
         _check_condition(spec.where, fields)
     drafts, left, notes = drafts_of(request, fields)
-    along = [_along_axis(draft, shape_of) for draft in drafts]
-    drafts = [draft._replace(model=model) for draft, (model, _) in zip(drafts, along, strict=True)]
+    drafts = [_along_axis(draft, shape_of) for draft in drafts]
     needed = _needed(drafts, fields)
     statistics = survey(needed) if needed else {}
-    steps = [
-        dataclasses.replace(step, series=found)
-        for step, (_, found) in zip(_steps(request, drafts, statistics, notes), along, strict=True)
-    ]
+    steps = _steps(request, drafts, statistics, notes)
     named = frozenset(draft.field.name for draft in drafts if draft.named)
     return dataclasses.replace(_plan(request, fields, steps, left, notes), named=named)
 
@@ -95,11 +90,13 @@ class Resolver:
         return plan
 
 
-def _along_axis(draft: Draft, shape_of: Shapes) -> tuple[Model, Series | None]:
-    """Return a draft's model, fitted to the series of the field if it works along an axis."""
-    if draft.model.followed_axis is None:
-        return draft.model, None
-    return series.along_axis(draft.model, draft.model.followed_axis, draft.field, shape_of)
+def _along_axis(draft: Draft, shape_of: Shapes) -> Draft:
+    """Return a draft, its model fitted to the series of the field if it works along an axis."""
+    axis = draft.model.followed_axis
+    if axis is None:
+        return draft
+    model, found = series.along_axis(draft.model, axis, draft.field, shape_of)
+    return draft._replace(model=model, series=found)
 
 
 def _needed(drafts: Sequence[Draft], fields: Sequence[Field]) -> dict[Field, frozenset[str]]:
@@ -110,7 +107,8 @@ def _needed(drafts: Sequence[Draft], fields: Sequence[Field]) -> dict[Field, fro
         for name, need in statistics_for(draft.spec, draft.field, draft.model).items():
             field_ = draft.field
             if name != field_.name:  # a field with noise is read as its noise needs it
-                field_ = noised.get(name, _driver(name, draft, fields))
+                found = _field(name, fields, f"{draft.model.name} names no field {name!r}")
+                field_ = noised.get(name, found)
             needed[field_] = needed.get(field_, frozenset()) | need
     return needed
 
@@ -144,7 +142,8 @@ def _steps(
         used[use] += 1
         clip = checked_clip(spec.clip, field_)
         truncate = spec.truncate and field_.kind == "int"
-        steps.append(Step(field_, model, stream, clip, spec.where, draft.number, truncate))
+        about = clip, spec.where, draft.number, truncate, draft.series
+        steps.append(Step(field_, model, stream, *about))
     return steps
 
 
@@ -159,9 +158,8 @@ def _plan(
     read = {step.field.name: step.field for step in steps}
     for step in steps:
         for name in step.companions():
-            _check_companion(name, step, fields)
+            other = _companion(name, step, fields)
             if name not in read:
-                other = next(other for other in fields if other.name == name)
                 read[name] = _as_key(other) if name in step.model.key_fields() else other
     chosen = {step.field.name for step in steps}
     for field_ in fields:
@@ -209,12 +207,11 @@ def _why_left(field_: Field) -> str:
     return f"{field_.role}: by its exact name only" if field_.role else "not chosen"
 
 
-def _driver(name: str, draft: Draft, fields: Sequence[Field]) -> Field:
-    """Return another field whose statistic a model needs."""
-    found = next((other for other in fields if other.name == name), None)
+def _field(name: str, fields: Sequence[Field], complaint: str) -> Field:
+    """Return the field of a name, or raise an error with the complaint and the nearest name."""
+    found = next((field_ for field_ in fields if field_.name == name), None)
     if found is None:
-        names = [other.name for other in fields]
-        raise UsageError(f"{draft.model.name} names no field {name!r}{did_you_mean(name, names)}")
+        raise UsageError(complaint + did_you_mean(name, [field_.name for field_ in fields]))
     return found
 
 
@@ -224,38 +221,34 @@ def _is_compared_with(name: str, condition: str) -> bool:
 
 
 def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
+    if where is None:
+        return
     names = [field_.name for field_ in fields]
-    for name in sorted(where.fields - set(names)) if where is not None else ():
+    for name in sorted(where.fields - set(names)):
         meant = did_you_mean(name, names)
         if name.casefold() in other_words.NULLS:
             meant = "; type x is null, or x is not null"
-        elif not meant and where is not None and _is_compared_with(name, where.text):
+        elif not meant and _is_compared_with(name, where.text):
             quoted = re.sub(rf"\b{re.escape(name)}\b", f'"{name}"', where.text)
             meant = f"; put a text in quotes: --where '{quoted}'"
         raise UsageError(f"--where names no field {name!r}{meant}")
-    if where is not None:
-        check_types(where, fields)
+    check_types(where, fields)
 
 
-def _check_companion(name: str, step: Step, fields: Sequence[Field]) -> None:
-    found = [other for other in fields if other.name == name]
+def _companion(name: str, step: Step, fields: Sequence[Field]) -> Field:
+    """Return another field whose values a step needs; refuse one that it cannot use."""
     is_level = name in step.model.level_fields()
     what = f"level @{name}" if is_level else f"{step.model.name} with {name!r}"
-    if not found:
-        names = [other.name for other in fields]
-        raise UsageError(f"{what} names no field{did_you_mean(name, names)}")
-    if found[0].hindrance:
-        raise UsageError(f"{what} cannot read it: it {found[0].hindrance}")
-    if is_level and found[0].kind not in NUMBER_KINDS - {"complex"}:
-        raise UsageError(f"{what} needs real numbers, and it holds {found[0].type_name}")
-    measured = {"float", "int", "decimal", "time", "bool"}
-    if (
-        not step.model.multi_field
-        and name not in step.model.key_fields()
-        and found[0].kind not in measured
-    ):
-        raise UsageError(f"{what} needs numbers or times, and it holds {found[0].type_name}")
-    if found[0].number is None:
-        raise UsageError(f"{what} cannot read it: it holds {found[0].type_name}")
-    if found[0].table != step.field.table:
+    found = _field(name, fields, f"{what} names no field")
+    if found.hindrance:
+        raise UsageError(f"{what} cannot read it: it {found.hindrance}")
+    if is_level and found.kind not in NUMBER_KINDS - {"complex"}:
+        raise UsageError(f"{what} needs real numbers, and it holds {found.type_name}")
+    takes_any = step.model.multi_field or name in step.model.key_fields()
+    if not takes_any and found.kind not in {"float", "int", "decimal", "time", "bool"}:
+        raise UsageError(f"{what} needs numbers or times, and it holds {found.type_name}")
+    if found.number is None:
+        raise UsageError(f"{what} cannot read it: it holds {found.type_name}")
+    if found.table != step.field.table:
         raise UsageError(f"{what} is not as long as the field", field=step.field.name)
+    return found
