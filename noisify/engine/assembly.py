@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.overriding import override
 from noisify.core.urls import is_url
 from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_part, send_input
+from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
 from noisify.files.temporary import new_temporary_path, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
@@ -25,13 +25,10 @@ if TYPE_CHECKING:
     from noisify.engine.cut_input import CutInput
     from noisify.engine.job import OutputRequest
     from noisify.engine.part_work import PartJob, PartResult
-    from noisify.files import multipart
     from noisify.files.multipart import PartUpload, Sent
     from noisify.files.output import Output
     from noisify.files.remote_output import RemoteOutput
     from noisify.formats.interface import Joining
-else:
-    multipart = LazyModule("noisify.files.multipart")
 
 
 class _Whole(ABC):

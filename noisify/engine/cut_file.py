@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError
-from noisify.core.lazy import LazyModule
 from noisify.core.share import Share
 from noisify.core.urls import is_url
 from noisify.engine.assembly import Assembly
@@ -37,21 +36,17 @@ from noisify.engine.targets import (
     shown_name,
 )
 from noisify.engine.unchanged import check_named
-from noisify.files import codecs
+from noisify.files import codecs, multipart
 from noisify.files.folder_output import walk
 from noisify.files.output import Outputs
+from noisify.formats.parquet import join as parquet_join
 
 if TYPE_CHECKING:
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
-    from noisify.files import multipart
     from noisify.files.output import Output
     from noisify.formats.interface import Joining
-    from noisify.formats.parquet import join as parquet_join
     from noisify.plan.plan import Plan
-else:
-    multipart = LazyModule("noisify.files.multipart")
-    parquet_join = LazyModule("noisify.formats.parquet.join")
 
 
 def process_in_parts(

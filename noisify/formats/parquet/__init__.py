@@ -2,3 +2,7 @@
 
 `source` cuts row groups into slices, `column_chunk` encodes, `sink` writes and updates the footer.
 """
+
+from noisify.core.lazy import import_lazily
+
+import_lazily(__name__, "join")
