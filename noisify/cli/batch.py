@@ -105,13 +105,18 @@ def _side_files(
 ) -> Iterator[SideFile]:
     """Yield the files to write beside the outputs."""
     if arguments.report is not None:
-        yield _report_file(arguments, found, settings, len(inputs) * len(found))
+        is_html = Path(arguments.report).suffix.lower() in {".html", ".htm"}
+        yield (
+            html_report.HtmlReport(arguments, found, settings)
+            if is_html
+            else _ReportFile(arguments, len(inputs) * len(found))
+        )
     if index is not None:
         yield index
     if arguments.plot is not None:
         yield pictures.RunPicture(arguments, inputs, found, settings)
     if arguments.depfile is not None:
-        yield depfile.Depfile(arguments.depfile, inputs, outputs, arguments)
+        yield depfile.Depfile(arguments, inputs, outputs)
 
 
 def _jobs(
@@ -223,29 +228,19 @@ class _Outcome:
             say(f"seed {self._seed}")
 
 
-def _report_file(
-    arguments: Arguments, found: Sequence[Run], settings: Settings, count: int
-) -> _ReportFile | html_report.HtmlReport:
-    """Return the report file, HTML or JSON by its suffix."""
-    path = arguments.report or ""
-    if Path(path).suffix.lower() in {".html", ".htm"}:
-        return html_report.HtmlReport(arguments, found, settings)
-    return _ReportFile(path, count, clobber=not arguments.no_clobber)
-
-
 class _ReportFile(SideFile):
     """A JSON report, written as the runs end: an object for one output, otherwise a list.
 
     Args:
-        path: The file.
+        arguments: The command line.
         count: The number of outputs, if all succeed.
-        clobber: Whether an existing file may be replaced.
     """
 
-    def __init__(self, path: str, count: int, *, clobber: bool) -> None:
+    def __init__(self, arguments: Arguments, count: int) -> None:
+        path = arguments.report or ""
         codec = of_name(path)
         compression = codec.at_level(None) if codec else None
-        super().__init__(path, clobber=clobber, compression=compression)
+        super().__init__(path, clobber=not arguments.no_clobber, compression=compression)
         self._is_list = count > 1
         self._started = False
 

@@ -28,33 +28,25 @@ class Depfile(SideFile):
     Make goes on if one was removed.
 
     Args:
-        path: The dependency file.
+        arguments: The command line.
         inputs: The inputs.
         outputs: For each input the names of its outputs.
-        arguments: The command line.
 
     Raises:
         UsageError: If an output has no name, or a name cannot be written in a Makefile.
     """
 
     def __init__(
-        self,
-        path: str,
-        inputs: Sequence[str],
-        outputs: Sequence[Sequence[str]],
-        arguments: Arguments,
+        self, arguments: Arguments, inputs: Sequence[str], outputs: Sequence[Sequence[str]]
     ) -> None:
         for name in chain.from_iterable(outputs):
             if name == STANDARD_OUTPUT or is_url(name):
                 raise UsageError("--depfile is for outputs that are files; name one with -o FILE")
         recipe = [] if arguments.recipe is None else _read(arguments.recipe)
-        self._content = _rules(
-            [
-                (names, [*_read(source), *recipe])
-                for source, names in zip(inputs, outputs, strict=True)
-            ]
-        ).encode("utf-8", "surrogateescape")
-        super().__init__(path, clobber=not arguments.no_clobber)
+        pairs = zip(inputs, outputs, strict=True)
+        rules = _rules([(names, [*_read(source), *recipe]) for source, names in pairs])
+        self._content = rules.encode("utf-8", "surrogateescape")
+        super().__init__(arguments.depfile or "", clobber=not arguments.no_clobber)
 
     def finish(self) -> None:
         """Write the rules."""
