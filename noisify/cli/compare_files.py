@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from noisify.cli.html_report import write_comparison
-from noisify.cli.picture import PictureFile, check_picture
+from noisify.cli.picture import check_picture, rendered
 from noisify.cli.process import begin_work
+from noisify.cli.side_file import SideFile
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
 from noisify.core.errors import NoisifyError, UsageError
@@ -64,8 +65,8 @@ def compare_files(
     begin_work()
     found = compare(clean, noisy, settings)
     if plot is not None:
-        with PictureFile(plot, clobber=True) as picture:
-            picture.draw(page.draw(clean, noisy, {}, settings, found))
+        with SideFile(plot, clobber=True) as file:
+            file.write(rendered(page.draw(clean, noisy, {}, settings, found), plot))
     if html is not None:
         write_comparison(html, clean, noisy, found, settings)
     if not quiet:

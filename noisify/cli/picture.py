@@ -25,28 +25,8 @@ _TEXT_FORMATS = frozenset({"csv", "tsv"})
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-class PictureFile(SideFile):
-    """A plot file, written once all outputs are complete.
-
-    Args:
-        path: The plot file.
-        clobber: Whether an existing file may be replaced.
-
-    Raises:
-        UsageError: If matplotlib is not installed, or the suffix is not one of `SUFFIXES`.
-    """
-
-    def __init__(self, path: str, *, clobber: bool) -> None:
-        check_picture(path)
-        super().__init__(path, clobber=clobber)
-
-    def draw(self, figure: Figure) -> None:
-        """Write a figure to the file."""
-        self.write(style.rendered(figure, Path(self.path).suffix[1:].lower()))
-
-
-class RunPicture(PictureFile):
-    """The plot of a run of the command.
+class RunPicture(SideFile):
+    """The plot of a run of the command, written once all outputs are complete.
 
     Args:
         arguments: The command line.
@@ -55,15 +35,11 @@ class RunPicture(PictureFile):
         settings: How the input was read.
 
     Raises:
-        UsageError: If input or output cannot be read again.
+        UsageError: If input or output cannot be read again, or as for `check_picture`.
     """
 
     def __init__(
-        self,
-        arguments: Arguments,
-        inputs: Sequence[str],
-        found: Sequence[Run],
-        settings: Settings,
+        self, arguments: Arguments, inputs: Sequence[str], found: Sequence[Run], settings: Settings
     ) -> None:
         if len(inputs) > 1:
             raise UsageError("--plot shows one input; run noisify once for each")
@@ -72,6 +48,7 @@ class RunPicture(PictureFile):
             raise UsageError("--plot reads the input and the output again; give both as files")
         if alone and arguments.output is None and arguments.output_dir is None:
             raise UsageError("--plot reads the output again; add -o FILE")
+        check_picture(arguments.plot or "")
         super().__init__(arguments.plot or "", clobber=not arguments.no_clobber)
         self._found = found
         self._settings = settings
@@ -84,7 +61,7 @@ class RunPicture(PictureFile):
     def finish(self) -> None:
         """Draw the plot."""
         if self._reports:
-            self.draw(self._figure())
+            self.write(rendered(self._figure(), self.path))
 
     def _figure(self) -> Figure:
         if len(self._reports) > 1:
@@ -93,6 +70,11 @@ class RunPicture(PictureFile):
         steps = report.plan.steps_by_field()
         settings = settings_to_compare(report, self._settings)
         return page.draw(report.input, report.output, steps, settings)
+
+
+def rendered(figure: Figure, path: str) -> bytes:
+    """Return a figure as the content of a plot file."""
+    return style.rendered(figure, Path(path).suffix[1:].lower())
 
 
 def settings_to_compare(report: RunReport, settings: Settings) -> Settings:
