@@ -20,6 +20,16 @@ def reserve(file: BinaryIO, size: int) -> None:
         file.truncate(size)
 
 
+def map_empty(file: BinaryIO, size: int) -> mmap.mmap:
+    """Give an empty file its size, and map it for writing; close it if that fails."""
+    try:
+        reserve(file, size)
+        return map_file(file.fileno(), mmap.ACCESS_WRITE)
+    except BaseException:  # a full disk, or a signal
+        file.close()
+        raise
+
+
 def drop_from_memory(mapped: mmap.mmap) -> None:
     """Let go of a map's pages, so that a large file does not fill memory; its data stay."""
     if hasattr(mmap, "MADV_DONTNEED"):

@@ -25,7 +25,7 @@ from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
 from noisify.files import multipart
 from noisify.formats.csv import part as csv_part
-from noisify.formats.datasets import rechunk
+from noisify.formats.datasets import storage
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install 'noisify-cli[zarr]'")
 pytestmark = pytest.mark.filterwarnings("ignore:::zarr", "ignore:Consolidated metadata")
@@ -234,9 +234,9 @@ def test_a_part_unpacks_its_chunks_only_if_they_run_against_the_order(
     array = root.create_array("x", shape=(40, 5, 50), dtype="f8", chunks=(7, 5, 9))
     array[:] = RNG.normal(size=array.shape)
     boxes = []
-    plain = rechunk.ChunkFile
+    plain = storage.ChunkFile
     monkeypatch.setattr(
-        rechunk, "ChunkFile", lambda path, box, *more: boxes.append(box) or plain(path, box, *more)
+        storage, "ChunkFile", lambda path, box, *more: boxes.append(box) or plain(path, box, *more)
     )
 
     compare(tmp_path, tmp_path, in_parts, "in.zarr", *noise, "--chunk-size", "1k")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import mmap
-import tempfile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.core.errors import NoisifyError
-from noisify.files.mapping import drop_from_memory, map_file, reserve
-from noisify.files.temporary import temporary_folder
+from noisify.files.mapping import drop_from_memory, map_empty
+from noisify.files.temporary import new_temporary_file, temporary_folder
 from noisify.files.write_behind import write_all
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap, same_bytes
 
@@ -55,15 +53,10 @@ class ChunkFile:
         count = math.prod(
             -(-extent // step) * step for extent, step in zip(self._shape, self._tile, strict=True)
         )
-        unnamed: Any = None
         try:
-            unnamed = tempfile.TemporaryFile(buffering=0, dir=temporary_folder())  # noqa: SIM115 - close() does
-            reserve(unnamed, count * dtype.itemsize)
-            self._mapped = map_file(unnamed.fileno(), mmap.ACCESS_WRITE)
-            self._file: BinaryIO = unnamed
+            self._file = new_temporary_file()
+            self._mapped = map_empty(self._file, count * dtype.itemsize)
         except OSError as error:
-            if unnamed is not None:
-                unnamed.close()
             place = temporary_folder()
             raise NoisifyError(
                 f"its chunks run against the order of elements, and there is no room in {place} "

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.chunk import boxes
 from noisify.core.value_class import frozen
-from noisify.formats.datasets.boxes import box_shape, first_element
 from noisify.formats.datasets.storage import InChunks
 
 if TYPE_CHECKING:
@@ -34,16 +33,12 @@ class DatasetsPiece:
     Attributes:
         parts: The storage of each dataset, and its elements as they are in the file.
         box: The box of the datasets.
-        start: The index of the first element.
-        count: The number of elements.
         owned: The paths of the datasets whose elements belong to the part of the file that is
             read, or None for all.
     """
 
     parts: tuple[tuple[Storage, Any], ...]
     box: Box
-    start: int
-    count: int
     owned: frozenset[str] | None = None
 
 
@@ -87,16 +82,8 @@ class Cut:
         """The number of rows, along the first axis that is longer than one element."""
         return self.shape[long_axis(self.shape)] if self.shape else 1
 
-    def boxes(self, rows: range | None = None) -> Iterator[tuple[Box, int, int]]:
-        """Yield the box of each piece, the index of its first element, and their number.
-
-        Args:
-            rows: The rows to cut into pieces, or None for all.
-        """
-        for box in self._boxes_of(range(self.rows) if rows is None else rows):
-            yield box, first_element(self.shape, box), math.prod(box_shape(box))
-
-    def _boxes_of(self, rows: range) -> Iterator[Box]:
+    def boxes(self, rows: range) -> Iterator[Box]:
+        """Yield the box of each piece of some rows."""
         if not self.shape:
             yield ()
             return

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk
     from noisify.formats.datasets.chunk_file import ChunkFile
-    from noisify.formats.datasets.rechunk import RechunkedStorage
-    from noisify.formats.datasets.storage import Storage, Unpacked
-    from noisify.formats.datasets.stored import Stored
+    from noisify.formats.datasets.storage import RechunkedStorage, Storage, Stored, Unpacked
     from noisify.formats.interface import NoisyColumn
 
 

@@ -13,10 +13,9 @@ from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.formats.array_source import ArraySource
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.datasets.boxes import box_shape
+from noisify.formats.datasets.boxes import box_shape, first_element
 from noisify.formats.datasets.pieces import DatasetsPiece, box_in, chunks_around, cut
-from noisify.formats.datasets.rechunk import RechunkedStorage
-from noisify.formats.datasets.storage import InChunks
+from noisify.formats.datasets.storage import InChunks, RechunkedStorage
 from noisify.formats.interface import FieldArray, Reading
 from noisify.formats.numpy_fields import arrow_of, column_of, with_member_streams
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Column
     from noisify.files.input import Input
     from noisify.formats.datasets.pieces import Cut
-    from noisify.formats.datasets.storage import Storage, Unpacked
-    from noisify.formats.datasets.stored import Stored
+    from noisify.formats.datasets.storage import Storage, Stored, Unpacked
 
 _COPIES = 3
 """How often a chunk is in memory: as it is stored, unpacked and with noise."""
@@ -128,16 +126,16 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
 
     def pieces(self, found: Cut, rows: range | None = None) -> Iterator[DatasetsPiece]:
         """Yield the pieces of datasets that come together, of all rows or some."""
+        rows = range(found.rows) if rows is None else rows
         storages: Sequence[Storage] = found.storages
         if found.rechunked:
-            some = range(found.rows) if rows is None else rows
-            storages = [self._rechunk(one, found.shape, some) for one in storages]
-        for box, start, count in found.boxes(rows):
+            storages = [self._rechunk(one, found.shape, rows) for one in storages]
+        for box in found.boxes(rows):
             parts = []
             for storage in storages:
                 with self._reading_in_order(storage.path):
                     parts.append((storage, storage.read(self, box_in(storage, box))))
-            yield DatasetsPiece(tuple(parts), box, start, count)
+            yield DatasetsPiece(tuple(parts), box)
 
     @override
     def decode(self, raw: DatasetsPiece, wanted: Sequence[Field]) -> Chunk:
@@ -153,8 +151,9 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         """Return a field of a piece whose datasets are unpacked."""
         place = self.stored[field.name]
         values = unpacked[place.path].values
-        width = values.size // raw.count
-        here = Positions.range(raw.start * width, (raw.start + raw.count) * width)
+        width = values.size // math.prod(box_shape(raw.box))
+        start = first_element(place.shape[: len(raw.box)], raw.box) * width
+        here = Positions.range(start, start + values.size)
         extract = None if place.bits is None else place.bits.extract
         return column_of(values, here, field, place.member, extract)
 

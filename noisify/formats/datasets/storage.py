@@ -1,4 +1,4 @@
-"""The interface to the elements of a dataset: how a format reads and writes them.
+"""Where the fields of a dataset are, and how a format reads and writes its elements.
 
 Elements are read and written in boxes of consecutive ones. `read` and `write` are serial; `unpack`
 and `pack` run in worker threads.
@@ -13,14 +13,70 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.datasets.boxes import Corner, corners, overlap, same_bytes
+from noisify.formats.datasets.chunk_file import ChunkFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from noisify.formats.datasets.boxes import Box
-    from noisify.formats.datasets.chunk_file import ChunkFile
+
+
+@frozen
+class BitField:
+    """The bits of an integer's bytes that hold its value, if not all do.
+
+    Attributes:
+        offset: The number of the lowest bit.
+        precision: The number of bits.
+    """
+
+    offset: int
+    precision: int
+
+    def extract(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Extract integers from stored ones, which are in native byte order."""
+        width = 8 * stored.dtype.itemsize
+        above = stored.dtype.type(width - self.offset - self.precision)
+        extracted: NDArray[Any] = (stored << above) >> stored.dtype.type(width - self.precision)
+        return extracted
+
+    def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return stored integers with other values in them; the bits around these stay."""
+        bits = stored.view(f"u{stored.dtype.itemsize}")
+        new = values.astype(stored.dtype, copy=False).view(bits.dtype)
+        mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)
+        inserted: NDArray[Any] = (bits & ~mask) | ((new << bits.dtype.type(self.offset)) & mask)
+        return inserted.view(stored.dtype)
+
+
+@frozen
+class Stored:
+    """The location and type of a field in the file.
+
+    Attributes:
+        path: The path of its dataset.
+        member: The dotted path of its member in a compound type, or None for the whole dataset.
+        shape: The shape of the dataset, followed by that of the member.
+        dtype: Its dtype in the file.
+        bits: The bits of its bytes that hold the value, or None for all.
+    """
+
+    path: str
+    member: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    bits: BitField | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
 
 Origin: TypeAlias = Any
 """The file that is read, in the type of its format."""
@@ -153,3 +209,69 @@ class InChunks(Storage):
         """
         corner = tuple(cut.start for cut in box)
         self.write(target, [(box, noisy.read_chunk(corner, box).view(self.dtype))], box)
+
+
+@frozen
+class RechunkedStorage(Storage):
+    """A dataset whose chunks run against the order of its elements, in a temporary file.
+
+    A chunk of a thousand rows of one column holds elements from all over the dataset. To read them
+    in order, in pieces that fit into memory, the chunks are unpacked into a temporary file, where
+    parts of each can be read. Noisy elements go to a copy of it, which is packed again at the end.
+
+    Attributes:
+        base: The storage of the dataset.
+        box: The box of chunks that is unpacked.
+        elements: The temporary file of their elements.
+        skipped: The filters that chunks skipped, by their first corner, if they skipped any.
+    """
+
+    base: InChunks
+    box: Box
+    elements: ChunkFile
+    skipped: dict[Corner, int]
+
+    @classmethod
+    def of(cls, base: InChunks, origin: Origin, box: Box) -> RechunkedStorage:
+        """Unpack all chunks in a box of a dataset."""
+        elements = ChunkFile(base.path, box, base.unit, base.whole)
+        skipped: dict[Corner, int] = {}
+        try:
+            for chunk in _chunk_boxes(base, box):
+                if mask := base.unpack_chunk(origin, chunk, elements):
+                    skipped[tuple(cut.start for cut in chunk)] = mask
+        except BaseException:  # a signal too must not leave the file
+            elements.close()
+            raise
+        return cls(base.path, base.shape, base.rank, base.dtype, base, box, elements, skipped)
+
+    @override
+    def read(self, origin: Origin, box: Box) -> NDArray[Any]:
+        """Return a box of the temporary file."""
+        return self.elements.read(box).view(self.dtype)
+
+    @override
+    def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> NDArray[Any] | None:
+        """Return the box's elements, or None if all are as before."""
+        return None if same_bytes(before.values, values) else values
+
+    def write(self, target: Target, packed: NDArray[Any] | None, box: Box) -> None:
+        """Write a box to the target's temporary file."""
+        if packed is not None:
+            target.scratch(self).write(box, packed.view(self.whole))
+
+    def finish(self, target: Target, noisy: ChunkFile) -> None:
+        """Pack and write all chunks that have changed."""
+        for box in _chunk_boxes(self.base, self.box):
+            corner = tuple(cut.start for cut in box)
+            if not self.elements.same_chunk(noisy, corner):
+                self.base.pack_chunk(target, box, noisy, self.skipped.get(corner, 0))
+
+
+def _chunk_boxes(base: InChunks, box: Box) -> Iterator[Box]:
+    """Yield the box of each chunk in a box of chunks, cut where the dataset ends."""
+    for corner in corners(box, base.unit):
+        yield tuple(
+            slice(at, min(at + step, extent))
+            for at, step, extent in zip(corner, base.unit, base.shape, strict=True)
+        )

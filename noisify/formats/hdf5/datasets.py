@@ -14,7 +14,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
 from noisify.formats.datasets.declared import ATTRIBUTES, Declared, as_declared, declared_by
-from noisify.formats.datasets.stored import Stored
+from noisify.formats.datasets.storage import Stored
 from noisify.formats.hdf5.datatypes import (
     TEXT,
     element_dtype,

@@ -15,7 +15,7 @@ import numpy as np
 from h5py import h5t
 
 from noisify.core.value_class import frozen
-from noisify.formats.datasets.stored import BitField
+from noisify.formats.datasets.storage import BitField
 from noisify.formats.numpy_fields import kind_of_dtype
 
 if TYPE_CHECKING:

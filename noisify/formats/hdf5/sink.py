@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from noisify.files.output import Output
     from noisify.formats.datasets.pieces import NoisyPiece
-    from noisify.formats.datasets.stored import Stored
+    from noisify.formats.datasets.storage import Stored
 
 _COPY_BYTES = 1 << 20
 

@@ -2,7 +2,7 @@
 
 So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements are read in
 their order, whatever their chunks: `storage` has the ways to read and write them,
-`datasets/rechunk` that for chunks that run against that order.
+`datasets/storage` that for chunks that run against that order.
 """
 
 from __future__ import annotations

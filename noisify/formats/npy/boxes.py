@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from noisify.core.chunk import Positions, boxes
 from noisify.core.errors import DataError
 from noisify.files.input import read_runs_at
-from noisify.files.mapping import drop_from_memory, map_file, reserve
+from noisify.files.mapping import drop_from_memory, map_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,12 +83,7 @@ class BoxedFile:
         self._start = len(prefix)
         self._header = header
         self._file = file
-        try:
-            reserve(file, self._start + header.count * header.dtype.itemsize)
-            self._mapped = map_file(file.fileno(), mmap.ACCESS_WRITE)
-        except BaseException:  # a full disk, or a signal
-            file.close()
-            raise
+        self._mapped = map_empty(file, self._start + header.count * header.dtype.itemsize)
         self._mapped[: self._start] = prefix
 
     def write(self, box: tuple[slice, ...], values: NDArray[Any]) -> None:

@@ -12,7 +12,7 @@ from noisify.core.overriding import override
 from noisify.files.folder_input import WebFolder
 from noisify.formats.datasets.declared import as_declared, declared_by
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
-from noisify.formats.datasets.stored import Stored
+from noisify.formats.datasets.storage import Stored
 from noisify.formats.numpy_fields import ARRAY_NAME, fields_of, member_of
 from noisify.formats.zarr.roles import Roles, declarations
 from noisify.formats.zarr.storage import ZarrStorage, unit_of

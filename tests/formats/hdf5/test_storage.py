@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.datasets import chunk_file, pieces, rechunk
+from noisify.formats.datasets import chunk_file, pieces
+from noisify.formats.datasets.storage import RechunkedStorage
 from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32
 from noisify.formats.hdf5.object_headers import checksum
@@ -342,9 +343,9 @@ class TestAgainstTheRowOrder:
     def unrolled(self, monkeypatch):
         """Return the list of the datasets that were unpacked."""
         paths: list[str] = []
-        plain = rechunk.RechunkedStorage.of
+        plain = RechunkedStorage.of
         monkeypatch.setattr(
-            rechunk.RechunkedStorage,
+            RechunkedStorage,
             "of",
             lambda base, *more: paths.append(base.path) or plain(base, *more),
         )
@@ -445,7 +446,7 @@ class TestAgainstTheRowOrder:
     @pytest.mark.usefixtures("little_memory")
     def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
         source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
-        monkeypatch.setattr(chunk_file, "reserve", no_room)
+        monkeypatch.setattr("noisify.files.mapping.reserve", no_room)
 
         done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
 
