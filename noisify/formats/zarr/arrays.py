@@ -12,7 +12,7 @@ from noisify.core.errors import UsageError
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
 from noisify.formats.datasets.boxes import box_shape
 from noisify.formats.numpy_fields import ARRAY_NAME
-from noisify.formats.zarr.storage import read_box, unit_of
+from noisify.formats.zarr.source import read_box, unit_of
 from noisify.formats.zarr.store import Tree, open_store, reading, zarr
 
 if TYPE_CHECKING:

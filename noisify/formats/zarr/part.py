@@ -14,8 +14,7 @@ from noisify.files.folder_input import names_in
 from noisify.formats.datasets.part import DatasetsPart
 from noisify.formats.datasets.pieces import long_axis
 from noisify.formats.zarr.sink import ZarrSink
-from noisify.formats.zarr.source import ZarrSource
-from noisify.formats.zarr.storage import unit_of
+from noisify.formats.zarr.source import ZarrSource, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,30 +4,69 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from noisify.core.overriding import override
+from noisify.core.value_class import frozen
 from noisify.files.folder_input import WebFolder
+from noisify.formats.datasets.boxes import box_shape
 from noisify.formats.datasets.declared import as_declared, declared_by
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
-from noisify.formats.datasets.storage import Stored
+from noisify.formats.datasets.storage import InChunks, Stored, Unpacked
 from noisify.formats.numpy_fields import ARRAY_NAME, fields_of, member_of
 from noisify.formats.zarr.roles import Roles, declarations
-from noisify.formats.zarr.storage import ZarrStorage, unit_of
 from noisify.formats.zarr.store import Tree, open_store, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from noisify.core.chunk import Field
     from noisify.files.input import Input
+    from noisify.formats.datasets.boxes import Box
+    from noisify.formats.datasets.storage import Origin, Target
     from noisify.formats.zarr.store import ZarrObject
 
 _NUMBERS = "biufcMmV"
+
+
+@frozen
+class ZarrStorage(InChunks):
+    """Elements in the chunks of an array, or in shards of several chunks, each of them a file."""
+
+    for_workers = True
+
+    @override
+    def read(self, origin: Origin, box: Box) -> Callable[[], NDArray[Any]]:
+        """Return a function with which the worker reads a box."""
+        return partial(read_box, origin.array(self.path), self.dtype, box)
+
+    @override
+    def unpack(self, raw: Callable[[], NDArray[Any]], box: Box) -> Unpacked:
+        """Return a box's elements, read by the worker."""
+        return Unpacked(raw())
+
+    @override
+    def write(self, target: Target, packed: list[tuple[Box, NDArray[Any]]], box: Box) -> None:
+        """Write chunks."""
+        for part, values in packed:
+            target.array(self.path)[part] = values
+
+
+def unit_of(array: ZarrObject) -> tuple[int, ...]:
+    """Return the shape of the elements that are in one file: a chunk, or a shard of several."""
+    return tuple(max(1, extent) for extent in array.shards or array.chunks)
+
+
+def read_box(array: ZarrObject, dtype: np.dtype[Any], box: Box) -> NDArray[Any]:
+    """Read a box of an array."""
+    return np.asarray(array[box], dtype, order="C").reshape(box_shape(box))
 
 
 class ZarrSource(DatasetsSource):
@@ -98,4 +137,5 @@ class ZarrSource(DatasetsSource):
 
     @override
     def _storage(self, path: str) -> ZarrStorage:
-        return ZarrStorage.of(path, self.array(path))
+        array = self.array(path)
+        return ZarrStorage(path, array.shape, array.ndim, np.dtype(array.dtype), unit_of(array))
