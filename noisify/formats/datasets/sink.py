@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from noisify.core.errors import NoisifyError
 from noisify.core.overriding import override
 from noisify.formats.datasets.pieces import DatasetsPiece, NoisyPiece, box_in
 from noisify.formats.interface import Sink
@@ -13,8 +14,7 @@ from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import ARRAY_NAME, member_of, put_back, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,15 +29,34 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
 
     Args:
         stored: The location of each field in the file.
+        name: The name of the output in messages.
     """
 
-    def __init__(self, stored: Mapping[str, Stored]) -> None:
+    failures: ClassVar[tuple[type[Exception], ...]] = (OSError, RuntimeError, ValueError)
+
+    def __init__(self, stored: Mapping[str, Stored], name: str) -> None:
         self._stored = stored
+        self._name = name
         self._scratch: dict[ChunkFile, tuple[RechunkedStorage, ChunkFile]] = {}
 
-    @abstractmethod
-    def _writing(self) -> AbstractContextManager[None]:
-        """Name the output in the error of a failure to write."""
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name the output in the error of a failure to write.
+
+        Raises:
+            NoisifyError: Instead of what the library raises.
+        """
+        try:
+            try:
+                yield
+            finally:
+                self._check()  # the cause, not the library's error that follows from it
+        except self.failures as error:
+            why = getattr(error, "strerror", None) or error
+            raise NoisifyError(f"cannot be written: {why}", path=self._name) from None
+
+    def _check(self) -> None:
+        """Raise a failure that was hidden from the library."""
 
     @override
     def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:

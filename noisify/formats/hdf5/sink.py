@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from h5py import h5i
 
 from noisify.core.delayed_signals import delayed_signals
-from noisify.core.errors import DataError, NoisifyError
+from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.datasets.sink import DatasetsSink
@@ -55,11 +55,10 @@ class Hdf5Sink(DatasetsSink):
         positional: bool = False,
         span: range | None = None,
     ) -> None:
-        super().__init__(stored)
+        self._path = output.local_path()
+        super().__init__(stored, output.name)  # which tells where it is made first
         self._source = source
         self._span = range(source.stat().st_size) if span is None else span
-        self._path = output.local_path()
-        self._name = output.name
         self._file: Any = None
         self._objects: Any = None
         self._library: LibraryFile | None = None
@@ -115,18 +114,10 @@ class Hdf5Sink(DatasetsSink):
         self._changed |= encoded.changed
 
     @override
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Name the output in the error of a failure to write, also one hidden from the library."""
-        try:
-            try:
-                yield
-            finally:
-                if self._library is not None:
-                    self._library.check()  # the cause, not the library's error that follows from it
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise NoisifyError(f"cannot be written: {reason}", path=self._name) from None
+    def _check(self) -> None:
+        """Raise a failure that was hidden from the HDF5 library."""
+        if self._library is not None:
+            self._library.check()
 
     def overwrite(self, path: str, start: int, data: memoryview) -> None:
         """Write bytes of a contiguous dataset, which will be overwritten whole, to an offset."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.core.errors import NoisifyError
-from noisify.core.overriding import override
 from noisify.files.folder_input import copy_folder, copy_modes
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.zarr.store import UNREADABLE, open_copy, zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
 
     from noisify.files.folder_output import FolderOutput
     from noisify.formats.zarr.source import ZarrSource
@@ -31,14 +28,14 @@ class ZarrSink(DatasetsSink):
     """
 
     positional = True
+    failures = UNREADABLE
 
     def __init__(
         self, source: ZarrSource, output: FolderOutput, names: Container[str] | None = None
     ) -> None:
-        super().__init__(source.stored)
+        super().__init__(source.stored, output.name)
         self._source = source
         self._folder = output.folder
-        self._name = output.name
         copy_folder(source.folder, self._folder, names)
         self._arrays: dict[str, Any] = {}
 
@@ -49,20 +46,6 @@ class ZarrSink(DatasetsSink):
                 root = open_copy(self._folder)
                 self._arrays[path] = root[path] if path else root
         return self._arrays[path]
-
-    @override
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Name the output in the error of a failure of zarr.
-
-        Raises:
-            NoisifyError: Instead of what zarr raises.
-        """
-        try:
-            yield
-        except UNREADABLE as error:
-            why = getattr(error, "strerror", None) or error
-            raise NoisifyError(f"cannot be written: {why}", path=self._name) from None
 
     def finish(self) -> None:
         """Write the arrays that were unpacked, sync all files, and copy the files' modes."""
