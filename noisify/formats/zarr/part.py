@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.folder_input import names_in
-from noisify.formats.datasets.part import DatasetsPart
 from noisify.formats.datasets.pieces import long_axis
+from noisify.formats.datasets.source import DatasetsPart
 from noisify.formats.zarr.sink import ZarrSink
 from noisify.formats.zarr.source import ZarrSource, unit_of
 
