@@ -20,7 +20,7 @@ from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.tree import PathOpener, close_file, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import h5py
@@ -151,9 +151,10 @@ class Hdf5Sink(DatasetsSink):
             if self._file is not None:
                 with delayed_signals():
                     self._mark_indexes()
-                    restore = self._times()
+                    sizes = header_sizes(self._file)
+                    addresses = [self._objects.address(path) for path in self._touched]
                     self._close_library()
-                restore()
+                self._restore_times(sizes, addresses)
 
     def _mark_indexes(self) -> None:
         """Mark PyTables' indexes of changed columns as out of date."""
@@ -164,17 +165,11 @@ class Hdf5Sink(DatasetsSink):
                 mark_out_of_date(self._file, index)
                 self._touched[index] = None
 
-    def _times(self) -> Callable[[], None]:
-        """Return a function that restores the times of the objects that the library wrote."""
-        sizes = header_sizes(self._file)
-        addresses = [self._objects.address(path) for path in self._touched]
-
-        def restore() -> None:
-            with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
-                for address in addresses:
-                    restore_times(HeaderFile(copy, *sizes), HeaderFile(original, *sizes), address)
-
-        return restore
+    def _restore_times(self, sizes: tuple[int, int, int], addresses: Iterable[int]) -> None:
+        """Restore the times of the objects that the library wrote."""
+        with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
+            for address in addresses:
+                restore_times(HeaderFile(copy, *sizes), HeaderFile(original, *sizes), address)
 
     def close(self) -> None:
         """Close the copy."""

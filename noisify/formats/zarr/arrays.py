@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, boxes_at
-from noisify.formats.datasets.boxes import box_shape
+from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, in_boxes
 from noisify.formats.numpy_fields import ARRAY_NAME
 from noisify.formats.zarr.source import read_box, unit_of
 from noisify.formats.zarr.store import Tree, open_store, reading, zarr
@@ -117,9 +116,5 @@ class _Arrays(ArrayWriter):
         """Write elements of some arrays."""
         for name, (positions, values) in encoded.items():
             array = self._arrays[name]
-            done = 0
-            for box in boxes_at(array.shape, positions):
-                shape = box_shape(box)
-                count = int(np.prod(shape))
-                array[box] = values[done : done + count].reshape(shape)
-                done += count
+            for box, part in in_boxes(array.shape, positions, values):
+                array[box] = part
