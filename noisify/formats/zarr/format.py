@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, cast
 from noisify.core.errors import DataError
 from noisify.formats.interface import Cutting, Format
 from noisify.formats.zarr.part import ZarrPart, most_parts
-from noisify.formats.zarr.sink import ZarrSink
-from noisify.formats.zarr.source import ZarrSource
+from noisify.formats.zarr.source import ZarrSink, ZarrSource
 
 if TYPE_CHECKING:
     from noisify.files.folder_output import FolderOutput

@@ -13,8 +13,7 @@ from noisify.core.value_class import frozen
 from noisify.files.folder_input import names_in
 from noisify.formats.datasets.pieces import long_axis
 from noisify.formats.datasets.source import DatasetsPart
-from noisify.formats.zarr.sink import ZarrSink
-from noisify.formats.zarr.source import ZarrSource, unit_of
+from noisify.formats.zarr.source import ZarrSink, ZarrSource, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,37 +1,41 @@
-"""Read the arrays of a Zarr store in pieces of whole chunks, in the order of their elements."""
+"""Read the arrays of a Zarr store in pieces of whole chunks, and overwrite those of a copy."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.folder_input import WebFolder
+from noisify.files.folder_input import WebFolder, copy_folder, copy_modes
 from noisify.formats.datasets.boxes import box_shape
 from noisify.formats.datasets.declared import as_declared, declared_by
+from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.datasets.storage import InChunks, Stored, Unpacked
 from noisify.formats.numpy_fields import ARRAY_NAME, fields_of, member_of
 from noisify.formats.zarr.roles import Roles, declarations
-from noisify.formats.zarr.store import Tree, open_store, reading
+from noisify.formats.zarr.store import UNREADABLE, Tree, open_copy, open_store, reading, zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Field
+    from noisify.files.folder_output import FolderOutput
     from noisify.files.input import Input
     from noisify.formats.datasets.boxes import Box
     from noisify.formats.datasets.storage import Origin, Target
     from noisify.formats.zarr.store import ZarrObject
+
 
 _NUMBERS = "biufcMmV"
 
@@ -139,3 +143,47 @@ class ZarrSource(DatasetsSource):
     def _storage(self, path: str) -> ZarrStorage:
         array = self.array(path)
         return ZarrStorage(path, array.shape, array.ndim, np.dtype(array.dtype), unit_of(array))
+
+
+class ZarrSink(DatasetsSink):
+    """A Zarr store being written: each chunk is a file, which the workers write.
+
+    Args:
+        source: The store that was read.
+        output: The folder to write.
+        names: The files to copy, or None for all.
+    """
+
+    positional = True
+    failures = UNREADABLE
+
+    def __init__(
+        self, source: ZarrSource, output: FolderOutput, names: Container[str] | None = None
+    ) -> None:
+        super().__init__(source.stored, output.name)
+        self._source = source
+        self._folder = output.folder
+        copy_folder(source.folder, self._folder, names)
+        self._arrays: dict[str, Any] = {}
+
+    def array(self, path: str) -> ZarrObject:
+        """Return an array of the copy, which writes chunks of its fill value too."""
+        if path not in self._arrays:
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                root = open_copy(self._folder)
+                self._arrays[path] = root[path] if path else root
+        return self._arrays[path]
+
+    def finish(self) -> None:
+        """Write the arrays that were unpacked, sync all files, and copy the files' modes."""
+        with self._writing():
+            self._write_scratch()
+            for place, _, names in os.walk(self._folder):
+                for name in names:
+                    _sync(Path(place) / name)
+            copy_modes(self._source.folder, self._folder)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
