@@ -28,33 +28,20 @@ _PIECE_BYTES = 1 << 21
 
 @frozen
 class DatasetsPiece:
-    """Consecutive elements of datasets that are read together.
+    """Consecutive elements of datasets that are read together, or have been.
 
     Attributes:
-        parts: The storage of each dataset, and its elements as they are in the file.
+        parts: The storage of each dataset, and its elements as they are in the file or go to it.
         box: The box of the datasets.
         owned: The paths of the datasets whose elements belong to the part of the file that is
             read, or None for all.
+        changed: The fields of which an element has changed, in a piece to be written.
     """
 
     parts: tuple[tuple[Storage, Any], ...]
     box: Box
     owned: frozenset[str] | None = None
-
-
-@frozen
-class NoisyPiece:
-    """A piece to be written.
-
-    Attributes:
-        parts: The storage of each dataset, and its elements as they go to the file.
-        box: The box of the datasets.
-        changed: The fields of which an element has changed.
-    """
-
-    parts: tuple[tuple[Storage, Any], ...]
-    box: Box
-    changed: frozenset[str]
+    changed: frozenset[str] = frozenset()
 
 
 @frozen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noisify.core.errors import NoisifyError
 from noisify.core.overriding import override
-from noisify.formats.datasets.pieces import DatasetsPiece, NoisyPiece, box_in
+from noisify.formats.datasets.pieces import DatasetsPiece, box_in
 from noisify.formats.interface import Sink
 from noisify.formats.mask import changed_by_field
 from noisify.formats.numpy_fields import ARRAY_NAME, member_of, put_back, stored
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from noisify.formats.interface import NoisyColumn
 
 
-class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
+class DatasetsSink(Sink[DatasetsPiece, DatasetsPiece]):
     """A copy of a file of datasets, in which datasets are overwritten.
 
     Args:
@@ -59,7 +59,9 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
         """Raise a failure that was hidden from the library."""
 
     @override
-    def encode(self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> NoisyPiece:
+    def encode(
+        self, raw: DatasetsPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
+    ) -> DatasetsPiece:
         """Return a piece's datasets with their noisy fields in them."""
         by_path: dict[str, list[NoisyColumn]] = {}
         for result in noisy:
@@ -74,7 +76,7 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
                 box = box_in(storage, raw.box)
                 packed.append((storage, storage.pack(before, values, box)))
         changed = frozenset(name for name, which in changed_by_field(noisy).items() if which.any())
-        return NoisyPiece(tuple(packed), raw.box, changed)
+        return DatasetsPiece(tuple(packed), raw.box, changed=changed)
 
     def _in_bits(self, result: NoisyColumn, before: NDArray[Any]) -> NoisyColumn:
         """Return a noisy column with its integers in the bits that they have in the file."""
@@ -89,18 +91,18 @@ class DatasetsSink(Sink[DatasetsPiece, NoisyPiece]):
         return replace(result, column=column, values=values, erased=None)
 
     @override
-    def write_at_position(self, encoded: NoisyPiece) -> NoisyPiece:
+    def write_at_position(self, encoded: DatasetsPiece) -> DatasetsPiece:
         """Write the datasets that need no order; the others, and what changed, are for `write`."""
         self._write([part for part in encoded.parts if part[0].for_workers], encoded)
         rest = tuple(part for part in encoded.parts if not part[0].for_workers)
         return replace(encoded, parts=rest)
 
     @override
-    def write(self, encoded: NoisyPiece) -> None:
+    def write(self, encoded: DatasetsPiece) -> None:
         """Write the datasets of a piece to their places."""
         self._write(encoded.parts, encoded)
 
-    def _write(self, parts: Sequence[tuple[Storage, Any]], encoded: NoisyPiece) -> None:
+    def _write(self, parts: Sequence[tuple[Storage, Any]], encoded: DatasetsPiece) -> None:
         with self._writing():
             for storage, packed in parts:
                 storage.write(self, packed, box_in(storage, encoded.box))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import h5py
 
     from noisify.files.output import Output
-    from noisify.formats.datasets.pieces import NoisyPiece
+    from noisify.formats.datasets.pieces import DatasetsPiece
     from noisify.formats.datasets.storage import Stored
 
 _COPY_BYTES = 1 << 20
@@ -108,7 +108,7 @@ class Hdf5Sink(DatasetsSink):
             raise DataError("became shorter while it was read")
 
     @override
-    def write(self, encoded: NoisyPiece) -> None:
+    def write(self, encoded: DatasetsPiece) -> None:
         """Write the datasets of a piece to their places."""
         super().write(encoded)
         self._changed |= encoded.changed
