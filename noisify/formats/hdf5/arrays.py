@@ -143,28 +143,24 @@ def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWrite
 
 
 def _make_dataset(file: h5py.File, array: ArrayType) -> int | None:
-    """Create a contiguous dataset with allocated space; return its offset if it has elements."""
+    """Create a contiguous dataset with allocated space; return its offset if it has elements.
+
+    Raises:
+        UsageError: If HDF5 does not have the array's dtype.
+    """
+    try:
+        kind = h5t.py_create(array.dtype, logical=True)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"holds {array.dtype}, which HDF5 does not: {error}", field=array.name
+        ) from None
     options = h5p.create(h5p.DATASET_CREATE)
     options.set_layout(h5d.CONTIGUOUS)
     options.set_alloc_time(h5d.ALLOC_TIME_EARLY)
     options.set_fill_time(h5d.FILL_TIME_NEVER)
     options.set_obj_track_times(False)  # the same run has to give the same bytes
     space = h5s.create_simple(array.shape) if array.shape else h5s.create(h5s.SCALAR)
-    made = h5d.create(file.id, None, _type(array), space, options)
+    made = h5d.create(file.id, None, kind, space, options)
     file[stored_name(array.name)] = h5py.Dataset(made)
     place = made.get_offset()
     return None if place is None else int(place)
-
-
-def _type(array: ArrayType) -> h5t.TypeID:
-    """Return the HDF5 datatype of an array.
-
-    Raises:
-        UsageError: If HDF5 has no such type.
-    """
-    try:
-        return h5t.py_create(array.dtype, logical=True)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"holds {array.dtype}, which HDF5 does not: {error}", field=array.name
-        ) from None

@@ -145,28 +145,23 @@ def is_bare_dimension(dataset: h5py.Dataset) -> bool:
 class Roles:
     """The roles of the datasets of a file.
 
+    Args:
+        file: The file, whose objects `look_at` gets; its own attributes are looked at here.
+
     Attributes:
         netcdf: Whether it is a NetCDF file.
         structure: What each dataset is that never gets noise, by its address.
     """
 
-    def __init__(self) -> None:
-        self.netcdf = False
+    def __init__(self, file: h5py.File) -> None:
+        self.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
         self._by_address: dict[int, str] = {}
         self._members: dict[tuple[int, str], str] = {}
         self.structure: dict[int, str] = {}
-        self._nwb = False
+        self._nwb = "nwb_version" in file.attrs
         self._index: str | None = None
         self._above = GroupsAbove()
-
-    @classmethod
-    def of(cls, file: h5py.File) -> Roles:
-        """Return the roles that follow from the attributes of the file and its root group."""
-        roles = cls()
-        roles.netcdf = "_NCProperties" in file.attrs or file.filename.endswith(_NETCDF_SUFFIXES)
-        roles._nwb = "nwb_version" in file.attrs
-        roles._look_at_group("", file)
-        return roles
+        self._look_at_group("", file)
 
     def look_at(self, path: str, item: ObjectID) -> None:
         """Record the roles that follow from an object; a group's members come right after it."""

@@ -94,7 +94,7 @@ class Hdf5Source(DatasetsSource):
             self._library.check()  # the cause, not the library's error that follows from it
 
     def _find_fields(self) -> tuple[Field, ...]:
-        roles = Roles.of(self._file)
+        roles = Roles(self._file)
         tree = Tree.of(self._file, roles.look_at)
         found: list[Field] = []
         rounded: list[str] = []

@@ -13,7 +13,7 @@ from noisify.formats.hdf5.tree import Tree
 
 def roles_of(file: h5py.File) -> dict[str, str]:
     """Return the role of each dataset with one, by its path."""
-    roles = Roles.of(file)
+    roles = Roles(file)
     tree = Tree.of(file, roles.look_at)
     found = {p: roles.role(h5py.h5o.get_info(file[p].id).addr, None) for p in tree.datasets}
     return {path: role for path, role in found.items() if role}
