@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noisify.core.errors import UsageError
+from noisify.core.lazy_libraries import shutil
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.temporary import new_temporary_file
@@ -306,10 +307,11 @@ class _Growing:
             self._end()
         if not self._changed:
             writer.copy(member)
-        elif self._waits and self._file is not None:
-            self._file.seek(0)
-            writer.append(member, self._file, self._packer.sizes)
         else:
+            if self._waits and self._file is not None:
+                self._file.seek(0)
+                writer.begin(member)
+                shutil.copyfileobj(self._file, file)
             writer.end(member, self._packer.sizes)
         self.close()
 

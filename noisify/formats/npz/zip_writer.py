@@ -177,13 +177,6 @@ class ArchiveWriter:
         self._records[member] = self._record(member, sizes, replaced=True)
         self._place += len(head) + sizes.packed
 
-    def append(self, member: Member, packed: BinaryIO, sizes: Sizes) -> None:
-        """Write a member from a file of its data."""
-        self.begin(member)
-        while data := packed.read(_COPY_BYTES):
-            write_all(self._file, data)
-        self.end(member, sizes)
-
     def _record(self, member: Member, sizes: Sizes, *, replaced: bool) -> bytes:
         info = member.info
         before = (member.start, info.compress_size, info.file_size)
