@@ -83,6 +83,11 @@ class IndependentNoise(Additive):
 
     independent: ClassVar[bool] = True
 
+    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
+        """Return fresh variates of scale 1 and loc 0, by the method that has the model's name."""
+        drawn: NDArray[np.float64] = getattr(context.variates, self.name)(lane)
+        return drawn
+
 
 class Normal(IndependentNoise):
     """Normal (Gaussian) noise: x + loc + scale * z, z ~ N(0, 1).
@@ -93,10 +98,6 @@ class Normal(IndependentNoise):
 
     name: ClassVar[str] = "normal"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, 1.0
-
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return standard normal variates."""
-        return context.variates.normal(lane)
 
 
 class Uniform(IndependentNoise):
@@ -134,10 +135,6 @@ class Laplace(IndependentNoise):
     name: ClassVar[str] = "laplace"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, math.sqrt(2)
 
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return Laplace variates of scale 1."""
-        return context.variates.laplace(lane)
-
 
 class Cauchy(IndependentNoise):
     """Cauchy (Lorentz) noise with density 1 / (pi (1 + z**2)) at scale 1.
@@ -148,10 +145,6 @@ class Cauchy(IndependentNoise):
 
     name: ClassVar[str] = "cauchy"
     unmeasured: ClassVar[str] = "has no variance"
-
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return Cauchy variates of scale 1."""
-        return context.variates.cauchy(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +178,6 @@ class Logistic(IndependentNoise):
     name: ClassVar[str] = "logistic"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, math.pi / math.sqrt(3)
 
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return logistic variates of scale 1."""
-        return context.variates.logistic(lane)
-
 
 class Triangular(IndependentNoise):
     """Triangular noise: x + loc + scale * z, z on [-1, 1] with density 1 - |z|.
@@ -200,10 +189,6 @@ class Triangular(IndependentNoise):
 
     name: ClassVar[str] = "triangular"
     unit_moments: ClassVar[tuple[float, float]] = 0.0, 1 / math.sqrt(6)
-
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return triangular variates on [-1, 1]."""
-        return context.variates.triangular(lane)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,10 +273,6 @@ class Gumbel(Asymmetric):
     name: ClassVar[str] = "gumbel"
     unit_moments: ClassVar[tuple[float, float]] = float(np.euler_gamma), math.pi / math.sqrt(6)
 
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return Gumbel variates of scale 1."""
-        return context.variates.gumbel(lane)
-
 
 class Exponential(Asymmetric):
     """Exponential noise with density e**-z, z >= 0, at scale 1.
@@ -302,10 +283,6 @@ class Exponential(Asymmetric):
 
     name: ClassVar[str] = "exponential"
     unit_moments: ClassVar[tuple[float, float]] = 1.0, 1.0
-
-    def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return exponential variates of mean 1."""
-        return context.variates.exponential(lane)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from noisify.core import other_words
 from noisify.core.errors import UsageError
@@ -48,15 +48,20 @@ def _digits(number: float) -> str:
     return next(text for text in texts if float(text) == number)
 
 
+class _Amount:
+    """A level: a number, and perhaps texts that say of what it is a multiple."""
+
+    def times(self, factor: float) -> Self:
+        """Return this level times a factor."""
+        own = {k: v if isinstance(v, str) else v * factor for k, v in vars(self).items()}
+        return type(self)(**own)
+
+
 @frozen
-class Absolute:
+class Absolute(_Amount):
     """The same amount for every element, in the field's unit."""
 
     value: float
-
-    def times(self, factor: float) -> Absolute:
-        """Return this level times a factor."""
-        return Absolute(self.value * factor)
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
@@ -64,14 +69,10 @@ class Absolute:
 
 
 @frozen
-class Percent:
+class Percent(_Amount):
     """A share of each value's magnitude."""
 
     share: float
-
-    def times(self, factor: float) -> Percent:
-        """Return this level times a factor."""
-        return Percent(self.share * factor)
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
@@ -79,15 +80,11 @@ class Percent:
 
 
 @frozen
-class OfField:
+class OfField(_Amount):
     """A share of a statistic of the whole field; needs a first pass over the data."""
 
     factor: float
     statistic: Literal["sd", "iqr", "range"]
-
-    def times(self, factor: float) -> OfField:
-        """Return this level times a factor."""
-        return OfField(self.factor * factor, self.statistic)
 
     def resolve(self, statistics: FieldStatistics) -> Absolute:
         """Return the absolute amount for a field with these statistics."""
@@ -99,15 +96,11 @@ class OfField:
 
 
 @frozen
-class FromField:
+class FromField(_Amount):
     """The magnitude of another field's value in the same row, times a factor."""
 
     field: str
     factor: float = 1.0
-
-    def times(self, factor: float) -> FromField:
-        """Return this level times a factor."""
-        return FromField(self.field, self.factor * factor)
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
@@ -115,14 +108,10 @@ class FromField:
 
 
 @frozen
-class Duration:
+class Duration(_Amount):
     """The same duration for every element, in seconds."""
 
     seconds: float
-
-    def times(self, factor: float) -> Duration:
-        """Return this level times a factor."""
-        return Duration(self.seconds * factor)
 
     def __str__(self) -> str:
         """Return the level as it is typed."""
@@ -130,14 +119,10 @@ class Duration:
 
 
 @frozen
-class PerElement:
+class PerElement(_Amount):
     """An absolute amount for each element, in the field's unit, shape (n,)."""
 
     values: NDArray[np.float64]
-
-    def times(self, factor: float) -> PerElement:
-        """Return this level times a factor."""
-        return PerElement(self.values * factor)
 
 
 Level = Absolute | Percent | OfField | FromField | Duration | PerElement
