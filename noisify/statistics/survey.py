@@ -227,15 +227,22 @@ class Survey:
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
             return _Looked(len(values), digits, scores)
-        extremes = Extremes()
+        if integers is None:
+            pieces = pieces or BlockPieces.cut(positions, values, valid)
+        extremes = None
         if "range" in self.needs:
+            extremes = Extremes()
             extremes += kept
-        different = texts() if "values" in self.needs else None
-        looked = _Looked(len(values), digits, extremes=extremes, different=different)
-        if whole is not None and integers is not None:
-            return looked._replace(whole=WholeMoments.of(integers), unit=whole.unit)
-        pieces = pieces or BlockPieces.cut(positions, values, valid)
-        return looked._replace(moments=pieces, has_floats=len(kept) > 0)
+        return _Looked(
+            len(values),
+            digits,
+            moments=pieces if integers is None else None,
+            has_floats=integers is None and len(kept) > 0,
+            whole=None if integers is None else WholeMoments.of(integers),
+            unit=self.unit if whole is None else whole.unit,
+            extremes=extremes,
+            different=texts() if "values" in self.needs else None,
+        )
 
     def __iadd__(self, other: Survey) -> Self:
         """Add what another survey collected in this pass from other elements, in any order.
