@@ -18,7 +18,7 @@ from noisify.cli.side_file import SideFile
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
 from noisify.core.urls import is_url
-from noisify.engine.batch import FileJob, FileResult, naming_file, size_of
+from noisify.engine.batch import FileJob, FileResult, size_of
 from noisify.engine.job import OutputRequest
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
@@ -178,7 +178,7 @@ class _Outcome:
         self.done += 1
         self._complete += [report.output for report in result.reports]
         for note in result.notes:
-            self._notes.add(naming_file(result.path, note) if self._several else note)
+            self._notes.add(note, result.path if self._several else None)
         for report in result.reports:
             self._note_cells_left(report)
             if not self._quiet and (self._verbose or sys.stderr.isatty()):

@@ -27,7 +27,6 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.memory_bound import MemoryBound
 from noisify.core.urls import is_url
 from noisify.engine import restore
-from noisify.engine.batch import naming_file
 from noisify.engine.open_input import OpenInput, Settings
 from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
@@ -231,7 +230,7 @@ def _preview_all(
     """Preview each input; return the exit status of the first that fails, or 0."""
     status = 0
     for path in inputs:
-        tell = partial(_tell_of, path, notes) if len(inputs) > 1 else notes.add
+        tell = partial(notes.add, file=path if len(inputs) > 1 else None)
         try:
             _preview(path, found, arguments, tell)
         except NoisifyError as error:
@@ -245,11 +244,6 @@ def _preview_all(
 
 def _prints_recipe(arguments: Arguments) -> bool:
     return arguments.dry_run and arguments.verbose and not arguments.preview
-
-
-def _tell_of(path: str, notes: Notes, text: str) -> None:
-    """Add a note on one of several files."""
-    notes.add(naming_file(path, text))
 
 
 def _preview(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from noisify.cli.shown_values import shown_duration, shown_value
 from noisify.core.errors import printable
+from noisify.engine.batch import naming_file
 from noisify.noise import level
 from noisify.noise.rows import RowModel
 
@@ -48,9 +49,9 @@ class Notes:
         self.every = every
         self._texts: dict[str, None] = {}
 
-    def add(self, text: str) -> None:
-        """Add a note, unless it was added before."""
-        self._texts[text] = None
+    def add(self, text: str, file: str | None = None) -> None:
+        """Add a note, on one of several files if it is given; once, if it is added again."""
+        self._texts[text if file is None else naming_file(file, text)] = None
 
     def tell(self) -> None:
         """Print all notes, or the first few and the number of the others."""
