@@ -176,12 +176,9 @@ def _listed(one: object) -> tuple[NoiseSpec, ...]:
     if isinstance(one, str):
         return (parse_spec(one, place=f"noise {shown(one)}: "),)
     if isinstance(one, Mapping):
-        model = one.get("model", "normal")
-        words = _merged(
-            _model_words(model), {key: one[key] for key in one if key != "model"}, "noise"
-        )
-        if "model" not in one:
-            del words["model"]
+        words = {key: value for key, value in one.items() if key != "model"}
+        if "model" in one:
+            words = _merged(_model_words(one["model"]), words, "noise")
         return recipes.of_document({"noise": [words]}).specs
     return (spec_from_words(_model_words(one)),)
 
