@@ -88,20 +88,16 @@ class RunReport:
         return found
 
     def as_text(self) -> str:
-        """Return the report as JSON text; NaN never occurs in it."""
-        return json_text(self.as_json())
+        r"""Return the report as JSON text in valid UTF-8, in which NaN never occurs.
 
-
-def json_text(value: object) -> str:
-    r"""Format JSON text that is valid UTF-8; undecodable bytes in names become `\udcxx`."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return text.encode("utf-8", "backslashreplace").decode()
+        Undecodable bytes in names become `\udcxx`.
+        """
+        text = json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = UNWRITTEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def versions() -> dict[str, str]:
     """Return the versions of noisify, Python and libraries that a run depends on."""
-    found = {"noisify": VERSION, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        found[library] = metadata.version(library)
-    return found
+    own = {"noisify": VERSION, "python": platform.python_version()}
+    return own | {library: metadata.version(library) for library in _LIBRARIES}

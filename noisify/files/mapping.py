@@ -7,11 +7,6 @@ import os
 from typing import BinaryIO
 
 
-def map_file(descriptor: int, access: int) -> mmap.mmap:
-    """Map a whole file into memory."""
-    return mmap.mmap(descriptor, 0, access=access)
-
-
 def reserve(file: BinaryIO, size: int) -> None:
     """Give an empty file its size; a full disk is an error now, not a crash in its map later."""
     if hasattr(os, "posix_fallocate"):
@@ -24,7 +19,7 @@ def map_empty(file: BinaryIO, size: int) -> mmap.mmap:
     """Give an empty file its size, and map it for writing; close it if that fails."""
     try:
         reserve(file, size)
-        return map_file(file.fileno(), mmap.ACCESS_WRITE)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE)
     except BaseException:  # a full disk, or a signal
         file.close()
         raise
