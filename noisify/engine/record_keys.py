@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from noisify.core.errors import DataError
-from noisify.core.lazy import LazyModule
+from noisify.core.lazy_pyarrow import pa, pc
 from noisify.formats.interface import no_rows
 from noisify.streams import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pyarrow as pa
-    import pyarrow.compute as pc
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk
     from noisify.formats.interface import Source
 
     Uint64s = NDArray[np.uint64]
-else:
-    pa = LazyModule("pyarrow")
-    pc = LazyModule("pyarrow.compute")
 
 MOST_KEPT = 1 << 18
 """Different keys that are remembered, 4 MB; of more, a sample chosen by their hash."""
