@@ -105,10 +105,7 @@ class ElementsSource(ArraySource[ArrayPiece]):
         """
 
     def read_rest(self) -> None:
-        """Read what follows the elements in a regular file."""
-        with self._input.open() as file:
-            file.seek(self.start + self.count * self.dtype.itemsize)
-            self._read_end(file, b"")
+        """Read what follows the elements in a regular file, if it is to be kept."""
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArrayPiece]:

@@ -111,6 +111,13 @@ class WavSource(ElementsSource):
         self.rest.write(over)
         shutil.copyfileobj(file, self.rest)
 
+    @override
+    def read_rest(self) -> None:
+        """Store the bytes after the samples of a regular file in `rest`."""
+        with self._input.open() as file:
+            file.seek(self.start + self.count * self.dtype.itemsize)
+            self._read_end(file, b"")
+
     def decode(self, raw: ArrayPiece, wanted: Sequence[Field]) -> Chunk:
         """Decode the samples."""
         number = self.header.samples.number
