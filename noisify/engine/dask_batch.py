@@ -22,6 +22,7 @@ from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, in_one_thread
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.dask_cluster import SchedulerLostError, fingerprint, unlike
+from noisify.engine.part_work import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,9 +76,9 @@ def process_all_on(
     shown = count == 1
     plain = replace(
         settings,
-        note=_nothing,
-        progress=settings.progress if shown else _nothing,
-        passes=settings.passes if shown else _nothing,
+        note=nothing,
+        progress=settings.progress if shown else nothing,
+        passes=settings.passes if shown else nothing,
         unsynced=None,
     )
     with _Leaders(cluster, plain, part_bytes, progress) as leaders:
@@ -248,7 +249,7 @@ class _Leaders:
     def _whole(self, batch: list[FileJob]) -> tuple[Callable[[Any], Any], object]:
         """Return the work on whole files and its argument."""
         plain = replace(
-            self._settings, jobs=1, progress=_check_wanted, passes=_nothing, clobber=True
+            self._settings, jobs=1, progress=_check_wanted, passes=nothing, clobber=True
         )
         return _work, (batch, plain)
 
@@ -425,7 +426,3 @@ def _as_typed(result: FileResult, names: dict[str, str]) -> FileResult:
     ]
     notes = [note.replace(result.path, path) for note in result.notes]
     return FileResult(path, reports, notes, failure)
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
