@@ -173,12 +173,22 @@ def _unscaled(values: pa.Array, number: NumberType) -> NDArray[Any]:
     return out
 
 
+@lru_cache(maxsize=256)
+def _stores_values(kind: pa.DataType) -> bool:
+    """Return whether the buffer of an Arrow type holds values as NumPy does."""
+    return kind_of(kind) in {"float", "int", "time"} and not pa.types.is_dictionary(kind)
+
+
 def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None) -> pa.Array:
     """Convert values to an Arrow array of the given type.
 
     Raises:
         UsageError: If there are more distinct values than a dictionary's index type can number.
     """
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if _stores_values(kind):
+        data = pa.py_buffer(np.ascontiguousarray(values))
+        return pa.Array.from_buffers(kind, len(values), [bits, data])
     if pa.types.is_dictionary(kind):
         return _indexed(array_of(values, kind.value_type, valid), kind)
     if pa.types.is_boolean(kind):
@@ -266,7 +276,7 @@ def _noisy_decimals(
 
 def changes(result: NoisyColumn) -> bool:
     """Return whether noise has changed or erased any value."""
-    return bool(result.changed.any()) or result.erased is not None
+    return bool(np.count_nonzero(result.changed)) or result.erased is not None
 
 
 def comparable(values: pa.Array, inside: NDArray[np.bool_] | None = None) -> pa.Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,8 +35,7 @@ _DELTA = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY")
 _NEVER_ALIKE = {"FLOAT", "DOUBLE"}
 
 
-@frozen
-class Encoded:
+class Encoded(NamedTuple):
     """An encoded column chunk.
 
     Attributes:
@@ -47,15 +46,14 @@ class Encoded:
         bloom_filter: Its Bloom filter, or None.
     """
 
-    pages: bytes
+    pages: bytes | memoryview
     about: Record
     column_index: bytes | None = None
     offset_index: bytes | None = None
     bloom_filter: bytes | None = None
 
 
-@frozen
-class Stored:
+class Stored(NamedTuple):
     """The storage type of a leaf column.
 
     Attributes:
@@ -75,12 +73,10 @@ class Stored:
     @classmethod
     def of(cls, column: pq.ColumnSchema) -> Stored:
         """Return the storage type of a leaf column of a file."""
-        physical = column.physical_type
+        physical, logical = column.physical_type, column.logical_type
         length = column.length if physical == "FIXED_LEN_BYTE_ARRAY" else 0
         levels = (column.max_definition_level, column.max_repetition_level)
-        about = json.loads(column.logical_type.to_json())
-        unit = about.get("timeUnit"), about.get("scale")
-        return cls(physical, length, levels, column.logical_type.type, unit)
+        return cls(physical, length, levels, logical.type, _unit_of(logical.to_json()))
 
     def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
         """Return what decides the meaning of the bytes; the bytes of decimals have no unit."""
@@ -89,6 +85,13 @@ class Stored:
     def __str__(self) -> str:
         """Return the type as shown in messages."""
         return f"{self.physical} ({self.logical})" if self.logical != "NONE" else self.physical
+
+
+@lru_cache(maxsize=256)
+def _unit_of(logical: str) -> tuple[str | None, int | None]:
+    """Return the unit of times and the scale of decimals of a logical type, given as JSON."""
+    about = json.loads(logical)
+    return about.get("timeUnit"), about.get("scale")
 
 
 @frozen
@@ -173,8 +176,7 @@ def fit_of(stored: Stored, kind: pa.DataType, *, nullable: bool) -> Fit:
     raise UsageError(f"is stored as {stored}, which cannot be written; leave it out")
 
 
-@frozen
-class Style:
+class Style(NamedTuple):
     """The options for encoding column chunks; chunks of one style may be encoded together.
 
     Attributes:
@@ -195,25 +197,54 @@ def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None, fit:
         page: The header of the old chunk's first page, or None if it has none.
         fit: How to write its type.
     """
-    encodings = set(chunk.encodings)
-    dictionary = chunk.has_dictionary_page or any("DICTIONARY" in name for name in encodings)
-    if chunk.physical_type in _NEVER_ALIKE or rows > MOST_ROWS:
-        dictionary = False  # noisy floats hardly ever repeat
-    found = [name for name in ("BYTE_STREAM_SPLIT", *_DELTA) if name in encodings]
-    indexed = chunk.has_column_index and chunk.has_offset_index and rows <= MOST_ROWS
     sorts = fit.raw is None  # bytes do not sort as the decimals they encode
+    found = _Found(
+        physical=chunk.physical_type,
+        compression=chunk.compression,
+        encodings=chunk.encodings,
+        dictionary=chunk.has_dictionary_page,
+        statistics=bool(chunk.is_stats_set) and sorts,
+        indexed=bool(chunk.has_column_index and chunk.has_offset_index) and sorts,
+        filtered=chunk.bloom_filter_offset is not None,
+        version_2=page is not None and page.get(1) == _PAGE_V2,
+        checksums=page is not None and _CHECKSUM in page,
+    )
+    return _style_like(found, fit.options, large=rows > MOST_ROWS)
+
+
+class _Found(NamedTuple):
+    """What an old column chunk has that a new one should have."""
+
+    physical: str
+    compression: str
+    encodings: tuple[str, ...]
+    dictionary: bool
+    statistics: bool
+    indexed: bool
+    filtered: bool
+    version_2: bool
+    checksums: bool
+
+
+@lru_cache(maxsize=256)
+def _style_like(old: _Found, fit: tuple[tuple[str, Any], ...], *, large: bool) -> Style:
+    """Return the style of an old column chunk, for one in several row groups if it is `large`."""
+    dictionary = old.dictionary or any("DICTIONARY" in name for name in old.encodings)
+    if old.physical in _NEVER_ALIKE or large:
+        dictionary = False  # noisy floats hardly ever repeat
+    found = [name for name in ("BYTE_STREAM_SPLIT", *_DELTA) if name in old.encodings]
     options = {
-        "compression": _codec(chunk.compression),
+        "compression": _codec(old.compression),
         "use_dictionary": dictionary,
         "column_encoding": found[0] if found and not dictionary else None,
-        "write_statistics": bool(chunk.is_stats_set) and sorts,
-        "write_page_index": bool(indexed) and sorts,
-        "data_page_version": "2.0" if page is not None and page.get(1) == _PAGE_V2 else "1.0",
-        "write_page_checksum": page is not None and _CHECKSUM in page,
+        "write_statistics": old.statistics,
+        "write_page_index": old.indexed and not large,
+        "data_page_version": "2.0" if old.version_2 else "1.0",
+        "write_page_checksum": old.checksums,
         "store_schema": False,
-        **dict(fit.options),
+        **dict(fit),
     }
-    return Style(tuple(options.items()), chunk.bloom_filter_offset is not None)
+    return Style(tuple(options.items()), old.filtered)
 
 
 _PAGE_V2 = 3
@@ -238,24 +269,30 @@ def encode(
         style: How to encode them.
         write: Called with the bytes of pages as they are made; None to return them.
     """
-    kept: list[bytes] = []
     fields, values = [], []
     for number, (fit, arrays) in enumerate(columns):
         storable = [fit.storable(each) for each in arrays]
         kind = storable[0].type
         fields.append(pa.field(f"{_NAME}{number}", kind, nullable=fit.nullable))
-        # Slices may have different dictionaries, and Arrow would then stop using one.
-        values.append(pa.chunked_array(storable, kind).unify_dictionaries())
+        if len(storable) > 1:
+            # Slices may have different dictionaries, and Arrow would then stop using one.
+            storable = [pa.chunked_array(storable, kind).unify_dictionaries()]
+        values += storable
     schema = pa.schema(fields)
     table = pa.Table.from_arrays(values, schema=schema)
     rows = max(1, table.num_rows)
     bloom = {_path(each): {"ndv": rows} for each in fields} if style.filtered else None
-    file = _Parted(write or kept.append)
+    file = pa.BufferOutputStream() if write is None else _Parted(write)
     writer = pq.ParquetWriter(file, schema, bloom_filter_options=bloom, **dict(style.options))
     writer.write_table(table, row_group_size=rows)
-    size = file.end_pages()
+    if isinstance(file, _Parted):
+        size = file.end_pages()
+        writer.close()
+        return _taken_out(file.rest, size, b"")
+    size = file.tell() - PAGES_AT
     writer.close()
-    return _taken_out(file.rest, size, b"".join(kept))
+    whole = memoryview(file.getvalue())
+    return _taken_out(whole[PAGES_AT + size :], size, whole[PAGES_AT : PAGES_AT + size])
 
 
 def _path(field: pa.Field) -> str:
@@ -301,7 +338,7 @@ class _Parted(io.RawIOBase):
         return self._place
 
 
-def _taken_out(rest: bytearray, size: int, pages: bytes) -> list[Encoded]:
+def _taken_out(rest: bytearray | memoryview, size: int, pages: bytes | memoryview) -> list[Encoded]:
     """Extract the column chunks from the file they were written as.
 
     Args:

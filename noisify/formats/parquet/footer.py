@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.errors import DataError
-from noisify.core.value_class import frozen
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.thrift import I16, I64, LIST, STRUCT, Items, Record
 
@@ -52,8 +51,7 @@ _VALUE_BYTES = 8
 """The size of most values in memory."""
 
 
-@frozen
-class Span:
+class Span(NamedTuple):
     """A range of bytes of a file."""
 
     start: int
@@ -170,7 +168,7 @@ class Footer:
         return self._sizes[index]
 
     def _size(self, chunk: Record) -> ChunkSize:
-        if METADATA not in chunk or CRYPTO in chunk:
+        if METADATA not in chunk.fields or CRYPTO in chunk.fields:
             raise self._encrypted()
         about = chunk[METADATA]
         return ChunkSize(max(about[UNCOMPRESSED], _VALUE_BYTES * about[VALUES]), about[STORED])
@@ -195,12 +193,13 @@ class Footer:
         Raises:
             DataError: If they are not in this file.
         """
-        if FILE_PATH in chunk:
+        fields = chunk.fields
+        if FILE_PATH in fields:
             raise DataError(
                 "describes other files and holds no data itself; name the files, or their folder",
                 path=self._name,
             )
-        if METADATA not in chunk or CRYPTO in chunk:
+        if METADATA not in fields or CRYPTO in fields:
             raise self._encrypted()
         about = chunk[METADATA]
         size = about.get(STORED, 0)
@@ -267,8 +266,9 @@ def _check_group(group: Record) -> None:
         if METADATA in chunk and not about.fields.keys() >= _REQUIRED:
             raise _nonsense("a column's description is not complete")
         for record, numbers in ((chunk, _CHUNK_NUMBERS), (about, _METADATA_NUMBERS)):
-            others = {n for n in numbers if n in record and record.kind(n) not in thrift.INTEGERS}
-            if others & _REQUIRED and record is about:
+            fields = record.fields.items()
+            others = [n for n, (kind, _) in fields if kind not in thrift.INTEGERS and n in numbers]
+            if record is about and not _REQUIRED.isdisjoint(others):
                 raise _nonsense("a number in a column's description is none")
             for number in others:  # readers skip fields of an unexpected type
                 record.put(number, I64, None)
@@ -301,18 +301,20 @@ def bloom_filter_span(file: BinaryIO, about: Record) -> Span | None:
 
 def first_page(about: Record) -> int:
     """Return the offset of the first page of a chunk by its ColumnMetaData; 0 if it has none."""
-    offsets = [about.get(number) or 0 for number in (DATA_PAGE, DICTIONARY_PAGE)]
-    return min((offset for offset in offsets if offset), default=0)
+    first, dictionary = about.get(DATA_PAGE) or 0, about.get(DICTIONARY_PAGE) or 0
+    return min(first, dictionary) if first and dictionary else first or dictionary
 
 
 def index_spans(chunk: Record) -> tuple[Span | None, Span | None]:
     """Return the byte ranges of a chunk's column index and offset index, each None if absent."""
-    pairs = ((COLUMN_INDEX, COLUMN_INDEX_LENGTH), (OFFSET_INDEX, OFFSET_INDEX_LENGTH))
-    column, offset = (
-        Span(chunk[start], chunk[size]) if start in chunk and size in chunk else None
-        for start, size in pairs
-    )
-    return column, offset
+    column = _span(chunk, COLUMN_INDEX, COLUMN_INDEX_LENGTH)
+    return column, _span(chunk, OFFSET_INDEX, OFFSET_INDEX_LENGTH)
+
+
+def _span(chunk: Record, start: int, size: int) -> Span | None:
+    """Return the byte range given by two fields, or None without them."""
+    fields = chunk.fields
+    return Span(chunk[start], chunk[size]) if start in fields and size in fields else None
 
 
 def moved(offset_index: bytes, by: int) -> bytes:
@@ -334,8 +336,8 @@ def moved(offset_index: bytes, by: int) -> bytes:
 def move(about: Record, by: int) -> None:
     """Shift the page offsets in a chunk's ColumnMetaData."""
     for number in (DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE):
-        if about.get(number):
-            about.put(number, I64, about[number] + by)
+        if place := about.get(number):
+            about.put(number, I64, place + by)
 
 
 def move_chunk(chunk: Record, by: int) -> None:
@@ -349,7 +351,13 @@ def move_chunk(chunk: Record, by: int) -> None:
 def forget_indexes(chunk: Record) -> None:
     """Remove the places of page indexes from a ColumnChunk record."""
     for number in range(OFFSET_INDEX, COLUMN_INDEX_LENGTH + 1):
-        chunk.put(number, I64, None)
+        chunk.fields.pop(number, None)
+
+
+def forget_filter(about: Record) -> None:
+    """Remove the place of a Bloom filter from a chunk's ColumnMetaData."""
+    about.fields.pop(BLOOM_FILTER, None)
+    about.fields.pop(BLOOM_FILTER_LENGTH, None)
 
 
 def sum_up(group: Record, rows: int, start: int, ordinal: int, changed: set[int]) -> None:

@@ -32,12 +32,13 @@ def shares_of(
     units: Sequence[tuple[int, ...]], sizes: Mapping[int, int]
 ) -> Iterator[tuple[int, ...]]:
     """Yield the units in order, combining small ones up to `PIECE_BYTES`."""
-    share: tuple[int, ...] = ()
+    share: list[int] = []
     total = 0
     for unit in units:
         size = sum(sizes[leaf] for leaf in unit)
         if share and total + size > PIECE_BYTES:
-            yield share
-            share, total = (), 0
-        share, total = share + unit, total + size
-    yield share
+            yield tuple(share)
+            share, total = [], 0
+        share += unit
+        total += size
+    yield tuple(share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import changes, noisy_values
 from noisify.formats.arrow.nested import values_at, with_values
-from noisify.formats.arrow.output_file import WholeWrites
+from noisify.formats.arrow.output_file import GatheredWrites
 from noisify.formats.interface import Sink
 from noisify.formats.parquet import footer, thrift
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
@@ -60,8 +60,7 @@ class EncodedSlice:
     copies: NDArray[np.int64] | None = None
 
 
-@frozen
-class _Index:
+class _Index(NamedTuple):
     """Page indexes of a chunk, to be written at the end: bytes, or a range of the old file.
 
     Attributes:
@@ -99,7 +98,7 @@ class _Group:
         self.done = 0
         self.changed: set[int] = set()
         self.indexes: list[_Index] = []
-        self.filters: dict[int, bytes | Span | None] = {}
+        self.filters: dict[int, bytes | Span] = {}
 
 
 class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
@@ -114,7 +113,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def __init__(self, source: ParquetSource, output: Output, noised: frozenset[str]) -> None:
         self._source = source
         self._output = output
-        self._file = WholeWrites(output)
+        self._file = GatheredWrites(output)
         self._old = source.path.open("rb")
         self._footer = source.footer
         self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
@@ -143,12 +142,13 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         for result in noisy:
             name = result.column.field.name
             leaf = self._source.number(name)
-            arrays[leaf] = chunk.layout[leaf]
+            array = chunk.layout[leaf]
             if changes(result):
-                old, _ = values_at(arrays[leaf], ())
+                old = array if self._source.is_plain(leaf) else values_at(array, ())[0]
                 new = noisy_values(old, result, nullable=self._nullable[name])
-                arrays[leaf] = with_values(arrays[leaf], (), new)
+                array = new if old is array else with_values(array, (), new)
                 changed.add(leaf)
+            arrays[leaf] = array
         return self.part(raw, arrays, changed)
 
     def part(
@@ -308,20 +308,25 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             chunk = group.chunks[leaf]
             span = self._footer.span(chunk)
             here = self._file.tell()
+            bloom: bytes | Span | None
             if leaf in changed:
                 one = next(encoded)
                 if one.pages:
                     self._file.write(one.pages)
                 _describe(chunk, one, here)
-                moved = here - PAGES_AT
-                group.indexes.append(_Index(leaf, one.column_index, one.offset_index, moved))
-                group.filters[leaf] = one.bloom_filter
-                continue
-            moved = here - span.start
-            group.indexes.append(_Index(leaf, *footer.index_spans(chunk), moved))
-            group.filters[leaf] = self._filter_span(chunk[footer.METADATA])
-            self.copy(span)
-            footer.move_chunk(chunk, moved)
+                index = _Index(leaf, one.column_index, one.offset_index, here - PAGES_AT)
+                bloom = one.bloom_filter
+            else:
+                index = _Index(leaf, *footer.index_spans(chunk), here - span.start)
+                bloom = self._filter_span(chunk[footer.METADATA])
+                self.copy(span)
+                footer.move_chunk(chunk, index.by)
+            if index.column is not None or index.offset is not None:
+                group.indexes.append(index)
+            if bloom is None:
+                footer.forget_filter(chunk[footer.METADATA])
+            else:
+                group.filters[leaf] = bloom
         group.done = stop
 
     def _close(self, group: _Group, rows: int, sorting: set[int]) -> None:
@@ -335,12 +340,12 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
         for leaf, bloom in group.filters.items():
             about = group.chunks[leaf][footer.METADATA]
-            about.put(footer.BLOOM_FILTER, I64, None if bloom is None else self._file.tell())
+            about.put(footer.BLOOM_FILTER, I64, self._file.tell())
             about.put(footer.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
         footer.sum_up(group.record, rows, group.start, len(self._groups), sorting)
         self._encoded_anew |= group.changed
         self._groups.append(thrift.written(group.record))
-        self._indexes.append([index for index in group.indexes if index.column or index.offset])
+        self._indexes.append(group.indexes)
         self._rows += rows
         self._group = None
 
@@ -404,7 +409,13 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         """Write the page indexes and the footer, or copy the old file if nothing changed."""
         if self._unchanged == list(range(len(self._source.footer))):
             self.copy(Span(0, self._source.path.stat().st_size))
-            return
+        else:
+            self._write_footer()
+        self._file.finish()
+        self._read_back()
+
+    def _write_footer(self) -> None:
+        """Write the page indexes and the footer."""
         self._start()
         records = {
             number: thrift.read(self._groups[number], depth=footer.CHUNK_DEPTH)[0]
@@ -418,7 +429,6 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         for number, record in records.items():
             self._groups[number] = thrift.written(record)
         self._file.write(self._source.footer.written(self._groups, self._rows))
-        self._read_back()
 
     def _read_back(self) -> None:
         """Check that the new columns in a file of an old writer can be read."""

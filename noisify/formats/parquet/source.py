@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -112,6 +113,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.rows = self.metadata.num_rows
         self.empty = not self.rows
+        self._plain = [_is_plain(self.schema.field(leaf.column).type) for leaf in self.leaves]
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, thrift.Record | None] = {}
         self._unchecked = set(int96_leaves(self.metadata))
@@ -256,16 +258,14 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
 
     def _together(self, leaves: Sequence[int]) -> Iterator[Sequence[int]]:
         """Yield groups of leaves for one reader each: some plain columns, or a single leaf."""
-        plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
+        plain = [leaf for leaf in leaves if self._plain[leaf]]
         each = max(1, -(-len(plain) // max(_FEWEST_READERS, pa.cpu_count())))
         yield from (plain[first : first + each] for first in range(0, len(plain), each))
-        yield from ([leaf] for leaf in leaves if not self._is_plain(self.leaves[leaf].column))
+        yield from ([leaf] for leaf in leaves if not self._plain[leaf])
 
-    def _is_plain(self, column: int) -> bool:
-        """Return whether a column is neither nested, a dictionary nor an extension type."""
-        kind = self.schema.field(column).type
-        cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
-        return not cut and not isinstance(kind, pa.BaseExtensionType)
+    def is_plain(self, leaf: int) -> bool:
+        """Return whether a leaf is a column that is neither a dictionary nor an extension type."""
+        return self._plain[leaf]
 
     def _batches(
         self, group: int, leaves: Sequence[int], rows: int
@@ -331,7 +331,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
         leaves = list(leaves)
-        plain = [leaf for leaf in leaves if self._is_plain(self.leaves[leaf].column)]
+        plain = [leaf for leaf in leaves if self._plain[leaf]]
         columns = self._read(raw.group, plain).columns if plain else []
         read = dict(zip(plain, columns, strict=True))
         read |= {leaf: self.read_leaf(raw.group, leaf) for leaf in leaves if leaf not in read}
@@ -404,6 +404,13 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+@lru_cache(maxsize=256)
+def _is_plain(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is neither nested, a dictionary nor an extension type."""
+    cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
+    return not cut and not isinstance(kind, pa.BaseExtensionType)
 
 
 def _page_header(data: bytes) -> thrift.Record | None:
