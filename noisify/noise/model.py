@@ -30,6 +30,7 @@ NUMBERS = REAL | {"complex"}
 TEXT = frozenset({"text"})
 LABELS = frozenset({"text", "bool", "int"})
 TIMES = frozenset({"time"})
+_NONE = frozenset[str]()
 ANYTHING = NUMBERS | {"text", "bool", "time"}
 
 
@@ -239,12 +240,12 @@ class Model(ABC):
 
     def level_fields(self) -> frozenset[str]:
         """Return the fields that levels such as `@flux_err` are taken from."""
-        amounts = vars(self).values()
-        return frozenset(a.field for a in amounts if isinstance(a, levels.FromField))
+        amounts = [a for a in vars(self).values() if isinstance(a, levels.FromField)]
+        return frozenset([amount.field for amount in amounts]) if amounts else _NONE
 
     def key_fields(self) -> frozenset[str]:
         """Return the companions whose values are keys, not numbers."""
-        return frozenset()
+        return _NONE
 
 
 def make(model: type[Model], given: Mapping[str, object]) -> Model:

@@ -75,6 +75,7 @@ def drafts_of(
         found = _of_unit(spec, found, chosen, left)
         notes += _passed_over(spec, chosen, found, left)
         found = _within_reach(spec.where, found, chosen, fields, left)
+        model: Model | None = None
         for field_ in found:
             view = views.setdefault(field_.name, field_)
             if view.number != field_.number:
@@ -84,10 +85,11 @@ def drafts_of(
                     field=field_.name,
                 )
             fitted = _for_image(spec, field_) if spec.unit == "image" else spec
-            given = {} if fitted.scale is None else {"scale": fitted.scale}
-            model = make(model_class, {**fitted.parameters, **given})
-            if model.multi_field:
-                model = _joined(model, found)
+            if model is None or fitted is not spec:
+                given = {} if fitted.scale is None else {"scale": fitted.scale}
+                model = make(model_class, {**fitted.parameters, **given})
+                if model.multi_field:
+                    model = _joined(model, found)
             named = field_.name in chosen.named and not _is_none(spec)
             drafts.append(Draft(fitted, number, field_, model, named))
     return drafts, left, notes

@@ -132,6 +132,8 @@ def misfit(level: Level, what: str, field: str | None = None) -> UsageError:
 def _with_scale(model: Model, level: Level) -> Model:
     if isinstance(level, levels.Absolute) and not math.isfinite(level.value):
         raise UsageError(f"a scale of {level.value} is out of range")
+    if getattr(model, "scale", None) is level:
+        return model
     return dataclasses.replace(model, scale=level)  # type: ignore[call-arg]
 
 

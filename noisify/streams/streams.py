@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,7 +26,7 @@ from noisify.streams.words import Stream, Words
 from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -102,20 +102,35 @@ class StreamName:
 
         So different names have different encodings.
         """
-        file = self.file.encode("utf-8", "surrogateescape")
-        series = number.to_bytes(_SERIES_BYTES, "little")
-        parts = (
-            STREAM_VERSION.to_bytes(4, "little"),
-            self.seed.to_bytes(16, "little"),
-            self.replicate.to_bytes(8, "little"),
-            self.field.encode("utf-8", "surrogateescape"),
-            self.model.encode(),
-            self.ordinal.to_bytes(8, "little"),
-            lane.encode(),
-            *([file] if self.file or number else ()),
-            *([series] if number else ()),
+        field = self.field.encode("utf-8", "surrogateescape")
+        before, after = _around_field(
+            self.seed, self.replicate, self.model, self.ordinal, lane, self.file, number
         )
-        return b"".join([len(part).to_bytes(8, "little") + part for part in parts])
+        return before + len(field).to_bytes(8, "little") + field + after
+
+
+@lru_cache(maxsize=64)
+def _around_field(
+    seed: int, replicate: int, model: str, ordinal: int, lane: str, file: str, number: int
+) -> tuple[bytes, bytes]:
+    """Return what is before and after the field in the name of a stream; many fields share it."""
+    before = (
+        STREAM_VERSION.to_bytes(4, "little"),
+        seed.to_bytes(16, "little"),
+        replicate.to_bytes(8, "little"),
+    )
+    after = (
+        model.encode(),
+        ordinal.to_bytes(8, "little"),
+        lane.encode(),
+        *([file.encode("utf-8", "surrogateescape")] if file or number else ()),
+        *([number.to_bytes(_SERIES_BYTES, "little")] if number else ()),
+    )
+    return _with_lengths(before), _with_lengths(after)
+
+
+def _with_lengths(parts: Iterable[bytes]) -> bytes:
+    return b"".join([len(part).to_bytes(8, "little") + part for part in parts])
 
 
 def _digest(name: bytes) -> bytes:

@@ -96,7 +96,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.name = name
         self._local = threading.local()
         self.file = self._open()
-        self._local.file = self.file
+        self._local.files = {_BUFFER: self.file}
         self.metadata: pq.FileMetaData = self.file.metadata
         try:
             self.schema: pa.Schema = self.file.schema_arrow
@@ -120,24 +120,37 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
 
-    def _open(self, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
-        """Open the file with Arrow, with its metadata if they have already been read."""
+    def _open(
+        self, metadata: pq.FileMetaData | None = None, buffer: int = _BUFFER
+    ) -> pq.ParquetFile:
+        """Open the file with Arrow, with its metadata if they have already been read.
+
+        Args:
+            metadata: Its metadata.
+            buffer: The bytes of each column chunk to read at once; 0: all of them.
+        """
         try:
             return pq.ParquetFile(
                 for_library(self.path),
                 metadata=metadata,
                 page_checksum_verification=True,
-                buffer_size=_BUFFER,
+                buffer_size=buffer,
                 pre_buffer=is_remote(self.path),  # whole column chunks in few requests
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise unreadable(error, self.name) from None
 
-    def _own(self) -> pq.ParquetFile:
-        """Return this thread's own handle of the file."""
-        if getattr(self._local, "file", None) is None:
-            self._local.file = self._open(self.metadata)
-        return self._local.file
+    def _own(self, group: int, leaves: Iterable[int]) -> pq.ParquetFile:
+        """Return this thread's own handle of the file to read some leaves of a row group.
+
+        Buffers for thousands of small column chunks would cost more than they save.
+        """
+        sizes = self.sizes(group)
+        buffer = _BUFFER if any(sizes[leaf].stored > _BUFFER for leaf in leaves) else 0
+        files: dict[int, pq.ParquetFile] = self._local.__dict__.setdefault("files", {})
+        if buffer not in files:
+            files[buffer] = self._open(self.metadata, buffer)
+        return files[buffer]
 
     def _largest_piece(self) -> int:
         """Estimate the decoded size of the largest row group, at most `WHOLE_BYTES`."""
@@ -295,7 +308,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         """Read one leaf of a row group, or several plain columns, as a table."""
         self._check(leaves)
         try:
-            table: pa.Table = self._own().reader.read_row_group(
+            table: pa.Table = self._own(group, leaves).reader.read_row_group(
                 group, column_indices=leaves, use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
