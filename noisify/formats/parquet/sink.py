@@ -275,7 +275,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
 
     def _loaded(self, index: _Index) -> _Index:
         """Return page indexes as bytes."""
-        return replace(index, column=self._load(index.column), offset=self._load(index.offset))
+        return index._replace(column=self._load(index.column), offset=self._load(index.offset))
 
     def _load(self, data: Span | bytes | None) -> bytes | None:
         return b"".join(footer.pieces(self._old, data)) if isinstance(data, Span) else data
