@@ -82,6 +82,7 @@ class DelimitedSource(Source[Block]):
         self.hints = list(head.hints)
         sample = self._reader(io.BytesIO(head.sample)).cut(head.sample, at_end=head.whole)
         self._only_block = sample if head.whole and self.text.path is not None else None
+        self._sampled: Sequence[Parsed] = ()
         self.fields = self._infer(sample)
         if head.has_row_names:
             self.fields = (_label(self.fields[0]), *self.fields[1:])
@@ -207,7 +208,7 @@ class DelimitedSource(Source[Block]):
         places = [
             at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
         ]
-        if raw is self._only_block:
+        if raw is self._only_block and self._sampled:
             return {at: (self._sampled[self._places[wanted[at].name]],) for at in places}
         if len(places) < len(wanted):
             cells = cells.columns(places)

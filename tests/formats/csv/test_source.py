@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +15,6 @@ from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.formats.csv.header import first_record, unquote
 from noisify.formats.csv.scan import Dialect, RecordReader, find_cells
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = {
     "plain": b"x,y\n0.5,1.5\n2.5,3.5\n",
@@ -61,6 +58,13 @@ HOSTILE = {
 }
 
 
+WITHOUT_ROWS = {
+    "header only": b"x,y\r\n",
+    "header only, no newline": b"x,y",
+    "header and gaps": b"x,y\n\n\n",
+}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_no_noise_gives_the_file_back_to_the_byte(name: str, size: int) -> None:
@@ -71,6 +75,47 @@ def test_no_noise_gives_the_file_back_to_the_byte(name: str, size: int) -> None:
     assert (0, table) == (done.status, done.output), done.messages
 
 
+@pytest.mark.parametrize("options", [
+    "-s 1", "-c * -s 0.1sd", "-d missing --rate 50%", "-c * -d typo --rate 50% --ragged keep",
+])  # fmt: skip
+@pytest.mark.parametrize("name", [*HOSTILE, *WITHOUT_ROWS])
+def test_a_small_file_gives_what_a_stream_gives(tmp_path: Path, name: str, options: str) -> None:
+    table = (HOSTILE | WITHOUT_ROWS)[name]
+    path = tmp_path / "in.csv"
+    path.write_bytes(table)
+
+    of_stream = run(*options.split(), "--seed", 1, "-q", given=table)
+    of_file = run(path, *options.split(), "--seed", 1, "-q")
+
+    assert (of_stream.status, of_stream.output) == (of_file.status, of_file.output)
+    assert of_stream.messages == of_file.messages.replace(str(path), "standard input")
+
+
+@pytest.mark.parametrize("name", WITHOUT_ROWS)
+@pytest.mark.parametrize("options", ["-s 1", "-s 0.1sd", "-d typo --rate 50%"])
+def test_a_field_that_is_named_in_a_table_without_rows(
+    tmp_path: Path, name: str, options: str
+) -> None:
+    (tmp_path / "in.csv").write_bytes(WITHOUT_ROWS[name])
+
+    done = run(tmp_path / "in.csv", "-c", "x", *options.split(), "--seed", 1)
+
+    assert (0, WITHOUT_ROWS[name]) == (done.status, done.output), done.messages
+
+
+def test_small_files_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in inputs:
+        path.write_bytes(b"x,note\n0.5,a\n1.5,b\n")
+    opened: list[Path] = []
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda *of, **how: opened.append(of[0]) or real(*of, **how))
+
+    run(*inputs, "--output-dir", tmp_path / "out", "-s", "0.1sd", "--seed", 1, "-j", 1)
+
+    assert inputs == opened
+
+
 @pytest.mark.parametrize("end", [b"caf\xe9", "京".encode(), b"a", b""])
 def test_the_last_byte_may_be_any(end: bytes) -> None:
     after = noisy("-s", 1, "-c", "x", given=b"x,name\n0.5,a\n1.5," + end)
@@ -79,17 +124,11 @@ def test_the_last_byte_may_be_any(end: bytes) -> None:
     assert after.count(b"\n") == 2
 
 
-@pytest.mark.parametrize("name", ["header only", "header only, no newline", "header and gaps"])
+@pytest.mark.parametrize("name", WITHOUT_ROWS)
 def test_a_table_without_rows_passes_through_with_a_note(name: str) -> None:
-    tables = {
-        "header only": b"x,y\r\n",
-        "header only, no newline": b"x,y",
-        "header and gaps": b"x,y\n\n\n",
-    }
+    done = run("-s", 1, "--seed", 1, given=WITHOUT_ROWS[name])
 
-    done = run("-s", 1, "--seed", 1, given=tables[name])
-
-    assert (0, tables[name]) == (done.status, done.output)
+    assert (0, WITHOUT_ROWS[name]) == (done.status, done.output)
     assert done.lines == ["noisify: note: standard input has no rows; it passes through as it is"]
 
 
