@@ -102,7 +102,7 @@ def _of_field(
     """Return a share of a field's statistic as an absolute level."""
     amount = 0.0
     if own is not None and own.count:
-        amount = _finite(level.resolve(own).value, str(level), field)
+        amount = _finite(level.resolve(own).value, level, field)
         if getattr(own, level.statistic) == 0 and level.factor:
             notes.append(f"field {field.name!r} has {level.statistic} 0: {level} of it is 0")
     return levels.Duration(amount) if field.kind == "time" else levels.Absolute(amount)
@@ -160,7 +160,7 @@ def _scale_for_power(model: Model, power: float, exponent: int) -> float:
     return float(np.ldexp((-b + math.sqrt(b * b - 4 * a * c)) / (2 * a), exponent))
 
 
-def _finite(value: float, what: str, field: Field) -> float:
+def _finite(value: float, what: object, field: Field) -> float:
     if not math.isfinite(value):
         raise DataError(
             f"its {what} is not a finite number; give an absolute level such as -s 0.5",

@@ -218,8 +218,10 @@ class MomentsTree:
 
     def total(self) -> Any:  # noqa: ANN401 - Moments or JointMoments, as they were added
         """Return the moments of everything added, incomplete blocks included."""
-        everything = MomentsTree(dict(self.nodes), dict(self.open_blocks))
-        close_blocks([everything])
+        everything = self
+        if self.open_blocks:
+            everything = MomentsTree(dict(self.nodes), dict(self.open_blocks))
+            close_blocks([everything])
         total: Any = Moments()
         for level, place in sorted(everything.nodes, key=lambda node: node[1] << node[0]):
             total += everything.nodes[level, place]

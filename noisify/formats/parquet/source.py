@@ -23,7 +23,7 @@ from noisify.core.overriding import override
 from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.files.remote import for_library, is_remote
-from noisify.formats.arrow.columns import comparable, whole
+from noisify.formats.arrow.columns import column_of, comparable, whole
 from noisify.formats.arrow.nested import (
     ROWS,
     alone,
@@ -336,8 +336,14 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         """
         by_leaf = {self.number(each.name): each for each in self._by_leaf.at(raw.leaves, wanted)}
         arrays = self.arrays(raw, [leaf for leaf in raw.leaves if leaf in by_leaf])
-        columns = tuple(self.column(raw, by_leaf[leaf], array) for leaf, array in arrays.items())
-        return Chunk(columns, arrays, Positions.range(raw.start, raw.start + raw.rows))
+        rows = Positions.range(raw.start, raw.start + raw.rows)
+        columns = [
+            column_of(by_leaf[leaf], array, rows)
+            if self._plain[leaf]
+            else self.column(raw, by_leaf[leaf], array)
+            for leaf, array in arrays.items()
+        ]
+        return Chunk(tuple(columns), arrays, rows)
 
     def arrays(self, raw: RowGroupSlice, leaves: Iterable[int]) -> dict[int, pa.Array]:
         """Return leaves of a slice by index, within their structs and lists."""
