@@ -150,17 +150,13 @@ def validate(batch: pa.RecordBatch) -> None:
         ArrowInvalid: If the batch is damaged.
     """
     every = range(batch.num_columns)
-    numbers = {n for n in every if _may_be_any_number(batch.schema.field(n).type)}
+    tests = (pa.types.is_decimal, pa.types.is_time, pa.types.is_date64)
+    numbers = {n for n in every if any(test(batch.schema.field(n).type) for test in tests)}
     if not numbers:
         batch.validate(full=True)
         return
     batch.select(sorted(numbers)).validate()
     batch.select([n for n in every if n not in numbers]).validate(full=True)
-
-
-def _may_be_any_number(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_decimal, pa.types.is_time, pa.types.is_date64)
-    return any(test(kind) for test in tests)
 
 
 def _read(file: pa.NativeFile, *, is_file: bool) -> Iterator[tuple[pa.RecordBatch, Any]]:

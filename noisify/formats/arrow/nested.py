@@ -222,14 +222,6 @@ def _storage(values: pa.Array) -> pa.Array:
     return values
 
 
-def _compact(values: pa.Array) -> pa.Array:
-    """Drop the hidden elements of null lists, if there are any."""
-    if not values.null_count:
-        return values
-    hidden = np.diff(_offsets(values))[~validity(values)]
-    return rows_of(values, np.arange(len(values))) if hidden.any() else values
-
-
 def _offsets(values: pa.Array) -> NDArray[Any]:
     if not len(values):
         return np.zeros(1, np.int64)
@@ -314,7 +306,9 @@ def _elements(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     if pa.types.is_fixed_size_list(values.type):
         size = values.type.list_size
         return values, values.values.slice(values.offset * size, len(values) * size)
-    values = _compact(values)
+    if values.null_count and np.diff(_offsets(values))[~validity(values)].any():
+        # null lists have hidden elements
+        values = rows_of(values, np.arange(len(values)))
     offsets = _offsets(values)
     return values, values.values[int(offsets[0]) : int(offsets[-1])]
 

@@ -230,7 +230,8 @@ class CellParser:
         else:
             valid = np.ascontiguousarray(filled)
             nulls = int(len(valid) - np.count_nonzero(valid))
-        if _has_nan(values, valid) or self._may_be_null(values):
+        unsure = self._null_numbers  # some may come from texts that mean null
+        if _has_nan(values, valid) or (len(unsure) and np.isin(values, unsure).any()):
             return None
         return Parsed(values, valid, nulls)
 
@@ -255,10 +256,6 @@ class CellParser:
             return self._integers_with_care(laid)
         parsed = self._plain_column(values, cells.ends > cells.starts)
         return self._integers_with_care(laid) if parsed is None else (parsed,)
-
-    def _may_be_null(self, values: NDArray[Any]) -> bool:
-        """Return whether any of these numbers may come from a text that means null."""
-        return bool(len(self._null_numbers)) and bool(np.isin(values, self._null_numbers).any())
 
     def is_null(self, texts: pa.Array) -> NDArray[np.bool_]:
         """Return a mask of the texts that mean null, or are null."""

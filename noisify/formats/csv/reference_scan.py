@@ -55,7 +55,7 @@ def walk(
     start = position
     spans: list[tuple[int, int]] = []
     while position < len(data) or spans:
-        if not spans and dialect.is_comment(data, position):
+        if not spans and dialect.comment and data.startswith(dialect.comment, position):
             end = end_of_line(data, position, at_end=at_end)
             if end is None:
                 return

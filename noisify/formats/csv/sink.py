@@ -121,7 +121,9 @@ class DelimitedSink(Sink["Block", Encoded]):
             return list(csv_numbers.splice_floats(cells, which, values.reshape(-1)))
         texts = self._texts(noisy, places, changed, in_quotes)
         if marks_cells and in_quotes is not None:
-            texts = self._in_quotes(texts, in_quotes[changed])
+            texts = texts.view(pa.binary())
+            closed = csv_texts.with_quotes_if_cut(texts, self._source.dialect.delimiter)
+            texts = pc.if_else(bools(in_quotes[changed]), texts, closed).view(pa.utf8())
         return [csv_numbers.splice(cells, which, texts)]
 
     def _floats(
@@ -137,12 +139,6 @@ class DelimitedSink(Sink["Block", Encoded]):
         for column, place in zip(noisy, places, strict=True):
             values[:, place] = column.values
         return values
-
-    def _in_quotes(self, texts: pa.Array, in_quotes: NDArray[np.bool_]) -> pa.Array:
-        """Quote the unquoted texts that contain the delimiter."""
-        texts = texts.view(pa.binary())
-        closed = csv_texts.with_quotes_if_cut(texts, self._source.dialect.delimiter)
-        return pc.if_else(bools(in_quotes), texts, closed).view(pa.utf8())
 
     def _texts(
         self,

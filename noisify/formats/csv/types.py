@@ -64,10 +64,6 @@ class Dialect:
         ends = rb")(" + d + rb"|\r\n|\n|\r|\Z)"
         return re.compile(rb"(" + quoted + others + rb"|" + plain + ends)
 
-    def is_comment(self, data: bytes, at: int) -> bool:
-        """Return whether the line that starts at `at` is a comment."""
-        return bool(self.comment) and data.startswith(self.comment, at)
-
 
 @frozen
 class Cells:
