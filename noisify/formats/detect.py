@@ -17,7 +17,7 @@ _HEAD = 8200
 
 
 def _refusal(head: bytes, suffix: str, name: str | None) -> str | None:
-    """Return why a file cannot be read and what to do instead; None if nothing speaks against it.
+    """Return why a file cannot be read and what to do instead; None if it may be read.
 
     Args:
         head: The first bytes.

@@ -370,7 +370,7 @@ class Sink(ABC, Generic[Raw, Encoded]):
         """Prepare for dropped or repeated rows, before any is written.
 
         Args:
-            count: Returns how many rows will be written of so many in the input.
+            count: Returns the number of output rows for a number of input rows.
         """
 
     def finish(self) -> None:
@@ -429,7 +429,7 @@ class Format(Generic[OpenSource]):
     Attributes:
         open_source: Opens an input; it raises `DataError` if it is not of this format.
         rewrite: Opens a sink that rewrites an input, given the fields that get noise.
-        append: Opens a sink that rewrites an input so many times, one after the other, if the
+        append: Opens a sink that writes an input several times, one after the other, if the
             format has rows that could follow.
         restore: Opens a sink that rewrites a noisy input with its original values, if that is not
             what `rewrite` opens.

@@ -36,7 +36,7 @@ class CsvBounds:
     """The start and end of a part.
 
     Attributes:
-        before: Record starts before it, in order, from which to read what a halo reaches.
+        before: Record starts before it, in order; reading starts at one of them if there is a halo.
         first: Its first record.
         stop: The first record after it, or the end of the file.
     """
@@ -94,7 +94,7 @@ class CsvPart(Part[Block]):
 
 
 def _rows_of(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
-    """Yield blocks until they have so many rows."""
+    """Yield blocks until they have at least `rows` rows."""
     for block in blocks:
         yield block
         rows -= block.rows

@@ -253,7 +253,7 @@ def find_cells(block: Block, dialect: Dialect, wanted: list[int]) -> Cells:
 
 
 def within_quotes(block: Block, cells: Cells, as_text: Sequence[bool] = ()) -> Cells:
-    """Narrow cells such as `"7" `, with blanks after the closing quote, to what is in the quotes.
+    """Narrow cells such as `"7" `, with blanks after the closing quote, to the text in the quotes.
 
     Args:
         block: The records.

@@ -46,7 +46,7 @@ class Dialect:
 
     @property
     def may_be_escaped(self) -> bool:
-        """Whether the user has not said what a backslash before a quote is."""
+        """Whether no option says if backslashes escape quotes."""
         return not self.escape and not self.backslash_is_text
 
     def cells(self) -> re.Pattern[bytes]:

@@ -79,7 +79,7 @@ class Stored(NamedTuple):
         return cls(physical, length, levels, logical.type, _unit_of(logical.to_json()))
 
     def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
-        """Return what decides the meaning of the bytes; the bytes of decimals have no unit."""
+        """Return the parts of the type that decide how bytes are read; raw decimals lack a unit."""
         return self.physical, self.length, self.levels, self.unit if raw is None else ()
 
     def __str__(self) -> str:
