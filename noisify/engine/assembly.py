@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections import ChainMap, deque
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +17,7 @@ from noisify.core.urls import is_url
 from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_part, send_input
 from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
+from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderOutput
 from noisify.files.temporary import new_temporary_path, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 
@@ -95,6 +98,29 @@ class _Folder(_InPlace):
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
         """Give all that is in it the modes that it has in the input."""
         copy_modes(cast("Path", self.opened.input.path), self.output.local_path())
+
+
+class _RemoteFolder(_Whole):
+    """A folder by URL, of which parts upload the files."""
+
+    def __init__(self, opened: CutInput, output: RemoteFolderOutput, url: str, run: bytes) -> None:
+        super().__init__(opened, output, None)
+        self._url = url
+        self._folder = output
+        output.share_out(run)
+
+    @override
+    def target(self, at: int) -> str:
+        return self._url
+
+    @override
+    def places(self) -> Sequence[Path]:
+        return ()
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        """Take the files that describe the others, which appear last."""
+        self._folder.add_descriptions(cast("Path", self.opened.input.path))
 
 
 class _Joined(_Whole):
@@ -230,9 +256,12 @@ class Assembly:
     ) -> None:
         self._opened = opened
         self._wanted = wanted
+        self._run = os.urandom(16)
         self.output: Callable[..., Output] = PartToJoin
         if opened.input.is_folder:
-            self.output = PartOfFolder
+            remote = any(is_url(one.target) for one in wanted)
+            uploading = partial(PartOfRemoteFolder, self._run)
+            self.output = uploading if remote else PartOfFolder
         elif place is not None and not any(is_url(one.target) for one in wanted):
             self.output = PartOfFile
         joining = opened.cutting.joining
@@ -250,7 +279,10 @@ class Assembly:
     ) -> _Whole:
         if self.output is PartToJoin:
             return self._joined(target, output, joining, kept)
-        if self.output is PartOfFolder:
+        if self._opened.input.is_folder and is_url(target):
+            folder = cast("RemoteFolderOutput", output)
+            return _RemoteFolder(self._opened, folder, str(target), self._run)
+        if self._opened.input.is_folder:
             return _Folder(self._opened, output, joining, kept)
         return _InPlace(self._opened, output, joining)
 

@@ -12,6 +12,7 @@ from noisify.core.urls import is_url
 from noisify.engine.open_input import Known, OpenInput
 from noisify.engine.part_work import PartJob, nothing, scan_part, survey_part
 from noisify.engine.targets import mask_format
+from noisify.files.folder_input import has_links
 from noisify.noise import registry
 from noisify.noise.rows import RowModel
 
@@ -64,7 +65,7 @@ class CutInput(OpenInput):
             return 1
         joined = _MASKS.get(self.format.name, ())
         for each in self._one.wanted:
-            if self.input.is_folder and is_url(each.target):
+            if is_url(each.target) and has_links(self.input.path):  # to files of other parts
                 return 1
             if each.mask is not None and (
                 changes_rows or mask_format(self, each.mask).name not in joined

@@ -45,7 +45,7 @@ class Known:
 
     statistics: dict[object, Mapping[str, FieldStatistics]] = field(default_factory=dict)
     bounds: Any = None
-    output: Callable[[Path, int | None, Path | None], Output] | None = None
+    output: Callable[[Any, int | None, Any], Output] | None = None
 
 
 @frozen

@@ -42,7 +42,8 @@ def open_target(
     """
     settings = opened.settings
     if part is not None and settings.known.output is not None:
-        return settings.known.output(Path(target), part.place, opened.input.path)
+        place = target if is_url(target) else Path(target)
+        return settings.known.output(place, part.place, opened.input.path)
     if opened.input.is_folder and opened.input.path is not None:
         local = opened.input.path if isinstance(opened.input.path, Path) else None
         if is_url(target) and settings.in_place:

@@ -15,7 +15,7 @@ from noisify.files.folder_output import walk
 from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 """Files of which a folder that is a Zarr store has one."""
@@ -125,6 +125,11 @@ def holds_parquet(folder: RemoteFolder) -> bool:
     return any(PurePosixPath(name).suffix.lower() in PARQUET for name in folder.names())
 
 
+def has_links(place: Path | None) -> bool:
+    """Return whether it is a local folder with a link in it."""
+    return isinstance(place, Path) and place.is_dir() and any(p.is_symlink() for p in walk(place))
+
+
 def names_in(folder: Path) -> Iterator[str]:
     """Yield the paths of all files in a folder, local or remote, and of folders in a local one."""
     where: Any = folder
@@ -152,12 +157,7 @@ def copy_folder(folder: Path, target: Path, names: Container[str] | None = None)
     """
     where: Any = folder
     if isinstance(where, RemoteFolder):
-        for name in where.names():
-            if names is not None and name not in names:
-                continue
-            made = target / name
-            made.parent.mkdir(parents=True, exist_ok=True)
-            where.copy(name, made)
+        copy_files(folder, target, (one for one in where.names() if names is None or one in names))
         return
     for path in walk(folder):
         relative = path.relative_to(folder)
@@ -171,6 +171,18 @@ def copy_folder(folder: Path, target: Path, names: Container[str] | None = None)
         else:
             continue
         made.chmod(stat.S_IMODE(path.stat().st_mode) | _WRITABLE)
+
+
+def copy_files(folder: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy some files in a folder, local or remote, to their places in another."""
+    where: Any = folder
+    for name in names:
+        made = target / name
+        made.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(where, RemoteFolder):
+            where.copy(name, made)
+        else:
+            shutil.copyfile(folder / name, made)
 
 
 def copy_modes(folder: Path, target: Path) -> None:

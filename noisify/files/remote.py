@@ -294,9 +294,13 @@ def expand(names: Sequence[str]) -> list[str]:
 
 
 def size_of(url: str) -> int | None:
-    """Return the size of a remote file, or None if it is unknown or there is none."""
+    """Return the size of a remote file or folder, or None if it is unknown or there is none."""
     try:
-        size = Location(url).look_up().get("size")
+        location = Location(url)
+        found = location.look_up()
+        if found.get("type") == "directory":
+            return sum(size for _, size in RemoteFolder(location).sizes())
+        size = found.get("size")
     except NoisifyError:  # reported when it is opened
         return None
     return None if size is None else int(size)

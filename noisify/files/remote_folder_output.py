@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError
-from noisify.files.folder_input import RemoteFolder
+from noisify.core.overriding import override
+from noisify.files.folder_input import RemoteFolder, copy_files, names_in
 from noisify.files.folder_output import FolderOutput
 from noisify.files.remote_output import check_writable
 from noisify.files.temporary import new_temporary_path, register, remove_folder
@@ -21,7 +22,7 @@ from noisify.files.transport import Location, remote_errors
 
 _INCOMPLETE = ".noisify.incomplete"
 """The name of the marker, which engines ignore as they do all hidden files."""
-_DESCRIBES = {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata", "_metadata", "_SUCCESS"}
+_DESCRIBES = {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata", "_SUCCESS"}
 
 
 class RemoteFolderOutput(FolderOutput):
@@ -49,36 +50,107 @@ class RemoteFolderOutput(FolderOutput):
             raise UsageError("is a folder with files in it; give another name", path=self.name)
         self.folder = new_temporary_path()
         self._uploaded: list[str] = []
+        self._run = b""
 
     def open(self) -> None:
         """Create the temporary folder."""
         register(self.folder).mkdir(0o700)
 
-    def commit(self) -> None:
-        """Replace what is left of an earlier run by all files, and remove the temporary folder."""
-        names = [
-            (Path(place) / name).relative_to(self.folder)
-            for place, _, files in os.walk(self.folder)
-            for name in files
-        ]
+    def _start(self) -> None:
+        """Mark it as incomplete, and remove what is left of an earlier run."""
+        self._uploaded.append(_INCOMPLETE)
+        self._location.put(_INCOMPLETE, self._run)
+        for left in sorted(self._left - {_INCOMPLETE}):
+            self._location.remove(left)
+
+    def share_out(self, run: bytes) -> None:
+        """Let other processes upload all files but those that describe others.
+
+        Args:
+            run: What tells them from the processes of an earlier run, which may not have ended.
+        """
+        self._run = run
         with remote_errors(self._location.url, "written"):
-            self._uploaded.append(_INCOMPLETE)
-            self._location.put(_INCOMPLETE, b"")
-            for left in sorted(self._left - {_INCOMPLETE}):
-                self._location.remove(left)
-            for name in sorted(names, key=_when):
+            self._start()
+
+    def add_descriptions(self, source: Path) -> None:
+        """Copy the files that describe others from the input, to be uploaded at the end."""
+        names = [name for name in names_in(source) if PurePosixPath(name).name in _DESCRIBES]
+        copy_files(source, self.folder, names)
+
+    def _names(self) -> list[Path]:
+        """Return the paths of the files in the temporary folder, in the order of their upload."""
+        paths = (Path(place) / name for place, _, files in os.walk(self.folder) for name in files)
+        return sorted((path.relative_to(self.folder) for path in paths), key=_when)
+
+    def _upload(self, name: Path) -> None:
+        self._location.upload(self.folder / name, name.as_posix())
+
+    def commit(self) -> None:
+        """Upload all files, unmark it, and remove the temporary folder."""
+        with remote_errors(self._location.url, "written"):
+            if not self._run:
+                self._start()
+            for name in self._names():
                 self._uploaded.append(name.as_posix())
-                self._location.upload(self.folder / name, name.as_posix())
+                self._upload(name)
             self._location.remove(_INCOMPLETE)
         self._uploaded.clear()
         remove_folder(self.folder)
 
     def discard(self) -> None:
         """Remove what was uploaded, and the temporary folder."""
+        if self._run and self._uploaded:
+            with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "read"):
+                self._location.forget()
+                self._uploaded += self._location.list_files().keys() - {_INCOMPLETE}
         while self._uploaded:
             name = self._uploaded.pop()
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "removed"):
                 self._location.remove(name)
+        remove_folder(self.folder)
+
+
+class PartOfRemoteFolder(RemoteFolderOutput):
+    """Some files of a folder with a URL, all but those that describe others.
+
+    Args:
+        run: What the marker of the folder says.
+        target: The URL.
+        place: Not known.
+        source: The folder that is read.
+    """
+
+    def __init__(
+        self,
+        run: bytes,
+        target: str,
+        place: int | None,  # noqa: ARG002 - as other outputs of parts
+        source: Path | RemoteFolder,
+    ) -> None:
+        self._run = run
+        self.name = urls.redacted(target)
+        self._source = source if isinstance(source, Path) else None
+        self._location = Location(target)
+        self.folder = new_temporary_path()
+
+    @override
+    def commit(self) -> None:
+        """Upload the files, unless the run that makes the folder has ended."""
+        with remote_errors(self._location.url, "written"):
+            found = None
+            with contextlib.suppress(FileNotFoundError):
+                found = self._location.get(_INCOMPLETE)
+            if found != self._run:
+                raise NoisifyError("is no longer written by this run", path=self.name)
+            for name in self._names():
+                if name.name not in _DESCRIBES:
+                    self._upload(name)
+        self.discard()
+
+    @override
+    def discard(self) -> None:
+        """Remove the temporary folder."""
         remove_folder(self.folder)
 
 

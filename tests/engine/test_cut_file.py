@@ -540,3 +540,67 @@ def test_what_fails_in_a_part_names_the_object(inputs, on_s3, bucket, monkeypatc
     assert f"noisify: {bucket.url}/o.csv (made in " in done.messages
     assert "cannot be written: No space left on device" in done.messages
     assert ([], []) == (bucket.objects(), bucket.uploads())
+
+
+def put_folder(bucket, folder, name):
+    """Put the files of a folder into a bucket; return its URL."""
+    for path, data in contents(folder).items():
+        if data != "folder":
+            bucket.put(f"{name}/{path}", data)
+    return f"{bucket.url}/{name}"
+
+
+def objects(bucket, start):
+    return {key.removeprefix(f"{start}/"): bucket.get(key)
+            for key in bucket.objects() if key.startswith(f"{start}/")}  # fmt: skip
+
+
+@pytest.fixture(params=["v2.zarr", "folder"])
+def tree(request, inputs, tmp_path):
+    shutil.copytree(inputs / request.param, tmp_path / request.param, symlinks=True)
+    (tmp_path / request.param / "_link").unlink(missing_ok=True)
+    return tmp_path / request.param
+
+
+@pytest.mark.slow
+def test_the_files_of_a_folder_on_s3_are_uploaded_by_parts(tree, tmp_path, on_s3, bucket):
+    (tree / "_SUCCESS").touch()
+    common = ("--seed", 5, "-c", "x", "-s", 1)
+    local = run(tree, "-o", tmp_path / "out", *common)
+    expected = {name: data for name, data in contents(tmp_path / "out").items() if data != "folder"}
+
+    url = put_folder(bucket, tree, f"in/{tree.name}")
+    for source, out in ((tree, "a"), (url, "b")):
+        done = run(source, "-o", f"{bucket.url}/{out}", *common, *on_s3)
+        assert (local.status, local.messages) == (done.status, done.messages)
+        assert expected == objects(bucket, out)
+    assert 0 == run(url, "-o", tmp_path / "down", *common, *on_s3).status
+    down = contents(tmp_path / "down")
+    assert expected == {name: data for name, data in down.items() if data != "folder"}
+
+
+def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, bucket, monkeypatch):
+    late, during = [], []
+
+    class Stopped(Twice):
+        def map(self, work, items):
+            if work.__name__ != "make_part":
+                return super().map(work, items)
+            first, *others = items
+            work(first)
+            during.extend(objects(bucket, "out"))
+            late.extend((work, item) for item in others)
+            raise NoisifyError("was stopped")
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Stopped)
+
+    done = run(tree, "-o", f"{bucket.url}/out", "-c", "x", "-s", 1, "--seed", 5, *on_s3)
+
+    assert (1, 1) == (done.status, len(done.lines)), done.messages
+    assert ".noisify.incomplete" in during
+    assert 1 < len(during)
+    assert not any("zarr.json" in name or ".zarray" in name for name in during)
+    for work, item in late:
+        with pytest.raises(NoisifyError, match="is no longer written"):
+            work(item)
+    assert {} == objects(bucket, "out")
