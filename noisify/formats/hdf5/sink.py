@@ -14,10 +14,9 @@ from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.datasets.sink import DatasetsSink
-from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes, restore_times
 from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
-from noisify.formats.hdf5.tree import PathOpener, close_file, open_file
+from noisify.formats.hdf5.tree import LibraryFile, PathOpener, close_file, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -19,13 +19,13 @@ from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.hdf5.datasets import fields_at, rounding_filter, storage_of
-from noisify.formats.hdf5.library_file import LibraryFile
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes
 from noisify.formats.hdf5.roles import Roles
 from noisify.formats.hdf5.storage import Contiguous
 from noisify.formats.hdf5.tree import (
     NO_MEMORY,
     UNREADABLE,
+    LibraryFile,
     PathOpener,
     Tree,
     close_file,

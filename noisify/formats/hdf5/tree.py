@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 import h5py
@@ -15,8 +16,9 @@ from h5py import h5d, h5g, h5l, h5o
 
 from noisify.core.errors import DataError
 from noisify.core.value_class import frozen
+from noisify.files.input import read_into
+from noisify.files.write_behind import write_all
 from noisify.formats.hdf5.filters import uncached
-from noisify.formats.hdf5.library_file import LibraryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     ObjectID: TypeAlias = h5g.GroupID | DatasetID | TypeID
 
+
 _METADATA_BYTES = 1 << 16
 _LONGEST_WALK = 1000
 """The most links to follow for a path; soft links may lead in a circle."""
@@ -35,6 +38,75 @@ UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImpleme
 
 NO_MEMORY = re.compile("unable to allocate|allocation failed|memory allocation")
 """The messages of the HDF5 library when memory is short."""
+
+
+class LibraryFile:
+    """An open file for h5py, which hides failures from the HDF5 library.
+
+    After a failed write or close, the library can neither finish nor forget the file, and the
+    process crashes later. So the library is told of success, nothing more is written, and the
+    failure is raised afterwards.
+
+    Args:
+        file: An open file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._failure: BaseException | None = None
+        self._file = file
+
+    def check(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self._failure is not None:
+            raise self._failure
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to an offset, and return it."""
+        return self._tried(lambda: self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Return the current offset."""
+        return self._tried(self._file.tell)
+
+    def read(self, size: int) -> bytes:
+        """Read as `readinto` does; h5py recognises file objects by this method."""
+        buffer = bytearray(size)
+        self.readinto(memoryview(buffer))
+        return bytes(buffer)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer, with zeros after a failure or the end of the file."""
+        view = memoryview(buffer).cast("B")
+        count = self._tried(lambda: read_into(self._file, view))
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def write(self, data: memoryview) -> int:
+        """Write all of `data`."""
+        view = memoryview(data).cast("B")
+        self._tried(partial(write_all, self._file, view))
+        return len(view)
+
+    def truncate(self, size: int) -> int:
+        """Set the file's size."""
+        self._tried(lambda: self._file.truncate(size))
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: nothing is buffered."""
+
+    def close(self) -> None:
+        """Close the file, after the library has closed it."""
+        self._tried(self._file.close)
+
+    def _tried(self, do: Callable[[], int | None]) -> int:
+        """Run an operation unless an earlier one failed; record its failure, and then return 0."""
+        if self._failure is None:
+            try:
+                return do() or 0
+            except BaseException as error:  # noqa: BLE001 - a signal too must not reach the library
+                self._failure = error
+        return 0
 
 
 def open_file(path: Path | LibraryFile, mode: str) -> h5py.File:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such 
 SIGNALLED = """
 import os, signal, sys
 from noisify.cli.entry import main
-from noisify.formats.hdf5.library_file import LibraryFile
+from noisify.formats.hdf5.tree import LibraryFile
 
 name, nth, *arguments = sys.argv[1:]
 original, calls = getattr(LibraryFile, name), 0
