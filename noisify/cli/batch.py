@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.side_file import SideFile
 from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
+from noisify.core.threads import thread_pool
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, size_of
 from noisify.engine.job import OutputRequest
@@ -27,7 +29,8 @@ from noisify.files.new_folder import NewFolder
 from noisify.noise import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from noisify.engine.finished import FinishedOutputs
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
+
+_RECORDS_AT_ONCE = 16
 
 
 def make_outputs(
@@ -71,7 +76,6 @@ def make_outputs(
     progress = Progress(sum(size or 0 for size in sizes), len(inputs), check_stopped, shown=shown)
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments)
-    targets_of = dict(zip(inputs, outputs, strict=True))
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
     folder = arguments.output_dir
@@ -84,15 +88,33 @@ def make_outputs(
             opened.__enter__()
         kept.callback(progress.clear)
         results = results_of(files, arguments, settings, progress, count=len(inputs), kept=kept)
+        if finished is not None:
+            results = _recorded(results, finished, dict(zip(inputs, outputs, strict=True)))
         for result in results:
             progress.clear()
             outcome.add(result)
-            if finished is not None and result.failure is None:
-                finished.add(result.path, targets_of[result.path])
         if not outcome.done:
             raise click.exceptions.Exit(outcome.status)  # discards the report
     outcome.tell_seed()
     return outcome.status
+
+
+def _recorded(
+    results: Iterable[FileResult],
+    finished: FinishedOutputs,
+    targets_of: Mapping[str, Sequence[str]],
+) -> Iterator[FileResult]:
+    """Yield results, while records of those before are written, which by URL takes requests."""
+    with thread_pool(_RECORDS_AT_ONCE, "noisify-record") as pool:
+        records: deque[Future[None]] = deque()
+        for result in results:
+            yield result
+            if result.failure is None:
+                records.append(pool.submit(finished.add, result.path, targets_of[result.path]))
+            while records and records[0].done():
+                records.popleft().result()
+        for record in records:
+            record.result()
 
 
 def _side_files(
