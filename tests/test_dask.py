@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
+from itertools import chain
 
 import h5py
 import numpy as np
@@ -331,6 +332,21 @@ def test_no_clobber_is_looked_at_before_a_task_that_may_run_twice(tmp_path, inpu
 
     assert (2, "mine") == (done.status, out.read_text())
     assert "exists, and --no-clobber keeps it" in done.messages
+
+
+@pytest.mark.parametrize("which", ["-o", "--mask"])
+def test_so_it_is_for_objects(tmp_path, inputs, on_dask, lake, which):
+    lake.put("out.csv", b"mine")
+    names = {
+        "-o": tmp_path / "out.csv",
+        "--mask": tmp_path / "mask.csv",
+        which: f"{lake.url}/out.csv",
+    }
+
+    done = run(inputs[2], *chain(*names.items()), "--no-clobber", *SEED, *on_dask)
+
+    assert (2, b"mine") == (done.status, lake.get("out.csv"))
+    assert f"{lake.url}/out.csv: exists, and --no-clobber keeps it" in done.messages
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-from noisify.core.errors import NoisifyError, UsageError
+from noisify.core.errors import NoisifyError, exists_error
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, in_one_thread
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.dask_cluster import SchedulerLostError, fingerprint, unlike
 from noisify.engine.part_work import nothing
+from noisify.files import transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -406,9 +407,13 @@ def _checked_new(one: FileJob) -> FileJob:
     """
     for request in one.wanted:
         for target in (request.target, request.mask):
-            if target is not None and not is_url(str(target)) and Path(target).exists():
-                raise UsageError("exists, and --no-clobber keeps it", path=target)
+            if target is not None and _exists(str(target)):
+                raise exists_error(target)
     return one
+
+
+def _exists(target: str) -> bool:
+    return transport.Location(target).exists() if is_url(target) else Path(target).exists()
 
 
 def _as_typed(result: FileResult, names: dict[str, str]) -> FileResult:
