@@ -242,7 +242,6 @@ class Assembly:
 
     Attributes:
         output: Opens the output of a part.
-        jobs: The work on each part.
     """
 
     def __init__(
