@@ -127,6 +127,7 @@ KILLED = """
 import os, signal, sys, threading
 from noisify.cli import main
 from noisify.engine.finished import FinishedOutputs
+import noisify.files.remote_output
 from noisify.files import output, remote_output
 remote_output.PART_BYTES = 5 << 20
 after, where = int(sys.argv[1]), sys.argv[2]

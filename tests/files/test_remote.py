@@ -333,6 +333,7 @@ KILLED = """
 import os, signal, sys
 import s3fs.core
 from noisify.cli import main
+import noisify.files.remote_output
 from noisify.files import remote_output
 remote_output.PART_BYTES = 5 << 20
 s3fs.core.S3File.commit = lambda self: os.kill(os.getpid(), int(sys.argv[1]))
