@@ -12,6 +12,7 @@ from noisify.cli.side_file import SideFile
 from noisify.comparison.comparison import compare
 from noisify.comparison.figures import NumberFigures
 from noisify.core.errors import NoisifyError
+from noisify.core.lazy import optional
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.plan.recipe_text import as_toml
 from noisify.plots import page as drawn
@@ -152,9 +153,10 @@ def _encoded(page: Page) -> bytes:
 
 def _add_picture(page: Page, draw: Callable[[], Figure]) -> None:
     """Add a plot, or a line that says why it cannot be drawn."""
+    if optional("matplotlib") is None:
+        page.lines("Pictures", ["need matplotlib: pip install 'noisify-cli[plots]'"])
+        return
     try:
         page.picture(style.rendered(draw(), "svg"))
-    except ImportError:
-        page.lines("Pictures", ["need matplotlib: pip install 'noisify-cli[plots]'"])
     except NoisifyError as error:
         page.lines("Pictures", [str(error)])

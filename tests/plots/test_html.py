@@ -81,7 +81,7 @@ def test_files_are_read_again_as_they_were_read(tmp_path, output):
 
 
 def test_without_matplotlib_it_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "noisify.plots.style", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     text = report(tmp_path, "-o", tmp_path / "n.csv")
     assert "pip install &#x27;noisify-cli[plots]&#x27;" in text
 
