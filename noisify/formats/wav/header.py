@@ -104,6 +104,7 @@ class Header:
     Attributes:
         samples: The storage format of the samples.
         channels: The samples in a frame.
+        rate: The frames per second, for pictures of sound.
         valid_bits: The number of significant bits in a sample.
         start: The offset of the samples in the file.
         size: The size of the samples in bytes, according to the header.
@@ -112,6 +113,7 @@ class Header:
 
     samples: Samples
     channels: int
+    rate: int
     valid_bits: int
     start: int
     size: int
@@ -145,7 +147,7 @@ def _walk(file: BinaryIO, name: str) -> Header | None:
         instead = "convert it to PNG first" if form == "WEBP" else "only WAVE audio is read"
         raise DataError(f"is a RIFF file of the kind {form}; {instead}", path=name)
     (whole,) = struct.unpack(f"{order}I", start[4:8])
-    found: tuple[Samples, int, int] | None = None
+    found: tuple[Samples, int, int, int] | None = None
     large: int | None = None
     place = len(start)
     while len(chunk := file.read(_CHUNK_HEAD)) == _CHUNK_HEAD:
@@ -184,15 +186,15 @@ def _data_size(size: int, whole: int, start: int, large: int | None) -> tuple[in
     return size, any(size in sizes for sizes in _SIZES_OF_STREAMS)
 
 
-def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
-    """Parse the fmt chunk: storage format, channels, valid bits.
+def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int, int]:
+    """Parse the fmt chunk: storage format, channels, frames per second, valid bits.
 
     Raises:
         DataError: If the samples are compressed, or in an unknown storage format.
     """
     if len(text) < _PLAIN_FORMAT:
         raise DataError("has a broken fmt chunk", path=name)
-    code, channels, _, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:_PLAIN_FORMAT])
+    code, channels, rate, _, frame, bits = struct.unpack(f"{order}HHIIHH", text[:_PLAIN_FORMAT])
     valid = bits
     if code == _EXTENSIBLE and len(text) >= _EXTENDED_FORMAT:
         (valid,) = struct.unpack(f"{order}H", text[18:20])
@@ -214,4 +216,4 @@ def _format(text: bytes, order: str, name: str) -> tuple[Samples, int, int]:
             path=name,
         )
     kind = "f" if code == _FLOAT else "u" if width == 1 else "i"
-    return Samples.of(kind, width, order), channels, valid or bits
+    return Samples.of(kind, width, order), channels, rate, valid or bits
