@@ -84,12 +84,8 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
     Raises:
         ValueError: If the bytes are not a record.
     """
-    compiled = _read(data, at, depth, _NO_LAST)
-    if compiled is not None:
-        return compiled
     reader = Reader(data, at)
-    found = reader.record(depth)
-    return found, reader.at
+    return reader.record(depth), reader.at
 
 
 def _read(data: bytes, at: int, depth: int, last: int) -> tuple[Record, int] | None:
@@ -138,6 +134,9 @@ class Reader:
 
     def record(self, depth: int = _DEEPEST) -> Record:
         """Read a record; most time goes into its integers, which need no call."""
+        if (compiled := _read(self._data, self.at, depth, _NO_LAST)) is not None:
+            found, self.at = compiled
+            return found
         fields: dict[int, tuple[int, Any]] = {}
         data, at, number = self._data, self.at, 0
         try:
@@ -221,11 +220,9 @@ class Reader:
     def skip(self, kind: int) -> None:
         """Skip a value."""
         try:
-            self.at = _end(self._data, self.at, kind)
-        except (IndexError, RecursionError):
+            self.value(kind)
+        except RecursionError:
             raise _too_short() from None
-        if self.at > len(self._data):
-            raise _too_short()
 
     def _bytes(self, count: int) -> bytes:
         found = self._data[self.at : self.at + count]
@@ -266,64 +263,6 @@ def _zigzag(data: bytes, at: int) -> tuple[int, int]:
         return (byte >> 1) ^ -(byte & 1), at + 1
     value, at = _varint(data, at)
     return (value >> 1) ^ -(value & 1), at
-
-
-def _end(data: bytes, at: int, kind: int) -> int:
-    """Return the offset of the end of a value.
-
-    If the data are too short, the offset is beyond them, or an IndexError is raised.
-    """
-    if kind in INTEGERS:
-        while data[at] & 128:
-            at += 1
-        return at + 1
-    if kind == STRUCT:
-        return _end_of_record(data, at)
-    if kind == BINARY:
-        size, at = _varint(data, at)
-        return at + size
-    if kind in _SIZES:
-        return at + _SIZES[kind]
-    return _end_of_many(data, at, kind)
-
-
-def _end_of_record(data: bytes, at: int) -> int:
-    """Return the offset of the end of a record."""
-    while head := data[at]:
-        at += 1
-        kind = head & 15
-        if head <= _LONG_LIST:  # a long header: the field's number follows
-            at = _end(data, at, I16)
-        if kind in INTEGERS:
-            while data[at] & _MORE:
-                at += 1
-            at += 1
-        elif kind > FALSE:
-            at = _end(data, at, kind)
-    return at + 1
-
-
-def _end_of_many(data: bytes, at: int, kind: int) -> int:
-    """Return the offset of the end of a list, set or map."""
-    head = data[at]
-    if kind in {LIST, SET}:
-        kinds: tuple[int, ...] = (head & 15,)
-        at += 1
-        count = head >> 4
-        if count == _LONG_LIST:
-            count, at = _varint(data, at)
-    elif kind == MAP:
-        count, at = _varint(data, at)
-        kinds = (data[at] >> 4, data[at] & 15) if count else ()
-        at += 1 if count else 0
-    else:
-        raise _unknown(kind)
-    for _ in range(count):
-        if at > len(data):
-            raise IndexError
-        for inner in kinds:
-            at = at + 1 if inner in {TRUE, FALSE} else _end(data, at, inner)
-    return at
 
 
 def _unknown(kind: int) -> ValueError:
