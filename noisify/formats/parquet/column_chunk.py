@@ -384,7 +384,7 @@ def _groups(footer: bytes) -> Iterator[list[Record]]:
     """Yield the column chunks of each row group of a file that Arrow has written."""
     reader = thrift.Reader(footer)
     while (head := reader.header()) is not None and head[0] != parts.GROUPS:
-        reader.skip(head[1])
+        reader.value(head[1])
     _, count = reader.list_header()
     at = reader.at
     for _ in range(count):

@@ -136,9 +136,8 @@ class Footer:
     def _find_group(self, index: int) -> None:
         """Locate the record of a row group, and of all before it."""
         while len(self._starts) <= index:
-            reader = thrift.Reader(self._data, self._starts[-1])
-            reader.skip(STRUCT)
-            self._starts.append(reader.at)
+            _, end = thrift.read(self._data, self._starts[-1], depth=0)
+            self._starts.append(end)
 
     def __len__(self) -> int:
         """Return the number of row groups."""

@@ -183,7 +183,7 @@ class Reader:
                 return self._nested(kind, depth)
             if kind in _SIZES:
                 return self._bytes(_SIZES[kind])
-        except IndexError:
+        except (IndexError, RecursionError):
             raise _too_short() from None
         if kind in {TRUE, FALSE}:
             return kind == TRUE
@@ -192,7 +192,7 @@ class Reader:
     def _nested(self, kind: int, depth: int) -> Value:
         if depth <= 0:
             start = self.at
-            self.skip(kind)
+            self.value(kind)
             return self._data[start : self.at]
         if kind == STRUCT:
             return self.record(depth - 1)
@@ -216,13 +216,6 @@ class Reader:
         head = self._bytes(1)[0]
         count = head >> 4
         return head & 15, self._varint() if count == _LONG_LIST else count
-
-    def skip(self, kind: int) -> None:
-        """Skip a value."""
-        try:
-            self.value(kind)
-        except RecursionError:
-            raise _too_short() from None
 
     def _bytes(self, count: int) -> bytes:
         found = self._data[self.at : self.at + count]
