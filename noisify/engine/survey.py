@@ -110,7 +110,10 @@ class Surveys:
         cut = any(not one.passes for one in self.surveys.values())
 
         def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
-            chunk = source.decode(raw, [one for one in pending if one.name not in self.postponed])
+            wanted = pending  # the same list as before, which sources know again
+            if self.postponed:
+                wanted = [one for one in pending if one.name not in self.postponed]
+            chunk = source.decode(raw, wanted)
             columns = chunk.by_field()
             looked = {
                 name: self.surveys[name].partial(
@@ -124,18 +127,30 @@ class Surveys:
         groups = [[one] for one in pending if one not in self.together]
         groups += [self.together] if self.together else []
         reading = source.read(groups, size) if part is None else part.read(groups, size, halo=0)
+        opened = self._open_bytes()
+        every = sum(opened.values())
         for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
             for name, seen in looked.items():
                 if name not in self.postponed:
                     with_field(name, self.surveys[name].merge, seen)
+                    every -= opened[name]
+                    opened[name] = self.surveys[name].moments.open_bytes
+                    every += opened[name]
             if pieces is not None:
                 self.joint += pieces
-            self._postpone()
+            if every > self.most_open:
+                self._postpone()
+                opened = self._open_bytes()
+                every = sum(opened.values())
             progress(done)
+
+    def _open_bytes(self) -> dict[str, int]:
+        """Return the bytes that the incomplete blocks of each field take."""
+        return {name: one.moments.open_bytes for name, one in self.surveys.items()}
 
     def _postpone(self) -> None:
         """Let fields wait for another pass if the incomplete blocks of all take too much memory."""
-        if sum(one.moments.open_bytes for one in self.surveys.values()) <= self.most_open:
+        if sum(self._open_bytes().values()) <= self.most_open:
             return
         together = {one.name for one in self.together}
         begun = [
