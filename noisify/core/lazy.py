@@ -25,15 +25,20 @@ class LazyModule:
     """
 
     __slots__ = ("__dict__", "_name")
+    _name: str
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        object.__setattr__(self, "_name", name)
 
     def __getattr__(self, attribute: str) -> object:
         """Import the module, share its namespace from now on, and return its attribute."""
         module = import_module(self._name)
-        self.__dict__ = vars(module)
+        object.__setattr__(self, "__dict__", vars(module))
         return getattr(module, attribute)
+
+    def __setattr__(self, attribute: str, value: object) -> None:
+        """Set an attribute of the module."""
+        setattr(import_module(self._name), attribute, value)
 
 
 def import_lazily(package: str, modules: str) -> None:

@@ -36,6 +36,11 @@ def test_it_shares_its_module_s_namespace(house, monkeypatch):
     assert 3 == sys.modules["house_of_rooms.room"].size
 
 
+def test_an_attribute_is_set_in_the_module_before_its_first_use_too(house):
+    house.room.size = 5
+    assert 5 == sys.modules["house_of_rooms.room"].size
+
+
 def test_what_a_module_does_not_have_is_an_attribute_error(house):
     with pytest.raises(AttributeError, match="no attribute 'door'"):
         _ = house.room.door
