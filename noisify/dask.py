@@ -67,7 +67,7 @@ def add_noise(
     if isinstance(found, dd.DataFrame | dd.Series):
         return _noisy_table(found, request)  # type: ignore[no-any-return]
     raise UsageError(
-        f"the collection is a {type(found).__name__}; give a dask.array or a dask.dataframe"
+        f"the collection is of type {type(found).__name__}; give a dask.array or a dask.dataframe"
     )
 
 

@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_refused(settings, said) -> None:
 
 
 def test_data_of_another_kind_and_names_twice_are_refused() -> None:
-    with pytest.raises(UsageError, match="data is a list"):
+    with pytest.raises(UsageError, match="data is of type list"):
         add_noise([1.0, 2.0])
     with pytest.raises(UsageError, match="same name"):
         add_noise(pd.DataFrame([[1.0, 2.0]], columns=["x", "x"]))

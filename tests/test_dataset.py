@@ -229,8 +229,8 @@ class TestParts:
             ((1.0,), "x", "item 0: a tuple has no part 'x'"),
             (1.0, 0, "item 0: a float has no part 0"),
             ([1.0, [2.0]], None, "item 0: it is a list of unlike parts"),
-            ("text", None, "item 0: data is a str"),
-            (("text", 1), None, "item 0: data is a str"),
+            ("text", None, "item 0: data is of type str"),
+            (("text", 1), None, "item 0: data is of type str"),
         ],
         ids=str,
     )

@@ -90,11 +90,11 @@ class TestSeed:
             (2**128, "is not an integer from 0"),
             ([7], "is not an integer"),
             ("seven", "seed 'seven' is not"),
-            (np.random.default_rng(7), "seed is a Generator"),
-            (np.random.RandomState(7), "seed is a RandomState"),
-            (np.random.PCG64(7), "seed is a PCG64"),
+            (np.random.default_rng(7), "seed is of type Generator"),
+            (np.random.RandomState(7), "seed is of type RandomState"),
+            (np.random.PCG64(7), "seed is of type PCG64"),
             (np.random.SeedSequence(7), "is not an integer"),
-            (random.Random(7), "seed is a Random"),  # noqa: S311 - not for secrets
+            (random.Random(7), "seed is of type Random"),  # noqa: S311 - not for secrets
         ],
         ids=lambda value: type(value).__name__ + str(value)[:12],
     )

@@ -236,7 +236,7 @@ class TestPolars:
             add_noise(struct, "typo", rate=1, columns="struct.enum", seed=1)
 
     def test_a_lazy_frame_has_to_be_collected(self):
-        with pytest.raises(UsageError, match=r"data is a LazyFrame; give data\.collect\(\)"):
+        with pytest.raises(UsageError, match=r"data is of type LazyFrame; give data\.collect\(\)"):
             add_noise(self.MIXED.lazy())
 
 
@@ -414,7 +414,7 @@ def test_dictionaries_of_views_get_noise_as_others_do():
         (np.float64(1.5), r"np\.asarray"),
         ("in.csv", "noisify_file"),
         ({"x": [1.0]}, "__arrow_c_stream__"),
-        (None, "data is a NoneType"),
+        (None, "data is of type NoneType"),
     ],
 )
 def test_data_of_another_kind_are_refused(data, said):

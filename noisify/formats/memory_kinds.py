@@ -56,7 +56,7 @@ def hold(data: object) -> Held:
         return _hold_polars(data)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return _hold_arrow(data)
-    raise UsageError(f"data is a {type(data).__name__}; {_instead(data)}")
+    raise UsageError(f"data is of type {type(data).__name__}; {_instead(data)}")
 
 
 def _hold_array(data: NDArray[Any]) -> Held:
@@ -131,7 +131,7 @@ def _column(data: object) -> pa.ChunkedArray:
     except (pa.ArrowException, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"data is a {type(data).__name__} that Arrow cannot read: {reason}"
+            f"data is of type {type(data).__name__}, which Arrow cannot read: {reason}"
         ) from None
 
 

@@ -42,7 +42,7 @@ def read_clip(value: object) -> tuple[float, float]:
     if bounds is None:
         raise UsageError(
             f"clip {shown(value)} is not LO and HI with LO at most HI, such as 0|255 "
-            "(in a recipe: [0, 255])"
+            "(in a recipe or Python: [0, 255])"
         )
     return bounds
 
@@ -93,8 +93,8 @@ def read_seed(value: object) -> int:
     """
     if any(hasattr(value, name) for name in _OF_GENERATORS):
         raise UsageError(
-            f"seed is a {type(value).__name__}, and noise is drawn from no generator but worked "
-            "out from the seed and the place of each value; give an integer, such as "
+            f"seed is of type {type(value).__name__}, and noise is drawn from no generator but "
+            "worked out from the seed and the place of each value; give an integer, such as "
             "int(generator.integers(2**53))"
         )
     try:
