@@ -104,7 +104,7 @@ def _recorded(
     finished: FinishedOutputs,
     targets_of: Mapping[str, Sequence[str]],
 ) -> Iterator[FileResult]:
-    """Yield results, while records of those before are written, which by URL takes requests."""
+    """Yield results, and record the earlier ones meanwhile, which takes requests by URL."""
     with thread_pool(_RECORDS_AT_ONCE, "noisify-record") as pool:
         records: deque[Future[None]] = deque()
         for result in results:

@@ -46,7 +46,7 @@ def _info(
         flag: What is typed.
         help_text: What help says of it.
         page: Returns the page, given the option's value.
-        kind: How what the page is about is read, or None if it is about nothing.
+        kind: The type of the option's value, or None for an option without one.
     """
 
     def show(context: click.Context, _: click.Parameter, value: str) -> None:

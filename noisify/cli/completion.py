@@ -43,7 +43,7 @@ def scripts(shell: str) -> str:
 
 
 def variable(program: str) -> str:
-    """Return the environment variable by which the script asks."""
+    """Return the environment variable with which a shell's script asks for completions."""
     return f"_{program.replace('-', '_')}_COMPLETE".upper()
 
 
@@ -96,11 +96,11 @@ def _with_equals(words: Iterable[str]) -> list[str]:
 
 
 def fields(context: click.Context) -> list[str]:
-    """Return the fields of the file that was named last; none if it cannot be read quickly."""
+    """Return the fields of the last file named, or no fields if it cannot be read quickly."""
     named: Sequence[str] = [
         *(context.params.get("inputs") or ()),
         *(context.params.get(name) or "" for name in ("clean", "noisy")),
-        *context.args,  # where they are while an option has no value
+        *context.args,  # click leaves inputs here while an option lacks its value
     ]
     paths = [Path(name) for name in named if name and Path(name).is_file()]
     if not paths:

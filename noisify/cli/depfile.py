@@ -23,9 +23,9 @@ _SPECIAL = re.compile(r"\\*[ \t#:]|\$")
 class Depfile(SideFile):
     """A dependency file, written once all outputs are complete.
 
-    For each input it has a rule that names its outputs, the input and the recipe; of a folder, the
-    folder and the files in it. As GCC's -MP does, it adds an empty rule for each of these, so that
-    Make goes on if one was removed.
+    For each input it has a rule that names its outputs, the input and the recipe; if the input is a
+    folder, also the files in it. Like GCC's -MP it adds an empty rule for each of these files, so
+    that Make goes on if one was removed.
 
     Args:
         arguments: The command line.

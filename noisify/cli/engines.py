@@ -57,7 +57,7 @@ def results_of(
         settings: The settings.
         progress: Receives the progress.
         count: The number of files.
-        kept: Closes what is open until the end of the run.
+        kept: Closes the cluster at the end of the run.
     """
     if arguments.engine == "dask":
         cluster = dask_cluster.DaskCluster(arguments.scheduler, settings.jobs)

@@ -1,6 +1,6 @@
-"""Folders as INPUTs: a folder of Parquet is one table, any other means the files in it.
+"""Folders as INPUTs: a folder of Parquet files is one table, any other stands for its files.
 
-A folder with Parquet and other known formats also means the files in it.
+A folder of both Parquet files and files of other known formats stands for its files too.
 """
 
 from __future__ import annotations

@@ -168,7 +168,8 @@ def _rows(result: NoisyColumn) -> list[tuple[str, str, str]]:
 class Progress:
     """The progress line on standard error, shown after a second on a terminal.
 
-    Each input counts with its size, each pass over it with an equal share of what is left of it.
+    The bar advances by the size of each input. The passes over one input share its size: each
+    pass takes an equal part of what is left.
 
     Args:
         size: The total bytes of the inputs, or 0 if unknown.

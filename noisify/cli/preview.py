@@ -194,13 +194,13 @@ def _column(name: str, cells: Sequence[_Cell]) -> tuple[int, list[str]]:
 
 
 def _padded(texts: Sequence[str]) -> list[str]:
-    """Align texts at their ends."""
+    """Align texts on the right."""
     size = max(map(_width, texts))
     return [" " * (size - _width(text)) + text for text in texts]
 
 
 def _width(text: str) -> int:
-    """Return the cells that a text takes on a terminal."""
+    """Return how many cells of a terminal a text takes."""
     if text.isascii():
         return len(text)
     return sum(

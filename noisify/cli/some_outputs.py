@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Outputs = Sequence[list[str]]
 
 _REQUESTS = 16
-"""Files to look at at once: a server takes its time to answer."""
+"""Files whose records are looked up at once, since each waits for a server's answer."""
 _NOT_OF_A_SHARD = {
     "in_place": "--in-place replaces whole files; give each shard an output with -o",
     "append": "--append writes the input several times; write the copies by --replicates",
@@ -98,7 +98,7 @@ def unfinished(
 ) -> tuple[Sequence[str], Outputs]:
     """Return the inputs with an output that is not finished, and their outputs.
 
-    What is left of those by a run that was killed is removed.
+    What a killed run left of these outputs is removed.
     """
     pairs = list(zip(inputs, outputs, strict=True))
     known = ordered_map(lambda pair: finished.has(*pair), iter(pairs), _REQUESTS)

@@ -53,7 +53,7 @@ def check_count(outputs: int) -> None:
     """Check the number of outputs of an input against the limit.
 
     Raises:
-        UsageError: If there are so many.
+        UsageError: If there are more.
     """
     if outputs > _MOST_OUTPUTS:
         raise UsageError(

@@ -44,7 +44,7 @@ def check_types(condition: Condition, fields: Sequence[Field]) -> None:
             f"--where {condition.text!r} is not a condition, but {_NAMES[kind]}; compare it with "
             "< > == !="
         )
-    if None not in types.values():  # whatever else Arrow does not compare
+    if None not in types.values():  # let Arrow refuse other types that it cannot compare
         condition.rows({name: pa.nulls(0, found) for name, found in types.items()})
 
 
@@ -74,7 +74,7 @@ def _kind(field: Field) -> str | None:
     if field.kind in NUMBER_KINDS - {"complex"}:
         return "number"
     if field.kind == "time" and any(view.kind == "text" for view in field.views):
-        return "written time"  # compared as it is written
+        return "written time"  # compared as text
     return field.kind if field.kind in {"text", "bool", "time"} else None
 
 

@@ -74,7 +74,7 @@ class DocumentLines:
 
     @staticmethod
     def _within(keys: Place, counts: Mapping[Place, int]) -> Place:
-        """Return the path of a header's table; within a list of tables, that of its last item."""
+        """Return the path of a header's table; in a list of tables, the path of the last item."""
         place: Place = ()
         for depth, key in enumerate(keys):
             place = (*place, key)

@@ -56,7 +56,7 @@ class Draft(NamedTuple):
 def drafts_of(
     request: Request, fields: Sequence[Field]
 ) -> tuple[list[Draft], dict[str, str], list[str]]:
-    """Return the drafts, why other fields are left alone, and notes about those."""
+    """Return the drafts, the reason for each field left alone, and notes for the user."""
     drafts: list[Draft] = []
     notes: list[str] = []
     left: dict[str, str] = {}
@@ -102,10 +102,10 @@ def _places(fields: Sequence[Field]) -> dict[str, tuple[int, Field]]:
 
 
 def _named(spec: NoiseSpec, places: Mapping[str, tuple[int, Field]]) -> Choice | None:
-    """Return the fields of a spec that names all of them exactly, and None for another.
+    """Return the fields of a spec that names them exactly; None for any other spec.
 
-    A report on a wide table has a spec for each field: a search of all fields for each of them
-    would take the square of their number.
+    A report on a wide table has a spec for each field: searching all fields for each spec would
+    take time quadratic in their number.
     """
     if not spec.columns or spec.exclude or not all(name in places for name in spec.columns):
         return None

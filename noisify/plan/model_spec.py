@@ -1,7 +1,7 @@
 """The classes of `noisify.models`: noise models as objects, with parameters as typed.
 
-The classes are made from the models' declared parameters; `make readme` writes down in
-`noisify/models.pyi`, for type checkers and editors, what they take.
+The classes are made from the models' declared parameters, which `make readme` writes to
+`noisify/models.pyi` for type checkers and editors.
 """
 
 from __future__ import annotations

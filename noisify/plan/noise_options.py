@@ -58,7 +58,7 @@ def show_options(function: Function) -> Function:
         for name, hint in NoiseOptions.__annotations__.items()
     ]
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    every = sorted([*shown, *own], key=lambda one: one.kind)  # those by position come first
+    every = sorted([*shown, *own], key=lambda one: one.kind)  # positional ones first
     vars(function)["__signature__"] = signature.replace(parameters=every)
     return function
 

@@ -26,7 +26,7 @@ Decimals = int | Literal["keep"] | None
 
 
 _WITH_HALO = 1 << 19
-"""Most elements of a piece for models that look at neighbours, which need several at once."""
+"""Elements of a piece are limited to this with a halo, which keeps several pieces in memory."""
 
 
 @frozen
@@ -144,7 +144,7 @@ class Plan:
         notes: Notes for the user, known before the run.
         named: The fields chosen by exact name for noise that is not zero.
         file: The file part of the streams' names; may be empty.
-        key: The fields whose values give each row its noise; if empty, its number does.
+        key: The fields whose values give each row its noise; if empty, the row number does.
     """
 
     steps: tuple[Step, ...]

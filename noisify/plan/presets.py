@@ -149,7 +149,7 @@ def _severities(*specs: tuple[Words, Mapping[str, Sequence[Any]]]) -> dict[int, 
 
 
 _IMAGE_NOISE: tuple[tuple[str, Words, str, Sequence[Any], Sequence[Any]], ...] = (
-    # kind; its words, and the graded one: that of ImageNet-C, that of CIFAR-10-C
+    # kind, fixed words, the word set by severity, its values for ImageNet-C and for CIFAR-10-C
     ("Gaussian", {"model": "normal"}, "scale",
      (0.08, 0.12, 0.18, 0.26, 0.38), (0.04, 0.06, 0.08, 0.09, 0.10)),
     ("shot", {"model": "poisson"}, "count",

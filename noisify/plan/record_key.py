@@ -18,7 +18,7 @@ def read_key(value: object) -> tuple[str, ...]:
     """Read a key: the name of a field, or a list of names.
 
     Raises:
-        UsageError: If it is anything else, or names none.
+        UsageError: If it is anything else, or an empty list.
     """
     names = texts("key", value)
     if not names or not all(names):
@@ -61,7 +61,7 @@ def checked_key(
 
 
 def _names(typed: str, fields: dict[str, Field]) -> Iterator[str]:
-    """Yield the names in a text: itself if a field is called so, or else parted by commas."""
+    """Yield the names in a text: the text if it is a field's name, else its parts at commas."""
     if typed in fields:
         yield typed
     else:

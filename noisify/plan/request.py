@@ -32,7 +32,7 @@ def request_from(options: Mapping[str, Any], **more: object) -> Request:
     """Return the request for the arguments of a call.
 
     Args:
-        options: `NoiseOptions`; one that is None counts as left out, like those of `more`.
+        options: `NoiseOptions`; an option that is None counts as left out, also in `more`.
         **more: The caller's other arguments: model, decimals, seed, rng, file, replicate, and of a
             file `per_file` and `source`.
 

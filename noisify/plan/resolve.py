@@ -72,7 +72,7 @@ class Resolver:
     def resolve(
         self, request: Request, fields: Sequence[Field], survey: Surveyor, shape_of: Shapes
     ) -> Plan:
-        """Do the same as `resolve`."""
+        """Return the plan of the last file if it fits this one too, else that of `resolve`."""
         if self._last is not None:
             before, known, plan = self._last
             if known == fields and before == dataclasses.replace(request, file=before.file):
@@ -180,7 +180,7 @@ def _plan(
 
 
 def _as_key(field_: Field) -> Field:
-    """Return a field of keys, with the times of a text file as their texts, whose zone counts."""
+    """Return a key's field; times of a text file are read as texts, so that the zone counts."""
     texts = [view for view in field_.views if view.kind == "text"]
     if field_.kind != "time" or not texts:
         return field_

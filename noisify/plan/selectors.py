@@ -63,9 +63,9 @@ def choose(
 
     Args:
         fields: All fields of the file, in file order.
-        selectors: Comma-separated selectors, `!x` taking fields away; without any that adds
-            fields, the default choice: every floating-point field, or else the one number field
-            if it is not one column of several. Fields with a role are chosen by name only.
+        selectors: Comma-separated selectors; `!x` removes fields. If none adds fields, they
+            start from the default choice: every floating-point field, or else the only number
+            field unless it is one of several columns. A field with a role needs its exact name.
         exclude: Comma-separated selectors of fields to leave out.
         kinds: The kinds of the default choice: floating-point fields for most models.
 

@@ -143,7 +143,7 @@ def _split_fields(text: str) -> tuple[str, str]:
 def _equals_signs(text: str) -> list[int]:
     """Return where FIELDS may end: at each unescaped = outside regular expressions.
 
-    A condition may hold an = with a model's name after it, so none of its own counts.
+    An = inside a condition is not counted, since a model's name may follow it there too.
     """
     for condition in re.finditer(r",\s*where\s*=", text):
         if not registry.is_name(_before_level(text[condition.end() :])):

@@ -49,7 +49,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "stream": partial(read_count, "stream", least=0, limit=1 << 32), "unit": read_unit,
     "optional": partial(read_truth, "optional"), "truncate": partial(read_truth, "truncate"),
 }  # fmt: skip
-"""What reads the words that a spec has as attributes of their names."""
+"""Functions that read the words which a spec has as attributes of the same name."""
 _DECIBELS = re.compile(r".*[\d.]\s*dB\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -124,8 +124,8 @@ def check_level(model: type[Model], amounts: Mapping[str, object]) -> None:
 def exactly(name: str) -> str:
     r"""Return the selector that chooses exactly the field of this name.
 
-    A name with spaces around it stays as it is: selection takes a whole text that is a field's name
-    for that name, and would strip the spaces off anything else.
+    A name with spaces around it stays as it is: a selector that equals a field's name selects that
+    field, and any other selector loses its spaces.
 
     >>> print(exactly("a,b"), exactly("!x*"), exactly("entry/data"))
     a\,b \!x\* entry/data
