@@ -67,7 +67,7 @@ def is_opaque(kind: pa.DataType) -> bool:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is a list of one of the kinds that have no views."""
+    """Return whether an Arrow type is a list, large or of fixed size too, but not a list view."""
     tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     return any(test(kind) for test in tests)
 
@@ -93,7 +93,7 @@ def without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def decoded(values: pa.Array) -> pa.Array:
-    """Return the decoded values of a dictionary array, views included, which Arrow cannot take."""
+    """Decode a dictionary array; string views are cast, since Arrow's `take` refuses them."""
     plain = without_views(values.type.value_type)
     if plain == values.type.value_type:
         return values.dictionary_decode()

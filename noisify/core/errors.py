@@ -21,7 +21,7 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Characters that control a terminal or change the direction of writing."""
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}\ud800-\udfff]")
 UNWRITTEN = re.compile(f"(?!\n)[{_CONTROLS}]")
-"""The same without line feeds and the undecodable bytes of names."""
+"""Matches a control character other than a line feed; undecodable bytes of names are allowed."""
 
 
 def printable(text: str) -> str:
@@ -136,8 +136,8 @@ _NO_THREAD = "Failed to launch worker thread"
 def caused_by_memory(error: BaseException) -> bool:
     """Return whether an error, or one it was raised from, is a lack of memory.
 
-    Arrow's memory error is also an `ArrowException`, which formats report as bad data. So is its
-    error where there is no address space for the stack of a thread.
+    Arrow's memory error is also an `ArrowException`, which formats report as bad data. The same
+    holds for its error when the address space has no room for a thread's stack.
     """
     seen: BaseException | None = error
     while seen is not None:

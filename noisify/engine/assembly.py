@@ -1,4 +1,4 @@
-"""Where the parts of outputs and masks are written, and how they become whole."""
+"""Place the parts of outputs and masks, and join them into whole outputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Whole(ABC):
     Args:
         opened: The input.
         output: The output, open.
-        joining: How the files of parts are joined, if not by their bytes.
+        joining: How the parts' files are joined, or None to concatenate their bytes.
     """
 
     def __init__(self, opened: CutInput, output: Output, joining: Joining | None) -> None:
@@ -58,10 +58,10 @@ class _Whole(ABC):
 
     @abstractmethod
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
-        """Make it whole, when all parts are made."""
+        """Join the parts, once all are made."""
 
     def name_in(self, error: NoisifyError) -> None:
-        """Give an error that names a place of the output the output's name."""
+        """Replace the temporary place that an error names by the name of the output."""
         for place in map(Path, self.places()):
             if error.path is not None and Path(error.path).is_relative_to(place):
                 inside = Path(error.path).relative_to(place)
@@ -69,7 +69,7 @@ class _Whole(ABC):
                 error.path = Path(self.output.name) / inside if folder else self.output.name
 
     def places(self) -> Sequence[Path]:
-        """Return where it is made on this machine."""
+        """Return the temporary files and folders on this machine in which it is made."""
         return [self.output.local_path()]
 
 
@@ -101,7 +101,7 @@ class _Folder(_InPlace):
 
 
 class _RemoteFolder(_Whole):
-    """A folder by URL, of which parts upload the files."""
+    """A folder by URL, to which each part uploads its files."""
 
     def __init__(self, opened: CutInput, output: RemoteFolderOutput, url: str, run: bytes) -> None:
         super().__init__(opened, output, None)
@@ -119,7 +119,7 @@ class _RemoteFolder(_Whole):
 
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
-        """Take the files that describe the others, which appear last."""
+        """Add the files that describe the others; they are uploaded last."""
         self._folder.add_descriptions(cast("Path", self.opened.input.path))
 
 
@@ -154,7 +154,7 @@ class _Joined(_Whole):
 
 
 def _new_folder(output: Output, kept: ExitStack) -> Path:
-    """Make a folder for the parts of an output, to be removed with other things."""
+    """Make a folder for the parts of an output; closing `kept` removes it."""
     folder = register(folder_of_parts(output.local_path()))
     kept.callback(remove_folder, folder)
     folder.mkdir()
@@ -230,13 +230,13 @@ class _Uploaded(_Whole):
 
 
 class Assembly:
-    """Where the parts of the outputs are written, and how they become whole.
+    """Says where each part of the outputs is written, and joins the parts.
 
     Args:
         opened: The input.
         wanted: The outputs.
         outputs: The outputs, open.
-        masks: Their masks, open, and how these are joined; None without one.
+        masks: For each output its open mask and how that is joined, or None without a mask.
         place: The offset of the first part in the whole output, or None if not known.
         kept: Removes what is temporary.
 
@@ -317,10 +317,10 @@ class Assembly:
 
     @contextmanager
     def naming(self) -> Iterator[None]:
-        """Give the outputs their names in errors.
+        """Let errors name outputs, not the temporary files in which they are made.
 
         Raises:
-            NoisifyError: The error, with the name.
+            NoisifyError: The error, with the output's name.
         """
         try:
             yield

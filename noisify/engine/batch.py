@@ -125,7 +125,7 @@ def _side_by_side(
     batches: Iterator[list[FileJob]], settings: Settings, progress: BatchProgress, count: int
 ) -> Iterator[list[FileResult]]:
     """Yield the results of batches of files, processed in parallel processes or threads."""
-    jobs = settings.jobs if settings.memory.most is None else 1  # each would take its share
+    jobs = settings.jobs if settings.memory.most is None else 1  # each job would take memory
     first = list(islice(batches, jobs))
     if count >= _LEAST_FILES and len(first) > 1 and processes.can_copy():
         worker = _Worker(settings, progress.check)

@@ -8,8 +8,8 @@ no part reads the whole:
     parts     each makes the outputs of its part
     join      the files of the parts are joined, unless each part was written to its place
 
-What a process does may be done twice, also at the same time. This process makes the output under a
-temporary name and gives it its name at the end.
+Any of this work may be done twice, even at the same time. This process makes the output under a
+temporary name, and renames it at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def process_in_parts(
     """Make the outputs of a file in parts; return None if it has to be made as a whole.
 
     Args:
-        one: The file and its outputs; `may_be_cut`.
+        one: The file and its outputs, for which `may_be_cut` is true.
         settings: The settings of a whole file.
         part_bytes: The size of a part.
         tasks: Works on the parts.
@@ -71,7 +71,7 @@ def process_in_parts(
     )
     try:
         opened = CutInput(one, settings, tasks)
-    except NoisifyError:  # the same happens, and is told, when it is made as a whole
+    except NoisifyError:  # making it as a whole fails too, and reports why
         return None
     try:
         with opened, Outputs() as outputs:
@@ -178,7 +178,7 @@ def _open_mask(
 
 
 def _add(opened: CutInput, fields: list[dict[str, FieldReport]], done: PartResult) -> None:
-    """Add what was found in a part to what was found in those before it."""
+    """Add the counts of a part to those of the parts before it."""
     for found, more in zip(fields, done.fields, strict=True):
         for name, report in more.items():
             found[name] += report

@@ -31,8 +31,8 @@ _TEXT = {"csv", "tsv"}
 _MASKS = {
     "csv": _TEXT, "tsv": _TEXT, "parquet": {*_TEXT, "parquet"}, "npy": {"npy"}, "wav": {"npy"}
 }  # fmt: skip
-"""The formats of masks that can be made in parts, by the input's: those that do not depend on how
-much is read at once."""
+"""The formats of masks that can be made in parts, by the input's format: their bytes do not depend
+on how much is read at once."""
 
 
 class CutInput(OpenInput):
@@ -75,7 +75,7 @@ class CutInput(OpenInput):
         return 1 if cutting is None else cutting.most(self.source, most)
 
     def bounds(self, halo: int) -> Sequence[Any]:
-        """Return where each part is, with that many elements on either side."""
+        """Return where each part is, extended by `halo` elements on either side."""
         cutting, unknown = self.cutting, [None] * self.count
         if cutting.bounds is None:
             return unknown

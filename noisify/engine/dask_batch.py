@@ -42,7 +42,7 @@ BATCH_BYTES = 256 << 20
 BATCH_FILES = 256
 _TASKS_A_SLOT = 4
 _DONE_AHEAD = 16
-"""How many times more work may be done, and wait for its turn, than is open."""
+"""The most finished results that wait for their turn, for each task that may be open."""
 _ATTEMPTS = 3
 _LEADERS = 32
 """The most files to cut at once."""
@@ -91,7 +91,7 @@ def process_all_on(
 
 
 class _Open:
-    """Counts the work that is not done."""
+    """Counts the tasks that are not done."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -121,12 +121,12 @@ def _in_order(
     most: Callable[[], int],
     check: Callable[[], None],
 ) -> Iterator[tuple[Item, Started]]:
-    """Yield each item with the work on it when that is done, in order, while others are at work.
+    """Yield each item with its finished work, in order, while work on later items goes on.
 
     Args:
         items: The items.
         start: Starts the work on an item.
-        most: Returns how much work may be open; more may be done, and wait for its turn.
+        most: Returns how many items may be open; finished ones that wait are not counted.
         check: Raises if the run is to stop.
     """
     items = iter(items)
@@ -155,7 +155,7 @@ class _Task:
         cluster: The cluster.
         work: The function; it is tried again if input or output fails.
         item: Its argument.
-        opened: Counts it.
+        opened: Counts the open tasks.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class _Lead:
 
     Args:
         future: The thread's result.
-        opened: Counts it.
+        opened: Counts the open tasks.
     """
 
     def __init__(self, future: futures.Future[list[FileResult]], opened: _Open) -> None:
@@ -315,7 +315,7 @@ def _failure(error: BaseException) -> NoisifyError:
 
 
 def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -> Any:  # noqa: ANN401 - of the function
-    """Do some work, three times if input or output fails; runs on a worker.
+    """Do some work, with up to three attempts if input or output fails; runs on a worker.
 
     Raises:
         NoisifyError: If it fails, or this worker's noise might differ from that of the client.
@@ -384,7 +384,7 @@ def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:
 
 
 def _absolute(one: FileJob, names: dict[str, str]) -> FileJob:
-    """Name the files of a job so that workers find them; remember the names as they were."""
+    """Make the paths of a job absolute, for the workers; store the typed names in `names`."""
 
     def full(name: Any) -> Any:  # noqa: ANN401 - None, or a path
         if name is None or is_url(str(name)):
@@ -400,7 +400,7 @@ def _absolute(one: FileJob, names: dict[str, str]) -> FileJob:
 
 
 def _checked_new(one: FileJob) -> FileJob:
-    """Refuse outputs that exist; a task must not, since it may run twice.
+    """Refuse outputs that exist; a task cannot, since it may run twice and meet its own output.
 
     Raises:
         UsageError: If there is one.

@@ -45,7 +45,7 @@ class DaskCluster:
     def __init__(self, scheduler: str | None, workers: int) -> None:
         self._closing = ExitStack()
         dask, distributed = _libraries()
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # has tracebacks
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it logs tracebacks
         dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
         try:
             if scheduler is None:
@@ -53,7 +53,7 @@ class DaskCluster:
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server's
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # for its HTTP server
                     host="127.0.0.1",
                     silence_logs="CRITICAL",
                 )

@@ -83,7 +83,7 @@ def _key(settled: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it, in one way only."""
+    """Return a value as plain JSON, the same for equal values."""
     if is_dataclass(value):
         members = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}
         return {"type": type(value).__name__, **members}

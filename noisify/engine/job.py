@@ -203,7 +203,7 @@ def _sink(
     appended: int,
     part: Part[Any] | None,
 ) -> Sink[Any, Any]:
-    """Open a sink for an input, for it and noisy copies after it, or for a part.
+    """Open the sink of a noisy input, of an input followed by noisy copies, or of a part.
 
     Raises:
         UsageError: If its format has no rows that could follow.

@@ -90,7 +90,7 @@ def run(
         measure: Whether to measure the effects of noise, beyond counting.
         progress: Called with the bytes of each chunk done.
         part: The part of the data to work on, or None for all of it.
-        keyed: Takes what was found about the keys of rows, if there are some.
+        keyed: Receives the counts of missing and repeated keys, if plans have a key.
 
     Returns:
         For each task, the effects of noise on each noisy field.
@@ -248,7 +248,7 @@ class _Reader:
             reading = self._part.read(self._groups, self._size, self._halo)
         raws, in_flight = reading.pieces, reading.in_flight
         if not self._halo:
-            few = reading.lazy and placed  # of the pieces waiting take memory
+            few = reading.lazy and placed  # then waiting pieces take no memory
             together = max(1, min(_BATCH_PIECES, _BATCH_BYTES // self._size)) if few else 1
             yield from ordered_map(
                 lambda raw: work(_own(self._decode(raw), reading)), raws, jobs, in_flight, together
@@ -282,7 +282,7 @@ class _Reader:
 
 
 def _own(piece: DecodedPiece, reading: Reading[Any]) -> DecodedPiece:
-    """Return a piece of whose fields only those are written that belong to the part."""
+    """Remove from a piece's chunk the fields that another part writes."""
     if reading.owns is None:
         return piece
     own = [one for one in piece.chunk.columns if reading.owns(piece.raw, one.field)]
@@ -316,7 +316,7 @@ class Preview(NamedTuple):
 
 
 def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
-    """Return noisy columns of a few rows each: the first, or if they do not change some that do.
+    """Return noisy columns of a few rows each: the first rows, or else some that change.
 
     Args:
         source: The data.
@@ -352,7 +352,7 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
 
 
 def _some_copies(noiser: Noiser, piece: DecodedPiece, count: int) -> dict[int, int]:
-    """Return how many times the first rows are written, or if all are once, some that are not."""
+    """Return how often the first rows are written, or if once each, rows that are not so."""
     rows = piece.chunk.rows
     if rows is None:
         return {}

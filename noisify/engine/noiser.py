@@ -47,7 +47,7 @@ _BATCH_ELEMENTS = 1 << 16
 NO_CONDITIONS: Mapping[Condition, NDArray[np.bool_]] = MappingProxyType({})
 
 _LONG = 1000
-"""Elements of a mask from which NumPy counts it faster alone than as a row of many."""
+"""From this many elements on, NumPy counts masks faster one by one than as rows of an array."""
 
 
 class Noiser:
@@ -313,7 +313,7 @@ ROW = NumberType("bool", np.dtype(bool))
 def _alike(steps: Iterable[Step]) -> dict[str, int]:
     """Number the groups of fields that get the same noise and may be processed together.
 
-    All their steps are alike, and nothing but an element's value and its variates counts.
+    All their steps are alike, and a result depends only on an element's value and its variates.
     """
     by_field: dict[str, list[Step]] = {}
     for step in steps:
@@ -327,7 +327,7 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
 
 
 def _kind(step: Step) -> tuple[Any, ...]:
-    """Return what distinguishes a step from others, but for its field and an absolute level."""
+    """Return all of a step except its field and an absolute level; steps that agree are alike."""
     model, field = step.model, step.field
     own = [one for one in vars(model).items() if not isinstance(one[1], Absolute)]
     return step.spec, step.clip, field.missing, field.packing, type(model), *own

@@ -65,8 +65,8 @@ class Settings:
         measure: Whether to measure what noise did, beyond counting.
         note: Receives notes for the user, a line at a time.
         progress: Receives the bytes of each chunk done.
-        passes: Receives before each pass over an input how many are still to come, and how many
-            bytes the pass counts, or 0 for as many as the file has.
+        passes: Called before each pass over an input with the number of passes still to come and
+            the bytes that the pass counts; 0 stands for the size of the file.
         share: The part of the input to work on, or None for all of it.
         known: What is known of the whole input.
         unsynced: Takes the folders of new files, for the caller to sync; else each is synced.
@@ -93,7 +93,7 @@ class Settings:
 
 
 class OpenInput:
-    """An input that has been recognised and opened; spooled once it has to be.
+    """An input that has been recognised and opened; it is spooled when it must be read again.
 
     Args:
         path: The input's path, or `-`.
@@ -140,14 +140,14 @@ class OpenInput:
             if self.format.seeks and (self.input.path is None or downloaded):
                 self._keep(f"{self.format.title} is not read from start to end")
             self.source: Source[Any] = self.format.load().open_source(self.input, read)
-            if self._hints is None:  # a source that guesses how its file is to be read has some
+            if self._hints is None:  # a source that guesses has hints on its guesses
                 self._hints = self.source.hints
         except BaseException:  # a signal too must not leave the temporary file
             self.input.close()
             raise
 
     def _convert(self, wanted: formats.FormatEntry) -> ReadOptions:
-        """Put the input into the format that is wanted; return how to read it then."""
+        """Convert the input to the wanted format; return the options for reading the result."""
         read = self.settings.read
         if wanted is self.format:
             return read
@@ -177,7 +177,7 @@ class OpenInput:
         return read
 
     def bytes_of(self, fields: Iterable[Field]) -> int:
-        """Return how many bytes progress counts in a pass over fields; 0: as the file has."""
+        """Return how many bytes progress counts in a pass over fields; 0: the file's size."""
         if not self.format.counts_elements:
             return 0
         sizes = [
@@ -237,7 +237,7 @@ class OpenInput:
         """Return the part of the input that the settings ask for, or None for all of it.
 
         Raises:
-            UsageError: If the input cannot be cut into parts, or a plan cannot be carried out so.
+            UsageError: If the input cannot be cut, or a plan needs the whole input.
         """
         share = self.settings.share
         if share is None:
@@ -262,7 +262,7 @@ class OpenInput:
         """The functions that cut files of the format into parts.
 
         Raises:
-            UsageError: If they are not.
+            UsageError: If the format's files cannot be cut.
         """
         cutting = self.format.load().cutting
         if cutting is None:

@@ -1,4 +1,4 @@
-"""Work on a part of a large file, which other processes do; what they do may be done twice."""
+"""Functions that other processes run on parts of a large file; each may run more than once."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _local_files(uploads: Iterable[str]) -> Iterator[dict[str, Path]]:
     """Name temporary files for outputs by URL; remove them at the end.
 
     Raises:
-        NoisifyError: The error of making one, with its URL.
+        NoisifyError: If making one fails, with the URL as the name.
     """
     folder = new_temporary_path()
     try:

@@ -109,14 +109,14 @@ class Repeats:
         return int((self._counts - 1).sum()) << self._halvings, not self._halvings
 
     def _sampled(self, *columns: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Return the rows of columns whose first is a hash in the sample."""
+        """Keep the rows of columns whose hash, in the first column, is in the sample."""
         if not self._halvings:
             return columns
         inside = (columns[0] >> np.uint64(64 - self._halvings)) == 0
         return tuple(column[inside] for column in columns)
 
     def _merge_waiting(self) -> None:
-        """Count the values that wait."""
+        """Count the values that were added but not counted yet."""
         new, times = np.unique(np.concatenate([self._kept[:0], *self._waiting]), return_counts=True)
         self._waiting = []
         self._count(np.append(self._kept, new), np.append(self._counts, times))

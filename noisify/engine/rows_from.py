@@ -33,7 +33,7 @@ _NEEDED = {
     "scores": "distribution",
     "covariance": "covariances",
 }
-"""What statistics are called in messages, where that is not their name."""
+"""Names of statistics in messages, where they differ from the names in the code."""
 
 
 class RowsFrom(Source[Any]):
@@ -70,7 +70,7 @@ class RowsFrom(Source[Any]):
     def decode(self, raw: Any, wanted: Sequence[Field]) -> Chunk:
         """Decode a piece, with positions in the whole."""
         chunk = self._held.decode(raw, wanted)
-        shifted: dict[tuple[int, int], Positions] = {}  # columns that share them still do
+        shifted: dict[tuple[int, int], Positions] = {}  # keeps columns' positions shared
         columns = []
         for column in chunk.columns:
             key = id(column.positions), self._by(column)
@@ -91,7 +91,7 @@ class RowsFrom(Source[Any]):
         table = column.field.table
         if not table:
             return self._first
-        if table.isdigit():  # elements in each element of an array
+        if table.isdigit():  # the field's elements for each row
             return self._first * int(table)
         raise UsageError(
             "holds lists, whose elements cannot be counted in a part; leave it out with exclude",

@@ -68,7 +68,7 @@ def apply_to_each(
 def _batches(
     parts: Iterable[tuple[int, Positions, Which]], most: int
 ) -> Iterator[tuple[list[int], Positions, list[Which]]]:
-    """Yield series whose positions are the same, as far as they have at most some elements."""
+    """Yield groups of series with the same positions, of at most `most` elements in all."""
     for (_, length), group in groupby(parts, lambda part: (int(part[1].starts[0]), part[1].length)):
         while batch := list(islice(group, max(1, most // length))):
             numbers, positions, places = zip(*batch, strict=True)

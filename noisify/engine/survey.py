@@ -110,7 +110,7 @@ class Surveys:
         cut = any(not one.passes for one in self.surveys.values())
 
         def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
-            wanted = pending  # the same list as before, which sources know again
+            wanted = pending  # the same list for each chunk: sources cache by it
             if self.postponed:
                 wanted = [one for one in pending if one.name not in self.postponed]
             chunk = source.decode(raw, wanted)

@@ -157,7 +157,7 @@ def _too_little(step: Step, usable: int, decimals: object) -> str:
 
 
 def _unit(field: Field, decimals: object) -> float:
-    """Return the steps, in a field's unit, in which noise is kept; 0: as fine as floats are."""
+    """Return the step to which noise is rounded, in a field's unit; 0 if floats keep it all."""
     number, own = field.number, _packed_step(field)
     if number is not None and number.kind in {"int", "decimal"}:
         own = 10.0**-number.decimal_scale
@@ -167,13 +167,13 @@ def _unit(field: Field, decimals: object) -> float:
 
 
 def _packed_step(field: Field) -> float:
-    """Return what a step of a packed field's code is worth; 0: it has no steps."""
+    """Return the value of one step of a packed field's integer code; 0 for other fields."""
     packing = field.packing
     return abs(packing.scale) if packing is not None and packing.codes.kind == "int" else 0.0
 
 
 def _rounding(field: Field, decimals: object) -> str:
-    """Say to what noise in a field is rounded; empty: to nothing."""
+    """Say to what noise in a field is rounded; empty if it is not."""
     number = field.number
     if step := _packed_step(field):
         return f"its values are packed in steps of {step:g}"
@@ -214,7 +214,7 @@ def _help(cell: str, what: str) -> str:
 
 
 def _help_with_text(text: str) -> str:
-    """Say what to do with a cell that is a number in no notation."""
+    """Say what to do with a cell that is not a number in any notation."""
     if text[:1] == text[-1:] == "'":
         return "take the ' around it away first: the quote of a CSV is \""
     if re.search(r"\d", text) and _WITH_UNIT.fullmatch(text):
