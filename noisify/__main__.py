@@ -1,7 +1,7 @@
 """Run the command: `noisify`, and `python -m noisify`.
 
-What comes before the current folder is off the path is built into the interpreter: with `-m` Python
-puts that folder first, and a `re.py` among the data is not to be run.
+With `-m`, Python puts the current folder first on the path, and a `re.py` among the data must not
+be run. So all that is imported before that folder is off the path is built into the interpreter.
 """
 
 import _signal  # type: ignore[import-not-found] # signal.py would import enum and more

@@ -241,7 +241,7 @@ def plan_for(data: object, request: Request) -> Plan:
 
 
 def _plan(held: InMemory[Any, Any], request: Request, workers: int, source: Source[Any]) -> Plan:
-    """Return the plan for data, whose source is another one if they are some rows of a whole."""
+    """Return the plan for data in memory; `source` gives their positions in the whole."""
 
     def surveyed(needs: Mapping[Field, frozenset[str]]) -> Mapping[str, FieldStatistics]:
         def read(surveys: survey.Surveys) -> None:

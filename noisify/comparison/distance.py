@@ -21,7 +21,7 @@ FINE_BINS = 1 << 18
 GATHERED = 1 << 21
 """Values that are kept where the largest difference may be; 16 MB."""
 FIELDS = 8
-"""Fields that may be compared at once with all of that; more share it."""
+"""Fields that may each keep as much when compared at once; more fields share the memory."""
 _LEAST = 1 << 6
 _LAST_KEY = 2**64 - 1
 

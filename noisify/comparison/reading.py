@@ -23,7 +23,7 @@ CHUNK_BYTES = 1 << 20
 _MOST_WAITING = 1 << 25
 """Elements that are kept until those before them come, in files that do not store them in order."""
 _SHARES = 4
-"""Shares of the memory for pieces: two files, and the values of each that are compared."""
+"""Shares of the memory for pieces: for each of two files its pieces, and its values to compare."""
 
 
 @frozen
@@ -127,7 +127,7 @@ def units(pairs: Sequence[Pair], before: Side, after: Side) -> list[list[Pair]]:
 
 
 def as_texts(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return those pairs that both files can give as the texts of their cells, as such."""
+    """Return the pairs that both files can read as the texts of their cells, as such pairs."""
     found = []
     for pair in pairs:
         one, other = _text_view(pair.before), _text_view(pair.after)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
-"""Files of which a folder that is a Zarr store has one."""
+"""Files that mark a folder as a Zarr store, which has at least one of them."""
 PARQUET = frozenset({".parquet", ".pq", ".parq"})
 """Suffixes of Parquet files."""
 _WRITABLE = stat.S_IWUSR
@@ -58,7 +58,7 @@ class RemoteFolder:
         yield from self._found
 
     def place(self) -> tuple[Any, str]:
-        """Return the file system that it is in, and what that calls it."""
+        """Return its file system, and its path there."""
         return self._location.system, str(self._location.path).rstrip("/")
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -86,7 +86,7 @@ class WebFolder(RemoteFolder):
     """A Zarr store on a web server, which does not list its files.
 
     Attributes:
-        inside: The paths of the files that it may have, as far as descriptions tell.
+        inside: The paths of the files that it may have, by its descriptions of arrays and groups.
     """
 
     inside: Sequence[str] = ()
@@ -126,7 +126,7 @@ def holds_parquet(folder: RemoteFolder) -> bool:
 
 
 def has_links(place: Path | None) -> bool:
-    """Return whether it is a local folder with a link in it."""
+    """Return whether a place is a local folder with a link in it."""
     return isinstance(place, Path) and place.is_dir() and any(p.is_symlink() for p in walk(place))
 
 

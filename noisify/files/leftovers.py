@@ -24,7 +24,7 @@ _TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
 def remove_leftovers(targets: Iterable[str]) -> None:
     """Remove what is left of unfinished outputs, which no run is writing.
 
-    What cannot be removed stays: it has no name that shows.
+    What cannot be removed stays; its name is hidden.
     """
     local: dict[Path, set[str]] = {}
     remote: list[str] = []

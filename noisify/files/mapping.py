@@ -1,4 +1,4 @@
-"""Files that are mapped into memory."""
+"""Map files into memory."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ LEAST_BYTES = 5 << 20
 """The least size of a part that S3 takes, unless it is the last."""
 _MOST_PARTS = 10_000
 MOST_SENDERS = (_MOST_PARTS - 1) // 2
-"""The most parts of a file that can be sent one by one, each a second time after others' rests."""
+"""The most parts of a file: each needs two numbers, one for sending it again after short parts."""
 _S3 = {"s3", "s3a"}
 
 
 def can_share(url: str) -> bool:
-    """Return whether several processes can send one file: S3 of any server but those of R2's kind.
+    """Return whether several processes can send parts of one file, as to most servers of S3.
 
-    These take parts of one size only.
+    Servers such as R2 take only parts of one size.
     """
     if urls.scheme(url) not in _S3:
         return False
@@ -40,8 +40,8 @@ class Sent(NamedTuple):
     """What a task has uploaded of a part of a file.
 
     Attributes:
-        parts: What completes the upload: the numbers and ETags of parts.
-        rest: The bytes instead, if they are fewer than S3 takes.
+        parts: The numbers and ETags of parts, which complete the upload.
+        rest: The bytes that were not sent, if they are fewer than S3 takes.
     """
 
     parts: Sequence[dict[str, Any]]
@@ -54,7 +54,7 @@ class SharedUpload:
 
     Attributes:
         url: The file.
-        key: What S3 calls the upload.
+        key: The `UploadId` that S3 gave the upload.
     """
 
     url: str
@@ -66,12 +66,12 @@ class SharedUpload:
         return cls(url, _call(url, "create_multipart_upload")["UploadId"])
 
     def send(self, number: int, data: bytes) -> dict[str, Any]:
-        """Upload a part; return what completes the upload."""
+        """Upload a part; return its number and ETag, which complete the upload."""
         told = _call(self.url, "upload_part", UploadId=self.key, PartNumber=number, Body=data)
         return {"PartNumber": number, "ETag": told["ETag"]}
 
     def complete(self, parts: Sequence[dict[str, Any]], *, clobber: bool) -> None:
-        """Make the parts the file."""
+        """Complete the upload: the parts become the file."""
         match = {} if clobber else {"IfNoneMatch": "*"}
         made = {"Parts": parts}
         _call(
@@ -94,12 +94,12 @@ def _call(url: str, method: str, **options: object) -> dict[str, Any]:
 
 @frozen
 class PartUpload:
-    """The right to send one part of a file, under some numbers.
+    """Sends one part of a file, under numbers that are reserved for it.
 
     Attributes:
         upload: The upload.
         numbers: The numbers.
-        before: Bytes before those of the part, which were too few to send.
+        before: Bytes to send in front of the part, which were too few to send by themselves.
     """
 
     upload: SharedUpload
@@ -107,7 +107,7 @@ class PartUpload:
     before: bytes = b""
 
     def send(self, file: BinaryIO, size: int) -> Sent:
-        """Upload so many bytes from the position of a file; return them if they are too few."""
+        """Upload `size` bytes from a file's position, or return them if they are too few."""
         total = len(self.before) + size
         if total < LEAST_BYTES:
             return Sent([], self.before + file.read(size))
@@ -122,7 +122,7 @@ class PartUpload:
 
 
 def numbers_of(at: int, count: int, *, again: bool = False) -> range:
-    """Return the numbers for one of `count` parts of a file, others if it is sent again."""
+    """Return the numbers for one of `count` parts of a file; other ones for sending it again."""
     width = _MOST_PARTS // (2 * count + 1)
     start = (2 * at + again) * width + 1
     return range(start, start + width)
@@ -139,7 +139,7 @@ def arranged(
     Args:
         upload: The upload.
         sent: What was sent of each part of the file.
-        again: Sends a part of the file again, after the bytes before it.
+        again: Sends a part of the file again, with some bytes in front of it.
         end: What follows the last part.
     """
     parts: list[dict[str, Any]] = []

@@ -219,7 +219,7 @@ def _standard_output(inputs: Iterable[str | Path]) -> StreamOutput:
 
 
 def _is_new(path: Path) -> bool:
-    """Return whether there is nothing of a name."""
+    """Return whether nothing exists at a path."""
     with contextlib.suppress(OSError):  # reported when it is opened
         return not path.exists()
     return False

@@ -30,7 +30,7 @@ _MOST_AHEAD = 1 << 23
 
 
 class Blocks:
-    """Blocks of remote files that small reads have fetched, the last that were used."""
+    """A cache of the blocks of remote files that small reads have fetched."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -44,7 +44,7 @@ class Blocks:
             return self._kept.get((url, start), b"")
 
     def keep(self, url: str, start: int, data: bytes) -> None:
-        """Keep a block, and drop the one that was not used for the longest time."""
+        """Keep a block, and drop the least recently used one if there are too many."""
         with self._lock:
             self._kept[url, start] = data
             while len(self._kept) > _KEPT_BLOCKS:
@@ -57,7 +57,7 @@ class RemoteFile:
     Args:
         location: Where it is.
         found: What the server says of it.
-        blocks: Keeps its blocks, or None for a keeper of this file alone.
+        blocks: The cache for its blocks, or None for a cache of its own.
 
     Attributes:
         name: Its name without folders.
@@ -139,7 +139,7 @@ class FileInFolder(RemoteFile):
         folder: The folder.
         name: Its path in the folder.
         size: Its size.
-        blocks: Keeps blocks of all files of the folder.
+        blocks: The cache that all files of the folder share.
     """
 
     def __init__(self, folder: RemoteFolder, name: str, size: int, blocks: Blocks) -> None:

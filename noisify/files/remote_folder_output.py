@@ -67,7 +67,7 @@ class RemoteFolderOutput(FolderOutput):
         """Let other processes upload all files but those that describe others.
 
         Args:
-            run: What tells them from the processes of an earlier run, which may not have ended.
+            run: A token that tells them from processes of an earlier run that still run.
         """
         self._run = run
         with remote_errors(self._location.url, "written"):
@@ -115,9 +115,9 @@ class PartOfRemoteFolder(RemoteFolderOutput):
     """Some files of a folder with a URL, all but those that describe others.
 
     Args:
-        run: What the marker of the folder says.
+        run: The token of the run, which is the content of the folder's marker.
         target: The URL.
-        place: Not known.
+        place: Not used.
         source: The folder that is read.
     """
 

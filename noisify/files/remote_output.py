@@ -1,7 +1,7 @@
 """Write files by URL: one request, or an upload in parts that is completed at the end.
 
-Nothing shows under the URL before `commit`. fsspec completes an upload when a file is closed, even
-after an error, so files are opened without that, and committed or discarded here.
+Nothing shows under the URL before `commit`. By default fsspec completes an upload when a file is
+closed, even after an error. So files are opened without this, and committed or discarded here.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _Upload(io.RawIOBase, ABC):
 
 
 class _Parts(_Upload):
-    """Uploads parts as they are full; what is less than a part goes in one request."""
+    """Uploads each part when it is full; a file of less than one part takes a single request."""
 
     def __init__(self, location: Location, *, clobber: bool) -> None:
         super().__init__(location, clobber=clobber)
@@ -189,7 +189,7 @@ class NumberedParts(_Upload):
 
     Attributes:
         upload: The upload.
-        parts: What completes it: the numbers and ETags of all parts.
+        parts: The numbers and ETags of all parts, which complete it.
     """
 
     def __init__(self, location: Location, *, clobber: bool) -> None:

@@ -36,12 +36,12 @@ class StagedOutput(Output):
         return self._local
 
     def write_locally(self) -> None:
-        """Let `file` be the temporary file."""
+        """Make `file` the temporary file."""
         local = self.local_path().open("r+b", 0)
         self._held_from, self.file = self.file, cast("BinaryIO", local)
 
     def _end_local(self) -> None:
-        """Let `file` be the output again."""
+        """Make `file` the output again."""
         if self._held_from is not None:
             self.file.close()
             self.file, self._held_from = self._held_from, None

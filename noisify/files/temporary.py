@@ -54,7 +54,7 @@ def remove_folder(folder: Path) -> None:
         for _attempt in range(2):
             with contextlib.suppress(OSError):
                 for place, _, _ in os.walk(folder):
-                    Path(place).chmod(_OWN)  # a copy of a folder that is not to be written
+                    Path(place).chmod(_OWN)  # it may be a copy of a read-only folder
             shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         unregister(folder)

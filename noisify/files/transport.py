@@ -1,6 +1,6 @@
 """The transport of remote files: fsspec, its file systems, and what their errors mean.
 
-fsspec and what it needs is imported on first use only.
+fsspec and the libraries behind it are imported on first use only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LIBRARIES = (
     ("gcsfs.retry", "HttpError"),
     ("azure.core.exceptions", "AzureError"),
 )
-"""The base classes of what the libraries raise, by their modules."""
+"""The modules and names of the libraries' base classes of errors."""
 
 
 class Location:
@@ -46,7 +46,7 @@ class Location:
     Attributes:
         url: The same.
         system: The file system.
-        path: What the file system calls the file.
+        path: The path of the file in the file system.
 
     Raises:
         UsageError: If it names nothing, what it needs is not installed, or its scheme is unknown.
@@ -153,7 +153,7 @@ class Location:
         """Return the URLs of the files that match it as a glob, sorted.
 
         Raises:
-            UsageError: If it is a glob that the file system does not search, as of all buckets.
+            UsageError: If the file system does not search such a glob, as one over all buckets.
         """
         try:
             with remote_errors(self.url, "read"):

@@ -59,7 +59,7 @@ def _remote_version(url: str) -> list[list[object]]:
 
 
 def state(target: str) -> dict[str, object]:
-    """Return what tells an output from others: its size and checksum, or by URL its version.
+    """Return what identifies an output's content: size and checksum, or by URL its version.
 
     Raises:
         OSError: If it cannot be read.

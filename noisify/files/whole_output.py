@@ -70,7 +70,7 @@ class PartOfFolder(FolderOutput):
 
     Args:
         path: The folder.
-        place: Not known.
+        place: Not used.
         source: The folder that is read.
     """
 
@@ -113,7 +113,7 @@ class PartToJoin(FileOutput):
 
     Args:
         path: The file.
-        place: Not known.
+        place: Not used.
         source: The input.
     """
 
@@ -127,4 +127,4 @@ class PartToJoin(FileOutput):
 
     @override
     def sync_name(self) -> None:
-        """Do nothing, likewise."""
+        """Do nothing: the name need not survive a power cut either."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 4.2
 SHORT = 2.3
-"""The height in inches, and that of a field that only lost values."""
+"""Heights in inches of a field's row: the usual one, and one for a field that only lost values."""
 STRETCH = 300
 LAGS = 40
 _SEGMENT = 1024
