@@ -29,14 +29,14 @@ class FormatEntry(NamedTuple):
         module: The module in this package whose `FORMAT` is the format.
         title: The name in messages.
         suffixes: File name suffixes, in lower case.
-        magic: The alternative magic bytes of such files, if there are any.
+        magic: The magic bytes of such files, if there are any; a file has one of them.
         magic_offsets: The offsets at which the magic bytes may be.
         seeks: Whether reading it needs a regular file.
         in_ranges: Whether a file with a URL is read in ranges, if it seeks; else it is downloaded.
         binary: Whether it is not to be written to a terminal.
         shape: Whether it holds a table of named columns, or arrays.
         counts_elements: Whether progress counts the bytes of elements, not those of the file.
-        in_folders: Whether its files are folders; masks are not.
+        in_folders: Whether such a file is a folder; masks are never written as folders.
         whole: The module that reads whole files and creates new ones, for conversion and masks;
             empty if files can only be rewritten.
     """
@@ -112,7 +112,7 @@ def find(name: str) -> FormatEntry:
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    """Return the format that a wrong name probably means, or why there is none."""
+    """Return the end of the error for a wrong name: what to type, or why there is none."""
     word = name.strip().removeprefix(".").casefold()
     if found := other_words.FORMATS.get(word, word if word in names else None):
         return f"; type {found}"

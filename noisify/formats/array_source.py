@@ -42,7 +42,7 @@ class ArraySource(Source[Raw]):
 
     @override
     def series_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the array's shape, and the elements of a member that is an array itself."""
+        """Return the array's shape, followed by the size of a member that is an array itself."""
         array = self.array_of(field)
         width = prod(array.inner)
         return (*array.shape, width) if width > 1 else array.shape

@@ -89,8 +89,8 @@ class ArrayFile:
 
     Attributes:
         arrays: All arrays in it.
-        lost: The error for other contents that no other format can hold, or None.
-        run: If it is a mask, the text of its run, or empty.
+        lost: The error for contents besides arrays, which other formats cannot hold, or None.
+        run: The text that names the run that wrote a mask, or empty.
     """
 
     arrays: list[StoredArray]
@@ -104,7 +104,7 @@ class PlacedArrays(ArrayWriter):
     Args:
         path: The file.
         arrays: The offset and dtype of each array, by name.
-        run_at: The offset of the text of a mask's run, or None if there is none.
+        run_at: The offset at which a mask has the text of its run, or None if it has none.
     """
 
     def __init__(

@@ -93,11 +93,11 @@ class ElementsSource(ArraySource[ArrayPiece]):
 
     @abstractmethod
     def _check_size(self, found: int) -> None:
-        """Refuse another number of bytes than the header promises, unless it leaves that open."""
+        """Check that the elements have the size in the header, unless it leaves their size open."""
 
     @abstractmethod
     def _read_end(self, file: BinaryIO, over: bytes) -> None:
-        """Read what follows the elements.
+        """Read the bytes after the elements.
 
         Args:
             file: The file, at the end of the last whole element.
@@ -105,7 +105,7 @@ class ElementsSource(ArraySource[ArrayPiece]):
         """
 
     def read_rest(self) -> None:
-        """Read what follows the elements in a regular file, if it is to be kept."""
+        """Read the bytes after the elements of a regular file, if the output keeps them."""
 
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArrayPiece]:
@@ -117,7 +117,7 @@ class ElementsSource(ArraySource[ArrayPiece]):
         return Reading(self._streamed(elements))
 
     def _streamed(self, elements: int) -> Iterator[ArrayPiece]:
-        """Yield pieces of at most so many elements from the start to the end of a stream."""
+        """Yield pieces of at most `elements` elements from the start to the end of a stream."""
         over = b""
         with self._input.open() as file:
             read_into(file, memoryview(bytearray(self.start)))
@@ -167,7 +167,7 @@ class ElementsSource(ArraySource[ArrayPiece]):
 
 
 class ElementsPart(Part[ArrayPiece]):
-    """Some rows of a file, with what is around them in the first and the last part.
+    """Some rows of a file; the first part has all bytes before the rows, the last all after them.
 
     Args:
         source: The file.

@@ -88,7 +88,7 @@ class FieldArray:
         member: The path of the field's member in a structured array, or None for the whole array.
         inner: The shape of the member in each element.
         fortran: Whether the array is in Fortran order.
-        rounded: Whether other values may be read than were written.
+        rounded: Whether the file stores values with loss, so that others may be read back.
     """
 
     name: str
@@ -216,7 +216,7 @@ class Source(ABC, Generic[Raw]):
         """
 
     def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:
-        """Read the file in pieces of whole rows, for models of these."""
+        """Read the file in pieces of whole rows, for models that change whole rows."""
         return self.read(groups, size)
 
     @abstractmethod
@@ -248,7 +248,7 @@ class Source(ABC, Generic[Raw]):
         return None
 
     def series_shape(self, field: Field) -> tuple[int, ...] | None:
-        """Return the shape in which a field's elements lie, an array's members included."""
+        """Return the shape of a field's array, then the size of a member that is an array."""
         return self.array_shape(field)
 
     def array_of(self, field: Field) -> FieldArray:
@@ -274,7 +274,7 @@ class Source(ABC, Generic[Raw]):
         column: Column,
         changed: NDArray[np.bool_],  # noqa: ARG002
     ) -> NDArray[Any] | pa.Array:
-        """Return the original values of a column for a mask: its values, or of `original_type`.
+        """Return the original values of a column for a mask, as its dtype or as `original_type`.
 
         Args:
             raw: The raw piece.
@@ -391,8 +391,9 @@ class Joining:
 
     Attributes:
         join: Writes the whole file from the files of its parts.
-        data: Returns which bytes of the file of a part are in the whole as they are.
-        end: Writes what follows these bytes in the whole, from files in which they are holes.
+        data: Returns the range of bytes of a part's file that the whole file has unchanged.
+        end: Writes all that follows these bytes in the whole file, from the files of parts in
+            which holes may replace them.
     """
 
     join: Callable[[Any, Sequence[Path], Output], None]
@@ -405,9 +406,8 @@ class Cutting(Generic[OpenSource]):
     """The functions that cut the files of a format into parts.
 
     Attributes:
-        cut: Returns a share of a file, given the number of threads to look for its bounds with,
-            and what `bounds` found for it; None: look for it. It raises `UsageError` if the file
-            cannot be cut.
+        cut: Returns a part of a file, given what `bounds` found for it, or None to find it here
+            with a number of threads. It raises `UsageError` if the file cannot be cut.
         most: Returns into how many parts a file can be cut, up to a number; 1: it cannot be cut.
         scan: Reads a share of a file's bytes to find where the file can be cut, if that is needed.
         bounds: Returns where the parts are, given what `scan` found in each share of the file, one

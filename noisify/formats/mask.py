@@ -67,7 +67,7 @@ def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
 
 
 def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bool_]]:
-    """Return a mask of the changed elements of each field, over all columns it comes as."""
+    """Return a mask of the changed elements of each field, which may come as several columns."""
     changed: dict[str, NDArray[np.bool_]] = {}
     for result in noisy:
         name = result.column.field.name
@@ -126,7 +126,7 @@ def open_mask(
         share: Which part it is; only the first part of a CSV or NPY mask has the header.
 
     Raises:
-        UsageError: If a mask of that format cannot hold them.
+        UsageError: If a mask of that format cannot hold the fields.
     """
     whole = entry.load_whole()
     if entry.shape == "arrays":
@@ -144,7 +144,7 @@ def open_mask(
 
 
 class MaskSink(ABC):
-    """A mask being written; one with values names its run.
+    """A mask being written; one with values also records which run wrote it.
 
     Args:
         of: The noisy file's format.

@@ -46,12 +46,12 @@ _WORD = 8
 _LONGEST_IN_WORDS = 256
 """Longer texts are hashed one by one."""
 _TAILS = np.array([(1 << 8 * used) - 1 for used in range(_WORD)] + [2**64 - 1], np.uint64)
-"""The bits of a word's first bytes, by their number."""
+"""Bit masks of a word's first bytes, by the number of bytes."""
 
 
 @frozen
 class MaskRun:
-    """The run of a mask.
+    """The run that wrote a mask, identified by what it changed.
 
     Attributes:
         format: The folder of the noisy file's format, which says how values are read back.
@@ -138,7 +138,7 @@ class ChangedSum:
 
 
 def run_of(entry: FormatEntry, names: Iterable[str], total: ChangedSum) -> MaskRun:
-    """Return the run that wrote a noisy file.
+    """Describe the run that wrote a noisy file.
 
     Args:
         entry: The noisy file's format.
@@ -185,7 +185,7 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _words(values: NDArray[Any]) -> Iterable[tuple[slice, NDArray[np.uint64]]]:
-    """Yield the words of numbers: two of complex ones, else one."""
+    """Yield the 64-bit words of numbers: two for complex numbers, one for others."""
     every = slice(None)
     if values.dtype.kind == "c":
         yield every, values.real.astype(np.float64).view(np.uint64)
@@ -199,7 +199,7 @@ def _words(values: NDArray[Any]) -> Iterable[tuple[slice, NDArray[np.uint64]]]:
 def _words_of_bytes(
     data: NDArray[np.uint8], ends: NDArray[Any]
 ) -> Iterable[tuple[NDArray[np.int64] | slice, NDArray[np.uint64]]]:
-    """Yield the words of texts: first their lengths, then eight bytes of those that have them.
+    """Yield 64-bit words of texts: first all lengths, then eight bytes of each long enough text.
 
     Args:
         data: The bytes of the texts.

@@ -23,8 +23,8 @@ class InMemory(Source[Raw], Sink[Raw, Encoded]):
 
     Attributes:
         rows: The number of rows, or of the elements of an array.
-        row_bytes: The approximate size of each in bytes.
-        row_width: How many of `rows` one row along the first axis of an array has.
+        row_bytes: The approximate size of a row or element in bytes.
+        row_width: The number of elements in a row along the first axis of an array; 1 for tables.
     """
 
     rows: int

@@ -44,7 +44,7 @@ _LONG_DOUBLE_USED = 10 if np.finfo(np.longdouble).nmant == _X86_MANTISSA else _L
 def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
     """Return the fields of an array: itself under `name`, or the members of a structured dtype.
 
-    The `table` of a field is its number of elements in each element of the array.
+    Fields with the same number of values in each element of the array share a `table`.
 
     Raises:
         DataError: If two fields have the same name.

@@ -1,4 +1,4 @@
-"""Add noise to the pixels of PNG images; all chunks but the pixels' keep their bytes.
+"""Add noise to the pixels of PNG images; all other chunks keep their bytes.
 
 The only field is `data`: the array of the pixels, (height, width) or (height, width, channels), as
 NumPy makes it from a Pillow image. An image gets the same noise as this array would as NPY. Alpha

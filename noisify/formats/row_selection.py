@@ -85,7 +85,7 @@ def with_copies_of_box(
     Args:
         versions: The elements of the piece in each version.
         copies: How many times to write each row, shape (n,).
-        box: The box that the piece is of an array in Fortran order, or None.
+        box: The box of the piece if the array is in Fortran order, else None.
     """
     dtype = versions[0].dtype
     opaque = np.dtype(f"V{dtype.itemsize}")

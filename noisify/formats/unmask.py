@@ -37,7 +37,7 @@ class Originals(ABC):
     Attributes:
         groups: The fields to restore, in groups that must be in the same piece.
         run: The run that the mask names, or None if it names none.
-        compared: The fields whose values tell the run.
+        compared: The fields whose values enter the checksum that identifies the run.
     """
 
     groups: Sequence[Sequence[Field]]
@@ -248,7 +248,7 @@ class ArrayOriginals(Originals):
         self.compared = [name for name in names if not self._places[name].rounded]
 
     def _opened(self, mask: Input, entry: FormatEntry) -> ArrayFile:
-        """Open the mask; contents besides arrays make it invalid."""
+        """Open the mask; what cannot be read as arrays makes it invalid."""
         try:
             file: ArrayFile = self._open.enter_context(entry.load_whole().opened(mask))
         except UsageError as error:
@@ -256,7 +256,7 @@ class ArrayOriginals(Originals):
         return file
 
     def _add(self, found: StoredArray, by_array: Mapping[str, Mapping[str, FieldArray]]) -> None:
-        """Check an array of the mask, and record it for the fields of the file's array."""
+        """Check an array of the mask, and record it for the fields that it has values of."""
         name, dtype = found.type.name, found.type.dtype
         if name not in by_array:
             raise no_such_field(name, self._name)

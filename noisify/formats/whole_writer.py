@@ -30,7 +30,7 @@ class WholeWriter(ABC, Generic[Content]):
         """Write a part of the content."""
 
     def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run; only if `names_runs`."""
+        """Record the text that names a mask's run; only if `names_runs`."""
         raise AssertionError(text)
 
     def finish(self) -> None:
