@@ -131,7 +131,7 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
 
 
 def _in_list(leaf: Leaf) -> Leaf:
-    """Return a list or map such that the leaves inside it count its elements, not rows."""
+    """Return a list or map such that positions of leaves inside it count its elements, not rows."""
     return replace(leaf, table=f"{leaf.column}:{leaf.name}[]")
 
 
@@ -160,7 +160,7 @@ def is_struct(kind: pa.DataType) -> bool:
 def fields_and_leaves(
     schema: pa.Schema,
 ) -> tuple[tuple[Field, ...], tuple[Leaf, ...], dict[str, int]]:
-    """Return the fields and leaves of a table, and the index of the leaf of each field with one.
+    """Return the fields and leaves of a table, and the index of each field's leaf, if it has one.
 
     A nested column is a field too, besides its leaves. It has no values of its own, but messages
     can name it. Duplicate names are made distinct; columns keep theirs.

@@ -33,7 +33,7 @@ class WholeWrites(io.RawIOBase):
         return view.nbytes
 
     def skip(self, size: int) -> None:
-        """Count bytes as written that others write."""
+        """Count bytes that are written past this object as written."""
         self._place += size
 
     def writable(self) -> bool:
@@ -67,7 +67,7 @@ class GatheredWrites(WholeWrites):
         return self._place + self._waiting_bytes
 
     def finish(self) -> None:
-        """Write what waits."""
+        """Write the data that were kept."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         for data in waiting if len(waiting) == 1 else [b"".join(waiting)]:
             super().write(data)

@@ -73,7 +73,7 @@ class IpcWriter(ArrowWriter):
         self._schema = schema
 
     def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run as the metadata of a last record batch without rows."""
+        """Record the text of a mask's run as the metadata of a last record batch without rows."""
         nothing = self._schema.empty_table().to_batches() or [
             pa.RecordBatch.from_pylist([], self._schema)
         ]

@@ -149,7 +149,7 @@ class SliceSource(LeavesSource[Slice]):
             batch: A record batch or a table.
             step: The number of rows of a slice.
             wanted: The fields to decode.
-            reached: The number of rows, and of elements of each list, before these; updated.
+            reached: The numbers of rows and of elements of each list before the batch; updated.
             metadata: The custom metadata of the batch.
         """
         inner = {f.table: f.name for group in wanted for f in group if f.table != ROWS}

@@ -168,7 +168,7 @@ class Fit:
         columns: The most frequent number of cells among records of two or more cells.
         even: The number of records with `columns` cells and well-placed quotes.
         share: The share of such records.
-        trailing: Whether every record after the first such record is one too.
+        trailing: Whether all records after the first of these are such records, too.
         short_header: Whether the first record has one cell fewer than all others.
         records: The records.
         fitting: The places of the records with `columns` cells and well-placed quotes.

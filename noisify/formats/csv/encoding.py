@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisify.files.input import Input
 
 _BOMS = {
-    "utf-32-le": codecs.BOM_UTF32_LE,  # before UTF-16, since it starts with that one's mark
+    "utf-32-le": codecs.BOM_UTF32_LE,  # before UTF-16, whose mark is the start of this one
     "utf-32-be": codecs.BOM_UTF32_BE,
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
@@ -35,7 +35,7 @@ _INNER = ("utf-8", "surrogatepass")
 
 
 class TextInput:
-    """A text file, transcoded to UTF-8 if the CSV engine cannot cut its own encoding.
+    """A text file, transcoded to UTF-8 if the CSV engine cannot find cells in its encoding.
 
     Args:
         source: The file.

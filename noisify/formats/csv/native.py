@@ -30,7 +30,7 @@ _NUMBER, _NULL, _UNPARSEABLE, _OTHER_NUMBER = range(4)
 
 
 def built() -> bool:
-    """Return whether the compiled module is present and built from these sources."""
+    """Return whether the compiled module is present, with the interface version used here."""
     return part is not None
 
 
@@ -62,7 +62,7 @@ class Change(NamedTuple):
 
 
 def _byte(delimiter: bytes) -> int | None:
-    """Return a delimiter as the compiled module takes it; None if it cannot."""
+    """Return a delimiter as the compiled module takes it; None if it takes only others."""
     return delimiter[0] if len(delimiter) == 1 and delimiter not in b'"\r\n' else None
 
 
@@ -169,7 +169,7 @@ def parse_integers(cells: Cells, nulls: tuple[bytes, ...]) -> Parsed | None:
 
 
 def _parse(cells: Cells, nulls: tuple[bytes, ...], values: NDArray[Any]) -> tuple[Any, ...]:
-    """Parse cells into `values`; return the status of each, and how many have which."""
+    """Parse cells into `values`; return the status of each, and the counts of statuses."""
     statuses = np.empty(len(values), np.uint8)
     return statuses, *part.parse(cells.data, cells.starts, cells.ends, nulls, values, statuses)
 

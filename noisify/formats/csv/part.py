@@ -84,7 +84,7 @@ class CsvPart(Part[Block]):
         )
 
     def _line_of(self, start: RecordStart) -> float:
-        """Return the line of a start; the end of the file is after a last line without line end."""
+        """Return the line of a record start; at the end of the file, a line after all records."""
         return self._source.line_of(start) + (start.offset >= self._size)
 
     @override
@@ -176,7 +176,7 @@ def _bounds(
 
     Args:
         source: The file.
-        starts: Record starts in order, from that of the file; at the end the file's end.
+        starts: Record starts in order: the first in the file, others, and the end of the file.
         share: Which part.
         halo: How many records before it are read too, or None if that is not known yet.
     """

@@ -3,8 +3,8 @@ r"""Find the records of a large table piece by piece, from any byte, exactly.
 A byte of a CSV file does not tell whether it is inside quotes. So a piece is read by the automaton
 of records from every state that it may start in; pieces may be read in any order and in parallel.
 Composed in order, the results give the number of each piece's first record, as a scan of the whole
-file from its start does. A CR and an LF after it are one line end; both, and empty lines, start no
-record, so the automaton need not tell them apart.
+file from its start does. The automaton need not know that a CR and an LF after it are one line end:
+an LF on its own would be an empty line, in which no record starts.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class WalkedRecord(NamedTuple):
     Attributes:
         start: Its offset.
         spans: The bounds of its cells; none for an empty line or a comment.
-        stop: The offset after its line end; of a quote that is never closed, if `open`.
+        stop: The offset after its line end, or of the quote that is never closed if `open`.
         open: Whether it has such a quote; then it is the last, and has the cells before the quote.
     """
 

@@ -288,7 +288,7 @@ def _find_quickly(
         regular = bool((characters[last[:-1]] != dialect.delimiter[0]).all())
         ended = int(separators[-1]) < len(characters)
         if regular and (block.lines > block.rows - (not ended) or block.uncommented is not None):
-            inner = separators.reshape(-1, columns)[:, :-1]  # no record may end before its last
+            inner = separators.reshape(-1, columns)[:, :-1]  # no record ends before its last
             regular = bool((characters[inner] == dialect.delimiter[0]).all())
     uneven = None
     if regular:

@@ -79,7 +79,7 @@ class Stored(NamedTuple):
         return cls(physical, length, levels, logical.type, _unit_of(logical.to_json()))
 
     def means(self, *, raw: pa.DataType | None) -> tuple[Any, ...]:
-        """Return the parts of the type that decide how bytes are read; raw decimals lack a unit."""
+        """Return what decides how bytes are read; the unit (scale) of raw decimals does not."""
         return self.physical, self.length, self.levels, self.unit if raw is None else ()
 
     def __str__(self) -> str:
@@ -213,7 +213,7 @@ def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None, fit:
 
 
 class _Found(NamedTuple):
-    """What an old column chunk has that a new one should have."""
+    """The properties of an old column chunk that a new one should have."""
 
     physical: str
     compression: str
@@ -228,7 +228,7 @@ class _Found(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _style_like(old: _Found, fit: tuple[tuple[str, Any], ...], *, large: bool) -> Style:
-    """Return the style of an old column chunk, for one in several row groups if it is `large`."""
+    """Return the style for a new column chunk; a `large` one is encoded as several row groups."""
     dictionary = old.dictionary or any("DICTIONARY" in name for name in old.encodings)
     if old.physical in _NEVER_ALIKE or large:
         dictionary = False  # noisy floats hardly ever repeat

@@ -127,7 +127,7 @@ class DatasetSource(LeavesSource[RowGroupSlice]):
         folder: The folder.
 
     Attributes:
-        tree: What is in it.
+        tree: The contents of the folder.
         file_rows: The number of rows of each data file.
         in_flight: How many slices may be in memory at once.
 

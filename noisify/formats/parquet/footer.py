@@ -79,7 +79,7 @@ class Footer:
         writer: The software that wrote it (`created_by`).
 
     Attributes:
-        short_by: How many bytes chunks may be longer than the writer says.
+        short_by: The bytes that a chunk may be longer than recorded, by a bug of its writer.
 
     Raises:
         DataError: If the footer is missing or damaged, or the file cannot be copied in parts.
@@ -348,13 +348,13 @@ def move_chunk(chunk: Record, by: int) -> None:
 
 
 def forget_indexes(chunk: Record) -> None:
-    """Remove the places of page indexes from a ColumnChunk record."""
+    """Remove the locations of page indexes from a ColumnChunk record."""
     for number in range(OFFSET_INDEX, COLUMN_INDEX_LENGTH + 1):
         chunk.fields.pop(number, None)
 
 
 def forget_filter(about: Record) -> None:
-    """Remove the place of a Bloom filter from a chunk's ColumnMetaData."""
+    """Remove the location of a Bloom filter from a chunk's ColumnMetaData."""
     about.fields.pop(BLOOM_FILTER, None)
     about.fields.pop(BLOOM_FILTER_LENGTH, None)
 

@@ -48,9 +48,10 @@ def _append(source: FileOrFolder, output: Output, _: int, noised: frozenset[str]
 
 
 def _most_parts(source: FileOrFolder, most: int) -> int:
-    """Return as many as wanted, of one row group of a file, or one file of a folder, at least.
+    """Return into how many parts a file or folder can be cut, up to `most`.
 
-    A file of a writer that made mistakes is not cut, since it is read back as a whole.
+    A part has at least one row group of a file, or one file of a folder. A file by a writer with
+    known bugs is not cut, since it is read back as a whole.
     """
     if isinstance(source, DatasetSource):
         return max(1, min(most, len(source.file_rows)))

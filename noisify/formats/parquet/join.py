@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _EndSink(ParquetSink):
-    """What follows the row groups in a file; they are in it already."""
+    """Writes only what follows the row groups, which the output already holds."""
 
     @override
     def copy(self, span: Span) -> None:
@@ -49,9 +49,9 @@ def _join(
 
 
 def _data(source: ParquetSource, share: Share, part: Path) -> range:
-    """Return where the row groups of a part's file are, with the start of the whole.
+    """Return where the row groups are in a part's file, in the first part with the magic bytes.
 
-    Groups that have not changed are written into its file first, which is empty then.
+    If no group has changed, the part's file is empty; the groups are then written into it first.
     """
     if not part.stat().st_size:
         with (
@@ -71,7 +71,7 @@ def _groups(_: object, share: Share, part: Path) -> range:
 def _join_masks(
     _: object, parts: Sequence[Path], output: Output, sink: type[ParquetSink] = ParquetSink
 ) -> None:
-    """Write one mask with the row groups of those of parts, and the sum of their runs."""
+    """Write one mask with the row groups of the parts' masks, and the sum of their checksums."""
     found = [(pq.read_metadata(part).metadata or {}).get(KEY.encode(), b"") for part in parts]
     runs = [run for text in found if (run := MaskRun.parse(text.decode())) is not None]
     with (

@@ -100,7 +100,7 @@ class DatasetPart(Part[RowGroupSlice]):
 
 
 def widened(items: range, rows: Sequence[int], halo: int) -> range:
-    """Add the items around some that a halo of rows reaches.
+    """Extend a range of items by those around it that a halo of rows reaches.
 
     >>> widened(range(2, 3), [5, 5, 5, 0, 5, 5], 6)
     range(0, 6)

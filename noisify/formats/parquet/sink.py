@@ -67,7 +67,7 @@ class _Index(NamedTuple):
         leaf: The index of the leaf.
         column: The ColumnIndex.
         offset: The OffsetIndex.
-        by: How far the pages have moved.
+        by: How many bytes the pages have moved.
     """
 
     leaf: int

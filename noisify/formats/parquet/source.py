@@ -187,7 +187,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
 
         Args:
             wanted: The fields to decode, in groups that must stay in one slice.
-            reached: The number of rows, and of elements of each list, before these; updated.
+            reached: The numbers of rows and of elements of each list before them; updated.
             within: The indices of the row groups; None: all. Lists in those before them are read
                 to count their elements.
         """
@@ -219,7 +219,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             index: Its index.
             units: The leaves to read, in groups that must stay in one slice.
             lists: Whether any of them is inside lists.
-            reached: The number of rows, and of elements of each list, before these.
+            reached: The numbers of rows and of elements of each list before the row group.
         """
         group = self.metadata.row_group(index)
         chunks = self.sizes(index)

@@ -66,7 +66,7 @@ class _ParquetWriter(ArrowWriter):
     names_runs = True
 
     def name_run(self, text: str) -> None:
-        """Hold the text of a mask's run as an entry of the file's metadata."""
+        """Record the text of a mask's run as an entry of the file's metadata."""
         self._writer.add_key_value_metadata({KEY: text})
 
 

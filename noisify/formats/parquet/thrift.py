@@ -89,7 +89,7 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
 
 
 def _read(data: bytes, at: int, depth: int, last: int) -> tuple[Record, int] | None:
-    """Read a record up to a field with the compiled part; None if it is not in use, or cannot."""
+    """Read a record up to a field with the compiled part; None if it is not in use, or fails."""
     if _part is None or pure():
         return None
     found: tuple[Record, int] | None = _part.read(data, at, depth, last, Record, Items)
@@ -133,7 +133,7 @@ class Reader:
         self._number = after
 
     def record(self, depth: int = _DEEPEST) -> Record:
-        """Read a record; most time goes into its integers, which need no call."""
+        """Read a record; its integers take most of the time, so they are read without a call."""
         if (compiled := _read(self._data, self.at, depth, _NO_LAST)) is not None:
             found, self.at = compiled
             return found
