@@ -136,7 +136,7 @@ def _is_float(value: object) -> bool:
 
 
 def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
-    """Return the type of the codes, whose bits `_Unsigned` may declare with or without sign."""
+    """Return the type of the codes: as stored, or signed or unsigned as `_Unsigned` declares."""
     words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
     word = words[0].lower() if len(words) == 1 else ""
     other = {("i", "true"): "u", ("u", "false"): "i"}.get((number.dtype.kind, word))
@@ -181,7 +181,7 @@ def _bounds(
 ) -> tuple[int | float | None, int | float | None]:
     """Return the least and the largest valid code, or None if there is no such bound.
 
-    Bounds of packed whole numbers that are floats are bounds of the unpacked values.
+    If packed values are whole numbers and a bound is a float, both bound the unpacked values.
     """
     given: list[Any] = [attributes.get(_LEAST), attributes.get(_MOST)]
     ends = [*_numbers(attributes.get(_RANGE, ()))]

@@ -28,10 +28,10 @@ _PIECE_BYTES = 1 << 21
 
 @frozen
 class DatasetsPiece:
-    """Consecutive elements of datasets that are read together, or have been.
+    """Consecutive elements of datasets that are read together, before or after noise.
 
     Attributes:
-        parts: The storage of each dataset, and its elements as they are in the file or go to it.
+        parts: The storage of each dataset, and its elements as read or as to be written.
         box: The box of the datasets.
         owned: The paths of the datasets whose elements belong to the part of the file that is
             read, or None for all.
@@ -52,7 +52,7 @@ class Cut:
         storages: The datasets.
         shape: Their common shape; one of an array type may have further dimensions.
         elements: The approximate number of elements of a piece, of that shape.
-        unit: The shape that is never cut: whole along all axes after its first long one.
+        unit: The shape that is never cut; after its first extent above 1 it has whole axes.
         in_flight: How many pieces may be in memory, or None for as many as are useful.
         rechunked: Whether chunks run against the order of elements, and are unpacked first.
     """
@@ -87,7 +87,7 @@ def long_axis(shape: Sequence[int]) -> int:
 
 
 def chunks_around(storage: InChunks, shape: Sequence[int], rows: range) -> Box:
-    """Return the box of the chunks of a dataset that hold some of its rows.
+    """Return the box of those chunks of a dataset that hold some rows.
 
     Args:
         storage: The dataset.
@@ -111,8 +111,8 @@ def box_in(storage: Storage, box: Box) -> Box:
 def cut(storages: Sequence[Storage], values: int, size: int) -> Cut:
     """Decide how to cut datasets into pieces.
 
-    The pieces do not depend on `size` if the output would: by the order in which chunks of several
-    datasets are written.
+    The pieces do not depend on `size` if several datasets are written in order: the order of their
+    chunks in the output follows from the pieces.
 
     Args:
         storages: The datasets.

@@ -79,7 +79,7 @@ class DatasetsSink(Sink[DatasetsPiece, DatasetsPiece]):
         return DatasetsPiece(tuple(packed), raw.box, changed=changed)
 
     def _in_bits(self, result: NoisyColumn, before: NDArray[Any]) -> NoisyColumn:
-        """Return a noisy column with its integers in the bits that they have in the file."""
+        """Return a noisy column whose integers have been put into their bits of the stored ones."""
         place = self._stored[result.column.field.name]
         if place.bits is None:
             return result
@@ -92,7 +92,7 @@ class DatasetsSink(Sink[DatasetsPiece, DatasetsPiece]):
 
     @override
     def write_at_position(self, encoded: DatasetsPiece) -> DatasetsPiece:
-        """Write the datasets that need no order; the others, and what changed, are for `write`."""
+        """Write the datasets that workers may write; return the rest of the piece for `write`."""
         self._write([part for part in encoded.parts if part[0].for_workers], encoded)
         rest = tuple(part for part in encoded.parts if not part[0].for_workers)
         return replace(encoded, parts=rest)
@@ -108,7 +108,7 @@ class DatasetsSink(Sink[DatasetsPiece, DatasetsPiece]):
                 storage.write(self, packed, box_in(storage, encoded.box))
 
     def scratch(self, storage: RechunkedStorage) -> ChunkFile:
-        """Return where the noisy elements of a dataset are kept until all are there."""
+        """Return the temporary file for a dataset's noisy elements, kept until all have come."""
         if storage.elements not in self._scratch:
             self._scratch[storage.elements] = storage, storage.elements.copy()
         return self._scratch[storage.elements][1]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _COPIES = 3
-"""How often a chunk is in memory: as it is stored, unpacked and with noise."""
+"""The copies of a chunk in memory: as it is stored, unpacked and with noise."""
 
 
 class DatasetsSource(ArraySource[DatasetsPiece]):
@@ -95,8 +95,8 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
         size: int,
         pieces: Callable[[Cut], Iterator[DatasetsPiece]],
     ) -> Reading[DatasetsPiece]:
-        """Read what `pieces` yields of each group of fields."""
-        together = united(groups, self.path_of)  # what shares a dataset: it is written once
+        """Read the pieces that `pieces` yields for each group of fields."""
+        together = united(groups, self.path_of)  # by dataset: each is written once
         cuts = [self._cut(fields, size) for fields in together]
         storages = itertools.chain.from_iterable(found.storages for found in cuts)
         limits = [found.in_flight for found in cuts if found.in_flight is not None]
@@ -181,7 +181,7 @@ class DatasetsSource(ArraySource[DatasetsPiece]):
 
     @override
     def array_of(self, field: Field) -> FieldArray:
-        """Return the dataset that a field's mask has, whether the field is one or a member."""
+        """Return the array for a field's mask: a dataset of the field's name, even for a member."""
         place = self.stored[field.name]
         return FieldArray(field.name, place.shape, place.dtype)
 
@@ -221,7 +221,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
 
     @abstractmethod
     def _rows(self, found: Cut, storage: Storage) -> range:
-        """Return the rows that the part has of a dataset; without a sink, any share of them."""
+        """Return the rows of a dataset that are in the part; without a sink, any share of them."""
 
     @override
     def read(
@@ -229,7 +229,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     ) -> Reading[DatasetsPiece]:
         """Read the rows of the datasets that are written, with those of others that they need.
 
-        Datasets of a group may have other rows in the part; then pieces have rows of one only.
+        The part may have different rows of the datasets; some pieces then have own rows of one only.
         """
 
         def pieces(found: Cut) -> Iterator[DatasetsPiece]:
@@ -253,14 +253,14 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
 def _ranges(
     own: Mapping[str, range], halo: int, total: int
 ) -> Iterator[tuple[range, frozenset[str]]]:
-    """Yield ranges of rows, and the datasets that the part has these rows of.
+    """Yield ranges of rows to read, and the datasets of which these rows are in the part.
 
     >>> [(rows, *names) for rows, names in _ranges({"a": range(2, 9), "b": range(0)}, 1, 9)]
     [(range(1, 2),), (range(2, 9), 'a')]
 
     Args:
-        own: The rows of each dataset.
-        halo: The number of rows to read on either side, and between what is apart.
+        own: The rows of each dataset that are in the part.
+        halo: The number of rows to read on either side; with any, gaps are read too.
         total: The number of rows of each dataset.
     """
     ends = sorted({end for rows in own.values() if rows for end in (rows.start, rows.stop)})

@@ -46,7 +46,7 @@ class BitField:
         return extracted
 
     def insert(self, stored: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return stored integers with other values in them; the bits around these stay."""
+        """Put new values into stored integers; the bits around the values stay."""
         bits = stored.view(f"u{stored.dtype.itemsize}")
         new = values.astype(stored.dtype, copy=False).view(bits.dtype)
         mask = bits.dtype.type(((1 << self.precision) - 1) << self.offset)
@@ -177,7 +177,7 @@ class InChunks(Storage):
         return self.chunks or (1,) * self.rank + self.shape[self.rank :]
 
     def pack(self, before: Unpacked, values: NDArray[Any], box: Box) -> Any:  # noqa: ANN401
-        """Return the boxes and elements of the chunks that differ, or of all without chunks."""
+        """Return box and elements of each changed chunk; without chunks, of the box if changed."""
         old, new = before.values.view(self.whole), values.view(self.whole)
         if self.chunks is None:
             return [] if same_bytes(old, new) else [(box, values)]
@@ -193,7 +193,7 @@ class InChunks(Storage):
         return changed
 
     def unpack_chunk(self, origin: Origin, box: Box, elements: ChunkFile) -> int:
-        """Put a chunk into a temporary file; return which filters it did not pass, as bits."""
+        """Put a chunk into a temporary file; return which filters it skipped, as bits."""
         corner = tuple(cut.start for cut in box)
         elements.put(corner, self.unpack(self.read(origin, box), box).values)
         return 0
@@ -205,7 +205,7 @@ class InChunks(Storage):
             target: Where to write.
             box: The chunk's box, cut where the dataset ends.
             noisy: The temporary file.
-            skipped: Which filters the chunk did not pass.
+            skipped: The filters that the chunk skipped, as bits.
         """
         corner = tuple(cut.start for cut in box)
         self.write(target, [(box, noisy.read_chunk(corner, box).view(self.dtype))], box)

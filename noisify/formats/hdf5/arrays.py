@@ -90,7 +90,7 @@ def _stored(name: str, item: Any, shown: str) -> StoredArray:  # noqa: ANN401
 
 
 def _run(file: h5py.File) -> str:
-    """Return the text of a mask's run, or empty."""
+    """Return the text that names the run of a mask, or empty."""
     if not h5a.exists(file.id, KEY.encode()):
         return ""
     text = file.attrs[KEY]
@@ -120,13 +120,13 @@ def _lost(tree: Tree, attributes: Mapping[str, Sequence[str]]) -> UsageError | N
 def create(path: Path, arrays: Sequence[ArrayType], run: str = "") -> ArrayWriter:
     """Create an HDF5 file, replacing an existing one, with a contiguous dataset for each array.
 
-    The datasets get their places first, one after the other, and are then written there past the
-    HDF5 library.
+    The HDF5 library allocates space for all datasets first. Their elements are then written there
+    without it.
 
     Args:
         path: The file.
         arrays: The arrays.
-        run: The text of a mask's run until it is named, in an attribute, or empty for no mask.
+        run: The text to keep in an attribute until a mask's run is named, or empty for no mask.
 
     Raises:
         UsageError: If an array's dtype is not one of HDF5's.

@@ -53,9 +53,9 @@ _ROUNDING = {
 }
 _WHOLE_NUMBERS = 2
 _UNWRITTEN_BYTES = 1 << 28
-"""Datasets with more unwritten bytes than this get no noise, if these are also more than"""
+"""Datasets with more unwritten bytes than this get no noise, if `_UNWRITTEN_TIMES` holds too."""
 _UNWRITTEN_TIMES = 100
-"""this many times the written bytes."""
+"""The unwritten bytes must also be more than this many times the written ones."""
 _REPACKED_CHUNK = 100
 _FIRST_OF_OTHERS = 256
 """The lowest number of a filter that is not part of the HDF5 library."""

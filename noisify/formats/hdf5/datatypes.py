@@ -53,7 +53,7 @@ class Leaf:
 
     Attributes:
         path: The names of the members that lead to it; empty if it is the whole element.
-        shape: The extents of the array types on the way.
+        shape: The extents of the array types around it, the outermost first.
         dtype: Its dtype in the file's byte order, or None if noise cannot change it.
         kind: Its kind of values.
         title: The noun for its values in messages.
@@ -86,7 +86,7 @@ def leaves(
 
 
 def _members(kind: h5t.TypeCompoundID) -> Iterator[tuple[str, h5t.TypeID, int]]:
-    """Yield the name, the datatype and the place in memory of each member of a compound."""
+    """Yield the name, the datatype and the offset in memory of each member of a compound."""
     for at in range(kind.get_nmembers()):
         name = kind.get_member_name(at).decode("utf-8", "surrogateescape")
         yield name, kind.get_member_type(at), kind.get_member_offset(at)
@@ -180,7 +180,7 @@ def element_dtype(kind: h5t.TypeID, address_bytes: int) -> np.dtype[Any] | None:
 
 
 def _growth_before_members(kind: h5t.TypeCompoundID, address_bytes: int) -> dict[int, int]:
-    """Return how many bytes later members are in the file than in memory, by their offset."""
+    """Return how much further on members are in the file than in memory, by offset in memory."""
     growth, before = {}, 0
     for _, member, offset in sorted(_members(kind), key=lambda part: part[2]):
         growth[offset] = before

@@ -93,7 +93,7 @@ class Pipeline:
         """Yield the functions that undo the filters, in the order of undoing.
 
         Args:
-            skipped: The filters that the chunk skipped: a bit each.
+            skipped: The filters that the chunk skipped, one bit for each.
         """
         for at, one in reversed([*enumerate(self.filters)]):
             if not skipped >> at & 1:
@@ -114,7 +114,7 @@ class Pipeline:
 
         Args:
             data: The bytes of the chunk.
-            skipped: The filters to skip: a bit each.
+            skipped: The filters to skip, one bit for each.
             used: Called after each filter with the number of bytes that it read.
         """
         size = len(data)
@@ -165,7 +165,7 @@ def _transposed(data: Buffer, width: int, shape: tuple[int, int]) -> Buffer:
 def _checked(data: Buffer) -> Buffer:
     """Verify and remove a checksum.
 
-    Before HDF5 1.6.3 big-endian machines wrote checksums of words with their bytes exchanged.
+    Before HDF5 1.6.3 big-endian machines wrote checksums of words with their bytes swapped.
     """
     body, end = data[:-_CHECKSUM], bytes(data[-_CHECKSUM:])
     right = fletcher32(body).to_bytes(_CHECKSUM, "little")
@@ -218,8 +218,8 @@ def uncached() -> h5p.PropDAID:
 def fill_bytes(kind: h5t.TypeID, options: PropDCID, address_bytes: int) -> bytes | None:
     """Return the bytes in the file of an element that has never been written.
 
-    The library writes a chunk of one such element, since it does not give a compound's fill value
-    whole.
+    To find them, the library writes a chunk of one such element: its own function for fill values
+    does not return all bytes of a compound's.
 
     Args:
         kind: The dataset's datatype.
@@ -314,7 +314,7 @@ class LibraryPipeline(Pipeline):
         return out
 
     def encode(self, data: Buffer, skipped: int, used: Callable[[int], None]) -> tuple[int, Buffer]:
-        """Return which filters a chunk did not pass, and its bytes for the file.
+        """Return which filters a chunk skipped, and its bytes for the file.
 
         Raises:
             NoisifyError: If the filters do not give back what they are given.

@@ -159,7 +159,7 @@ def has_unfiltered_edges(file: HeaderFile, address: int) -> bool:
 def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
     """Give an object of a copy the times that it has in the original, at the same address.
 
-    The HDF5 library records when a dataset's header changed, if the dataset was created so, and
+    The HDF5 library records when a dataset's header changed, if the dataset was created to, and
     offers no way to set that time. The same command would then give other bytes each time.
     """
     second = SecondVersion.read(copy, address)

@@ -123,7 +123,7 @@ def _dataset_in(group: h5py.Group, name: str) -> int | None:
 
 
 def found_in(group: h5py.Group, name: str) -> object:
-    """Return the object of a name in a group, or None if it is missing or in another file."""
+    """Return the object with a name in a group; None if it is missing or in another file."""
     try:
         return own_object(group, name)
     except UNREADABLE:
@@ -136,7 +136,7 @@ def address_of(dataset: h5py.Dataset) -> int:
 
 
 def is_bare_dimension(dataset: h5py.Dataset) -> bool:
-    """Return whether a dataset is a NetCDF dimension without a variable, so without values."""
+    """Return whether a dataset is a NetCDF dimension without a variable, and has no values."""
     return bool(
         h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION)
     )
@@ -146,11 +146,11 @@ class Roles:
     """The roles of the datasets of a file.
 
     Args:
-        file: The file, whose objects `look_at` gets; its own attributes are looked at here.
+        file: The file; its attributes are read here, its objects are given to `look_at`.
 
     Attributes:
         netcdf: Whether it is a NetCDF file.
-        structure: What each dataset is that never gets noise, by its address.
+        structure: The noun for each dataset that never gets noise, by its address.
     """
 
     def __init__(self, file: h5py.File) -> None:
@@ -286,7 +286,7 @@ def read_attribute(attributes: h5py.AttributeManager, name: str) -> object:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield the texts of an attribute of one or several."""
+    """Yield the texts of an attribute, which holds one or several."""
     several = value.reshape(-1).tolist() if hasattr(value, "reshape") else [value]
     for text in several:
         if isinstance(text, bytes):
@@ -302,7 +302,7 @@ def _text(attributes: h5py.AttributeManager, name: str) -> str:
 def _words(
     attributes: h5py.AttributeManager, name: str, apart: str | None = r"[\s:,\[\]]+"
 ) -> list[str]:
-    """Return the names in an attribute: each text is one, or is split by a pattern."""
+    """Return the names in an attribute: its texts, or their parts if split by a pattern."""
     texts = list(_texts(read_attribute(attributes, name)))
     if apart is None:
         return texts

@@ -34,12 +34,12 @@ _COPY_BYTES = 1 << 20
 class Hdf5Sink(DatasetsSink):
     """A copy of an HDF5 file, in which datasets are overwritten.
 
-    Bytes that are overwritten at a known offset are not copied before. The rest of the file is
+    Bytes that will be overwritten at a known offset are not copied first. The rest of the file is
     copied at the end, or as soon as the HDF5 library is needed.
 
     Args:
         source: The file that is copied.
-        stored: Where each field of it is.
+        stored: The location of each of its fields.
         output: Where to write.
         positional: Whether everything that noise changes has a known offset in the file.
         span: The range of bytes to write, or None for the whole file; a range must be positional.
@@ -55,7 +55,7 @@ class Hdf5Sink(DatasetsSink):
         span: range | None = None,
     ) -> None:
         self._path = output.local_path()
-        super().__init__(stored, output.name)  # which tells where it is made first
+        super().__init__(stored, output.name)  # says by now where it is made first
         self._source = source
         self._span = range(source.stat().st_size) if span is None else span
         self._file: Any = None

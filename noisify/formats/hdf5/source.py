@@ -1,8 +1,8 @@
 """Read HDF5 files. The output is a copy of the file in which chosen datasets are overwritten.
 
 So its tree, attributes, links, types, chunks and filters are kept to the byte. Elements are read in
-their order, whatever their chunks: `storage` has the ways to read and write them,
-`datasets/storage` that for chunks that run against that order.
+their order, whatever their chunks: `storage` reads and writes them, and `datasets/storage` unpacks
+chunks that run against that order into a temporary file first.
 """
 
 from __future__ import annotations
@@ -170,14 +170,14 @@ class Hdf5Source(DatasetsSource):
 
     @override
     def array_of(self, field: Field) -> FieldArray:
-        """Return the dataset that a field's mask has, whether the field is one or a member."""
+        """Return the array for a field's mask: a dataset of the field's name, even for a member."""
         array = super().array_of(field)
         dtype = h5py.opaque_dtype(array.dtype) if array.dtype.kind in "Mm" else array.dtype
         return replace(array, dtype=dtype, rounded=field.name in self._rounded)
 
     @override
     def array_shape(self, field: Field) -> tuple[int, ...]:
-        """Return a dataset's shape, that of a member included."""
+        """Return a dataset's shape, followed by that of a member."""
         return self.stored[field.name].shape
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """How the elements of an HDF5 dataset are stored, and how they are read and written back.
 
-Contiguous bytes are read and written past the HDF5 library. It reads and writes chunks as bytes, if
-their filters are known here.
+Contiguous bytes are read and written without the HDF5 library. The library reads and writes chunks
+as bytes if their filters are known here.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class Chunked(InChunks):
             raise self._broken_chunk(error) from None
 
     def _not_passed(self, corner: Corner, skipped: int) -> int:
-        """Return which filters a chunk skipped: at edges all, even if its filter mask has none."""
+        """Return which filters a chunk skipped: all at unfiltered edges, else those of its mask."""
         ends = zip(corner, self.chunks, self.shape, strict=True)
         if self.filters_edges or all(at + step <= extent for at, step, extent in ends):
             return skipped
@@ -284,7 +284,7 @@ class Chunked(InChunks):
         chunk: NDArray[Any],
         used: Callable[[int], None] = lambda _: None,
     ) -> Chunks:
-        """Return a chunk for one write to the file, or two.
+        """Return a chunk to write once, or twice if the filters that it skips have changed.
 
         Args:
             corner: The first corner of the chunk.
@@ -298,7 +298,7 @@ class Chunked(InChunks):
         )
         if not_passed == now_skipped:
             return [(corner, skipped, data)]
-        shorter = data[:-1]  # the library notes which filters were passed only with another size
+        shorter = data[:-1]  # the library stores a new filter mask only for another size
         return [(corner, now_skipped, shorter), (corner, now_skipped, data)]
 
     @override
@@ -310,7 +310,7 @@ class Chunked(InChunks):
 
     @override
     def unpack_chunk(self, origin: Origin, box: Box, elements: ChunkFile) -> int:
-        """Put a chunk into a temporary file; return which filters it did not pass.
+        """Put a chunk into a temporary file; return which filters it skipped.
 
         No more than two versions of it are in memory: a chunk may be all that fits.
         """

@@ -203,7 +203,7 @@ class PathOpener:
 
 
 def held_elsewhere(dataset: h5py.Dataset) -> str:
-    """Return where a dataset's values are if not in the dataset itself, else an empty string.
+    """Return where a dataset's values are if they are outside it, else an empty string.
 
     Do not use such a dataset in any other way: even its shape may come from other files.
     """
@@ -217,7 +217,7 @@ def own_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None
     """Return the object of a path, or None if it is missing or in another file.
 
     External links are not followed, nor are soft links whose path has one. Each step starts at the
-    group of the last one: from the root, steps would take longer the deeper they are.
+    group of the step before: from the root, steps would take longer the deeper they are.
     """
     place, waiting = _start(group.id, stored_name(name))
     for _ in range(_LONGEST_WALK):
@@ -291,8 +291,8 @@ class Tree:
     def of(cls, file: h5py.File, look: Callable[[str, ObjectID], None] = lambda *_: None) -> Tree:
         """Walk through a file, group by group, with names in alphabetical order.
 
-        Each object is opened in its group: by its whole path, that would take longer the deeper it
-        is.
+        Each object is opened from its group: opening it by its whole path would take longer the
+        deeper it is.
 
         Args:
             file: The file.

@@ -1,4 +1,4 @@
-"""Parts of Zarr stores: chunks one after the other, in files that no other part has."""
+"""Parts of Zarr stores: consecutive chunks, in files that no other part has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile("[0-9]+")
 _METADATA = (".z", "zarr.json")
-"""What the names of files start with that describe arrays and groups."""
+"""The starts of the names of files that describe arrays and groups."""
 
 
 @frozen
@@ -48,7 +48,7 @@ class _Slabs:
 
     @classmethod
     def of(cls, array: ZarrObject) -> _Slabs:
-        """Return how an array is cut if others do not matter."""
+        """Return how an array is cut if there are no others of its shape."""
         axis = long_axis(array.shape)
         rows, chunk = (array.shape[axis], unit_of(array)[axis]) if array.shape else (1, 1)
         return cls(array, rows, chunk, chunk)
@@ -66,7 +66,7 @@ class _Slabs:
         return max(1, size)
 
     def row_of(self, key: str) -> int | None:
-        """Return the first row of the chunk with a key; None if it is not that of a chunk."""
+        """Return the first row of the chunk with a key; None if no chunk has this key."""
         at = tuple(map(int, _NUMBER.findall(key)))[: self.array.ndim]
         if len(at) < self.array.ndim or self.array.metadata.encode_chunk_key(at) != key:
             return None

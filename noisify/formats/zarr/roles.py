@@ -28,11 +28,11 @@ class Roles:
     """The roles of the arrays of a store, by path.
 
     Args:
-        tree: What is in the store.
+        tree: The contents of the store.
 
     Attributes:
         roles: The role of each array that has one; such an array gets noise only if it is named.
-        structure: What each array is that never gets noise.
+        structure: The noun for each array that never gets noise.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -88,9 +88,8 @@ def dimensions_of(array: ZarrObject) -> tuple[str, ...] | None:
 def declarations(array: ZarrObject, number: NumberType) -> dict[str, Any]:
     """Return the attributes of an array, with its `_FillValue` as xarray reads it.
 
-    In version 2 the fill value of xarray's arrays is their `_FillValue`; that of other arrays is
-    what chunks that are not there hold, often 0. In version 3 it is an attribute, a
-    float in Base64.
+    In version 2 xarray stores it as the array's fill value; other arrays have one only for chunks
+    that are not stored, often 0. In version 3 it is an attribute, a float in Base64.
     """
     attributes = dict(array.attrs)
     fill = attributes.get("_FillValue")

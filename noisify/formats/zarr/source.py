@@ -1,4 +1,4 @@
-"""Read the arrays of a Zarr store in pieces of whole chunks, and overwrite those of a copy."""
+"""Read the arrays of a Zarr store in pieces of whole chunks, and overwrite them in a copy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NUMBERS = "biufcMmV"
 
 @frozen
 class ZarrStorage(InChunks):
-    """Elements in the chunks of an array, or in shards of several chunks, each of them a file."""
+    """Elements of an array in chunks, or in shards of several chunks; each is a file."""
 
     for_workers = True
 

@@ -40,7 +40,7 @@ class Tree:
     """The contents of a store.
 
     Attributes:
-        arrays: The arrays, by path; that of an array that is the whole store is empty.
+        arrays: The arrays, by path; an array that is the whole store has an empty path.
         attributes: The attributes of each group, by path.
         unreadable: Why an array could not be opened, by path.
     """
@@ -82,7 +82,7 @@ def _one_by_one(
     for path in sorted(described - {""}):
         try:
             members.append((path, root[path]))
-        except JSONDecodeError:  # it is damaged, not of a kind that zarr does not know
+        except JSONDecodeError:  # the metadata are damaged: not just unknown to zarr
             raise
         except UNREADABLE as error:
             unreadable[path] = str(error) or type(error).__name__
