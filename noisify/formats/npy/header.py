@@ -56,7 +56,7 @@ class Header:
         return np.dtype(f"V{self.dtype.itemsize}")
 
     def field_array(self, name: str, path: str) -> FieldArray:
-        """Return the array as that of a field; see `array_source.field_array`."""
+        """Describe the array for a field; see `array_source.field_array`."""
         return field_array(name, self.shape, self.dtype, path, fortran=self.fortran)
 
 
@@ -82,7 +82,7 @@ def refuse_objects(header: Header, name: str, field: str | None = None) -> None:
 
 
 def header_length(head: bytes) -> int:
-    """Return the length of the header that `head` starts, or of `head` if that is too short."""
+    """Return the length of the header at the start of `head`; that of a too short `head` itself."""
     if len(head) < FIRST_BYTES:
         return len(head)
     if head[6] == 1:

@@ -60,7 +60,7 @@ class NpySink(Sink[ArrayPiece, ArrayPiece]):
 
     @override
     def expect_rows(self, count: Callable[[int], int]) -> None:
-        """Rewrite the header: with room for a longer shape, or in Fortran order with that shape."""
+        """Rewrite the header with room for a longer shape; in Fortran order, with the new shape."""
         if self._in_boxes:
             self._header = resized(self._header, count(self._header.shape[0]))
             self._rows_of_boxes = RowsOfBoxes()

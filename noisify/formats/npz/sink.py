@@ -149,7 +149,7 @@ class NpzWriter:
 
 
 class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
-    """An NPZ file being written, like its source."""
+    """An NPZ file being written, with the members of its source in their order."""
 
     def __init__(
         self, source: NpzSource, output: Output, noised: Iterable[str], *, in_units: bool = True
@@ -214,7 +214,7 @@ def _check_writable(array: Array) -> None:
     """Refuse an array whose compression method is not written here.
 
     Raises:
-        UsageError: If it is.
+        UsageError: If the array has such a method.
     """
     if not array.member.writable:
         raise UsageError(

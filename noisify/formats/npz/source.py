@@ -206,7 +206,7 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
-            yield ArchivePiece({}, Positions.range(0, 0))  # for models of rows to refuse
+            yield ArchivePiece({}, Positions.range(0, 0))  # so that models of rows refuse it
         for fields in united(groups, self._array_of):  # each array is read once
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
@@ -214,7 +214,7 @@ class NpzSource(ArraySource[ArchivePiece]):
             yield from self._pieces(arrays, elements)
 
     def _pieces(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
-        """Yield so many consecutive elements of arrays of one shape, or boxes in Fortran order."""
+        """Yield pieces of `elements` elements of arrays of one shape; boxes if in Fortran order."""
         if not any(array.header.count * array.itemsize for array in arrays):
             return
         if any(array.header.fortran for array in arrays):

@@ -32,7 +32,7 @@ _FIELD_HEAD = struct.Struct("<2H")
 _ZIP64_VERSION = 45
 _COPY_BYTES = 1 << 20
 _PACKED_GROWS = 1 << 20
-"""The most bytes by which compression may enlarge 4 GiB, and more."""
+"""More bytes than compression can add to 4 GiB of data that do not compress."""
 
 
 @frozen
@@ -170,7 +170,7 @@ class ArchiveWriter:
         self._file.seek(self._place + len(_new_head(member, Sizes(0, 0, 0))))
 
     def end(self, member: Member, sizes: Sizes) -> None:
-        """Write the record before a member's data, which are written."""
+        """Write the record before a member's data, once these are written."""
         head = _new_head(member, sizes)
         self._file.seek(self._place)
         write_all(self._file, head)
@@ -227,7 +227,7 @@ def _end(count: int, start: int, size: int, comment: bytes) -> bytes:
 
 
 def _new_head(member: Member, sizes: Sizes) -> bytes:
-    """Return the record before a replaced member's data, whose length depends on no size."""
+    """Return the record before a replaced member's data; its length is the same for all sizes."""
     magic, version, flags, *when, _, _, _, name_size, _ = LOCAL.unpack_from(member.head)
     name = member.head[LOCAL.size : LOCAL.size + name_size]
     old_extra = member.head[LOCAL.size + name_size :]
@@ -244,7 +244,7 @@ def _new_head(member: Member, sizes: Sizes) -> bytes:
 
 
 def _resigned(member: Member, crc: int, *, replaced: bool) -> bytes:
-    """Return a member's record in the directory with only another checksum."""
+    """Return a member's record in the directory with only the checksum replaced."""
     fixed = list(CENTRAL.unpack_from(member.record))
     fixed[3] &= ~SIZES_FOLLOW if replaced else MOST_16
     fixed[7] = crc
@@ -284,7 +284,7 @@ def _new_record(member: Member, sizes: Sizes, offset: int, *, replaced: bool) ->
 
 
 def _without_zip64(extra: bytes) -> bytes:
-    """Return extra fields without that of sizes; bytes that are not a field stay."""
+    """Return extra fields without the one for ZIP64 sizes; bytes that are not a field stay."""
     kept = b""
     while len(extra) >= _FIELD_HEAD.size:
         kind, size = _FIELD_HEAD.unpack_from(extra)

@@ -75,7 +75,7 @@ class Strips:
             yield Place(Positions.range(start, min(start + limit, self.count)))
 
     def _parts(self, place: Place) -> Iterator[tuple[int, slice]]:
-        """Yield the offset in the file and the slice of the place's elements of each run."""
+        """Yield for each run in a place its offset in the file and its slice of the elements."""
         first = int(place.positions.starts[0])
         start, stop = first, first + place.positions.length
         run = bisect_right(self.starts, start) - 1
@@ -127,7 +127,7 @@ class Tiles:
             yield Place(Positions.box(self.shape, box), box)
 
     def _parts(self, box: Box) -> Iterator[tuple[int, Box, Box]]:
-        """Yield the offset of each tile of a box, its part of the box, and the part it covers."""
+        """Yield the offset of each tile, the part of the box it covers, and its part in the box."""
         for corner in corners(box, self.tile):
             number = chunk_number(self.shape, self.tile, corner)
             yield self.offsets[number], *overlap(corner, self.tile, box)

@@ -218,9 +218,9 @@ class SeriesPiece:
 
 
 class _WithoutDescriptor(io.FileIO):
-    """A file that does not tell its descriptor.
+    """A file that hides its descriptor.
 
-    tifffile takes it for one in memory, and then opens no other files, which the metadata of
+    So tifffile takes it for a file in memory, and opens no other files, which the metadata of
     OME-TIFF, MMStack and NDTiff may name.
     """
 
@@ -405,7 +405,7 @@ class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):
     def encode(
         self, raw: SeriesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
     ) -> SeriesPiece | None:
-        """Put the noisy values into the elements; None if there are none."""
+        """Return the noisy elements; None if the piece gets no noise."""
         if not noisy:
             return None
         return SeriesPiece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 _KEPT_IN_MEMORY = 1 << 20
-"""Bytes after the samples to keep in memory."""
+"""The most bytes after the samples to keep in memory."""
 
 
 class WavSource(ElementsSource):
@@ -105,7 +105,7 @@ class WavSource(ElementsSource):
 
     @override
     def _read_end(self, file: BinaryIO, over: bytes) -> None:
-        """Store what follows the samples in `rest`, in the place of what is there."""
+        """Store the bytes after the samples in `rest`, replacing its contents."""
         self.rest.seek(0)
         self.rest.truncate()
         self.rest.write(over)
