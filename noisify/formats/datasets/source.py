@@ -229,7 +229,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     ) -> Reading[DatasetsPiece]:
         """Read the rows of the datasets that are written, with those of others that they need.
 
-        The part may have different rows of the datasets; some pieces then have own rows of one only.
+        The part may have other rows of each dataset; some pieces then have own rows of one only.
         """
 
         def pieces(found: Cut) -> Iterator[DatasetsPiece]:
