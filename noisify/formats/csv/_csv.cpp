@@ -1,9 +1,9 @@
-// Finding the cells of CSV records, reading numbers in them and putting numbers back, on bytes.
+// Finds the cells of CSV records, parses numbers in them and writes changed cells, on bytes.
 //
-// noisify does without this module where it is not built: scan.py and numbers.py hold the same
-// rules in NumPy and Arrow, and the tests hold the two to the same bytes. native.py is the
-// face that the rest of noisify sees; nothing else calls this, so arguments are checked only as far
-// as memory safety asks. Every loop over data runs without the interpreter's lock.
+// noisify also works where this module is not built: scan.py and numbers.py do the same with NumPy
+// and Arrow, and tests check that both give the same bytes. Only native.py calls this module, so
+// arguments are checked only as far as memory safety requires. Every loop over data runs without
+// the interpreter's lock.
 
 #include "../../core/_python.hpp"
 
@@ -61,7 +61,7 @@ private:
 
 // ---- Finding characters, 64 at a time
 
-// Goes through the places of three characters, from the first to the last.
+// Finds the places of three characters, from the first to the last.
 class Marks {
 public:
     Marks(const char* begin, const char* end, char a, char b, char c)
@@ -80,7 +80,7 @@ public:
         return place;
     }
 
-    // Leaves out the places before one that is not before the last place returned.
+    // Skips the places before a given one, which is not before the last place returned.
     void skip_to(const char* place) {
         if (place - window_ >= width)
             look_at(place);
@@ -142,7 +142,7 @@ private:
     char a_, b_, c_;
 };
 
-// Returns what follows the quote that closes a quoted cell, or null if none does.
+// Returns the place after the quote that closes a quoted cell, or null if there is none.
 const char* after_closing_quote(const char* place, const char* end) {
     while (place < end) {
         place = static_cast<const char*>(
@@ -160,9 +160,9 @@ struct Cut {
     std::int64_t used = 0;   // bytes of the whole records
     std::int64_t rows = 0;   // records that are not empty lines
     std::int64_t lines = 0;  // line ends, those inside quotes included
-    bool quotes = false;     // a quote is among them, or after them
-    bool returns = false;    // a CR that no LF follows is among them
-    bool odd = false;        // a quote is out of its place
+    bool quotes = false;     // there is a quote in the records or after them
+    bool returns = false;    // there is a CR that no LF follows
+    bool odd = false;        // a quote is misplaced
     bool open = false;       // a quote is never closed
 };
 
@@ -233,8 +233,8 @@ struct Bounds {
     Py_ssize_t wanted;
 };
 
-// Fills in where the wanted cells stand; returns false if there are not as many records, or one of
-// them has not as many cells, as there should be.
+// Stores the bounds of the wanted cells; returns false if the number of records, or of cells in a
+// record, is not the expected one.
 bool scan(const char* begin, const char* end, char delimiter, const std::vector<std::int32_t>& slots,
           Bounds bounds) {
     Marks marks(begin, end, delimiter, '\n', '\r');
@@ -280,7 +280,7 @@ bool scan(const char* begin, const char* end, char delimiter, const std::vector<
 
 // ---- parse
 
-enum Status : std::uint8_t { number, null, strange, python };  // python: a number, but not for here
+enum Status : std::uint8_t { number, null, strange, python };  // python: a number that Python reads
 
 template <typename T>
 Status read(std::string_view text, T& value) {
@@ -294,7 +294,7 @@ Status read(std::string_view text, T& value) {
     }
 }
 
-// The texts that mean null, besides nothing.
+// The texts that mean null, besides the empty one.
 class Nulls {
 public:
     explicit Nulls(PyObject* texts) {
@@ -383,7 +383,7 @@ std::size_t most_bytes(const std::vector<Change>& changes, Py_ssize_t rows) {
     return most;
 }
 
-// Copies bytes, and spoils some behind them rather than call a function for a few.
+// Copies bytes; may overwrite some after them, which is faster than a call for a few bytes.
 char* copy(char* out, std::string_view text, const char* stop) {
     constexpr std::ptrdiff_t step = 16;
     const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(text.size());
@@ -396,8 +396,8 @@ char* copy(char* out, std::string_view text, const char* stop) {
     return out + count;
 }
 
-// The cells of a few rows, row by row. Where thousands of columns change, each of them in memory of
-// its own, going from one to the next for every cell would wait for memory.
+// The changes of a few rows, row by row. Each column's are in memory of its own: with thousands of
+// columns, going from one to the next for every cell would miss the processor's cache.
 class Rows {
 public:
     explicit Rows(std::size_t columns)
@@ -418,7 +418,7 @@ public:
     static bool starts_at(Py_ssize_t row) { return row % static_cast<Py_ssize_t>(count) == 0; }
 
 private:
-    static constexpr std::size_t count = 8;  // float64 numbers in a line of the cache
+    static constexpr std::size_t count = 8;  // float64 numbers in a cache line
     std::size_t place(Py_ssize_t row) const {
         return static_cast<std::size_t>(row) % count * columns_;
     }
@@ -469,7 +469,7 @@ char* splice(std::string_view data, const Integers& starts, const Integers& ends
 
 // ---- The functions as Python sees them
 
-// A bytearray that is being written. Bytes objects cannot be cut to size within the stable ABI.
+// A bytearray being written. The stable ABI cannot shrink bytes objects.
 class Output {
 public:
     explicit Output(std::size_t most)
@@ -601,7 +601,7 @@ PyObject* py_format(PyObject* arguments) {
     return texts.finish(out);
 }
 
-// The memory that changes are in, for as long as they are worked on.
+// Keeps the memory of the changes alive while they are used.
 struct Held {
     std::deque<Buffer> buffers;
     std::deque<Integers> integers;

@@ -1,9 +1,9 @@
 // Numbers in text: reading them as Python's float does, writing them as its repr does.
 //
 // Reading is std::from_chars. Writing takes half the time of std::to_chars: it finds the shortest
-// digits as Giulietti does it, "The Schubfach way to render doubles" (2020), with powers of ten
-// that are computed when the module is loaded. benchmarks/check_numbers.py compares both with
-// Python's, over as many numbers as one has patience for.
+// digits by Giulietti, "The Schubfach way to render doubles" (2020), with powers of ten that are
+// computed when the module is loaded. benchmarks/check_numbers.py compares both with Python's
+// functions, over any number of random numbers.
 
 #pragma once
 
@@ -24,11 +24,11 @@
 #endif
 
 namespace numbers {
-namespace {  // this is a part of _csv.cpp, for nobody else
+namespace {  // this file is a part of _csv.cpp
 
 constexpr int longest_float = 24;    // -2.2250738585072014e-308
 constexpr int longest_integer = 20;  // -9223372036854775808
-constexpr int slack = 17;            // bytes behind a number that writing it may spoil
+constexpr int slack = 17;            // bytes after a number that writing it may overwrite
 
 constexpr int fraction_bits = 52;
 constexpr std::uint64_t implicit_bit = std::uint64_t{1} << fraction_bits;
@@ -90,7 +90,7 @@ Wide product(std::uint64_t a, std::uint64_t b) {
 #endif
 }
 
-// floor(log10(2**q)), floor(log10(3/4 * 2**q)) and floor(log2(10**e)), right for all that is asked.
+// floor(log10(2**q)), floor(log10(3/4 * 2**q)) and floor(log2(10**e)), exact for these uses.
 constexpr int log10_of_power_of_2(int q) { return (q * 315653) >> 20; }
 constexpr int log10_of_three_quarters(int q) { return (q * 315653 - 131008) >> 20; }
 constexpr int log2_of_power_of_10(int e) { return (e * 217707) >> 16; }
@@ -98,7 +98,7 @@ constexpr int log2_of_power_of_10(int e) { return (e * 217707) >> 16; }
 // For each power of ten, its first 128 bits, rounded up.
 class Powers {
 public:
-    static constexpr int lowest = -292, highest = 324;  // what doubles take
+    static constexpr int lowest = -292, highest = 324;  // the exponents that doubles need
 
     Powers() {
         Digits power{};  // 5**e, whose bits are those of 10**e
@@ -180,7 +180,7 @@ bool same_word(std::string_view text, std::string_view lower) {
     return true;
 }
 
-enum class Number { read, beyond, none };  // beyond: it is one, but larger or smaller than fits
+enum class Number { read, beyond, none };  // beyond: a number out of range
 
 // Reads a text without blanks around it, of one character at least.
 Number read(std::string_view text, double& value) {
@@ -232,22 +232,22 @@ std::uint64_t rounded_to_odd(const Wide& power, std::uint64_t factor) {
     return top | (middle > 1);
 }
 
-// Finds the shortest decimal that reads back as the same double, and of those the one next to it.
+// Finds the shortest decimal that reads back as the same double; of several, the nearest one.
 Decimal shortest(std::uint64_t fraction, int biased) {
     const std::uint64_t c = biased == 0 ? fraction : fraction | implicit_bit;
     const int q = (biased == 0 ? 1 : biased) - 1075;
-    // What reads back as c * 2**q lies between its midpoints with its neighbours; the lower one is
-    // nearer where the exponent changes. All is counted in quarters of 10**k.
+    // Decimals that read back as c * 2**q lie between its midpoints with its neighbours; the lower
+    // midpoint is nearer where the exponent changes. The unit is a quarter of 10**k.
     const bool uneven = fraction == 0 && biased > 1;
     const int k = uneven ? log10_of_three_quarters(q) : log10_of_power_of_2(q);
     const int shift = q + log2_of_power_of_10(-k) + 1;
     const Wide& power = powers[-k];
     const std::uint64_t value = rounded_to_odd(power, (4 * c) << shift);
-    const std::uint64_t odd = c & 1;  // then the midpoints themselves read back as a neighbour
+    const std::uint64_t odd = c & 1;  // then the midpoints read back as a neighbour
     const std::uint64_t low = rounded_to_odd(power, (4 * c - (uneven ? 1 : 2)) << shift) + odd;
     const std::uint64_t high = rounded_to_odd(power, (4 * c + 2) << shift) - odd;
-    // A digit less may do; if not, one of the numbers just below and above, or the nearer of both.
-    // No branch hangs on that: none could be foretold.
+    // One digit less may suffice. Otherwise it is the number just below or above, or the nearer of
+    // the two. There are no branches, since the processor could not predict them.
     const std::uint64_t tens = value / 40;
     const bool tens_down = (tens != 0) & (low <= 40 * tens);
     const bool tens_up = (tens != 0) & (40 * tens + 40 <= high);
@@ -276,7 +276,7 @@ int trailing_zeros(std::uint64_t eight) {
     return eight == 0 ? 8 : leading_zeros(eight) / 8;
 }
 
-// The 17 first digits of a decimal as text, zeros behind the last one.
+// The first 17 digits of a decimal as text, with zeros after the last one.
 struct Digits {
     char first;
     std::uint64_t next, last;  // eight each
@@ -298,8 +298,8 @@ struct Digits {
         const int zeros = trailing_zeros(last);
         count = 17 - zeros - (zeros == 8 ? trailing_zeros(next) : 0);
     }
-    // Writes them all, a point behind some of them. The point is put between the bytes of a word,
-    // for to write them and read them again elsewhere would take longer.
+    // Writes all digits, with a point after the first `whole`. The point is inserted between the
+    // bytes of a word: writing the digits first and moving some of them would take longer.
     void write(char* out, int whole) const {
         *out = first;
         if (whole <= 8) {
@@ -314,7 +314,7 @@ struct Digits {
             out[17] = static_cast<char>(last >> 56);
         }
     }
-    // Writes them all.
+    // Writes all digits.
     void write(char* out) const {
         *out = first;
         store(out + 1, next);
@@ -329,7 +329,7 @@ private:
 };
 
 // Writes a float as Python's repr does, with an exponent below 1e-4 and from 1e16. Returns where
-// the text ends, at most 24 characters on; some bytes behind it are spoiled.
+// the text ends, after at most 24 characters; some bytes after it are overwritten.
 char* write(char* out, double value) {
     std::uint64_t bits;
     std::memcpy(&bits, &value, sizeof bits);
@@ -363,7 +363,7 @@ char* write(char* out, double value) {
     return out;
 }
 
-// At least as many bytes as `write` takes for a value with so many digits after its point.
+// At least as many bytes as `write` needs for a value with `decimals` digits after its point.
 std::size_t most_bytes(double value, std::int64_t decimals) {
     if (decimals < 0 || !std::isfinite(value)) return longest_float;
     int exponent;
@@ -372,7 +372,7 @@ std::size_t most_bytes(double value, std::int64_t decimals) {
     return static_cast<std::size_t>(whole_digits + decimals) + 2;  // a sign and a point
 }
 
-// Writes a float with so many digits after its point; below 0, the shortest way.
+// Writes a float with `decimals` digits after its point; if negative, the shortest digits.
 char* write(char* out, double value, std::int64_t decimals) {
     if (decimals < 0 || !std::isfinite(value)) return write(out, value);
     return std::to_chars(out, out + most_bytes(value, decimals), value, std::chars_format::fixed,

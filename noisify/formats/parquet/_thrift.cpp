@@ -1,7 +1,7 @@
 // Reads and writes records in Thrift's compact protocol as thrift.py does, ten times as fast.
 //
-// What is damaged or unusual (maps, numbers beyond 62 bits, deep nesting) is left to thrift.py: the
-// functions return None for it.
+// Damaged or unusual records (maps, numbers beyond 62 bits, deep nesting) are left to thrift.py:
+// the functions return None for them.
 
 #include "../../core/_python.hpp"
 
@@ -23,10 +23,10 @@ constexpr int most_varint_bits = 63;
 constexpr int deepest = 64;
 constexpr std::size_t long_list = 15;
 
-// Thrown for what thrift.py is to read or write.
+// Thrown for records that thrift.py is to read or write.
 struct Unusual {};
 
-// A reference to a Python object; throws if a call has returned none.
+// A reference to a Python object; throws if the call that makes it has failed.
 class Owned {
 public:
     explicit Owned(PyObject* object) : object_(object) {
