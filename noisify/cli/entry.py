@@ -187,7 +187,7 @@ def _escape_unprintable() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    if stopped_by:  # a failure of what was stopped
+    if stopped_by:  # it failed since a signal stopped it
         return status
     with contextlib.suppress(OSError, ValueError, AttributeError):
         text = "\n".join(map(printable, message.split("\n")))

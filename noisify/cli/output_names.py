@@ -172,7 +172,7 @@ def _words(path: str, variant: Run, to_format: str | None) -> dict[str, object]:
 
 
 def _suffix_of(suffix: str, to_format: str | None) -> str:
-    """Return the suffix of an output: the input's, or that of --to's format."""
+    """Return the suffix of an output: the input's, or the suffix of the format of `--to`."""
     if to_format is None:
         return suffix
     wanted, inner = formats.find(to_format), inner_suffix(f"x{suffix}")

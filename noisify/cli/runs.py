@@ -117,7 +117,7 @@ def _check_swept(arguments: Arguments) -> None:
 def _file_rule(
     arguments: Arguments, told: Recipe | None, rng: str, *, several: bool
 ) -> tuple[bool, str]:
-    """Return whether each file gets its own noise, and otherwise the file part for all files.
+    """Return whether each file gets its own noise, and if not, the file part for all files.
 
     Raises:
         UsageError: If options contradict each other or the streams.

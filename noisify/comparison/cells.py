@@ -91,7 +91,7 @@ class Cells:
         return self.number is not None and self.number.kind in LABELS
 
     def texts(self) -> NDArray[Any]:
-        """Return the values as Python texts, shape (n,); `null` where there is none."""
+        """Return the values as Python texts, shape (n,); `null` for missing values."""
         out = np.empty(len(self), object)
         out[:] = [str(value) for value in self.raw.tolist()]
         out[~self.there] = "null"

@@ -141,7 +141,7 @@ def side_by_side(
 ) -> Iterator[tuple[dict[str, Cells], dict[str, Cells]]]:
     """Yield equally many values of fields from both sides, and at the end the rest of the longer.
 
-    Of that rest, the other side has no values.
+    The other side has no values for that rest.
     """
     sides = [_Waiting(blocks) for blocks in streams_of(pairs, before, after)]
     while all(side.fill() for side in sides):

@@ -20,7 +20,7 @@ class Missing:
         values: Single values, in the field's dtype.
         low: The smallest valid value, or None.
         high: The largest valid value, or None.
-        marker: The value written where noise makes an element missing, or None if it cannot.
+        marker: The value to write where noise makes an element missing, or None if there is none.
         texts: The texts that mean null in a text field.
     """
 

@@ -18,7 +18,7 @@ _WITH_QUERY = {"http", "https"}
 def scheme(name: str | Path) -> str:
     """Return the scheme of a URL in lower case; empty for the path of a file.
 
-    A local file of such a name is reached by another path to it, such as `./s3://x.csv`.
+    To name a local file whose name looks like a URL, type another path, such as `./s3://x.csv`.
 
     >>> scheme("s3://lake/day1.csv"), scheme("day1.csv"), scheme("./s3://day1.csv")
     ('s3', '', '')

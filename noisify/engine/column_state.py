@@ -25,7 +25,7 @@ class ColumnState:
         values: The values after the steps so far.
         there: Mask of the elements that were usable at the start, or None for all.
         usable: Mask of the elements that are still usable, or None for all.
-        nonfinite: Mask of non-finite elements, or None if all are finite; likewise below.
+        nonfinite: Mask of non-finite elements, or None if there is none; the same holds below.
         erased: Mask of the elements that became null.
         clipped: Mask of the elements that a step kept within its bounds.
         saturated: Mask of the elements that reached the end of their type's range.

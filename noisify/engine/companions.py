@@ -80,7 +80,7 @@ class Companion:
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
-        """The indices of its values as keys, by value as for --key; missing ones share one."""
+        """The index of each value as a key, as for --key; all missing ones share an index."""
         found = np.full(len(self.columns[0].values), keys.MISSING, np.uint64)
         for column in self.columns:
             there = slice(None) if column.valid is None else column.valid

@@ -318,7 +318,7 @@ def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -
     """Do some work, with up to three attempts if input or output fails; runs on a worker.
 
     Raises:
-        NoisifyError: If it fails, or this worker's noise might differ from that of the client.
+        NoisifyError: If it fails, or this worker might make other noise than the client.
     """
     if (mine := fingerprint()) != expected:
         raise unlike(_this_worker(), mine, expected)

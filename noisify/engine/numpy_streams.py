@@ -1,6 +1,6 @@
 """Compatibility streams: one sequential NumPy generator, used as a script would use it.
 
-A script draws for one whole field after the other. Here chunks contain several fields, so each step
+A script draws for one whole field after another. Here chunks contain several fields, so each step
 has its own copy of the generator, advanced past all draws of the steps before it.
 """
 

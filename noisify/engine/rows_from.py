@@ -1,4 +1,4 @@
-"""Treat data in memory as some rows of a larger table or array: its noise is that of the whole."""
+"""Treat data in memory as rows of a larger table or array, with the noise that they have there."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def open_target(
         part: The part of the input that is worked on, or None for all of it.
 
     Raises:
-        UsageError: If the output cannot be written where it is to be.
+        UsageError: If the output cannot be written there.
     """
     settings = opened.settings
     if part is not None and settings.known.output is not None:

@@ -22,7 +22,7 @@ def exchange(one: Path, other: Path) -> bool:
     """Exchange the names of two files or folders atomically; return False if that is unsupported.
 
     Raises:
-        OSError: If it is supported and fails.
+        OSError: If the exchange is supported but fails.
     """
     first, second = os.fsencode(one), os.fsencode(other)
     library = ctypes.CDLL(None, use_errno=True) if sys.platform in {"linux", "darwin"} else None

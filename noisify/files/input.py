@@ -55,7 +55,7 @@ class Input:
 
     Raises:
         NoisifyError: If it cannot be opened.
-        DataError: If its suffix is that of a codec, but its content is not compressed.
+        DataError: If its suffix names a codec, but its content is not compressed.
     """
 
     def __init__(self, source: str | Path) -> None:

@@ -56,7 +56,7 @@ class RemoteFile:
 
     Args:
         location: Where it is.
-        found: What the server says of it.
+        found: The server's description of it: size, version and the like.
         blocks: The cache for its blocks, or None for a cache of its own.
 
     Attributes:
@@ -312,5 +312,5 @@ def for_library(path: Path) -> Path | BinaryIO:
 
 
 def is_remote(path: Path) -> bool:
-    """Return whether a path is that of a remote file."""
+    """Return whether a path is a remote file."""
     return isinstance(cast("object", path), RemoteFile)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     Shapes = Callable[[Field], tuple[int, ...] | None]
 
 MOST_ELEMENTS = 1 << 21
-"""Elements between the first and the last one of a series that a model needs at once."""
+"""The most elements from the first to the last of those of a series that a model needs at once."""
 UNKNOWN = -1
-"""The length of a column, or of the first axis of an array of which only a part is there."""
+"""The length of a column, or of the first axis of an array in memory that is part of a whole."""
 _ENDLESS = 1 << 62
 AT_ONCE = 64
 """Elements of a series that a piece must have, for models that draw whole blocks of it."""

@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 def draw_sweep(points: Sequence[Point], title: str, level: str) -> Figure:
-    """Draw each figure over the level: the median of replicates, and a band from least to most.
+    """Draw each figure over the level: the median of replicates, and a band over their range.
 
     Args:
         points: A point for each field of each output.
