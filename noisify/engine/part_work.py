@@ -146,7 +146,7 @@ def _local_files(uploads: Iterable[str]) -> Iterator[dict[str, Path]]:
     folder = new_temporary_path()
     try:
         folder.mkdir(0o700)
-        local = {url: folder / f"{at}-{Path(url).name}" for at, url in enumerate(uploads)}
+        local = {url: folder / f"{at}{Path(url).suffix}" for at, url in enumerate(uploads)}
         yield local
     except NoisifyError as error:
         for url, path in local.items():

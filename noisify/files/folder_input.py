@@ -77,7 +77,6 @@ class RemoteFolder:
         Raises:
             DataError: If there is one.
         """
-        self._location.forget()
         if self._list() != self._found:
             raise changed_error(str(self))
 

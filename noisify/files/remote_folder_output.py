@@ -44,7 +44,6 @@ class RemoteFolderOutput(FolderOutput):
             raise UsageError(f"would be inside the input {source}; write elsewhere", path=self.name)
         self._location = Location(target)
         with remote_errors(target, "written"):
-            self._location.forget()
             self._left = set(self._location.list_files())
         if self._left and _INCOMPLETE not in self._left:
             raise UsageError("is a folder with files in it; give another name", path=self.name)
@@ -102,7 +101,6 @@ class RemoteFolderOutput(FolderOutput):
         """Remove what was uploaded, and the temporary folder."""
         if self._run and self._uploaded:
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "read"):
-                self._location.forget()
                 self._uploaded += self._location.list_files().keys() - {_INCOMPLETE}
         while self._uploaded:
             name = self._uploaded.pop()

@@ -111,7 +111,11 @@ class Location:
         return cast("bytes", self.system.cat_file(self.path, start=start, end=stop))
 
     def list_files(self) -> dict[str, tuple[Any, ...]]:
-        """Return the size and version of each file below it, by relative path; errors as above."""
+        """Return the size and version of each file below it now, by relative path.
+
+        Errors are the library's.
+        """
+        self.system.invalidate_cache()
         root = f"{str(self.path).rstrip('/')}/"
         found = self.system.find(self.path, detail=True).items()
         return {
@@ -119,10 +123,6 @@ class Location:
             for name, about in found
             if name.startswith(root) and not name.endswith("/")
         }
-
-    def forget(self) -> None:
-        """Forget what has been listed."""
-        self.system.invalidate_cache()
 
     def download(self, name: str, target: Path) -> None:
         """Copy a file below it to a local file; errors are the library's."""

@@ -413,6 +413,19 @@ def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, on_s3, bucket, n
         assert 1 < len(bucket.parts(f"out/{name}"))
 
 
+@pytest.mark.parametrize("name", [f"{'x' * 251}.csv", "a ü%20#.csv", ".csv"])
+def test_objects_have_names_that_files_cannot_have(inputs, tmp_path, on_s3, bucket, name):
+    common = (inputs / "plain.csv", "--seed", 5, "-d", "impulse", "--rate", "20%")
+    assert 0 == run(*common, "-o", tmp_path / "o.csv", "--mask", tmp_path / "m.csv").status
+
+    urls = ("-o", f"{bucket.url}/out/{name}", "--mask", f"{bucket.url}/mask/{name}")
+    done = run(*common, *urls, *on_s3)
+
+    assert (0, "") == (done.status, done.messages)
+    assert (tmp_path / "o.csv").read_bytes() == bucket.get(f"out/{name}")
+    assert (tmp_path / "m.csv").read_bytes() == bucket.get(f"mask/{name}")
+
+
 @pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "suffix"), [(name, suffix) for name, every in MASKS.items() for suffix in every]
@@ -577,6 +590,14 @@ def test_the_files_of_a_folder_on_s3_are_uploaded_by_parts(tree, tmp_path, on_s3
     assert 0 == run(url, "-o", tmp_path / "down", *common, *on_s3).status
     down = contents(tmp_path / "down")
     assert expected == {name: data for name, data in down.items() if data != "folder"}
+
+
+def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path, bucket):
+    for name in STORES:
+        bucket.clear()
+        url = put_folder(bucket, inputs / name, "in.zarr")
+
+        assert 0 == run(url, "-o", tmp_path / name, "-s", 1, "--seed", 5, "-q").status
 
 
 def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, bucket, monkeypatch):
