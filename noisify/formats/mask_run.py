@@ -199,7 +199,7 @@ def _words(values: NDArray[Any]) -> Iterable[tuple[slice, NDArray[np.uint64]]]:
 def _words_of_bytes(
     data: NDArray[np.uint8], ends: NDArray[Any]
 ) -> Iterable[tuple[NDArray[np.int64] | slice, NDArray[np.uint64]]]:
-    """Yield 64-bit words of texts: first all lengths, then eight bytes of each long enough text.
+    """Yield 64-bit words of texts: all lengths, then eight bytes at a time of texts so long.
 
     Args:
         data: The bytes of the texts.

@@ -136,13 +136,13 @@ def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
 
 
 def scan_share(source: DelimitedSource, share: Share) -> list[Scanned] | list[RecordStart]:
-    """Look for record starts in a share of a file's bytes; in all of it, if there is no other way.
+    """Look for record starts in a share of a file's bytes.
 
     Args:
         source: The file.
         share: Which share.
     """
-    if _is_read_in_order(source):
+    if _is_read_in_order(source):  # for the first share, look in the whole file
         return list(_starts_in_order(source, share.count)) if share.is_first else []
     mine = _range_of(source, share)
     borders = [*range(mine.start, mine.stop, PIECE_BYTES), mine.stop]

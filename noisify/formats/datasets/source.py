@@ -227,7 +227,7 @@ class DatasetsPart(Part[DatasetsPiece], Generic[OpenSource]):
     def read(
         self, groups: Sequence[Sequence[Field]], size: int, halo: int
     ) -> Reading[DatasetsPiece]:
-        """Read the rows of the datasets that are written, with those of others that they need.
+        """Read the part's rows of datasets that get noise, and the same rows of others needed.
 
         The part may have other rows of each dataset; some pieces then have own rows of one only.
         """

@@ -1,4 +1,4 @@
-"""Parse the headers of HDF5 objects for what the HDF5 library does not tell, and restore times.
+"""Parse HDF5 object headers for properties that the HDF5 library hides, and restore times.
 
 The layouts are those of "Object Headers" in the HDF5 File Format Specification, version 3.
 """

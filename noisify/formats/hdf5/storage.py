@@ -194,7 +194,7 @@ class Chunked(InChunks):
     def _read_chunk(
         self, dataset: h5d.DatasetID, corner: Corner
     ) -> tuple[Corner, int, Buffer | None]:
-        if not self.is_written:  # of such a dataset the library tells wrong sizes
+        if not self.is_written:  # the library returns wrong sizes for such a dataset
             return corner, 0, None
         try:
             skipped, data = dataset.read_direct_chunk(corner[: self.rank])

@@ -118,7 +118,7 @@ def parse_header(head: bytes, name: str) -> Header:
 def _read_array_header_3_0(
     stream: BinaryIO, max_header_size: int
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of version 3.0: that of 2.0, in UTF-8. NumPy's own reader is private."""
+    """Read a header of version 3.0: as 2.0, but in UTF-8. NumPy's own reader is private."""
     size = int.from_bytes(stream.read(4), "little")
     if size > max_header_size:
         raise ValueError("the header is too long")

@@ -190,7 +190,7 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     @cached_property
     def row_elements(self) -> int | None:  # type: ignore[override]
-        """The elements of a row along the first axis of the only array; None if there is none."""
+        """The elements of a row along the first axis of the only array; None without such rows."""
         if len(self.arrays) != 1 or self.fields[0].number is None:
             return None
         shape = self.arrays[0].header.shape

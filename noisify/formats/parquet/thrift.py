@@ -3,8 +3,8 @@
 There is no schema: the caller knows the fields by number, and unknown fields are kept. See
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 
-The compiled part, where it is built, reads and writes the same records; it leaves what is damaged
-or unusual to the functions here.
+The compiled part, where it is built, reads and writes the same records; it leaves damaged or
+unusual ones to the functions here.
 """
 
 from __future__ import annotations

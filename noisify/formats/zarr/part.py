@@ -92,7 +92,7 @@ def most_parts(source: ZarrSource, most: int) -> int:
 
 
 class ZarrPart(DatasetsPart[ZarrSource]):
-    """The slabs of arrays that start in a range of the bytes of all elements of a store.
+    """The slabs of arrays that start in one range of a store's elements, counted in bytes.
 
     Args:
         source: The store.
