@@ -143,7 +143,7 @@ def native(values: NDArray[Any], number: NumberType) -> NDArray[Any]:
     try:
         return values.astype(number.dtype, copy=False)
     except ValueError as error:  # a UTF-32 code that is not a character
-        raise DataError(f"holds what is no text: {error}") from None
+        raise DataError(f"has codes that are not characters: {error}") from None
 
 
 def stored(result: NoisyColumn, dtype: np.dtype[Any]) -> NDArray[Any]:

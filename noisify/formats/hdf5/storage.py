@@ -250,8 +250,8 @@ class Chunked(InChunks):
         """
         if self.fill is None:
             raise DataError(
-                "has chunks that were never written, of a fill value that points elsewhere; copy "
-                "the file with h5repack first",
+                "has chunks that were never written, and its fill value is stored outside them; "
+                "copy the file with h5repack first",
                 field=self.path,
             )
         chunk = np.empty(self.chunks, self.whole)
