@@ -327,7 +327,7 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
     noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
     found: dict[str, list[NoisyColumn]] = {}
     waiting = {field.name for field in plan.noised}
-    fields = {name: FieldReport() for name in waiting}
+    fields = {field.name: FieldReport() for field in plan.noised}  # in file order, as their notes
 
     def work(piece: DecodedPiece) -> tuple[list[NoisyColumn], dict[str, Tally], dict[int, int]]:
         done, tallies = noiser.apply(piece.extended, piece.conditions, piece.chunk, piece.keys)
