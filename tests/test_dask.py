@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from importlib import import_module
 from itertools import chain
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -278,6 +280,17 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
     assert not (folder / f"o{suffix}").exists()
     if how == signal.SIGINT:
         assert not list(folder.iterdir())
+
+
+def test_what_workers_leave_on_this_machine_is_removed():
+    cluster = dask_cluster.DaskCluster(None, 1)
+    try:
+        (left,) = cluster.client.run(tempfile.mkdtemp).values()
+        assert Path(left).is_dir()
+    finally:
+        cluster.close()
+
+    assert not Path(left).exists()
 
 
 def test_a_file_that_nobody_waits_for_any_more_is_not_made(tmp_path, on_dask):

@@ -18,6 +18,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy_libraries import json, metadata
 from noisify.core.urls import is_url
 from noisify.core.version import VERSION
+from noisify.files.temporary import new_temporary_path, remove_folder
 from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 
 _SECONDS_TO_ANSWER = 10
@@ -49,6 +50,9 @@ class DaskCluster:
         dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
         try:
             if scheduler is None:
+                folder = new_temporary_path()
+                self._closing.callback(remove_folder, folder)  # workers that are killed leave files
+                folder.mkdir(0o700)
                 cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -56,6 +60,7 @@ class DaskCluster:
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # for its HTTP server
                     host="127.0.0.1",
                     silence_logs="CRITICAL",
+                    env={"TMPDIR": str(folder)},
                 )
                 self._closing.callback(cluster.close)
                 client = distributed.Client(cluster)
