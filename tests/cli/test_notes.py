@@ -56,13 +56,12 @@ def test_notes_of_other_formats_are_counted_too(tmp_path: Path) -> None:
     assert "noisify: 2 more notes; -v shows all" == done.lines[-1]
 
 
-@pytest.mark.parametrize("shown", ["--preview", "--dry-run"])
-def test_notes_of_fields_that_are_shown_are_in_file_order(shown: str, tmp_path: Path) -> None:
+def test_notes_of_a_preview_are_in_file_order(tmp_path: Path) -> None:
     names = [f"f{number:02}" for number in range(20)]
     path = tmp_path / "t.csv"
     path.write_text(",".join(names) + "\n" + ",".join(["1.5"] * 20) + "\n")
 
-    done = run(path, "-d", "missing", "--rate", "1e-9", "--seed", 1, shown, "-v")
+    done = run(path, "-d", "missing", "--rate", "1e-9", "--seed", 1, "--preview", "-v")
 
     noted = [line.split("'")[1] for line in done.lines if "found nothing to change" in line]
     assert names == noted
