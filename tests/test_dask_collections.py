@@ -105,7 +105,7 @@ def test_without_a_seed_all_chunks_have_one():
         (da.zeros(9), {"model": "shuffle", "rate": 0.5}, "looks at neighbouring rows"),
         (dd.from_pandas(table(), npartitions=2), {}, "the sd of the whole field"),
         (da.zeros(9)[da.zeros(9) > 1], {"scale": 1}, "chunks of unknown size"),
-        (np.zeros(9), {"scale": 1}, "is a ndarray; give a dask.array or a dask.dataframe"),
+        (np.zeros(9), {"scale": 1}, "is of type ndarray; give a dask.array or a dask.dataframe"),
     ],
 )
 def test_what_needs_the_whole_is_refused_at_once(collection, options, message):

@@ -28,13 +28,13 @@ SAME_IN_NUMPY = {
         intp integer""",
     "arrays from what is there": """append arange array asarray ascontiguousarray broadcast_shapes
         broadcast_to concatenate copyto diag empty empty_like flatnonzero frombuffer fromiter full
-        full_like ones packbits repeat roll stack tile unpackbits where zeros zeros_like""",
+        full_like ndindex ones packbits repeat roll stack tile unpackbits where zeros zeros_like""",
     "comparisons, order and counts": """all any argmax argsort array_equal bincount clip
         greater_equal
         count_nonzero iscomplexobj isfinite isinf isnan isposinf lexsort max maximum min minimum
         partition searchsorted unique""",
     "exact": """abs ceil copysign diff divmod fmod floor frexp ldexp mod nan_to_num negative
-        nextafter rint bitwise_and bitwise_count right_shift""",
+        nextafter positive rint bitwise_and bitwise_count right_shift""",
     "rounded once, by IEEE 754": "add divide multiply outer sqrt subtract",
     "one element after the other, by definition": "cumprod cumsum",
 }

@@ -261,8 +261,7 @@ def _normal(lower: Floats, upper: Floats) -> Floats:
 def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
     """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
-    x = asymmetry * asymmetry
-    coefficients = [factor * float(np.polyval(row[::-1], x)) for row in _EXPANSION[order - 1]]
+    coefficients = [factor * _at(row, asymmetry * asymmetry) for row in _EXPANSION[order - 1]]
     value = square * coefficients[-1]
     for coefficient in coefficients[-2:0:-1]:
         value += coefficient
@@ -370,3 +369,11 @@ def _deviance(x: Floats, mean: Floats) -> Floats:
         series = (series + 1 / (2 * j + 1)) * square
     near = gap * v + 2 * x * v * series
     return np.where(np.abs(v) < _NEAR, near, x * log(x / mean) - gap)
+
+
+def _at(coefficients: tuple[float, ...], x: float) -> float:
+    """Return a polynomial of one number, whose coefficients are those of the lowest power first."""
+    value = 0.0
+    for coefficient in reversed(coefficients):
+        value = value * x + coefficient
+    return value
