@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import struct
 import sys
 import zipfile
 import zlib
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,8 @@ from conformance import FormatConformance
 from npy_files import noisy_as_npy
 from PIL import Image, TiffImagePlugin
 from run_command import noisy, noisy_file, run
+
+from noisify.formats.tiff.source import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -712,3 +716,16 @@ class TestTiffThatLies:
         done = run(path, "-o", tmp_path / "out.png", "-s", 5, "--seed", 1)
         assert (3, 1) == (done.status, len(done.lines))
         assert f"has {width} x {width} pixels" in done.messages
+
+
+def test_tifffile_is_silent_while_any_thread_opens_a_file(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("tifffile")
+    opening = ExitStack()
+    opening.enter_context(quiet())
+
+    with quiet():
+        opening.close()  # one file is open before the other is
+        logger.warning("a damaged tag")
+    logger.warning("of the caller")
+
+    assert ["of the caller"] == caplog.messages

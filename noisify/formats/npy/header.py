@@ -108,7 +108,7 @@ def parse_header(head: bytes, name: str) -> Header:
             raise DataError(f"has an unknown NPY version, {version[0]}.{version[1]}", path=name)
         shape, fortran, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
     except _BROKEN as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(": <ast.")[0]  # not an object's address
         raise DataError(f"has a broken NPY header: {reason}", path=name) from None
     if dtype.shape or any(not isinstance(extent, int) or extent < 0 for extent in shape):
         raise DataError(f"has a broken NPY header: shape {shape}", path=name)

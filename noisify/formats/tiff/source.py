@@ -239,7 +239,7 @@ class TiffSource(ArraySource[SeriesPiece]):
         self.notes: list[str] = []
         try:
             with (
-                _quiet(),
+                quiet(),
                 io.BufferedReader(_WithoutDescriptor(self.path)) as stream,
                 tifffile.TiffFile(stream, name=self.path.name) as file,
             ):
@@ -380,15 +380,18 @@ def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence tifffile's log messages."""
+def quiet() -> Iterator[None]:
+    """Silence tifffile's log messages; several threads may do so side by side."""
     logger = logging.getLogger("tifffile")
-    before = logger.disabled
-    logger.disabled = True
+
+    def none(_: logging.LogRecord) -> bool:  # a function of this call, which only it takes away
+        return False
+
+    logger.addFilter(none)
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.removeFilter(none)
 
 
 class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):

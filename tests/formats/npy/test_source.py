@@ -525,6 +525,7 @@ def test_pickled_objects_are_refused_and_never_unpickled(tmp_path: Path, array: 
         pytest.param(lambda data: data[:30], "broken NPY header", id="half-a-header"),
         pytest.param(lambda data: data.replace(b"shape", b"shqpe"), "broken", id="no-shape"),
         pytest.param(lambda data: data.replace(b"<f8", b"<q8"), "broken", id="no-dtype"),
+        pytest.param(lambda data: data.replace(b"(5, 6)", b"(x, 6)"), "on line 1\n", id="a-name"),
         pytest.param(lambda data: data[:6] + b"\x09\0" + data[8:], "version", id="version-9"),
         pytest.param(lambda data: data.replace(b"(5, 6)", b"(-5,6)"), "", id="negative"),
         pytest.param(lambda data: data.replace(b"(5, 6)", b"(5.,6)"), "", id="no-whole-number"),
