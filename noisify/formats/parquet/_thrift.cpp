@@ -47,6 +47,11 @@ bool is_integer(int kind) { return kinds::i16 <= kind && kind <= kinds::i64; }
 bool is_list(int kind) { return kind == kinds::list || kind == kinds::set; }
 bool is_truth(int kind) { return kind == kinds::truth || kind == kinds::falsehood; }
 
+// Leaves numbers of fields to thrift.py whose differences would not fit.
+void check_number(std::int64_t number) {
+    if (number > INT32_MAX || number < INT32_MIN) throw Unusual{};
+}
+
 // ---- Reading
 
 class Reader {
@@ -63,7 +68,7 @@ public:
         while (const unsigned head = byte()) {
             const int kind = static_cast<int>(head & 15);
             number = head > 15 ? number + static_cast<std::int64_t>(head >> 4) : zigzag();
-            if (number > INT32_MAX || number < INT32_MIN) throw Unusual{};
+            check_number(number);
             if (number > last) break;
             const Owned key(PyLong_FromLongLong(number));
             const Owned pair(PyTuple_New(2));
@@ -191,6 +196,7 @@ public:
         std::sort(sorted.begin(), sorted.end());
         long long last = 0;
         for (const auto& [number, field] : sorted) {
+            check_number(number);
             int kind = static_cast<int>(integer_of(PyTuple_GetItem(field, 0)));
             PyObject* const held = PyTuple_GetItem(field, 1);
             const bool truth = is_truth(kind);

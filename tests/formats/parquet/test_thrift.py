@@ -120,3 +120,14 @@ def test_damaged_records_are_read_or_refused_alike(record, draw):
 def test_unusual_bytes_are_read_or_refused_alike(data, depth):
     both(thrift.read, data, 0, depth)
     both(thrift.read_until, data, 1)
+
+
+@pytest.mark.parametrize(
+    "numbers", [(-(2**63), 1), (-(2**63), 2**63 - 1), (-(2**31), 2**31), (1, 2**70)]
+)
+def test_numbers_of_fields_may_be_far_apart(numbers):
+    record = Record(dict.fromkeys(numbers, (thrift.I32, 7)))
+
+    data = both(thrift.written, record)
+
+    assert both(thrift.read, data) == (record, len(data))
