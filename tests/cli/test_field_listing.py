@@ -117,3 +117,20 @@ def test_times_of_day_and_durations_are_listed_as_such(tmp_path):
 
     assert lines[2].split()[5:7] == ["01:02:03", "23:59:00"]
     assert lines[3].split()[5:8] == ["0s", "1.5min", "45s"]
+
+
+@pytest.mark.parametrize(
+    ("least", "unit"),
+    [(-(2**31), pa.date32()), (-(2**63), pa.timestamp("ms"))],
+    ids=["date", "time"],
+)
+def test_times_beyond_those_of_python_are_listed(
+    least: int, unit: pa.DataType, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.parquet"
+    whole = pa.int32() if unit == pa.date32() else pa.int64()
+    pq.write_table(pa.table({"when": pa.array([least, 3], whole).cast(unit)}), path)
+
+    done = run(path, "--list-fields")
+
+    assert (0, "") == (done.status, done.messages)

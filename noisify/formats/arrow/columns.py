@@ -137,8 +137,16 @@ def column_of(
         odd = outside if valid is None else outside & valid
         valid = ~outside if valid is None else valid & ~outside
         unparseable = int(np.count_nonzero(odd))
-        first = str(values[int(np.argmax(odd))]) if unparseable else ""
+        first = _shown(values[int(np.argmax(odd))]) if unparseable else ""
     return Column(field, field.number, positions, numbers, valid, nulls, unparseable, first)
+
+
+def _shown(value: pa.Scalar) -> str:
+    """Return a value as text; that of a time beyond what Python can show as its number."""
+    try:
+        return str(value)
+    except (OverflowError, ValueError):
+        return str(value.value)
 
 
 def _numbers(values: pa.Array, number: NumberType) -> NDArray[Any]:
