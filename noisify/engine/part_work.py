@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_COPIED_AT_ONCE = 1 << 23
+_COPIED_AT_ONCE = 1 << 20
 
 
 class Tasks(Protocol):

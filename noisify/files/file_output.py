@@ -56,7 +56,11 @@ class FileOutput(Output):
         mode = _OWN if self.model().exists() else _NEW_FILE
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
         made = os.open(register(self._temporary), flags, mode)
-        self.file = written_behind(self._temporary, made)
+        self.file = self._wrapped(made)
+
+    def _wrapped(self, descriptor: int) -> BinaryIO:
+        """Return the file to write to; the system begins to write it to the disk meanwhile."""
+        return written_behind(self._temporary, descriptor)
 
     def model(self) -> Path:
         """Return the file whose mode is copied, if it exists: the one to be replaced."""
