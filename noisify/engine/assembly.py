@@ -18,7 +18,7 @@ from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_par
 from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
 from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderOutput
-from noisify.files.temporary import new_temporary_path, register, remove_folder
+from noisify.files.temporary import new_temporary_folder, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Folder(_InPlace):
         self, opened: CutInput, output: Output, joining: Joining | None, kept: ExitStack
     ) -> None:
         super().__init__(opened, output, joining)
-        self.folder = _new_folder(output, kept)
+        _new_folder(output, kept)
 
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
@@ -100,22 +100,36 @@ class _Folder(_InPlace):
         copy_modes(cast("Path", self.opened.input.path), self.output.local_path())
 
 
-class _RemoteFolder(_Whole):
-    """A folder by URL, to which each part uploads its files."""
+class _Remote(_Whole):
+    """An output by URL, which tasks upload: nothing of it is on this machine.
 
-    def __init__(self, opened: CutInput, output: RemoteFolderOutput, url: str, run: bytes) -> None:
-        super().__init__(opened, output, None)
-        self._url = url
-        self._folder = output
-        output.share_out(run)
+    Args:
+        opened: The input.
+        output: The output, open.
+        joining: How the parts' files are joined, or None to concatenate their bytes.
+        url: The output's name.
+    """
+
+    def __init__(self, opened: CutInput, output: Output, joining: Joining | None, url: str) -> None:
+        super().__init__(opened, output, joining)
+        self.url = url
 
     @override
     def target(self, at: int) -> str:
-        return self._url
+        return self.url
 
     @override
     def places(self) -> Sequence[Path]:
         return ()
+
+
+class _RemoteFolder(_Remote):
+    """A folder by URL, to which each part uploads its files."""
+
+    def __init__(self, opened: CutInput, output: RemoteFolderOutput, url: str, run: bytes) -> None:
+        super().__init__(opened, output, None, url)
+        self._folder = output
+        output.share_out(run)
 
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
@@ -161,33 +175,20 @@ def _new_folder(output: Output, kept: ExitStack) -> Path:
     return folder
 
 
-class _Uploaded(_Whole):
+class _Uploaded(_Remote):
     """An object on S3, of which tasks upload parts."""
 
     def __init__(
-        self,
-        opened: CutInput,
-        output: RemoteOutput,
-        joining: Joining | None,
-        url: str,
+        self, opened: CutInput, output: RemoteOutput, joining: Joining | None, url: str
     ) -> None:
-        super().__init__(opened, output, joining)
-        self._url = url
+        super().__init__(opened, output, joining, url)
         self._parts = output.share_out()
-
-    @override
-    def target(self, at: int) -> str:
-        return self._url
-
-    @override
-    def places(self) -> Sequence[Path]:
-        return ()
 
     @override
     def upload(self, at: int) -> dict[str, PartTarget]:
         numbers = multipart.numbers_of(at, self.opened.count)
         to = multipart.PartUpload(self._parts.upload, numbers)
-        return {self._url: PartTarget(to, self.joining)}
+        return {self.url: PartTarget(to, self.joining)}
 
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
@@ -196,11 +197,11 @@ class _Uploaded(_Whole):
             return found
 
         def again(at: int, upload: PartUpload) -> Sent:
-            targets = {**jobs[at].uploads, self._url: PartTarget(upload, self.joining)}
-            sent: Sent = run(make_part, jobs[at]._replace(uploads=targets)).sent[self._url].sent
+            targets = {**jobs[at].uploads, self.url: PartTarget(upload, self.joining)}
+            sent: Sent = run(make_part, jobs[at]._replace(uploads=targets)).sent[self.url].sent
             return sent
 
-        made, shared = [one.sent[self._url] for one in done], self._parts.upload
+        made, shared = [one.sent[self.url] for one in done], self._parts.upload
         if self.joining is not None and all(one.unchanged for one in made):
             job = self.opened.part_jobs([None])[0]
             upload = multipart.PartUpload(shared, multipart.numbers_of(0, 1))
@@ -213,20 +214,16 @@ class _Uploaded(_Whole):
         """Return what follows the data of all parts."""
         if self.joining is None:
             return b""
-        folder = register(new_temporary_path())
-        folder.mkdir(0o700)
-        try:
+        with new_temporary_folder() as folder:
             paths = [folder / f"part-{at:05}" for at in range(len(done))]
             for path, one in zip(paths, done, strict=True):
                 with path.open("wb") as file:
-                    file.seek(one.sent[self._url].stop)
-                    file.write(one.sent[self._url].end)
+                    file.seek(one.sent[self.url].stop)
+                    file.write(one.sent[self.url].end)
             (end := folder / "end").touch()
             with PartOfFile(end, 0, None) as output:
                 self.joining.end(self.opened.source, paths, output)
             return end.read_bytes()
-        finally:
-            remove_folder(folder)
 
 
 class Assembly:
@@ -257,11 +254,11 @@ class Assembly:
         self._wanted = wanted
         self._run = os.urandom(16)
         self.output: Callable[..., Output] = PartToJoin
+        remote = any(is_url(one.target) for one in wanted)
         if opened.input.is_folder:
-            remote = any(is_url(one.target) for one in wanted)
             uploading = partial(PartOfRemoteFolder, self._run)
             self.output = uploading if remote else PartOfFolder
-        elif place is not None and not any(is_url(one.target) for one in wanted):
+        elif place is not None and not remote:
             self.output = PartOfFile
         joining = opened.cutting.joining
         self._outputs = [

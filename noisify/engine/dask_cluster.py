@@ -18,7 +18,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy_libraries import json, metadata
 from noisify.core.urls import is_url
 from noisify.core.version import VERSION
-from noisify.files.temporary import new_temporary_path, remove_folder
+from noisify.files.temporary import new_temporary_folder
 from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 
 _SECONDS_TO_ANSWER = 10
@@ -50,9 +50,8 @@ class DaskCluster:
         dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
         try:
             if scheduler is None:
-                folder = new_temporary_path()
-                self._closing.callback(remove_folder, folder)  # workers that are killed leave files
-                folder.mkdir(0o700)
+                # workers that are killed leave files
+                folder = self._closing.enter_context(new_temporary_folder())
                 cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,

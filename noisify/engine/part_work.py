@@ -14,7 +14,7 @@ from noisify.core.urls import redacted
 from noisify.engine.job import make_all, passes_for
 from noisify.engine.open_input import OpenInput
 from noisify.files.output import Outputs
-from noisify.files.temporary import new_temporary_path, remove_folder
+from noisify.files.temporary import new_temporary_folder
 from noisify.files.whole_output import PartOfFile
 
 if TYPE_CHECKING:
@@ -143,19 +143,16 @@ def _local_files(uploads: Iterable[str]) -> Iterator[dict[str, Path]]:
     Raises:
         NoisifyError: If making one fails, with the URL as the name.
     """
-    folder = new_temporary_path()
-    try:
-        folder.mkdir(0o700)
+    with new_temporary_folder() as folder:
         local = {url: folder / f"{at}{Path(url).suffix}" for at, url in enumerate(uploads)}
-        yield local
-    except NoisifyError as error:
-        for url, path in local.items():
-            if str(error.path) == str(path):
-                where = f"(made in {folder.parent} first; TMPDIR can name another folder)"
-                error.path = f"{redacted(url)} {where}"
-        raise
-    finally:
-        remove_folder(folder)
+        try:
+            yield local
+        except NoisifyError as error:
+            for url, path in local.items():
+                if str(error.path) == str(path):
+                    where = f"(made in {folder.parent} first; TMPDIR can name another folder)"
+                    error.path = f"{redacted(url)} {where}"
+            raise
 
 
 def _sent(opened: OpenInput, share: Share, target: PartTarget, path: Path) -> SentPart:

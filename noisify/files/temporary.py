@@ -11,10 +11,13 @@ import atexit
 import contextlib
 import os
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from noisify.core.errors import NoisifyError
 from noisify.core.lazy_libraries import shutil, tempfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _temporary: set[Path] = set()
 _OWN = 0o700
@@ -39,6 +42,17 @@ def new_temporary_path() -> Path:
 def new_temporary_file() -> BinaryIO:
     """Open a new file without a name in the folder for temporary files; closing removes it."""
     return cast("BinaryIO", tempfile.TemporaryFile(buffering=0, dir=temporary_folder()))
+
+
+@contextlib.contextmanager
+def new_temporary_folder() -> Iterator[Path]:
+    """Make a folder in the folder for temporary files; remove it at the end."""
+    folder = new_temporary_path()
+    try:
+        folder.mkdir(_OWN)
+        yield folder
+    finally:
+        remove_folder(folder)
 
 
 def remove(path: Path) -> None:
