@@ -4,7 +4,7 @@ A package lists those of its modules that few runs need, and `from PACKAGE impor
 
     import_lazily(__name__, "restore rows_from")
 
-Modules of other projects are in `lazy_libraries` and `lazy_pyarrow`.
+Modules of other projects are in `lazy_libraries`.
 """
 
 from __future__ import annotations

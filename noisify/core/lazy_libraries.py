@@ -1,7 +1,4 @@
-"""Lazy imports of modules that few runs need and that take 10 ms or more each.
-
-For pyarrow see `lazy_pyarrow`.
-"""
+"""Lazy imports of modules that few runs need and that take 10 ms or more each."""
 
 from __future__ import annotations
 
@@ -21,12 +18,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
+    import pyarrow.compute as pc
 else:
     connections = LazyModule("multiprocessing.connection")
     ctypes = LazyModule("ctypes")
     futures = LazyModule("concurrent.futures")
     json = LazyModule("json")
     metadata = LazyModule("importlib.metadata")
+    pa = LazyModule("pyarrow")
+    pc = LazyModule("pyarrow.compute")
     pd = LazyModule("pandas")
     pl = LazyModule("polars")
     platform = LazyModule("platform")
@@ -39,6 +40,8 @@ __all__ = [
     "futures",
     "json",
     "metadata",
+    "pa",
+    "pc",
     "pd",
     "pl",
     "platform",

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from noisify.core.lazy import optional
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.core.threads import thread_pool
 from noisify.files.codecs import BZIP2, GZIP, ISAL_LEVEL, LZ4, XZ, ZSTD, deflate_library
 

@@ -8,7 +8,7 @@ import lzma
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noisify.core.errors import DataError
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.files import codecs
 from noisify.files.codecs import BZIP2, GZIP, LZ4, XZ, ZSTD
 

@@ -18,7 +18,7 @@ import numpy as np
 from noisify.core.arrow_arrays import bools
 from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.core.overriding import override
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow import columns as arrow_columns

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from noisify.core.chunk import Chunk, Positions
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.array_source import ArraySource, field_array
 from noisify.formats.memory import RangesInMemory

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from noisify.core.errors import UsageError
-from noisify.core.lazy_libraries import pd, pl
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa, pd, pl
 from noisify.formats import memory_frames, memory_tables
 from noisify.formats.arrow import columns
 from noisify.formats.memory_arrays import ArrayInMemory, MaskedArrayInMemory

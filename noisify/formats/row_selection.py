@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.arrow_arrays import rows_of
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.core.value_class import frozen
 from noisify.formats.whole_writer import WholeWriter
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import array, to_bools
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask import arrays_of, in_array, original_of, schema_of, views

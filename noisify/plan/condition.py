@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from noisify.core import other_words
 from noisify.core.arrow_arrays import to_bools
 from noisify.core.errors import UsageError, shown
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.plan.condition import as_time, in_order
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, did_you_mean
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import byte_strings, strings
 from noisify.core.errors import DataError
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.formats.csv.types import IN_QUOTES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import bools, byte_strings, strings, to_bools
 from noisify.core.errors import UsageError
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from noisify.core.arrow_arrays import (
     validity,
     with_nulls,
 )
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.missing import Missing
 from noisify.formats.csv import native
 from noisify.formats.csv.types import Parsed

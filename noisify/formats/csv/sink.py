@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from noisify.core.arrow_arrays import array, bools
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.share import WHOLE
 from noisify.files.write_behind import write_all
 from noisify.formats.csv import cells as csv_texts

@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.arrow_arrays import array, bools, strings, with_nulls, without_nulls
 from noisify.core.chunk import NUMBER_KINDS, Chunk, Column, Field, Positions
 from noisify.core.errors import DataError
-from noisify.core.lazy_pyarrow import pa, pc
+from noisify.core.lazy_libraries import pa, pc
 from noisify.core.overriding import override
 from noisify.formats.csv import cells as csv_texts
 from noisify.formats.csv import numbers as csv_numbers

@@ -9,7 +9,7 @@ import numpy as np
 
 from noisify.core.arrow_arrays import strings, without_nulls
 from noisify.core.dtypes import DAY, SECOND, NumberType
-from noisify.core.lazy_pyarrow import pa
+from noisify.core.lazy_libraries import pa
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
