@@ -34,7 +34,7 @@ _STEP_BITS = 7
 _STEP = (1 << _STEP_BITS) - 1
 _UPPER_HALF = ~((1 << 27) - 1)
 """Mask of a significand's upper 26 bits; their product with a reciprocal of the table is exact."""
-_LOG_FIRST = np.array(0.6875).view(np.int64).item()
+_LOG_FIRST = np.array(tables.LOG_FIRST).view(np.int64).item()
 """The bits of the lowest significand."""
 _LEAST_NORMAL = 1 << _SIGNIFICAND_BITS
 _INFINITY = 0x7FF << _SIGNIFICAND_BITS
@@ -43,8 +43,8 @@ _EXP_ZERO, _EXP_INFINITE = -746.0, 710.0
 """Below the first number exp is 0, above the second it is infinite."""
 _SPLITTER = float((1 << 27) + 1)
 """Multiplying by this splits a significand into halves whose products are exact."""
-_E0, _E1, _E2, _E3 = tables.EXP_REST.tolist()
-_L0, _L1, _L2, _L3, _L4, _L5 = tables.LOG_REST.tolist()
+_E0, _E1, _E2, _E3 = tables.EXP_REST
+_L0, _L1, _L2, _L3, _L4, _L5 = tables.LOG_REST
 
 
 def exp(x: ArrayLike) -> Floats:
@@ -144,8 +144,9 @@ def _exp(x: Floats) -> Floats:
     r = (x - k * tables.EXP_STEP_HIGH) - k * tables.EXP_STEP_LOW
     rest = r + (r * r) * (_E3 + r * (_E2 + r * (_E1 + r * _E0)))
     entry = steps & _STEP
-    high = tables.EXP_HIGH[entry]
-    value: Floats = high + (tables.EXP_LOW[entry] + high * rest)
+    powers = tables.powers()
+    high = powers.high[entry]
+    value: Floats = high + (powers.low[entry] + high * rest)
     # The power of two in two factors: it may be beyond the range of float64.
     power = (steps << (64 - _SIGNIFICAND_BITS)) >> (64 - _SIGNIFICAND_BITS + _STEP_BITS)
     first = power >> 1
@@ -181,11 +182,11 @@ def _log_of_bits(bits: NDArray[np.int64], less: Floats | float) -> Floats:
     z_bits = bits - (above & ~_SIGNIFICAND)
     z = z_bits.view(np.float64)
     z_high = (z_bits & _UPPER_HALF).view(np.float64)
-    reciprocal = tables.LOG_RECIPROCAL[entry]
+    reciprocal, logarithms = tables.reciprocals()[entry], tables.logarithms()
     r = (z_high * reciprocal - 1.0) + (z - z_high) * reciprocal
-    whole = k * tables.LOG_TWO_HIGH + tables.LOG_HIGH[entry]
+    whole = k * tables.LOG_TWO_HIGH + logarithms.high[entry]
     high = whole + r
-    low = ((whole - high) + r) + (k * tables.LOG_TWO_LOW + tables.LOG_LOW[entry])
+    low = ((whole - high) + r) + (k * tables.LOG_TWO_LOW + logarithms.low[entry])
     square = r * r
     rest = _L5 + r * (_L4 + r * (_L3 + r * (_L2 + r * (_L1 + r * _L0))))
     return np.asarray(high + (low + square * (r * rest - 0.5)))

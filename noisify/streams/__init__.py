@@ -5,4 +5,4 @@ A model asks for variates; they depend only on the stream's name and the element
 
 from noisify.core.lazy import import_lazily
 
-import_lazily(__name__, "distributions keys ziggurat_tables")
+import_lazily(__name__, "distributions keys")

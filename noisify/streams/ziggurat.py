@@ -6,13 +6,15 @@ Marsaglia and Tsang (2000), "The ziggurat method for generating random variables
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from noisify.kernels import elementary
-from noisify.streams import compiled, ziggurat_tables
+from noisify.kernels.decimal_functions import digits
+from noisify.streams import compiled
 from noisify.streams.words import STRIP, Words, open_uniform_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 _LAYERS = 256
 _SLOT = np.uint64(2 * _LAYERS - 1)
 """A word's slot: eight bits of layer, then one of sign."""
+_TAIL = Decimal("3.6541528853610087716454297203995157629748545997463")
+"""Where the tail begins."""
+_AREA = Decimal("0.0049286732339746553473617754023360280691353847028565")
+"""The area of a layer under exp(-x**2 / 2)."""
 
 
 class _Tables(NamedTuple):
@@ -39,10 +45,24 @@ class _Tables(NamedTuple):
     heights: Floats
 
 
+def layers() -> tuple[list[float], list[float]]:
+    """Return the right edge of each layer and 0, and the density exp(-x**2 / 2) there.
+
+    tests/helpers/make_ziggurat.py writes the same for C++.
+    """
+    with digits():
+        density = (-_TAIL * _TAIL / 2).exp()
+        first = _AREA / density
+        edges, heights = [first, _TAIL], [(-first * first / 2).exp(), density]
+        while len(edges) < _LAYERS:
+            heights.append(heights[-1] + _AREA / edges[-1])
+            edges.append((-2 * heights[-1].ln()).sqrt())
+        return [*map(float, edges), 0.0], [*map(float, heights), 1.0]
+
+
 @cache
 def _tables() -> _Tables:
-    edges = np.array([float.fromhex(text) for text in ziggurat_tables.EDGES])
-    heights = np.array([float.fromhex(text) for text in ziggurat_tables.HEIGHTS])
+    edges, heights = map(np.array, layers())
     outer, inner = edges[:-1], edges[1:]
     return _Tables(np.concatenate([outer, -outer]), np.tile(inner, 2), heights)
 

@@ -1,4 +1,4 @@
-"""Derive the numbers of noisify/kernels with mpmath; as a script, write them into the sources."""
+"""Derive the numbers of noisify/kernels with mpmath; as a script, write them for C++."""
 
 import struct
 from itertools import pairwise
@@ -96,39 +96,6 @@ def tables():
         return exp_tables() | log_tables()
 
 
-def python_source():
-    """Return noisify/kernels/tables.py."""
-    lines = [
-        '"""Numbers of the kernels, written by tests/helpers/kernel_tables.py."""',
-        "",
-        "from __future__ import annotations",
-        "",
-        "from typing import TYPE_CHECKING",
-        "",
-        "import numpy as np",
-        "",
-        "if TYPE_CHECKING:",
-        "    from numpy.typing import NDArray",
-        "",
-        "",
-        "def _array(text: str) -> NDArray[np.float64]:",
-        '    """Return hexadecimal numbers as an array that cannot be written to."""',
-        "    numbers = np.array([float.fromhex(one) for one in text.split()])",
-        "    numbers.setflags(write=False)",
-        "    return numbers",
-        "",
-        "",
-    ]
-    for name, value in tables().items():
-        if isinstance(value, float):
-            lines.append(f'{name} = float.fromhex("{value.hex()}")')
-            continue
-        texts = [one.hex() for one in value]
-        rows = ["    " + " ".join(texts[at : at + 3]) for at in range(0, len(texts), 3)]
-        lines += [f"{name} = _array(", '    """', *rows, '    """', ")"]
-    return "\n".join(lines) + "\n"
-
-
 def cpp_source():
     """Return noisify/kernels/_kernel_tables.hpp."""
     lines = [
@@ -150,5 +117,4 @@ def cpp_source():
 
 
 if __name__ == "__main__":
-    (KERNELS / "tables.py").write_text(python_source(), encoding="utf-8")
     (KERNELS / "_kernel_tables.hpp").write_text(cpp_source(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Write the ziggurat's tables, as exact hexadecimal floats, for Python and for C++.
+"""Write the ziggurat's tables, as exact hexadecimal floats, for C++.
 
 Marsaglia and Tsang (2000), "The ziggurat method for generating random variables", with 256 layers
 of equal area under f(x) = exp(-x**2 / 2). Layer 0 is a rectangle from 0 to r and the tail beyond.
@@ -13,8 +13,7 @@ import mpmath
 
 LAYERS = 256
 DIGITS = 60
-PACKAGE = Path(__file__).parents[2] / "noisify" / "streams"
-PYTHON, CPP = PACKAGE / "ziggurat_tables.py", PACKAGE / "_ziggurat_tables.hpp"
+CPP = Path(__file__).parents[2] / "noisify" / "streams" / "_ziggurat_tables.hpp"
 _SOURCE = "tests/helpers/make_ziggurat.py"
 
 
@@ -56,29 +55,10 @@ def tables() -> tuple[list[float], list[float]]:
         return [float(x) for x in right], [float(density(x)) for x in right]
 
 
-def lines(numbers: list[float], indent: str, left: str, right: str) -> str:
+def lines(numbers: list[float]) -> str:
     """Return numbers as hexadecimal floats, three to a line."""
-    texts = [f"{left}{number.hex()}{right}," for number in numbers]
-    return "\n".join(indent + " ".join(texts[at : at + 3]) for at in range(0, len(texts), 3))
-
-
-def python(edge: list[float], height: list[float]) -> str:
-    """Return the Python module."""
-    return f'''"""The tables of the normal distribution's ziggurat, from {_SOURCE}."""
-
-from __future__ import annotations
-
-# fmt: off
-EDGES = (
-{lines(edge, "    ", '"', '"')}
-)
-"""The right edge of each of the 256 layers, and 0. The tail begins at EDGES[1]."""
-
-HEIGHTS = (
-{lines(height, "    ", '"', '"')}
-)
-"""The density exp(-x**2 / 2) at each edge."""
-'''
+    texts = [f"{number.hex()}," for number in numbers]
+    return "\n".join("    " + " ".join(texts[at : at + 3]) for at in range(0, len(texts), 3))
 
 
 def cpp(edge: list[float], height: list[float]) -> str:
@@ -91,12 +71,12 @@ namespace ziggurat {{
 
 // The right edge of each of the 256 layers, and 0. The tail begins at edges[1].
 constexpr double edges[] = {{
-{lines(edge, "    ", "", "")}
+{lines(edge)}
 }};
 
 // The density exp(-x**2 / 2) at each edge.
 constexpr double heights[] = {{
-{lines(height, "    ", "", "")}
+{lines(height)}
 }};
 
 }}  // namespace ziggurat
@@ -104,6 +84,4 @@ constexpr double heights[] = {{
 
 
 if __name__ == "__main__":
-    found = tables()
-    PYTHON.write_text(python(*found), encoding="utf-8")
-    CPP.write_text(cpp(*found), encoding="utf-8")
+    CPP.write_text(cpp(*tables()), encoding="utf-8")

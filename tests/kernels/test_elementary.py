@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisify.core.native import Part, load
-from noisify.kernels import elementary
+from noisify.kernels import elementary, tables
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 RNG = np.random.default_rng(20)
@@ -135,9 +135,17 @@ class TestValues:
 
 
 def test_the_tables_are_those_derived_with_mpmath():
-    folder = kernel_tables.KERNELS
-    assert kernel_tables.python_source() == (folder / "tables.py").read_text(encoding="utf-8")
-    header = (folder / "_kernel_tables.hpp").read_text(encoding="utf-8")
+    found = kernel_tables.tables()
+    worked_out = {
+        "EXP_HIGH": tables.powers().high,
+        "EXP_LOW": tables.powers().low,
+        "LOG_RECIPROCAL": tables.reciprocals(),
+        "LOG_HIGH": tables.logarithms().high,
+        "LOG_LOW": tables.logarithms().low,
+    }
+    for name, expected in found.items():
+        assert expected == np.asarray(worked_out.get(name, getattr(tables, name, None))).tolist()
+    header = (kernel_tables.KERNELS / "_kernel_tables.hpp").read_text(encoding="utf-8")
     assert kernel_tables.cpp_source() == header
 
 

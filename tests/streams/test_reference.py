@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from noisify.core.chunk import Positions
 from noisify.core.native import PURE
 from noisify.kernels import tables
-from noisify.streams import ziggurat_tables
 from noisify.streams.streams import StreamName, StreamVariates, index_of_key
 from noisify.streams.words import Stream
-from noisify.streams.ziggurat import normal
+from noisify.streams.ziggurat import layers, normal
 
 COUNT = 200
 NAME = {"seed": 42, "field": "Größe in µm, 温度", "model": "any", "ordinal": 1, "replicate": 2}
@@ -138,18 +137,16 @@ def test_keys():
 
 class TestTables:
     def test_the_ziggurats(self):
-        edges = [float.fromhex(text) for text in ziggurat_tables.EDGES]
-        heights = [float.fromhex(text) for text in ziggurat_tables.HEIGHTS]
-        assert (reference.EDGES, reference.HEIGHTS) == (edges, heights)
+        assert (reference.EDGES, reference.HEIGHTS) == layers()
 
     def test_the_kernels(self):
         assert [(*pair,) for pair in reference.EXP_TABLE] == list(
-            zip(tables.EXP_HIGH.tolist(), tables.EXP_LOW.tolist(), strict=True)
+            zip(*[part.tolist() for part in tables.powers()], strict=True)
         )
-        rows = (tables.LOG_RECIPROCAL, tables.LOG_HIGH, tables.LOG_LOW)
+        rows = (tables.reciprocals(), *tables.logarithms())
         assert reference.LOG_TABLE == list(zip(*[row.tolist() for row in rows], strict=True))
 
     def test_are_those_that_mpmath_gives(self):
-        edge, height = make_ziggurat.tables()
-        assert make_ziggurat.python(edge, height) == make_ziggurat.PYTHON.read_text("utf-8")
-        assert make_ziggurat.cpp(edge, height) == make_ziggurat.CPP.read_text("utf-8")
+        found = make_ziggurat.tables()
+        assert found == layers()
+        assert make_ziggurat.cpp(*found) == make_ziggurat.CPP.read_text("utf-8")
