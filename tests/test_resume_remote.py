@@ -9,12 +9,13 @@ import pytest
 from run_command import clean_environment, run
 from servers import file_server
 
+from noisify.files.multipart import PART_BYTES
+
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'noisify-cli[remote]'")
 
 NOISE = ("--seed", 5, "-s", 1, "--resume")
-PART_BYTES = 5 << 20
 
 
 def states(lake, prefix="noisy/"):
@@ -129,7 +130,6 @@ from noisify.cli import main
 from noisify.engine.finished import FinishedOutputs
 import noisify.files.remote_output
 from noisify.files import output, remote_output
-remote_output.PART_BYTES = 5 << 20
 after, where = int(sys.argv[1]), sys.argv[2]
 add = FinishedOutputs.add
 recorded = threading.Event()
@@ -169,7 +169,7 @@ def killed(after, *arguments):
 
 def large(number):
     """Return a table that goes to S3 in several parts."""
-    return b"x,y\n" + f"{number}.5,{'a' * 995}\n".encode() * 6_000
+    return b"x,y\n" + f"{number}.5,{'a' * 19_995}\n".encode() * (9 * PART_BYTES // 8 // 20_000)
 
 
 def test_a_run_on_s3_that_was_killed_goes_on(lake):

@@ -14,8 +14,6 @@ import soundfile
 from noises import IN_ORDER
 from run_command import run
 
-from noisify.formats.csv import part as csv_part
-
 ROWS = 400
 RNG = np.random.default_rng(1)
 PLAIN = "id,x,note\n" + "".join(f"{n},{n / 7:.3f},text {n}\n" for n in range(ROWS))
@@ -87,8 +85,7 @@ def joined(outputs):
 
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_the_shards_of_a_csv_are_joined_by_cat(tmp_path, monkeypatch, name, count):
-    monkeypatch.setattr(csv_part, "PIECE_BYTES", 100)
+def test_the_shards_of_a_csv_are_joined_by_cat(tmp_path, name, count):
     data, options = TABLES[name]
     source = tmp_path / "in.csv"
     source.write_bytes(data)
@@ -102,8 +99,7 @@ def test_the_shards_of_a_csv_are_joined_by_cat(tmp_path, monkeypatch, name, coun
 
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
 @pytest.mark.parametrize("data", [PLAIN, QUOTED], ids=["plain", "quoted"])
-def test_so_they_are_with_every_kind_of_noise(tmp_path, monkeypatch, data, noise):
-    monkeypatch.setattr(csv_part, "PIECE_BYTES", 500)
+def test_so_they_are_with_every_kind_of_noise(tmp_path, data, noise):
     source = tmp_path / "in.csv"
     source.write_text(data)
     noise = chosen(noise)

@@ -182,7 +182,7 @@ class _Uploaded(_Remote):
         self, opened: CutInput, output: RemoteOutput, joining: Joining | None, url: str
     ) -> None:
         super().__init__(opened, output, joining, url)
-        self._parts = output.share_out()
+        self._parts = output.share_out(opened.part_sizes)
 
     @override
     def upload(self, at: int) -> dict[str, PartTarget]:

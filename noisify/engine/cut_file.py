@@ -36,21 +36,27 @@ from noisify.engine.targets import (
     shown_name,
 )
 from noisify.engine.unchanged import check_named
-from noisify.files import codecs, multipart
+from noisify.files import codecs
 from noisify.files.folder_output import walk
+from noisify.files.multipart import MOST_SENDERS, S3_SIZES, can_share
 from noisify.files.output import Outputs
 from noisify.formats.parquet import join as parquet_join
 
 if TYPE_CHECKING:
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
+    from noisify.files.multipart import PartSizes
     from noisify.files.output import Output
     from noisify.formats.interface import Joining
     from noisify.plan.plan import Plan
 
 
 def process_in_parts(
-    one: FileJob, settings: Settings, part_bytes: int, tasks: Tasks
+    one: FileJob,
+    settings: Settings,
+    part_bytes: int,
+    tasks: Tasks,
+    uploaded: PartSizes = S3_SIZES,
 ) -> FileResult | None:
     """Make the outputs of a file in parts; return None if it has to be made as a whole.
 
@@ -59,10 +65,11 @@ def process_in_parts(
         settings: The settings of a whole file.
         part_bytes: The size of a part.
         tasks: Works on the parts.
+        uploaded: The sizes of the parts of uploads.
     """
     most = -(-_size(one) // part_bytes)
     if any(is_url(name) for wanted in one.wanted for name in _names(wanted)):
-        most = min(most, multipart.MOST_SENDERS)
+        most = min(most, MOST_SENDERS)
     notes: list[str] = []
     settings = replace(
         settings,
@@ -70,7 +77,7 @@ def process_in_parts(
         share=Share(1, most),
     )
     try:
-        opened = CutInput(one, settings, tasks)
+        opened = CutInput(one, settings, tasks, uploaded)
     except NoisifyError:  # making it as a whole fails too, and reports why
         return None
     try:
@@ -128,7 +135,7 @@ def _may_be_joined(name: str) -> bool:
     if codecs.of_name(name) is not None:
         return False
     if is_url(name):
-        return multipart.can_share(name)
+        return can_share(name)
     place = Path(name)
     return not place.exists() or place.is_file() or place.is_dir()
 

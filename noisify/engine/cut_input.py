@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.engine.part_work import Tasks
     from noisify.engine.survey import Surveys
+    from noisify.files.multipart import PartSizes
     from noisify.files.output import Output
 
 
@@ -42,15 +43,19 @@ class CutInput(OpenInput):
         one: The file and its outputs.
         settings: The settings.
         tasks: Works on the parts.
+        part_sizes: The sizes of the parts of uploads.
 
     Attributes:
         count: The number of parts.
     """
 
-    def __init__(self, one: FileJob, settings: Settings, tasks: Tasks) -> None:
+    def __init__(
+        self, one: FileJob, settings: Settings, tasks: Tasks, part_sizes: PartSizes
+    ) -> None:
         self._one = one
         self._scanned: Sequence[Any] | None = None
         self.tasks = tasks
+        self.part_sizes = part_sizes
         self.count = 1
         targets = [wanted.target for wanted in one.wanted]
         super().__init__(one.path, settings, targets, later_passes=1)

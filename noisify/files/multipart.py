@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 PART_BYTES = 1 << 24
 """The size of a part; parts grow with what has been uploaded, since S3 takes at most 10,000."""
-LEAST_BYTES = 5 << 20
-"""The least size of a part that S3 takes, unless it is the last."""
 _MOST_PARTS = 10_000
 MOST_SENDERS = (_MOST_PARTS - 1) // 2
 """The most parts of a file: each needs two numbers, one for sending it again after short parts."""
@@ -49,21 +47,39 @@ class Sent(NamedTuple):
 
 
 @frozen
+class PartSizes:
+    """How large the parts of an upload are, in bytes.
+
+    Attributes:
+        least: The least that the server takes, unless it is the last part.
+        usual: What a part has if there is enough.
+    """
+
+    least: int = 5 << 20
+    usual: int = PART_BYTES
+
+
+S3_SIZES = PartSizes()
+
+
+@frozen
 class SharedUpload:
     """An upload to which several processes send parts.
 
     Attributes:
         url: The file.
         key: The `UploadId` that S3 gave the upload.
+        sizes: How large its parts are.
     """
 
     url: str
     key: str
+    sizes: PartSizes = S3_SIZES
 
     @classmethod
-    def start(cls, url: str) -> SharedUpload:
+    def start(cls, url: str, sizes: PartSizes) -> SharedUpload:
         """Start an upload."""
-        return cls(url, _call(url, "create_multipart_upload")["UploadId"])
+        return cls(url, _call(url, "create_multipart_upload")["UploadId"], sizes)
 
     def send(self, number: int, data: bytes) -> dict[str, Any]:
         """Upload a part; return its number and ETag, which complete the upload."""
@@ -109,9 +125,9 @@ class PartUpload:
     def send(self, file: BinaryIO, size: int) -> Sent:
         """Upload `size` bytes from a file's position, or return them if they are too few."""
         total = len(self.before) + size
-        if total < LEAST_BYTES:
+        if total < self.upload.sizes.least:
             return Sent([], self.before + file.read(size))
-        count = min(len(self.numbers), max(1, total // PART_BYTES))
+        count = min(len(self.numbers), max(1, total // self.upload.sizes.usual))
         parts, before = [], self.before
         for number in range(count):
             share = Share(number + 1, count).of(total)
@@ -152,7 +168,7 @@ def arranged(
             continue
         parts += one.parts
         held += one.rest
-        if len(held) >= LEAST_BYTES:
+        if len(held) >= upload.sizes.least:
             parts.append(upload.send(numbers_of(at, len(sent))[0], held))
             held = b""
     if held or end or not parts:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.overriding import override
-from noisify.files.multipart import PART_BYTES, SharedUpload
+from noisify.files.multipart import PART_BYTES, PartSizes, SharedUpload
 from noisify.files.staged_output import StagedOutput
 from noisify.files.temporary import new_temporary_path, remove
 from noisify.files.transport import IN_BUCKETS, Location, remote_errors
@@ -63,9 +63,10 @@ class RemoteOutput(StagedOutput):
         self._upload = kind(self._location, clobber=self._clobber)
         self.file = cast("BinaryIO", self._upload)
 
-    def share_out(self) -> NumberedParts:
-        """Let other processes send parts, instead of writing to `file`."""
-        self._upload = shared = NumberedParts(self._location, clobber=self._clobber)
+    def share_out(self, sizes: PartSizes) -> NumberedParts:
+        """Let other processes send parts of some sizes, instead of writing to `file`."""
+        upload = SharedUpload.start(self._location.url, sizes)
+        self._upload = shared = NumberedParts(self._location, upload, clobber=self._clobber)
         return shared
 
     @override
@@ -187,14 +188,19 @@ class _Parts(_Upload):
 class NumberedParts(_Upload):
     """Completes an upload to S3 whose parts other processes send.
 
+    Args:
+        location: The file.
+        upload: The upload.
+        clobber: Whether an existing file may be replaced.
+
     Attributes:
         upload: The upload.
         parts: The numbers and ETags of all parts, which complete it.
     """
 
-    def __init__(self, location: Location, *, clobber: bool) -> None:
+    def __init__(self, location: Location, upload: SharedUpload, *, clobber: bool) -> None:
         super().__init__(location, clobber=clobber)
-        self.upload = SharedUpload.start(location.url)
+        self.upload = upload
         self.parts: list[dict[str, Any]] = []
         self._open = True
 

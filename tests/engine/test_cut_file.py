@@ -24,7 +24,6 @@ from noisify.core.errors import NoisifyError
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
 from noisify.files import multipart
-from noisify.formats.csv import part as csv_part
 from noisify.formats.datasets import storage
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install 'noisify-cli[zarr]'")
@@ -62,14 +61,14 @@ def in_parts(monkeypatch):
     def process_all_on(_, files, settings, *__, part_bytes, **___):
         for one in files:
             assert may_be_cut(one, settings, part_bytes)
-            result = process_in_parts(one, settings, part_bytes, Twice())
+            uploaded = multipart.PartSizes(LEAST_PART, 2 * LEAST_PART)
+            result = process_in_parts(one, settings, part_bytes, Twice(), uploaded)
             assert result is not None
             cut.append(one.path)
             yield result
 
     monkeypatch.setattr(engines.dask_cluster, "DaskCluster", Cluster)
     monkeypatch.setattr(engines.dask_batch, "process_all_on", process_all_on)
-    monkeypatch.setattr(csv_part, "PIECE_BYTES", 500)
     return ("--engine", "dask", "--part-size", "1500")
 
 
@@ -373,14 +372,6 @@ def test_masks_are_those_of_the_whole(inputs, tmp_path, in_parts, name, suffix, 
 
 
 @pytest.fixture
-def bucket(lake, monkeypatch):
-    """Return a bucket of a server that takes small parts, and let small ones be sent."""
-    monkeypatch.setattr(multipart, "LEAST_BYTES", LEAST_PART)
-    monkeypatch.setattr(multipart, "PART_BYTES", 2 * LEAST_PART)
-    return lake
-
-
-@pytest.fixture
 def on_s3(in_parts):
     return (*in_parts[:-1], "3000")
 
@@ -396,41 +387,41 @@ BY_URL = {
 @pytest.mark.one_in(3)
 @pytest.mark.parametrize("noise", BY_URL.values(), ids=BY_URL)
 @pytest.mark.parametrize("name", [*TABLES[:-1], *ARRAYS[:-2]])
-def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, on_s3, bucket, name, noise):
+def test_an_output_on_s3_is_uploaded_in_parts(inputs, tmp_path, on_s3, lake, name, noise):
     chosen = ("-c", "x") if name in TABLES else ()
     common = ("--seed", 5, *chosen, *noise)
     local = run(inputs / name, "-o", tmp_path / name, *common)
-    url = bucket.put(f"in/{name}", (inputs / name).read_bytes())
+    url = lake.put(f"in/{name}", (inputs / name).read_bytes())
 
     for source in (inputs / name, url):
-        done = run(source, "-o", f"{bucket.url}/out/{name}", *common, *on_s3)
+        done = run(source, "-o", f"{lake.url}/out/{name}", *common, *on_s3)
 
-        messages = done.messages.replace(f"{bucket.url}/out", str(tmp_path))
-        messages = messages.replace(f"{bucket.url}/in", str(inputs))
+        messages = done.messages.replace(f"{lake.url}/out", str(tmp_path))
+        messages = messages.replace(f"{lake.url}/in", str(inputs))
         assert (local.status, local.messages) == (done.status, messages)
-        assert (tmp_path / name).read_bytes() == bucket.get(f"out/{name}")
-        assert [] == bucket.uploads()
-        assert 1 < len(bucket.parts(f"out/{name}"))
+        assert (tmp_path / name).read_bytes() == lake.get(f"out/{name}")
+        assert [] == lake.uploads()
+        assert 1 < len(lake.parts(f"out/{name}"))
 
 
 @pytest.mark.parametrize("name", [f"{'x' * 251}.csv", "a ü%20#.csv", ".csv"])
-def test_objects_have_names_that_files_cannot_have(inputs, tmp_path, on_s3, bucket, name):
+def test_objects_have_names_that_files_cannot_have(inputs, tmp_path, on_s3, lake, name):
     common = (inputs / "plain.csv", "--seed", 5, "-d", "impulse", "--rate", "20%")
     assert 0 == run(*common, "-o", tmp_path / "o.csv", "--mask", tmp_path / "m.csv").status
 
-    urls = ("-o", f"{bucket.url}/out/{name}", "--mask", f"{bucket.url}/mask/{name}")
+    urls = ("-o", f"{lake.url}/out/{name}", "--mask", f"{lake.url}/mask/{name}")
     done = run(*common, *urls, *on_s3)
 
     assert (0, "") == (done.status, done.messages)
-    assert (tmp_path / "o.csv").read_bytes() == bucket.get(f"out/{name}")
-    assert (tmp_path / "m.csv").read_bytes() == bucket.get(f"mask/{name}")
+    assert (tmp_path / "o.csv").read_bytes() == lake.get(f"out/{name}")
+    assert (tmp_path / "m.csv").read_bytes() == lake.get(f"mask/{name}")
 
 
 @pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "suffix"), [(name, suffix) for name, every in MASKS.items() for suffix in every]
 )
-def test_so_is_a_mask(inputs, tmp_path, on_s3, bucket, name, suffix):
+def test_so_is_a_mask(inputs, tmp_path, on_s3, lake, name, suffix):
     chosen = ("-c", "x") if name in TABLES else ()
     common = (
         inputs / name,
@@ -445,28 +436,28 @@ def test_so_is_a_mask(inputs, tmp_path, on_s3, bucket, name, suffix):
     )
     assert 0 == run(*common, "-o", tmp_path / name, "--mask", tmp_path / f"m{suffix}").status
 
-    out = tmp_path / "cut" / name if name == "folder" else f"{bucket.url}/{name}"
-    done = run(*common, "-o", out, "--mask", f"{bucket.url}/m{suffix}", *on_s3)
+    out = tmp_path / "cut" / name if name == "folder" else f"{lake.url}/{name}"
+    done = run(*common, "-o", out, "--mask", f"{lake.url}/m{suffix}", *on_s3)
 
     assert (0, "") == (done.status, done.messages)
-    assert (tmp_path / f"m{suffix}").read_bytes() == bucket.get(f"m{suffix}")
-    assert [] == bucket.uploads()
+    assert (tmp_path / f"m{suffix}").read_bytes() == lake.get(f"m{suffix}")
+    assert [] == lake.uploads()
 
 
 @pytest.mark.parametrize("where", ["id > 30 and id < 300", "id > 30", "id < 300", "id >= 0"])
 @pytest.mark.parametrize("name", ["plain.csv", "table.parquet"])
 def test_parts_that_are_too_small_are_uploaded_with_others(
-    inputs, tmp_path, on_s3, bucket, name, where
+    inputs, tmp_path, on_s3, lake, name, where
 ):
     noise = ("-d", "drop-rows", "--rate", "100%", "--where", where, "--seed", 5)
     assert 0 == run(inputs / name, "-o", tmp_path / name, *noise).status
 
-    assert 0 == run(inputs / name, "-o", f"{bucket.url}/{name}", *noise, *on_s3).status
+    assert 0 == run(inputs / name, "-o", f"{lake.url}/{name}", *noise, *on_s3).status
 
-    assert (tmp_path / name).read_bytes() == bucket.get(name)
+    assert (tmp_path / name).read_bytes() == lake.get(name)
 
 
-def test_row_groups_of_other_sizes_are_too(tmp_path, on_s3, bucket, monkeypatch):
+def test_row_groups_of_other_sizes_are_too(tmp_path, on_s3, lake, monkeypatch):
     joined = []
     numbers = multipart.numbers_of
 
@@ -482,27 +473,27 @@ def test_row_groups_of_other_sizes_are_too(tmp_path, on_s3, bucket, monkeypatch)
     common = (tmp_path / "in.parquet", "-s", "1", "--seed", 5)
     assert 0 == run(*common, "-o", tmp_path / "out.parquet").status
 
-    assert 0 == run(*common, "-o", f"{bucket.url}/o.parquet", *on_s3[:-1], "400").status
+    assert 0 == run(*common, "-o", f"{lake.url}/o.parquet", *on_s3[:-1], "400").status
 
-    assert (tmp_path / "out.parquet").read_bytes() == bucket.get("o.parquet")
+    assert (tmp_path / "out.parquet").read_bytes() == lake.get("o.parquet")
     assert any(joined)
 
 
-def test_several_outputs_on_s3(inputs, tmp_path, on_s3, bucket):
+def test_several_outputs_on_s3(inputs, tmp_path, on_s3, lake):
     source = inputs / "quoted.csv"
     sweep = ("--sweep", "scale=0.1sd,0.2,0.3iqr", "--replicates", 3, "--seed", 5, "-c", "x")
-    for folder, options in ((tmp_path / "local", ()), (bucket.url, on_s3)):
+    for folder, options in ((tmp_path / "local", ()), (lake.url, on_s3)):
         assert 0 == run(source, "--output-dir", folder, *sweep, *options).status
 
-    assert contents(tmp_path / "local") == {key: bucket.get(key) for key in bucket.objects()}
+    assert contents(tmp_path / "local") == {key: lake.get(key) for key in lake.objects()}
 
 
-def test_an_object_that_exists_is_kept_or_replaced(inputs, on_s3, bucket, monkeypatch):
-    command = (inputs / "array.npy", "-o", f"{bucket.url}/o.npy", "--seed", 5, *on_s3)
+def test_an_object_that_exists_is_kept_or_replaced(inputs, on_s3, lake, monkeypatch):
+    command = (inputs / "array.npy", "-o", f"{lake.url}/o.npy", "--seed", 5, *on_s3)
     make = multipart.SharedUpload.complete
 
     def meanwhile(*given, **options):
-        bucket.put("o.npy", b"theirs")
+        lake.put("o.npy", b"theirs")
         make(*given, **options)
 
     with monkeypatch.context() as patch:
@@ -511,17 +502,17 @@ def test_an_object_that_exists_is_kept_or_replaced(inputs, on_s3, bucket, monkey
     kept = run(*command, "--no-clobber")
 
     assert (2, 2, b"theirs", []) == (
-        late.status, kept.status, bucket.get("o.npy"), bucket.uploads()
+        late.status, kept.status, lake.get("o.npy"), lake.uploads()
     )  # fmt: skip
     assert late.messages == kept.messages
     assert 0 == run(*command).status
-    assert X.shape == np.load(io.BytesIO(bucket.get("o.npy"))).shape
+    assert X.shape == np.load(io.BytesIO(lake.get("o.npy"))).shape
 
 
 @pytest.mark.parametrize("error", [NoisifyError("was stopped"), KeyboardInterrupt()])
 @pytest.mark.parametrize("stage", ["before", "after"])
-def test_an_upload_that_fails_is_aborted(inputs, on_s3, bucket, monkeypatch, error, stage):
-    bucket.put("o.csv", b"old")
+def test_an_upload_that_fails_is_aborted(inputs, on_s3, lake, monkeypatch, error, stage):
+    lake.put("o.csv", b"old")
 
     class Failing(Twice):
         def map(self, work, items):
@@ -536,36 +527,36 @@ def test_an_upload_that_fails_is_aborted(inputs, on_s3, bucket, monkeypatch, err
 
     monkeypatch.setattr(sys.modules[__name__], "Twice", Failing)
 
-    done = run(inputs / "plain.csv", "-o", f"{bucket.url}/o.csv", "--seed", 5, *on_s3)
+    done = run(inputs / "plain.csv", "-o", f"{lake.url}/o.csv", "--seed", 5, *on_s3)
 
     assert {NoisifyError: 1, KeyboardInterrupt: 130}[type(error)] == done.status
-    assert (b"old", []) == (bucket.get("o.csv"), bucket.uploads())
+    assert (b"old", []) == (lake.get("o.csv"), lake.uploads())
 
 
-def test_what_fails_in_a_part_names_the_object(inputs, on_s3, bucket, monkeypatch):
+def test_what_fails_in_a_part_names_the_object(inputs, on_s3, lake, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("noisify.formats.csv.sink.write_all", full)
 
-    done = run(inputs / "plain.csv", "-o", f"{bucket.url}/o.csv", "--seed", 5, *on_s3)
+    done = run(inputs / "plain.csv", "-o", f"{lake.url}/o.csv", "--seed", 5, *on_s3)
 
-    assert f"noisify: {bucket.url}/o.csv (made in " in done.messages
+    assert f"noisify: {lake.url}/o.csv (made in " in done.messages
     assert "cannot be written: No space left on device" in done.messages
-    assert ([], []) == (bucket.objects(), bucket.uploads())
+    assert ([], []) == (lake.objects(), lake.uploads())
 
 
-def put_folder(bucket, folder, name):
-    """Put the files of a folder into a bucket; return its URL."""
+def put_folder(lake, folder, name):
+    """Put the files of a folder into a lake; return its URL."""
     for path, data in contents(folder).items():
         if data != "folder":
-            bucket.put(f"{name}/{path}", data)
-    return f"{bucket.url}/{name}"
+            lake.put(f"{name}/{path}", data)
+    return f"{lake.url}/{name}"
 
 
-def objects(bucket, start):
-    return {key.removeprefix(f"{start}/"): bucket.get(key)
-            for key in bucket.objects() if key.startswith(f"{start}/")}  # fmt: skip
+def objects(lake, start):
+    return {key.removeprefix(f"{start}/"): lake.get(key)
+            for key in lake.objects() if key.startswith(f"{start}/")}  # fmt: skip
 
 
 @pytest.fixture(params=["v2.zarr", "folder"])
@@ -576,31 +567,31 @@ def tree(request, inputs, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_files_of_a_folder_on_s3_are_uploaded_by_parts(tree, tmp_path, on_s3, bucket):
+def test_the_files_of_a_folder_on_s3_are_uploaded_by_parts(tree, tmp_path, on_s3, lake):
     (tree / "_SUCCESS").touch()
     common = ("--seed", 5, "-c", "x", "-s", 1)
     local = run(tree, "-o", tmp_path / "out", *common)
     expected = {name: data for name, data in contents(tmp_path / "out").items() if data != "folder"}
 
-    url = put_folder(bucket, tree, f"in/{tree.name}")
+    url = put_folder(lake, tree, f"in/{tree.name}")
     for source, out in ((tree, "a"), (url, "b")):
-        done = run(source, "-o", f"{bucket.url}/{out}", *common, *on_s3)
+        done = run(source, "-o", f"{lake.url}/{out}", *common, *on_s3)
         assert (local.status, local.messages) == (done.status, done.messages)
-        assert expected == objects(bucket, out)
+        assert expected == objects(lake, out)
     assert 0 == run(url, "-o", tmp_path / "down", *common, *on_s3).status
     down = contents(tmp_path / "down")
     assert expected == {name: data for name, data in down.items() if data != "folder"}
 
 
-def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path, bucket):
+def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path, lake):
     for name in STORES:
-        bucket.clear()
-        url = put_folder(bucket, inputs / name, "in.zarr")
+        lake.clear()
+        url = put_folder(lake, inputs / name, "in.zarr")
 
         assert 0 == run(url, "-o", tmp_path / name, "-s", 1, "--seed", 5, "-q").status
 
 
-def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, bucket, monkeypatch):
+def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, lake, monkeypatch):
     late, during = [], []
 
     class Stopped(Twice):
@@ -609,13 +600,13 @@ def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, bucket, monkeypat
                 return super().map(work, items)
             first, *others = items
             work(first)
-            during.extend(objects(bucket, "out"))
+            during.extend(objects(lake, "out"))
             late.extend((work, item) for item in others)
             raise NoisifyError("was stopped")
 
     monkeypatch.setattr(sys.modules[__name__], "Twice", Stopped)
 
-    done = run(tree, "-o", f"{bucket.url}/out", "-c", "x", "-s", 1, "--seed", 5, *on_s3)
+    done = run(tree, "-o", f"{lake.url}/out", "-c", "x", "-s", 1, "--seed", 5, *on_s3)
 
     assert (1, 1) == (done.status, len(done.lines)), done.messages
     assert ".noisify.incomplete" in during
@@ -624,4 +615,4 @@ def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, bucket, monkeypat
     for work, item in late:
         with pytest.raises(NoisifyError, match="is no longer written"):
             work(item)
-    assert {} == objects(bucket, "out")
+    assert {} == objects(lake, "out")

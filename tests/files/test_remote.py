@@ -19,7 +19,8 @@ from run_command import clean_environment, run
 from servers import file_server, s3_server
 
 import noisify
-from noisify.files import remote_output, transport
+from noisify.files import transport
+from noisify.files.multipart import PART_BYTES
 from noisify.files.remote import RemoteFile
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,6 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'no
 h5py = pytest.importorskip("h5py")
 
 TABLE = b"x,y\n1.5,a\n2.5,b\n3.5,c\n"
-FIVE_MIB = 5 << 20
 NOISE = ("-s", "0.1sd", "--seed", 1)
 
 
@@ -301,11 +301,10 @@ def test_reading_here_and_there_fetches_little_more_than_is_asked_for():
 # ── nothing half-written ─────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def large(monkeypatch):
-    """Return a CSV of several parts, parts being as small as S3 takes them."""
-    monkeypatch.setattr(remote_output, "PART_BYTES", FIVE_MIB)
-    return b"x,y\n" + b"1.5,abcdefghijklmnopqrstuvwxyz0123456789\n" * 300_000
+@pytest.fixture(scope="module")
+def large():
+    """Return a CSV of few rows and several parts."""
+    return b"x,y\n" + (b"1.5," + b"a" * 20_000 + b"\n") * (5 * PART_BYTES // 2 // 20_000)
 
 
 def test_a_large_file_goes_in_parts(lake, large, tmp_path):
@@ -333,9 +332,6 @@ KILLED = """
 import os, signal, sys
 import s3fs.core
 from noisify.cli import main
-import noisify.files.remote_output
-from noisify.files import remote_output
-remote_output.PART_BYTES = 5 << 20
 s3fs.core.S3File.commit = lambda self: os.kill(os.getpid(), int(sys.argv[1]))
 main(sys.argv[2:])
 """

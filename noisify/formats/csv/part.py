@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.csv.source import DelimitedSource
 
-PIECE_BYTES = 4 << 20
-"""Bytes of a file to count the records of at once."""
+_PIECE_BYTES = 4 << 20
 _PIECES_A_THREAD = 4
 
 
@@ -115,19 +114,22 @@ def size_of(source: DelimitedSource) -> int:
     return source.text.path.stat().st_size
 
 
-def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
+def find_bounds(
+    source: DelimitedSource, share: Share, jobs: int, piece_bytes: int = _PIECE_BYTES
+) -> CsvBounds:
     """Find a part, by counting the records before it.
 
     Args:
         source: The file.
         share: Which part it is.
         jobs: The number of threads to count with.
+        piece_bytes: Bytes of the file to count the records of at once.
     """
     begin, mine = len(source.prefix), _range_of(source, share)
     if _is_read_in_order(source):
-        starts = _starts_in_order(source, share.count)
+        starts = _starts_in_order(source, share.count, piece_bytes)
     else:
-        starts = _record_starts(source, [mine.start, mine.stop], jobs)
+        starts = _record_starts(source, [mine.start, mine.stop], jobs, piece_bytes)
     needed = begin if share.count == 1 else mine.start if share.is_last else mine.stop
     found = [RecordStart(begin, 0, 0)]
     while found[-1].offset < needed:
@@ -135,17 +137,20 @@ def find_bounds(source: DelimitedSource, share: Share, jobs: int) -> CsvBounds:
     return _bounds(source, found, share)
 
 
-def scan_share(source: DelimitedSource, share: Share) -> list[Scanned] | list[RecordStart]:
+def scan_share(
+    source: DelimitedSource, share: Share, piece_bytes: int = _PIECE_BYTES
+) -> list[Scanned] | list[RecordStart]:
     """Look for record starts in a share of a file's bytes.
 
     Args:
         source: The file.
         share: Which share.
+        piece_bytes: Bytes of the file to look at at once.
     """
     if _is_read_in_order(source):  # for the first share, look in the whole file
-        return list(_starts_in_order(source, share.count)) if share.is_first else []
+        return list(_starts_in_order(source, share.count, piece_bytes)) if share.is_first else []
     mine = _range_of(source, share)
-    borders = [*range(mine.start, mine.stop, PIECE_BYTES), mine.stop]
+    borders = [*range(mine.start, mine.stop, piece_bytes), mine.stop]
     return [_scan_piece(source, piece) for piece in pairwise(borders)]
 
 
@@ -207,10 +212,12 @@ def _is_read_in_order(source: DelimitedSource) -> bool:
     return bool(dialect.comment or dialect.escape) or len(dialect.delimiter) > 1
 
 
-def _starts_in_order(source: DelimitedSource, parts: int) -> Iterator[RecordStart]:
+def _starts_in_order(
+    source: DelimitedSource, parts: int, piece_bytes: int
+) -> Iterator[RecordStart]:
     """Yield record starts, several for each of some parts, by reading a file from its start."""
     total = size_of(source)
-    size = min(PIECE_BYTES, max(1, total // (_PIECES_A_THREAD * parts)))
+    size = min(piece_bytes, max(1, total // (_PIECES_A_THREAD * parts)))
     here = RecordStart(len(source.prefix), 0, 0)
     for block in source.blocks_between(here, total, size):
         yield here
@@ -221,7 +228,7 @@ def _starts_in_order(source: DelimitedSource, parts: int) -> Iterator[RecordStar
 
 
 def _record_starts(
-    source: DelimitedSource, cuts: Sequence[int], jobs: int
+    source: DelimitedSource, cuts: Sequence[int], jobs: int, piece_bytes: int
 ) -> Iterator[RecordStart]:
     """Yield the first record start in each piece of a file, and its end.
 
@@ -229,9 +236,10 @@ def _record_starts(
         source: The file.
         cuts: Offsets at which a piece must start.
         jobs: The number of threads.
+        piece_bytes: The most bytes of a piece.
     """
     begin, size = len(source.prefix), size_of(source)
-    borders = sorted({*range(begin, size, PIECE_BYTES), *cuts, size})
+    borders = sorted({*range(begin, size, piece_bytes), *cuts, size})
     pieces = pairwise(border for border in borders if begin <= border <= size)
     batches = iter(lambda: list(islice(pieces, _PIECES_A_THREAD * jobs)), [])
     with thread_pool(jobs, "noisify-count") as pool:

@@ -165,23 +165,26 @@ class DatasetSource(LeavesSource[RowGroupSlice]):
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[RowGroupSlice]:
         """Read slices of the row groups of all files; the output must not depend on `size`."""
-        return Reading(self.pieces(groups, range(len(self.file_rows))), self.in_flight)
+        return Reading(self.pieces(groups, range(len(self.file_rows)), size), self.in_flight)
 
-    def pieces(self, groups: Sequence[Sequence[Field]], files: range) -> Iterator[RowGroupSlice]:
+    def pieces(
+        self, groups: Sequence[Sequence[Field]], files: range, size: int
+    ) -> Iterator[RowGroupSlice]:
         """Yield slices of the row groups of some files, file by file.
 
         Args:
             groups: The fields to decode, in groups that must stay in one slice.
             files: The indices of the files.
+            size: The chunk size in bytes.
         """
         reached = Counter[str]()
         lists = any(field.table != ROWS for group in groups for field in group)
         for index, path in enumerate(self.tree.data[: files.stop]):
             if index >= files.start:
-                yield from self._open(path).pieces(groups, reached)
+                yield from self._open(path).pieces(groups, reached, size)
             elif lists:
                 every = range(self._open(path).metadata.num_row_groups)
-                deque(self._open(path).pieces(groups, reached, every[len(every) :]), maxlen=0)
+                deque(self._open(path).pieces(groups, reached, size, every[len(every) :]), maxlen=0)
             else:
                 reached[ROWS] += self.file_rows[index]
 

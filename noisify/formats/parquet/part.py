@@ -49,7 +49,7 @@ class ParquetPart(Part[RowGroupSlice]):
     ) -> Reading[RowGroupSlice]:
         """Read slices of the row groups, and of those around them that the halo reaches."""
         wider = widened(self.groups, self._rows, halo)
-        pieces = self._source.pieces(groups, Counter(), wider)
+        pieces = self._source.pieces(groups, Counter(), size, wider)
         return Reading(
             pieces, self._source.in_flight, beyond=lambda piece: piece.group not in self.groups
         )
@@ -82,7 +82,7 @@ class DatasetPart(Part[RowGroupSlice]):
         mine = {source.tree.data[index] for index in self._files}
         wider = widened(self._files, source.file_rows, halo)
         return Reading(
-            source.pieces(groups, wider),
+            source.pieces(groups, wider, size),
             source.in_flight,
             beyond=lambda piece: piece.source.path not in mine,
         )

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-WHOLE_BYTES = 16 << 20
-"""The largest decoded size of leaves that are not cut into slices of their rows."""
-PIECE_BYTES = 4 << 20
-"""The target size, decoded, of slices of rows and of several small leaves together."""
+_MOST_BYTES = 4 << 20
+_CHUNKS = 4
+WHOLE = 4
+"""The most slices that leaves with all rows may be as large as, before their rows are cut."""
+WHOLE_BYTES = WHOLE * _MOST_BYTES
+"""The largest decoded size of leaves of which the rows are not cut, whatever the chunk size."""
+
+
+def slice_bytes(chunk_bytes: int) -> int:
+    """Return the target size, decoded, of slices of rows and of several small leaves together.
+
+    >>> slice_bytes(1 << 20), slice_bytes(1 << 30), slice_bytes(1)
+    (4194304, 4194304, 4)
+    """
+    return min(_MOST_BYTES, _CHUNKS * chunk_bytes)
 
 
 def without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
@@ -29,14 +40,14 @@ def without_overlap(groups: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
 
 
 def shares_of(
-    units: Sequence[tuple[int, ...]], sizes: Mapping[int, int]
+    units: Sequence[tuple[int, ...]], sizes: Mapping[int, int], most: int
 ) -> Iterator[tuple[int, ...]]:
-    """Yield the units in order, combining small ones up to `PIECE_BYTES`."""
+    """Yield the units in order, combining small ones up to `most` bytes."""
     share: list[int] = []
     total = 0
     for unit in units:
         size = sum(sizes[leaf] for leaf in unit)
-        if share and total + size > PIECE_BYTES:
+        if share and total + size > most:
             yield tuple(share)
             share, total = [], 0
         share += unit

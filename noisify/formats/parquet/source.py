@@ -33,12 +33,17 @@ from noisify.formats.arrow.nested import (
 from noisify.formats.arrow.tables import LeavesSource, RowSlice
 from noisify.formats.colocated import FieldsByPlace
 from noisify.formats.interface import Reading
-from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer, unreadable
 from noisify.formats.parquet.leaf_checks import check_int96, int96_leaves, needs_plain_pages
-from noisify.formats.parquet.pieces import shares_of, without_overlap
+from noisify.formats.parquet.pieces import (
+    WHOLE,
+    WHOLE_BYTES,
+    shares_of,
+    slice_bytes,
+    without_overlap,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,8 +162,8 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         largest = 1
         for index in range(self.metadata.num_row_groups):
             largest = max(largest, sum(size.decoded for size in self.sizes(index)))
-            if largest >= parquet_pieces.WHOLE_BYTES:
-                return parquet_pieces.WHOLE_BYTES
+            if largest >= WHOLE_BYTES:
+                return WHOLE_BYTES
         return largest
 
     def sizes(self, group: int) -> Sequence[ChunkSize]:
@@ -178,16 +183,21 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
     @override
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[RowGroupSlice]:
         """Read slices of row groups, in order; the output must not depend on `size`."""
-        return Reading(self.pieces(groups, Counter()), self.in_flight)
+        return Reading(self.pieces(groups, Counter(), size), self.in_flight)
 
     def pieces(
-        self, wanted: Sequence[Sequence[Field]], reached: Counter[str], within: range | None = None
+        self,
+        wanted: Sequence[Sequence[Field]],
+        reached: Counter[str],
+        size: int,
+        within: range | None = None,
     ) -> Iterator[RowGroupSlice]:
         """Yield slices of row groups, in order.
 
         Args:
             wanted: The fields to decode, in groups that must stay in one slice.
             reached: The numbers of rows and of elements of each list before them; updated.
+            size: The chunk size in bytes.
             within: The indices of the row groups; None: all. Lists in those before them are read
                 to count their elements.
         """
@@ -197,13 +207,14 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         if lists or not leaves:
             groups = [leaves]
         units = without_overlap(groups)
+        most = slice_bytes(size)
         every = range(self.metadata.num_row_groups)
         for index in every if within is None else every[: within.stop]:
             passed = within is not None and index < within.start
             if passed and not lists:
                 reached[ROWS] += self.metadata.row_group(index).num_rows
                 continue
-            found = self._of_group(index, units, lists=lists, reached=reached)
+            found = self._of_group(index, units, most, lists=lists, reached=reached)
             if passed:
                 deque(found, maxlen=0)
             else:
@@ -211,20 +222,27 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             reached[ROWS] += self.metadata.row_group(index).num_rows
 
     def _of_group(
-        self, index: int, units: Sequence[tuple[int, ...]], *, lists: bool, reached: Counter[str]
+        self,
+        index: int,
+        units: Sequence[tuple[int, ...]],
+        most: int,
+        *,
+        lists: bool,
+        reached: Counter[str],
     ) -> Iterator[RowGroupSlice]:
         """Yield the slices of a row group.
 
         Args:
             index: Its index.
             units: The leaves to read, in groups that must stay in one slice.
+            most: The target size of a slice in bytes.
             lists: Whether any of them is inside lists.
             reached: The numbers of rows and of elements of each list before the row group.
         """
         group = self.metadata.row_group(index)
         chunks = self.sizes(index)
         sizes = {leaf: chunks[leaf].decoded for unit in units for leaf in unit}
-        shares = list(shares_of(units, sizes))
+        shares = list(shares_of(units, sizes, most))
         stored = [sum(chunks[leaf].stored for leaf in share) for share in shares]
         stored[-1] += sum(chunk.stored for chunk in chunks) - sum(stored)
         for share, size in zip(shares, stored, strict=True):
@@ -234,10 +252,10 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             decoded = sum(sizes[leaf] for leaf in share)
             if not rows:
                 yield replace(piece, elements=reached)
-            elif decoded <= parquet_pieces.WHOLE_BYTES and not lists:
+            elif decoded <= WHOLE * most and not lists:
                 yield piece
             else:
-                yield from self._slices(piece, -(-decoded // parquet_pieces.PIECE_BYTES), reached)
+                yield from self._slices(piece, -(-decoded // most), reached)
 
     def _slices(
         self, piece: RowGroupSlice, parts: int, reached: Counter[str]

@@ -11,7 +11,6 @@ import pytest
 from run_command import run
 
 from noisify.formats.parquet import footer as parts
-from noisify.formats.parquet import pieces as parquet_pieces
 from noisify.formats.parquet import thrift
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.source import ParquetSource
@@ -44,12 +43,14 @@ def wide(tmp_path: Path) -> Path:
     return path
 
 
-def pieces(path: Path, groups: Sequence[Sequence[str]]) -> list[tuple[int, tuple[int, ...], bool]]:
+def pieces(
+    path: Path, groups: Sequence[Sequence[str]], chunk_bytes: int
+) -> list[tuple[int, tuple[int, ...], bool]]:
     """Return the row group, the leaves and the end of each piece."""
     source = ParquetSource(path, str(path))
     fields: dict[str, Field] = {field.name: field for field in source.fields}
     wanted = [[fields[name] for name in group] for group in groups]
-    found = source.read(wanted, 1).pieces
+    found = source.read(wanted, chunk_bytes).pieces
     return [(piece.group, piece.leaves, piece.closes) for piece in found]
 
 
@@ -72,20 +73,18 @@ OPTIONS = [
     ["--rng", "numpy"],
     ["--noise", "label=flip:0.2", "--noise", "word3=typo:0.2"],
 ]
-SIZES = [(1, 1 << 40), (40_000, 1 << 40), (1 << 40, 1 << 40), (10_000, 1), (60_000, 20_000)]
-"""Bytes of a piece, and of leaves above which they are sliced by rows."""
+EACH_COLUMN = 2000
+"""A chunk size at which each column of the file is a slice of its own, with all rows."""
+SIZES = [1, EACH_COLUMN, 10_000, 1 << 20]
+"""Chunk sizes, from slices of some rows of each column to one slice a row group."""
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
-def test_the_same_file_comes_out(
-    wide: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
-) -> None:
+def test_the_same_file_comes_out(wide: Path, options: list[str]) -> None:
     outputs = []
-    for (piece, largest), jobs in zip(SIZES, (1, 3, 1, 3, 3), strict=True):
-        monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", piece)
-        monkeypatch.setattr(parquet_pieces, "WHOLE_BYTES", largest)
+    for size, jobs in zip(SIZES, (3, 1, 3, 1), strict=True):
         report = wide.with_name("report.json")
-        words = ["-j", jobs, "--seed", 7, "--report", report]
+        words = ["-j", jobs, "--chunk-size", size, "--seed", 7, "--report", report]
         done = run(wide, "-o", "-", *words, *options)
         assert done.status == 0, done.messages
         outputs.append(done.output)
@@ -94,12 +93,8 @@ def test_the_same_file_comes_out(
     assert outputs[0] != wide.read_bytes()
 
 
-def test_each_group_of_columns_is_a_piece_of_its_own_if_it_is_large(
-    wide: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
-
-    assert pieces(wide, [["x0"], ["x1"], ["x5"]]) == [
+def test_each_group_of_columns_is_a_piece_of_its_own_if_it_is_large(wide: Path) -> None:
+    assert pieces(wide, [["x0"], ["x1"], ["x5"]], EACH_COLUMN) == [
         (group, leaves, leaves == (10,)) for group in (0, 1) for leaves in [(0,), (2,), (10,)]
     ]
 
@@ -107,29 +102,35 @@ def test_each_group_of_columns_is_a_piece_of_its_own_if_it_is_large(
 def test_small_columns_share_a_piece(wide: Path) -> None:
     every = tuple(range(0, 12, 2))
 
-    assert pieces(wide, [[name] for name in FLOATS]) == [(0, every, True), (1, every, True)]
+    found = pieces(wide, [[name] for name in FLOATS], 1 << 20)
+
+    assert found == [(0, every, True), (1, every, True)]
 
 
-def test_columns_between_those_that_go_together_go_with_them(
-    wide: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
+def test_rows_of_columns_that_are_larger_yet_are_sliced(wide: Path) -> None:
+    found = pieces(wide, [["x0"], ["x1"]], 1)
 
-    found = pieces(wide, [["x0"], ["x1", "x3"], ["x2"], ["x4"]])
+    assert found == [(0, (0,), False)] * 2 + [(0, (2,), True)] * 2 + [
+        (1, (0,), False),
+        (1, (2,), True),
+    ]
+
+
+def test_columns_between_those_that_go_together_go_with_them(wide: Path) -> None:
+    found = pieces(wide, [["x0"], ["x1", "x3"], ["x2"], ["x4"]], 4 * EACH_COLUMN)
 
     assert [leaves for group, leaves, _ in found if group == 0] == [(0,), (2, 4, 6), (8,)]
 
 
 def test_where_nothing_is_wanted_row_groups_still_come(wide: Path) -> None:
-    assert pieces(wide, []) == [(0, (), True), (1, (), True)]
+    assert pieces(wide, [], 1) == [(0, (), True), (1, (), True)]
 
 
 @pytest.mark.parametrize("first", [0, 3, 5])
 def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
-    wide: Path, monkeypatch: pytest.MonkeyPatch, first: int
+    wide: Path, first: int
 ) -> None:
     # The file is begun only when something has changed: in whichever piece and row group that is.
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     quiet = ",".join(FLOATS[:first]) or "n"
     recipe = wide.with_name("recipe.toml")
     recipe.write_text(
@@ -137,7 +138,8 @@ def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
         f'[[noise]]\nfields = "{FLOATS[first]}"\nmodel = "normal"\nscale = 1\nwhere = "n >= 2000"\n'
     )
 
-    done = run(wide, "-o", wide.with_name("out.parquet"), "--recipe", recipe, "--seed", 1)
+    size = ("--chunk-size", EACH_COLUMN)
+    done = run(wide, "-o", wide.with_name("out.parquet"), "--recipe", recipe, "--seed", 1, *size)
 
     assert done.status == 0, done.messages
     old, new = pq.ParquetFile(wide), pq.ParquetFile(wide.with_name("out.parquet"))
@@ -147,11 +149,11 @@ def test_a_change_in_a_later_column_alone_keeps_the_bytes_of_the_others(
 
 
 def test_a_sweep_writes_from_one_reading_what_single_runs_write(
-    wide: Path, monkeypatch: pytest.MonkeyPatch
+    wide: Path,
 ) -> None:
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     folder = wide.with_name("sweep")
-    swept = run(wide, "--output-dir", folder, "--sweep", "scale=0,0.5,2", "--seed", 1)
+    swept = run(wide, "--output-dir", folder, "--sweep", "scale=0,0.5,2", "--seed", 1,
+                "--chunk-size", EACH_COLUMN)  # fmt: skip
     assert swept.status == 0, swept.messages
 
     for scale in ("0", "0.5", "2"):
@@ -161,11 +163,11 @@ def test_a_sweep_writes_from_one_reading_what_single_runs_write(
 
 
 def test_a_mask_has_a_row_for_each_row_and_gives_the_file_back(
-    wide: Path, monkeypatch: pytest.MonkeyPatch
+    wide: Path,
 ) -> None:
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", 1)
     noisy, mask = wide.with_name("noisy.parquet"), wide.with_name("mask.parquet")
-    made = run(wide, "-o", noisy, "--mask", mask, "--mask-values", "-s", "1", "--seed", 3)
+    made = run(wide, "-o", noisy, "--mask", mask, "--mask-values", "-s", "1", "--seed", 3,
+               "--chunk-size", EACH_COLUMN)  # fmt: skip
     assert made.status == 0, made.messages
     assert pq.read_metadata(mask).num_rows == ROWS
 
@@ -198,16 +200,14 @@ def group_rows(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("columns", ["x", "x,y", "l[]", "l[],y"])
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_row_groups_without_rows_stay(
-    gaps: Path, monkeypatch: pytest.MonkeyPatch, columns: str, sizes: tuple[int, int]
-) -> None:
-    monkeypatch.setattr(parquet_pieces, "PIECE_BYTES", sizes[0])
-    monkeypatch.setattr(parquet_pieces, "WHOLE_BYTES", sizes[1])
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_row_groups_without_rows_stay(gaps: Path, columns: str, size: int) -> None:
     noisy = gaps.with_name("noisy.parquet")
 
-    assert run(gaps, "-o", noisy, "-c", columns, "-s", "1", "--seed", 1).status == 0
-    still = run(gaps, "-o", "-", "-c", columns, "-s", "0", "--seed", 1)
+    common = (gaps, "-c", columns, "--seed", 1, "--chunk-size", size)
+
+    assert run(*common, "-o", noisy, "-s", "1").status == 0
+    still = run(*common, "-o", "-", "-s", "0")
 
     assert group_rows(noisy) == group_rows(gaps) == [0, 30, 0, 20, 0]
     assert pq.read_table(noisy).num_rows == 50
