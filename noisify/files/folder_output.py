@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError, UsageError, exists_error
-from noisify.core.lazy_libraries import shutil
-from noisify.files.exchange import exchange
+from noisify.core.lazy_libraries import ctypes, shutil
+from noisify.core.overriding import override
 from noisify.files.file_output import (
     FileOutput,
     new_name_beside,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 _OWN = 0o700
 _NEW_FOLDER = 0o777
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = _RENAME_SWAP = 2
+_CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class FolderOutput(Output):
@@ -154,67 +159,59 @@ def recover(path: str) -> str | None:
     return None
 
 
-class _MemberFile(FileOutput):
-    """A file in a temporary folder, with the mode of a file of the source.
-
-    Args:
-        target: Its path.
-        like: The file of the source.
-    """
-
-    def __init__(self, target: Path, like: Path) -> None:
-        super().__init__(target)
-        self._like = like
-
-    def model(self) -> Path:
-        """Return the file whose mode is copied."""
-        return self._like
-
-    def sync_name(self) -> None:
-        """Do nothing: the folder is synced as a whole."""
-
-
-class MemberOutput(Output):
-    """A file in a folder that is being written; created when it is first used.
+class MemberOutput(FileOutput):
+    """A file in a folder that is being written, with the mode of a file of the source.
 
     Args:
         folder: The folder.
         relative: Its path in the folder.
         name: Its name in messages.
-        like: The file whose mode it gets.
+        like: The file of the source.
     """
 
     def __init__(self, folder: Path, relative: Path, name: str, like: Path) -> None:
+        super().__init__(folder / relative)
         self.name = name
         self._folder = folder
         self._relative = relative
         self._like = like
-        self._output: _MemberFile | None = None
 
-    @property
-    def file(self) -> BinaryIO:  # type: ignore[override]
-        """The open file."""
-        return self._opened().file
+    @override
+    def open(self) -> None:
+        """Create the temporary file, and the subfolders that it is in."""
+        make_within(self._folder, self._relative.parent)
+        super().open()
 
-    def _opened(self) -> _MemberFile:
-        if self._output is None:
-            make_within(self._folder, self._relative.parent)
-            self._output = _MemberFile(self._folder / self._relative, self._like)
-            self._output.open()
-        return self._output
+    @override
+    def model(self) -> Path:
+        """Return the file whose mode is copied."""
+        return self._like
 
-    def local_path(self) -> Path:
-        """Return the path to write to."""
-        return self._opened().local_path()
+    @override
+    def sync_name(self) -> None:
+        """Do nothing: the folder is synced as a whole."""
 
-    def commit(self) -> None:
-        """Close the file; committing or discarding the folder decides whether it stays."""
-        self._opened().commit()
 
-    def discard(self) -> None:
-        """Remove the file."""
-        if self._output is not None:
-            self._output.discard()
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two files or folders atomically; return False if that is unsupported.
+
+    Raises:
+        OSError: If the exchange is supported but fails.
+    """
+    first, second = os.fsencode(one), os.fsencode(other)
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform in {"linux", "darwin"} else None
+    if (rename := getattr(library, "renameat2", None)) is not None:
+        failed = rename(_AT_FDCWD, first, _AT_FDCWD, second, ctypes.c_uint(_RENAME_EXCHANGE))
+    elif (rename := getattr(library, "renamex_np", None)) is not None:
+        failed = rename(first, second, ctypes.c_uint(_RENAME_SWAP))
+    else:
+        return False
+    if not failed:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT:
+        return False
+    raise OSError(number, os.strerror(number), str(one))
 
 
 def make_within(folder: Path, relative: Path) -> None:

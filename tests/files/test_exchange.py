@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from noisify.files.exchange import _CANNOT, exchange
+from noisify.files.folder_output import _CANNOT, exchange
 
 if TYPE_CHECKING:
     from pathlib import Path

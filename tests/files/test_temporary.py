@@ -25,7 +25,9 @@ FILE = 'file_output.FileOutput("out.csv").open()'
 FOLDER = """
 output = folder_output.FolderOutput(Path("in"), "out", in_place=False, clobber=True)
 output.open()
-output.member(Path("part")).file.write(b"bytes")
+part = output.member(Path("part"))
+part.open()
+part.file.write(b"bytes")
 """
 COMPRESSED = """
 output = open_output("out.csv.gz", compression=codecs.of_name("out.csv.gz").at_level(1))

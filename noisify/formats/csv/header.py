@@ -24,8 +24,14 @@ from noisify.formats.csv.delimiters import (
     is_one_short,
     sniff,
 )
-from noisify.formats.csv.escapes import ADVICE, ESCAPED_QUOTE, looks_escaped, refusal
-from noisify.formats.csv.reference_scan import end_of_line, walk
+from noisify.formats.csv.reference_scan import (
+    ADVICE,
+    ESCAPED_QUOTE,
+    end_of_line,
+    looks_escaped,
+    refusal,
+    walk,
+)
 from noisify.formats.csv.scan import refuse_zeros
 from noisify.formats.csv.types import Dialect, comment_sign, count_lines
 

@@ -1,9 +1,9 @@
 """Cut a text table into blocks of whole records, and find the bounds of their cells.
 
 A quote only opens a quoted cell at the cell's start, as in Python's `csv`. Lines end in LF, CRLF or
-CR. The compiled module does the work if it is present. Otherwise NumPy cuts the blocks in which
-every quote is well placed, and `reference_scan` cuts the others cell by cell. All three find the
-same cells.
+CR. The compiled module does the work if it is present. Otherwise NumPy cuts the usual blocks, with
+every quote well placed and lines that end in LF or CRLF, and `reference_scan` cuts the others cell
+by cell. All three find the same cells.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from noisify.core.errors import DataError
 from noisify.core.memory_bound import UNBOUNDED
 from noisify.files.input import read_fully
 from noisify.formats.csv import native
-from noisify.formats.csv.escapes import masked, refuse_escapes
-from noisify.formats.csv.reference_scan import blanked, cut_exactly
+from noisify.formats.csv.reference_scan import blanked, cut_exactly, masked, refuse_escapes
 from noisify.formats.csv.types import (
     CR,
     LF,
@@ -160,25 +159,27 @@ class RecordReader:
 
 
 def cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
-    """Return the same as `native.cut` with NumPy; with misplaced quotes, only `odd` is set."""
+    """Return the same as `native.cut` with NumPy; only `odd` is set if NumPy cannot find the cells.
+
+    It cannot with misplaced quotes, or a CR that no LF follows.
+    """
     characters = np.frombuffer(data, np.uint8)
     if b'"' not in data and b"\r" not in data:
         return _cut_lines(data, characters, at_end=at_end)
-    ends, returns = _line_ends(data, characters, at_end=at_end)
-    every_end = ends
-    quotes = np.flatnonzero(characters == QUOTE) if b'"' in data else None
-    is_open = False
-    if quotes is not None:
-        if not _quotes_in_place(characters, quotes, delimiter):
-            return Cut(0, 0, 0, quotes=True, returns=returns, odd=True, open=False)
-        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
-        is_open = len(quotes) % 2 == 1
+    last = data.endswith(b"\r") and not at_end  # an LF may follow in the next block
+    returns = data.count(b"\r") - data.count(b"\r\n") > last
+    quotes = np.flatnonzero(characters == QUOTE)
+    if returns or (len(quotes) and not _quotes_in_place(characters, quotes, delimiter)):
+        return Cut(0, 0, 0, quotes=True, returns=returns, odd=True, open=False)
+    every_end = np.flatnonzero(characters == LF)
+    ends = every_end[np.searchsorted(quotes, every_end) % 2 == 0]
+    is_open = len(quotes) % 2 == 1
     used = len(data) if at_end else (int(ends[-1]) + 1 if len(ends) else 0)
     rows = len(ends) - _empty_lines(characters, ends)
     if used and (not len(ends) or int(ends[-1]) + 1 < used):
         rows += 1
     lines = int(np.searchsorted(every_end, used))
-    return Cut(used, rows, lines, quotes is not None, returns, odd=False, open=is_open)
+    return Cut(used, rows, lines, bool(len(quotes)), returns=False, odd=False, open=is_open)
 
 
 def _cut_lines(data: bytes, characters: NDArray[np.uint8], *, at_end: bool) -> Cut:
@@ -238,7 +239,7 @@ def find_cells(block: Block, dialect: Dialect, wanted: list[int]) -> Cells:
         found = native.scan(data, dialect.delimiter, dialect.columns, wanted, block.rows)
         if found is not None:
             return Cells(block.data, *found)
-        if block.odd:
+        if block.odd or block.returns:
             cells, _ = cut_exactly(block.data, dialect, block.line, at_end=True)
     characters = np.frombuffer(data, np.uint8)
     if cells is not None:
@@ -338,8 +339,6 @@ def _separators(block: Block, characters: NDArray[np.uint8], delimiter: bytes) -
     for at in range(1, len(delimiter)):
         mask[:-at] &= (characters[at:] == delimiter[at]) | (characters[:-at] == LF)
         mask[-at:] &= characters[-at:] == LF
-    if block.returns:
-        mask |= _bare_returns(characters)
     if block.quotes:
         quote = characters == QUOTE
         specials = np.flatnonzero(mask | quote)
@@ -421,29 +420,6 @@ def without_blanks(cells: Cells) -> Cells:
 def _blank(characters: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.bool_]:
     here = characters.take(at, mode="clip")
     return np.asarray((here == SPACE) | (here == TAB))
-
-
-def _line_ends(
-    data: bytes, characters: NDArray[np.uint8], *, at_end: bool
-) -> tuple[NDArray[np.int64], bool]:
-    """Return the offset of the last byte of each line end, and whether any is a bare CR.
-
-    A trailing CR is not counted: an LF may follow in the next block.
-    """
-    ends = np.flatnonzero(characters == LF)
-    if b"\r" not in data:
-        return ends, False
-    bare = np.flatnonzero(_bare_returns(characters))
-    if not at_end:
-        bare = bare[bare < len(characters) - 1]
-    return (np.sort(np.concatenate((ends, bare))), True) if len(bare) else (ends, False)
-
-
-def _bare_returns(characters: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return a mask of the CRs that no LF follows."""
-    bare: NDArray[np.bool_] = characters == CR
-    bare[:-1] &= characters[1:] != LF
-    return bare
 
 
 def _empty_lines(characters: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.errors import NoisifyError
-from noisify.files.mapping import drop_from_memory, map_empty
 from noisify.files.temporary import new_temporary_file, temporary_folder
-from noisify.files.write_behind import write_all
+from noisify.files.write_behind import drop_from_memory, map_empty, write_all
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap, same_bytes
 
 if TYPE_CHECKING:

@@ -232,9 +232,7 @@ def _parts(kind: h5t.TypeID) -> Iterator[h5t.TypeID]:
 
 def _is_list(kind: h5t.TypeID) -> bool:
     """Return whether elements are lists or texts of variable length."""
-    if isinstance(kind, h5t.TypeStringID):
-        return bool(kind.is_variable_str())
-    return bool(kind.get_class() == h5t.VLEN)
+    return is_text(kind) or bool(kind.get_class() == h5t.VLEN)
 
 
 def lost_in_numpy(kind: h5t.TypeID) -> str:

@@ -74,67 +74,56 @@ def header_sizes(file: h5py.File) -> tuple[int, int, int]:
 
 
 @frozen
-class SecondVersion:
-    """The start of a header of version 2.
+class Header:
+    """The start of an object header.
 
     Attributes:
-        keeps_times: Whether it holds times, after its flags.
-        messages: The address of its messages.
-        size: The size of the messages in bytes; a checksum follows.
+        second: Whether it is of version 2, in which a signature precedes each block of messages,
+            and a checksum follows.
+        keeps_times: Whether one of version 2 holds times, after its flags.
+        messages: The address of the messages of its first block.
+        size: The size of these messages in bytes.
         prefix: The bytes of a message before its data.
     """
 
+    second: bool
     keeps_times: bool
     messages: int
     size: int
     prefix: int
 
     @classmethod
-    def read(cls, file: HeaderFile, address: int) -> SecondVersion | None:
-        """Parse the start of a header; return None for one of version 1."""
+    def read(cls, file: HeaderFile, address: int) -> Header:
+        """Parse the start of a header."""
         start = file.read(address, 6)
         if not start.startswith(SIGNATURE):
-            return None
+            return cls(False, False, address + _PREFIX, file.number(address + 8, 4), _MESSAGE)
         flags = start[5]
         keeps_times = bool(flags & _KEEPS_TIMES)
         at = address + len(start) + (16 if keeps_times else 0) + (4 if flags & _KEEPS_PHASES else 0)
         width = 1 << (flags & 3)
         size = file.number(at, width)
-        return cls(keeps_times, at + width, size, 6 if flags & _KEEPS_ORDER else 4)
+        return cls(True, keeps_times, at + width, size, 6 if flags & _KEEPS_ORDER else 4)
 
 
 def messages(file: HeaderFile, address: int) -> Iterator[tuple[int, int]]:
     """Yield the type of each message of an object's header, and the address of its data."""
-    second = SecondVersion.read(file, address)
-    if second is not None:
-        yield from _messages(file, second.messages, second.size, second.prefix, len(SIGNATURE))
-        return
-    size = file.number(address + 8, 4)
-    yield from _messages(file, address + _PREFIX, size, _MESSAGE, 0)
+    header = Header.read(file, address)
+    yield from _messages(file, header, header.messages, header.size)
 
 
-def _messages(
-    file: HeaderFile, address: int, size: int, prefix: int, signature: int
-) -> Iterator[tuple[int, int]]:
-    """Yield the messages of a block, and of the blocks that continue it.
-
-    Args:
-        file: The file.
-        address: The address of the messages.
-        size: The size of the messages in bytes.
-        prefix: The bytes of a message before its data.
-        signature: The bytes of the signature before a further block, which a checksum ends, in
-            version 2; 0 in version 1, which has neither.
-    """
-    at, width = address, 1 if signature else 2
-    while at + prefix <= address + size:
+def _messages(file: HeaderFile, header: Header, at: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the messages of a block, and of the blocks that continue it."""
+    end, width = at + size, 1 if header.second else 2
+    while at + header.prefix <= end:
         kind, length = file.number(at, width), file.number(at + width, 2)
-        at += prefix
+        at += header.prefix
         if kind == _CONTINUATION:
-            further = file.number(at, file.address_bytes) + signature
+            further = file.number(at, file.address_bytes)
             rest = file.number(at + file.address_bytes, file.length_bytes)
-            rest -= signature + _CHECKSUM if signature else 0
-            yield from _messages(file, further, rest, prefix, signature)
+            if header.second:
+                further, rest = further + len(SIGNATURE), rest - len(SIGNATURE) - _CHECKSUM
+            yield from _messages(file, header, further, rest)
         yield kind, at
         at += length
 
@@ -162,32 +151,22 @@ def restore_times(copy: HeaderFile, original: HeaderFile, address: int) -> None:
     The HDF5 library records when a dataset's header changed, if the dataset was created to, and
     offers no way to set that time. The same command would then give other bytes each time.
     """
-    second = SecondVersion.read(copy, address)
-    if second is not None:
-        _restore_second_version(copy, original, address, second)
-        return
-    found = _modified_at(copy, address), _modified_at(original, address)
-    if found[0] is not None and found[1] is not None:
-        copy.write(found[0], original.read(found[1], 4))
+    header = Header.read(copy, address)
+    if not header.second:
+        found = _modified_at(copy, address), _modified_at(original, address)
+        if found[0] is not None and found[1] is not None:
+            copy.write(found[0], original.read(found[1], 4))
+    elif header.keeps_times and Header.read(original, address).second:
+        copy.write(address + _TIMES_AT, original.read(address + _TIMES_AT, 16))  # four times
+        end = header.messages + header.size
+        block = copy.read(address, end - address)
+        copy.write(end, checksum(block).to_bytes(4, "little"))
 
 
 def _modified_at(file: HeaderFile, address: int) -> int | None:
     """Return the address of the modification time in a header of version 1, or None."""
-    for kind, at in messages(file, address):
-        if kind == _MODIFIED:
-            return at + 4  # after a version and three reserved bytes
-    return None
-
-
-def _restore_second_version(
-    copy: HeaderFile, original: HeaderFile, address: int, header: SecondVersion
-) -> None:
-    if not header.keeps_times or SecondVersion.read(original, address) is None:
-        return
-    copy.write(address + _TIMES_AT, original.read(address + _TIMES_AT, 16))  # four times
-    end = header.messages + header.size
-    block = copy.read(address, end - address)
-    copy.write(end, checksum(block).to_bytes(4, "little"))
+    times = (at for kind, at in messages(file, address) if kind == _MODIFIED)
+    return next((at + 4 for at in times), None)  # after a version and three reserved bytes
 
 
 def checksum(data: bytes) -> int:

@@ -6,7 +6,7 @@ as bytes if their filters are known here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -30,12 +30,12 @@ from noisify.formats.numpy_fields import raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from noisify.formats.datasets.boxes import Box
     from noisify.formats.datasets.chunk_file import ChunkFile
+    from noisify.formats.datasets.storage import Origin, Target
     from noisify.formats.hdf5.filters import Buffer, Pipeline
 
 
@@ -45,26 +45,6 @@ _LEAST_BYTES = 64
 """The fewest bytes that a text takes in memory."""
 _MOST_AT_ONCE = 1 << 14
 """The most texts to write at once: their places take memory in the library."""
-
-
-class Origin(Protocol):
-    """The file that is read."""
-
-    def opened(self) -> BinaryIO:
-        """Return the unbuffered file."""
-
-    def dataset(self, path: str) -> h5d.DatasetID:
-        """Return a dataset."""
-
-
-class Target(Protocol):
-    """The copy that is written."""
-
-    def overwrite(self, path: str, start: int, data: memoryview) -> None:
-        """Write bytes of a contiguous dataset to an offset in the file."""
-
-    def dataset(self, path: str) -> AbstractContextManager[h5d.DatasetID]:
-        """Open a dataset while signals are delayed."""
 
 
 @frozen
@@ -82,7 +62,8 @@ class Contiguous(Storage):
     @override
     def read(self, origin: Origin, box: Box) -> BinaryIO:
         """Return the file, which the workers read without the HDF5 library."""
-        return origin.opened()
+        file: BinaryIO = origin.opened()
+        return file
 
     def unpack(self, raw: BinaryIO, box: Box) -> Unpacked:
         """Read a box's elements from the file.

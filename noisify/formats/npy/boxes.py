@@ -9,7 +9,7 @@ import numpy as np
 from noisify.core.chunk import Positions, boxes
 from noisify.core.errors import DataError
 from noisify.files.input import read_runs_at
-from noisify.files.mapping import drop_from_memory, map_empty
+from noisify.files.write_behind import drop_from_memory, map_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

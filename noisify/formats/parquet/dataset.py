@@ -258,6 +258,7 @@ class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):
         with self._lock:
             if source.path not in self._open:
                 member = self._output.member(source.path.relative_to(self._source.folder))
+                member.open()
                 self._open[source.path] = ParquetSink(source, member, self._noised), member
             return self._open[source.path][0]
 

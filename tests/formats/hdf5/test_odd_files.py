@@ -13,8 +13,8 @@ from run_command import noisy, noisy_file, normal_noise, run
 
 from noisify.formats.hdf5 import storage
 from noisify.formats.hdf5.object_headers import (
+    Header,
     HeaderFile,
-    SecondVersion,
     checksum,
     header_sizes,
     messages,
@@ -271,7 +271,7 @@ def test_chunks_at_the_end_that_pass_no_filter(tmp_path, compression):
     patch(source, message_of(source, b"x", LAYOUT) + 2, b"\1")
     with source.open("r+b", 0) as raw:
         headers = HeaderFile(raw, *sizes)
-        second = SecondVersion.read(headers, header)
+        second = Header.read(headers, header)
         end = second.messages + second.size
         headers.write(end, checksum(headers.read(header, end - header)).to_bytes(4, "little"))
     with h5py.File(source) as file:

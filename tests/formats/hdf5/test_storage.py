@@ -446,7 +446,7 @@ class TestAgainstTheRowOrder:
     @pytest.mark.usefixtures("little_memory")
     def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
         source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
-        monkeypatch.setattr("noisify.files.mapping.reserve", no_room)
+        monkeypatch.setattr("noisify.files.write_behind.reserve", no_room)
 
         done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
 
