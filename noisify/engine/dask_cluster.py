@@ -150,12 +150,11 @@ def fingerprint() -> dict[str, str]:
     """Return the versions that noise depends on, and a hash of test vectors of random numbers."""
     variates = StreamVariates(StreamName(1, "fingerprint", "normal"), Positions.range(0, _VECTOR))
     hashed = hashlib.blake2b(digest_size=8)
-    for drawn in (
-        variates.uniform("a"), variates.normal("b"), variates.exponential("c"),
-        variates.laplace("d"), variates.logistic("e"), variates.gumbel("f"),
-        variates.triangular("g"), variates.cauchy("h"), variates.lognormal("i", 0.5),
-        variates.gamma("j", 0.75), variates.student_t("k", 4.0),
+    for distribution, *parameters in (
+        ("uniform",), ("normal",), ("exponential",), ("laplace",), ("logistic",), ("gumbel",),
+        ("triangular",), ("cauchy",), ("lognormal", 0.5), ("gamma", 0.75), ("student_t", 4.0),
     ):  # fmt: skip
+        drawn = variates.drawn(distribution, distribution, *parameters)
         hashed.update(np.ascontiguousarray(drawn, "<f8").tobytes())
     return {
         "noisify": VERSION,

@@ -84,9 +84,8 @@ class IndependentNoise(Additive):
     independent: ClassVar[bool] = True
 
     def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
-        """Return fresh variates of scale 1 and loc 0, by the method that has the model's name."""
-        drawn: NDArray[np.float64] = getattr(context.variates, self.name)(lane)
-        return drawn
+        """Return fresh variates of scale 1 and loc 0, of the distribution with the model's name."""
+        return context.variates.drawn(self.name, lane)
 
 
 class Normal(IndependentNoise):
@@ -162,7 +161,7 @@ class StudentT(IndependentNoise):
 
     def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return t variates."""
-        return context.variates.student_t(lane, self.df)
+        return context.variates.drawn("student_t", lane, self.df)
 
     def moments(self) -> tuple[float, float] | None:
         """Return mean 0 and sd sqrt(df / (df - 2)), or None for df <= 2."""
@@ -302,7 +301,7 @@ class Gamma(Asymmetric):
 
     def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return gamma variates of scale 1."""
-        return context.variates.gamma(lane, self.shape)
+        return context.variates.drawn("gamma", lane, self.shape)
 
     def distribution(self) -> tuple[float, float]:
         """Return shape and sqrt(shape)."""
@@ -326,7 +325,7 @@ class LogNormal(Asymmetric):
 
     def standard(self, context: NoiseContext, lane: str) -> NDArray[np.float64]:
         """Return lognormal variates with median 1."""
-        return context.variates.lognormal(lane, self.sigma)
+        return context.variates.drawn("lognormal", lane, self.sigma)
 
     def distribution(self) -> tuple[float, float]:
         """Return e**(sigma**2 / 2) and that times sqrt(e**(sigma**2) - 1)."""

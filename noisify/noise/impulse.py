@@ -182,7 +182,7 @@ class Outlier(RateModel):
         """Return the values, with those hit moved beyond a fence."""
         if self.low is None or self.high is None or self.spread is None:
             raise UsageError("outlier needs the quartiles of the whole field")
-        beyond = context.variates.exponential("distance")
+        beyond = context.variates.drawn("exponential", "distance")
         hit, number = context.hit(self.rate), context.number
         up = context.variates.uniform("side") < _FAIR
         bottom, top = number.bounds(self.low, self.high)

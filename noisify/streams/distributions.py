@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisify.kernels.elementary import exp, log
+from noisify.streams import ziggurat
 from noisify.streams.words import open_uniform_of
-from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,16 @@ def integers(words: Words, count: int) -> Uint64s:
     return np.asarray(high * count_high + (middle >> _HALF_WORD) + (other >> _HALF_WORD))
 
 
+def uniform(lanes: Lanes, lane: str) -> Floats:
+    """Return variates uniform on [0, 1)."""
+    return lanes(lane).uniform()
+
+
+def normal(lanes: Lanes, lane: str) -> Floats:
+    """Return standard normal variates."""
+    return ziggurat.normal(lanes(lane))
+
+
 def exponential(lanes: Lanes, lane: str) -> Floats:
     """Return exponential variates of mean 1."""
     return np.negative(log(lanes(lane).open_uniform()))
@@ -80,12 +90,12 @@ def triangular(lanes: Lanes, lane: str) -> Floats:
 
 def cauchy(lanes: Lanes, lane: str) -> Floats:
     """Return Cauchy variates of scale 1: the ratio of two normal ones, which are never 0."""
-    return np.divide(normal(lanes(lane)), normal(lanes(f"{lane} divisor")))
+    return np.divide(normal(lanes, lane), normal(lanes, f"{lane} divisor"))
 
 
 def lognormal(lanes: Lanes, lane: str, sigma: float) -> Floats:
     """Return e**(sigma z) of normal variates z."""
-    return exp(normal(lanes(lane)) * sigma)
+    return exp(normal(lanes, lane) * sigma)
 
 
 def gamma(lanes: Lanes, lane: str, shape: float) -> Floats:
@@ -117,7 +127,7 @@ def _proposed(
     words, accepting = lanes(lane), lanes(f"{lane} accept")
     if len(which) < words.size:
         words, accepting = words.at(which), accepting.at(which)
-    z, share = normal(words), accepting.open_uniform()
+    z, share = ziggurat.normal(words), accepting.open_uniform()
     root = 1 + c * z
     v, square = root * root * root, z * z
     kept = share < 1 - _SQUEEZE * (square * square)
@@ -135,7 +145,7 @@ def student_t(lanes: Lanes, lane: str, df: float) -> Floats:
     half = df / 2
     with np.errstate(divide="ignore", over="ignore"):  # a tiny df has no finite variates
         spread = np.sqrt(half / gamma(lanes, f"{lane} gamma", half))
-        return normal(lanes(lane)) * spread
+        return normal(lanes, lane) * spread
 
 
 def _opened(words: Uint64s) -> Floats:

@@ -23,7 +23,6 @@ from noisify.core.value_class import frozen
 from noisify.streams import distributions
 from noisify.streams.limits import LEGACY_SEED_LIMIT
 from noisify.streams.words import Stream, Words
-from noisify.streams.ziggurat import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,12 +40,12 @@ STREAM_VERSION = 2
 """Increase it whenever the same command would give different noise than before."""
 _STRIP = 1 << 14
 """Elements whose variates are computed together; the intermediate results fit the cache."""
-_LARGE_STRIP = 1 << 16
-"""The same for variates made of normal ones, some of which are drawn again in many short steps."""
-
-
-_FROM_NORMAL = frozenset({"cauchy", "lognormal", "gamma", "student_t"})
-"""Distributions whose variates are made of normal ones."""
+_STRIPS = {
+    **dict.fromkeys(("uniform", "normal"), 0),
+    **dict.fromkeys(("cauchy", "lognormal", "gamma", "student_t"), 1 << 16),
+}
+"""The same for distributions made in one step (0: all elements), or of normal variates, some of
+which are drawn again in many short steps."""
 _SERIES_BYTES = 8
 
 
@@ -174,7 +173,7 @@ class Variates(ABC):
 
     @abstractmethod
     def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
-        """Return variates of a distribution, which is named like its method below."""
+        """Return variates of one of the distributions of `streams.distributions`."""
 
     def uniform(self, lane: str) -> Floats:
         """Return variates uniform on [0, 1)."""
@@ -183,42 +182,6 @@ class Variates(ABC):
     def normal(self, lane: str) -> Floats:
         """Return standard normal variates."""
         return self.drawn("normal", lane)
-
-    def exponential(self, lane: str) -> Floats:
-        """Return exponential variates."""
-        return self.drawn("exponential", lane)
-
-    def laplace(self, lane: str) -> Floats:
-        """Return Laplace variates."""
-        return self.drawn("laplace", lane)
-
-    def logistic(self, lane: str) -> Floats:
-        """Return logistic variates."""
-        return self.drawn("logistic", lane)
-
-    def gumbel(self, lane: str) -> Floats:
-        """Return Gumbel variates."""
-        return self.drawn("gumbel", lane)
-
-    def triangular(self, lane: str) -> Floats:
-        """Return triangular variates on -1 to 1 with mode 0."""
-        return self.drawn("triangular", lane)
-
-    def cauchy(self, lane: str) -> Floats:
-        """Return Cauchy variates."""
-        return self.drawn("cauchy", lane)
-
-    def lognormal(self, lane: str, sigma: float) -> Floats:
-        """Return variates whose logarithms are normal with standard deviation sigma."""
-        return self.drawn("lognormal", lane, sigma)
-
-    def gamma(self, lane: str, shape: float) -> Floats:
-        """Return gamma variates."""
-        return self.drawn("gamma", lane, shape)
-
-    def student_t(self, lane: str, df: float) -> Floats:
-        """Return variates of Student's t."""
-        return self.drawn("student_t", lane, df)
 
 
 class IndexedVariates(Variates):
@@ -240,20 +203,12 @@ class IndexedVariates(Variates):
         """Return whole numbers from 0 to count - 1."""
         return distributions.integers(self._words(lane, self._index()), count)
 
-    def uniform(self, lane: str) -> Floats:
-        """Return variates uniform on [0, 1)."""
-        return self._words(lane, self._index()).uniform()
-
-    def normal(self, lane: str) -> Floats:
-        """Return standard normal variates."""
-        return normal(self._words(lane, self._index()))
-
     def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
         """Return variates, made for a strip of the elements at a time."""
         make: Callable[..., Floats] = getattr(distributions, distribution)
         index = self._index()
-        strip = _LARGE_STRIP if distribution in _FROM_NORMAL else _STRIP
-        if len(index) <= strip or self.has_several:
+        strip = _STRIPS.get(distribution, _STRIP)
+        if not strip or len(index) <= strip or self.has_several:
             return make(partial(self._words, index=index), lane, *parameters)
         out = np.empty(len(index))
         for start in range(0, len(index), strip):

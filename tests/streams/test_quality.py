@@ -67,13 +67,13 @@ class TestDistributions:
     @pytest.mark.parametrize("case", DISTRIBUTIONS)
     def test_kolmogorov_and_smirnov(self, case):
         parameters, expected = DISTRIBUTIONS[case]
-        drawn = getattr(variates(), case.split()[0])("noise", *parameters)
+        drawn = variates().drawn(case.split()[0], "noise", *parameters)
         at_least(stats.kstest(drawn, expected.cdf).pvalue)
 
     @pytest.mark.parametrize("case", DISTRIBUTIONS)
     def test_tails(self, case):
         parameters, expected = DISTRIBUTIONS[case]
-        drawn = getattr(variates(), case.split()[0])("noise", *parameters)
+        drawn = variates().drawn(case.split()[0], "noise", *parameters)
         for share, tail in product((1e-2, 1e-3), (expected.cdf, expected.sf)):
             found = int(np.sum(tail(drawn) < share))
             at_least(stats.binomtest(found, COUNT, share).pvalue)

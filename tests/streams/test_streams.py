@@ -46,7 +46,7 @@ def variates(positions, name=NAME):
 
 def draw(made, distribution):
     """Return a chunk's variates of a distribution with its usual parameters."""
-    return getattr(made, distribution)("noise", *DISTRIBUTIONS[distribution])
+    return made.drawn(distribution, "noise", *DISTRIBUTIONS[distribution])
 
 
 class TestGolden:
@@ -116,8 +116,9 @@ class TestIndices:
         edges = [0, *sorted(cuts), TOTAL]
         with (
             mock.patch.dict(os.environ, {PURE: pure}),
-            mock.patch("noisify.streams.streams._STRIP", SMALL_STRIP),
-            mock.patch("noisify.streams.streams._LARGE_STRIP", SMALL_STRIP),
+            mock.patch.dict(
+                "noisify.streams.streams._STRIPS", dict.fromkeys(DISTRIBUTIONS, SMALL_STRIP)
+            ),
         ):
             whole = draw(variates(Positions.range(0, TOTAL)), distribution)
             pieces = [

@@ -62,7 +62,7 @@ def variates(distribution: str) -> list[dict[str, Any]]:
         for made in [
             StreamVariates(StreamName(seed, field, "any"), Positions.range(start, start + DEPTH))
         ]
-        for drawn in [getattr(made, distribution)("noise", *DISTRIBUTIONS[distribution])]
+        for drawn in [made.drawn(distribution, "noise", *DISTRIBUTIONS[distribution])]
     ]
 
 
