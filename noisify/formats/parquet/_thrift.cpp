@@ -79,6 +79,29 @@ public:
         return Owned(PyObject_CallFunctionObjArgs(record_, fields.get(), nullptr));
     }
 
+    // Passes over a value.
+    void skip(int kind, int levels) {
+        if (levels == 0) throw Unusual{};
+        if (is_integer(kind)) {
+            while (byte() > 127) {}
+        } else if (kind == kinds::binary) {
+            pass(varint());
+        } else if (kind == kinds::structure) {
+            while (const unsigned head = byte()) {
+                if (head < 16) skip(kinds::i16, levels);
+                const int inner = static_cast<int>(head & 15);
+                if (!is_truth(inner)) skip(inner, levels - 1);
+            }
+        } else if (is_list(kind)) {
+            const auto [inner, count] = list_header();
+            const bool truths = is_truth(inner);
+            if (truths) pass(count);
+            for (std::uint64_t at = 0; at < count && !truths; ++at) skip(inner, levels - 1);
+        } else {
+            pass(fixed_size(kind));
+        }
+    }
+
 private:
     unsigned byte() {
         if (at_ >= size_) throw Unusual{};
@@ -149,28 +172,6 @@ private:
         const unsigned head = byte();
         const std::uint64_t count = head >> 4;
         return {static_cast<int>(head & 15), count == long_list ? varint() : count};
-    }
-
-    void skip(int kind, int levels) {
-        if (levels == 0) throw Unusual{};
-        if (is_integer(kind)) {
-            while (byte() > 127) {}
-        } else if (kind == kinds::binary) {
-            pass(varint());
-        } else if (kind == kinds::structure) {
-            while (const unsigned head = byte()) {
-                if (head < 16) skip(kinds::i16, levels);
-                const int inner = static_cast<int>(head & 15);
-                if (!is_truth(inner)) skip(inner, levels - 1);
-            }
-        } else if (is_list(kind)) {
-            const auto [inner, count] = list_header();
-            const bool truths = is_truth(inner);
-            if (truths) pass(count);
-            for (std::uint64_t at = 0; at < count && !truths; ++at) skip(inner, levels - 1);
-        } else {
-            pass(fixed_size(kind));
-        }
     }
 
     const char* data_;
@@ -278,6 +279,12 @@ PyObject* unless_unusual(const Function& function) {
     }
 }
 
+Reader reader_at(PyObject* bytes, Py_ssize_t at, PyObject* record, PyObject* items) {
+    const auto size = static_cast<std::size_t>(PyBytes_Size(bytes));
+    if (at < 0 || static_cast<std::size_t>(at) > size) throw Unusual{};
+    return {PyBytes_AsString(bytes), size, static_cast<std::size_t>(at), record, items};
+}
+
 // Takes (bytes, offset, depth, last field, Record, Items); returns (record, end) or None.
 PyObject* read(PyObject* arguments) {
     PyObject *bytes, *record, *items;
@@ -287,11 +294,22 @@ PyObject* read(PyObject* arguments) {
     if (!PyArg_ParseTuple(arguments, "SniLOO", &bytes, &at, &depth, &last, &record, &items))
         throw python::Error{};
     return unless_unusual([&] {
-        const auto size = static_cast<std::size_t>(PyBytes_Size(bytes));
-        if (at < 0 || static_cast<std::size_t>(at) > size) throw Unusual{};
-        Reader reader(PyBytes_AsString(bytes), size, static_cast<std::size_t>(at), record, items);
+        Reader reader = reader_at(bytes, at, record, items);
         const Owned found = reader.record(depth, last);
         return Py_BuildValue("(On)", found.get(), static_cast<Py_ssize_t>(reader.at()));
+    });
+}
+
+// Takes (bytes, offset, wire type); returns the end of a value, or None.
+PyObject* end(PyObject* arguments) {
+    PyObject* bytes;
+    Py_ssize_t at;
+    int kind;
+    if (!PyArg_ParseTuple(arguments, "Sni", &bytes, &at, &kind)) throw python::Error{};
+    return unless_unusual([&] {
+        Reader reader = reader_at(bytes, at, nullptr, nullptr);
+        reader.skip(kind, deepest);
+        return PyLong_FromSize_t(reader.at());
     });
 }
 
@@ -309,10 +327,11 @@ PyObject* written(PyObject* arguments) {
 
 PyMethodDef methods[] = {
     {"read", python::guarded<read>, METH_VARARGS, nullptr},
+    {"end", python::guarded<end>, METH_VARARGS, nullptr},
     {"written", python::guarded<written>, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__thrift() { return python::module_of<1>("_thrift", methods); }
+PyMODINIT_FUNC PyInit__thrift() { return python::module_of<2>("_thrift", methods); }

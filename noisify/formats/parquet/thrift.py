@@ -192,7 +192,11 @@ class Reader:
     def _nested(self, kind: int, depth: int) -> Value:
         if depth <= 0:
             start = self.at
-            self.value(kind)
+            end = None if _part is None or pure() else _part.end(self._data, start, kind)
+            if end is None:
+                self.value(kind)
+            else:
+                self.at = end
             return self._data[start : self.at]
         if kind == STRUCT:
             return self.record(depth - 1)
