@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of
+from noisify.plan.presets import by_group
 
 if TYPE_CHECKING:
     from noisify.noise.model import Model
@@ -14,16 +15,12 @@ if TYPE_CHECKING:
 
 def models_listing() -> str:
     """Return the list of models by family, one line each."""
-    families: dict[str, list[tuple[str, str]]] = {}
-    for entry in registry.MODELS:
-        model = entry.load()
-        title = ", ".join((entry.name, *entry.aliases))
-        families.setdefault(model.family, []).append((title, summary(model)))
-    width = max(len(title) for rows in families.values() for title, _ in rows)
-    lines = []
-    for family, rows in families.items():
-        lines += [f"{family}:", *(f"  {title:<{width}}  {line}" for title, line in rows), ""]
-    return "\n".join([*lines, "noisify --explain MODEL tells more of one.", ""])
+    models = ((entry, entry.load()) for entry in registry.MODELS)
+    lines = by_group(
+        (model.family, ", ".join((entry.name, *entry.aliases)), summary(model))
+        for entry, model in models
+    )
+    return f"{lines}noisify --explain MODEL tells more of one.\n"
 
 
 def summary(model: type[Model]) -> str:

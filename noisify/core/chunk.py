@@ -277,21 +277,28 @@ def cut_out(column: Column, start: int, stop: int) -> Column:
 
 def joined(columns: Sequence[Column]) -> Column:
     """Concatenate adjacent columns of one field and type, each of them one run."""
-    first = columns[0]
-    start = int(first.positions.starts[0])
+    start = int(columns[0].positions.starts[0])
     stop = start + sum(column.positions.size for column in columns)
-    valid = None
-    if any(column.valid is not None for column in columns):
-        masks = (np.ones(len(c.values), bool) if c.valid is None else c.valid for c in columns)
-        valid = np.concatenate(list(masks))
+    values, valid = end_to_end(columns)
     return replace(
-        first,
+        columns[0],
         positions=Positions.range(start, stop),
-        values=np.concatenate([column.values for column in columns]),
+        values=values,
         valid=valid,
         decimals=None,
         layout=None,
     )
+
+
+def end_to_end(columns: Sequence[Column]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the values of columns one after the other, and their mask of valid ones."""
+    if len(columns) == 1:
+        return columns[0].values, columns[0].valid
+    valid = None
+    if any(column.valid is not None for column in columns):
+        masks = (np.ones(len(c.values), bool) if c.valid is None else c.valid for c in columns)
+        valid = np.concatenate(list(masks))
+    return np.concatenate([column.values for column in columns]), valid
 
 
 def blank(column: Column, like: Column) -> Column:

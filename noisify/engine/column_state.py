@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.chunk import Column
+from noisify.core.chunk import end_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from noisify.core.chunk import Column
 
 
 @dataclass
@@ -48,13 +48,13 @@ class ColumnState:
     @classmethod
     def of(cls, columns: list[Column]) -> ColumnState:
         """Return the initial state of columns of one number type over the same positions."""
-        column = columns[0] if len(columns) == 1 else _end_to_end(columns)
-        finite = column.number.finite(column.values)
-        nonfinite = None if finite is None else among(~finite, column.valid)
-        usable = both(column.valid, finite)
-        before = column.values
+        number = columns[0].number
+        before, valid = end_to_end(columns)
+        finite = number.finite(before)
+        nonfinite = None if finite is None else among(~finite, valid)
+        usable = both(valid, finite)
         if usable is not None:
-            nothing = "" if column.number.kind == "text" else 0
+            nothing = "" if number.kind == "text" else 0
             placeholder = nothing if before.dtype == object else before.dtype.type(0)
             before = np.where(usable, before, placeholder)
         return cls(columns, before, before, usable, usable, nonfinite)
@@ -72,16 +72,6 @@ class ColumnState:
             name: value[here] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
         return replace(self, columns=[column], **arrays)
-
-
-def _end_to_end(columns: Sequence[Column]) -> Column:
-    """Concatenate the elements of columns; other attributes are those of the first."""
-    valid = None
-    if any(column.valid is not None for column in columns):
-        there = np.ones(len(columns[0].values), bool)
-        valid = np.concatenate([there if c.valid is None else c.valid for c in columns])
-    first, values = columns[0], np.concatenate([column.values for column in columns])
-    return Column(first.field, first.number, first.positions, values, valid)
 
 
 def both(

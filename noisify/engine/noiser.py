@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from noisify.streams.streams import NumpyGenerator, Variates
 
     Keys = NDArray[np.uint64]
-    _Values = tuple[NDArray[Any], NDArray[np.bool_] | None]
-    """Values, and a mask of the usable ones or None for all."""
-
 
 _BATCH_ELEMENTS = 1 << 16
 """Elements to process at once, of fields that get the same noise."""
@@ -105,7 +102,11 @@ class Noiser:
             name: Companion(found) for name, found in columns.items() if name in self._companions
         }
         for steps in self._specs:
-            others = OtherFields(companions, _values_of(states) if steps.joint else {}, keys)
+            values = {  # later steps replace the arrays
+                name: [(state.values, state.usable) for state in found]
+                for name, found in (states.items() if steps.joint else ())
+            }
+            others = OtherFields(companions, values, keys)
             for name in min(states, steps.by_field, key=len):  # iterate over the smaller one
                 if name in states and name in steps.by_field:
                     for at, state in enumerate(states[name]):
@@ -343,13 +344,6 @@ def _joint_model(models: Sequence[Model], positions: Positions) -> Model:
             if (amounts != value.value).any():
                 changes[name] = PerElement(amounts.repeat(positions.size))
     return replace(first, **changes) if changes else first
-
-
-def _values_of(states: Mapping[str, list[ColumnState]]) -> dict[str, list[_Values]]:
-    """Return each column's values and its mask of usable ones; later steps replace the arrays."""
-    return {
-        name: [(state.values, state.usable) for state in found] for name, found in states.items()
-    }
 
 
 def _each(values: NDArray[Any] | None, count: int) -> Iterable[Any]:

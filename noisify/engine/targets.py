@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from noisify import formats
 from noisify.core.errors import UsageError
@@ -98,7 +98,8 @@ def output_compression(opened: OpenInput, target: str | Path) -> Compression | N
 
 def check_output(opened: OpenInput, target: str | Path) -> None:
     """Refuse an output that contradicts the options or the input, and bytes on a terminal."""
-    if str(target) == STANDARD_OUTPUT and opened.format.binary and _is_terminal(sys.stdout):
+    on_terminal = str(target) == STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty()
+    if on_terminal and opened.format.binary:
         raise UsageError(f"{opened.format.title} is not for a terminal; add -o FILE or > FILE")
     compression = output_compression(opened, target)
     suffix = codecs.inner_suffix(target)
@@ -120,10 +121,6 @@ def check_output(opened: OpenInput, target: str | Path) -> None:
             f"--compress-level is for compressed outputs, and {shown_name(target)} is not; "
             f"give -o a name that ends in {', '.join(codecs.SUFFIXES)}"
         )
-
-
-def _is_terminal(file: TextIO | None) -> bool:
-    return file is not None and file.isatty()
 
 
 def mask_formats(of: formats.FormatEntry) -> str:

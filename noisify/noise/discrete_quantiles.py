@@ -261,13 +261,9 @@ def _normal(lower: Floats, upper: Floats) -> Floats:
 def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
     """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
-    coefficients = [factor * _at(row, asymmetry * asymmetry) for row in _EXPANSION[order - 1]]
-    value = square * coefficients[-1]
-    for coefficient in coefficients[-2:0:-1]:
-        value += coefficient
-        value *= square
-    value += coefficients[0]
-    return value
+    rows = reversed(_EXPANSION[order - 1])
+    powers = [factor * np.polyval(row[::-1], asymmetry * asymmetry) for row in rows]
+    return np.asarray(np.polyval(powers, square))
 
 
 def _summed(law: Law, lower: Floats, upper: Floats) -> Floats:
@@ -369,11 +365,3 @@ def _deviance(x: Floats, mean: Floats) -> Floats:
         series = (series + 1 / (2 * j + 1)) * square
     near = gap * v + 2 * x * v * series
     return np.where(np.abs(v) < _NEAR, near, x * log(x / mean) - gap)
-
-
-def _at(coefficients: tuple[float, ...], x: float) -> float:
-    """Return a polynomial of one number, whose coefficients are those of the lowest power first."""
-    value = 0.0
-    for coefficient in reversed(coefficients):
-        value = value * x + coefficient
-    return value

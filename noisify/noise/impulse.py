@@ -13,7 +13,7 @@ from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise import parameters
-from noisify.noise.model import NUMBERS, Model, NoiseContext
+from noisify.noise.model import NUMBERS, NoiseContext, RateModel
 from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -32,17 +32,6 @@ _WORDS = 1 << 64
 """How many different words there are."""
 _EXACT = 1 << 53
 """float64 holds every integer below this."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateModel(Model):
-    """A model that hits each element with probability `rate`, independently."""
-
-    family: ClassVar[str] = "impulse"
-    level: ClassVar[str] = "rate"
-    example: ClassVar[str] = "--rate 2%"
-
-    rate: Rate = parameters.rate("share of the elements that are hit", 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)

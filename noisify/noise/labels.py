@@ -12,7 +12,7 @@ import numpy as np
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
 from noisify.noise import parameters
-from noisify.noise.model import ANYTHING, LABELS, Model, NoiseContext
+from noisify.noise.model import ANYTHING, LABELS, NoiseContext, RateModel
 from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _label(text: str, dtype: np.dtype[Any]) -> object:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelFlip(Model):
+class LabelFlip(RateModel):
     """Label noise: a label that is hit becomes another one of the field's.
 
     Without a matrix the noise is uniform (symmetric): each other value of the field is equally
@@ -101,7 +101,6 @@ class LabelFlip(Model):
     name: ClassVar[str] = "label-flip"
     family: ClassVar[str] = "labels"
     takes: ClassVar[frozenset[str]] = LABELS
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c species --rate 5%"
 
     rate: Rate = parameters.rate("share of the labels hit: 0.05, or 1 with a matrix")
@@ -194,7 +193,7 @@ class LabelFlip(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategorySwap(Model):
+class CategorySwap(RateModel):
     """Two labels mistaken for each other: where it hits, a becomes b and b becomes a.
 
     Pair noise, as of an annotator who mixes up two classes. By default a and b are the field's two
@@ -208,7 +207,6 @@ class CategorySwap(Model):
     name: ClassVar[str] = "category-swap"
     family: ClassVar[str] = "labels"
     takes: ClassVar[frozenset[str]] = LABELS
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c species --rate 5% -p a=setosa -p b=virginica"
 
     rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
@@ -245,7 +243,7 @@ class CategorySwap(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shuffle(Model):
+class Shuffle(RateModel):
     """Values in the wrong place: those hit change places with others hit in the same window.
 
     The field is cut into windows of equal length. The elements hit in a window form a random cycle:
@@ -261,7 +259,6 @@ class Shuffle(Model):
     name: ClassVar[str] = "shuffle"
     family: ClassVar[str] = "labels"
     takes: ClassVar[frozenset[str]] = ANYTHING
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 10% -p window=64"
 
     rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
@@ -277,10 +274,7 @@ class Shuffle(Model):
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the values, with those hit permuted within their windows."""
-        hit = context.hit(self.rate)
-        if context.usable is not None:
-            hit &= context.usable
-        where, noisy = np.flatnonzero(hit), values.copy()
+        where, noisy = self.places_hit(context), values.copy()
         if not len(where):
             return noisy
         window = (where + int(context.variates.positions.starts[0])) // self.window

@@ -14,7 +14,7 @@ from noisify.core.errors import UsageError
 from noisify.kernels.decimal_functions import digits, expm1, log1p
 from noisify.kernels.elementary import exp
 from noisify.noise import parameters
-from noisify.noise.model import ANYTHING, REAL, Model, NoiseContext
+from noisify.noise.model import ANYTHING, REAL, NoiseContext, RateModel
 from noisify.noise.parameters import ParameterError
 from noisify.statistics.survey import standardised
 
@@ -31,7 +31,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing(Model):
+class Missing(RateModel):
     """Missing values: each value is lost with probability rate, by one of Rubin's mechanisms.
 
     mcar: completely at random. With burst = L, values are lost in runs, of length L at low rates:
@@ -52,7 +52,6 @@ class Missing(Model):
     erases: ClassVar[bool] = True
     family: ClassVar[str] = "missing"
     takes: ClassVar[frozenset[str]] = ANYTHING
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1%"
     MECHANISMS: ClassVar[tuple[str, ...]] = ("mcar", "mar", "mnar")
     SHAPES: ClassVar[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {

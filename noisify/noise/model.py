@@ -13,6 +13,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.kernels import elementary
 from noisify.noise import level as levels
+from noisify.noise import parameters
 from noisify.noise.parameters import ParameterError, parameters_of, unknown_parameter
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noisify.core.dtypes import NumberType
-    from noisify.noise.level import Level
+    from noisify.noise.level import Level, Rate
     from noisify.statistics.survey import FieldStatistics
     from noisify.streams.streams import Variates
 
@@ -246,6 +247,22 @@ class Model(ABC):
     def key_fields(self) -> frozenset[str]:
         """Return the companions whose values are keys, not numbers."""
         return _NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateModel(Model):
+    """A model that hits each element with probability `rate`, independently."""
+
+    family: ClassVar[str] = "impulse"
+    level: ClassVar[str] = "rate"
+    example: ClassVar[str] = "--rate 2%"
+
+    rate: Rate = parameters.rate("share of the elements that are hit", 0.01)
+
+    def places_hit(self, context: NoiseContext) -> NDArray[np.int64]:
+        """Return the indices of the usable elements that are hit."""
+        hit = context.hit(self.rate)
+        return np.flatnonzero(hit if context.usable is None else hit & context.usable)
 
 
 def make(model: type[Model], given: Mapping[str, object]) -> Model:

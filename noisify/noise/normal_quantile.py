@@ -90,13 +90,5 @@ def normal_quantile(p: ArrayLike) -> NDArray[np.float64]:
 def _ratio(
     polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    above, below = (_polynomial(powers, x) for powers in polynomials)
-    return above / below
-
-
-def _polynomial(powers: tuple[float, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    value = np.full(x.shape, powers[0])
-    for coefficient in powers[1:]:
-        value *= x
-        value += coefficient
-    return value
+    above, below = polynomials
+    return np.asarray(np.polyval(above, x) / np.polyval(below, x))

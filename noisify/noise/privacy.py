@@ -15,7 +15,7 @@ from noisify.kernels.decimal_functions import digits, mills_ratio, normal_densit
 from noisify.noise import parameters
 from noisify.noise.additive import Additive, Laplace, Normal
 from noisify.noise.level import Absolute
-from noisify.noise.model import REAL, Model, NoiseContext
+from noisify.noise.model import Model, NoiseContext
 from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ class Mechanism(Model):
 
     noise: ClassVar[type[Additive]]
     family: ClassVar[str] = "privacy"
-    takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "epsilon"
     example: ClassVar[str] = "-p epsilon=1 -p sensitivity=1"
 

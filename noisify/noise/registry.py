@@ -71,7 +71,7 @@ MODELS = (
     ModelEntry("blue", "time_series", "BlueNoise"),
     ModelEntry("violet", "time_series", "VioletNoise"),
     ModelEntry("drift", "time_series", "Drift"),
-    ModelEntry("timing-jitter", "jitter", "TimingJitter", aliases=("jitter",)),
+    ModelEntry("timing-jitter", "time_series", "TimingJitter", aliases=("jitter",)),
     ModelEntry("correlated", "correlated", "Correlated"),
     ModelEntry("missing", "missing", "Missing"),
     ModelEntry("label-flip", "labels", "LabelFlip", aliases=("flip",)),

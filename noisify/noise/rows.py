@@ -11,7 +11,7 @@ import numpy as np
 from noisify.core.errors import UsageError
 from noisify.core.overriding import override
 from noisify.noise import parameters
-from noisify.noise.model import ANYTHING, Model, NoiseContext
+from noisify.noise.model import ANYTHING, NoiseContext, RateModel
 from noisify.noise.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowModel(Model):
+class RowModel(RateModel):
     """A model that decides how many times each row is written; it takes no field."""
 
     family: ClassVar[str] = "rows"
     takes: ClassVar[frozenset[str]] = frozenset()
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1%"
 
     rate: Rate = parameters.rate("share of the rows that are hit", 0.01)
@@ -78,7 +77,7 @@ class DuplicateRows(RowModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwapFields(Model):
+class SwapFields(RateModel):
     """Values in the wrong column: where it hits, two fields of a row change their values.
 
     First name and surname, length and width, latitude and longitude: the misfielded values of Rahm
@@ -89,7 +88,6 @@ class SwapFields(Model):
     name: ClassVar[str] = "swap-fields"
     family: ClassVar[str] = "rows"
     takes: ClassVar[frozenset[str]] = ANYTHING
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c first_name,surname --rate 2%"
     multi_field: ClassVar[bool] = True
     FIELDS: ClassVar[int] = 2

@@ -14,13 +14,7 @@ from noisify.core.errors import UsageError
 from noisify.noise import level as levels
 from noisify.noise import parameters
 from noisify.noise.additive import Additive
-from noisify.noise.model import (
-    NUMBERS,
-    REAL,
-    Model,
-    NoiseContext,
-    headroom,
-)
+from noisify.noise.model import NUMBERS, Model, NoiseContext, RateModel, headroom
 from noisify.noise.parameters import ParameterError
 from noisify.streams.ziggurat import normal
 
@@ -112,7 +106,6 @@ class Rounding(Model):
 
     name: ClassVar[str] = "rounding"
     family: ClassVar[str] = "amplitude"
-    takes: ClassVar[frozenset[str]] = REAL
     level: ClassVar[str] = "step"
     random: ClassVar[bool] = False
     example: ClassVar[str] = "-p bits=8"
@@ -332,7 +325,7 @@ class Bias(Additive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleBy(Model):
+class ScaleBy(RateModel):
     """The wrong unit: each value is multiplied by a factor with probability rate.
 
     Millimetres for metres, cents for euros, a decimal point that slipped. Of several factors, each
@@ -342,9 +335,6 @@ class ScaleBy(Model):
     """
 
     name: ClassVar[str] = "scale-by"
-    family: ClassVar[str] = "impulse"
-    takes: ClassVar[frozenset[str]] = REAL
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "--rate 1% -p factor=1000"
 
     rate: Rate = parameters.rate("share of the values that are hit", 0.01)

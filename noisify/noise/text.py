@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
-
 from noisify.core.overriding import override
 from noisify.noise import parameters
-from noisify.noise.model import TEXT, Model, NoiseContext
+from noisify.noise.model import TEXT, NoiseContext, RateModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +51,7 @@ CONFUSIONS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextModel(Model):
+class TextModel(RateModel):
     """A model that changes the text of some cells, one change per cell.
 
     Empty cells stay, and so do cells with bytes that could not be decoded. No cell becomes empty:
@@ -62,7 +60,6 @@ class TextModel(Model):
 
     family: ClassVar[str] = "text"
     takes: ClassVar[frozenset[str]] = TEXT
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c name --rate 5%"
     lanes: ClassVar[tuple[str, ...]] = ()
     """The lanes of the uniform variates that `change` gets, in the order of its arguments."""
@@ -71,10 +68,7 @@ class TextModel(Model):
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the texts, with those hit changed."""
-        hit = context.hit(self.rate)
-        if context.usable is not None:
-            hit &= context.usable
-        where = np.flatnonzero(hit)
+        where = self.places_hit(context)
         dice = [context.variates.uniform(lane)[where].tolist() for lane in self.lanes]
         noisy = values.copy()
         for index, *uniforms in zip(where.tolist(), *dice, strict=True):

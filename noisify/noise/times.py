@@ -9,7 +9,7 @@ import numpy as np
 
 from noisify.core.dtypes import DAY
 from noisify.noise import parameters
-from noisify.noise.model import TIMES, Model, NoiseContext
+from noisify.noise.model import TIMES, NoiseContext, RateModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ MONTHS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayMonthSwap(Model):
+class DayMonthSwap(RateModel):
     """Day and month mistaken for each other: 3 April (04/03) becomes 4 March (03/04).
 
     Where it hits, the day becomes the month and the month the day, as when American dates are read
@@ -34,17 +34,13 @@ class DayMonthSwap(Model):
     name: ClassVar[str] = "day-month-swap"
     family: ClassVar[str] = "time"
     takes: ClassVar[frozenset[str]] = TIMES
-    level: ClassVar[str] = "rate"
     example: ClassVar[str] = "-c birthday --rate 5%"
 
     rate: Rate = parameters.rate("share of the elements that are hit", 0.05)
 
     def apply(self, values: NDArray[Any], context: NoiseContext) -> NDArray[Any]:
         """Return the times, with day and month swapped where hit."""
-        hit = context.hit(self.rate)
-        if context.usable is not None:
-            hit &= context.usable
-        where, noisy = np.flatnonzero(hit), values.copy()
+        where, noisy = self.places_hit(context), values.copy()
         noisy[where] = swap_day_and_month(values[where], DAY // context.number.tick)
         return noisy
 

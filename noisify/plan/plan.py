@@ -124,7 +124,7 @@ class Step:
     def as_json(self) -> dict[str, Any]:
         """Return the step as in a report."""
         parameters = {f.name: _plain(getattr(self.model, f.name)) for f in fields(self.model)}
-        clip = None if self.clip is None else [_finite_or_none(bound) for bound in self.clip]
+        clip = self.clip and [one if math.isfinite(one) else None for one in self.clip]
         where = None if self.where is None else self.where.text
         about: dict[str, Any] = {"field": self.field.name, "model": self.model.name}
         if isinstance(self.model, RowModel):
@@ -289,7 +289,3 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return level.as_json(value) if isinstance(value, level.Level) else value
-
-
-def _finite_or_none(bound: float) -> float | None:
-    return bound if math.isfinite(bound) else None

@@ -13,7 +13,7 @@ from noisify.core.errors import DataError, UsageError, did_you_mean
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
 
@@ -78,16 +78,22 @@ def find(text: str) -> tuple[Words, ...]:
 
 def listing() -> str:
     """Return the list of presets by group, one line each."""
-    groups: dict[str, list[Preset]] = {}
-    for preset in PRESETS:
-        groups.setdefault(preset.group, []).append(preset)
-    width = max(len(preset.name) for preset in PRESETS)
-    lines = []
-    for group, members in groups.items():
-        lines += [f"{group}:", *(f"  {p.name:<{width}}  {p.title}" for p in members), ""]
-    return "\n".join(
-        [*lines, f"NAME:SEVERITY takes 1 to 5; NAME alone is NAME:{DEFAULT_SEVERITY}.", ""]
-    )
+    lines = by_group((preset.group, preset.name, preset.title) for preset in PRESETS)
+    return f"{lines}NAME:SEVERITY takes 1 to 5; NAME alone is NAME:{DEFAULT_SEVERITY}.\n"
+
+
+def by_group(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return a line for each name and its title, below headings for their groups.
+
+    Args:
+        rows: Group, name and title of each.
+    """
+    rows = list(rows)
+    width = max(len(name) for _, name, _ in rows)
+    groups: dict[str, list[str]] = {}
+    for group, name, title in rows:
+        groups.setdefault(group, [f"{group}:"]).append(f"  {name:<{width}}  {title}")
+    return "".join(f"{line}\n" for lines in groups.values() for line in [*lines, ""])
 
 
 def for_field(words: Mapping[str, Any], field: Field) -> Words:

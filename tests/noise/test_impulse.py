@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noisify.core.chunk import BLOCK, Positions
 from noisify.core.errors import UsageError
-from noisify.noise import impulse, jitter
+from noisify.noise import impulse, time_series
 from noisify.noise import model as interface
 from noisify.noise.level import Absolute, FromField, OfField, Percent
 from noisify.noise.model import NoiseContext
@@ -27,7 +27,7 @@ CLASSES = {
     model.name: model
     for model in (
         impulse.SaltAndPepper, impulse.Impulse, impulse.Outlier, impulse.Spike, impulse.Stuck,
-        impulse.Dropout, impulse.BitFlip, jitter.TimingJitter,
+        impulse.Dropout, impulse.BitFlip, time_series.TimingJitter,
     )
 }  # fmt: skip
 OWN = {
