@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
-from noisify.core.chunk import BLOCK, merged_floats, merged_whole
+from noisify.core.chunk import BLOCK, WholeNumbers, merged_floats, merged_whole
 from noisify.core.errors import UsageError
+from noisify.engine.column_batch import WaitingBatches, in_batches
 from noisify.engine.parallel import ordered_map
 from noisify.statistics.moments import JointMoments
 from noisify.statistics.survey import Survey
 from noisify.statistics.tree import BlockPieces, MomentsTree, close_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from noisify.core.chunk import Column, Field, Positions
+    from noisify.core.chunk import Column, Field
+    from noisify.engine.column_batch import ColumnBatch
     from noisify.engine.parallel import Item
     from noisify.formats.interface import Part, Source
-    from noisify.statistics.survey import FieldStatistics
+    from noisify.statistics.survey import FieldStatistics, Looked
 
 _TWO_PASSES = frozenset({"iqr", "scores"})
-_BATCH_ELEMENTS = 1 << 16
-"""Elements to work on at once, of small columns."""
 OPEN_BYTES = 3 << 25
 """Bytes that incomplete blocks of all fields may take, before fields wait for another pass."""
 _BLOCK_BYTES = BLOCK * 8
@@ -107,50 +107,34 @@ class Surveys:
     ) -> None:
         """Collect what this pass needs from the chunks of a source, or of a part of it."""
         pending = [one for one in self.fields if not self.surveys[one.name].done]
-        cut = any(not one.passes for one in self.surveys.values())
+        work = _Pass(self)
 
-        def look(raw: object) -> tuple[dict[str, Any], BlockPieces | None, int]:
+        def look(raw: object) -> tuple[list[ColumnBatch], _Seen, BlockPieces | None, int]:
             wanted = pending  # the same list for each chunk: sources cache by it
             if self.postponed:
                 wanted = [one for one in pending if one.name not in self.postponed]
-            chunk = source.decode(raw, wanted)
-            columns = chunk.by_field()
-            looked = {
-                name: self.surveys[name].partial(
-                    *merged, merged_whole(columns[name]), partial(_different, columns[name]), pieces
-                )
-                for name, merged, pieces in _merged(columns, cut=cut)
-            }
+            columns = source.decode(raw, wanted).by_field()
+            short, seen = work.look(columns)
             joint = _joint_pieces(self.together, columns) if self.together and self.first else None
-            return looked, joint, source.size_of(raw)
+            return short, seen, joint, source.size_of(raw)
 
         groups = [[one] for one in pending if one not in self.together]
         groups += [self.together] if self.together else []
         reading = source.read(groups, size) if part is None else part.read(groups, size, halo=0)
-        opened = self._open_bytes()
-        every = sum(opened.values())
-        for looked, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
-            for name, seen in looked.items():
-                if name not in self.postponed:
-                    with_field(name, self.surveys[name].merge, seen)
-                    every -= opened[name]
-                    opened[name] = self.surveys[name].moments.open_bytes
-                    every += opened[name]
+        for short, seen, pieces, done in ordered_map(look, reading.pieces, jobs, reading.in_flight):
+            work.add(short, seen)
             if pieces is not None:
                 self.joint += pieces
-            if every > self.most_open:
-                self._postpone()
-                opened = self._open_bytes()
-                every = sum(opened.values())
             progress(done)
+        work.end()
 
-    def _open_bytes(self) -> dict[str, int]:
+    def open_bytes(self) -> dict[str, int]:
         """Return the bytes that the incomplete blocks of each field take."""
         return {name: one.moments.open_bytes for name, one in self.surveys.items()}
 
-    def _postpone(self) -> None:
+    def postpone(self) -> None:
         """Let fields wait for another pass if the incomplete blocks of all take too much memory."""
-        if sum(self._open_bytes().values()) <= self.most_open:
+        if sum(self.open_bytes().values()) <= self.most_open:
             return
         together = {one.name for one in self.together}
         begun = [
@@ -170,7 +154,7 @@ class Surveys:
         if self.first:
             self.joint += other.joint
         self.postponed |= other.postponed
-        self._postpone()
+        self.postpone()
         return self
 
     def end_pass(self) -> None:
@@ -195,40 +179,81 @@ class Surveys:
         return results
 
 
-_Merged: TypeAlias = "tuple[Positions, NDArray[Any], NDArray[np.bool_] | None]"
+_Seen: TypeAlias = "list[tuple[str, Looked]]"
+"""What columns add to the surveys of their fields, by name."""
 
 
-def _merged(
-    columns: Mapping[str, list[Column]], *, cut: bool
-) -> Iterator[tuple[str, _Merged, BlockPieces | None]]:
-    """Yield each field's name, `merged_floats` and, if `cut`, these cut into blocks.
+class _Pass:
+    """One pass over the data, or over a part of it.
 
-    Small columns of floats at the same positions are worked on together.
+    Work on a column costs as much as that on many elements, so short columns of many fields are
+    joined with the next ones first.
     """
-    alike: dict[tuple[Any, ...], list[Column]] = {}
-    for name, found in columns.items():
-        first = found[0]
-        if len(found) == 1 and first.number.kind in {"float", "complex"}:
-            alike.setdefault((id(first.number), first.positions.key), []).append(first)
-        else:
-            yield name, merged_floats(found), None
-    for group in alike.values():
-        positions, number = group[0].positions, group[0].number
-        step = max(1, _BATCH_ELEMENTS // max(1, positions.size))
-        for start in range(0, len(group), step):
-            some = group[start : start + step]
-            one = len(some) == 1
-            values = some[0].values[None] if one else np.stack([each.values for each in some])
-            rows = number.to_float(values)
-            finite = np.isfinite(rows)
-            every = finite.all(axis=1).tolist()
-            valid = [
-                column.valid if full else there if column.valid is None else column.valid & there
-                for column, there, full in zip(some, finite, every, strict=True)
-            ]
-            pieces = BlockPieces.cut_each(positions, rows, valid) if cut else [None] * len(some)
-            for column, row, mask, own in zip(some, rows, valid, pieces, strict=True):
-                yield column.field.name, (positions, row, mask), own
+
+    def __init__(self, surveys: Surveys) -> None:
+        self._of_all = surveys
+        self._surveys = surveys.surveys
+        self._cut = any(not one.passes for one in self._surveys.values())
+        self._waiting = WaitingBatches()
+        self._open = surveys.open_bytes()
+        self._open_of_all = sum(self._open.values())
+
+    def look(self, columns: Mapping[str, list[Column]]) -> tuple[list[ColumnBatch], _Seen]:
+        """Return the short columns, and what the others add to the surveys; safe in a worker."""
+        batches, others = in_batches(columns)
+        seen: _Seen = []
+        for batch in batches:
+            if not batch.is_short:
+                seen += self._of_batch(batch)
+        for name, found in others.items():
+            texts = partial(_different, [(one.values, one.valid) for one in found])
+            added = self._surveys[name].partial(*merged_floats(found), merged_whole(found), texts)
+            seen.append((name, added))
+        return [batch for batch in batches if batch.is_short], seen
+
+    def _of_batch(self, batch: ColumnBatch) -> Iterator[tuple[str, Looked]]:
+        """Yield what the columns of a batch add to the surveys."""
+        number, positions, count = batch.number, batch.positions, len(batch.names)
+        rows, masks = batch.masked_floats()
+        is_whole = number.kind in {"int", "time"}
+        pieces: Sequence[BlockPieces | None] = [None] * count
+        if self._cut and not is_whole:
+            pieces = BlockPieces.cut_each(positions, rows, masks)
+        there = [None] * count if batch.valid is None else batch.valid
+        for name, values, valid, row, mask, own in zip(
+            batch.names, batch.values, there, rows, masks, pieces, strict=True
+        ):
+            whole = WholeNumbers(values, number.unit) if is_whole else None
+            texts = partial(_different, [(values, valid)])
+            yield name, self._surveys[name].partial(positions, row, mask, whole, texts, own)
+
+    def add(self, short: Iterable[ColumnBatch], seen: _Seen) -> None:
+        """Add a result of `look`."""
+        self._merge(seen)
+        for batch in short:
+            for ready in self._waiting.add(batch):
+                self._merge(self._of_batch(ready))
+        if self._open_of_all + self._waiting.nbytes > self._of_all.most_open:
+            self.end()
+
+    def end(self) -> None:
+        """Add what waits, and let fields wait for another pass if there are too many."""
+        for batch in self._waiting.take_all():
+            self._merge(self._of_batch(batch))
+        if self._open_of_all > self._of_all.most_open:
+            self._of_all.postpone()
+            self._open = self._of_all.open_bytes()
+            self._open_of_all = sum(self._open.values())
+
+    def _merge(self, seen: Iterable[tuple[str, Looked]]) -> None:
+        """Add to the surveys of fields that do not wait for another pass."""
+        for name, added in seen:
+            if name not in self._of_all.postponed:
+                survey = self._surveys[name]
+                with_field(name, survey.merge, added)
+                self._open_of_all -= self._open[name]
+                self._open[name] = survey.moments.open_bytes
+                self._open_of_all += self._open[name]
 
 
 def with_field(name: str, function: Callable[[Item], object], value: Item) -> None:
@@ -239,11 +264,15 @@ def with_field(name: str, function: Callable[[Item], object], value: Item) -> No
         raise UsageError(str(error), field=name) from None
 
 
-def _different(columns: list[Column]) -> Counter[str]:
-    """Count each distinct value of a field, as text."""
+def _different(columns: list[tuple[NDArray[Any], NDArray[np.bool_] | None]]) -> Counter[str]:
+    """Count each distinct value of a field, as text.
+
+    Args:
+        columns: The values of its columns, and masks of those that are present or None for all.
+    """
     counts: Counter[str] = Counter()
-    for column in columns:
-        values = column.values if column.valid is None else column.values[column.valid]
+    for everything, valid in columns:
+        values = everything if valid is None else everything[valid]
         if values.dtype == object:
             counts.update(map(str, values.tolist()))
             continue

@@ -122,7 +122,7 @@ class FieldStatistics:
         return factor * (high / 2 - low / 2) * 2
 
 
-class _Looked(NamedTuple):
+class Looked(NamedTuple):
     """The contribution of one chunk to a pass, each part as `Survey` calls it; None: not needed.
 
     Attributes:
@@ -205,7 +205,7 @@ class Survey:
         whole: WholeNumbers | None = None,
         texts: Callable[[], Counter[str]] = Counter,
         pieces: BlockPieces | None = None,
-    ) -> _Looked:
+    ) -> Looked:
         """Return the contribution of one chunk to this pass; safe in a worker.
 
         Args:
@@ -226,14 +226,14 @@ class Survey:
         digits = None if quantiles is None else quantiles.partial(kept, integers)
         if self.passes:
             scores = None if self.scores is None else score_counts(kept, *self._mean_and_sd())
-            return _Looked(len(values), digits, scores)
+            return Looked(len(values), digits, scores)
         if integers is None:
             pieces = pieces or BlockPieces.cut(positions, values, valid)
         extremes = None
         if "range" in self.needs:
             extremes = Extremes()
             extremes += kept
-        return _Looked(
+        return Looked(
             len(values),
             digits,
             moments=pieces if integers is None else None,
@@ -253,7 +253,7 @@ class Survey:
         self.merge(other)
         return self
 
-    def merge(self, other: Survey | _Looked) -> None:
+    def merge(self, other: Survey | Looked) -> None:
         """Add a result of `partial`, or what another survey collected, in any order."""
         quantiles = self._open_quantiles
         if quantiles is not None and other.quantiles is not None:

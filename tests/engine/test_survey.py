@@ -57,6 +57,32 @@ def test_columns_beyond_a_bound_of_memory_wait_for_further_passes(tmp_path, suff
     assert repr(expected) == repr(found)
 
 
+@pytest.mark.parametrize("rows", [700, 9000])
+def test_short_pieces_give_what_one_long_piece_gives(tmp_path, rows):
+    path = tmp_path / "table.csv"
+    random = np.random.default_rng(5)
+    floats = [random.normal(at, 1, rows).round(3).astype(str) for at in range(9)]
+    floats[1][::7], floats[2][::5], floats[3][rows // 2] = "", "inf", "x"
+    wholes = [random.integers(-9, 2**at, rows).astype(str) for at in range(4, 60, 20)]
+    wholes[0][::3], wholes[1][rows // 3], wholes[2][::2] = "", "0.5", "1" + "0" * 20
+    times = [f"2024-01-{1 + at % 28:02d}T00:00:00" for at in range(rows)]
+    lines = map(",".join, zip(*floats, *wholes, times, strict=True))
+    names = ",".join(f"c{at}" for at in range(len(floats) + len(wholes) + 1))
+    path.write_text("\n".join([names, *lines, ""]))
+
+    found = []
+    with OpenInput(str(path), Settings()) as opened:
+        for size in (20_000, 1 << 30):
+            surveys = Surveys.of(dict.fromkeys(opened.source.fields, NEEDS | {"length"}))
+            while not surveys.done:
+                surveys.read(opened.source, jobs=2, size=size, progress=lambda _: None)
+                surveys.end_pass()
+            found.append(surveys.results())
+
+    assert repr(found[0]) == repr(found[1])
+    assert {rows} == {one.length for one in found[0].values()}
+
+
 def test_columns_that_wait_in_one_part_wait_in_all(tmp_path):
     path = tmp_path / "table.csv"
     write(path, ".csv")
