@@ -119,7 +119,7 @@ def no_rows() -> UsageError:
     """Return the error for a format that has no rows to drop or repeat."""
     return UsageError(
         f"models of whole rows need a table ({TABLES}), the first axis of the one array of an NPY "
-        "or NPZ file, the rows of a PNG image, or the frames of a WAV file"
+        "or NPZ file or a TIFF image or stack, the rows of a PNG image, or the frames of a WAV file"
     )
 
 

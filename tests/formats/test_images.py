@@ -514,16 +514,6 @@ class TestTiff:
         assert [source] == list(tmp_path.iterdir())
 
 
-def test_a_tiff_has_no_rows_to_drop(tmp_path):
-    source = tmp_path / "in.tif"
-    Image.fromarray(pixels(4, 5)).save(source)
-
-    done = run(source, "-d", "drop-rows", "--rate", "10%", "--seed", 1)
-
-    assert (2, 1, b"") == (done.status, len(done.lines), done.output), done.messages
-    assert "need a table" in done.messages
-
-
 @pytest.mark.parametrize(
     ("suffix", "library", "name"), [("png", "PIL", "Pillow"), ("tif", "tifffile", "tifffile")]
 )

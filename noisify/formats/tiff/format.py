@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from noisify.formats.interface import Format
-from noisify.formats.tiff.source import TiffSink, TiffSource
+from noisify.formats.tiff.sink import TiffSink
+from noisify.formats.tiff.source import TiffSource
 
 FORMAT = Format(
     open_source=lambda source, _: TiffSource(source),

@@ -15,7 +15,7 @@ from noisify.files.write_behind import write_all_at
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,6 +74,14 @@ class Strips:
         for start in range(0, self.count, limit):
             yield Place(Positions.range(start, min(start + limit, self.count)))
 
+    def rows(self, row: int, start: int, stop: int) -> Place:
+        """Return the place of some rows of `row` elements."""
+        return Place(Positions.range(start * row, stop * row))
+
+    def rows_together(self, _row: int) -> int:
+        """Return how many rows are stored together."""
+        return 1
+
     def _parts(self, place: Place) -> Iterator[tuple[int, slice]]:
         """Yield for each run in a place its offset in the file and its slice of the elements."""
         first = int(place.positions.starts[0])
@@ -126,6 +134,25 @@ class Tiles:
         for box in boxes(self.shape, limit, self.tile):
             yield Place(Positions.box(self.shape, box), box)
 
+    def rows(self, row: int, start: int, stop: int) -> Place:
+        """Return the place of some rows of `row` elements along the array's first axis."""
+        axis, width = self._axis_of(row)
+        box = tuple(
+            slice(start * width, stop * width) if at == axis else slice(0, extent)
+            for at, extent in enumerate(self.shape)
+        )
+        return Place(Positions.box(self.shape, box), box)
+
+    def rows_together(self, row: int) -> int:
+        """Return how many rows of `row` elements a tile has."""
+        axis, width = self._axis_of(row)
+        return max(1, self.tile[axis] // width)
+
+    def _axis_of(self, row: int) -> tuple[int, int]:
+        """Return the axis along which the rows lie, and how much of it a row fills."""
+        axis = next((at for at, extent in enumerate(self.shape) if extent > 1), 0)
+        return axis, row // prod(self.shape[axis + 1 :])
+
     def _parts(self, box: Box) -> Iterator[tuple[int, Box, Box]]:
         """Yield the offset of each tile, the part of the box it covers, and its part in the box."""
         for corner in corners(box, self.tile):
@@ -162,6 +189,23 @@ class Tiles:
 
 Layout: TypeAlias = Strips | Tiles
 """The layout of a series' elements in the file."""
+
+
+def unit_sizes(shape: Sequence[int], unit: Sequence[int], *, tiled: bool) -> list[int]:
+    """Return the number of elements of each strip or tile of a page, in the order of its offsets.
+
+    Args:
+        shape: The shape of the page: (planes, depth, height, width, samples).
+        unit: The shape of a strip or tile, with as many axes.
+        tiled: Whether it is a tile, which is padded at the edges.
+    """
+    counts = [-(-extent // step) for extent, step in zip(shape, unit, strict=True)]
+    if tiled:
+        return [prod(unit)] * prod(counts)
+    planes, depth, height, width, samples = shape
+    rows = unit[2]
+    cuts = [min(rows, height - top) for top in range(0, height, rows)]
+    return [count * width * samples for count in cuts] * (planes * depth)
 
 
 def share_bytes(extents: NDArray[np.int64]) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import shutil
 import struct
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -27,12 +26,11 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.write_behind import open_written_behind
 from noisify.formats.array_source import ArraySource
 from noisify.formats.datasets.declared import declared_by
-from noisify.formats.interface import TABLES, FieldArray, Reading, Sink
-from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype, stored
-from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
+from noisify.formats.interface import TABLES, FieldArray, Reading
+from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
+from noisify.formats.tiff.layout import Strips, Tiles, share_bytes, unit_sizes
 
 try:
     import tifffile
@@ -48,18 +46,20 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Positions
     from noisify.core.missing import Missing
     from noisify.files.input import Input
-    from noisify.files.output import Output
-    from noisify.formats.interface import NoisyColumn
     from noisify.formats.tiff.layout import Layout, Place
 
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
 _ALPHA = {1, 2}
 _NODATA_TAG = 42113
+_HEIGHT = 2
+"""The axis of the rows of an image in the shape in which it is stored."""
+_COPIES = 4
+"""Copies of a piece of whole rows in memory: as read, decoded, noisy and encoded."""
 _BROKEN = (
     tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, AttributeError,
-    ArithmeticError, struct.error, RuntimeError, MemoryError,
+    ArithmeticError, struct.error, RuntimeError, MemoryError, AssertionError,
 )  # fmt: skip
-"""The exceptions that tifffile raises for damaged files."""
+"""The exceptions that tifffile raises for damaged files, its assertions among them."""
 
 
 @frozen
@@ -75,6 +75,10 @@ class Series:
         samples: The number of samples in a pixel.
         plane: The number of consecutive elements of the same sample: 1, or a page's number of
             pixels if its planes are separate.
+        stored: The shape of all that is stored: (planes of all pages, depth, height, width,
+            samples).
+        axis: The axis of `stored` along which the rows lie, the slices along the first axis of the
+            array; None if they are the colors of separate planes, or not known.
     """
 
     layout: Layout
@@ -84,6 +88,13 @@ class Series:
     alpha: tuple[int, ...]
     samples: int
     plane: int
+    stored: tuple[int, ...]
+    axis: int | None
+
+    @property
+    def row_elements(self) -> int:
+        """The number of elements of a row."""
+        return prod(self.shape[1:])
 
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return a mask of the elements that may get noise; None for all."""
@@ -124,7 +135,26 @@ def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: in
     )
     plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
     missing = _missing(page, NumberType.of_dtype(dtype.newbyteorder("=")))
-    return Series(layout, dtype, series.shape, missing, alpha, page.samplesperpixel, plane)
+    planes = series.size // max(1, page.size) * page.shaped[0]
+    stored_shape = (planes, *page.shaped[1:])
+    axis = _axis_of_rows(series, stored_shape)
+    return Series(
+        layout, dtype, series.shape, missing, alpha, page.samplesperpixel, plane, stored_shape, axis
+    )
+
+
+def _axis_of_rows(series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> int | None:
+    """Return the axis of the stored shape along which the slices of the array's first axis lie."""
+    row, page = prod(series.shape[1:]), series.keyframe
+    fitting = [
+        axis
+        for axis in range(len(shape) - 1)
+        if prod(shape[:axis]) == 1
+        and (row % max(1, page.size) == 0 if axis == 0 else row == prod(shape[axis + 1 :]))
+    ]
+    if series.axes[:1] == "Y" and _HEIGHT in fitting:  # not a page of one row
+        return _HEIGHT
+    return next(iter(fitting), None)
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
@@ -165,24 +195,17 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
     page = series.keyframe
     if series.dataoffset is not None:
         return Strips.of(dtype, [(series.size, series.dataoffset)])
-    planes, depth, height, width, samples = page.shaped
+    planes, *extents = page.shaped
     pages = [each for each in series if each is not None]
     if len(pages) * page.size != series.size:
         raise DataError("has pages that are not where they should be; save it anew first")
-    tile = (1, 1, page.rowsperstrip, width, samples)
-    if page.is_tiled:
-        tile = (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
-    if not all(tile):
+    unit = unit_of(page)
+    if not all(unit):
         raise DataError("has strips or tiles without rows; save it anew first")
-    counts = [-(-extent // step) for extent, step in zip(page.shaped, tile, strict=True)]
+    counts = [-(-extent // step) for extent, step in zip(page.shaped, unit, strict=True)]
     if any(len(each.dataoffsets) < prod(counts) for each in pages):
         raise DataError("has strips or tiles that are not stored; save it anew first")
-    if page.is_tiled:
-        sizes = [prod(tile)] * prod(counts)
-    else:
-        rows = page.rowsperstrip
-        cuts = [min(rows, height - top) for top in range(0, height, rows)]
-        sizes = [count * width * samples for count in cuts] * (planes * depth)
+    sizes = unit_sizes(page.shaped, unit, tiled=page.is_tiled)
     for each in pages:
         stored_sizes = each.databytecounts
         if any(
@@ -191,7 +214,7 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
             raise DataError("has strips or tiles that are not stored; save it anew first")
     if page.is_tiled:
         offsets = [int(at) for each in pages for at in each.dataoffsets[: len(sizes)]]
-        return Tiles(dtype, (len(pages) * planes, depth, height, width, samples), tile, offsets)
+        return Tiles(dtype, (len(pages) * planes, *extents), unit, offsets)
     return Strips.of(
         dtype,
         (
@@ -200,6 +223,14 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
             for size, at in zip(sizes, each.dataoffsets, strict=False)
         ),
     )
+
+
+def unit_of(page: tifffile.TiffPage) -> tuple[int, ...]:
+    """Return the shape of a page's strips or tiles, without the planes."""
+    samples = page.shaped[-1]
+    if page.is_tiled:
+        return (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
+    return (1, 1, page.rowsperstrip, page.shaped[-2], samples)
 
 
 @frozen
@@ -229,29 +260,48 @@ class _WithoutDescriptor(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
+@contextlib.contextmanager
+def opened(path: Path, name: str) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file with tifffile.
+
+    Args:
+        path: The file.
+        name: Its name in errors.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with (
+            quiet(),
+            io.BufferedReader(_WithoutDescriptor(path)) as stream,
+            tifffile.TiffFile(stream, name=path.name) as file,
+        ):
+            yield file
+    except DataError as error:
+        raise error.at(name) from None
+    except _BROKEN as error:
+        raise DataError(f"is not a readable TIFF file: {error}", path=name) from None
+
+
 class TiffSource(ArraySource[SeriesPiece]):
     """An open TIFF file."""
 
     def __init__(self, source: Input) -> None:
         source.spool()
         self.path: Path = source.path  # type: ignore[assignment]
+        self.name = source.name
         self.series: dict[str, Series] = {}
         self.notes: list[str] = []
-        try:
-            with (
-                quiet(),
-                io.BufferedReader(_WithoutDescriptor(self.path)) as stream,
-                tifffile.TiffFile(stream, name=self.path.name) as file,
-            ):
-                self._find(file, source.name)
-        except DataError as error:
-            raise error.at(source.name) from None
-        except _BROKEN as error:
-            raise DataError(f"is not a readable TIFF file: {error}", path=source.name) from None
+        with opened(self.path, source.name) as file:
+            self._find(file, source.name)
+        self._memory = source.memory
         self.fields = tuple(self._fields())
+        if len(self.series) == 1 and self.series[ARRAY_NAME].row_elements:
+            self.row_elements = self.series[ARRAY_NAME].row_elements
 
     def _find(self, file: tifffile.TiffFile, name: str) -> None:
-        _check_pages(file)
+        directories(file)
         found = file.series
         if not found:
             raise DataError("has no images")
@@ -299,6 +349,24 @@ class TiffSource(ArraySource[SeriesPiece]):
                     for place in series.layout.places(max(1, size // series.dtype.itemsize)):
                         yield SeriesPiece(field.name, series.layout.read(file, place), place)
 
+    @override
+    def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SeriesPiece]:
+        """Read whole rows of the only image, at least one at a time."""
+        ((name, series),) = self.series.items()
+        layout, rows = series.layout, series.shape[0]
+        together = layout.rows_together(series.row_elements)
+        least = together * series.row_elements * series.dtype.itemsize
+        self._memory.require(_COPIES * least, "a row")
+
+        def pieces() -> Iterator[SeriesPiece]:
+            step = max(1, size // least) * together
+            with self.path.open("rb", buffering=0) as file:
+                for start in range(0, rows, step):
+                    place = layout.rows(series.row_elements, start, min(start + step, rows))
+                    yield SeriesPiece(name, layout.read(file, place), place)
+
+        return Reading(pieces(), in_flight=2 if least > size else None)
+
     def decode(self, raw: SeriesPiece, wanted: Sequence[Field]) -> Chunk:
         """Decode the elements; alpha and nodata are not valid."""
         columns = []
@@ -311,7 +379,9 @@ class TiffSource(ArraySource[SeriesPiece]):
                     nulls = int(np.count_nonzero(series.missing.mask(values)))
                 valid = series.valid(positions, values)
                 columns.append(Column(field, field.number, positions, values, valid, nulls))
-        return Chunk(tuple(columns))
+        positions = raw.place.positions
+        rows = None if self.row_elements is None else positions.in_rows(self.row_elements)
+        return Chunk(tuple(columns), rows=rows)
 
     @override
     def array_of(self, field: Field) -> FieldArray:
@@ -343,28 +413,29 @@ class TiffSource(ArraySource[SeriesPiece]):
         return int(raw.values.nbytes)
 
 
-def _check_pages(file: tifffile.TiffFile) -> None:
-    """Check that the chain of pages ends, since tifffile would follow a cycle for ever.
+def directories(file: tifffile.TiffFile) -> list[int]:
+    """Return the offsets of the directories of all pages in their chain.
 
     Raises:
-        DataError: If it is a cycle.
+        DataError: If the chain is a cycle, which tifffile would follow for ever.
     """
     form, held = file.tiff, file.filehandle
-    offset, met = file.pages.first.offset, set[int]()
+    offset, met = file.pages.first.offset, dict[int, None]()
     while offset and offset not in met:
-        met.add(offset)
+        met[offset] = None
         held.seek(offset)
         head = held.read(form.tagnosize)
         if len(head) < form.tagnosize:
-            return
+            return list(met)
         (tags,) = struct.unpack(form.tagnoformat, head)
         held.seek(offset + form.tagnosize + tags * form.tagsize)
         following = held.read(form.offsetsize)
         if len(following) < form.offsetsize:
-            return
+            return list(met)
         (offset,) = struct.unpack(form.offsetformat, following)
     if offset:
         raise DataError("has pages that lead in a circle, the last one to one before it")
+    return list(met)
 
 
 def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
@@ -392,34 +463,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(none)
-
-
-class TiffSink(Sink[SeriesPiece, SeriesPiece | None]):
-    """A copy of a TIFF file whose samples are overwritten."""
-
-    def __init__(self, source: TiffSource, output: Output) -> None:
-        self._source = source
-        path = output.local_path()
-        shutil.copyfile(source.path, path)
-        self._new = open_written_behind(path)
-        self._old = source.path.open("rb", buffering=0)
-
-    @override
-    def encode(
-        self, raw: SeriesPiece, chunk: Chunk, noisy: Sequence[NoisyColumn]
-    ) -> SeriesPiece | None:
-        """Return the noisy elements; None if the piece gets no noise."""
-        if not noisy:
-            return None
-        return SeriesPiece(raw.name, stored(noisy[0], raw.values.dtype), raw.place)
-
-    def write(self, encoded: SeriesPiece | None) -> None:
-        """Overwrite elements in the copy."""
-        if encoded is not None:
-            layout = self._source.series[encoded.name].layout
-            layout.write(self._old, self._new, encoded.place, encoded.values)
-
-    def close(self) -> None:
-        """Close the copy and the original."""
-        self._new.close()
-        self._old.close()
