@@ -25,12 +25,13 @@ from noisify.engine.job import OutputRequest
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
-from noisify.files.new_folder import NewFolder
+from noisify.files.temporary import new_folder
 from noisify.noise import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from noisify.cli.arguments import Arguments
     from noisify.cli.index import Index
@@ -79,9 +80,9 @@ def make_outputs(
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
     folder = arguments.output_dir
-    opening: list[NewFolder | SideFile] = [*side_files]
+    opening: list[AbstractContextManager[object]] = [*side_files]
     if folder is not None and not is_url(folder):
-        opening.insert(0, NewFolder(folder))
+        opening.insert(0, new_folder(folder))
     with outcome.told(len(inputs)), ExitStack() as kept:
         for opened in opening:
             kept.push(opened)  # before it creates anything, in case of a signal

@@ -15,7 +15,7 @@ from noisify.files.file_output import temporary_stem
 from noisify.files.temporary import remove, remove_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 
 _TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
@@ -35,20 +35,11 @@ def remove_leftovers(targets: Iterable[str]) -> None:
             path = Path(os.path.realpath(target))
             local.setdefault(path.parent, set()).add(temporary_stem(path))
     for folder, stems in local.items():
-        _remove_local(folder, stems)
-    if remote:
-        _abort_uploads(remote)
-
-
-def _remove_local(folder: Path, stems: set[str]) -> None:
-    with contextlib.suppress(OSError):
-        for path in list(folder.iterdir()):
-            found = _TEMPORARY.fullmatch(path.name)
-            if found is not None and found[1] in stems:
-                remove_folder(path)
-                remove(path)
-
-
-def _abort_uploads(targets: Sequence[str]) -> None:
+        with contextlib.suppress(OSError):
+            for path in list(folder.iterdir()):
+                found = _TEMPORARY.fullmatch(path.name)
+                if found is not None and found[1] in stems:
+                    remove_folder(path)
+                    remove(path)
     with contextlib.suppress(NoisifyError):  # listing uploads may be forbidden
-        multipart.abort_uploads(targets)
+        multipart.abort_uploads(remote)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.urls import is_url
 from noisify.files import compress, remote_output
-from noisify.files.descriptors import open_descriptor
 from noisify.files.file_output import FileOutput
 from noisify.files.output_interface import Output, naming
 from noisify.files.staged_output import StagedOutput
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from noisify.files.codecs import Compression
 
 STANDARD_OUTPUT = "-"
+_MOST_LINKS = 40
+"""The most symbolic links followed in a row; Linux's limit."""
 
 
 class StreamOutput(StagedOutput):
@@ -193,7 +195,7 @@ def open_output(
         )
     elif is_url(target):
         output = remote_output.RemoteOutput(str(target), clobber=clobber)
-    elif (descriptor := open_descriptor(path)) is not None:
+    elif (descriptor := _open_descriptor(path)) is not None:
         output = _stream_to(descriptor, str(target))
     elif not is_new and (device := _device(path)) is not None:
         output = device
@@ -237,6 +239,26 @@ def _device(path: Path) -> StreamOutput | None:
         if not path.exists() or path.is_file():
             return None
         return StreamOutput(path.open("wb", 0), str(path), close=True)
+
+
+def _open_descriptor(path: Path) -> int | None:
+    """Return the open descriptor that a path such as `/dev/stdout` names, or None.
+
+    Write to the descriptor itself, not to a new file renamed over the one that is open there.
+    """
+    own = re.compile(rf"/(?:dev|proc/(?:self|{os.getpid()})(?:/task/\d+)?)/fd/(\d+)")
+    try:
+        if not path.is_symlink() and path.parent.name != "fd":  # a quick test
+            return None
+        path = path.absolute()
+        for _ in range(_MOST_LINKS):
+            path = path.parent.resolve() / path.name
+            if (match := own.fullmatch(str(path))) is not None:
+                return int(match[1])
+            path = path.parent / path.readlink()
+    except (OSError, RuntimeError, ValueError):  # not a link, or a loop of links
+        pass
+    return None
 
 
 def _stream_to(descriptor: int, name: str) -> StreamOutput:

@@ -55,6 +55,22 @@ def new_temporary_folder() -> Iterator[Path]:
         remove_folder(folder)
 
 
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[None]:
+    """Create a folder for outputs and its missing parents; at the end remove those still empty.
+
+    So a run that fails in planning leaves nothing behind.
+    """
+    made = [one for one in (Path(path), *Path(path).parents) if not one.exists()]
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # stops at the first that is not empty
+            for folder in made:
+                folder.rmdir()
+
+
 def remove(path: Path) -> None:
     """Remove a temporary file, if it exists and can be removed."""
     with contextlib.suppress(OSError):

@@ -264,7 +264,8 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
             batch = _batch_of_rows(batch, places, made)
         for number in {column for column, _ in self._dictionaries}:
             made[number] = self._with_one_dictionary(number, made.get(number, batch[number]))
-        batch = _with_columns(batch, made)
+        for number, column in made.items():
+            batch = batch.set_column(number, batch.schema.field(number), column)
         self._writer.write_batch(batch, custom_metadata=piece.metadata)
 
     def _with_one_dictionary(self, number: int, column: pa.Array) -> pa.Array:
@@ -292,13 +293,6 @@ class ArrowSink(Sink[Slice, EncodedSlice]):
             return
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
-
-
-def _with_columns(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> pa.RecordBatch:
-    """Replace some columns of a batch, given by index."""
-    for number, column in columns.items():
-        batch = batch.set_column(number, batch.schema.field(number), column)
-    return batch
 
 
 def _batch_of_rows(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import h5py
@@ -36,8 +37,8 @@ _SPARSE_PARTS = (("data", "indices", "indptr"), ("data", "ir", "jc"))
 _PANDAS = "an index of pandas"
 _PANDAS_VALUES = re.compile(r"values|block\d+_values")
 _CATEGORIES, _CODES = "categories", "categorical codes"
-_LEVELS_OF_PATHS = 100
-"""The most groups to search for a path of several names."""
+_MOST_LEVELS = 100
+"""The most groups to search for a name."""
 
 
 @frozen
@@ -48,8 +49,8 @@ class _Level:
         prefix: The prefix of the paths of its members.
         group: The group.
         names: The names of its links.
-        datasets: The address found for each name looked up here, or None if there is no such
-            dataset.
+        datasets: The address found for each name or path looked up here, or None if there is no
+            such dataset.
     """
 
     prefix: str
@@ -61,13 +62,12 @@ class _Level:
 class GroupsAbove:
     """The groups around the current object of a walk through a file.
 
-    Each name in each group is looked up once at most. So the time is linear, however deep groups
-    are nested, and whatever attributes name.
+    Each name in each group is looked up once at most, and only in the nearest groups. So the time
+    is linear, however deep groups are nested, and whatever attributes name.
     """
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
-        self._by_name: dict[str, list[_Level]] = {}
 
     def enter(self, prefix: str, group: h5py.Group, names: Collection[str]) -> None:
         """Enter a group, whose members come next.
@@ -79,16 +79,12 @@ class GroupsAbove:
         """
         if self._levels:
             self.leave(prefix)
-        level = _Level(prefix, group, names, {})
-        self._levels.append(level)
-        for name in names:
-            self._by_name.setdefault(name, []).append(level)
+        self._levels.append(_Level(prefix, group, names, {}))
 
     def leave(self, path: str) -> h5py.Group:
         """Leave the groups that do not contain an object; return the one that does."""
         while not path.startswith(self._levels[-1].prefix):
-            for name in self._levels.pop().names:
-                self._by_name[name].pop()
+            self._levels.pop()
         return self._levels[-1].group
 
     def dataset(self, name: str) -> int | None:
@@ -99,21 +95,14 @@ class GroupsAbove:
         """
         if name.startswith("/"):
             return _dataset_in(self._levels[0].group, name)
-        first, _, rest = name.removeprefix("./").partition("/")
-        levels = self._by_name.get(first, [])
-        if rest:
-            by_path = (_dataset_in(one.group, name) for one in levels[: -_LEVELS_OF_PATHS - 1 : -1])
-            return next((address for address in by_path if address is not None), None)
-        passed, found = [], None
-        for level in reversed(levels):
-            known = first in level.datasets
-            found = level.datasets[first] if known else _dataset_in(level.group, first)
-            passed.append(level)
-            if known or found is not None:
-                break
-        for level in passed:
-            level.datasets[first] = found
-        return found
+        first = name.removeprefix("./").partition("/")[0]
+        for level in islice(reversed(self._levels), _MOST_LEVELS):
+            if first in level.names:
+                if name not in level.datasets:
+                    level.datasets[name] = _dataset_in(level.group, name)
+                if (found := level.datasets[name]) is not None:
+                    return found
+        return None
 
 
 def _dataset_in(group: h5py.Group, name: str) -> int | None:

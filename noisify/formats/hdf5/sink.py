@@ -19,7 +19,7 @@ from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
 from noisify.formats.hdf5.tree import LibraryFile, PathOpener, close_file, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import h5py
@@ -153,7 +153,10 @@ class Hdf5Sink(DatasetsSink):
                     sizes = header_sizes(self._file)
                     addresses = [self._objects.address(path) for path in self._touched]
                     self._close_library()
-                self._restore_times(sizes, addresses)
+                with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
+                    files = HeaderFile(copy, *sizes), HeaderFile(original, *sizes)
+                    for address in addresses:
+                        restore_times(*files, address)
 
     def _mark_indexes(self) -> None:
         """Mark PyTables' indexes of changed columns as out of date."""
@@ -163,12 +166,6 @@ class Hdf5Sink(DatasetsSink):
             if index is not None:
                 mark_out_of_date(self._file, index)
                 self._touched[index] = None
-
-    def _restore_times(self, sizes: tuple[int, int, int], addresses: Iterable[int]) -> None:
-        """Restore the times of the objects that the library wrote."""
-        with self._path.open("r+b", 0) as copy, self._source.open("rb", 0) as original:
-            for address in addresses:
-                restore_times(HeaderFile(copy, *sizes), HeaderFile(original, *sizes), address)
 
     def close(self) -> None:
         """Close the copy."""

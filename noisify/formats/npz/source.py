@@ -210,8 +210,9 @@ class NpzSource(ArraySource[ArchivePiece]):
         for fields in united(groups, self._array_of):  # each array is read once
             arrays = list(dict.fromkeys(map(self._array_of, fields)))
             width = sum(array.itemsize for array in arrays)
-            elements = whole_units(arrays, size // max(1, width))
-            yield from self._pieces(arrays, elements)
+            elements = size // max(1, width)
+            units = [a.unit for a in arrays if a.member.deflated and a.unit <= elements]
+            yield from self._pieces(arrays, elements - elements % max(units, default=1))
 
     def _pieces(self, arrays: Sequence[Array], elements: int) -> Iterator[ArchivePiece]:
         """Yield pieces of `elements` elements of arrays of one shape; boxes if in Fortran order."""
@@ -342,12 +343,6 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
         aliases = (other,) if other != name else ()
         found = replace(field, name=name, table=table, aliases=aliases)
         yield found, Place(array, field.name)
-
-
-def whole_units(arrays: Iterable[Array], elements: int) -> int:
-    """Round a number of elements down to whole units, if a unit is not larger than that."""
-    units = [array.unit for array in arrays if array.member.deflated and array.unit <= elements]
-    return elements - elements % max(units, default=1)
 
 
 @contextmanager

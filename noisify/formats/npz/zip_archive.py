@@ -178,7 +178,7 @@ class Archive:
         count, size = _read_end(file, len(self._zip.comment))
         self.tail = self._zip.start_dir
         file.seek(self.tail)
-        records = [_read_record(file) for _ in infos]
+        records = [_read_record(file, CENTRAL, slice(9, 12)) for _ in infos]
         self.directory_size = file.tell() - self.tail
         if (count, size) != (len(infos), self.directory_size):
             raise zipfile.BadZipFile(
@@ -193,7 +193,7 @@ class Archive:
         members = []
         for info, record, start in zip(infos, records, starts, strict=True):
             file.seek(start)
-            head = _read_head(file)
+            head = _read_record(file, LOCAL, slice(8, 10))
             if start + len(head) + info.compress_size > stops[start]:
                 raise zipfile.BadZipFile(f"{info.filename} runs into what comes after it")
             members.append(Member(info, record, head, start, stops[start]))
@@ -214,12 +214,14 @@ class Archive:
         self._zip.close()
 
 
-def _read_record(file: BinaryIO) -> bytes:
-    fixed = file.read(CENTRAL.size)
-    magic, *_, name, extra, comment, _, _, _, _ = CENTRAL.unpack(fixed)
-    if magic != b"PK\x01\x02":
-        raise zipfile.BadZipFile("its directory is not where it should be")
-    return fixed + file.read(name + extra + comment)
+def _read_record(file: BinaryIO, kind: struct.Struct, sizes: slice) -> bytes:
+    """Read a record, given its fixed part and which of its numbers are the sizes of the rest."""
+    fixed = file.read(kind.size)
+    magic, *numbers = kind.unpack(fixed)
+    start, what = (b"PK\x03\x04", "a member") if kind is LOCAL else (b"PK\x01\x02", "its directory")
+    if magic != start:
+        raise zipfile.BadZipFile(f"{what} is not where it should be")
+    return fixed + file.read(sum(numbers[sizes]))
 
 
 def _read_end(file: BinaryIO, comment_size: int) -> tuple[int, int]:
@@ -242,11 +244,3 @@ def _read_end(file: BinaryIO, comment_size: int) -> tuple[int, int]:
         if magic == b"PK\x06\x06":
             return many, long
     return count, size
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    fixed = file.read(LOCAL.size)
-    magic, *_, name, extra = LOCAL.unpack(fixed)
-    if magic != b"PK\x03\x04":
-        raise zipfile.BadZipFile("a member is not where it should be")
-    return fixed + file.read(name + extra)
