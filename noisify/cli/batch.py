@@ -16,8 +16,8 @@ from noisify.cli import picture as pictures
 from noisify.cli.engines import results_of
 from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.side_file import SideFile
-from noisify.cli.signals import Stopped, check_stopped
 from noisify.core.errors import NoisifyError
+from noisify.core.signals import Stopped, check_stopped
 from noisify.core.threads import thread_pool
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult, size_of

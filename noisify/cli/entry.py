@@ -12,8 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from noisify.cli.process import pause_gc
-from noisify.cli.signals import Stopped, stopped_by
-from noisify.core.delayed_signals import raise_or_delay
 from noisify.core.errors import (
     OUT_OF_MEMORY,
     NoisifyError,
@@ -22,6 +20,7 @@ from noisify.core.errors import (
     printable,
 )
 from noisify.core.lazy import LazyModule
+from noisify.core.signals import Stopped, raise_or_delay, stopped_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,9 +22,9 @@ from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import begin_work
 from noisify.cli.runs import runs_of
-from noisify.cli.signals import check_stopped
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.memory_bound import MemoryBound
+from noisify.core.signals import check_stopped
 from noisify.core.urls import is_url
 from noisify.engine import restore
 from noisify.engine.open_input import OpenInput, Settings

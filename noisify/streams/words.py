@@ -8,12 +8,12 @@ at any index, in any order.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from noisify.core.native import Part, load, pure
 from noisify.core.value_class import frozen
-from noisify.streams import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Index: TypeAlias = range | Uint64s
     """Indices of elements: consecutive ones, or any of 0 to 2**64 - 1, shape (n,)."""
 
+_compiled_part: Any = load(Part.VARIATES)
 STRIP = 1 << 15
 """Words made together; they and what is made of them fit the cache."""
 _WORD = (1 << 64) - 1
@@ -101,10 +102,31 @@ class Words:
         """The number of words."""
         return len(self.index) * (len(self.starts) if self.starts.ndim > 1 else 1)
 
+    def compiled(
+        self, kind: Literal["words", "uniform", "open_uniform", "normal"], out: NDArray[Any]
+    ) -> bool:
+        """Make the words or variates in compiled code, several times as fast.
+
+        Args:
+            kind: Words, standard normal variates, or variates uniform on [0, 1) or (0, 1).
+            out: Filled stream after stream, shape (k * n,).
+
+        Returns:
+            Whether it was done: not for a stream for each index, or without the compiled part.
+        """
+        if self.starts.ndim == 1 or _compiled_part is None or pure():
+            return False
+        index = self.index
+        places = (index.start, None) if isinstance(index, range) else (0, index)
+        getattr(_compiled_part, kind)(
+            self.starts.reshape(-1), self.increments.reshape(-1), *places, out
+        )
+        return True
+
     def raw(self) -> Uint64s:
         """Return the words, stream after stream, shape (k * n,)."""
         out = np.empty(self.size, np.uint64)
-        if not compiled.fill("words", self.starts, self.increments, self.index, out):
+        if not self.compiled("words", out):
             for here, words in self.strips():
                 out[here] = words
         return out
@@ -112,7 +134,7 @@ class Words:
     def uniform(self) -> Floats:
         """Return variates uniform on [0, 1): multiples of 2**-53."""
         out = np.empty(self.size)
-        if not compiled.fill("uniform", self.starts, self.increments, self.index, out):
+        if not self.compiled("uniform", out):
             for here, words in self.strips():
                 np.right_shift(words, _UNUSED_BITS, out=words)
                 np.multiply(words.view(np.int64), 2.0**-53, out=out[here])
@@ -121,7 +143,7 @@ class Words:
     def open_uniform(self) -> Floats:
         """Return variates uniform on (0, 1): odd multiples of 2**-53."""
         out = np.empty(self.size)
-        if not compiled.fill("open_uniform", self.starts, self.increments, self.index, out):
+        if not self.compiled("open_uniform", out):
             for here, words in self.strips():
                 open_uniform_of(words, out[here])
         return out

@@ -14,7 +14,6 @@ import numpy as np
 
 from noisify.kernels import elementary
 from noisify.kernels.decimal_functions import digits
-from noisify.streams import compiled
 from noisify.streams.words import STRIP, Words, open_uniform_of
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _tables() -> _Tables:
 def normal(words: Words) -> Floats:
     """Return standard normal variates, one for each of some words."""
     out = np.empty(words.size)
-    if not len(out) or compiled.fill("normal", words.starts, words.increments, words.index, out):
+    if not len(out) or words.compiled("normal", out):
         return out
     return _normal(words, 0)
 

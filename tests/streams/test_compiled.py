@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from noisify.core import native
 from noisify.core.chunk import Positions
-from noisify.streams import compiled
 from noisify.streams.streams import StreamName, StreamVariates
 from noisify.streams.words import STRIP, Stream, Words
 from noisify.streams.ziggurat import normal
@@ -109,7 +108,7 @@ def test_can_be_turned_off(monkeypatch):
     monkeypatch.setenv(native.PURE, "1")
     one = np.ones((1, 1), np.uint64)
 
-    assert not compiled.fill("normal", one, one, range(3), np.empty(3))
+    assert not Words(one, one, range(3)).compiled("normal", np.empty(3))
 
 
 def words(count):

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
-from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, UsageError
+from noisify.core.signals import delayed_signals
 from noisify.formats.arrays import ArrayFile, ArrayType, PlacedArrays, StoredArray
 from noisify.formats.hdf5.datatypes import lost_in_numpy, without_metadata
 from noisify.formats.hdf5.tree import (

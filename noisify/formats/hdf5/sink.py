@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from h5py import h5i
 
-from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError
 from noisify.core.overriding import override
+from noisify.core.signals import delayed_signals
 from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes, restore_times

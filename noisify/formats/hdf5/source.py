@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
 
-from noisify.core.delayed_signals import delayed_signals
 from noisify.core.errors import DataError, NoisifyError
 from noisify.core.overriding import override
+from noisify.core.signals import delayed_signals
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.hdf5.datasets import fields_at, rounding_filter, storage_of
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes

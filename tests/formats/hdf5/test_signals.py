@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from noisify.core.delayed_signals import delayed_signals, raise_or_delay
+from noisify.core.signals import delayed_signals, raise_or_delay
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Delay a signal's exception while a library is at work that cannot take one.
+"""The exception of a signal, and its delay while a library is at work that cannot take one.
 
 A library that calls Python functions, as HDF5 does for a file, must not see them raise: it would be
 left with a file that it can neither finish nor forget, and the process would crash later.
@@ -12,6 +12,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Stopped(BaseException):
+    """Raised by the handler of SIGINT, SIGTERM and SIGHUP; cleaning up happens as it propagates."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+stopped_by: list[int] = []
+"""The signal received, in case its exception was swallowed."""
+
+
+def check_stopped() -> None:
+    """Raise `Stopped` if a signal was received."""
+    if stopped_by:
+        raise Stopped(stopped_by[0])
 
 
 class _Delay:
