@@ -681,6 +681,40 @@ class TestTiffThatLies:
         path.write_bytes(data)
         assert "has pages that lead in a circle" in self.refused(path)
 
+    @pytest.mark.parametrize("bits", [0, 255])
+    def test_a_stack_of_samples_of_no_type_is_damaged(self, bits, tmp_path):
+        path = tmp_path / "in.tif"
+        tifffile.imwrite(path, np.stack([self.GREY] * 2), photometric="minisblack")
+        with tifffile.TiffFile(path) as file:
+            place = file.pages[0].tags["BitsPerSample"].valueoffset
+        data = bytearray(path.read_bytes())
+        data[place] = bits
+        path.write_bytes(data)
+        line = self.refused(path)
+        assert "is damaged: tags make no sense to tifffile (AssertionError" in line
+
+    @pytest.mark.parametrize("seed", range(30))
+    def test_damaged_tags_end_in_one_line_or_in_a_file(self, seed, tmp_path):
+        path, target = tmp_path / "in.tif", tmp_path / "out.tif"
+        random = np.random.default_rng(seed)
+        array, options = list(LAYOUTS.values())[seed % len(LAYOUTS)]
+        tifffile.imwrite(path, array[:9], **{**options, "bigtiff": seed % 3 == 0})
+        with tifffile.TiffFile(path) as file:
+            entries = [(tag.offset, file.tiff.tagsize) for tag in file.pages[0].tags]
+        data = bytearray(path.read_bytes())
+        for place, size in random.choice(entries, 2):
+            at, width = place + random.integers(2, size - 4), random.choice([1, 2, 4])
+            number = random.choice([0, 1, 2**8 - 1, 2**15, 2**16 - 1, 2**31, 2**32 - 1])
+            data[at : at + width] = int(number).to_bytes(4, "little")[:width]
+        path.write_bytes(data)
+        model = [("-s", 5), ("-d", "drop-rows", "--rate", "30%")][seed % 2]
+
+        done = run(path, "-o", target, "--seed", 1, "-q", *model)
+
+        assert done.status in {0, 2, 3}, done.messages
+        assert (done.status == 0) == target.exists()
+        assert len(done.lines) == (done.status != 0)
+
     @pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength"])
     @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (16, 16)}])
     def test_a_size_that_is_not_there_is_refused_at_once(self, tag, options, tmp_path):

@@ -286,6 +286,9 @@ _ROWS: tuple[Sequence[str], ...] = (
     ("--scale", "2d", "--columns", ":time", "--seed", "1"),
     ("--scale", "1", "--columns", "*", "--seed", "1", "--append", "--replicates", "2"),
 )
+_ARRAY_ROWS = tuple(
+    ("--dist", model, "--rate", "0.5", "--seed", "1") for model in ("drop-rows", "duplicate-rows")
+)
 
 
 def _try_again(trial: Trial, out: str) -> None:
@@ -486,12 +489,34 @@ TARGETS = (
     Target("tsv", text_reader(".tsv"), words=(b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"inf")),
     Target("parquet", reader(".parquet", *_ROWS, to=(*TO_TABLE, ".npz")), words=(b"PAR1",)),
     Target("arrow", reader(".arrow", *_ROWS, to=(*TO_TABLE, ".h5")), words=(b"ARROW1",)),
-    Target("npy", reader(".npy", to=TO_ARRAYS, unchanged=True), words=(b"'descr'", b"'<f8'")),
-    Target("npz", reader(".npz", to=TO_ARRAYS), repair_zip, words=(b"PK\x01\x02", b"PK\x05\x06")),
+    Target(
+        "npy",
+        reader(".npy", *_ARRAY_ROWS, to=TO_ARRAYS, unchanged=True),
+        words=(b"'descr'", b"'<f8'"),
+    ),
+    Target(
+        "npz",
+        reader(".npz", *_ARRAY_ROWS, to=TO_ARRAYS),
+        repair_zip,
+        words=(b"PK\x01\x02", b"PK\x05\x06"),
+    ),
     Target("hdf5", reader(".h5", to=TO_ARRAYS), words=(b"OHDR", b"TREE", b"SNOD"), longest=16384),
-    Target("wav", reader(".wav", to=(".npy",), unchanged=True), words=(b"fmt ", b"data", b"LIST")),
-    Target("png", reader(".png", to=(".npy",)), repair_png, words=(b"IDAT", b"IEND", b"PLTE")),
-    Target("tiff", reader(".tif", to=(".npy",), unchanged=True), words=(b"II*\0", b"MM\0*")),
+    Target(
+        "wav",
+        reader(".wav", *_ARRAY_ROWS, to=(".npy",), unchanged=True),
+        words=(b"fmt ", b"data", b"LIST"),
+    ),
+    Target(
+        "png",
+        reader(".png", *_ARRAY_ROWS, to=(".npy",)),
+        repair_png,
+        words=(b"IDAT", b"IEND", b"PLTE"),
+    ),
+    Target(
+        "tiff",
+        reader(".tif", *_ARRAY_ROWS, to=(".npy",), unchanged=True),
+        words=(b"II*\0", b"MM\0*"),
+    ),
     Target(
         "compressed",
         (

@@ -55,11 +55,11 @@ _HEIGHT = 2
 """The axis of the rows of an image in the shape in which it is stored."""
 _COPIES = 4
 """Copies of a piece of whole rows in memory: as read, decoded, noisy and encoded."""
-_BROKEN = (
-    tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, AttributeError,
-    ArithmeticError, struct.error, RuntimeError, MemoryError, AssertionError,
+_DAMAGED = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error, RuntimeError,
+    MemoryError, AssertionError,
 )  # fmt: skip
-"""The exceptions that tifffile raises for damaged files, its assertions among them."""
+"""The exceptions that tifffile raises where values of tags make no sense."""
 
 
 @frozen
@@ -280,8 +280,13 @@ def opened(path: Path, name: str) -> Iterator[tifffile.TiffFile]:
             yield file
     except DataError as error:
         raise error.at(name) from None
-    except _BROKEN as error:
+    except (tifffile.TiffFileError, OSError) as error:
         raise DataError(f"is not a readable TIFF file: {error}", path=name) from None
+    except _DAMAGED as error:
+        found = ": ".join(filter(None, (type(error).__name__, str(error))))
+        raise DataError(
+            f"is damaged: tags make no sense to tifffile ({found})", path=name
+        ) from None
 
 
 class TiffSource(ArraySource[SeriesPiece]):
