@@ -13,18 +13,19 @@ import click
 
 from noisify.cli import depfile, html_report
 from noisify.cli import picture as pictures
-from noisify.cli.engines import results_of
 from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.side_file import SideFile
-from noisify.core.errors import NoisifyError
+from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.signals import Stopped, check_stopped
 from noisify.core.threads import thread_pool
 from noisify.core.urls import is_url
-from noisify.engine.batch import FileJob, FileResult, size_of
-from noisify.engine.job import OutputRequest
+from noisify.engine import dask_batch, dask_cluster
+from noisify.engine.batch import FileJob, FileResult, process_all, size_of
+from noisify.engine.job import OutputRequest, process
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.input import known_size
+from noisify.files.output import STANDARD_OUTPUT
 from noisify.files.temporary import new_folder
 from noisify.noise import registry
 
@@ -41,6 +42,27 @@ if TYPE_CHECKING:
     from noisify.engine.report import RunReport
 
 _RECORDS_AT_ONCE = 16
+
+
+def check_engine(arguments: Arguments, inputs: Sequence[str]) -> None:
+    """Refuse options that do not go with the engine.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    if arguments.engine != "dask":
+        if arguments.scheduler is not None:
+            raise UsageError("--scheduler is for --engine dask; add it")
+        if arguments.part_size is not None:
+            raise UsageError("--part-size is for --engine dask; add it")
+        return
+    if arguments.in_place:
+        raise UsageError(
+            "--in-place would add noise twice where Dask repeats a task; use --output-dir DIR"
+        )
+    unnamed = STANDARD_OUTPUT in inputs or arguments.output == STANDARD_OUTPUT
+    if unnamed or not (arguments.output or arguments.output_dir):
+        raise UsageError("--engine dask reads and writes named files; use -o or --output-dir")
 
 
 def make_outputs(
@@ -88,7 +110,7 @@ def make_outputs(
             kept.push(opened)  # before it creates anything, in case of a signal
             opened.__enter__()
         kept.callback(progress.clear)
-        results = results_of(files, arguments, settings, progress, count=len(inputs), kept=kept)
+        results = _results(files, arguments, settings, progress, count=len(inputs), kept=kept)
         if finished is not None:
             results = _recorded(results, finished, dict(zip(inputs, outputs, strict=True)))
         for result in results:
@@ -98,6 +120,47 @@ def make_outputs(
             raise click.exceptions.Exit(outcome.status)  # discards the report
     outcome.tell_seed()
     return outcome.status
+
+
+def _results(
+    files: Iterator[FileJob],
+    arguments: Arguments,
+    settings: Settings,
+    progress: Progress,
+    *,
+    count: int,
+    kept: ExitStack,
+) -> Iterator[FileResult]:
+    """Make the outputs of files, here or on a Dask cluster; yield the result of each, in order.
+
+    Args:
+        files: The inputs and their outputs.
+        arguments: The command line.
+        settings: The settings.
+        progress: Receives the progress.
+        count: The number of files.
+        kept: Closes the cluster at the end of the run.
+    """
+    if arguments.engine == "dask":
+        cluster = dask_cluster.DaskCluster(arguments.scheduler, settings.jobs)
+        kept.callback(cluster.close)
+        return dask_batch.process_all_on(
+            cluster,
+            files,
+            settings,
+            progress,
+            count=count,
+            part_bytes=arguments.part_size or dask_batch.BATCH_BYTES,
+        )
+    if count > 1:
+        return process_all(files, settings, progress, count=count)
+    return (_alone(one, settings, progress) for one in files)
+
+
+def _alone(one: FileJob, settings: Settings, progress: Progress) -> FileResult:
+    """Make the outputs of the only file; its failure ends the run."""
+    progress.begin(one.size or 0)
+    return FileResult(one.path, process(one.path, one.wanted, settings))
 
 
 def _recorded(

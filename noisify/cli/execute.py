@@ -14,8 +14,7 @@ import click
 from noisify.cli import field_listing, some_outputs
 from noisify.cli import index as listing
 from noisify.cli import preview as preview_page
-from noisify.cli.batch import make_outputs
-from noisify.cli.engines import check_engine
+from noisify.cli.batch import check_engine, make_outputs
 from noisify.cli.folders import files_in, left_note
 from noisify.cli.messages import Notes, preview_text, say
 from noisify.cli.option_types import check_standard_output

@@ -10,7 +10,7 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, unknown_parameter
-from noisify.plan import recipe
+from noisify.plan import recipe as recipes
 from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.condition import parse as parse_condition
 from noisify.plan.file_part import file_part
@@ -68,24 +68,23 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
         UsageError: If options are invalid or contradict each other.
     """
     _check_swept(arguments)
-    told = None if arguments.recipe is None else recipe.load(arguments.recipe)
-    specs = _specs(arguments, told)
+    recipe = recipes.Recipe() if arguments.recipe is None else recipes.load(arguments.recipe)
+    specs = _specs(arguments, recipe)
     every = sweeps(arguments.sweeps)
     check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))
     swept_to = [swept_specs(specs, swept) for swept in every]
 
-    others = told if told is not None else arguments
-    seed = others.seed if arguments.seed is None else arguments.seed
+    seed = recipe.seed if arguments.seed is None else arguments.seed
     drawn = seed is None and any(_draws(spec) for found in swept_to for spec in found)
     base = Request(
         specs,
         seed=new_seed() if drawn else seed or 0,
-        rng=arguments.rng or others.rng or "noisify",
-        decimals=others.decimals if arguments.decimals is None else arguments.decimals,
-        strict=arguments.read.strict or (told is not None and bool(told.strict)),
-        key=arguments.key or others.key,
+        rng=arguments.rng or recipe.rng or "noisify",
+        decimals=recipe.decimals if arguments.decimals is None else arguments.decimals,
+        strict=arguments.read.strict or bool(recipe.strict),
+        key=arguments.key or recipe.key,
     )
-    per_file, file = _file_rule(arguments, told, base.rng, several=several)
+    per_file, file = _file_rule(arguments, recipe, base.rng, several=several)
     base = replace(base, file=file)
     if arguments.replicates is not None and base.rng != "noisify":
         raise UsageError(f"--replicates needs noisify's own streams; drop --rng {base.rng}")
@@ -115,7 +114,7 @@ def _check_swept(arguments: Arguments) -> None:
 
 
 def _file_rule(
-    arguments: Arguments, told: Recipe | None, rng: str, *, several: bool
+    arguments: Arguments, recipe: Recipe, rng: str, *, several: bool
 ) -> tuple[bool, str]:
     """Return whether each file gets its own noise, and if not, the file part for all files.
 
@@ -124,33 +123,31 @@ def _file_rule(
     """
     if arguments.per_file and arguments.same_noise:
         raise UsageError("--per-file and --same-noise contradict each other; keep one")
-    wanted = True if arguments.per_file else False if arguments.same_noise else None
-    if wanted is None and told is not None:
-        wanted = told.per_file
-        if wanted is None and told.file:
-            if several:
-                raise UsageError(
-                    f"the recipe holds the noise of one file, {told.file!r}; add --per-file for "
-                    "noise by each file's own name, or --same-noise"
-                )
-            return False, told.file
+    wanted = True if arguments.per_file else False if arguments.same_noise else recipe.per_file
+    if wanted is None and recipe.file:
+        if several:
+            raise UsageError(
+                f"the recipe holds the noise of one file, {recipe.file!r}; add --per-file for "
+                "noise by each file's own name, or --same-noise"
+            )
+        return False, recipe.file
     if rng == "noisify":
-        own = several and not (arguments.key or (told is not None and told.key))
+        own = several and not (arguments.key or recipe.key)
         return own if wanted is None else wanted, ""
     if wanted:
         raise UsageError(f"--per-file needs noisify's own streams; drop --rng {rng}")
     return False, ""
 
 
-def _specs(arguments: Arguments, told: Recipe | None) -> tuple[NoiseSpec, ...]:
+def _specs(arguments: Arguments, recipe: Recipe) -> tuple[NoiseSpec, ...]:
     """Return the noise specs in order: of the recipe, presets and --noise, or else of the flags.
 
     Raises:
         UsageError: If flags that describe noise are combined with any of those.
     """
     sources: dict[str, Sequence[NoiseSpec]] = {}
-    if told is not None:
-        sources["--recipe"] = told.specs
+    if arguments.recipe is not None:
+        sources["--recipe"] = recipe.specs
     if arguments.presets:
         sources["--preset"] = specs_of_presets(arguments.presets)
     if arguments.noise:

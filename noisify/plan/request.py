@@ -43,43 +43,43 @@ def request_from(options: Mapping[str, Any], **more: object) -> Request:
     check_options(options)
     arguments = {**options, **more}
     said: dict[str, Any] = {key: one for key, one in arguments.items() if one is not None}
-    told = _recipe(said["recipe"]) if "recipe" in said else recipes.Recipe()
-    seed = read_seed(said["seed"]) if "seed" in said else told.seed
-    rng = read_rng(said["rng"]) if "rng" in said else told.rng or "noisify"
-    file = _file(said, told)
+    recipe = _recipe(said["recipe"]) if "recipe" in said else recipes.Recipe()
+    seed = read_seed(said["seed"]) if "seed" in said else recipe.seed
+    rng = read_rng(said["rng"]) if "rng" in said else recipe.rng or "noisify"
+    file = _file(said, recipe)
     replicate = read_count("replicate", said["replicate"], 0) if "replicate" in said else 0
     if (file or replicate) and rng != "noisify":
         own = "file" if file else "replicate"
         raise UsageError(f"noise of a {own}'s own needs noisify's own streams; drop rng {rng!r}")
     return Request(
-        specs=_specs(said, told),
+        specs=_specs(said, recipe),
         seed=new_seed() if seed is None else seed,
         rng=rng,
         file=file,
-        key=read_key(said["key"]) if "key" in said else told.key,
-        decimals=read_decimals(said["decimals"]) if "decimals" in said else told.decimals,
-        strict=bool(told.strict),
+        key=read_key(said["key"]) if "key" in said else recipe.key,
+        decimals=read_decimals(said["decimals"]) if "decimals" in said else recipe.decimals,
+        strict=bool(recipe.strict),
         replicate=replicate,
     )
 
 
-def _file(said: Mapping[str, Any], told: recipes.Recipe) -> str:
+def _file(said: Mapping[str, Any], recipe: recipes.Recipe) -> str:
     """Return the file part of the streams' names; may be empty."""
     if "file" in said:
         return read_text("file", said["file"])
-    per_file = read_truth("per_file", said["per_file"]) if "per_file" in said else told.per_file
+    per_file = read_truth("per_file", said["per_file"]) if "per_file" in said else recipe.per_file
     if per_file is None:
-        return told.file
+        return recipe.file
     if per_file and "source" not in said:
         raise UsageError("noise by the file's name needs a name; give file='day1'")
     return file_part(read_path("source", said["source"])) if per_file else ""
 
 
-def _specs(said: Mapping[str, Any], told: recipes.Recipe) -> tuple[NoiseSpec, ...]:
+def _specs(said: Mapping[str, Any], recipe: recipes.Recipe) -> tuple[NoiseSpec, ...]:
     """Return the noise specs in order: of recipe, presets and noise, or else of the arguments."""
     sources: dict[str, Sequence[NoiseSpec]] = {}
     if "recipe" in said:
-        sources["recipe"] = told.specs
+        sources["recipe"] = recipe.specs
     if "preset" in said:
         sources["preset"] = specs_of_presets(texts("preset", said["preset"]))
     if "noise" in said:

@@ -19,7 +19,7 @@ from noises import IN_ORDER
 from run_command import run
 from servers import LEAST_PART
 
-from noisify.cli import engines
+from noisify.cli import batch
 from noisify.core.errors import NoisifyError
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
@@ -67,8 +67,8 @@ def in_parts(monkeypatch):
             cut.append(one.path)
             yield result
 
-    monkeypatch.setattr(engines.dask_cluster, "DaskCluster", Cluster)
-    monkeypatch.setattr(engines.dask_batch, "process_all_on", process_all_on)
+    monkeypatch.setattr(batch.dask_cluster, "DaskCluster", Cluster)
+    monkeypatch.setattr(batch.dask_batch, "process_all_on", process_all_on)
     return ("--engine", "dask", "--part-size", "1500")
 
 
