@@ -14,8 +14,7 @@ from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.urls import is_url
 from noisify.files import compress, remote_output
 from noisify.files.file_output import FileOutput
-from noisify.files.output_interface import Output, naming
-from noisify.files.staged_output import StagedOutput
+from noisify.files.output_interface import Output, StagedOutput, naming
 from noisify.files.write_behind import InPieces, OwnedInPieces
 
 if TYPE_CHECKING:

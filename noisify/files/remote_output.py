@@ -15,7 +15,7 @@ from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.overriding import override
 from noisify.files.multipart import PART_BYTES, PartSizes, SharedUpload
-from noisify.files.staged_output import StagedOutput
+from noisify.files.output_interface import StagedOutput
 from noisify.files.temporary import new_temporary_path, remove
 from noisify.files.transport import IN_BUCKETS, Location, remote_errors
 

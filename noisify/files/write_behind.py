@@ -105,7 +105,7 @@ def _to_border(place: int) -> int:
     return _PIECE_BYTES - place % _PIECE_BYTES
 
 
-class WrittenBehind(InPieces):
+class WrittenBehind(OwnedInPieces):
     """A file that is written to the disk continuously, not all at the final sync.
 
     Otherwise syncing a large output takes a good part of the run's time once more. Disk space is
@@ -154,15 +154,12 @@ class WrittenBehind(InPieces):
         Raises:
             OSError: If closing fails; the file counts as closed nevertheless.
         """
-        if self.closed:
-            return
         try:
             with contextlib.suppress(OSError):  # nothing is lost
                 self.flush()
         finally:
             self._preallocated = 0
             super().close()
-            os.close(self._descriptor)
 
 
 def preallocate(descriptor: int, start: int, size: int, min_free: int = _MIN_FREE_BYTES) -> None:

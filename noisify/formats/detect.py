@@ -50,19 +50,13 @@ def _by_magic_further_on(source: Input, head: bytes) -> FormatEntry | None:
     if source.path is None or len(head) < _HEAD:
         return None
     size = source.path.stat().st_size
-    places = [
-        (offset, entry)
-        for entry in FORMATS
-        for offset in entry.magic_offsets
-        if _HEAD < offset < size
-    ]
-    if not places:
-        return None
     with source.path.open("rb") as file:
-        for offset, entry in places:
-            file.seek(offset)
-            if file.read(max(map(len, entry.magic))) in entry.magic:
-                return entry
+        for entry in FORMATS:
+            for offset in entry.magic_offsets:
+                if _HEAD < offset < size:
+                    file.seek(offset)
+                    if file.read(max(map(len, entry.magic))) in entry.magic:
+                        return entry
     return None
 
 

@@ -24,7 +24,7 @@ from run_command import COMMAND, clean_environment, names, noisy, run
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.files import write_behind
 from noisify.files.output import FileOutput, StreamOutput
-from noisify.files.staged_output import StagedOutput
+from noisify.files.output_interface import StagedOutput
 from noisify.files.write_behind import open_written_behind
 
 if TYPE_CHECKING:

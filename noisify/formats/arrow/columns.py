@@ -193,26 +193,17 @@ def array_of(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] |
     Raises:
         UsageError: If there are more distinct values than a dictionary's index type can number.
     """
-    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    if _stores_values(kind):
-        data = pa.py_buffer(np.ascontiguousarray(values))
-        return pa.Array.from_buffers(kind, len(values), [bits, data])
-    if pa.types.is_dictionary(kind):
-        return _indexed(array_of(values, kind.value_type, valid), kind)
-    if pa.types.is_boolean(kind):
-        return _with_validity(kind, len(values), bitmap(values.astype(bool)), valid)
-    if kind_of(kind) == "text":
-        return pa.array(values.tolist(), kind, mask=None if valid is None else ~valid)
-    if pa.types.is_decimal(kind):
-        values = _decimals(values, kind.bit_width // 8)
+    count, bits = len(values), None if valid is None else bitmap(valid)
+    if not _stores_values(kind):
+        if pa.types.is_dictionary(kind):
+            return _indexed(array_of(values, kind.value_type, valid), kind)
+        if kind_of(kind) == "text":
+            return pa.array(values.tolist(), kind, mask=None if valid is None else ~valid)
+        if pa.types.is_boolean(kind):
+            values = np.packbits(values.astype(bool), bitorder="little")
+        elif pa.types.is_decimal(kind):
+            values = _decimals(values, kind.bit_width // 8)
     data = pa.py_buffer(np.ascontiguousarray(values))
-    return _with_validity(kind, len(values), data, valid)
-
-
-def _with_validity(
-    kind: pa.DataType, count: int, data: pa.Buffer, valid: NDArray[np.bool_] | None
-) -> pa.Array:
-    bits = None if valid is None else bitmap(valid)
     return pa.Array.from_buffers(kind, count, [bits, data])
 
 
@@ -279,7 +270,8 @@ def _noisy_decimals(
     data = np.frombuffer(values.buffers()[1], f"V{width}")
     data = data[values.offset : values.offset + len(values)].copy()
     data[result.changed] = _decimals(result.values[result.changed], width)
-    return _with_validity(values.type, len(values), pa.py_buffer(data.tobytes()), valid)
+    bits = None if valid is None else bitmap(valid)
+    return pa.Array.from_buffers(values.type, len(values), [bits, pa.py_buffer(data.tobytes())])
 
 
 def changes(result: NoisyColumn) -> bool:

@@ -258,49 +258,39 @@ def _typed(cell: bytes) -> float:
     return 0.25 if b", " in cell else 0.5
 
 
-@frozen
-class Sniffed:
-    """The delimiter of a table.
-
-    Attributes:
-        delimiter: The delimiter.
-        doubt: Why it may be another one and what to type then, or empty if it is certain.
-    """
-
-    delimiter: bytes
-    doubt: str = ""
-
-
-def sniff(start: Start, dialect: Dialect, decimal: bytes = b".") -> Sniffed:
+def sniff(start: Start, dialect: Dialect, decimal: bytes = b".") -> tuple[bytes, str]:
     """Guess the delimiter: the one that cuts the first records most evenly, quotes respected.
 
     If several cut all of them, the one with the most cells that look like single values wins. If
-    none cuts most of them, the table has one column, or the result carries a doubt.
+    none cuts most of them, the table has one column, or there is a doubt.
 
     Args:
         start: The start of a table.
         dialect: The dialect of the table; its delimiter is ignored.
         decimal: The decimal mark, which cannot be the delimiter.
+
+    Returns:
+        The delimiter; and why it may be another one and what to type then, or empty if that is
+        certain.
     """
     candidates = [delimiter for delimiter in DELIMITERS if delimiter != decimal]
     fits = _fits(start, dialect, candidates)
     sure = [found for found in fits if found.is_sure]
     if len(sure) == 1:
-        return Sniffed(sure[0].delimiter)
+        return sure[0].delimiter, ""
     if sure:
-        return Sniffed(max(sure, key=lambda found: found.rank).delimiter)
+        return max(sure, key=lambda found: found.rank).delimiter, ""
     fallback = candidates[0]
     other = _better(start, dialect, [d for d in _OTHERS if d != decimal])
     if other is None and all(found.delimiter == fallback for found in fits):
-        return Sniffed(fallback)  # a table of one column, or one with ragged rows
+        return fallback, ""  # a table of one column, or one with ragged rows
     if other is None:
         help_ = "--delimiter C says which it is"
     else:
         help_ = f"--delimiter {as_typed(other.delimiter)} would cut them into {other.columns} cells"
-    return Sniffed(
-        fallback,
+    return fallback, (
         f"no delimiter cuts the first records evenly, and {as_typed(fallback)} is only the "
-        f"fallback; {help_}",
+        f"fallback; {help_}"
     )
 
 

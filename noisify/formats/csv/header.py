@@ -16,7 +16,6 @@ from noisify.formats.csv.cells import unquote
 from noisify.formats.csv.delimiters import (
     MOST_COLUMNS,
     Records,
-    Sniffed,
     Start,
     as_typed,
     delimiter_bytes,
@@ -205,8 +204,8 @@ class _HeadReader:
         if not whole and b"\n" not in table and b"\r" not in table:
             return None
         begun = Start(table, whole=whole)
-        found = self._delimiter(begun, told)
-        dialect = replace(self._bare, delimiter=found.delimiter)
+        delimiter, doubt = self._delimiter(begun, told)
+        dialect = replace(self._bare, delimiter=delimiter)
         try:
             cells, after = first_record(table, dialect)
             if not self._options.header:
@@ -220,7 +219,7 @@ class _HeadReader:
         if dialect.may_be_escaped and looks_escaped(cells):
             raise refusal(self._text.name, 1 + count_lines(data, start))
         records = begun.records(dialect)
-        hints = [found.doubt] if found.doubt else []
+        hints = [doubt] if doubt else []
         if len(cells) == 1:
             hints += self._one_field(begun, dialect, cells[0])
         names, has_row_names = self._names(cells, records, hints)
@@ -232,7 +231,7 @@ class _HeadReader:
             data[: start + after],
             replace(
                 dialect,
-                advice=advice or self._other_advice(found.doubt, len(names)),
+                advice=advice or self._other_advice(doubt, len(names)),
                 columns=len(names),
             ),
             names,
@@ -273,19 +272,19 @@ class _HeadReader:
             "before the table, --comment TEXT over lines that start so"
         )
 
-    def _delimiter(self, table: Start, told: bytes) -> Sniffed:
-        """Return the delimiter from the option, the first line or the suffix, or sniff it.
+    def _delimiter(self, table: Start, told: bytes) -> tuple[bytes, str]:
+        """Return the delimiter from the option, the first line or the suffix, or `sniff` it.
 
         Args:
             table: The start of the table.
             told: The delimiter that the first line declares, or empty.
         """
         if self._options.delimiter is not None:
-            return Sniffed(delimiter_bytes(self._options.delimiter, self._text.encoding))
+            return delimiter_bytes(self._options.delimiter, self._text.encoding), ""
         if told:
-            return Sniffed(told)
+            return told, ""
         if self._text.suffix in {".tsv", ".tab"}:
-            return Sniffed(b"\t")
+            return b"\t", ""
         return sniff(table, self._bare, self._decimal)
 
     def _one_field(self, table: Start, dialect: Dialect, header: bytes) -> list[str]:
@@ -296,11 +295,11 @@ class _HeadReader:
                 f"the first line starts with {sign!r}; --comment {sign!r} passes over such lines"
             ]
         typed = self._options.delimiter
-        other = sniff(table, self._bare, self._decimal)
-        found = fit(table, replace(dialect, delimiter=other.delimiter))
-        if found is not None and other.delimiter != dialect.delimiter and not other.doubt:
+        other, doubt = sniff(table, self._bare, self._decimal)
+        found = fit(table, replace(dialect, delimiter=other))
+        if found is not None and other != dialect.delimiter and not doubt:
             used = as_typed(dialect.delimiter, self._text.encoding)
-            instead = f"--delimiter {as_typed(other.delimiter)} makes {found.columns}"
+            instead = f"--delimiter {as_typed(other)} makes {found.columns}"
             return [f"{used} as the delimiter leaves one field; {instead}"]
         return [] if typed is None else [f"--delimiter {typed} leaves one field"]
 

@@ -2,7 +2,9 @@
 
 Axes (dimension scales, the coordinates of NetCDF's CF conventions, NeXus, NWB), indexes (pandas,
 AnnData) and categories have a role: they get noise only if they are named. The structure of a
-sparse matrix never gets noise.
+sparse matrix never gets noise. Nor do the indexes that PyTables, and pandas with it, keeps of a
+table's columns: groups `_i_TABLE/COLUMN` of arrays with copies of the column's values. Those of
+columns with noise are marked as out of date, or queries would find wrong rows.
 """
 
 from __future__ import annotations
@@ -10,15 +12,15 @@ from __future__ import annotations
 import pickletools
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
-from h5py import h5a, h5d, h5ds, h5g, h5o
+import numpy as np
+from h5py import h5a, h5d, h5ds, h5g, h5o, h5s, h5t
 
 from noisify.core.value_class import frozen
 from noisify.formats.datasets.declared import CF_ROLES
-from noisify.formats.hdf5.pytables import is_indexes
-from noisify.formats.hdf5.tree import UNREADABLE, own_object
+from noisify.formats.hdf5.tree import UNREADABLE, group_at, own_object, stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -37,6 +39,8 @@ _SPARSE_PARTS = (("data", "indices", "indptr"), ("data", "ir", "jc"))
 _PANDAS = "an index of pandas"
 _PANDAS_VALUES = re.compile(r"values|block\d+_values")
 _CATEGORIES, _CODES = "categories", "categorical codes"
+_INDEX_PREFIX = "_i_"
+_OUT_OF_DATE = b"DIRTY"
 _MOST_LEVELS = 100
 """The most groups to search for a name."""
 
@@ -129,6 +133,40 @@ def is_bare_dimension(dataset: h5py.Dataset) -> bool:
     return bool(
         h5ds.is_scale(dataset.id) and h5ds.get_scale_name(dataset.id).startswith(_DIMENSION)
     )
+
+
+def is_indexes(path: str, group: h5py.Group) -> bool:
+    """Return whether a group holds the indexes of a table."""
+    if not path.rpartition("/")[2].startswith(_INDEX_PREFIX):
+        return False
+    try:
+        return _holds_indexes(group)
+    except UNREADABLE:
+        return False
+
+
+def _holds_indexes(group: h5py.Group | None) -> bool:
+    return group is not None and bool(group.attrs.get("CLASS") == b"TINDEX")
+
+
+def index_of(file: h5py.File, path: str, member: str) -> str | None:
+    """Return the path of the index of a member of a table, if there is one."""
+    folder, _, name = path.rpartition("/")
+    indexes = f"{folder}/{_INDEX_PREFIX}{name}"
+    if not _holds_indexes(group_at(file, indexes)):
+        return None
+    index = f"{indexes}/{member.replace('.', '/')}"
+    return None if group_at(file, index) is None else index
+
+
+def mark_out_of_date(file: h5py.File, path: str) -> None:
+    """Mark an index as out of date, so that PyTables rebuilds it before using it."""
+    index = h5o.open(file.id, stored_name(path))
+    truth: Any = np.array(1, np.int32)
+    if h5a.exists(index, _OUT_OF_DATE):
+        h5a.open(index, _OUT_OF_DATE).write(truth)
+        return
+    h5a.create(index, _OUT_OF_DATE, h5t.NATIVE_INT32, h5s.create(h5s.SCALAR)).write(truth)
 
 
 class Roles:

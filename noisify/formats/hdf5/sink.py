@@ -15,7 +15,7 @@ from noisify.core.signals import delayed_signals
 from noisify.files.write_behind import write_all, write_all_at
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.hdf5.object_headers import HeaderFile, header_sizes, restore_times
-from noisify.formats.hdf5.pytables import index_of, mark_out_of_date
+from noisify.formats.hdf5.roles import index_of, mark_out_of_date
 from noisify.formats.hdf5.tree import LibraryFile, PathOpener, close_file, open_file
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ HEADS = {
 def test_the_delimiter_that_cuts_most_evenly_is_taken(name: str) -> None:
     table, delimiter = HEADS[name]
 
-    assert delimiter == sniff(Start(table.encode()), Dialect()).delimiter.decode()
+    assert delimiter == sniff(Start(table.encode()), Dialect())[0].decode()
 
 
 ROWS = st.lists(
@@ -94,7 +94,7 @@ def test_what_python_writes_is_sniffed_whatever_texts_hold(
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
     writer.writerows([("number", "text", "count"), *rows])
 
-    assert delimiter == sniff(Start(text.getvalue().encode()), Dialect()).delimiter.decode()
+    assert delimiter == sniff(Start(text.getvalue().encode()), Dialect())[0].decode()
 
 
 @pytest.mark.parametrize("name", [n for n in HEADS if n.startswith(("German", "SAS", "JSON"))])
