@@ -10,6 +10,7 @@ an LF on its own would be an empty line, in which no record starts.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisify.core.value_class import frozen
@@ -69,15 +70,17 @@ def scan(data: bytes, delimiter: bytes) -> Scanned:
         data: Any bytes of the file.
         delimiter: The delimiter, of one byte.
     """
-    lines = count_lines(data, len(data))
     firsts = [_first_record(data, delimiter, state) for state in STATES]
-    ahead = {offset for offset, _ in firsts if offset < len(data)}
-    rest: dict[int, Track] = {}
-    for offset in sorted(ahead, reverse=True):
-        later = min((other for other in rest if other > offset), default=None)
+    ahead = sorted({offset for offset, _ in firsts if offset < len(data)}, reverse=True)
+    last = ahead[0] if ahead else len(data)
+    end, rows, lines = _count(data[last:], delimiter)
+    before = count_lines(data, last)
+    lines += before
+    rest = {last: Track(end, rows, last, before)}
+    for later, offset in pairwise(ahead):
         rest[offset] = _from_record(data, delimiter, offset, later, rest)
     tracks = [
-        rest[offset] if offset in rest else Track(state, 0, len(data), lines)
+        rest[offset] if offset < len(data) else Track(state, 0, len(data), lines)
         for offset, state in firsts
     ]
     return Scanned(tuple(tracks), len(data), lines, data.startswith(b"\n"), data.endswith(b"\r"))
@@ -121,7 +124,7 @@ def _to_line_end(data: bytes, delimiter: bytes, place: int, state: int) -> tuple
 
 
 def _from_record(
-    data: bytes, delimiter: bytes, offset: int, later: int | None, rest: dict[int, Track]
+    data: bytes, delimiter: bytes, offset: int, later: int, rest: dict[int, Track]
 ) -> Track:
     """Return the track from the start of a record.
 
@@ -129,26 +132,25 @@ def _from_record(
         data: The piece.
         delimiter: The delimiter.
         offset: Where the record starts.
-        later: Where a record starts on another track, of which the rest is known; None: nowhere.
+        later: Where a record starts on another track, of which the rest is known.
         rest: The tracks from such places.
     """
-    if later is not None:
-        end, rows = _count(data[offset:later], delimiter)
-        if end == BETWEEN:  # a record starts there on both tracks
-            known = rest[later]
-            return Track(known.end, rows + known.rows, offset, count_lines(data, offset))
-    end, rows = _count(data[offset:] if offset else data, delimiter)
+    end, rows, _ = _count(data[offset:later], delimiter)
+    if end == BETWEEN:  # a record starts there on both tracks
+        known = rest[later]
+        return Track(known.end, rows + known.rows, offset, count_lines(data, offset))
+    end, rows, _ = _count(data[offset:], delimiter)
     return Track(end, rows, offset, count_lines(data, offset))
 
 
-def _count(data: bytes, delimiter: bytes) -> tuple[int, int]:
-    """Return the state after bytes that start with a record, and how many records start in them."""
+def _count(data: bytes, delimiter: bytes) -> tuple[int, int, int]:
+    """Return the state after bytes that start with a record, and their records and line ends."""
     found = native.cut(data, delimiter, at_end=False)
     if found is None:
         found = cut_quickly(data, delimiter, at_end=False)
-        if found.odd:
-            return _count_exactly(data, delimiter, 0, 0)
-    return _count_exactly(data, delimiter, found.used, found.rows)
+    state, rows = _count_exactly(data, delimiter, found.used, found.rows)
+    rest = data[found.used :]
+    return state, rows, found.lines + count_lines(rest, len(rest))
 
 
 def _count_exactly(data: bytes, delimiter: bytes, place: int, rows: int) -> tuple[int, int]:

@@ -206,8 +206,8 @@ class Parsed:
 
 def count_lines(data: bytes, stop: int) -> int:
     """Count the line ends before `stop`: LF, CRLF and CR."""
-    crlf = data.count(b"\r\n", 0, stop)
-    return data.count(b"\n", 0, stop) + data.count(b"\r", 0, stop) - crlf
+    lines, returns = data.count(b"\n", 0, stop), data.count(b"\r", 0, stop)
+    return lines + returns - (data.count(b"\r\n", 0, stop) if returns else 0)
 
 
 def ragged(dialect: Dialect, line: int, found: int, record: bytes) -> DataError:
