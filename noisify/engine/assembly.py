@@ -7,19 +7,20 @@ from abc import ABC, abstractmethod
 from collections import ChainMap, deque
 from contextlib import contextmanager
 from functools import partial
-from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from noisify.core.errors import NoisifyError
 from noisify.core.overriding import override
 from noisify.core.urls import is_url
-from noisify.engine.part_work import PartTarget, copy_part, join_parts, make_part, send_input
+from noisify.engine.part_work import PartTarget, copy_input, copy_part, make_part, send_input
 from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
+from noisify.files.output import naming
 from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderOutput
 from noisify.files.temporary import new_temporary_folder, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
+from noisify.files.write_behind import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from noisify.engine.cut_input import CutInput
     from noisify.engine.job import OutputRequest
-    from noisify.engine.part_work import PartJob, PartResult
+    from noisify.engine.part_work import PartFile, PartJob, PartResult, Started
     from noisify.files.multipart import PartUpload, Sent
     from noisify.files.output import Output
     from noisify.files.remote_output import RemoteOutput
@@ -52,13 +53,31 @@ class _Whole(ABC):
     def target(self, at: int) -> Path | str:
         """Return the name of the output for a part."""
 
-    def upload(self, at: int) -> dict[str, PartTarget]:  # noqa: ARG002 - for those by URL
-        """Return where a part is uploaded, by the name of the output."""
+    def joined(self, at: int) -> dict[str, PartTarget]:  # noqa: ARG002 - for those to be joined
+        """Return what becomes of the file of a part, by its name, if it is joined with others."""
         return {}
+
+    def add(self, at: int, made: PartResult) -> None:  # noqa: B027 - for those joined on the way
+        """Begin to join a part with those before it, which have been added."""
 
     @abstractmethod
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
-        """Join the parts, once all are made."""
+        """Join the parts, once all are made and added."""
+
+    def end(self, made: Sequence[PartFile]) -> bytes:
+        """Return what follows the data of all parts."""
+        if self.joining is None:
+            return b""
+        with new_temporary_folder() as folder:
+            paths = [folder / f"part-{at:05}" for at in range(len(made))]
+            for path, one in zip(paths, made, strict=True):
+                with path.open("wb") as file:
+                    file.seek(one.data.stop)
+                    file.write(one.end)
+            (end := folder / "end").touch()
+            with PartOfFile(end, 0, None) as output:
+                self.joining.end(self.opened.source, paths, output)
+            return end.read_bytes()
 
     def name_in(self, error: NoisifyError) -> None:
         """Replace the temporary place that an error names by the name of the output."""
@@ -138,13 +157,15 @@ class _RemoteFolder(_Remote):
 
 
 class _Joined(_Whole):
-    """A file whose parts are files of their own before they are joined."""
+    """A file whose parts are files of their own before they are copied to their places."""
 
     def __init__(
         self, opened: CutInput, output: Output, joining: Joining | None, kept: ExitStack
     ) -> None:
         super().__init__(opened, output, joining)
         self._suffix = Path(output.name).suffix
+        self._size = 0
+        self._copies: deque[Started] = deque()
         self.folder = _new_folder(output, kept)
 
     @override
@@ -152,19 +173,35 @@ class _Joined(_Whole):
         return self.folder / f"part-{at:05}{self._suffix}"
 
     @override
+    def joined(self, at: int) -> dict[str, PartTarget]:
+        return {str(self.target(at)): PartTarget(None, self.joining)}
+
+    @override
     def places(self) -> Sequence[Path]:
         return [self.output.local_path(), self.folder]
 
     @override
+    def add(self, at: int, made: PartResult) -> None:
+        path, whole = self.target(at), self.output.local_path()
+        data = made.files[str(path)].data
+        copy = self.opened.tasks.start_first(copy_part, (path, data, whole, self._size))
+        self._size += len(data)
+        self._copies.append(copy)
+        while self._copies and self._copies[0].done():
+            self._copies.popleft().result()
+
+    @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
-        paths, whole = [self.target(at) for at in range(len(jobs))], self.output.local_path()
-        tasks = self.opened.tasks
-        if self.joining is not None:
+        for copy in self._copies:
+            copy.result()
+        made = [one.files[str(self.target(at))] for at, one in enumerate(done)]
+        whole = self.output.local_path()
+        if self.joining is not None and all(one.unchanged for one in made):
             job = self.opened.part_jobs([None])[0]
-            deque(tasks.map(join_parts, [(job, self.joining, paths, whole)]), maxlen=0)
-        else:
-            starts = accumulate((path.stat().st_size for path in paths), initial=0)
-            deque(tasks.map(copy_part, zip(paths, repeat(whole), starts, strict=False)), maxlen=0)
+            self.opened.tasks.start_first(copy_input, (job, whole)).result()
+        elif end := self.end(made):
+            with PartOfFile(whole, self._size, None) as output, naming(output):
+                write_all(output.file, end)
 
 
 def _new_folder(output: Output, kept: ExitStack) -> Path:
@@ -185,7 +222,7 @@ class _Uploaded(_Remote):
         self._parts = output.share_out(opened.part_sizes)
 
     @override
-    def upload(self, at: int) -> dict[str, PartTarget]:
+    def joined(self, at: int) -> dict[str, PartTarget]:
         numbers = multipart.numbers_of(at, self.opened.count)
         to = multipart.PartUpload(self._parts.upload, numbers)
         return {self.url: PartTarget(to, self.joining)}
@@ -197,33 +234,18 @@ class _Uploaded(_Remote):
             return found
 
         def again(at: int, upload: PartUpload) -> Sent:
-            targets = {**jobs[at].uploads, self.url: PartTarget(upload, self.joining)}
-            sent: Sent = run(make_part, jobs[at]._replace(uploads=targets)).sent[self.url].sent
+            targets = {**jobs[at].joined, self.url: PartTarget(upload, self.joining)}
+            sent: Sent = run(make_part, jobs[at]._replace(joined=targets)).files[self.url].sent
             return sent
 
-        made, shared = [one.sent[self.url] for one in done], self._parts.upload
+        made, shared = [one.files[self.url] for one in done], self._parts.upload
         if self.joining is not None and all(one.unchanged for one in made):
             job = self.opened.part_jobs([None])[0]
             upload = multipart.PartUpload(shared, multipart.numbers_of(0, 1))
             sent, end = [run(send_input, (job, upload))], b""
         else:
-            sent, end = [one.sent for one in made], self._end(done)
+            sent, end = [one.sent for one in made], self.end(made)
         self._parts.parts = multipart.arranged(shared, sent, again, end)
-
-    def _end(self, done: Sequence[PartResult]) -> bytes:
-        """Return what follows the data of all parts."""
-        if self.joining is None:
-            return b""
-        with new_temporary_folder() as folder:
-            paths = [folder / f"part-{at:05}" for at in range(len(done))]
-            for path, one in zip(paths, done, strict=True):
-                with path.open("wb") as file:
-                    file.seek(one.sent[self.url].stop)
-                    file.write(one.sent[self.url].end)
-            (end := folder / "end").touch()
-            with PartOfFile(end, 0, None) as output:
-                self.joining.end(self.opened.source, paths, output)
-            return end.read_bytes()
 
 
 class Assembly:
@@ -299,13 +321,18 @@ class Assembly:
                 )
                 for one, output, mask in zip(self._wanted, self._outputs, self._masks, strict=True)
             ]
-            uploads = ChainMap(*(whole.upload(at) for whole in self._every()))
-            named.append(job._replace(wanted=wanted, uploads=dict(uploads)))
+            joined = ChainMap(*(whole.joined(at) for whole in self._every()))
+            named.append(job._replace(wanted=wanted, joined=dict(joined)))
         return named
 
     def _every(self) -> Iterator[_Whole]:
         yield from self._outputs
         yield from (mask for mask in self._masks if mask is not None)
+
+    def add(self, at: int, made: PartResult) -> None:
+        """Begin to join a part with those before it, which have been added."""
+        for whole in self._every():
+            whole.add(at, made)
 
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
         """Make the outputs whole."""

@@ -6,7 +6,8 @@ no part reads the whole:
     scan      each process looks for record starts in a range of the bytes, where a format needs it
     survey    each collects statistics of its part, in passes; this process merges them
     parts     each makes the outputs of its part
-    join      the files of the parts are joined, unless each part was written to its place
+    join      the files of the parts are copied to their places, unless they were written there:
+              each as soon as all before it are made
 
 Any of this work may be done twice, even at the same time. This process makes the output under a
 temporary name, and renames it at the end.
@@ -159,8 +160,9 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
         settings.passes(opened.passes_left(), opened.bytes_of(every))
         with assembly.naming():
             done = []
-            for found in opened.tasks.map(make_part, jobs):
+            for at, found in enumerate(opened.tasks.map(make_part, jobs)):
                 done.append(found)
+                assembly.add(at, found)
                 _add(opened, fields, found)
                 settings.progress(opened.part_bytes(every))
             assembly.join(jobs, done)

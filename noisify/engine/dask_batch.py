@@ -15,7 +15,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from noisify.core.errors import NoisifyError, exists_error
 from noisify.core.urls import is_url
@@ -156,13 +156,21 @@ class _Task:
         work: The function; it is tried again if input or output fails.
         item: Its argument.
         opened: Counts the open tasks.
+        priority: Tasks of a higher one go first.
     """
 
     def __init__(
-        self, cluster: DaskCluster, work: Callable[[Any], Any], item: object, opened: _Open
+        self,
+        cluster: DaskCluster,
+        work: Callable[[Any], Any],
+        item: object,
+        opened: _Open,
+        priority: int = 0,
     ) -> None:
         opened.begin()
-        self._future: Future = cluster.client.submit(_tried, work, item, fingerprint(), pure=False)
+        self._future: Future = cluster.client.submit(
+            _tried, work, item, fingerprint(), pure=False, priority=priority
+        )
         self._future.add_done_callback(opened.end)
         self.done: Callable[[], bool] = self._future.done
 
@@ -195,6 +203,31 @@ class _Task:
         """Cancel the task if it has not started."""
         if not self._future.done():
             self._future.cancel()
+
+
+class _Ahead(NamedTuple):
+    """A task that goes before others.
+
+    Attributes:
+        task: The task.
+        opened: Counts it until it is done.
+        check: Raises if the run is to stop.
+    """
+
+    task: _Task
+    opened: _Open
+    check: Callable[[], None]
+
+    def done(self) -> bool:
+        """Return whether it is done."""
+        return self.task.done()
+
+    def result(self) -> object:
+        """Wait until it is done, and return its result."""
+        while not self.done():
+            self.check()
+            self.opened.wait()
+        return self.task.result()
 
 
 class _Lead:
@@ -284,6 +317,11 @@ class _Leaders:
 
         for _, task in _in_order(items, start, self._share_of_slots, self._check):
             yield task.result()
+
+    def start_first(self, work: Callable[[Any], Any], item: object) -> _Ahead:
+        """Start work(item) on the cluster, before all that waits there."""
+        opened = _Open()
+        return _Ahead(_Task(self._cluster, work, item, opened, priority=1), opened, self._check)
 
     def _share_of_slots(self) -> int:
         """Return how many tasks each thread may have open."""

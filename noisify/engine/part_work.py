@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from noisify.core.errors import NoisifyError
 from noisify.core.share import WHOLE, Share
-from noisify.core.urls import redacted
+from noisify.core.urls import is_url, redacted
 from noisify.engine.job import make_all, passes_for
 from noisify.engine.open_input import OpenInput
-from noisify.files.output import Outputs
+from noisify.files.multipart import Sent
+from noisify.files.output import Outputs, naming
 from noisify.files.temporary import new_temporary_folder
 from noisify.files.whole_output import PartOfFile
 
@@ -25,12 +27,23 @@ if TYPE_CHECKING:
     from noisify.engine.open_input import Settings
     from noisify.engine.record_keys import KeyTally
     from noisify.engine.survey import Surveys
-    from noisify.files.multipart import PartUpload, Sent
+    from noisify.files.multipart import PartUpload
     from noisify.formats.interface import Joining
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_COPIED_AT_ONCE = 1 << 20
+_COPIED = 1
+"""The size of the file of a part that has been copied, unless it never was larger."""
+
+
+class Started(Protocol):
+    """Work that has been started in another process."""
+
+    def done(self) -> bool:
+        """Return whether it has ended."""
+
+    def result(self) -> object:
+        """Wait for its result, and return it."""
 
 
 class Tasks(Protocol):
@@ -39,28 +52,36 @@ class Tasks(Protocol):
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield work(item) for each item, in order."""
 
+    def start_first(self, work: Callable[[Item], Result], item: Item) -> Started:
+        """Start work(item), before all that waits."""
+
 
 class PartTarget(NamedTuple):
-    """Where to upload the file of a part, and how it is joined with others if not by its bytes."""
+    """What becomes of the file of a part.
 
-    upload: PartUpload
+    Attributes:
+        upload: Where to upload it, or None to leave it where it is made.
+        joining: How it is joined with others, or None to concatenate their bytes.
+    """
+
+    upload: PartUpload | None
     joining: Joining | None
 
 
-class SentPart(NamedTuple):
-    """What was uploaded of the file of a part.
+class PartFile(NamedTuple):
+    """The file of a part, which is joined with others.
 
     Attributes:
-        sent: The upload of its data.
+        data: The range of its bytes that the whole file has.
+        end: The bytes after them.
         unchanged: Whether nothing in the part was changed, as far as its format tells.
-        stop: Where in the file its data end.
-        end: The bytes after them, which are not uploaded.
+        sent: The upload of the data, if they are uploaded.
     """
 
-    sent: Sent
-    unchanged: bool
-    stop: int
+    data: range
     end: bytes
+    unchanged: bool
+    sent: Sent
 
 
 class PartJob(NamedTuple):
@@ -70,13 +91,13 @@ class PartJob(NamedTuple):
         path: The file.
         settings: The settings; they say which part.
         wanted: The outputs of the part.
-        uploads: How outputs and masks by URL are sent, by their URLs.
+        joined: The outputs and masks that are joined with those of other parts, by name.
     """
 
     path: str
     settings: Settings
     wanted: Sequence[OutputRequest]
-    uploads: Mapping[str, PartTarget]
+    joined: Mapping[str, PartTarget]
 
 
 class PartResult(NamedTuple):
@@ -86,13 +107,13 @@ class PartResult(NamedTuple):
         fields: For each output the effects of noise, by field.
         ragged: The number of rows that were too short or too long.
         keys: What was found about the keys of rows, or None without a key.
-        sent: What was uploaded, by URL.
+        files: The outputs and masks that are to be joined, by name.
     """
 
     fields: list[dict[str, FieldReport]]
     ragged: int
     keys: KeyTally | None
-    sent: Mapping[str, SentPart]
+    files: Mapping[str, PartFile]
 
 
 def scan_part(job: PartJob) -> object:
@@ -116,7 +137,7 @@ def survey_part(job: tuple[PartJob, Surveys]) -> Surveys:
 def make_part(job: PartJob) -> PartResult:
     """Make the outputs of a part; runs in another process."""
     passes = passes_for(len(job.wanted))
-    with _local_files(job.uploads) as local:
+    with _local_files(filter(is_url, job.joined)) as local:
         wanted = [
             one._replace(
                 target=local.get(str(one.target), one.target),
@@ -132,8 +153,11 @@ def make_part(job: PartJob) -> PartResult:
             part = opened.part(())
             ragged = 0 if part is None else part.ragged()
             share = job.settings.share or WHOLE
-            sent = {url: _sent(opened, share, to, local[url]) for url, to in job.uploads.items()}
-            return PartResult([report.fields for report in reports], ragged, opened.keys, sent)
+            files = {
+                name: _to_join(opened, share, to, local.get(name, Path(name)))
+                for name, to in job.joined.items()
+            }
+            return PartResult([report.fields for report in reports], ragged, opened.keys, files)
 
 
 @contextmanager
@@ -155,17 +179,18 @@ def _local_files(uploads: Iterable[str]) -> Iterator[dict[str, Path]]:
             raise
 
 
-def _sent(opened: OpenInput, share: Share, target: PartTarget, path: Path) -> SentPart:
-    """Upload the file of a part."""
+def _to_join(opened: OpenInput, share: Share, target: PartTarget, path: Path) -> PartFile:
+    """Describe the file of a part; upload it if it is to be uploaded."""
     size = path.stat().st_size
-    data = range(size)
+    data, sent = range(size), Sent([])
     if target.joining is not None:
         data = target.joining.data(opened.source, share, path)
     with path.open("rb") as file:
-        file.seek(data.start)
-        sent = target.upload.send(file, len(data))
+        if target.upload is not None:
+            file.seek(data.start)
+            sent = target.upload.send(file, len(data))
         file.seek(data.stop)
-        return SentPart(sent, not size, data.stop, file.read())
+        return PartFile(data, file.read(), not size, sent)
 
 
 def send_input(job: tuple[PartJob, PartUpload]) -> Sent:
@@ -175,18 +200,38 @@ def send_input(job: tuple[PartJob, PartUpload]) -> Sent:
         return upload.send(file, opened.input.size or 0)
 
 
-def join_parts(job: tuple[PartJob, Joining, Sequence[Path], Path]) -> None:
-    """Write one file from those of its parts; runs in another process."""
-    part, joining, paths, whole = job
-    with OpenInput(part.path, part.settings) as opened, PartOfFile(whole, 0, None) as output:
-        joining.join(opened.source, paths, output)
+def copy_input(job: tuple[PartJob, Path]) -> None:
+    """Write the input as it is to a file; runs in another process."""
+    part, whole = job
+    with (
+        OpenInput(part.path, part.settings) as opened,
+        opened.input.open() as file,
+        PartOfFile(whole, 0, None) as output,
+        naming(output),
+    ):
+        shutil.copyfileobj(file, output.file)
+        output.file.truncate()
 
 
-def copy_part(job: tuple[Path, Path, int]) -> None:
-    """Copy a file to its place in another one; runs in another process."""
-    path, whole, place = job
-    with path.open("rb", buffering=0) as file, PartOfFile(whole, place, None) as output:
-        shutil.copyfileobj(file, output.file, _COPIED_AT_ONCE)
+def copy_part(job: tuple[Path, range, Path, int]) -> None:
+    """Copy a range of a part's file to its place in another one; runs in another process.
+
+    Then the part's file is cut to one byte, so that its disk space and memory are free for other
+    parts. If it is as short already, the same has been done before.
+
+    Raises:
+        NoisifyError: If the file is too short.
+    """
+    path, data, whole, place = job
+    with path.open("r+b", buffering=0) as file:
+        if file.seek(0, os.SEEK_END) == _COPIED < data.stop:
+            return
+        with PartOfFile(whole, place, None) as output, naming(output):
+            file.seek(data.start)
+            copied = output.copy_from(file, len(data))
+        if copied < len(data) and file.seek(0, os.SEEK_END) != _COPIED:
+            raise NoisifyError("a part of it was cut short before it was joined", path=whole)
+        file.truncate(_COPIED)
 
 
 def nothing(*_: object) -> None:

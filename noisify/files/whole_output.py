@@ -6,6 +6,7 @@ written more than once, also at the same time: its bytes are the same each time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,9 +17,11 @@ from noisify.files.file_output import FileOutput
 from noisify.files.folder_output import FolderOutput, make_within, walk
 from noisify.files.output_interface import Output
 from noisify.files.temporary import remove_folder
-from noisify.files.write_behind import OwnedInPieces
+from noisify.files.write_behind import OwnedInPieces, write_all
 
 _OWN = 0o700
+_AT_ONCE = 1 << 26
+_READ_BYTES = 1 << 20
 
 
 class PartOfFile(Output):
@@ -51,6 +54,23 @@ class PartOfFile(Output):
         descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         os.lseek(descriptor, self.start, os.SEEK_SET)
         return cast("BinaryIO", OwnedInPieces(self.name, descriptor))
+
+    def copy_from(self, file: BinaryIO, size: int) -> int:
+        """Copy up to `size` bytes from another file's position; return how many there were.
+
+        The system copies them itself, where it and the file systems can.
+        """
+        left, written = size, self.file
+        with contextlib.suppress(AttributeError, OSError):  # copying in pieces fails too, or works
+            while left and (
+                count := os.copy_file_range(file.fileno(), written.fileno(), min(left, _AT_ONCE))
+            ):
+                left -= count
+        written.seek(0, os.SEEK_CUR)
+        while left and (data := file.read(min(left, _READ_BYTES))):
+            write_all(written, data)
+            left -= len(data)
+        return size - left
 
     @override
     def commit(self) -> None:

@@ -390,13 +390,11 @@ class Joining:
     Each is given the open source of the input.
 
     Attributes:
-        join: Writes the whole file from the files of its parts.
         data: Returns the range of bytes of a part's file that the whole file has unchanged.
         end: Writes all that follows these bytes in the whole file, from the files of parts in
-            which holes may replace them.
+            which holes replace them.
     """
 
-    join: Callable[[Any, Sequence[Path], Output], None]
     data: Callable[[Any, Share, Path], range]
     end: Callable[[Any, Sequence[Path], Output], None]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from noisify.core.overriding import override
-from noisify.core.share import Share
 from noisify.files.whole_output import PartOfFile
 from noisify.formats.interface import Joining
 from noisify.formats.mask_run import KEY, ChangedSum, MaskRun
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from noisify.core.share import Share
     from noisify.files.output import Output
 
 
@@ -35,16 +34,11 @@ class _EndSink(ParquetSink):
         self._file.skip(span.size)
 
 
-def _join(
-    source: ParquetSource,
-    parts: Sequence[Path],
-    output: Output,
-    sink: type[ParquetSink] = ParquetSink,
-) -> None:
-    """Write one file with the row groups of its parts' files, which a `PartSink` made."""
-    with closing(sink(source, output, frozenset())) as joined:
-        for number, part in enumerate(parts, 1):
-            joined.add(part, ParquetPart(source, Share(number, len(parts))).groups)
+def _end(source: ParquetSource, parts: Sequence[Path], output: Output) -> None:
+    """Write what follows the row groups of the parts' files, which a `PartSink` made."""
+    with closing(_EndSink(source, output, frozenset())) as joined:
+        for part in parts:
+            joined.add(part)
         joined.finish()
 
 
@@ -68,15 +62,13 @@ def _groups(_: object, share: Share, part: Path) -> range:
     return range(0 if share.is_first else len(MAGIC), stop)
 
 
-def _join_masks(
-    _: object, parts: Sequence[Path], output: Output, sink: type[ParquetSink] = ParquetSink
-) -> None:
-    """Write one mask with the row groups of the parts' masks, and the sum of their checksums."""
+def _end_of_masks(_: object, parts: Sequence[Path], output: Output) -> None:
+    """Write what follows the row groups of the parts' masks, with the sum of their checksums."""
     found = [(pq.read_metadata(part).metadata or {}).get(KEY.encode(), b"") for part in parts]
     runs = [run for text in found if (run := MaskRun.parse(text.decode())) is not None]
     with (
         closing(ParquetSource(parts[0], str(parts[0]))) as source,
-        closing(sink(source, output, frozenset())) as joined,
+        closing(_EndSink(source, output, frozenset())) as joined,
     ):
         if runs:
             total = ChangedSum()
@@ -85,11 +77,11 @@ def _join_masks(
             every = replace(runs[0], changed=total.changed, checksum=total.checksum)
             source.footer.put_text(found[0], every.text.encode())
         for part in parts:
-            joined.add(part, range(0))
+            joined.add(part)
         joined.finish()
 
 
-JOINING = Joining(_join, _data, partial(_join, sink=_EndSink))
+JOINING = Joining(_data, _end)
 """How parts of files are joined."""
-JOINING_MASKS = Joining(_join_masks, _groups, partial(_join_masks, sink=_EndSink))
+JOINING_MASKS = Joining(_groups, _end_of_masks)
 """How masks of parts are joined."""

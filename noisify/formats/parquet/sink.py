@@ -247,21 +247,8 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             rows = self._source.metadata.row_group(number).num_rows
             self._close(self._open(number), rows, set())
 
-    def add(self, part: Path, groups: range) -> None:
-        """Add the row groups of a part's file; see `PartSink`.
-
-        Args:
-            part: The file.
-            groups: The indices of its row groups in the source.
-        """
-        rows = [self._source.metadata.row_group(number).num_rows for number in groups]
-        if not part.stat().st_size:
-            for number, count in zip(groups, rows, strict=True):
-                if self._unchanged is None:
-                    self._close(self._open(number), count, set())
-                else:
-                    self._unchanged.append(number)
-            return
+    def add(self, part: Path) -> None:
+        """Add the row groups of a part's file; see `PartSink`."""
         self._start()
         with part.open("rb") as file:
             others = self._old, self._footer
