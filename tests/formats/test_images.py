@@ -693,6 +693,25 @@ class TestTiffThatLies:
         line = self.refused(path)
         assert "is damaged: tags make no sense to tifffile (AssertionError" in line
 
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ('SizeT="2"', 'SizeT="99999999999"'),
+            ('SizeC="1"', 'SizeC="99999999999"'),
+            ('PlaneCount="2"', 'PlaneCount="99999999999"'),
+            ('PlaneCount="2"/>', '/><Any><ModuloAlongZ Start="0" End="1e12" Step=".1"/></Any>'),
+        ],
+    )
+    def test_planes_that_are_not_there_take_no_memory(self, old, new, tmp_path):
+        path = tmp_path / "in.tif"
+        tifffile.imwrite(path, np.stack([self.GREY] * 2), ome=True, metadata={"axes": "TYX"})
+        with tifffile.TiffFile(path) as file:
+            text = file.ome_metadata
+        assert old in text
+        description = text.replace(old, new).encode()
+        tifffile.imwrite(path, np.stack([self.GREY] * 2), description=description, metadata=None)
+        assert re.search(r"its OME description claims \d+ planes of 2$", self.refused(path))
+
     @pytest.mark.parametrize("seed", range(30))
     def test_damaged_tags_end_in_one_line_or_in_a_file(self, seed, tmp_path):
         path, target = tmp_path / "in.tif", tmp_path / "out.tif"

@@ -6,6 +6,7 @@ entries that depend on the first axis are changed; all other text stays as it is
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -29,7 +30,21 @@ _STARTS = {
     "imagej": rb"ImageJ=|SCIFIO=",
     "ome": rb"[^<]*<(\?xml|OME|\w+:OME)",
 }
+_OME_PLANES = re.compile(r"<(?:\w+:)?(?:Pixels|TiffData|ModuloAlong\w)\b[^>]*")
+_OME_COUNTS = re.compile(r"\b(?:Size[ZCT]|NumPlanes|PlaneCount)\s*=\s*[\"'](\d+)")
+_OME_STEPS = re.compile(r"\b(Start|End|Step)\s*=\s*[\"']([\d.eE+-]+)")
 _IMAGEJ_COUNTS = {"T": "frames", "Z": "slices", "C": "channels"}
+
+
+def planes_claimed(text: str) -> float:
+    """Return the largest number of planes that an element of an OME description claims."""
+    most = 0.0
+    for element in _OME_PLANES.findall(text):
+        steps = dict(_OME_STEPS.findall(element))
+        extent = float(steps.get("End", 0)) - float(steps.get("Start", 0))
+        claimed = extent / (float(steps.get("Step", 1)) or math.inf)
+        most = max(most, abs(claimed), math.prod(map(int, _OME_COUNTS.findall(element))))
+    return most
 
 
 @frozen

@@ -30,6 +30,7 @@ from noisify.formats.array_source import ArraySource
 from noisify.formats.datasets.declared import declared_by
 from noisify.formats.interface import TABLES, FieldArray, Reading
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
+from noisify.formats.tiff.description import planes_claimed
 from noisify.formats.tiff.layout import Strips, Tiles, share_bytes, unit_sizes
 
 try:
@@ -53,6 +54,8 @@ _ALPHA = {1, 2}
 _NODATA_TAG = 42113
 _HEIGHT = 2
 """The axis of the rows of an image in the shape in which it is stored."""
+_MISSING = 1 << 20
+"""How many planes that are not in the file an OME description may tell of: those of other files."""
 _COPIES = 4
 """Copies of a piece of whole rows in memory: as read, decoded, noisy and encoded."""
 _DAMAGED = (
@@ -306,7 +309,7 @@ class TiffSource(ArraySource[SeriesPiece]):
             self.row_elements = self.series[ARRAY_NAME].row_elements
 
     def _find(self, file: tifffile.TiffFile, name: str) -> None:
-        directories(file)
+        _check_claims(file, len(directories(file)))
         found = file.series
         if not found:
             raise DataError("has no images")
@@ -416,6 +419,16 @@ class TiffSource(ArraySource[SeriesPiece]):
     def size_of(self, raw: SeriesPiece) -> int:
         """Return the size of a piece in bytes."""
         return int(raw.values.nbytes)
+
+
+def _check_claims(file: tifffile.TiffFile, pages: int) -> None:
+    """Check that the OME description claims no more planes than tifffile can list in memory.
+
+    Raises:
+        DataError: If it claims more.
+    """
+    if file.is_ome and (claimed := planes_claimed(file.pages.first.description)) > pages + _MISSING:
+        raise DataError(f"is damaged: its OME description claims {claimed:.0f} planes of {pages}")
 
 
 def directories(file: tifffile.TiffFile) -> list[int]:
