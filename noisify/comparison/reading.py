@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Chunk, Field
-    from noisify.core.dtypes import NumberType
     from noisify.formats.interface import Source
 
 CHUNK_BYTES = 1 << 20
@@ -130,7 +128,7 @@ def as_texts(pairs: Sequence[Pair]) -> list[Pair]:
     """Return the pairs that both files can read as the texts of their cells, as such pairs."""
     found = []
     for pair in pairs:
-        one, other = _text_view(pair.before), _text_view(pair.after)
+        one, other = pair.before.as_text(), pair.after.as_text()
         if one is not None and other is not None:
             found.append(Pair(pair.name, one, other))
     return found
@@ -246,13 +244,5 @@ def _comparable(before: Field, after: Field) -> tuple[Field, Field] | None:
         return before, after
     if one.kind == other.kind:
         return before, after
-    texts = _text_view(before), _text_view(after)
+    texts = before.as_text(), after.as_text()
     return None if texts[0] is None or texts[1] is None else (texts[0], texts[1])
-
-
-def _text_view(field: Field) -> Field | None:
-    """Return a field as texts, if its format can give it so."""
-    texts: list[NumberType] = [view for view in field.views if view.kind == "text"]
-    if field.number is not None and field.number.kind == "text":
-        return field
-    return replace(field, number=texts[0], kind="text") if texts else None

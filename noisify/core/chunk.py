@@ -209,6 +209,13 @@ class Field:
         """Return the hash of the name, which fields of one source do not share."""
         return hash(self.name)
 
+    def as_text(self) -> Field | None:
+        """Return the field with its cells read as texts, or None if its format cannot do so."""
+        if self.number is not None and self.number.kind == "text":
+            return self
+        texts = (view for view in self.views if view.kind == "text")
+        return next((replace(self, number=view, kind="text") for view in texts), None)
+
 
 @frozen
 class Column:

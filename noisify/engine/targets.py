@@ -53,14 +53,7 @@ def open_target(
         return folder_output.FolderOutput(
             local, target, in_place=settings.in_place, clobber=settings.clobber
         )
-    return open_output(
-        target,
-        inputs=inputs,
-        clobber=settings.clobber,
-        compression=output_compression(opened, target),
-        jobs=settings.jobs,
-        unsynced=settings.unsynced,
-    )
+    return _open_file(opened, target, inputs)
 
 
 def open_mask_target(
@@ -72,12 +65,18 @@ def open_mask_target(
     """Open the file of a mask, or of its part; see `open_target`."""
     if part is not None:
         return PartToJoin(Path(mask), None, None)
+    return _open_file(opened, mask, inputs)
+
+
+def _open_file(opened: OpenInput, target: str | Path, inputs: Sequence[str | Path]) -> Output:
+    settings = opened.settings
     return open_output(
-        mask,
+        target,
         inputs=inputs,
-        clobber=opened.settings.clobber,
-        compression=output_compression(opened, mask),
-        jobs=opened.settings.jobs,
+        clobber=settings.clobber,
+        compression=output_compression(opened, target),
+        jobs=settings.jobs,
+        unsynced=settings.unsynced,
     )
 
 

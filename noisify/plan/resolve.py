@@ -181,10 +181,7 @@ def _plan(
 
 def _as_key(field_: Field) -> Field:
     """Return a key's field; times of a text file are read as texts, so that the zone counts."""
-    texts = [view for view in field_.views if view.kind == "text"]
-    if field_.kind != "time" or not texts:
-        return field_
-    return dataclasses.replace(field_, kind="text", number=texts[0])
+    return (field_.as_text() or field_) if field_.kind == "time" else field_
 
 
 def _hindered(fields: Sequence[Field], left: Mapping[str, str]) -> Iterator[str]:

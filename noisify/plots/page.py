@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,18 +33,6 @@ _HEAD = 0.45
 _LEAST_SIDE = 8
 _COLOURS = frozenset({3, 4})
 _GREY = 2
-
-
-class _Row(NamedTuple):
-    """The row of one field.
-
-    Attributes:
-        height: Its height in inches.
-        draw: Draws it.
-    """
-
-    height: float
-    draw: Callable[[SubFigure], None]
 
 
 def plot(before: object, after: object, settings: Settings | None = None) -> Figure:
@@ -99,15 +87,15 @@ def _page(
     samples = gather(found, shown, before, after)
     rows = [_row(pair, found, samples, steps.get(pair.name, ()), before) for pair in shown]
     with styled():
-        heights = [row.height for row in rows] or [1.0]
+        heights = [height for height, _ in rows] or [1.0]
         page = figure(sum(heights) + _HEAD)
         more = len(pairs) - len(shown)
         title = f"{Path(found.before).name} → {Path(found.after).name}"
         title += f", and {more:,} more fields" if more else ""
         page.suptitle(title if rows else f"{title}: no field changed", x=0.01, ha="left")
         panels = page.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
-        for row, panel in zip(rows, panels[:, 0], strict=False):
-            row.draw(panel)
+        for (_, draw_in), panel in zip(rows, panels[:, 0], strict=False):
+            draw_in(panel)
     return page
 
 
@@ -117,13 +105,14 @@ def _row(
     samples: Mapping[str, Sample],
     steps: Sequence[Step],
     side: Side,
-) -> _Row:
-    """Return how to draw a field: as an image, a sound, labels or numbers."""
+) -> tuple[float, Callable[[SubFigure], None]]:
+    """Return a field's height in inches, and what draws it, by what it holds."""
     figures = found.fields[pair.name]
     name = pair.name
     if isinstance(figures, LabelFigures):
-        return _Row(
-            pictures.label_height(figures), lambda panel: pictures.draw_labels(panel, name, figures)
+        return (
+            pictures.label_height(figures),
+            lambda panel: pictures.draw_labels(panel, name, figures),
         )
     sample = samples[name]
     title = numbers.title(name, figures)
@@ -132,7 +121,7 @@ def _row(
     if rate:
         channels = shape[1] if len(shape) > 1 else 1
         parts = sample.before[::channels], sample.after[::channels]
-        return _Row(
+        return (
             pictures.SOUND_HEIGHT,
             lambda panel: pictures.draw_sound(panel, title, *parts, rate=float(rate)),
         )
@@ -142,7 +131,7 @@ def _row(
         before, after = (part[:count].reshape(image) for part in (sample.before, sample.after))
         if len(shape) > len(image):
             title += f"; the first of {np.prod(shape[: -len(image)]):,}"
-        return _Row(
+        return (
             pictures.IMAGE_HEIGHT,
             lambda panel: pictures.draw_image(panel, title, before, after),
         )
@@ -150,7 +139,7 @@ def _row(
     height = numbers.HEIGHT if figures.largest > 0 else numbers.SHORT
     if figures.is_time:
         sample = from_start(sample)
-    return _Row(height, lambda panel: numbers.draw(panel, sample, figures, law))
+    return (height, lambda panel: numbers.draw(panel, sample, figures, law))
 
 
 def image_shape(shape: Sequence[int]) -> tuple[int, ...] | None:
