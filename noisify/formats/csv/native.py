@@ -28,6 +28,10 @@ part: Any = load(Part.CSV)
 _NUMBER, _NULL, _UNPARSEABLE, _OTHER_NUMBER = range(4)
 """The status of a parsed cell: see `Status` in _csv.cpp."""
 
+_ROWS_AT_ONCE = 8
+_CELLS_AT_ONCE = 1 << 16
+"""Cells to parse at once, few enough to stay in the cache; at least 8 rows, a line of the cache."""
+
 
 def built() -> bool:
     """Return whether the compiled module is present, with the interface version used here."""
@@ -114,13 +118,21 @@ def parse_floats(cells: Cells, nulls: tuple[bytes, ...]) -> Parsed | None:
     """
     if not compiled():
         return None
+    values, statuses, numbers, empty, unparseable = _parse_floats(cells, nulls)
+    return _read(values, statuses, numbers, empty, unparseable)
+
+
+def _parse_floats(
+    cells: Cells, nulls: tuple[bytes, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], int, int, int]:
+    """Return the values and statuses of cells, and how many are numbers, null, and neither."""
     values = np.empty(len(cells.starts))
     statuses, numbers, empty, unparseable, others = _parse(cells, nulls, values)
     if others:  # too large or too small for the compiled parser
         rows = np.flatnonzero(statuses == _OTHER_NUMBER)
         values[rows] = [float(cell) for cell in cells.where(rows).contents()]
         statuses[rows] = _NUMBER
-    return _read(values, statuses, numbers + others, empty, unparseable)
+    return values, statuses, numbers + others, empty, unparseable
 
 
 def parse_float_columns(cells: Cells, nulls: tuple[bytes, ...]) -> list[Parsed] | None:
@@ -130,27 +142,33 @@ def parse_float_columns(cells: Cells, nulls: tuple[bytes, ...]) -> list[Parsed] 
         cells: The cells, shape (n, columns).
         nulls: The texts that mean null, besides the empty cell.
     """
-    parsed = parse_floats(cells.flat(), nulls)
-    if parsed is None:
+    if not compiled():
         return None
-    shape, rows = cells.starts.shape, len(cells.starts)
-    values = np.ascontiguousarray(parsed.values.reshape(shape).T)
-    if parsed.valid is None:
+    rows, columns = cells.starts.shape
+    values = np.empty((columns, rows))
+    parts: list[NDArray[np.uint8]] = []
+    numbers = 0
+    step = max(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, columns))
+    for first in range(0, rows, step):
+        some = cells.where(slice(first, first + step))
+        read, statuses, found, _, _ = _parse_floats(some.flat(), nulls)
+        values[:, first : first + step] = read.reshape(some.starts.shape).T
+        parts.append(statuses)
+        numbers += found
+    if numbers == values.size:
         return [Parsed(column, None) for column in values]
-    valid = np.ascontiguousarray(parsed.valid.reshape(shape).T)
-    unparseable = np.zeros_like(valid)
-    if parsed.unparseable is not None:
-        unparseable[:] = parsed.unparseable.reshape(shape).T
-    numbers = np.count_nonzero(valid, axis=1).tolist()
+    of_columns = np.ascontiguousarray(np.concatenate(parts).reshape(rows, columns).T)
+    valid, unparseable = of_columns == _NUMBER, of_columns == _UNPARSEABLE
+    counts = np.count_nonzero(valid, axis=1).tolist()
     others = np.count_nonzero(unparseable, axis=1).tolist()
     return [
         Parsed(
             values[at],
-            None if numbers[at] == rows else valid[at],
-            rows - numbers[at] - others[at],
+            None if counts[at] == rows else valid[at],
+            rows - counts[at] - others[at],
             unparseable[at] if others[at] else None,
         )
-        for at in range(len(values))
+        for at in range(columns)
     ]
 
 

@@ -182,38 +182,41 @@ class DelimitedSource(Source[Block]):
         """
         if not wanted:
             return Chunk((), rows=Positions.range(raw.row, raw.row + raw.rows))
-        found = self.cells(raw, [field.name for field in wanted])
+        whole = self.cells(raw, [field.name for field in wanted])
         texts = [field.number is not None and field.number.kind == "text" for field in wanted]
-        cells = within_quotes(raw, found, texts)
+        cells = within_quotes(raw, whole, texts)
         positions = Positions.range(raw.row, raw.row + raw.rows)
         floats = self._floats(raw, wanted, cells)
         columns: list[Column] = []
         bad: list[_Unparseable] = []
+        plain = not (self._options.keep_decimals or self.notation.thousands)
         for at, field in enumerate(wanted):
+            found = floats.get(at)
+            if plain and found is not None and found.unparseable is None:
+                column = Column(field, FLOAT, positions, found.values, found.valid, found.nulls)
+                columns.append(column)
+                continue
             here = cells.column(at)
-            if _is_of_words(field):
+            if found is None and _is_of_words(field):
                 columns.append(self._words(field, here, positions, bad))
                 continue
-            parsed = floats.get(at) or self._parser.integers(here)
+            parsed = self._parser.integers(here) if found is None else (found,)
             columns += self._numbers(field, parsed, here, positions, bad)
         if bad and self._options.strict:
             self._complain(raw, min(bad, key=lambda cell: cell.start))
-        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)}, found)
+        layout = Layout(cells, {field.name: at for at, field in enumerate(wanted)}, whole)
         return Chunk(tuple(columns), layout, positions)
 
-    def _floats(
-        self, raw: Block, wanted: Sequence[Field], cells: Cells
-    ) -> dict[int, tuple[Parsed]]:
+    def _floats(self, raw: Block, wanted: Sequence[Field], cells: Cells) -> dict[int, Parsed]:
         """Parse the fields that hold floats; return them by their places among those wanted."""
         places = [
             at for at, field in enumerate(wanted) if not _is_of_words(field) and field.kind != "int"
         ]
         if raw is self._only_block and self._sampled:
-            return {at: (self._sampled[self._places[wanted[at].name]],) for at in places}
+            return {at: self._sampled[self._places[wanted[at].name]] for at in places}
         if len(places) < len(wanted):
             cells = cells.columns(places)
-        found = self._parser.float_columns(cells)
-        return {at: (parsed,) for at, parsed in zip(places, found, strict=True)}
+        return dict(zip(places, self._parser.float_columns(cells), strict=True))
 
     def _numbers(
         self,
