@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 from noisify.core.errors import NoisifyError
 from noisify.core.overriding import override
 from noisify.core.urls import is_url
-from noisify.engine.part_work import PartTarget, copy_input, copy_part, make_part, send_input
+from noisify.engine.part_work import (
+    PartTarget,
+    copy_input,
+    copy_part,
+    make_part,
+    send_input,
+    write_from_parts,
+)
 from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
 from noisify.files.output import naming
@@ -21,6 +28,7 @@ from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderO
 from noisify.files.temporary import new_temporary_folder, register, remove_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 from noisify.files.write_behind import write_all
+from noisify.formats.interface import Joining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +36,10 @@ if TYPE_CHECKING:
 
     from noisify.engine.cut_input import CutInput
     from noisify.engine.job import OutputRequest
-    from noisify.engine.part_work import PartFile, PartJob, PartResult, Started
+    from noisify.engine.part_work import PartFile, PartJob, PartResult, Started, WriteWhole
     from noisify.files.multipart import PartUpload, Sent
     from noisify.files.output import Output
     from noisify.files.remote_output import RemoteOutput
-    from noisify.formats.interface import Joining
 
 
 class _Whole(ABC):
@@ -204,6 +211,37 @@ class _Joined(_Whole):
                 write_all(output.file, end)
 
 
+class _Rewritten(_Joined):
+    """A file that one task writes from the files of its parts.
+
+    Args:
+        opened: The input.
+        output: The output, open.
+        write: Writes the file.
+        kept: Removes the parts' files.
+    """
+
+    def __init__(
+        self, opened: CutInput, output: Output, write: WriteWhole, kept: ExitStack
+    ) -> None:
+        super().__init__(opened, output, None, kept)
+        self._write = write
+
+    @override
+    def joined(self, at: int) -> dict[str, PartTarget]:
+        return {}
+
+    @override
+    def add(self, at: int, made: PartResult) -> None:
+        """Do nothing before all parts are made."""
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        paths = [self.target(at) for at in range(len(jobs))]
+        job = self.opened.part_jobs([None])[0], self._write, paths, self.output.local_path()
+        self.opened.tasks.start_first(write_from_parts, job).result()
+
+
 def _new_folder(output: Output, kept: ExitStack) -> Path:
     """Make a folder for the parts of an output; closing `kept` removes it."""
     folder = register(folder_of_parts(output.local_path()))
@@ -268,7 +306,7 @@ class Assembly:
         opened: CutInput,
         wanted: Sequence[OutputRequest],
         outputs: Sequence[Output],
-        masks: Sequence[tuple[Output, Joining | None] | None],
+        masks: Sequence[tuple[Output, Joining | WriteWhole | None] | None],
         place: int | None,
         kept: ExitStack,
     ) -> None:
@@ -305,11 +343,17 @@ class Assembly:
         return _InPlace(self._opened, output, joining)
 
     def _joined(
-        self, target: Path | str, output: Output, joining: Joining | None, kept: ExitStack
+        self,
+        target: Path | str,
+        output: Output,
+        how: Joining | WriteWhole | None,
+        kept: ExitStack,
     ) -> _Whole:
+        if how is not None and not isinstance(how, Joining):
+            return _Rewritten(self._opened, output, how, kept)
         if is_url(target):
-            return _Uploaded(self._opened, cast("RemoteOutput", output), joining, str(target))
-        return _Joined(self._opened, output, joining, kept)
+            return _Uploaded(self._opened, cast("RemoteOutput", output), how, str(target))
+        return _Joined(self._opened, output, how, kept)
 
     def with_targets(self, jobs: Sequence[PartJob]) -> list[PartJob]:
         """Give the jobs for parts the names of their outputs."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,13 @@ from noisify.files import codecs
 from noisify.files.folder_output import walk
 from noisify.files.multipart import MOST_SENDERS, S3_SIZES, can_share
 from noisify.files.output import Outputs
+from noisify.formats.mask import is_joined_from_files, write_mask
 from noisify.formats.parquet import join as parquet_join
 
 if TYPE_CHECKING:
     from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
+    from noisify.engine.part_work import WriteWhole
     from noisify.files.multipart import PartSizes
     from noisify.files.output import Output
     from noisify.formats.interface import Joining
@@ -147,9 +150,9 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
         check_output(opened, wanted.target)
     plans = [opened.plan(wanted.request) for wanted in one.wanted]
     targets, masks = [], []
-    for wanted in one.wanted:
+    for wanted, plan in zip(one.wanted, plans, strict=True):
         targets.append(outputs.open(open_target(opened, wanted.target, [one.path])))
-        masks.append(_open_mask(opened, wanted, outputs))
+        masks.append(_open_mask(opened, wanted, plan, outputs))
     with ExitStack() as kept:
         bounds = opened.bounds(max(plan.halo for plan in plans))
         first = opened.cutting.cut(opened.source, Share(1, opened.count), 1, bounds[0])
@@ -175,15 +178,24 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
 
 
 def _open_mask(
-    opened: CutInput, wanted: OutputRequest, outputs: Outputs
-) -> tuple[Output, Joining | None] | None:
+    opened: CutInput, wanted: OutputRequest, plan: Plan, outputs: Outputs
+) -> tuple[Output, Joining | WriteWhole | None] | None:
     """Open the mask of an output, if it has one; return it, and how its parts are joined."""
     if wanted.mask is None:
         return None
     inputs = [opened.input.name, wanted.target]
     mask = outputs.open(open_mask_target(opened, wanted.mask, inputs))
     entry = mask_format(opened, wanted.mask)
-    return mask, parquet_join.JOINING_MASKS if entry.name == "parquet" else None
+    if is_joined_from_files(opened.format, entry):
+        return mask, parquet_join.JOINING_MASKS if entry.name == "parquet" else None
+    write = partial(
+        write_mask,
+        of=opened.format,
+        entry=entry,
+        fields=plan.noised,
+        values=wanted.mask_values,
+    )
+    return mask, write
 
 
 def _add(opened: CutInput, fields: list[dict[str, FieldReport]], done: PartResult) -> None:

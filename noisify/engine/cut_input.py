@@ -13,6 +13,7 @@ from noisify.engine.open_input import Known, OpenInput
 from noisify.engine.part_work import PartJob, nothing, scan_part, survey_part
 from noisify.engine.targets import mask_format
 from noisify.files.folder_input import has_links
+from noisify.formats.mask import is_joined_from_files
 from noisify.noise import registry
 from noisify.noise.rows import RowModel
 
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from noisify.engine.survey import Surveys
     from noisify.files.multipart import PartSizes
     from noisify.files.output import Output
-
-
-_TEXT = {"csv", "tsv"}
-_MASKS = {
-    "csv": _TEXT, "tsv": _TEXT, "parquet": {*_TEXT, "parquet"}, "npy": {"npy"}, "wav": {"npy"}
-}  # fmt: skip
-"""The formats of masks that can be made in parts, by the input's format: their bytes do not depend
-on how much is read at once."""
 
 
 class CutInput(OpenInput):
@@ -68,12 +61,15 @@ class CutInput(OpenInput):
             return 1
         if is_url(self._one.path) and not self.input.is_remote:  # it was downloaded
             return 1
-        joined = _MASKS.get(self.format.name, ())
         for each in self._one.wanted:
             if is_url(each.target) and has_links(self.input.path):  # to files of other parts
                 return 1
             if each.mask is not None and (
-                changes_rows or mask_format(self, each.mask).name not in joined
+                changes_rows
+                or (
+                    is_url(each.mask)
+                    and not is_joined_from_files(self.format, mask_format(self, each.mask))
+                )
             ):
                 return 1
         cutting = self.format.load().cutting

@@ -7,13 +7,14 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from noisify.core.errors import NoisifyError
 from noisify.core.share import WHOLE, Share
 from noisify.core.urls import is_url, redacted
 from noisify.engine.job import make_all, passes_for
 from noisify.engine.open_input import OpenInput
+from noisify.files.file_output import FileOutput
 from noisify.files.multipart import Sent
 from noisify.files.output import Outputs, naming
 from noisify.files.temporary import new_temporary_folder
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from noisify.engine.record_keys import KeyTally
     from noisify.engine.survey import Surveys
     from noisify.files.multipart import PartUpload
-    from noisify.formats.interface import Joining
+    from noisify.files.output import Output
+    from noisify.formats.interface import Joining, Source
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+WriteWhole: TypeAlias = "Callable[[Source[Any], Sequence[Path], Output], None]"
+"""Writes a file from those of its parts, given the input."""
 _COPIED = 1
 """The size of the file of a part that has been copied, unless it never was larger."""
 
@@ -211,6 +215,17 @@ def copy_input(job: tuple[PartJob, Path]) -> None:
     ):
         shutil.copyfileobj(file, output.file)
         output.file.truncate()
+
+
+def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path]) -> None:
+    """Write a file from those of its parts; runs in another process.
+
+    It gets its name when it is complete, since two that write to one file do not always write the
+    same.
+    """
+    part, write, paths, whole = job
+    with OpenInput(part.path, part.settings) as opened, FileOutput(whole, unsynced=set()) as output:
+        write(opened.source, paths, output)
 
 
 def copy_part(job: tuple[Path, range, Path, int]) -> None:

@@ -288,6 +288,10 @@ class Source(ABC, Generic[Raw]):
         """Return an encoded piece as it will be read from the output; only for text tables."""
         raise AssertionError(raw, encoded)
 
+    def ends_group(self, raw: Raw) -> bool:  # noqa: ARG002 - text tables and arrays have none
+        """Return whether a raw piece has the last rows of a row group or record batch."""
+        return False
+
     def cells_where(
         self, raw: Raw, names: Sequence[str], which: NDArray[np.bool_]
     ) -> Iterator[tuple[str, NDArray[np.int64], pa.Array]]:

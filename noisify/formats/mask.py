@@ -9,39 +9,48 @@ NAME and NAME.original for each noisy member NAME.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from noisify.core.arrow_arrays import bools
 from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
+from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import pa
 from noisify.core.overriding import override
+from noisify.core.share import WHOLE
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.interface import NoisyColumn
 from noisify.formats.mask_run import BLANK, ChangedSum, run_of
 from noisify.formats.numpy_fields import column_of, stored
+from noisify.formats.tables import ArrowWriter, EvenGroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.core.share import Share
     from noisify.files.output import Output
-    from noisify.formats import FormatEntry
-    from noisify.formats.arrays import ArrayWriter
+    from noisify.formats import FormatEntry, mask_parts
+    from noisify.formats.arrays import ArrayWriter, Parts
     from noisify.formats.interface import AnyPiece, FieldArray, Source
     from noisify.formats.tables import TableWriter
+else:
+    mask_parts = LazyModule("noisify.formats.mask_parts")
 
 CHANGED, ORIGINAL = "changed", "original"
 """The members of an array's mask with values."""
+_JOINED = {("parquet", "parquet"), ("npy", "npy"), ("wav", "npy")}
+"""Formats of inputs and of masks that have the same pieces in a part as in the whole, in order."""
 
 
 def original_of(name: str) -> str:
@@ -129,18 +138,67 @@ def open_mask(
         UsageError: If a mask of that format cannot hold the fields.
     """
     whole = entry.load_whole()
+    is_kept = share != WHOLE and not is_joined_from_files(of, entry)
+    create = whole.create if is_kept or share.is_first else whole.continued
     if entry.shape == "arrays":
         places = {field.name: source.array_of(field) for field in fields}
         arrays = arrays_of(places.values(), values=values)
-        run = BLANK if values and fields else ""
-        create = whole.create if share.is_first else whole.continued
-        writer = create(output.local_path(), list(arrays.values()), run)
+        if is_kept:
+            writer: ArrayWriter = mask_parts.ArrayPieces(WholeWrites(output))
+        else:
+            run = BLANK if values and fields else ""
+            writer = create(output.local_path(), list(arrays.values()), run)
         return ArraysMask(of, places, arrays, writer, values=values)
     schema = whole.mask_schema(schema_of(source, fields, values=values))
-    delimiter = ("\t",) if entry.name == "tsv" else ()
-    create = whole.create if share.is_first else whole.continued
-    rows = create(WholeWrites(output), schema, *delimiter)
+    if is_kept:
+        rows: TableWriter = mask_parts.RecordBatches(WholeWrites(output), schema)
+    else:
+        rows = create(WholeWrites(output), schema, *(("\t",) if entry.name == "tsv" else ()))
+        if isinstance(rows, ArrowWriter):
+            rows = EvenGroups(rows, schema)
     return TableMask(of, source, fields, rows, schema, values=values)
+
+
+def is_joined_from_files(of: FormatEntry, entry: FormatEntry) -> bool:
+    """Return whether the masks of parts are joined as files; else `MaskSink.add` reads them.
+
+    Args:
+        of: The format of the input.
+        entry: The mask's format.
+    """
+    return not entry.binary or (of.name, entry.name) in _JOINED
+
+
+def write_mask(
+    source: Source[Any],
+    parts: Iterable[Path],
+    output: Output,
+    of: FormatEntry,
+    entry: FormatEntry,
+    fields: Sequence[Field],
+    *,
+    values: bool,
+) -> None:
+    """Write a mask from what was kept of its parts; see `open_mask`."""
+    whole = open_mask(source, of, entry, output, fields, values=values, share=WHOLE)
+    with closing(whole) as mask:
+        for part in parts:
+            mask.add(part)
+        mask.finish()
+
+
+class _Encoded(NamedTuple):
+    """The encoded mask of a piece.
+
+    Attributes:
+        data: What the mask's writer writes.
+        total: The sum of what changed.
+        ends_group: Whether the piece ends a row group of the input.
+    """
+
+    data: Any
+    total: ChangedSum = ChangedSum()
+    ends_group: bool = False
 
 
 class MaskSink(ABC):
@@ -171,7 +229,7 @@ class MaskSink(ABC):
     @abstractmethod
     def encode(
         self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
-    ) -> tuple[Any, ChangedSum]:
+    ) -> _Encoded:
         """Encode the mask of a piece, for `write`.
 
         Args:
@@ -181,12 +239,26 @@ class MaskSink(ABC):
             encoded: What the noisy data's sink encoded.
         """
 
-    def write(self, encoded: tuple[Any, ChangedSum]) -> None:
+    def write(self, encoded: _Encoded) -> None:
         """Write the mask of a piece."""
-        data, total = encoded
-        self._total += total
+        self._total += encoded.total
         if self._names:
-            self._writer.write(data)
+            self._writer.write(encoded.data)
+            if encoded.ends_group:
+                self._writer.end_group()
+
+    def add(self, part: Path) -> None:
+        """Write what was kept of a part's mask."""
+        for batch, run in mask_parts.kept(part):
+            if run is not None:
+                self._total += ChangedSum(run.changed, run.checksum)
+            elif batch.num_rows:
+                data = self._writer.encode(self._kept(batch))
+                self.write(_Encoded(data, ends_group=self._of.binary))
+
+    @abstractmethod
+    def _kept(self, batch: pa.RecordBatch) -> Any:  # noqa: ANN401 - each writer has its own
+        """Return what a batch that was kept of a part's mask holds for the writer."""
 
     def finish(self) -> None:
         """Complete the file."""
@@ -230,7 +302,7 @@ class TableMask(MaskSink):
     @override
     def encode(
         self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
-    ) -> tuple[Any, ChangedSum]:
+    ) -> _Encoded:
         """Encode the mask of a piece."""
         changed = changed_by_field(noisy)
         columns = {result.column.field.name: result.column for result in noisy}
@@ -244,7 +316,11 @@ class TableMask(MaskSink):
             if self._values:
                 arrays.append(self._originals(raw, chunk, columns[field.name], which))
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        return self._writer.encode(batch), total
+        return _Encoded(self._writer.encode(batch), total, self._source.ends_group(raw))
+
+    @override
+    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch
 
     def _sum(
         self,
@@ -375,7 +451,7 @@ class ArraysMask(MaskSink):
     @override
     def encode(
         self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
-    ) -> tuple[Any, ChangedSum]:
+    ) -> _Encoded:
         """Encode the mask of a piece."""
         total = ChangedSum()
         parts: dict[str, tuple[Positions, NDArray[Any]]] = {}
@@ -397,7 +473,11 @@ class ArraysMask(MaskSink):
                 if name in self._compared:
                     written = stored(result, self._places[name].dtype)
                     total.add(column_of(written, column.positions, column.field), changed[name])
-        return self._writer.encode(parts), total
+        return _Encoded(self._writer.encode(parts), total)
+
+    @override
+    def _kept(self, batch: pa.RecordBatch) -> Parts:
+        return mask_parts.pieces_of(batch, self._arrays)
 
 
 def in_array(positions: Positions, place: FieldArray) -> Positions:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from noisify.core.arrow_arrays import to_numpy, without_views
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy_libraries import pa
+from noisify.core.lazy_libraries import pa, pc
+from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.whole_writer import WholeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_GROUP_BYTES = 1 << 24
+_VALUE_BYTES = 8
 
 
 @frozen
@@ -146,3 +153,69 @@ def regrouped(
             held, count = rest.to_batches(), rest.num_rows
     if count:
         yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+
+
+class EvenGroups(TableWriter):
+    """Writes rows in groups of even size, which do not depend on the batches that rows come in.
+
+    Args:
+        writer: Writes the groups.
+        schema: The schema of the rows.
+        size: The bytes of a group, counting texts and eight bytes for each value.
+    """
+
+    def __init__(self, writer: TableWriter, schema: pa.Schema, size: int = _GROUP_BYTES) -> None:
+        self._writer = writer
+        self._schema = schema
+        self._size = size
+        self._held: list[pa.RecordBatch] = []
+        self._group = self._bytes = 0
+        self.names_runs = writer.names_runs
+
+    @override
+    def write(self, encoded: pa.RecordBatch) -> None:
+        """Write the groups that end in a batch, and hold the rest of it."""
+        sizes = np.full(encoded.num_rows, _VALUE_BYTES * encoded.num_columns)
+        for column in encoded.columns:
+            kind = without_views(column.type)
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                sizes += to_numpy(pc.fill_null(pc.binary_length(column.cast(kind)), 0))
+        ends = self._bytes + np.cumsum(sizes)
+        groups = (ends - sizes) // self._size
+        done = 0
+        for first in np.flatnonzero(np.diff(groups, prepend=self._group)).tolist():
+            self._held.append(encoded.slice(done, first - done))
+            self._write_held()
+            done = first
+        self._held.append(encoded.slice(done))
+        if len(ends):
+            self._group, self._bytes = groups[-1], ends[-1]
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, []
+        copied = [*held, *(batch.slice(0, 0) for batch in held[:1])]  # one alone would not be
+        for group in pa.Table.from_batches(copied, self._schema).combine_chunks().to_batches():
+            self._writer.write(group)
+
+    @override
+    def end_group(self) -> None:
+        """Write the last group, and begin a new one."""
+        self._write_held()
+        self._group = self._bytes = 0
+
+    @override
+    def name_run(self, text: str) -> None:
+        """Write the last group, and record the text that names a mask's run."""
+        self._write_held()
+        self._writer.name_run(text)
+
+    @override
+    def finish(self) -> None:
+        """Write the last group, and complete the file."""
+        self._write_held()
+        self._writer.finish()
+
+    @override
+    def close(self) -> None:
+        """Close what is open, also after a failure."""
+        self._writer.close()

@@ -29,6 +29,9 @@ class WholeWriter(ABC, Generic[Content]):
     def write(self, encoded: Any) -> None:  # noqa: ANN401
         """Write a part of the content."""
 
+    def end_group(self) -> None:
+        """End the group of rows that were written last, if the format has groups of rows."""
+
     def name_run(self, text: str) -> None:
         """Record the text that names a mask's run; only if `names_runs`."""
         raise AssertionError(text)

@@ -52,6 +52,21 @@ def test_a_table_is_given_back_from_a_mask_of_any_table_format(tmp_path, name, s
         assert before.to_pydict() == after.to_pydict()
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_the_mask_of_a_text_table_does_not_depend_on_the_chunks(tmp_path, suffix):
+    write, _, noise = TABLES["in.csv"]
+    write(tmp_path / "in.csv")
+
+    masks = []
+    for size in ("1k", "5k", "1M"):
+        mask = tmp_path / f"{size}.{suffix}"
+        run(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--mask", mask, "--mask-values",
+            "--seed", 1, *noise, "--chunk-size", size)  # fmt: skip
+        masks.append(mask.read_bytes())
+
+    assert len(set(masks)) == 1
+
+
 @pytest.mark.parametrize("name", ["in.arrow", "folder"])
 def test_a_mask_marks_exactly_the_values_that_differ(tmp_path, name):
     write, read, noise = TABLES[name]

@@ -91,6 +91,11 @@ class LeavesSource(Source[Rows]):
         return column_of(field, values, Positions.range(start, start + count), inside)
 
     @override
+    def ends_group(self, raw: Rows) -> bool:
+        """Return whether a slice has the last rows of its row group or record batch."""
+        return raw.last
+
+    @override
     def size_of(self, raw: Rows) -> int:
         """Return the approximate size of a slice in bytes."""
         return raw.size
