@@ -152,14 +152,10 @@ class _Parts(_Upload):
             )
             self._file.write(bytes(self._first))
             self._first = bytearray()
-        if getattr(self._file, "parts", None) and not self._fixed:
+        has_one_size = getattr(self._location.system, "fixed_upload_size", False)
+        if getattr(self._file, "parts", None) and not has_one_size:
             self._file.blocksize = max(PART_BYTES, self._file.offset // _MOST_SAME_PARTS)
         self._file.write(view)
-
-    @property
-    def _fixed(self) -> bool:
-        """Whether all parts must be of one size."""
-        return bool(getattr(self._location.system, "fixed_upload_size", False))
 
     @override
     def commit(self) -> None:

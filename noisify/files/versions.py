@@ -28,17 +28,12 @@ def version(path: str) -> list[list[object]]:
     each one in a folder.
     """
     try:
-        return _remote_version(path) if is_url(path) else _local_version(Path(path))
+        if is_url(path):
+            return _remote_version(path)
+        found = [(file.relative_to(path), file.stat()) for file in _files(Path(path))]
+        return [[name.as_posix(), state.st_size, state.st_mtime_ns] for name, state in found]
     except (OSError, NoisifyError):  # reported when it is opened
         return []
-
-
-def _local_version(path: Path) -> list[list[object]]:
-    found = [(file, file.stat()) for file in _files(path)]
-    return [
-        [file.relative_to(path).as_posix(), state.st_size, state.st_mtime_ns]
-        for file, state in found
-    ]
 
 
 def _remote_version(url: str) -> list[list[object]]:

@@ -57,7 +57,7 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
         Field(
             name=path,
             kind=kind_of_dtype(member),
-            type_name=_type_name(member),
+            type_name=str(member if member.kind == "T" else member.newbyteorder("=")),
             number=value_type(member),
             table=str(width),
             nullable=member.kind in "fcMm",
@@ -66,11 +66,6 @@ def fields_of(dtype: np.dtype[Any], name: str) -> tuple[Field, ...]:
         )
         for path, member, width in members
     )
-
-
-def _type_name(dtype: np.dtype[Any]) -> str:
-    """Return a dtype's name without its byte order, which texts of variable length do not have."""
-    return str(dtype if dtype.kind == "T" else dtype.newbyteorder("="))
 
 
 def _hindrance(dtype: np.dtype[Any]) -> str:

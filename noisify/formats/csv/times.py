@@ -147,9 +147,9 @@ def decode_times(texts: pa.Array, number: NumberType) -> Times:
             text = cells[at].decode("latin-1")
             ticks = _ticks(layout.day + text[: layout.length], tick)
             zone = text[layout.length :]
-            if ticks is None or not _is_zone(zone):
-                continue
-            values[at], valid[at], zones[at] = ticks, True, zone
+            in_range = zone.lstrip(" ")[:1] not in {"+", "-"} or _ZONE.fullmatch(zone.lstrip(" "))
+            if ticks is not None and in_range:
+                values[at], valid[at], zones[at] = ticks, True, zone
     return Times(values, valid, layouts, codes, zones)
 
 
@@ -162,12 +162,6 @@ def _ticks(text: str, tick: int) -> int | None:
         return None
     ticks = (moment + int(text[20:].ljust(9, "0"))) // tick
     return ticks if _LEAST <= ticks <= _MOST else None
-
-
-def _is_zone(text: str) -> bool:
-    """Return whether a zone's hours and minutes are in range."""
-    zone = text.lstrip(" ")
-    return zone[:1] not in {"+", "-"} or _ZONE.fullmatch(zone) is not None
 
 
 def encode_times(

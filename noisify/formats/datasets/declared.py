@@ -131,10 +131,6 @@ def _single(value: object) -> int | float | None:
     return numbers[0] if len(numbers) == 1 else None
 
 
-def _is_float(value: object) -> bool:
-    return bool(np.asarray(value).dtype.kind == "f")
-
-
 def _signed_as_declared(number: NumberType, unsigned: object) -> NumberType:
     """Return the type of the codes: as stored, or signed or unsigned as `_Unsigned` declares."""
     words = [] if unsigned is None else np.asarray(unsigned).reshape(-1).astype(str).tolist()
@@ -188,7 +184,8 @@ def _bounds(
     if len(ends) == len(given):
         given = [np.asarray(attributes[_RANGE]).reshape(-1)[at] for at in range(len(ends))]
     low, high = (_bound(kinds, value) for value in given)
-    if packing is not None and kinds.codes.kind == "int" and any(map(_is_float, given)):
+    as_float = any(np.asarray(value).dtype.kind == "f" for value in given)
+    if packing is not None and kinds.codes.kind == "int" and as_float:
         low, high = _unpacked_bounds(packing, given)
     if low is not None and high is not None and low > high:
         return None, None

@@ -94,8 +94,9 @@ class BoxedFile:
             header.shape, header.opaque, self._mapped, self._start, order=order
         )
         part, opaque = array[box], values.view(header.opaque)  # with the bytes between members
-        for runs in _few_runs(part.shape):
-            part[runs] = opaque[runs]
+        # Each run along the first axis touches pages of its own, and the system maps those around.
+        for few_runs in boxes(part.shape[1:], _RUNS):
+            part[:, *few_runs] = opaque[:, *few_runs]
             drop_from_memory(self._mapped)
 
     def read(self, start: int) -> Iterator[memoryview]:
@@ -108,12 +109,3 @@ class BoxedFile:
         """Close the map and the file."""
         self._mapped.close()
         self._file.close()
-
-
-def _few_runs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Cut a box of a Fortran-order array into boxes of few runs along its first axis.
-
-    Each run touches memory pages of its own, and the system maps the pages around them too.
-    """
-    for rest in boxes(shape[1:], _RUNS):
-        yield (slice(None), *rest)

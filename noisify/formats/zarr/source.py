@@ -180,10 +180,6 @@ class ZarrSink(DatasetsSink):
             self._write_scratch()
             for place, _, names in os.walk(self._folder):
                 for name in names:
-                    _sync(Path(place) / name)
+                    with (Path(place) / name).open("rb") as file:
+                        os.fsync(file.fileno())
             copy_modes(self._source.folder, self._folder)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
