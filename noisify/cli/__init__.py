@@ -7,6 +7,5 @@ __all__ = ["main"]
 
 import_lazily(
     __name__,
-    "completion depfile execute explain field_listing html_report index mistakes picture "
-    "preview some_outputs",
+    "completion execute explain field_listing html_report mistakes picture preview some_outputs",
 )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli import depfile, html_report
+from noisify.cli import html_report
 from noisify.cli import picture as pictures
 from noisify.cli.messages import Notes, Progress, say, summary_line
-from noisify.cli.side_file import SideFile
+from noisify.cli.side_files import Depfile, SideFile
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.signals import Stopped, check_stopped
 from noisify.core.threads import thread_pool
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from noisify.cli.arguments import Arguments
-    from noisify.cli.index import Index
     from noisify.cli.runs import Run
+    from noisify.cli.side_files import Index
     from noisify.engine.finished import FinishedOutputs
     from noisify.engine.open_input import Settings
     from noisify.engine.report import RunReport
@@ -202,7 +202,7 @@ def _side_files(
     if arguments.plot is not None:
         yield pictures.RunPicture(arguments, inputs, found, settings)
     if arguments.depfile is not None:
-        yield depfile.Depfile(arguments, inputs, outputs)
+        yield Depfile(arguments, inputs, outputs)
 
 
 def _jobs(

@@ -10,7 +10,7 @@ import click
 from noisify.cli.html_report import write_comparison
 from noisify.cli.picture import check_picture, rendered
 from noisify.cli.process import begin_work
-from noisify.cli.side_file import SideFile
+from noisify.cli.side_files import SideFile
 from noisify.comparison.claims import Claim, others_changed
 from noisify.comparison.comparison import compare
 from noisify.core.errors import NoisifyError, UsageError

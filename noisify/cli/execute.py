@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from noisify.cli import field_listing, some_outputs
-from noisify.cli import index as listing
 from noisify.cli import preview as preview_page
 from noisify.cli.batch import check_engine, make_outputs
 from noisify.cli.folders import files_in, left_note
@@ -21,6 +20,7 @@ from noisify.cli.option_types import check_standard_output
 from noisify.cli.output_names import check_apart, targets
 from noisify.cli.process import begin_work
 from noisify.cli.runs import runs_of
+from noisify.cli.side_files import Index
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.memory_bound import MemoryBound
 from noisify.core.signals import check_stopped
@@ -103,7 +103,7 @@ def _make_noise(inputs: Sequence[str], arguments: Arguments, notes: Notes) -> in
     check_engine(arguments, inputs)
     outputs: Sequence[list[str]] = targets(inputs, found, arguments)
     has_index = arguments.sweeps and arguments.output_dir is not None
-    index = listing.Index(arguments, found) if has_index else None
+    index = Index(arguments, found) if has_index else None
     listed = None if index is None else index.path
     check_apart(arguments, inputs, chain.from_iterable(outputs), listed)
     _note_files(inputs, found, arguments, notes)

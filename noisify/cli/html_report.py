@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.cli.picture import settings_to_compare, sweep_picture
-from noisify.cli.side_file import SideFile
+from noisify.cli.side_files import SideFile
 from noisify.comparison.comparison import compare
 from noisify.comparison.figures import NumberFigures
 from noisify.core.errors import NoisifyError

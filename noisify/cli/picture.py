@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisify.cli.side_file import SideFile
+from noisify.cli.side_files import SideFile
 from noisify.core.errors import UsageError
 from noisify.core.lazy import optional
 from noisify.engine.open_input import Settings

@@ -14,7 +14,7 @@ from noisify.plan import recipe as recipes
 from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.condition import parse as parse_condition
 from noisify.plan.file_part import file_part
-from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.plan import NoiseSpec, Recipe, Request
 from noisify.plan.spec_text import parse_spec
 from noisify.plan.words import AMOUNTS, check_level, spec_from_words
 from noisify.streams.limits import new_seed
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from noisify.cli.arguments import Arguments
     from noisify.noise.model import Model
     from noisify.plan.condition import Condition
-    from noisify.plan.recipe import Recipe
 
 _FLAGS = {
     "model": "--dist", "scale": "--scale", "sd": "--sd", "snr": "--snr", "rate": "--rate",
@@ -68,7 +67,7 @@ def runs_of(arguments: Arguments, *, several: bool) -> list[Run]:
         UsageError: If options are invalid or contradict each other.
     """
     _check_swept(arguments)
-    recipe = recipes.Recipe() if arguments.recipe is None else recipes.load(arguments.recipe)
+    recipe = Recipe() if arguments.recipe is None else recipes.load(arguments.recipe)
     specs = _specs(arguments, recipe)
     every = sweeps(arguments.sweeps)
     check_count(len(every) * (1 if arguments.append else arguments.replicates or 1))

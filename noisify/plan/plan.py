@@ -65,6 +65,31 @@ class NoiseSpec:
 
 
 @frozen
+class Recipe:
+    """The contents of a recipe.
+
+    Attributes:
+        specs: The noise specs, in order.
+        seed: The seed, or None if not given.
+        rng: The generator's name, or None if not given.
+        decimals: How noisy numbers are rounded, or None if not given.
+        strict: Whether cells that cannot be read are errors, or None if not given.
+        file: The file part of the streams' names; may be empty.
+        per_file: Whether each file gets noise of its own, or None if not said.
+        key: The fields whose values give each row its noise; may be empty.
+    """
+
+    specs: tuple[NoiseSpec, ...] = ()
+    seed: int | None = None
+    rng: str | None = None
+    decimals: Decimals = None
+    strict: bool | None = None
+    file: str = ""
+    per_file: bool | None = None
+    key: tuple[str, ...] = ()
+
+
+@frozen
 class Request:
     """Everything requested for one file."""
 

@@ -29,11 +29,11 @@ from noisify.core.errors import (
     shown,
 )
 from noisify.core.urls import is_url, redacted
-from noisify.core.value_class import frozen
 from noisify.core.values import read_text, read_truth
 from noisify.files.input import Input
 from noisify.plan import presets
 from noisify.plan.document_lines import DocumentLines
+from noisify.plan.plan import Recipe
 from noisify.plan.record_key import read_key
 from noisify.plan.word_values import read_decimals, read_rng, read_seed
 from noisify.plan.words import WordsError, spec_from_words
@@ -42,38 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from noisify.plan.document_lines import Place
-    from noisify.plan.plan import Decimals, NoiseSpec
+    from noisify.plan.plan import NoiseSpec
 
 _TOP = ("seed", "file", "per_file", "same_noise", "rng", "decimals", "strict", "key", "noise")
 _WITH_PRESET = ("preset", "fields", "field", "exclude", "where")
 _LINE = re.compile(r" *\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _MOST_BYTES = 1 << 26
 """The most bytes of a recipe; enough for the report of a table of 100,000 columns."""
-
-
-@frozen
-class Recipe:
-    """The contents of a recipe.
-
-    Attributes:
-        specs: The noise specs, in order.
-        seed: The seed, or None if not given.
-        rng: The generator's name, or None if not given.
-        decimals: How noisy numbers are rounded, or None if not given.
-        strict: Whether cells that cannot be read are errors, or None if not given.
-        file: The file part of the streams' names; may be empty.
-        per_file: Whether each file gets noise of its own, or None if not said.
-        key: The fields whose values give each row its noise; may be empty.
-    """
-
-    specs: tuple[NoiseSpec, ...] = ()
-    seed: int | None = None
-    rng: str | None = None
-    decimals: Decimals = None
-    strict: bool | None = None
-    file: str = ""
-    per_file: bool | None = None
-    key: tuple[str, ...] = ()
 
 
 _DEEP_KEY = re.compile(

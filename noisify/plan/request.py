@@ -15,7 +15,7 @@ from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
 from noisify.plan.noise_options import check_options
-from noisify.plan.plan import NoiseSpec, Request
+from noisify.plan.plan import NoiseSpec, Recipe, Request
 from noisify.plan.record_key import read_key
 from noisify.plan.spec_text import parse_spec
 from noisify.plan.word_values import read_decimals, read_rng, read_seed
@@ -43,7 +43,7 @@ def request_from(options: Mapping[str, Any], **more: object) -> Request:
     check_options(options)
     arguments = {**options, **more}
     said: dict[str, Any] = {key: one for key, one in arguments.items() if one is not None}
-    recipe = _recipe(said["recipe"]) if "recipe" in said else recipes.Recipe()
+    recipe = _recipe(said["recipe"]) if "recipe" in said else Recipe()
     seed = read_seed(said["seed"]) if "seed" in said else recipe.seed
     rng = read_rng(said["rng"]) if "rng" in said else recipe.rng or "noisify"
     file = _file(said, recipe)
@@ -63,7 +63,7 @@ def request_from(options: Mapping[str, Any], **more: object) -> Request:
     )
 
 
-def _file(said: Mapping[str, Any], recipe: recipes.Recipe) -> str:
+def _file(said: Mapping[str, Any], recipe: Recipe) -> str:
     """Return the file part of the streams' names; may be empty."""
     if "file" in said:
         return read_text("file", said["file"])
@@ -75,7 +75,7 @@ def _file(said: Mapping[str, Any], recipe: recipes.Recipe) -> str:
     return file_part(read_path("source", said["source"])) if per_file else ""
 
 
-def _specs(said: Mapping[str, Any], recipe: recipes.Recipe) -> tuple[NoiseSpec, ...]:
+def _specs(said: Mapping[str, Any], recipe: Recipe) -> tuple[NoiseSpec, ...]:
     """Return the noise specs in order: of recipe, presets and noise, or else of the arguments."""
     sources: dict[str, Sequence[NoiseSpec]] = {}
     if "recipe" in said:
@@ -183,7 +183,7 @@ def _listed(one: object) -> tuple[NoiseSpec, ...]:
     return (spec_from_words(_model_words(one)),)
 
 
-def _recipe(given: object) -> recipes.Recipe:
+def _recipe(given: object) -> Recipe:
     """Return a recipe from its path or its contents."""
     if isinstance(given, Mapping):
         return recipes.of_document(dict(given))

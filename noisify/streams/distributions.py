@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from noisify.kernels.elementary import exp, log
+from noisify.kernels import elementary
 from noisify.streams import ziggurat
 from noisify.streams.words import open_uniform_of
 
@@ -61,25 +61,25 @@ def normal(lanes: Lanes, lane: str) -> Floats:
 
 def exponential(lanes: Lanes, lane: str) -> Floats:
     """Return exponential variates of mean 1."""
-    return np.negative(log(lanes(lane).open_uniform()))
+    return np.negative(elementary.log(lanes(lane).open_uniform()))
 
 
 def laplace(lanes: Lanes, lane: str) -> Floats:
     """Return Laplace variates of scale 1: exponential ones with a sign."""
     raw = lanes(lane).raw()
-    return _signed(np.negative(log(_opened(raw))), raw)
+    return _signed(np.negative(elementary.log(_opened(raw))), raw)
 
 
 def logistic(lanes: Lanes, lane: str) -> Floats:
     """Return logistic variates of scale 1, by inverting the distribution of the magnitude."""
     raw = lanes(lane).raw()
     share = _opened(raw)
-    return _signed(log((1 + share) / (1 - share)), raw)
+    return _signed(elementary.log((1 + share) / (1 - share)), raw)
 
 
 def gumbel(lanes: Lanes, lane: str) -> Floats:
     """Return Gumbel variates of mode 0 and scale 1, by inverting the distribution."""
-    return np.negative(log(exponential(lanes, lane)))
+    return np.negative(elementary.log(exponential(lanes, lane)))
 
 
 def triangular(lanes: Lanes, lane: str) -> Floats:
@@ -95,7 +95,7 @@ def cauchy(lanes: Lanes, lane: str) -> Floats:
 
 def lognormal(lanes: Lanes, lane: str, sigma: float) -> Floats:
     """Return e**(sigma z) of normal variates z."""
-    return exp(normal(lanes, lane) * sigma)
+    return elementary.exp(normal(lanes, lane) * sigma)
 
 
 def gamma(lanes: Lanes, lane: str, shape: float) -> Floats:
@@ -104,8 +104,8 @@ def gamma(lanes: Lanes, lane: str, shape: float) -> Floats:
     Marsaglia and Tsang (2000), "A simple method for generating gamma variables".
     """
     if shape < 1:
-        share = log(lanes(f"{lane} boost").open_uniform())
-        return gamma(lanes, lane, shape + 1) * exp(share / shape)
+        share = elementary.log(lanes(f"{lane} boost").open_uniform())
+        return gamma(lanes, lane, shape + 1) * elementary.exp(share / shape)
     d = shape - 1 / 3
     c = 1 / math.sqrt(9 * d)
     out = np.empty(lanes(lane).size)
@@ -135,8 +135,8 @@ def _proposed(
     unsure = np.flatnonzero(~kept & (v > 0))
     if len(unsure):
         v_unsure = v[unsure]
-        most = 0.5 * square[unsure] + d * (1 - v_unsure + log(v_unsure))
-        kept[unsure] = log(share[unsure]) < most
+        most = 0.5 * square[unsure] + d * (1 - v_unsure + elementary.log(v_unsure))
+        kept[unsure] = elementary.log(share[unsure]) < most
     return d * v, kept
 
 
