@@ -171,8 +171,12 @@ def _local_files(uploads: Iterable[str]) -> Iterator[dict[str, Path]]:
     Raises:
         NoisifyError: If making one fails, with the URL as the name.
     """
+    urls = list(uploads)
+    if not urls:
+        yield {}
+        return
     with new_temporary_folder() as folder:
-        local = {url: folder / f"{at}{Path(url).suffix}" for at, url in enumerate(uploads)}
+        local = {url: folder / f"{at}{Path(url).suffix}" for at, url in enumerate(urls)}
         try:
             yield local
         except NoisifyError as error:

@@ -20,7 +20,10 @@ PART_BYTES = 1 << 24
 """The size of a part; parts grow with what has been uploaded, since S3 takes at most 10,000."""
 _MOST_PARTS = 10_000
 MOST_SENDERS = (_MOST_PARTS - 1) // 2
-"""The most parts of a file: each needs two numbers, one for sending it again after short parts."""
+"""The most parts of a file: each needs two numbers, one for sending it again after short parts.
+
+The last number is for what follows all parts.
+"""
 _S3 = {"s3", "s3a"}
 
 
@@ -139,7 +142,7 @@ class PartUpload:
 
 def numbers_of(at: int, count: int, *, again: bool = False) -> range:
     """Return the numbers for one of `count` parts of a file; other ones for sending it again."""
-    width = _MOST_PARTS // (2 * count + 1)
+    width = MOST_SENDERS // count
     start = (2 * at + again) * width + 1
     return range(start, start + width)
 

@@ -134,17 +134,23 @@ class PartOfRemoteFolder(RemoteFolderOutput):
 
     @override
     def commit(self) -> None:
-        """Upload the files, unless the run that makes the folder has ended."""
+        """Upload the files, each only if the run that makes the folder has not ended.
+
+        If it has, another run may have begun, or have finished with other noise.
+        """
         with remote_errors(self._location.url, "written"):
-            found = None
-            with contextlib.suppress(FileNotFoundError):
-                found = self._location.get(_INCOMPLETE)
-            if found != self._run:
-                raise NoisifyError("is no longer written by this run", path=self.name)
             for name in self._names():
                 if name.name not in _DESCRIBES:
+                    self._check_run()
                     self._upload(name)
         self.discard()
+
+    def _check_run(self) -> None:
+        found = None
+        with contextlib.suppress(FileNotFoundError):
+            found = self._location.get(_INCOMPLETE)
+        if found != self._run:
+            raise NoisifyError("is no longer written by this run", path=self.name)
 
     @override
     def discard(self) -> None:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
-import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
+from noisify.core.warning_filters import filtered_warnings
 from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource
 from noisify.formats.interface import FieldArray, Format, Reading, Sink
@@ -53,8 +52,6 @@ _DEEP = 16
 """Bits of a sample, if they are not 8."""
 _HEADER = struct.Struct(">IIBBBBB")
 _UNPACKED_AT_ONCE = 1 << 20
-_FILTERING = threading.Lock()
-"""Guards the filters of warnings, which all threads share."""
 _ADAM7 = (
     (0, 8, 0, 8),
     (0, 8, 4, 8),
@@ -187,8 +184,7 @@ def unpacked(parts: Sequence[PngChunk], shape: Shape) -> NDArray[Any]:
     needed = [part for part in parts if part.kind in {b"IHDR", b"IDAT", b"IEND"}]
     plain = io.BytesIO(b"".join((_SIGNATURE, *(_chunk(one.kind, one.body) for one in needed))))
     try:
-        with _FILTERING, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with filtered_warnings("ignore", Image.DecompressionBombWarning):
             image = Image.open(plain, formats=["PNG"])
         pixels = np.asarray(image)
         if _unpacked_size(parts) < shape.rows_size:  # Pillow leaves missing pixels black

@@ -25,6 +25,8 @@ from noisify.core.errors import NoisifyError
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
 from noisify.files import multipart
+from noisify.files.remote_folder_output import PartOfRemoteFolder
+from noisify.files.transport import Location
 from noisify.formats.datasets import storage
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install 'noisify-cli[zarr]'")
@@ -608,6 +610,28 @@ def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path
         url = put_folder(lake, inputs / name, "in.zarr")
 
         assert 0 == run(url, "-o", tmp_path / name, "-s", 1, "--seed", 5, "-q").status
+
+
+def test_a_part_uploads_no_more_files_when_another_run_has_begun(tmp_path, lake, monkeypatch):
+    marker = "out/.noisify.incomplete"
+    lake.put(marker, b"this run")
+    plain = Location.upload
+
+    def upload(*arguments):
+        plain(*arguments)
+        lake.put(marker, b"another run")
+
+    monkeypatch.setattr(Location, "upload", upload)
+
+    part = PartOfRemoteFolder(b"this run", f"{lake.url}/out", None, tmp_path)
+    part.open()
+    for name in ("1", "2", "3"):
+        (part.folder / name).write_text("noise")
+    with pytest.raises(NoisifyError, match="is no longer written by this run"):
+        part.commit()
+    part.discard()
+
+    assert [".noisify.incomplete", "1"] == sorted(objects(lake, "out"))
 
 
 def test_a_folder_on_s3_that_fails_leaves_nothing(tree, on_s3, lake, monkeypatch):

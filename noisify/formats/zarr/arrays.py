@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisify.core.errors import UsageError
+from noisify.core.warning_filters import filtered_warnings
 from noisify.formats.arrays import ArrayFile, ArrayType, ArrayWriter, StoredArray, in_boxes
 from noisify.formats.numpy_fields import ARRAY_NAME
 from noisify.formats.zarr.source import read_box, unit_of
@@ -81,8 +81,7 @@ def create(path: Path, arrays: Sequence[ArrayType]) -> ArrayWriter:
 def _made(root: ZarrObject, array: ArrayType) -> ZarrObject:
     dtype = array.dtype.newbyteorder("=")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of types that are not in the standard yet
+        with filtered_warnings("error"):  # of types that are not in the standard yet
             return root.create_array(
                 array.name.strip("/"), shape=array.shape, dtype=dtype, chunks=_chunks(array)
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from dataclasses import field
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy import LazyModule
 from noisify.core.value_class import frozen
+from noisify.core.warning_filters import filtered_warnings
 from noisify.files.folder_input import RemoteFolder, WebFolder, is_description, names_in
 from noisify.files.transport import failures
 
@@ -130,8 +130,7 @@ def _consolidated(store: ZarrObject, name: str) -> ZarrObject:
 
 def _opened(store: ZarrObject, mode: Mode, *, consolidated: bool | None = False) -> ZarrObject:
     """Open a store, by default without its consolidated metadata, which may be out of date."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of codecs and types that are not in the standard yet
+    with filtered_warnings("ignore"):  # of codecs and types that are not in the standard yet
         try:
             return zarr.open_group(store, mode=mode, use_consolidated=consolidated)
         except (FileNotFoundError, ValueError):
