@@ -18,7 +18,7 @@ class Part(Enum):
     older sources is not used.
     """
 
-    CSV = ("noisify.formats.csv._csv", 3)
+    CSV = ("noisify.formats.csv._csv", 4)
     KERNELS = ("noisify.kernels._kernels", 2)
     THRIFT = ("noisify.formats.parquet._thrift", 2)
     VARIATES = ("noisify.streams._variates", 3)

@@ -14,6 +14,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #if defined(__SSE2__) || defined(_M_X64)
@@ -364,16 +365,24 @@ struct Change {
     Py_ssize_t count = 0;
 };
 
-// The most bytes that the changes can add.
-std::size_t most_bytes(const std::vector<Change>& changes, Py_ssize_t rows) {
+// Rows, from the first to before the last.
+struct Range {
+    Py_ssize_t first, last;
+};
+
+// The most bytes that the changes of some rows can add.
+std::size_t most_bytes(const std::vector<Change>& changes, Range rows) {
     std::size_t most = 0;
     for (const Change& change : changes) {
         if (change.offsets != nullptr) {
-            most += static_cast<std::size_t>(change.offsets[change.count] - change.offsets[0]);
+            const Py_ssize_t texts = rows.last - rows.first -
+                std::count(change.which + rows.first, change.which + rows.last, std::uint8_t{0});
+            const std::int32_t end = change.offsets[std::min(texts, change.count)];
+            most += static_cast<std::size_t>(end - change.offsets[0]);
             continue;
         }
         const std::size_t longest = change.floats == nullptr ? longest_integer : longest_float;
-        for (Py_ssize_t row = 0; row < rows; ++row) {
+        for (Py_ssize_t row = rows.first; row < rows.last; ++row) {
             if (change.which[row] == 0) continue;
             most += change.decimals == nullptr
                         ? longest
@@ -416,9 +425,9 @@ public:
     const std::uint8_t* which(Py_ssize_t row) const { return which_.data() + place(row); }
     const double* floats(Py_ssize_t row) const { return floats_.data() + place(row); }
     static bool starts_at(Py_ssize_t row) { return row % static_cast<Py_ssize_t>(count) == 0; }
+    static constexpr std::size_t count = 8;  // float64 numbers in a cache line
 
 private:
-    static constexpr std::size_t count = 8;  // float64 numbers in a cache line
     std::size_t place(Py_ssize_t row) const {
         return static_cast<std::size_t>(row) % count * columns_;
     }
@@ -427,14 +436,13 @@ private:
     std::vector<double> floats_;
 };
 
-// Writes the data with its changed cells; returns null if a cell is out of order.
-char* splice(std::string_view data, const Integers& starts, const Integers& ends,
-             std::vector<Change>& changes, char* out) {
-    const char* kept = data.data();
-    const char* const stop = kept + data.size();
-    Rows cells(changes.size());
-    for (Py_ssize_t row = 0; row < starts.rows(); ++row) {
-        if (Rows::starts_at(row)) cells.read(changes, row, starts.rows());
+// Writes the data from `kept` to `stop` with the changed cells of some rows, and moves `kept` there;
+// returns null if a cell is out of order.
+char* splice(std::string_view data, const char*& kept, const char* stop, Range rows,
+             const Integers& starts, const Integers& ends, std::vector<Change>& changes,
+             Rows& cells, char* out) {
+    for (Py_ssize_t row = rows.first; row < rows.last; ++row) {
+        if (Rows::starts_at(row)) cells.read(changes, row, rows.last);
         const std::uint8_t* which = cells.which(row);
         const double* number = cells.floats(row);
         for (Change& change : changes) {
@@ -463,8 +471,18 @@ char* splice(std::string_view data, const Integers& starts, const Integers& ends
             }
         }
     }
-    std::memcpy(out, kept, static_cast<std::size_t>(stop - kept));
-    return out + (stop - kept);
+    out = std::copy(kept, stop, out);
+    kept = stop;
+    return out;
+}
+
+// How many rows to write at once: the system provides the memory of larger outputs anew each time.
+Py_ssize_t rows_at_once(std::size_t size, const std::vector<Change>& changes, Py_ssize_t rows) {
+    constexpr std::size_t enough = std::size_t{1} << 23;
+    const std::size_t most = size + most_bytes(changes, {0, rows});
+    if (most <= enough) return rows;
+    const std::size_t some = static_cast<std::size_t>(rows) * (enough / Rows::count) / most;
+    return static_cast<Py_ssize_t>((some + 1) * Rows::count);
 }
 
 // ---- The functions as Python sees them
@@ -481,12 +499,10 @@ public:
     Output& operator=(const Output&) = delete;
     ~Output() { Py_XDECREF(object_); }
     char* data() { return PyByteArray_AsString(object_); }
-    PyObject* finish(const char* end) {
+    void cut(const char* end) {
         if (PyByteArray_Resize(object_, end - data()) != 0) throw python::Error{};
-        PyObject* object = object_;
-        object_ = nullptr;
-        return object;
     }
+    PyObject* release() { return std::exchange(object_, nullptr); }
 
 private:
     PyObject* object_;
@@ -598,7 +614,8 @@ PyObject* py_format(PyObject* arguments) {
             *++offset = static_cast<std::int32_t>(out - begin);
         }
     }
-    return texts.finish(out);
+    texts.cut(out);
+    return texts.release();
 }
 
 // Keeps the memory of the changes alive while they are used.
@@ -666,15 +683,37 @@ PyObject* py_splice(PyObject* arguments) {
     for (Py_ssize_t i = 0; i < PyList_Size(list); ++i)
         changes.push_back(
             change_of(PyList_GetItem(list, i), starts.rows(), starts.columns(), held));
+    constexpr const char* out_of_order = "cells are out of order, or have too few texts";
     const std::string_view text = text_of(data);
-    Output spliced(text.size() + most_bytes(changes, starts.rows()));
-    char* out = spliced.data();
-    {
-        const Unlocked unlocked;
-        out = splice(text, starts, ends, changes, out);
-    }
-    if (out == nullptr) fail("cells are out of order, or have too few texts");
-    return spliced.finish(out);
+    const Py_ssize_t rows = starts.rows(), step = rows_at_once(text.size(), changes, rows);
+    const char* kept = text.data();
+    Rows cells(changes.size());
+    std::deque<Output> pieces;
+    Range range{0, 0};
+    do {
+        range = {range.last, std::min(rows, range.last + step)};
+        std::size_t length = text.size();
+        if (range.last < rows) {
+            const std::int64_t end = ends.at(range.last - 1, ends.columns() - 1);
+            if (end < kept - text.data() || end > data.length()) fail(out_of_order);
+            length = static_cast<std::size_t>(end);
+        }
+        const char* const stop = text.data() + length;
+        Output& piece = pieces.emplace_back(static_cast<std::size_t>(stop - kept) +
+                                            most_bytes(changes, range));
+        char* out = piece.data();
+        {
+            const Unlocked unlocked;
+            out = splice(text, kept, stop, range, starts, ends, changes, cells, out);
+        }
+        if (out == nullptr) fail(out_of_order);
+        piece.cut(out);
+    } while (range.last < rows);
+    PyObject* const spliced = PyList_New(static_cast<Py_ssize_t>(pieces.size()));
+    if (spliced == nullptr) throw python::Error{};
+    Py_ssize_t at = 0;
+    for (Output& piece : pieces) PyList_SetItem(spliced, at++, piece.release());
+    return spliced;
 }
 
 PyMethodDef methods[] = {
@@ -688,4 +727,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__csv() { return python::module_of<3>("_csv", methods); }
+PyMODINIT_FUNC PyInit__csv() { return python::module_of<4>("_csv", methods); }

@@ -214,8 +214,8 @@ def format_floats(values: NDArray[np.float64]) -> tuple[NDArray[np.int32], bytea
     return offsets, part.format(np.ascontiguousarray(values), offsets)
 
 
-def splice(cells: Cells, changes: Iterable[Change]) -> bytearray | None:
-    """Replace the contents of changed cells; copy every other byte.
+def splice(cells: Cells, changes: Iterable[Change]) -> list[bytearray] | None:
+    """Replace the contents of changed cells; copy every other byte; return it all in pieces.
 
     Args:
         cells: The cells of some columns, shape (records, columns), ascending.
@@ -225,7 +225,7 @@ def splice(cells: Cells, changes: Iterable[Change]) -> bytearray | None:
     if not compiled():
         return None
     given = [_change(change) for change in changes]
-    spliced: bytearray = part.splice(cells.data, cells.starts, cells.ends, given)
+    spliced: list[bytearray] = part.splice(cells.data, cells.starts, cells.ends, given)
     return spliced
 
 

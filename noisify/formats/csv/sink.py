@@ -61,7 +61,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         if not self._source.marks_cells:
             spliced = native.splice(layout.cells, self._changes(layout, noisy))
             if spliced is not None:
-                return [spliced]
+                return spliced
         return self._encode_with_arrow(raw, layout, noisy)
 
     def _changes(self, layout: Layout, noisy: Sequence[NoisyColumn]) -> Iterator[Change]:

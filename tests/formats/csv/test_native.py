@@ -439,6 +439,10 @@ def table_of(values, blank=b""):
     )
 
 
+def spliced(cells, changes):
+    return b"".join(csv_compiled.splice(cells, changes))
+
+
 class TestSplice:
     @given(st.data())
     def test_changes_the_cells_that_it_is_told_to(self, draw):
@@ -467,8 +471,8 @@ class TestSplice:
             expected += texts
             chosen = np.flatnonzero(which)
             cells += list(zip(starts[chosen, place], ends[chosen, place], strict=True))
-        spliced = csv_compiled.splice(Cells(data, starts, ends), changes)
-        assert spliced_plainly(data, cells, expected) == spliced
+        found = spliced(Cells(data, starts, ends), changes)
+        assert spliced_plainly(data, cells, expected) == found
 
     def test_blanks_around_a_number_stay_and_around_a_text_go(self):
         data = b" 1.0\t,  2.0 \n"
@@ -476,24 +480,57 @@ class TestSplice:
         yes = np.array([True])
         number = Change(0, yes, np.array([1.5]))
         text = Change(1, yes, b"gone", np.array([0, 4], np.int32), trim=False)
-        assert b" 1.5\t,gone\n" == csv_compiled.splice(Cells(data, starts, ends), [number, text])
+        assert b" 1.5\t,gone\n" == spliced(Cells(data, starts, ends), [number, text])
 
     def test_a_column_may_come_in_two_kinds(self):
         data = b"1\n2.5\n3\n"
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 3)
         whole = Change(0, np.array([True, False, True]), np.array([10, 20, 30]))
         others = Change(0, np.array([False, True, False]), np.array([0.0, 2.75, 0.0]))
-        spliced = csv_compiled.splice(Cells(data, starts, ends), [whole, others])
-        assert b"10\n2.75\n30\n" == spliced
+        found = spliced(Cells(data, starts, ends), [whole, others])
+        assert b"10\n2.75\n30\n" == found
 
     def test_the_longest_numbers_fit(self):
         longest = -2.2250738585072014e-308
         data = b"0\n" * 1000
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 1000)
         change = Change(0, np.ones(1000, bool), np.full(1000, longest))
-        assert f"{longest}\n".encode() * 1000 == csv_compiled.splice(
-            Cells(data, starts, ends), [change]
-        )
+        assert f"{longest}\n".encode() * 1000 == spliced(Cells(data, starts, ends), [change])
+
+    @pytest.mark.parametrize("rows", [9001, 9008])
+    def test_many_bytes_come_in_pieces(self, rows):
+        data = table_of(np.arange(3 * rows).reshape(rows, 3).tolist())
+        starts, ends = csv_compiled.scan(data, b",", 3, [0, 2], rows)
+        random = np.random.default_rng(2)
+        first, last = random.random(rows) < 0.5, random.random(rows) < 0.9
+        numbers = random.normal(0, 1, rows)
+        texts = [b"t" * (at % 4000) for at in range(np.count_nonzero(last))]
+        offsets = np.array([0, *np.cumsum([len(text) for text in texts])], np.int32)
+        changes = [Change(0, first, numbers), Change(1, last, b"".join(texts), offsets)]
+        remaining = iter(texts)
+        expected = [
+            b"%s,%d,%s\r\n"
+            % (
+                repr(float(numbers[row])).encode() if first[row] else b"%d" % (3 * row),
+                3 * row + 1,
+                next(remaining) if last[row] else b"%d" % (3 * row + 2),
+            )
+            for row in range(rows)
+        ]
+        pieces = csv_compiled.splice(Cells(data, starts, ends), changes)
+        assert len(pieces) > 1
+        assert b"".join(expected) == b"".join(pieces)
+
+    @pytest.mark.parametrize("end", [0, 1 << 40])
+    def test_bounds_out_of_order_where_a_piece_ends(self, end):
+        data, rows = b"1\n" * 10_000, 10_000
+        starts = np.arange(0, 2 * rows, 2)[:, None]
+        ends = starts + 1
+        offsets = np.arange(rows + 1, dtype=np.int32) * 1000
+        ends[1000:] = end
+        change = Change(0, np.ones(rows, bool), bytes(1000 * rows), offsets)
+        with pytest.raises(ValueError, match="out of order"):
+            spliced(Cells(data, starts, ends), [change])
 
     @given(st.lists(st.tuples(st.floats(), st.integers(-1, 330)), min_size=1))
     @example([(-0.0, 2), (0.5, 0), (1.5, 0), (1e300, 3), (5e-324, 330), (2.675, 2), (1e22, -1)])
@@ -505,13 +542,13 @@ class TestSplice:
         change = Change(0, np.ones(len(pairs), bool), values, decimals=decimals)
         texts = [repr(v) if d < 0 else f"{v:.{d}f}" for v, d in pairs]
         expected = "".join(text + "\n" for text in texts).encode()
-        assert expected == csv_compiled.splice(Cells(data, starts, ends), [change])
+        assert expected == spliced(Cells(data, starts, ends), [change])
 
     def test_one_number_of_decimals_is_for_all(self):
         data = b"0\n1\n"
         starts, ends = csv_compiled.scan(data, b",", 1, [0], 2)
         change = Change(0, np.ones(2, bool), np.array([1.005, -2.0]), decimals=2)
-        assert b"1.00\n-2.00\n" == csv_compiled.splice(Cells(data, starts, ends), [change])
+        assert b"1.00\n-2.00\n" == spliced(Cells(data, starts, ends), [change])
 
     @pytest.mark.parametrize("length", range(80))
     def test_what_is_kept_is_kept_whatever_its_length(self, length):
@@ -520,11 +557,11 @@ class TestSplice:
         yes = np.ones(1, bool)
         changes = [Change(place, yes, np.array([7])) for place in (0, 1)]
         expected = b"7," + b"x" * length + b",7," + b"y" * length + b"\n"
-        assert expected == csv_compiled.splice(Cells(data, starts, ends), changes)
+        assert expected == spliced(Cells(data, starts, ends), changes)
 
     def test_nothing_changes(self):
         none = np.zeros((0, 0), np.int64)
-        assert b'a,"b\n' == csv_compiled.splice(Cells(b'a,"b\n', none, none), [])
+        assert b'a,"b\n' == spliced(Cells(b'a,"b\n', none, none), [])
 
     @pytest.mark.parametrize(
         ("starts", "ends"),
@@ -533,9 +570,7 @@ class TestSplice:
     def test_bounds_out_of_order_or_outside(self, starts, ends):
         starts, ends = np.array(starts)[:, None], np.array(ends)[:, None]
         with pytest.raises(ValueError, match="out of order"):
-            csv_compiled.splice(
-                Cells(b"1,2", starts, ends), [Change(0, np.ones(2, bool), np.zeros(2))]
-            )
+            spliced(Cells(b"1,2", starts, ends), [Change(0, np.ones(2, bool), np.zeros(2))])
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -554,7 +589,7 @@ class TestSplice:
     def test_changes_that_do_not_fit(self, change, message):
         bounds = np.zeros((1, 1), np.int64), np.ones((1, 1), np.int64)
         with pytest.raises(ValueError, match=message):
-            csv_compiled.splice(Cells(b"1", *bounds), [change])
+            spliced(Cells(b"1", *bounds), [change])
 
 
 def test_threads_do_not_get_in_each_others_way():
@@ -567,7 +602,7 @@ def test_threads_do_not_get_in_each_others_way():
         columns = [csv_compiled.parse_floats(cells.column(i), ()) for i in (0, 1)]
         every = np.ones(rows, bool)
         changes = [Change(i, every, 2 * column.values) for i, column in enumerate(columns)]
-        return bytes(csv_compiled.splice(cells, changes))
+        return spliced(cells, changes)
 
     with ThreadPoolExecutor(4) as pool:
         assert {doubled(0)} == set(pool.map(doubled, range(40)))
