@@ -7,5 +7,5 @@ __all__ = ["main"]
 
 import_lazily(
     __name__,
-    "completion execute explain field_listing html_report mistakes picture preview some_outputs",
+    "completion execute explain field_listing mistakes pictures preview some_outputs",
 )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli import html_report
-from noisify.cli import picture as pictures
+from noisify.cli import pictures
 from noisify.cli.messages import Notes, Progress, say, summary_line
 from noisify.cli.side_files import Depfile, SideFile
 from noisify.core.errors import NoisifyError, UsageError
@@ -193,7 +192,7 @@ def _side_files(
     if arguments.report is not None:
         is_html = Path(arguments.report).suffix.lower() in {".html", ".htm"}
         yield (
-            html_report.HtmlReport(arguments, found, settings)
+            pictures.HtmlReport(arguments.report, arguments, found, settings)
             if is_html
             else _ReportFile(arguments, len(inputs) * len(found))
         )

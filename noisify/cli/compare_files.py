@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noisify.cli.html_report import write_comparison
-from noisify.cli.picture import check_picture, rendered
+from noisify.cli.pictures import check_picture, rendered, write_comparison
 from noisify.cli.process import begin_work
 from noisify.cli.side_files import SideFile
 from noisify.comparison.claims import Claim, others_changed

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from noisify.comparison.figures import NumberFigures
+from noisify.comparison.figures import LabelFigures, NumberFigures
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from noisify.comparison.figures import Figures, LabelFigures
+    from noisify.comparison.figures import Figures
 
+Kind = TypeVar("Kind", NumberFigures, LabelFigures)
 BLOCKS = " ▁▂▃▄▅▆▇█"
 _CHANGE = (
     "change of", "changed", "lost", "added", "mean", "sd", "rmse", "largest", "SNR dB", "corr",
@@ -28,7 +29,7 @@ def field_lines(fields: Mapping[str, Figures]) -> list[str]:
     lines: list[str] = []
     for table in number_tables(fields):
         lines += ["", *text_table(table)]
-    for name, figures in label_fields(fields).items():
+    for name, figures in changed_fields(fields, LabelFigures).items():
         lines += ["", label_line(name, figures)]
         more = text_table(confusion(figures)) if figures.labels else example_lines(figures)
         lines += ["  " + line for line in more]
@@ -39,11 +40,7 @@ def field_lines(fields: Mapping[str, Figures]) -> list[str]:
 
 def number_tables(fields: Mapping[str, Figures]) -> list[list[tuple[str, ...]]]:
     """Return what changed in fields of numbers, and their statistics: two tables, heads first."""
-    numbers = {
-        name: figures
-        for name, figures in fields.items()
-        if isinstance(figures, NumberFigures) and not figures.identical
-    }
+    numbers = changed_fields(fields, NumberFigures)
     if not numbers:
         return []
     return [
@@ -52,13 +49,10 @@ def number_tables(fields: Mapping[str, Figures]) -> list[list[tuple[str, ...]]]:
     ]
 
 
-def label_fields(fields: Mapping[str, Figures]) -> dict[str, LabelFigures]:
-    """Return the figures of the fields of labels or texts that changed."""
-    return {
-        name: figures
-        for name, figures in fields.items()
-        if not isinstance(figures, NumberFigures) and not figures.identical
-    }
+def changed_fields(fields: Mapping[str, Figures], kind: type[Kind]) -> dict[str, Kind]:
+    """Return the figures of the fields of one kind that changed."""
+    changed = ((name, one) for name, one in fields.items() if not one.identical)
+    return {name: one for name, one in changed if isinstance(one, kind)}
 
 
 def identical_lines(fields: Mapping[str, Figures]) -> list[str]:

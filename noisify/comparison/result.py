@@ -6,13 +6,13 @@ from dataclasses import field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from noisify.comparison.figures import as_json
+from noisify.comparison.figures import LabelFigures, as_json
 from noisify.comparison.listing import (
+    changed_fields,
     confusion,
     example_lines,
     field_lines,
     identical_lines,
-    label_fields,
     label_line,
     number_tables,
 )
@@ -63,7 +63,7 @@ class Comparison:
         first, *others = self._head_lines()
         parts = [f"<p><b>{escape(printable(first))}</b></p>", *map(_paragraph, others)]
         parts += map(_html_table, number_tables(self.fields))
-        for name, figures in label_fields(self.fields).items():
+        for name, figures in changed_fields(self.fields, LabelFigures).items():
             parts.append(_paragraph(label_line(name, figures)))
             if figures.labels:
                 parts.append(_html_table(confusion(figures)))
