@@ -1,5 +1,8 @@
+import gc
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from csv_text import NOT_BUILT
@@ -15,19 +18,33 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a 
 # netCDF4 else points it to filters of its own, which h5py would take for those of hdf5plugin
 os.environ.setdefault("HDF5_PLUGIN_PATH", "/usr/local/hdf5/lib/plugin")  # HDF5's default
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders in it that are the user's alone
+ROOM = 4 << 30
 BY_THEMSELVES = {"test_native", "test_both_ways"}
 BOTH_WAYS = [pytest.param("", id="compiled", marks=NOT_BUILT), pytest.param("1", id="pure")]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw all examples of properties where the slow tests run too."""
-    draw_all(not config.option.markexpr)
+    """Draw all examples where the slow tests run too; else keep files in memory, if it has room.
+
+    The commands sync all they write, which takes milliseconds a file on a disk.
+    """
+    with_slow = not config.option.markexpr
+    draw_all(with_slow)
+    if not with_slow and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the most of the cases of tests that have very many."""
     leave_out(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of garbage collection: some run it, and they are many."""
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

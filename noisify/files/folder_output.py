@@ -248,7 +248,7 @@ def walk(folder: Path) -> Iterator[Path]:
         here = Path(place)
         found += [here / name for name in files]
         found += [here / name for name in folders]
-    yield from sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    yield from sorted(found, key=Path.as_posix)
 
 
 def _raise(error: OSError) -> None:
