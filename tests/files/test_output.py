@@ -469,7 +469,8 @@ def test_a_signal_at_the_start_gives_no_traceback(module: str) -> None:
 
 STOPPED_IN_A_DESTRUCTOR = """
 import os, signal
-from noisify.cli import execute, main, signals
+from noisify.cli import execute, main
+from noisify.core import signals
 
 class Dying:
     def __del__(self):
