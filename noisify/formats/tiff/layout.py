@@ -15,7 +15,7 @@ from noisify.files.write_behind import write_all_at
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -189,23 +189,6 @@ class Tiles:
 
 Layout: TypeAlias = Strips | Tiles
 """The layout of a series' elements in the file."""
-
-
-def unit_sizes(shape: Sequence[int], unit: Sequence[int], *, tiled: bool) -> list[int]:
-    """Return the number of elements of each strip or tile of a page, in the order of its offsets.
-
-    Args:
-        shape: The shape of the page: (planes, depth, height, width, samples).
-        unit: The shape of a strip or tile, with as many axes.
-        tiled: Whether it is a tile, which is padded at the edges.
-    """
-    counts = [-(-extent // step) for extent, step in zip(shape, unit, strict=True)]
-    if tiled:
-        return [prod(unit)] * prod(counts)
-    planes, depth, height, width, samples = shape
-    rows = unit[2]
-    cuts = [min(rows, height - top) for top in range(0, height, rows)]
-    return [count * width * samples for count in cuts] * (planes * depth)
 
 
 def share_bytes(extents: NDArray[np.int64]) -> bool:

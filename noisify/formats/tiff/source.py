@@ -17,6 +17,7 @@ import io
 import logging
 import struct
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from noisify.formats.datasets.declared import declared_by
 from noisify.formats.interface import TABLES, FieldArray, Reading
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
 from noisify.formats.tiff.description import planes_claimed
-from noisify.formats.tiff.layout import Strips, Tiles, share_bytes, unit_sizes
+from noisify.formats.tiff.layout import Strips, Tiles, share_bytes
 
 try:
     import tifffile
@@ -40,7 +41,6 @@ except ImportError:
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -52,13 +52,11 @@ if TYPE_CHECKING:
 _NOT_COMPRESSED, _PALETTE, _SEPARATE = 1, 3, 2
 _ALPHA = {1, 2}
 _NODATA_TAG = 42113
-_HEIGHT = 2
-"""The axis of the rows of an image in the shape in which it is stored."""
 _MISSING = 1 << 20
 """How many planes that are not in the file an OME description may tell of: those of other files."""
 _COPIES = 4
 """Copies of a piece of whole rows in memory: as read, decoded, noisy and encoded."""
-_DAMAGED = (
+DAMAGED = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error, RuntimeError,
     MemoryError, AssertionError,
 )  # fmt: skip
@@ -78,10 +76,6 @@ class Series:
         samples: The number of samples in a pixel.
         plane: The number of consecutive elements of the same sample: 1, or a page's number of
             pixels if its planes are separate.
-        stored: The shape of all that is stored: (planes of all pages, depth, height, width,
-            samples).
-        axis: The axis of `stored` along which the rows lie, the slices along the first axis of the
-            array; None if they are the colors of separate planes, or not known.
     """
 
     layout: Layout
@@ -91,13 +85,6 @@ class Series:
     alpha: tuple[int, ...]
     samples: int
     plane: int
-    stored: tuple[int, ...]
-    axis: int | None
-
-    @property
-    def row_elements(self) -> int:
-        """The number of elements of a row."""
-        return prod(self.shape[1:])
 
     def valid(self, positions: Positions, values: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return a mask of the elements that may get noise; None for all."""
@@ -138,26 +125,7 @@ def series_of(series: tifffile.TiffPageSeries, file: tifffile.TiffFile, size: in
     )
     plane = page.imagedepth * page.imagelength * page.imagewidth if separate else 1
     missing = _missing(page, NumberType.of_dtype(dtype.newbyteorder("=")))
-    planes = series.size // max(1, page.size) * page.shaped[0]
-    stored_shape = (planes, *page.shaped[1:])
-    axis = _axis_of_rows(series, stored_shape)
-    return Series(
-        layout, dtype, series.shape, missing, alpha, page.samplesperpixel, plane, stored_shape, axis
-    )
-
-
-def _axis_of_rows(series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> int | None:
-    """Return the axis of the stored shape along which the slices of the array's first axis lie."""
-    row, page = prod(series.shape[1:]), series.keyframe
-    fitting = [
-        axis
-        for axis in range(len(shape) - 1)
-        if prod(shape[:axis]) == 1
-        and (row % max(1, page.size) == 0 if axis == 0 else row == prod(shape[axis + 1 :]))
-    ]
-    if series.axes[:1] == "Y" and _HEIGHT in fitting:  # not a page of one row
-        return _HEIGHT
-    return next(iter(fitting), None)
+    return Series(layout, dtype, series.shape, missing, alpha, page.samplesperpixel, plane)
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
@@ -198,17 +166,24 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
     page = series.keyframe
     if series.dataoffset is not None:
         return Strips.of(dtype, [(series.size, series.dataoffset)])
-    planes, *extents = page.shaped
+    planes, depth, height, width, samples = page.shaped
     pages = [each for each in series if each is not None]
     if len(pages) * page.size != series.size:
         raise DataError("has pages that are not where they should be; save it anew first")
-    unit = unit_of(page)
-    if not all(unit):
+    tile = (1, 1, page.rowsperstrip, width, samples)
+    if page.is_tiled:
+        tile = (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
+    if not all(tile):
         raise DataError("has strips or tiles without rows; save it anew first")
-    counts = [-(-extent // step) for extent, step in zip(page.shaped, unit, strict=True)]
+    counts = [-(-extent // step) for extent, step in zip(page.shaped, tile, strict=True)]
     if any(len(each.dataoffsets) < prod(counts) for each in pages):
         raise DataError("has strips or tiles that are not stored; save it anew first")
-    sizes = unit_sizes(page.shaped, unit, tiled=page.is_tiled)
+    if page.is_tiled:
+        sizes = [prod(tile)] * prod(counts)
+    else:
+        rows = page.rowsperstrip
+        cuts = [min(rows, height - top) for top in range(0, height, rows)]
+        sizes = [count * width * samples for count in cuts] * (planes * depth)
     for each in pages:
         stored_sizes = each.databytecounts
         if any(
@@ -217,7 +192,7 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
             raise DataError("has strips or tiles that are not stored; save it anew first")
     if page.is_tiled:
         offsets = [int(at) for each in pages for at in each.dataoffsets[: len(sizes)]]
-        return Tiles(dtype, (len(pages) * planes, *extents), unit, offsets)
+        return Tiles(dtype, (len(pages) * planes, depth, height, width, samples), tile, offsets)
     return Strips.of(
         dtype,
         (
@@ -226,14 +201,6 @@ def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:
             for size, at in zip(sizes, each.dataoffsets, strict=False)
         ),
     )
-
-
-def unit_of(page: tifffile.TiffPage) -> tuple[int, ...]:
-    """Return the shape of a page's strips or tiles, without the planes."""
-    samples = page.shaped[-1]
-    if page.is_tiled:
-        return (1, page.tiledepth, page.tilelength, page.tilewidth, samples)
-    return (1, 1, page.rowsperstrip, page.shaped[-2], samples)
 
 
 @frozen
@@ -269,7 +236,7 @@ def opened(path: Path, name: str) -> Iterator[tifffile.TiffFile]:
 
     Args:
         path: The file.
-        name: Its name in errors.
+        name: Its name in errors, and in OME descriptions, which tell its planes from other files'.
 
     Raises:
         DataError: If it cannot be read.
@@ -278,14 +245,14 @@ def opened(path: Path, name: str) -> Iterator[tifffile.TiffFile]:
         with (
             quiet(),
             io.BufferedReader(_WithoutDescriptor(path)) as stream,
-            tifffile.TiffFile(stream, name=path.name) as file,
+            tifffile.TiffFile(stream, name=Path(name).name) as file,
         ):
             yield file
     except DataError as error:
         raise error.at(name) from None
     except (tifffile.TiffFileError, OSError) as error:
         raise DataError(f"is not a readable TIFF file: {error}", path=name) from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         found = ": ".join(filter(None, (type(error).__name__, str(error))))
         raise DataError(
             f"is damaged: tags make no sense to tifffile ({found})", path=name
@@ -305,11 +272,11 @@ class TiffSource(ArraySource[SeriesPiece]):
             self._find(file, source.name)
         self._memory = source.memory
         self.fields = tuple(self._fields())
-        if len(self.series) == 1 and self.series[ARRAY_NAME].row_elements:
-            self.row_elements = self.series[ARRAY_NAME].row_elements
+        if len(self.series) == 1:
+            self.row_elements = prod(self.series[ARRAY_NAME].shape[1:]) or None
 
     def _find(self, file: tifffile.TiffFile, name: str) -> None:
-        _check_claims(file, len(directories(file)))
+        _check_claims(file, _count_pages(file))
         found = file.series
         if not found:
             raise DataError("has no images")
@@ -361,16 +328,16 @@ class TiffSource(ArraySource[SeriesPiece]):
     def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[SeriesPiece]:
         """Read whole rows of the only image, at least one at a time."""
         ((name, series),) = self.series.items()
-        layout, rows = series.layout, series.shape[0]
-        together = layout.rows_together(series.row_elements)
-        least = together * series.row_elements * series.dtype.itemsize
+        layout, rows, row = series.layout, series.shape[0], self.row_elements or 1
+        together = layout.rows_together(row)
+        least = together * row * series.dtype.itemsize
         self._memory.require(_COPIES * least, "a row")
 
         def pieces() -> Iterator[SeriesPiece]:
             step = max(1, size // least) * together
             with self.path.open("rb", buffering=0) as file:
                 for start in range(0, rows, step):
-                    place = layout.rows(series.row_elements, start, min(start + step, rows))
+                    place = layout.rows(row, start, min(start + step, rows))
                     yield SeriesPiece(name, layout.read(file, place), place)
 
         return Reading(pieces(), in_flight=2 if least > size else None)
@@ -387,8 +354,7 @@ class TiffSource(ArraySource[SeriesPiece]):
                     nulls = int(np.count_nonzero(series.missing.mask(values)))
                 valid = series.valid(positions, values)
                 columns.append(Column(field, field.number, positions, values, valid, nulls))
-        positions = raw.place.positions
-        rows = None if self.row_elements is None else positions.in_rows(self.row_elements)
+        rows = raw.place.positions.in_rows(self.row_elements or 0)
         return Chunk(tuple(columns), rows=rows)
 
     @override
@@ -431,29 +397,29 @@ def _check_claims(file: tifffile.TiffFile, pages: int) -> None:
         raise DataError(f"is damaged: its OME description claims {claimed:.0f} planes of {pages}")
 
 
-def directories(file: tifffile.TiffFile) -> list[int]:
-    """Return the offsets of the directories of all pages in their chain.
+def _count_pages(file: tifffile.TiffFile) -> int:
+    """Count the pages in their chain, which tifffile would follow for ever if it were a cycle.
 
     Raises:
-        DataError: If the chain is a cycle, which tifffile would follow for ever.
+        DataError: If it is a cycle.
     """
     form, held = file.tiff, file.filehandle
-    offset, met = file.pages.first.offset, dict[int, None]()
+    offset, met = file.pages.first.offset, set[int]()
     while offset and offset not in met:
-        met[offset] = None
+        met.add(offset)
         held.seek(offset)
         head = held.read(form.tagnosize)
         if len(head) < form.tagnosize:
-            return list(met)
+            return len(met)
         (tags,) = struct.unpack(form.tagnoformat, head)
         held.seek(offset + form.tagnosize + tags * form.tagsize)
         following = held.read(form.offsetsize)
         if len(following) < form.offsetsize:
-            return list(met)
+            return len(met)
         (offset,) = struct.unpack(form.offsetformat, following)
     if offset:
         raise DataError("has pages that lead in a circle, the last one to one before it")
-    return list(met)
+    return len(met)
 
 
 def _structure(file: tifffile.TiffFile) -> NDArray[np.int64]:
