@@ -465,6 +465,24 @@ def test_so_is_a_mask(inputs, tmp_path, on_s3, lake, name, suffix):
     assert [] == lake.uploads()
 
 
+@pytest.mark.one_in(4)
+@pytest.mark.parametrize(("name", "suffix"), pairs(REWRITTEN_MASKS))
+def test_files_on_s3_have_a_mask_on_this_machine(inputs, tmp_path, on_s3, lake, name, suffix):
+    noise = ("-d", "impulse", "--rate", "20%", "--mask-values", "--seed", 5, "-q")
+    noise += ("-c", "x") if name in TABLES else ()
+    source, mask, cut = inputs / name, tmp_path / f"mask{suffix}", tmp_path / f"cut{suffix}"
+    assert 0 == run(source, "-o", tmp_path / name, "--mask", mask, *noise).status
+    if source.is_dir():
+        url = put_folder(lake, source, f"in/{name}")
+    else:
+        url = lake.put(f"in/{name}", source.read_bytes())
+
+    done = run(url, "-o", f"{lake.url}/out/{name}", "--mask", cut, *noise, *on_s3)
+
+    assert (0, "") == (done.status, done.messages)
+    assert mask.read_bytes() == cut.read_bytes()
+
+
 @pytest.mark.parametrize("where", ["id > 30 and id < 300", "id > 30", "id < 300", "id >= 0"])
 @pytest.mark.parametrize("name", ["plain.csv", "table.parquet"])
 def test_parts_that_are_too_small_are_uploaded_with_others(
