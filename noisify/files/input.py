@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import sys
@@ -19,13 +20,12 @@ from noisify.files import codecs, decompress, folder_input, remote, zip_member
 from noisify.files.temporary import new_temporary_path, remove, temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Iterable
 
     from noisify.files.codecs import Codec
 
 _ZIP_START = b"PK\x03\x04"
 _SEEKING = threading.Lock()
-_BLOCK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 20
 """How many leading bytes of a file are read to detect its format and its fields' types."""
 
@@ -148,7 +148,7 @@ class Input:
 
     def _take_stream(self, stream: BinaryIO) -> None:
         start = read_fully(stream, codecs.MAGIC_BYTES)
-        self._stream = _chained(start, stream)
+        self._stream = cast("BinaryIO", _Chained(start, stream))
         self.codec = self._find_codec(start)
         if self.codec is not None:
             self._stream = decompress.open_decompressed(self._stream, self.codec, self.name)
@@ -229,7 +229,7 @@ class Input:
             return decompress.open_decompressed(
                 self._packed.open("rb", buffering=0), self.codec, self.name
             )
-        return _chained(self.head(), cast("BinaryIO", self._stream))
+        return cast("BinaryIO", _Chained(self.head(), cast("BinaryIO", self._stream)))
 
     def spool(self) -> bool:
         """Copy a stream or compressed data to a temporary file; return whether that was needed."""
@@ -338,15 +338,23 @@ def known_size(path: str | Path) -> int:
     return 0
 
 
-def _chained(head: bytes, rest: BinaryIO) -> BinaryIO:
-    """Return a stream of bytes that were already read, followed by the rest of their stream."""
+class _Chained(io.RawIOBase):
+    """A stream of bytes that were already read, followed by the rest of their stream."""
 
-    def blocks() -> Generator[bytes]:
-        yield head
-        while block := rest.read(_BLOCK_BYTES):
-            yield block
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
 
-    return cast("BinaryIO", decompress.BlockStream(blocks()))
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._head:
+            count = min(len(buffer), len(self._head))
+            buffer[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        return cast("int", self._rest.readinto(buffer))  # type: ignore[attr-defined]
 
 
 def read_fully(stream: BinaryIO, count: int) -> bytes:

@@ -166,8 +166,8 @@ def cut_quickly(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut:
     characters = np.frombuffer(data, np.uint8)
     if b'"' not in data and b"\r" not in data:
         return _cut_lines(data, characters, at_end=at_end)
-    last = data.endswith(b"\r") and not at_end  # an LF may follow in the next block
-    returns = data.count(b"\r") - data.count(b"\r\n") > last
+    returns = b"\r" in data and bool(((characters[:-1] == CR) & (characters[1:] != LF)).any())
+    returns |= at_end and data.endswith(b"\r")  # else an LF may follow in the next block
     quotes = np.flatnonzero(characters == QUOTE)
     if returns or (len(quotes) and not _quotes_in_place(characters, quotes, delimiter)):
         return Cut(0, 0, 0, quotes=True, returns=returns, odd=True, open=False)
