@@ -13,7 +13,6 @@ import numpy as np
 
 from noisify.core.missing import Missing
 from noisify.core.packing import PHYSICAL, Packing
-from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,21 +39,6 @@ CF_ROLES = {
 """The attributes that name other variables, and their roles (CF conventions, 5 to 7)."""
 
 
-@frozen
-class Declared:
-    """The declarations of a dataset's attributes.
-
-    Attributes:
-        number: The type of the unpacked values.
-        missing: The codes of missing values, or None if there are none.
-        packing: The packing of the values, or None if they are not packed.
-    """
-
-    number: NumberType
-    missing: Missing | None = None
-    packing: Packing | None = None
-
-
 class _Kinds(NamedTuple):
     """The type of elements as stored, and as `_Unsigned` declares them."""
 
@@ -62,19 +46,20 @@ class _Kinds(NamedTuple):
     codes: NumberType
 
 
-def declared_by(
-    attributes: Mapping[str, object], number: NumberType, *, has_default_fill: bool = False
-) -> Declared:
-    """Return the declarations of attributes by name.
+def as_declared(
+    field: Field, attributes: Mapping[str, object], *, has_default_fill: bool = False
+) -> Field:
+    """Add the missing values and the packing that attributes declare to a field.
 
     Args:
-        attributes: The attributes; others than those of the conventions are ignored.
-        number: The type of the values as stored.
+        field: The field of a whole dataset, as it is stored.
+        attributes: The attributes by name; others than those of the conventions are ignored.
         has_default_fill: Whether NetCDF's default fill value counts if they name none.
     """
     known = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
-    if number.kind not in {"int", "float"} or not (known or has_default_fill):
-        return Declared(number)
+    number = field.number
+    if number is None or number.kind not in {"int", "float"} or not (known or has_default_fill):
+        return field
     codes = _signed_as_declared(number, known.get(_UNSIGNED))
     kinds = _Kinds(number, codes)
     packing = _packing(codes, known)
@@ -88,25 +73,15 @@ def declared_by(
     if values or fills or low is not None or high is not None:
         marker = fills[0] if fills else None
         missing = Missing(tuple(dict.fromkeys(values)), low, high, marker)
-    return Declared(codes if packing is None else PHYSICAL, missing, packing)
-
-
-def as_declared(field: Field, declared: Declared) -> Field:
-    """Add the declared missing values and packing to a field."""
-    missing, packing = declared.missing, declared.packing
-    kind, title = field.kind, field.type_name
-    if packing is not None:
-        kind, title = "float", f"float64 packed in {packing.codes.dtype}"
-    elif declared.number != field.number:
-        title = str(declared.number.dtype)
+    title = field.type_name if codes == number else str(codes.dtype)
     return replace(
         field,
-        kind=kind,
-        type_name=title,
-        number=declared.number,
+        kind=field.kind if packing is None else "float",
+        type_name=title if packing is None else f"float64 packed in {codes.dtype}",
+        number=codes if packing is None else PHYSICAL,
         missing=missing,
         packing=packing,
-        nullable=field.nullable or (missing is not None and missing.marker is not None),
+        nullable=field.nullable or bool(fills),
     )
 
 

@@ -13,7 +13,7 @@ from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
-from noisify.formats.datasets.declared import ATTRIBUTES, Declared, as_declared, declared_by
+from noisify.formats.datasets.declared import ATTRIBUTES, as_declared
 from noisify.formats.datasets.storage import Stored
 from noisify.formats.hdf5.datatypes import (
     TEXT,
@@ -113,27 +113,28 @@ def fields_at(
             hindrance=hindrance if leaf.dtype is not None else "",
         )
         if number is not None and member is None:
-            field = as_declared(field, _declared_of(dataset, number, netcdf=roles.netcdf))
+            field = _as_declared(field, number, dataset, netcdf=roles.netcdf)
         yield field, stored
 
 
-def _declared_of(dataset: h5py.Dataset, number: NumberType, *, netcdf: bool) -> Declared:
-    """Return what the attributes of a dataset say of its values.
+def _as_declared(field: Field, number: NumberType, dataset: h5py.Dataset, *, netcdf: bool) -> Field:
+    """Add what the attributes of a dataset say of its values to a field.
 
     NetCDF's default fill value counts for bytes only where the dataset is filled with it.
 
     Args:
-        dataset: The dataset.
+        field: The field.
         number: The type of its elements as stored.
+        dataset: The dataset.
         netcdf: Whether NetCDF's default fill values count.
     """
     if number.kind not in {"int", "float"} or not (netcdf or h5a.get_num_attrs(dataset.id)):
-        return Declared(number)
+        return field
     names = ATTRIBUTES.intersection(dataset.attrs)
     attributes = {name: read_attribute(dataset.attrs, name) for name in names}
     defined = dataset.id.get_create_plist().fill_value_defined()
     filled = number.dtype.itemsize > 1 or defined == h5d.FILL_VALUE_USER_DEFINED
-    return declared_by(attributes, number, has_default_fill=netcdf and filled)
+    return as_declared(field, attributes, has_default_fill=netcdf and filled)
 
 
 def rounding_filter(dataset: h5py.Dataset) -> str | None:

@@ -28,7 +28,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.formats.array_source import ArraySource
-from noisify.formats.datasets.declared import declared_by
+from noisify.formats.datasets.declared import as_declared
 from noisify.formats.interface import TABLES, FieldArray, Reading
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype
 from noisify.formats.tiff.description import planes_claimed
@@ -154,7 +154,7 @@ def _missing(page: tifffile.TiffPage, number: NumberType | None) -> Missing | No
     text = str(page.tags.valueof(_NODATA_TAG, default="")).strip("\0 ")
     if number is None or len(text.replace(",", " ").split()) != 1:
         return None
-    return declared_by({"_FillValue": text}, number).missing
+    return as_declared(Field("", "other", "", number), {"_FillValue": text}).missing
 
 
 def _layout(series: tifffile.TiffPageSeries, dtype: np.dtype[Any]) -> Layout:

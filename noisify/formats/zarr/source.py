@@ -15,7 +15,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.folder_input import WebFolder, copy_folder, copy_modes
 from noisify.formats.datasets.boxes import box_shape
-from noisify.formats.datasets.declared import as_declared, declared_by
+from noisify.formats.datasets.declared import as_declared
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.datasets.storage import InChunks, Stored, Unpacked
@@ -123,8 +123,7 @@ class ZarrSource(DatasetsSource):
                 yield replace(found, kind=kind, type_name=structure or str(dtype), number=None)
                 continue
             if found.number is not None and not member:
-                declared = declared_by(declarations(array, found.number), found.number)
-                found = as_declared(found, declared)
+                found = as_declared(found, declarations(array, found.number))
             if found.number is not None:
                 values = member_of(np.empty(0, dtype), field.name)
                 shape = array.shape + values.shape[1:]
