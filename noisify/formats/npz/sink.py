@@ -154,8 +154,8 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
     def __init__(
         self, source: NpzSource, output: Output, noised: Iterable[str], *, in_units: bool = True
     ) -> None:
-        self._places = source.places
-        chosen = dict.fromkeys(source.places[name].array for name in noised)
+        self._array_by_field = source.array_by_field
+        chosen = dict.fromkeys(source.array_by_field[name] for name in noised)
         arrays = [array for array in chosen if array.header.count * array.itemsize]
         for array in arrays:
             _check_writable(array)
@@ -198,7 +198,7 @@ class NpzSink(NpzWriter, Sink["ArchivePiece", Encoded]):
         rows = self._resized is not None
         results: dict[Array, list[NoisyColumn]] = {array: [] for array in self._arrays if rows}
         for result in noisy:
-            results.setdefault(self._places[result.column.field.name].array, []).append(result)
+            results.setdefault(self._array_by_field[result.column.field.name], []).append(result)
         parts = {}
         for array, own in results.items():
             values = put_back(raw.values[array], own, array.prefix) if own else raw.values[array]

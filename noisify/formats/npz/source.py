@@ -86,19 +86,6 @@ class Array:
 
 
 @frozen
-class Place:
-    """The location of a field.
-
-    Attributes:
-        array: The array.
-        path: The path of the field's member, if the array is structured.
-    """
-
-    array: Array
-    path: str
-
-
-@frozen
 class ArchivePiece:
     """Some elements of arrays that are read together.
 
@@ -114,7 +101,11 @@ class ArchivePiece:
 
 
 class NpzSource(ArraySource[ArchivePiece]):
-    """An open NPZ file."""
+    """An open NPZ file.
+
+    Attributes:
+        array_by_field: The array of each field, by the field's name.
+    """
 
     reads_conditions = True
 
@@ -124,7 +115,8 @@ class NpzSource(ArraySource[ArchivePiece]):
             raise AssertionError(source.name)
         self.name = source.name
         self.archive = Archive(source.path, source.name)
-        self.places: dict[str, Place] = {}
+        self.array_by_field: dict[str, Array] = {}
+        self._paths: dict[str, str] = {}
         self._by_array = FieldsByPlace(self._array_of)
         self._unpacked: dict[Array, BinaryIO] = {}
         try:
@@ -132,11 +124,8 @@ class NpzSource(ArraySource[ArchivePiece]):
         except BaseException:  # a signal too must not leave the archive open
             self.archive.close()
             raise
-        members = {
-            name: place.path
-            for name, place in self.places.items()
-            if place.array.header.dtype.names is not None
-        }
+        structured = {n for n, a in self.array_by_field.items() if a.header.dtype.names is not None}
+        members = {name: path for name, path in self._paths.items() if name in structured}
         self.fields = with_member_streams(found, members)
         self.empty = not any(self.length(field) for field in self.fields)
 
@@ -151,11 +140,11 @@ class NpzSource(ArraySource[ArchivePiece]):
             )
         structure = _sparse_structure({array.name for array in arrays})
         for array in arrays:
-            for field, place in _fields_at(array):
-                if field.name in self.places:
+            for field, path in _fields_at(array):
+                if field.name in self._paths:
                     raise DataError(f"has two arrays called {field.name!r}; rename one of them",
                                     path=self.name)  # fmt: skip
-                self.places[field.name] = place
+                self.array_by_field[field.name], self._paths[field.name] = array, path
                 if array.name in structure:
                     yield replace(field, kind="other", type_name=_STRUCTURE, number=None)
                 else:
@@ -278,7 +267,7 @@ class NpzSource(ArraySource[ArchivePiece]):
             file.close()
 
     def _array_of(self, field: Field) -> Array:
-        return self.places[field.name].array
+        return self.array_by_field[field.name]
 
     def decode(self, raw: ArchivePiece, wanted: Sequence[Field]) -> Chunk:
         """Return the wanted fields of a piece in native byte order."""
@@ -288,14 +277,14 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     def _column(self, raw: ArchivePiece, field: Field) -> Column:
         """Return a field of a piece."""
-        place = self.places[field.name]
-        return column_of(raw.values[place.array], raw.positions, field, place.path)
+        values = raw.values[self._array_of(field)]
+        return column_of(values, raw.positions, field, self._paths[field.name])
 
     @override
     def array_of(self, field: Field) -> FieldArray:
         """Return the array of a field, with its member."""
-        place = self.places[field.name]
-        return place.array.header.field_array(place.array.name, place.path)
+        array = self._array_of(field)
+        return array.header.field_array(array.name, self._paths[field.name])
 
     @override
     def condition_values(
@@ -327,13 +316,13 @@ def _sparse_structure(names: set[str]) -> set[str]:
     return {"shape", "format", "indices", "indptr", "row", "col", "offsets", "coords"}
 
 
-def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
-    """Yield the fields of an array with their locations."""
+def _fields_at(array: Array) -> Iterator[tuple[Field, str]]:
+    """Yield the fields of an array, each with the path of its member in a structured array."""
     dtype = array.header.dtype
     file_name = array.member.name
     if dtype.hasobject:
         field = Field(array.name, "other", "pickled Python objects", nullable=False)
-        yield field, Place(array, "")
+        yield field, ""
         return
     for field in fields_of(dtype, array.name):
         name, other = field.name, file_name
@@ -342,7 +331,7 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, Place]]:
         table = f"{array.header.shape} of {field.table}"
         aliases = (other,) if other != name else ()
         found = replace(field, name=name, table=table, aliases=aliases)
-        yield found, Place(array, field.name)
+        yield found, field.name
 
 
 @contextmanager
