@@ -18,13 +18,16 @@ from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.formats.arrow.columns import EXACT
 from noisify.formats.arrow.nested import retyped, values_at, with_values
+from noisify.formats.parquet import chunk_records as records
 from noisify.formats.parquet import footer as parts
 from noisify.formats.parquet import thrift
-from noisify.formats.parquet.thrift import I64, LIST, Items, Record
+from noisify.formats.parquet.thrift import LIST, STRUCT, Items, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
+
+    from noisify.formats.parquet.chunk_records import Row
 
 MOST_ROWS = 64 << 20
 """The most rows that Arrow puts in one row group."""
@@ -40,14 +43,14 @@ class Encoded(NamedTuple):
 
     Attributes:
         pages: The bytes of its pages; empty if they have already been written.
-        about: Its ColumnMetaData, with the pages at `PAGES_AT`.
+        row: The row of its ColumnChunk record, with the pages at `PAGES_AT`.
         column_index: Its ColumnIndex (page statistics), or None.
         offset_index: Its OffsetIndex (page locations, the first at `PAGES_AT`), or None.
         bloom_filter: Its Bloom filter, or None.
     """
 
     pages: bytes | memoryview
-    about: Record
+    row: Row
     column_index: bytes | None = None
     offset_index: bytes | None = None
     bloom_filter: bytes | None = None
@@ -347,7 +350,7 @@ def _taken_out(rest: bytearray | memoryview, size: int, pages: bytes | memoryvie
         pages: The bytes of their pages, or empty if they have been passed on.
     """
     footer_size = int.from_bytes(rest[-8:-4], "little")
-    groups = list(_groups(bytes(rest[-8 - footer_size : -8])))
+    groups = _groups(bytes(rest[-8 - footer_size : -8]))
     before = PAGES_AT + size
 
     def part(span: parts.Span | None) -> bytes | None:
@@ -357,55 +360,49 @@ def _taken_out(rest: bytearray | memoryview, size: int, pages: bytes | memoryvie
 
     encoded = []
     at = PAGES_AT
-    for chunk in groups[0]:
-        about = chunk[parts.METADATA]
-        column_index, offset_index = (part(span) for span in parts.index_spans(chunk))
-        start = about.get(parts.BLOOM_FILTER)
+    for row in groups[0]:
+        column_index, offset_index = map(part, parts.index_spans(row))
         bloom = None
-        if start is not None and len(groups) == 1:
-            bloom = part(parts.Span(start, about[parts.BLOOM_FILTER_LENGTH]))
-        if len(groups) > 1:
-            about = _joined([chunk[parts.METADATA] for (chunk,) in groups])
-        stored = about[parts.STORED]
-        if parts.first_page(about) != at:
+        if row[records.BLOOM_FILTER] is not None and len(groups) == 1:
+            bloom = part(parts.Span(row[records.BLOOM_FILTER], row[records.BLOOM_FILTER_LENGTH]))
+        chunk = row if len(groups) == 1 else _joined([one for (one,) in groups])
+        if records.first_page(chunk) != at:
             raise AssertionError("the column chunks of a Parquet file follow each other")
+        stored = chunk[records.STORED]
         own = pages[at - PAGES_AT : at - PAGES_AT + stored]
-        parts.move(about, PAGES_AT - at)
+        records.move(chunk, PAGES_AT - at)
         if offset_index is not None:
             offset_index = parts.moved(offset_index, PAGES_AT - at)
-        encoded.append(Encoded(own, about, column_index, offset_index, bloom))
+        encoded.append(Encoded(own, chunk, column_index, offset_index, bloom))
         at += stored
     if at != before:
         raise AssertionError("a new Parquet file holds its pages and nothing else")
     return encoded
 
 
-def _groups(footer: bytes) -> Iterator[list[Record]]:
-    """Yield the column chunks of each row group of a file that Arrow has written."""
-    reader = thrift.Reader(footer)
-    while (head := reader.header()) is not None and head[0] != parts.GROUPS:
-        reader.value(head[1])
+def _groups(footer: bytes) -> list[list[Row]]:
+    """Return the column chunks of each row group of a file that Arrow has written."""
+    reader = thrift.Reader(thrift.read(footer, depth=0)[0][parts.GROUPS])
     _, count = reader.list_header()
+    found = []
     at = reader.at
     for _ in range(count):
-        group, at = thrift.read(footer, at, parts.CHUNK_DEPTH)
-        yield group[parts.CHUNKS].values
+        group, at = parts.read_group(reader.data, at)
+        found.append(group.rows)
+    return found
 
 
-def _joined(chunks: Sequence[Record]) -> Record:
-    """Merge the ColumnMetaData of adjacent column chunks without dictionaries."""
-    whole = Record(dict(chunks[0].fields))
-    for number in (parts.VALUES, parts.UNCOMPRESSED, parts.STORED):
-        whole.put(number, I64, sum(chunk[number] for chunk in chunks))
-    encodings = [thrift.Reader(chunk[parts.ENCODINGS]).value(LIST) for chunk in chunks]
-    every = sorted({encoding for items in encodings for encoding in items.values})
-    whole.put(parts.ENCODINGS, LIST, Items(encodings[0].kind, every))
-    for number in (
-        parts.STATISTICS,
-        parts.ENCODING_STATISTICS,
-        parts.SIZE_STATISTICS,
-        parts.BLOOM_FILTER,
-        parts.BLOOM_FILTER_LENGTH,
-    ):
+def _joined(chunks: Sequence[Row]) -> Row:
+    """Merge the rows of adjacent column chunks without dictionaries."""
+    abouts = [thrift.read(chunk[records.RECORD])[0][records.METADATA] for chunk in chunks]
+    whole, number = abouts[0], records.ENCODINGS
+    every = sorted({encoding for about in abouts for encoding in about[number].values})
+    whole.put(number, LIST, Items(whole[number].kind, every))
+    for number in (records.STATISTICS, records.ENCODING_STATISTICS, records.SIZE_STATISTICS):
         whole.put(number, LIST, None)
-    return whole
+    row = chunks[0]
+    row[records.RECORD] = thrift.written(Record({records.METADATA: (STRUCT, whole)}))
+    for place in (records.VALUES, records.UNCOMPRESSED, records.STORED):
+        row[place] = sum(chunk[place] for chunk in chunks)
+    row[records.BLOOM_FILTER] = row[records.BLOOM_FILTER_LENGTH] = None
+    return row

@@ -16,11 +16,18 @@ from noisify.formats.arrow.columns import changes, noisy_values
 from noisify.formats.arrow.nested import values_at, with_values
 from noisify.formats.arrow.output_file import GatheredWrites
 from noisify.formats.interface import Sink
-from noisify.formats.parquet import footer, thrift
+from noisify.formats.parquet import chunk_records, footer
+from noisify.formats.parquet.chunk_records import (
+    BLOOM_FILTER,
+    BLOOM_FILTER_LENGTH,
+    COLUMN_INDEX,
+    COLUMN_INDEX_LENGTH,
+    OFFSET_INDEX,
+    OFFSET_INDEX_LENGTH,
+)
 from noisify.formats.parquet.column_chunk import PAGES_AT, encode
 from noisify.formats.parquet.footer import MAGIC, Footer, Span
 from noisify.formats.parquet.leaf_checks import is_doubtful, read_back
-from noisify.formats.parquet.thrift import I32, I64, LIST, STRUCT, Record
 from noisify.formats.row_selection import rows_of_parts, rows_of_versions
 
 if TYPE_CHECKING:
@@ -34,7 +41,9 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
+    from noisify.formats.parquet.chunk_records import Row
     from noisify.formats.parquet.column_chunk import Encoded, Fit, Style
+    from noisify.formats.parquet.footer import RowGroup
     from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
 _ALONE_BYTES = 64 << 20
@@ -81,8 +90,7 @@ class _Group:
 
     Attributes:
         number: Its index in the old file.
-        record: Its RowGroup record.
-        chunks: The ColumnChunk records in it, in order.
+        about: Its record.
         start: Its offset in the new file.
         done: The number of leaves written so far.
         changed: The leaves that were re-encoded.
@@ -90,10 +98,9 @@ class _Group:
         filters: The Bloom filters to write, by leaf.
     """
 
-    def __init__(self, number: int, record: Record, start: int) -> None:
+    def __init__(self, number: int, about: RowGroup, start: int) -> None:
         self.number = number
-        self.record = record
-        self.chunks: list[Record] = record[footer.CHUNKS].values
+        self.about = about
         self.start = start
         self.done = 0
         self.changed: set[int] = set()
@@ -256,7 +263,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             self._footer = Footer(file, str(part), self._source.metadata.created_by)
             for number in range(len(self._footer)):
                 group = self._open(number)
-                self._close(group, group.record[footer.GROUP_ROWS], set())
+                self._close(group, group.about.record[footer.GROUP_ROWS], set())
                 self._indexes[-1] = list(map(self._loaded, self._indexes[-1]))
             self._old, self._footer = others
 
@@ -291,27 +298,28 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             encoded: The re-encoded chunks, in order.
         """
         group.changed |= changed
+        rows = group.about.rows
         for leaf in range(group.done, stop):
-            chunk = group.chunks[leaf]
-            span = self._footer.span(chunk)
+            row = rows[leaf]
+            span = self._footer.span(row)
             here = self._file.tell()
             bloom: bytes | Span | None
             if leaf in changed:
                 one = next(encoded)
                 if one.pages:
                     self._file.write(one.pages)
-                _describe(chunk, one, here)
+                rows[leaf] = chunk_records.replaced(row, one.row, here - PAGES_AT)
                 index = _Index(leaf, one.column_index, one.offset_index, here - PAGES_AT)
                 bloom = one.bloom_filter
             else:
-                index = _Index(leaf, *footer.index_spans(chunk), here - span.start)
-                bloom = self._filter_span(chunk[footer.METADATA])
+                index = _Index(leaf, *footer.index_spans(row), here - span.start)
+                bloom = self._filter_span(row)
                 self.copy(span)
-                footer.move_chunk(chunk, index.by)
+                chunk_records.move(row, index.by)
             if index.column is not None or index.offset is not None:
                 group.indexes.append(index)
             if bloom is None:
-                footer.forget_filter(chunk[footer.METADATA])
+                rows[leaf][BLOOM_FILTER] = rows[leaf][BLOOM_FILTER_LENGTH] = None
             else:
                 group.filters[leaf] = bloom
         group.done = stop
@@ -324,14 +332,14 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             rows: The number of rows in it.
             sorting: The leaves by which the rows may no longer be sorted.
         """
-        self._put_leaves(group, len(group.chunks), frozenset(), iter(()))
+        self._put_leaves(group, len(group.about.rows), frozenset(), iter(()))
         for leaf, bloom in group.filters.items():
-            about = group.chunks[leaf][footer.METADATA]
-            about.put(footer.BLOOM_FILTER, I64, self._file.tell())
-            about.put(footer.BLOOM_FILTER_LENGTH, I32, self._put(bloom))
-        footer.sum_up(group.record, rows, group.start, len(self._groups), sorting)
+            row = group.about.rows[leaf]
+            row[BLOOM_FILTER] = self._file.tell()
+            row[BLOOM_FILTER_LENGTH] = self._put(bloom)
+        footer.sum_up(group.about, rows, group.start, len(self._groups), sorting)
         self._encoded_anew |= group.changed
-        self._groups.append(thrift.written(group.record))
+        self._groups.append(group.about.written())
         self._indexes.append(group.indexes)
         self._rows += rows
         self._group = None
@@ -367,9 +375,9 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
                 else:
                     yield futures.pop(leaf).result()
 
-    def _filter_span(self, about: Record) -> Span | None:
+    def _filter_span(self, row: Row) -> Span | None:
         try:
-            return footer.bloom_filter_span(self._old, about)
+            return footer.bloom_filter_span(self._old, row)
         except (ValueError, KeyError):
             raise footer.unreadable(
                 "a Bloom filter is not where it should be", self._source.name
@@ -404,17 +412,17 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
     def _write_footer(self) -> None:
         """Write the page indexes and the footer."""
         self._start()
-        records = {
-            number: thrift.read(self._groups[number], depth=footer.CHUNK_DEPTH)[0]
+        groups = {
+            number: footer.read_group(self._groups[number])[0]
             for number, indexes in enumerate(self._indexes)
             if indexes
         }
         for put in (self._put_column_index, self._put_offset_index):
-            for number, record in records.items():
+            for number, group in groups.items():
                 for index in self._indexes[number]:
-                    put(record[footer.CHUNKS].values[index.leaf], index)
-        for number, record in records.items():
-            self._groups[number] = thrift.written(record)
+                    put(group.rows[index.leaf], index)
+        for number, group in groups.items():
+            self._groups[number] = group.written()
         self._file.write(self._source.footer.written(self._groups, self._rows))
 
     def _read_back(self) -> None:
@@ -424,12 +432,11 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         if path is not None:
             read_back(path, sorted(self._encoded_anew))
 
-    def _put_column_index(self, chunk: Record, index: _Index) -> None:
-        place = self._file.tell()
-        chunk.put(footer.COLUMN_INDEX, I64, None if index.column is None else place)
-        chunk.put(footer.COLUMN_INDEX_LENGTH, I32, self._put(index.column))
+    def _put_column_index(self, row: Row, index: _Index) -> None:
+        row[COLUMN_INDEX] = None if index.column is None else self._file.tell()
+        row[COLUMN_INDEX_LENGTH] = self._put(index.column)
 
-    def _put_offset_index(self, chunk: Record, index: _Index) -> None:
+    def _put_offset_index(self, row: Row, index: _Index) -> None:
         place = self._file.tell()
         try:
             data = self._load(index.offset)
@@ -438,8 +445,8 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             raise footer.unreadable(
                 "a page index is not where it should be", self._source.name
             ) from None
-        chunk.put(footer.OFFSET_INDEX, I64, None if data is None else place)
-        chunk.put(footer.OFFSET_INDEX_LENGTH, I32, self._put(data))
+        row[OFFSET_INDEX] = None if data is None else place
+        row[OFFSET_INDEX_LENGTH] = self._put(data)
 
     def close(self) -> None:
         """Close the old file."""
@@ -460,15 +467,3 @@ class PartSink(ParquetSink):
         self._unchanged = list(groups)
         self._start()
         self.finish()
-
-
-def _describe(chunk: Record, encoded: Encoded, start: int) -> None:
-    """Update a ColumnChunk record for a re-encoded chunk at `start`."""
-    old, about = chunk[footer.METADATA], encoded.about
-    about.put(footer.PATH, LIST, old[footer.PATH])
-    about.put(footer.KEY_VALUES, LIST, old.get(footer.KEY_VALUES))
-    footer.move(about, start - PAGES_AT)
-    chunk.put(footer.METADATA, STRUCT, about)
-    if chunk.get(footer.CHUNK_OFFSET):
-        chunk.put(footer.CHUNK_OFFSET, I64, start)
-    footer.forget_indexes(chunk)

@@ -88,11 +88,14 @@ def read(data: bytes, at: int = 0, depth: int = _DEEPEST) -> tuple[Record, int]:
     return reader.record(depth), reader.at
 
 
+def compiled(function: str, *arguments: object) -> Value:
+    """Call a function of the compiled part; return None if it is not in use, or fails."""
+    return None if _part is None or pure() else getattr(_part, function)(*arguments)
+
+
 def _read(data: bytes, at: int, depth: int, last: int) -> tuple[Record, int] | None:
     """Read a record up to a field with the compiled part; None if it is not in use, or fails."""
-    if _part is None or pure():
-        return None
-    found: tuple[Record, int] | None = _part.read(data, at, depth, last, Record, Items)
+    found: tuple[Record, int] | None = compiled("read", data, at, depth, last, Record, Items)
     return found
 
 
@@ -102,9 +105,9 @@ def read_until(data: bytes, last: int) -> Record:
     Raises:
         ValueError: If the data end before that, or are not a record.
     """
-    compiled = _read(data, 0, _DEEPEST, last)
-    if compiled is not None:
-        return compiled[0]
+    read = _read(data, 0, _DEEPEST, last)
+    if read is not None:
+        return read[0]
     reader = Reader(data)
     found = Record()
     while (head := reader.header()) is not None and head[0] <= last:
@@ -121,6 +124,7 @@ class Reader:
         after: The number of the preceding field, if the first value is a field of a record.
 
     Attributes:
+        data: The bytes.
         at: The offset of the next value.
 
     Raises:
@@ -128,17 +132,17 @@ class Reader:
     """
 
     def __init__(self, data: bytes, at: int = 0, after: int = 0) -> None:
-        self._data = data
+        self.data = data
         self.at = at
         self._number = after
 
     def record(self, depth: int = _DEEPEST) -> Record:
         """Read a record; its integers take most of the time, so they are read without a call."""
-        if (compiled := _read(self._data, self.at, depth, _NO_LAST)) is not None:
-            found, self.at = compiled
+        if (read := _read(self.data, self.at, depth, _NO_LAST)) is not None:
+            found, self.at = read
             return found
         fields: dict[int, tuple[int, Any]] = {}
-        data, at, number = self._data, self.at, 0
+        data, at, number = self.data, self.at, 0
         try:
             while head := data[at]:
                 kind = head & 15
@@ -162,7 +166,7 @@ class Reader:
     def header(self) -> tuple[int, int] | None:
         """Read the number and wire type of the next field; None at the end of the record."""
         try:
-            head = self._data[self.at]
+            head = self.data[self.at]
             self.at += 1
             if not head:
                 return None
@@ -192,12 +196,12 @@ class Reader:
     def _nested(self, kind: int, depth: int) -> Value:
         if depth <= 0:
             start = self.at
-            end = None if _part is None or pure() else _part.end(self._data, start, kind)
+            end: int | None = compiled("end", self.data, start, kind)
             if end is None:
                 self.value(kind)
             else:
                 self.at = end
-            return self._data[start : self.at]
+            return self.data[start : self.at]
         if kind == STRUCT:
             return self.record(depth - 1)
         if kind != MAP:
@@ -222,18 +226,18 @@ class Reader:
         return head & 15, self._varint() if count == _LONG_LIST else count
 
     def _bytes(self, count: int) -> bytes:
-        found = self._data[self.at : self.at + count]
+        found = self.data[self.at : self.at + count]
         if len(found) < count:
             raise IndexError
         self.at += count
         return found
 
     def _varint(self) -> int:
-        value, self.at = _varint(self._data, self.at)
+        value, self.at = _varint(self.data, self.at)
         return value
 
     def _zigzag(self) -> int:
-        value, self.at = _zigzag(self._data, self.at)
+        value, self.at = _zigzag(self.data, self.at)
         return value
 
 
@@ -268,10 +272,9 @@ def _unknown(kind: int) -> ValueError:
 
 def written(record: Record) -> bytes:
     """Encode a record; nested values may be given as already encoded bytes."""
-    if _part is not None and not pure():
-        encoded: bytes | None = _part.written(record)
-        if encoded is not None:
-            return encoded
+    encoded: bytes | None = compiled("written", record)
+    if encoded is not None:
+        return encoded
     out = bytearray()
     _write_record(out, record)
     return bytes(out)

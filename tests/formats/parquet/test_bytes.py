@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy_file, normal_noise, run
 
-from noisify.formats.parquet import footer, thrift
+from noisify.formats.parquet import chunk_records, footer, thrift
 from noisify.formats.parquet.thrift import Items, Record
 
 if TYPE_CHECKING:
@@ -448,12 +448,12 @@ def test_a_footer_with_wrong_bytes_is_read_or_refused_in_one_line(source: Path, 
 def test_row_groups_are_numbered_as_far_as_sixteen_bits_go(
     ordinal: int, expected: int | None
 ) -> None:
-    sizes = Record({footer.UNCOMPRESSED: (thrift.I64, 30), footer.STORED: (thrift.I64, 20)})
-    chunk = Record({footer.METADATA: (thrift.STRUCT, sizes)})
-    group = Record({footer.CHUNKS: (thrift.LIST, Items(thrift.STRUCT, [chunk, chunk]))})
+    row = [None] * (chunk_records.COLUMN_INDEX_LENGTH + 1)
+    row[chunk_records.UNCOMPRESSED], row[chunk_records.STORED] = 30, 20
+    group = Record()
     for number in (footer.ORDINAL, footer.GROUP_STORED, footer.GROUP_OFFSET):
         group.put(number, thrift.I64, 99)
-    footer.sum_up(group, 5, 4, ordinal, set())
+    footer.sum_up(footer.RowGroup(group, [row, row]), 5, 4, ordinal, set())
     found = [
         group.get(number)
         for number in (

@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
+from noisify.formats.parquet import chunk_records, thrift
 from noisify.formats.parquet import footer as parts
-from noisify.formats.parquet import thrift
 from noisify.formats.parquet.footer import Footer
 from noisify.formats.parquet.source import ParquetSource
-from noisify.formats.parquet.thrift import I64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,8 +217,8 @@ def test_an_empty_row_group_that_says_it_is_large_is_written_too(gaps: Path) -> 
     with gaps.open("rb") as file:
         footer = Footer(file, "gaps", "parquet-cpp")
     groups = [footer.group(number) for number in range(len(footer))]
-    groups[2][parts.CHUNKS].values[2][parts.METADATA].put(parts.UNCOMPRESSED, I64, 1 << 25)
-    written = footer.written([thrift.written(group) for group in groups], 50)
+    groups[2].rows[2][chunk_records.UNCOMPRESSED] = 1 << 25
+    written = footer.written([group.written() for group in groups], 50)
     gaps.write_bytes(gaps.read_bytes()[: footer.start] + written)
     noisy = gaps.with_name("noisy.parquet")
 
@@ -233,8 +232,10 @@ def test_a_column_that_gets_noise_and_is_not_described_is_refused(gaps: Path) ->
     with gaps.open("rb") as file:
         footer = Footer(file, "gaps", "parquet-cpp")
     groups = [footer.group(number) for number in range(len(footer))]
-    groups[3][parts.CHUNKS].values[0].put(parts.METADATA, I64, None)
-    written = footer.written([thrift.written(group) for group in groups], 50)
+    encoded = [group.written() for group in groups]
+    group, _ = thrift.read(encoded[3])
+    group[parts.CHUNKS].values[0].put(chunk_records.METADATA, thrift.STRUCT, None)
+    written = footer.written([*encoded[:3], thrift.written(group), *encoded[4:]], 50)
     gaps.write_bytes(gaps.read_bytes()[: footer.start] + written)
 
     done = run(gaps, "-o", gaps.with_name("noisy.parquet"), "-c", "x,y", "-s", "1", "--seed", 1)

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from noisify.core import native
-from noisify.formats.parquet import thrift
+from noisify.formats.parquet import chunk_records, thrift
 from noisify.formats.parquet.thrift import Items, Record
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
@@ -120,6 +120,49 @@ def test_damaged_records_are_read_or_refused_alike(record, draw):
 def test_unusual_bytes_are_read_or_refused_alike(data, depth):
     both(thrift.read, data, 0, depth)
     both(thrift.read_until, data, 1)
+
+
+FEW = st.integers(-(2**31), 2**31 - 1) | st.integers(0, 2**62)
+HELD = {number: (kind, FEW) for number, kind in chunk_records.IN_METADATA.values()}
+OTHER = st.dictionaries(st.integers(1, 20), FLAT, max_size=3)
+
+
+def some(fields):
+    """Return fields of these numbers, each of its wire type, or none."""
+    return st.fixed_dictionaries(
+        {}, optional={number: st.tuples(st.just(kind), own) for number, (kind, own) in fields}
+    )
+
+
+@st.composite
+def chunks(draw):
+    """Return a ColumnChunk record: complete, with further fields, or with wrong ones."""
+    about = {3: (thrift.LIST, Items(thrift.BINARY, [b"x"]))} | draw(some(HELD.items()))
+    about |= {number: (thrift.I64, draw(FEW)) for number in (5, 6, 7, 9)} | draw(OTHER)
+    offsets = draw(some((number, (thrift.I64, FEW)) for number in (2, 4, 6)))
+    return Record(draw(OTHER) | offsets | {3: (thrift.STRUCT, Record(about))})
+
+
+@settings(max_examples=40)
+@given(st.lists(chunks(), min_size=1, max_size=3), chunks() | st.none(), st.data())
+def test_rows_of_column_chunks_are_read_and_written_alike(records, old, draw):
+    data = thrift.written(Record({1: (thrift.LIST, Items(thrift.STRUCT, records))}))[1:-1]
+    rows = both(chunk_records.rows_of, data)
+    if isinstance(rows, str) or any(row[chunk_records.FAULT] for row in rows):
+        return
+    again = chunk_records.rows_of(both(written_rows, rows))
+    assert [row[1:] for row in again] == [row[1:] for row in rows]
+
+    row = rows[0]
+    for place in draw.draw(st.sets(st.integers(chunk_records.VALUES, len(row) - 1), max_size=3)):
+        row[place] = draw.draw(FEW | st.none())
+    row[chunk_records.REPLACED] = None if old is None else thrift.written(old)
+    both(written_rows, [row])
+
+
+def written_rows(rows):
+    """Return the encoded list of the records of rows."""
+    return thrift.written(Record({1: (thrift.LIST, chunk_records.encoded(rows))}))[1:-1]
 
 
 @pytest.mark.parametrize(
