@@ -8,6 +8,7 @@ of the files. A thread of the client leads the tasks of each large file.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -169,7 +170,13 @@ class _Task:
     ) -> None:
         opened.begin()
         self._future: Future = cluster.client.submit(
-            _tried, work, item, fingerprint(), pure=False, priority=priority
+            _tried,
+            work,
+            item,
+            fingerprint(),
+            key=f"{work.__name__.strip('_')}-{os.urandom(16).hex()}",
+            pure=False,
+            priority=priority,
         )
         self._future.add_done_callback(opened.end)
         self.done: Callable[[], bool] = self._future.done

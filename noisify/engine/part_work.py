@@ -218,7 +218,7 @@ def copy_input(job: tuple[PartJob, Path]) -> None:
         naming(output),
     ):
         shutil.copyfileobj(file, output.file)
-        output.file.truncate()
+        os.truncate(output.file.fileno(), output.file.tell())
 
 
 def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path]) -> None:
