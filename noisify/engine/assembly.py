@@ -82,7 +82,7 @@ class _Whole(ABC):
                     file.seek(one.data.stop)
                     file.write(one.end)
             (end := folder / "end").touch()
-            with PartOfFile(end, 0, None) as output:
+            with PartOfFile(end) as output:
                 self.joining.end(self.opened.source, paths, output)
             return end.read_bytes()
 
@@ -207,7 +207,7 @@ class _Joined(_Whole):
             job = self.opened.part_jobs([None])[0]
             self.opened.tasks.start_first(copy_input, (job, whole)).result()
         elif end := self.end(made):
-            with PartOfFile(whole, self._size, None) as output, naming(output):
+            with PartOfFile(whole, self._size) as output, naming(output):
                 write_all(output.file, end)
 
 

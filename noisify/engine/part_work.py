@@ -214,7 +214,7 @@ def copy_input(job: tuple[PartJob, Path]) -> None:
     with (
         OpenInput(part.path, part.settings) as opened,
         opened.input.open() as file,
-        PartOfFile(whole, 0, None) as output,
+        PartOfFile(whole) as output,
         naming(output),
     ):
         shutil.copyfileobj(file, output.file)
@@ -245,7 +245,7 @@ def copy_part(job: tuple[Path, range, Path, int]) -> None:
     with path.open("r+b", buffering=0) as file:
         if file.seek(0, os.SEEK_END) == _COPIED < data.stop:
             return
-        with PartOfFile(whole, place, None) as output, naming(output):
+        with PartOfFile(whole, place) as output, naming(output):
             file.seek(data.start)
             copied = output.copy_from(file, len(data))
         if copied < len(data) and file.seek(0, os.SEEK_END) != _COPIED:

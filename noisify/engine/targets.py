@@ -64,7 +64,7 @@ def open_mask_target(
 ) -> Output:
     """Open the file of a mask, or of its part; see `open_target`."""
     if part is not None:
-        return PartToJoin(Path(mask), None, None)
+        return PartToJoin(Path(mask))
     return _open_file(opened, mask, inputs)
 
 

@@ -115,17 +115,10 @@ class PartOfRemoteFolder(RemoteFolderOutput):
     Args:
         run: The token of the run, which is the content of the folder's marker.
         target: The URL.
-        place: Not used.
         source: The folder that is read.
     """
 
-    def __init__(
-        self,
-        run: bytes,
-        target: str,
-        place: int | None,  # noqa: ARG002 - as other outputs of parts
-        source: Path | RemoteFolder,
-    ) -> None:
+    def __init__(self, run: bytes, target: str, _: int | None, source: Path | RemoteFolder) -> None:
         self._run = run
         self.name = urls.redacted(target)
         self._source = source if isinstance(source, Path) else None

@@ -30,10 +30,9 @@ class PartOfFile(Output):
     Args:
         path: The file.
         place: The offset of the range.
-        source: The input.
     """
 
-    def __init__(self, path: Path, place: int | None, source: Path | None) -> None:  # noqa: ARG002 - as the others
+    def __init__(self, path: Path, place: int | None = 0, *_: object) -> None:
         self.name = str(path)
         self._path = path
         self.start = place or 0
@@ -90,11 +89,10 @@ class PartOfFolder(FolderOutput):
 
     Args:
         path: The folder.
-        place: Not used.
         source: The folder that is read.
     """
 
-    def __init__(self, path: Path, place: int | None, source: Path | None) -> None:  # noqa: ARG002 - as the others
+    def __init__(self, path: Path, _: int | None, source: Path | None) -> None:
         self.name = str(path)
         self._whole = path
         self._source = source.resolve() if isinstance(source, Path) else None
@@ -133,11 +131,9 @@ class PartToJoin(FileOutput):
 
     Args:
         path: The file.
-        place: Not used.
-        source: The input.
     """
 
-    def __init__(self, path: Path, place: int | None, source: Path | None) -> None:  # noqa: ARG002 - as the others
+    def __init__(self, path: Path, *_: object) -> None:
         super().__init__(path)
 
     @override

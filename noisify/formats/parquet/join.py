@@ -49,7 +49,7 @@ def _data(source: ParquetSource, share: Share, part: Path) -> range:
     """
     if not part.stat().st_size:
         with (
-            PartOfFile(part, 0, None) as output,
+            PartOfFile(part) as output,
             closing(PartSink(source, output, frozenset())) as sink,
         ):
             sink.copy_groups(ParquetPart(source, share).groups)
