@@ -16,8 +16,7 @@ from noisify.engine.parallel import default_jobs
 from noisify.engine.unchanged import notes as unchanged
 from noisify.formats.memory_kinds import hold
 from noisify.formats.read_options import read_options
-from noisify.plan.noise_options import NoiseOptions, show_options
-from noisify.plan.request import request_from
+from noisify.plan.request import NoiseOptions, request_from, show_options
 from noisify.plan.resolve import resolve
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from dask.delayed import delayed
 from noisify.api import noisy_copy
 from noisify.core.errors import UsageError
 from noisify.engine.rows_from import BlockOf, RowsFrom
-from noisify.plan.noise_options import NoiseOptions, show_options
-from noisify.plan.request import request_from
+from noisify.plan.request import NoiseOptions, request_from, show_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

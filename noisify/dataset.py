@@ -16,8 +16,7 @@ import numpy as np
 from noisify.api import noisy_copy
 from noisify.core.errors import NoisifyError, NoisifyWarning, UsageError, shown
 from noisify.core.values import read_count
-from noisify.plan.noise_options import NoiseOptions, show_options
-from noisify.plan.request import request_from
+from noisify.plan.request import NoiseOptions, request_from, show_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

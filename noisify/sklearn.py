@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from noisify.api import noisy_copy, plan_for
 from noisify.core.errors import NoisifyWarning, UsageError, shown
 from noisify.core.values import is_list, whole_number
-from noisify.plan.noise_options import NAMES, NoiseOptions, check_options, show_options
-from noisify.plan.request import request_from
+from noisify.plan.request import NAMES, NoiseOptions, check_options, request_from, show_options
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from noisify.cli.shown_values import shown_duration, shown_seconds
-from noisify.comparison.listing import text_table
+from noisify.comparison.result import text_table
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, printable
 from noisify.core.urls import redacted

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noisify.cli.side_files import SideFile
 from noisify.comparison.comparison import compare
 from noisify.comparison.figures import LabelFigures, NumberFigures
-from noisify.comparison.listing import changed_fields
+from noisify.comparison.result import changed_fields
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.lazy import optional
 from noisify.engine.open_input import Settings

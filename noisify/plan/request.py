@@ -1,12 +1,19 @@
-"""Turn the arguments of a library call into a request, read like the words of a recipe."""
+"""Turn the arguments of a library call into a request, read like the words of a recipe.
+
+The options that every function of the library takes are declared once: it takes them as
+`**options: Unpack[NoiseOptions]`, which type checkers and editors check, and passes them to
+`request_from`. `show_options` puts their names into its signature, for `help()`, notebooks and
+scikit-learn. What they mean is in the docstring of `noisify.add_noise`.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from noisify.core.errors import UsageError, shown
+from noisify.core.errors import UsageError, did_you_mean, shown
 from noisify.core.values import is_list, read_count, read_path, read_text, read_truth, texts
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, takes_level
@@ -14,7 +21,6 @@ from noisify.plan import recipe as recipes
 from noisify.plan.combine import combined, specs_of_presets
 from noisify.plan.file_part import file_part
 from noisify.plan.model_spec import ModelSpec
-from noisify.plan.noise_options import check_options
 from noisify.plan.plan import NoiseSpec, Recipe, Request
 from noisify.plan.record_key import read_key
 from noisify.plan.spec_text import parse_spec
@@ -23,9 +29,64 @@ from noisify.plan.words import AMOUNTS, WORDS, exactly, spec_from_words, takes_n
 from noisify.streams.limits import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from os import PathLike
 
+    SpecLike = str | ModelSpec | Mapping[str, Any]
+    """A noise spec: the text of `--noise`, a model, or the words of a recipe's table."""
+    RecipeLike = str | PathLike[str] | Mapping[str, Any]
+    """The path of a recipe, or the contents of a recipe or a report."""
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 _OF_ONE_SPEC = ("model", "scale", "sd", "snr", "rate", "params", "columns")
+
+
+class NoiseOptions(TypedDict, total=False):
+    """Which noise, and on which fields; an option that is None counts as left out."""
+
+    scale: float | str | None
+    sd: float | str | None
+    snr: float | str | None
+    rate: float | str | None
+    columns: str | int | Iterable[str | int] | None
+    exclude: str | int | Iterable[str | int] | None
+    params: Mapping[str, Any] | None
+    clip: tuple[float | None, float | None] | None
+    where: str | None
+    noise: SpecLike | Iterable[SpecLike] | None
+    recipe: RecipeLike | None
+    preset: str | Iterable[str] | None
+    key: str | Iterable[str] | None
+
+
+NAMES = tuple(NoiseOptions.__annotations__)
+"""The names of the options, in the order in which signatures show them."""
+
+
+def show_options(function: Function) -> Function:
+    """Show the options in a function's signature instead of `**options`."""
+    signature = inspect.signature(function)
+    shown = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint.__forward_arg__
+        )
+        for name, hint in NoiseOptions.__annotations__.items()
+    ]
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    every = sorted([*shown, *own], key=lambda one: one.kind)  # positional ones first
+    vars(function)["__signature__"] = signature.replace(parameters=every)
+    return function
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """Refuse unknown options, as Python refuses unknown keyword arguments.
+
+    Raises:
+        TypeError: If there is one.
+    """
+    for name in options:
+        if name not in NAMES:
+            raise TypeError(f"unexpected keyword argument {name!r}{did_you_mean(name, NAMES)}")
 
 
 def request_from(options: Mapping[str, Any], **more: object) -> Request:

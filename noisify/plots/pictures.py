@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisify.comparison.listing import cut_end, example_lines
+from noisify.comparison.result import cut_end, example_lines
 from noisify.plots.style import DIVERGING, SEQUENTIAL, bare
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from noisify import Noisy, add_noise, noisify_file
-from noisify.plan.noise_options import NoiseOptions
+from noisify.plan.request import NoiseOptions
 
 noisify_dask = pytest.importorskip("noisify.dask", reason="needs dask")
 noisify_sklearn = pytest.importorskip("noisify.sklearn", reason="needs scikit-learn")
