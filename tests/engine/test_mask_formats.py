@@ -52,6 +52,18 @@ def test_a_table_is_given_back_from_a_mask_of_any_table_format(tmp_path, name, s
         assert before.to_pydict() == after.to_pydict()
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+@pytest.mark.parametrize("mask", ["mask", "mask.v1"])
+def test_a_mask_without_a_suffix_has_the_delimiter_of_its_table(tmp_path, name, mask):
+    source = tmp_path / name
+    header = '"a\tb",c\n' if name == "in.csv" else '"a,b"\tc\n'
+    source.write_text(header + f"1{header[5]}2\n" * 9)
+
+    _, back = undone(source, tmp_path / mask, "--noise", "*=missing:60%")
+
+    assert source.read_bytes() == back.read_bytes()
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
 def test_the_mask_of_a_text_table_does_not_depend_on_the_chunks(tmp_path, suffix):
     write, _, noise = TABLES["in.csv"]

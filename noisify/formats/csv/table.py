@@ -47,7 +47,7 @@ _NOTHING, _EMPTY, _LINE_END, _TRUE, _FALSE = (
     text for text in strings(["", csv_texts.EMPTY, "\n", "true", "false"]).view(pa.binary())
 )  # scalars; `pa.scalar` would import pandas, which is slow
 _CODE = re.compile(rf"^\s*{csv_numbers.CODE}\s*$")
-_TAB_SUFFIXES = {".tsv", ".tab"}
+_COMMA_SUFFIXES, _TAB_SUFFIXES = {".csv", ".txt"}, {".tsv", ".tab"}
 _UTC = frozenset({"Z", "UTC", "GMT", "+00", "+0000", "+00:00"})
 
 
@@ -80,8 +80,7 @@ class CellReader:
         self._name = source.name
         self.names: list[str] = []
         if source.head().strip():
-            tabs = source.suffix in _TAB_SUFFIXES and b"\t" in source.head().partition(b"\n")[0]
-            options = ReadOptions(delimiter="\t" if tabs else ",", escape="")
+            options = ReadOptions(delimiter=_delimiter_of_mask(source), escape="")
             self._table = DelimitedSource(source, options)
             self.names = [field.name for field in self._table.fields]
 
@@ -125,6 +124,15 @@ class CellReader:
 
 
 reader = CellReader
+
+
+def _delimiter_of_mask(source: Input) -> str:
+    """Return the delimiter of a mask; one without a suffix has that of its table."""
+    names = source.head().partition(b"\n")[0]
+    if source.suffix in _COMMA_SUFFIXES or b"\t" not in names:
+        return ","
+    tabs = source.suffix in _TAB_SUFFIXES or names.count(b"\t") > names.count(b",")
+    return "\t" if tabs else ","
 
 
 def _check_names(table: DelimitedSource) -> None:
