@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _MOST_SAME_PARTS = 1000
-_IN_PARTS = IN_BUCKETS
 _AT_ONCE = {"memory", "abfs", "abfss", "az"}
 _AZURE = {"abfs", "abfss", "az"}
 
@@ -59,7 +58,7 @@ class RemoteOutput(StagedOutput):
     @override
     def open(self) -> None:
         """Start the upload, which takes no request before there is a part."""
-        kind = _Parts if urls.scheme(self._location.url) in _IN_PARTS else _Whole
+        kind = _Parts if urls.scheme(self._location.url) in IN_BUCKETS else _Whole
         self._upload = kind(self._location, clobber=self._clobber)
         self.file = cast("BinaryIO", self._upload)
 
@@ -90,7 +89,7 @@ def check_writable(url: str) -> None:
     Raises:
         UsageError: If it is of such a kind.
     """
-    if urls.scheme(url) not in _IN_PARTS | _AT_ONCE:
+    if urls.scheme(url) not in IN_BUCKETS | _AT_ONCE:
         raise UsageError(
             f"{urls.scheme(url)}:// URLs are only read; write to a local file, or to s3://",
             path=url,

@@ -130,10 +130,6 @@ class PlacedArrays(ArrayWriter):
                 run = data[number * size : (number + 1) * size]
                 write_all_at(self._file, run, offset + int(start) * dtype.itemsize)
 
-    def finish(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -40,7 +40,8 @@ class Roles:
         self.structure: dict[str, str] = {}
         self._arrays = tree.arrays
         for path, array in tree.arrays.items():
-            if dimensions_of(array) == (posixpath.basename(path),):
+            named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
+            if isinstance(named, list | tuple) and [*map(str, named)] == [posixpath.basename(path)]:
                 self.roles[path] = "a dimension coordinate"
             self._note_words(posixpath.dirname(path), array.attrs)
         for path, attributes in tree.attributes.items():
@@ -77,12 +78,6 @@ class Roles:
             self._note(group, [str(attributes.get("_index", "_index"))], "an index of AnnData")
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
-
-
-def dimensions_of(array: ZarrObject) -> tuple[str, ...] | None:
-    """Return the names of an array's dimensions, as xarray writes them; None if it has none."""
-    named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
-    return tuple(map(str, named)) if isinstance(named, list | tuple) else None
 
 
 def declarations(array: ZarrObject, number: NumberType) -> dict[str, Any]:
