@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from noisify.core.errors import DataError
-from noisify.formats.arrow.ipc import validate
+from noisify.formats.arrow.ipc import validated
 from noisify.formats.mask_run import KEY
 from noisify.formats.read_options import ReadOptions
 from noisify.formats.tables import ArrowWriter, MaskReader, Table, named, regrouped, with_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from noisify.files.input import Input
@@ -28,18 +27,11 @@ def read(source: Input, options: ReadOptions) -> Table:  # noqa: ARG001
         if source.head(6) == b"ARROW1":
             file = pa.ipc.open_file(pa.OSFile(str(source.path)))
             batches = (file.get_batch(at) for at in range(file.num_record_batches))
-            return Table(file.schema, named(_validated(batches), source.name))
+            return Table(file.schema, named(map(validated, batches), source.name))
         stream = pa.ipc.open_stream(pa.OSFile(str(source.path)))
-        return Table(stream.schema, named(_validated(stream), source.name))
+        return Table(stream.schema, named(map(validated, stream), source.name))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a readable Arrow file: {error}", path=source.name) from None
-
-
-def _validated(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield record batches whose offsets and lengths are sound; Arrow crashes on others."""
-    for batch in batches:
-        validate(batch)
-        yield batch
 
 
 def reader(source: Input) -> MaskReader:
