@@ -224,6 +224,7 @@ def test_their_parts_may_be_made_twice_at_once(tmp_path, large, on_dask, monkeyp
     ("suffix", "stage"),
     [
         *((".csv", stage) for stage in ("scan_part", "survey_part", "make_part", "copy_part")),
+        (".parquet", "copy_part"),
         (".zarr", "survey_part"), (".zarr", "make_part"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 The parts are made here in this process, from pickled jobs, each twice, as on a cluster.
 """
 
+import errno
 import io
 import os
 import pickle
@@ -22,9 +23,10 @@ from servers import LEAST_PART
 
 from noisify.cli import batch
 from noisify.core.errors import NoisifyError
+from noisify.engine import part_work
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
-from noisify.files import multipart
+from noisify.files import multipart, whole_output
 from noisify.files.remote_folder_output import PartOfRemoteFolder
 from noisify.files.transport import Location
 from noisify.formats.datasets import storage
@@ -307,6 +309,113 @@ def test_a_failure_names_the_output_and_leaves_nothing(inputs, tmp_path, in_part
 
     message = f"noisify: {out}: cannot be written: No space left on device\n"
     assert (1, message) == (done.status, done.messages)
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+JOINED = ["plain.csv", "table.parquet"]
+
+
+def no_disk_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_a_disk_that_is_full_when_parts_are_joined(inputs, tmp_path, in_parts, monkeypatch, name):
+    monkeypatch.setattr(os, "copy_file_range", no_disk_space, raising=False)
+    monkeypatch.setattr(whole_output, "write_all", no_disk_space)
+    out = tmp_path / "cut" / name
+
+    done = run(inputs / name, "-o", out, "--seed", 5, *in_parts)
+
+    message = f"noisify: {out}: cannot be written: No space left on device\n"
+    assert (1, message) == (done.status, done.messages)
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+COPY_FILE_RANGE = getattr(os, "copy_file_range", None)
+
+
+def copies_seven_bytes_and_fails(source, target, count):
+    if not COPY_FILE_RANGE or os.lseek(source, 0, os.SEEK_CUR) >= 7:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+    return COPY_FILE_RANGE(source, target, min(count, 7))
+
+
+@pytest.mark.parametrize("copying", [None, lambda *_: 0, copies_seven_bytes_and_fails])
+@pytest.mark.parametrize("name", JOINED)
+def test_systems_that_do_not_copy_ranges_of_files(
+    inputs, tmp_path, in_parts, monkeypatch, name, copying
+):
+    if copying is None:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    else:
+        monkeypatch.setattr(os, "copy_file_range", copying, raising=False)
+
+    compare(inputs, tmp_path, in_parts, name, "-s", "0.5")
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_parts_are_joined_on_the_way_and_take_no_room_any_more(
+    inputs, tmp_path, in_parts, monkeypatch, name
+):
+    left = []
+
+    def noting(job):
+        folder = job.wanted[0].target.parent
+        left.append([path.stat().st_size for path in sorted(folder.iterdir())])
+        return part_work.make_part(job)
+
+    class Noting(Twice):
+        def map(self, work, items):
+            return map(noting if work.__name__ == "make_part" else work, items)
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Noting)
+
+    compare(inputs, tmp_path, in_parts, name, "-s", "0.5")
+    assert [[1] * made for made in range(len(left))] == left
+    assert len(left) > 2
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_a_copy_that_is_killed_is_made_again(inputs, tmp_path, in_parts, monkeypatch, name):
+    killed = []
+
+    def half(self, file, size):
+        written = copy_from(self, file, size // 2)
+        killed.append(written)
+        raise KeyboardInterrupt
+
+    class Killing(Twice):
+        def start_first(self, work, item):
+            if work is part_work.copy_part:
+                with monkeypatch.context() as patch:
+                    patch.setattr(whole_output.PartOfFile, "copy_from", half)
+                    with pytest.raises(KeyboardInterrupt):
+                        work(item)
+            return super().start_first(work, item)
+
+    copy_from = whole_output.PartOfFile.copy_from
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Killing)
+
+    compare(inputs, tmp_path, in_parts, name, "-s", "0.5")
+    assert all(killed)
+    assert len(killed) > 2
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_part_that_has_lost_bytes_is_not_joined(inputs, tmp_path, in_parts, monkeypatch, size):
+    class Cutting(Twice):
+        def start_first(self, work, item):
+            if work is part_work.copy_part:
+                os.truncate(item[0], size)
+            return super().start_first(work, item)
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Cutting)
+    out = tmp_path / "cut" / "o.csv"
+
+    done = run(inputs / "plain.csv", "-o", out, "--seed", 5, *in_parts)
+
+    assert f"{out}: a part of it was cut short before it was joined" in done.messages
     assert [] == list((tmp_path / "cut").iterdir())
 
 
