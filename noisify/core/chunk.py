@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -75,7 +76,7 @@ class Positions:
         """The number of elements."""
         return len(self.starts) * self.length
 
-    @property
+    @cached_property
     def key(self) -> tuple[object, int]:
         """A value equal for equal positions; positions in several runs equal only themselves."""
         return self.starts if isinstance(self.starts, tuple) else id(self.starts), self.length

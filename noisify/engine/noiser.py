@@ -257,11 +257,12 @@ class Noiser:
         rows = [_each(which, len(columns)) for which in (noisy, all_changed, erased)]
         masks = (all_changed, state.nonfinite, erased, state.clipped, state.saturated, state.met)
         counts = [_counts(which, len(columns)) for which in masks]
+        elements = column.positions.size
         for column, values, changed, gone, moved, nonfinite, lost, clipped, saturated, met in zip(
             columns, *rows, *counts, strict=True
         ):
             tally = Tally(
-                elements=column.positions.size,
+                elements=elements,
                 nulls=column.nulls + nonfinite,
                 unparseable=column.unparseable,
                 first_unparseable=column.first_unparseable,
@@ -271,10 +272,10 @@ class Noiser:
                 clipped=clipped,
                 saturated=saturated,
             )
-            complete = tally.changed == tally.elements or alike
+            complete = moved == elements or alike
             after = values if complete else np.where(changed, values, column.values)
             yield (
-                NoisyColumn(column, after, changed, decimals, gone if tally.erased else None),
+                NoisyColumn(column, after, changed, decimals, gone if lost else None),
                 tally,
             )
 

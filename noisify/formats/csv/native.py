@@ -28,9 +28,10 @@ part: Any = load(Part.CSV)
 _NUMBER, _NULL, _UNPARSEABLE, _OTHER_NUMBER = range(4)
 """The status of a parsed cell: see `Status` in _csv.cpp."""
 
-_ROWS_AT_ONCE = 8
+_ROWS_AT_ONCE = 32
 _CELLS_AT_ONCE = 1 << 16
-"""Cells to parse at once, few enough to stay in the cache; at least 8 rows, a line of the cache."""
+"""Cells to parse at once, few enough to stay in the cache, but at least some rows: NumPy takes time
+for each piece of a column that it copies."""
 
 
 def built() -> bool:
@@ -231,9 +232,10 @@ def splice(cells: Cells, changes: Iterable[Change]) -> list[bytearray] | None:
 
 def _change(change: Change) -> tuple[Any, ...]:
     which, contents, decimals = change.which, change.contents, change.decimals
-    if isinstance(contents, np.ndarray):
+    if isinstance(contents, np.ndarray) and not contents.flags.c_contiguous:
         contents = np.ascontiguousarray(contents)
     if decimals is not None:
         decimals = np.broadcast_to(np.asarray(decimals, np.int64), which.shape)
-    which = np.ascontiguousarray(which)
+    if not which.flags.c_contiguous:
+        which = np.ascontiguousarray(which)
     return change.place, change.trim, which, contents, change.offsets, decimals

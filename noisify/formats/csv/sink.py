@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -54,8 +55,7 @@ class DelimitedSink(Sink["Block", Encoded]):
 
     def encode(self, raw: Block, chunk: Chunk, noisy: Sequence[NoisyColumn]) -> Encoded:
         """Return the block's bytes with its changed cells replaced."""
-        noisy = [column for column in noisy if column.changed.any()]
-        if not noisy:
+        if not any(column.changed.any() for column in noisy):
             return [raw.data]
         layout: Layout = chunk.layout
         if not self._source.marks_cells:
@@ -66,8 +66,9 @@ class DelimitedSink(Sink["Block", Encoded]):
 
     def _changes(self, layout: Layout, noisy: Sequence[NoisyColumn]) -> Iterator[Change]:
         """Yield the changes of each column, in file order."""
-        for column in sorted(noisy, key=lambda one: layout.places[one.column.field.name]):
-            place = layout.places[column.column.field.name]
+        placed = [(layout.places[one.column.field.name], one) for one in noisy]
+        placed.sort(key=itemgetter(0))
+        for place, column in placed:
             erased = column.erased
             kept = column.changed if erased is None else column.changed & ~erased
             yield self._change(column, place, kept)
@@ -91,6 +92,7 @@ class DelimitedSink(Sink["Block", Encoded]):
         self, raw: Block, layout: Layout, noisy: Sequence[NoisyColumn]
     ) -> list[pa.Buffer]:
         """Return the same as `encode`, without the compiled module."""
+        noisy = [column for column in noisy if column.changed.any()]
         found = [layout.places[column.column.field.name] for column in noisy]
         order = sorted(set(found))
         places = np.searchsorted(order, found).tolist()
