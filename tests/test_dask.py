@@ -283,15 +283,17 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
         assert not list(folder.iterdir())
 
 
-def test_what_workers_leave_on_this_machine_is_removed():
+def test_workers_on_this_machine_keep_memory_and_leave_no_files():
     cluster = dask_cluster.DaskCluster(None, 1)
     try:
         (left,) = cluster.client.run(tempfile.mkdtemp).values()
         assert Path(left).is_dir()
+        (environment,) = cluster.client.run(lambda: dict(os.environ)).values()
     finally:
         cluster.close()
 
     assert not Path(left).exists()
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == "33554432"  # set before the worker started
 
 
 def test_a_file_that_nobody_waits_for_any_more_is_not_made(tmp_path, on_dask):
