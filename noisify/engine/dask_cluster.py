@@ -23,7 +23,7 @@ from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 
 _SECONDS_TO_ANSWER = 10
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 1 << 27, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
-"""Lets glibc keep the memory of arrays: Dask's own setting has it map each array of 128 KiB anew."""
+"""Lets glibc keep the memory of arrays: by Dask's own setting it maps each large one anew."""
 _VECTOR = 4096
 """Elements of the test vector of each kind of random number."""
 
@@ -49,10 +49,9 @@ class DaskCluster:
         self._closing = ExitStack()
         dask, distributed = _libraries()
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it logs tracebacks
-        dask.config.set({
-            "distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER,
-            **{f"distributed.nanny.pre-spawn-environ.{name}": n for name, n in _ALLOCATOR.items()},
-        })
+        dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
+        for name, size in _ALLOCATOR.items():
+            dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": size})
         try:
             if scheduler is None:
                 # workers that are killed leave files
