@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noisify.formats.elements import ElementsPart
+from noisify.formats.array_source import ElementsPart
 from noisify.formats.interface import Cutting, Format, not_cut
 from noisify.formats.npy.header import repeated
 from noisify.formats.npy.sink import NpySink

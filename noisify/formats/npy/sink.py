@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noisify.core.overriding import override
 from noisify.files.write_behind import can_write_at, write_all, write_all_at
-from noisify.formats.elements import ArrayPiece
+from noisify.formats.array_source import ArrayPiece
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import Header, resized, with_extent
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Chunk
     from noisify.files.output import Output
-    from noisify.formats.elements import ElementsPart
+    from noisify.formats.array_source import ElementsPart
     from noisify.formats.interface import NoisyColumn
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from noisify.core.chunk import Chunk, Positions
 from noisify.core.errors import DataError
 from noisify.core.overriding import override
-from noisify.formats.elements import ArrayPiece, ElementsSource
+from noisify.formats.array_source import ArrayPiece, ElementsSource
 from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import header_length, read_header

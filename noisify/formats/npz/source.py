@@ -22,9 +22,8 @@ from noisify.core.value_class import frozen
 from noisify.files.input import read_into
 from noisify.files.temporary import new_temporary_file, temporary_folder
 from noisify.files.write_behind import write_all
-from noisify.formats.array_source import ArraySource
+from noisify.formats.array_source import ArraySource, in_ranges
 from noisify.formats.colocated import FieldsByPlace, united
-from noisify.formats.elements import in_ranges
 from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from noisify.formats.elements import ElementsPart
+from noisify.formats.array_source import ElementsPart
 from noisify.formats.interface import Cutting, Format
 from noisify.formats.wav.source import WavSink, WavSource
 

@@ -23,7 +23,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.overriding import override
 from noisify.core.share import WHOLE
 from noisify.files.write_behind import write_all, write_all_at
-from noisify.formats.elements import ArrayPiece, ElementsSource
+from noisify.formats.array_source import ArrayPiece, ElementsSource
 from noisify.formats.interface import FieldArray, Sink
 from noisify.formats.numpy_fields import ARRAY_NAME, kind_of_dtype, stored
 from noisify.formats.row_selection import with_copies
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from noisify.files.input import Input
     from noisify.files.output import Output
-    from noisify.formats.elements import ElementsPart
+    from noisify.formats.array_source import ElementsPart
     from noisify.formats.interface import NoisyColumn
 
 
