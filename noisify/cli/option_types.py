@@ -32,6 +32,7 @@ _SIZE = re.compile(r"(\d{1,20})\s*(?:([kmg])i?)?b?", re.IGNORECASE)
 _LARGEST_SIZE = 1 << 40
 _SHARE = re.compile(r"(\d{1,9})/(\d{1,9})")
 _DIGITS = re.compile(r"0*\d{1,3}")
+_WORDS = f"{__name__}.words"
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -102,15 +103,28 @@ class StrictCommand(GroupedCommand):
         }
         words = list(mistakes.read_words(args, options))
         args = [word.text for word in words]
+        ctx.meta[_WORDS] = words
         try:
-            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            left = super().parse_args(ctx, list(args))
         except click.NoSuchOption as error:
             raise mistakes.unknown_option(error.option_name, args, list(options)) from None
-        mistakes.check_repeats(order)
-        mistakes.check_values(words)
-        left = super().parse_args(ctx, args)
         mistakes.check_inputs(words)
         return left
+
+    def make_parser(self, ctx: click.Context) -> Any:
+        """Return click's parser, which refuses mistakes before click converts any value."""
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_and_check(args: list[str]) -> tuple[Any, Any, Any]:
+            values, left, order = parse(args)
+            mistakes.check_repeats(order)
+            mistakes.check_values(ctx.meta.get(_WORDS, ()))
+            return values, left, order
+
+        if not ctx.resilient_parsing:
+            parser.parse_args = parse_and_check
+        return parser
 
     def short_help_text(self, ctx: click.Context) -> str:
         """Return help of a screen's height: the options that most runs need."""
