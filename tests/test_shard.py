@@ -1,6 +1,7 @@
 """Shards of one run, joined, are the bytes of the run."""
 
 import gzip
+import itertools
 import json
 import shutil
 
@@ -346,8 +347,9 @@ FLAGGED = "`group/flag` == 1"
 CONTIGUOUS = ("--exclude", "chunks")
 
 
-@pytest.mark.parametrize("noise", ARRAY_NOISE)
-@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize(
+    ("noise", "count"), [*itertools.product(ARRAY_NOISE, [1, 3]), ("default", 40), ("stuck", 40)]
+)
 def test_the_shards_of_an_hdf5_file_are_joined_by_cat(tmp_path, noise, count):
     source = tmp_path / "in.h5"
     hdf5(source)

@@ -183,6 +183,8 @@ def contents(place):
 def compare(inputs, tmp_path, in_parts, name, *noise):
     source = inputs / name
     local = run(source, "-o", tmp_path / "local" / name, "--seed", 5, *noise)
+    if name in STORES:  # each part opens and copies many small files
+        in_parts = (*in_parts[:-1], "4000")
     cut = run(source, "-o", tmp_path / "cut" / name, "--seed", 5, *noise, *in_parts)
 
     messages = cut.messages.replace("/cut/", "/local/")
@@ -629,7 +631,7 @@ def test_row_groups_of_other_sizes_are_too(tmp_path, on_s3, lake, monkeypatch):
 
 def test_several_outputs_on_s3(inputs, tmp_path, on_s3, lake):
     source = inputs / "quoted.csv"
-    sweep = ("--sweep", "scale=0.1sd,0.2,0.3iqr", "--replicates", 3, "--seed", 5, "-c", "x")
+    sweep = ("--sweep", "scale=0.2,0.3iqr", "--replicates", 2, "--seed", 5, "-c", "x")
     for folder, options in ((tmp_path / "local", ()), (lake.url, on_s3)):
         assert 0 == run(source, "--output-dir", folder, *sweep, *options).status
 
